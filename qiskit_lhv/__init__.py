@@ -1,0 +1,150 @@
+"""qiskit_lhv: do these quantum correlations admit a local hidden-variable model?
+
+The public names load when they are first used, so importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .analysis import analyze
+    from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
+    from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
+    from .models.deterministic import DeterministicModel
+    from .models.responses import ResponseModel, TableResponse
+    from .optimize.search import LocalModelResult, find_local_model
+    from .polytope.bounds import LocalBound, local_bound
+    from .polytope.inequalities import BellExpression, BellInequality, chsh, mermin
+    from .polytope.thresholds import Threshold, nonlocality_threshold
+    from .quantum.experiment import BellExperiment
+    from .quantum.measurements import Measurement, measurement
+    from .quantum.states import werner_state
+    from .report import LocalityReport, Verdict
+    from .statistics.confidence import LocalRegion, local_region
+    from .statistics.evidence import EValue, GameTest, game_test, ratio_e_value
+    from .statistics.likelihood import LocalFit, fit_local_model
+    from .statistics.no_signaling import (
+        SignalingAllowance,
+        SignalingTest,
+        chsh_signaling_allowance,
+        no_signaling_test,
+    )
+    from .targets.behaviors import Behavior
+    from .targets.correlations import CorrelationTensor
+    from .targets.counts import BellCounts
+    from .targets.projections import divergence, project_to_no_signaling
+    from .targets.scenario import BellScenario
+    from .targets.trials import BellTrials
+    from .verification import Verification
+
+_HOME = {
+    "analysis": ("analyze",),
+    "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
+    "exceptions": (
+        "CertificateError",
+        "CountsError",
+        "LHVError",
+        "MeasurementError",
+        "ScenarioError",
+        "SolverError",
+    ),
+    "models.deterministic": ("DeterministicModel",),
+    "models.responses": ("ResponseModel", "TableResponse"),
+    "optimize.search": ("LocalModelResult", "find_local_model"),
+    "polytope.bounds": ("LocalBound", "local_bound"),
+    "polytope.inequalities": ("BellExpression", "BellInequality", "chsh", "mermin"),
+    "polytope.thresholds": ("Threshold", "nonlocality_threshold"),
+    "quantum.experiment": ("BellExperiment",),
+    "quantum.measurements": ("Measurement", "measurement"),
+    "quantum.states": ("werner_state",),
+    "report": ("LocalityReport", "Verdict"),
+    "statistics.confidence": ("LocalRegion", "local_region"),
+    "statistics.evidence": ("EValue", "GameTest", "game_test", "ratio_e_value"),
+    "statistics.likelihood": ("LocalFit", "fit_local_model"),
+    "statistics.no_signaling": (
+        "SignalingAllowance",
+        "SignalingTest",
+        "chsh_signaling_allowance",
+        "no_signaling_test",
+    ),
+    "targets.behaviors": ("Behavior",),
+    "targets.correlations": ("CorrelationTensor",),
+    "targets.counts": ("BellCounts",),
+    "targets.projections": ("divergence", "project_to_no_signaling"),
+    "targets.scenario": ("BellScenario",),
+    "targets.trials": ("BellTrials",),
+    "verification": ("Verification",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Behavior",
+    "BellCounts",
+    "BellExperiment",
+    "BellExpression",
+    "BellInequality",
+    "BellScenario",
+    "BellTrials",
+    "BundledCounts",
+    "CertificateError",
+    "CorrelationTensor",
+    "CountsError",
+    "DeterministicModel",
+    "EValue",
+    "GameTest",
+    "LHVError",
+    "LocalBound",
+    "LocalFit",
+    "LocalModelResult",
+    "LocalRegion",
+    "LocalityReport",
+    "Measurement",
+    "MeasurementError",
+    "ResponseModel",
+    "ScenarioError",
+    "SignalingAllowance",
+    "SignalingTest",
+    "SolverError",
+    "TableResponse",
+    "Threshold",
+    "Verdict",
+    "Verification",
+    "analyze",
+    "bundled_counts",
+    "chsh",
+    "chsh_signaling_allowance",
+    "divergence",
+    "find_local_model",
+    "fit_local_model",
+    "game_test",
+    "load_bundled_counts",
+    "local_bound",
+    "local_region",
+    "measurement",
+    "mermin",
+    "no_signaling_test",
+    "nonlocality_threshold",
+    "project_to_no_signaling",
+    "ratio_e_value",
+    "read_counts",
+    "werner_state",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("qiskit-lhv")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

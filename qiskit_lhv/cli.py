@@ -1,0 +1,98 @@
+"""The command line, ``qiskit-lhv``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .exceptions import LHVError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: The arguments; default: those of the process.
+
+    Returns:
+        The exit code: 0, or 2 for bad input.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        command: int = options.command(options)
+    except (LHVError, OSError) as exc:
+        print(f"qiskit-lhv: {exc}", file=sys.stderr)
+        return 2
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    import qiskit_lhv
+
+    parser = argparse.ArgumentParser(
+        prog="qiskit-lhv", description="Do these quantum correlations admit a local hidden-variable model?"
+    )
+    parser.add_argument("--version", action="version", version=f"qiskit-lhv {qiskit_lhv.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="device tables, a noisy simulator and a search for a local model")
+    demo.add_argument("--picture", type=Path, default=Path("qiskit_lhv_demo.svg"), help="SVG file to write")
+    demo.add_argument("--seed", type=int, default=7, help="seed of everything random (default: %(default)s)")
+    demo.set_defaults(command=_demo)
+
+    analyze = commands.add_parser("analyze", help="a verdict on the counts in a JSON file")
+    analyze.add_argument("counts", type=Path, help='JSON file: {"counts": {"0,0": {"00": 17, ...}, ...}}')
+    analyze.add_argument("--alpha", type=float, default=0.01, help="error probability (default: %(default)s)")
+    analyze.add_argument("--test", choices=("e-value", "game"), default="e-value", help="the test that decides")
+    analyze.add_argument(
+        "--minus",
+        type=int,
+        nargs=2,
+        metavar=("X", "Y"),
+        default=None,
+        help="settings of the correlator with the minus sign in the CHSH game (default: 1 1)",
+    )
+    analyze.add_argument("--kappa", type=float, default=5.0, help="hidden to visible signaling (default: %(default)s)")
+    analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's split")
+    analyze.add_argument("--json", type=Path, default=None, help="also write the whole report to this file")
+    analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (SVG) of a CHSH test")
+    analyze.set_defaults(command=_analyze)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from .demo import run_demo
+
+    run_demo(options.picture, seed=options.seed)
+    return 0
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from .analysis import analyze
+    from .datasets import read_counts
+    from .exceptions import CountsError
+    from .pictures import chart_row, svg_document, verdict_panel
+    from .polytope.inequalities import chsh
+
+    counts = read_counts(options.counts)
+    if options.picture is not None and not counts.scenario.is_chsh:
+        raise CountsError.bad_argument("--picture", expected="counts of a CHSH test", got=str(counts.scenario))
+    report = analyze(
+        counts,
+        alpha=options.alpha,
+        test=options.test,
+        expression=None if options.minus is None else chsh(options.minus),
+        kappa=options.kappa,
+        seed=options.seed,
+    )
+    print(report)
+    if options.json is not None:
+        options.json.write_text(report.to_json(), encoding="utf-8")
+    if options.picture is not None:
+        chart, height = verdict_panel([chart_row(options.counts.stem, report)])
+        options.picture.write_text(svg_document([chart], height=height), encoding="utf-8")
+    return 0

@@ -1,0 +1,137 @@
+"""Published counts that come with the package, and files of a user's own counts."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .exceptions import CountsError
+from .targets.counts import BellCounts
+
+__all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
+
+# The settings of the loophole-free experiment were drawn by fast random number generators, trial by
+# trial; the device tables hold the same number of shots of each setting in each of their 100 runs.
+_RANDOM_DESIGN = {"delft_2015"}
+
+
+@dataclass(frozen=True)
+class BundledCounts:
+    """Published counts with their source."""
+
+    name: str
+    """Key under which the counts are loaded."""
+    counts: BellCounts
+    """The counts, with their sampling design."""
+    source: str
+    """Where they were published."""
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    text = files("qiskit_lhv").joinpath("data/bell_counts.json").read_text(encoding="utf-8")
+    tables: dict[str, Any] = json.loads(text)
+    del tables["conventions"]
+    return tables
+
+
+def bundled_counts() -> tuple[str, ...]:
+    """Names of the published counts that come with the package.
+
+    Examples:
+        >>> "delft_2015" in bundled_counts()
+        True
+    """
+    return tuple(_tables())
+
+
+def load_bundled_counts(name: str) -> BundledCounts:
+    """Loads published counts.
+
+    Args:
+        name: One of :func:`bundled_counts`.
+
+    Raises:
+        CountsError: If there are none of this name.
+
+    References:
+        Hensen et al., Nature 526, 682 (2015); arXiv:2503.18949 (IBM device tables).
+    """
+    if name not in _tables():
+        raise CountsError.bad_argument("name", expected=f"one of {', '.join(_tables())}", got=repr(name))
+    entry = _tables()[name]
+    if name in _RANDOM_DESIGN:
+        counts = BellCounts(np.array(entry["table"]), "random", np.full((2, 2), 0.25))
+    else:
+        counts = BellCounts(np.array(entry["table"]))
+    return BundledCounts(name, counts, entry["source"])
+
+
+def read_counts(path: str | os.PathLike[str]) -> BellCounts:
+    """Reads counts from a JSON file, or from a file that ``BellCounts.save`` wrote.
+
+    The JSON object holds ``"counts"``, which maps settings such as ``"0,1"`` to a dictionary of Qiskit
+    bitstrings (or outcomes such as ``"2,0"``) and counts; or ``"table"``, a nested list indexed by
+    the settings of all parties, then by their outcomes. ``"design"``, ``"setting_probabilities"``,
+    ``"qubits_per_party"`` and ``"num_outcomes"`` are optional.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CountsError: If the file has another form or its counts cannot be used.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        return BellCounts.load(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise CountsError.bad_argument("path", expected="a readable JSON file", got=f"{path.name} ({exc})") from exc
+    if isinstance(data, dict) and "class" in data:
+        return BellCounts.load(path)
+    known = {
+        "counts",
+        "table",
+        "design",
+        "setting_probabilities",
+        "qubits_per_party",
+        "num_outcomes",
+        "source",
+    }
+    if not isinstance(data, dict) or ("counts" in data) == ("table" in data) or data.keys() - known:
+        got = f"the keys {sorted(data)}" if isinstance(data, dict) else type(data).__name__
+        raise CountsError.bad_argument(
+            path.name, expected='an object with either "counts" or "table", and optionally "design"', got=got
+        )
+    options = {key: data[key] for key in data.keys() - {"counts", "table", "source"}}
+    if "table" in data:
+        options.pop("qubits_per_party", None)
+        options.pop("num_outcomes", None)
+        return BellCounts(data["table"], **options)
+    return BellCounts.from_counts(_parsed(data["counts"], path.name), **options)
+
+
+def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:
+    if not isinstance(counts, dict) or not all(isinstance(value, dict) for value in counts.values()):
+        raise CountsError.bad_argument(
+            name, expected='"counts" that map settings to dictionaries', got=type(counts).__name__
+        )
+    return {
+        _numbers(key, name): {_numbers(k, name) if "," in k else k: v for k, v in value.items()}
+        for key, value in counts.items()
+    }
+
+
+def _numbers(text: str, name: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
+    except ValueError as exc:
+        raise CountsError.bad_argument(name, expected='settings such as "0,1"', got=repr(text)) from exc

@@ -1,0 +1,220 @@
+"""Local models that mix deterministic strategies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import frozen, generator, real_array
+from ..exceptions import CountsError, ScenarioError
+from ..targets.behaviors import Behavior
+from ..targets.counts import BellCounts
+from ..targets.scenario import BellScenario
+from ..verification import Verification, exact_deviation, exact_model_table
+
+__all__ = [
+    "DeterministicModel",
+    "check_weights",
+    "constant_strategies",
+    "enumerate_strategies",
+    "party_strategies",
+    "sample_counts",
+    "select_settings",
+    "strategy_tables",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def party_strategies(num_settings: int, num_outcomes: int) -> IntArray:
+    """All deterministic strategies of one party, shape ``(d ** m, m)``."""
+    numbers = np.arange(num_outcomes**num_settings)
+    return numbers[:, None] // num_outcomes ** np.arange(num_settings) % num_outcomes
+
+
+def enumerate_strategies(scenario: BellScenario) -> IntArray:
+    """All deterministic strategies of all parties, shape ``(num_strategies, m_1 + ... + m_N)``."""
+    parties = [party_strategies(m, d) for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    index = np.indices([len(party) for party in parties]).reshape(len(parties), -1)
+    return np.hstack([party[i] for party, i in zip(parties, index, strict=True)])
+
+
+def constant_strategies(scenario: BellScenario) -> IntArray:
+    """The strategies that ignore their settings; their equal mixture is white noise."""
+    outcomes = np.indices(scenario.num_outcomes).reshape(scenario.num_parties, -1).T
+    return np.repeat(outcomes, scenario.num_settings, axis=1)
+
+
+def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
+    """The tables p(a|x) of deterministic strategies, flattened, shape ``(H, num_cells)``."""
+    n = scenario.num_parties
+    rows = np.arange(len(strategies))[:, None]
+    tables = np.ones((len(strategies), *[1] * (2 * n)))
+    start = 0
+    for k, (m, d) in enumerate(zip(scenario.num_settings, scenario.num_outcomes, strict=True)):
+        one_hot = np.zeros((len(strategies), m, d))
+        one_hot[rows, np.arange(m), strategies[:, start : start + m]] = 1
+        shape = [1] * (2 * n)
+        shape[k], shape[n + k] = m, d
+        tables = tables * one_hot.reshape(len(strategies), *shape)
+        start += m
+    return tables.reshape(len(strategies), -1)
+
+
+def sample_counts(behavior: Behavior, shots: Any, seed: int | None) -> BellCounts:
+    """Draws counts in blocks from a behavior.
+
+    Args:
+        behavior: The behavior.
+        shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+        seed: Seed, or ``None``.
+
+    Raises:
+        CountsError: If a shot number is not a positive whole number.
+    """
+    scenario = behavior.scenario
+    numbers = np.asarray(shots)
+    if numbers.shape not in {(), scenario.num_settings} or numbers.dtype.kind not in "iu" or numbers.min() < 1:
+        raise CountsError.bad_argument(
+            "shots",
+            expected=f"a positive whole number, or an array of shape {scenario.num_settings}",
+            got=repr(shots),
+        )
+    cells = behavior.array.reshape(scenario.num_setting_combinations, -1)
+    cells = cells / cells.sum(axis=1, keepdims=True)
+    flat = np.broadcast_to(numbers, scenario.num_settings).ravel()
+    return BellCounts(generator(seed).multinomial(flat, cells).reshape(scenario.shape))
+
+
+def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
+    """Checks the weights of a local model: shape ``(count,)``, probabilities that sum to 1 within 1e-9.
+
+    Raises:
+        ScenarioError: If they are not.
+    """
+    array = real_array(weights, "weights", ScenarioError, ndim=1)
+    if count is not None and len(array) != count:
+        raise ScenarioError.bad_argument("weights", expected=f"{count} of them", got=f"{len(array)}")
+    if not len(array) or array.min() < 0 or abs(math.fsum(array) - 1) > 1e-9:
+        got = f"smallest {array.min():.3g}, sum {math.fsum(array):.12g}" if len(array) else "none"
+        raise ScenarioError.bad_argument("weights", expected="non-negative numbers that sum to 1", got=got)
+    return array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeterministicModel(Record):
+    """A local model: deterministic strategies and the probability of each.
+
+    Args:
+        weights: Shape ``(H,)``, non-negative, summing to 1 within 1e-9.
+        strategies: Outcome of every party for each of its settings, shape ``(H, m_1 + ... + m_N)``:
+            first the m_1 settings of party 0, then those of party 1, and so on.
+        scenario: The scenario.
+
+    Raises:
+        ScenarioError: If shapes do not fit, weights are no probabilities or an outcome is out of range.
+    """
+
+    weights: FloatArray
+    """Probability of each strategy, shape ``(H,)``."""
+    strategies: IntArray
+    """Outcomes, shape ``(H, m_1 + ... + m_N)``."""
+    scenario: BellScenario
+    """The number of settings and outcomes of each party."""
+
+    def __post_init__(self) -> None:
+        weights = check_weights(self.weights)
+        strategies = real_array(self.strategies, "strategies", ScenarioError, ndim=2)
+        expected = (len(weights), sum(self.scenario.num_settings))
+        if strategies.shape != expected:
+            raise ScenarioError.bad_argument(
+                "strategies", expected=f"shape {expected}", got=f"shape {strategies.shape}"
+            )
+        limits = np.repeat(self.scenario.num_outcomes, self.scenario.num_settings)
+        if np.any(strategies != np.rint(strategies)) or strategies.min() < 0 or np.any(strategies >= limits):
+            raise ScenarioError.bad_argument(
+                "strategies", expected=f"outcomes below {self.scenario.num_outcomes}", got="others"
+            )
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "strategies", frozen(strategies.astype(np.int64)))
+
+    def __repr__(self) -> str:
+        return f"DeterministicModel({len(self.weights)} strategies, {self.scenario})"
+
+    @classmethod
+    def from_weights(
+        cls, weights: FloatArray, strategies: IntArray, scenario: BellScenario, *, cutoff: float = 0.0
+    ) -> DeterministicModel:
+        """A model from a solver's weights: those at most ``cutoff`` are dropped, the rest normalized."""
+        kept = weights > cutoff
+        return cls(weights[kept] / math.fsum(weights[kept]), strategies[kept], scenario)
+
+    def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:
+        """The behavior that the model produces.
+
+        Args:
+            settings: For each party the setting to keep, or ``None`` for all of them; default: all.
+
+        Raises:
+            ScenarioError: If a setting is out of range.
+        """
+        table = self.weights @ strategy_tables(self.strategies, self.scenario)
+        return select_settings(Behavior(table.reshape(self.scenario.shape)), settings)
+
+    def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
+        """Draws counts from the model.
+
+        Args:
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+            seed: Seed, or ``None``.
+
+        Raises:
+            CountsError: If a shot number is not a positive whole number.
+        """
+        return sample_counts(self.behavior(), shots, seed)
+
+    def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
+        """Re-checks the model in rational arithmetic, without the solver's code.
+
+        Args:
+            target: A behavior that the model should reproduce; default: only the model itself.
+            atol: Largest deviation allowed in any probability.
+
+        Returns:
+            Whether the model reproduces the target, with the largest deviation.
+        """
+        table = exact_model_table(self.weights, self.strategies, self.scenario.shape)
+        if target is None:
+            return Verification(True, f"a mixture of {len(self.weights)} deterministic strategies")
+        if target.scenario != self.scenario:
+            return Verification(False, f"the target has {target.scenario}, the model {self.scenario}", math.inf)
+        deviation = exact_deviation(table, target.array)
+        relation = "within" if deviation <= atol else "but not within"
+        return Verification(
+            deviation <= atol,
+            f"{len(self.weights)} deterministic strategies reproduce the target to {float(deviation):.2g}, "
+            f"{relation} {atol:g}",
+            float(deviation),
+        )
+
+
+def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -> Behavior:
+    """Keeps one setting of each party, or all where the entry is ``None``.
+
+    Raises:
+        ScenarioError: If there is not one entry a party or a setting is out of range.
+    """
+    if settings is None:
+        return behavior
+    sizes = behavior.scenario.num_settings
+    valid = len(settings) == len(sizes) and all(x is None or 0 <= x < m for x, m in zip(settings, sizes, strict=True))
+    if not valid:
+        raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
+    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in settings)])

@@ -1,0 +1,1 @@
+"""The JAX optimizer: find a local model by gradient descent."""

@@ -1,0 +1,1 @@
+"""Exact answers: local bounds, Bell inequalities and visibility thresholds."""

@@ -1,0 +1,263 @@
+"""Bell expressions and the inequalities that their local bounds make of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from qiskit.quantum_info import SparsePauliOp
+
+from .._records import Record
+from .._validation import real_array, whole_numbers
+from ..exceptions import MeasurementError, ScenarioError
+from ..quantum.measurements import parse_settings
+from ..targets import coordinates
+from ..targets.behaviors import Behavior
+from ..targets.correlations import effect_coordinates
+from ..targets.scenario import BellScenario
+from ..verification import Verification, exact_local_bound, exact_value, scaled_to_integers
+from .bounds import LocalBound, local_bound
+
+__all__ = ["BellExpression", "BellInequality", "chsh", "mermin"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BellExpression(Record):
+    """A linear function of a behavior: ``sum of coefficients[x, a] * p(a|x)``.
+
+    Args:
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        scenario: The scenario; default: that of the coefficients' shape.
+
+    Raises:
+        ScenarioError: If the shape is not of this form or does not fit the scenario.
+    """
+
+    coefficients: FloatArray
+    """Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, float64, read-only."""
+    scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
+    """The number of settings and outcomes of each party."""
+
+    def __post_init__(self) -> None:
+        array = real_array(self.coefficients, "coefficients", ScenarioError)
+        scenario = BellScenario.from_shape(array.shape, "coefficients")
+        if self.scenario is not None and self.scenario != scenario:
+            raise ScenarioError.bad_argument(
+                "coefficients", expected=f"shape {self.scenario.shape}", got=f"shape {array.shape}"
+            )
+        object.__setattr__(self, "coefficients", array)
+        object.__setattr__(self, "scenario", scenario)
+
+    def __repr__(self) -> str:
+        return f"BellExpression({self})"
+
+    def __str__(self) -> str:
+        if not self.scenario.is_two_outcome:
+            return f"{np.count_nonzero(self.coefficients)} coefficients, {self.scenario}"
+        terms = []
+        correlators = self.to_correlators()
+        for index in np.argwhere(np.abs(correlators) > 1e-12 * np.abs(correlators).max()):
+            value = correlators[tuple(index)]
+            names = " ".join(f"{chr(65 + k)}{x - 1}" for k, x in enumerate(index) if x)
+            size = "" if names and math.isclose(abs(value), 1) else f"{abs(value):.6g}"
+            terms.append(f"{'-' if value < 0 else '+'} {size}{f'<{names}>' if names else ''}")
+        text = " ".join(terms[:12]) + (f" + {len(terms) - 12} more terms" if len(terms) > 12 else "")
+        return text.removeprefix("+ ") or "0"
+
+    @classmethod
+    def from_correlators(cls, coefficients: ArrayLike, *, marginals: bool = True) -> BellExpression:
+        """A Bell expression given by its coefficients on correlators, two outcomes a party.
+
+        Args:
+            coefficients: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an axis
+                means that the party does not take part (``[0, ..., 0]`` is a constant); without, shape
+                ``(m_1, ..., m_N)``: full correlators only.
+            marginals: Whether the array holds coefficients of fewer than all parties.
+
+        Raises:
+            ScenarioError: If the shape is not of this form.
+        """
+        array = real_array(coefficients, "coefficients", ScenarioError)
+        if not marginals:
+            array = np.pad(array, [(1, 0)] * array.ndim)
+        if array.ndim == 0 or min(array.shape) < 2:
+            raise ScenarioError.bad_argument(
+                "coefficients", expected="shape (m_1 + 1, ..., m_N + 1)", got=f"shape {array.shape}"
+            )
+        scenario = BellScenario(tuple(m - 1 for m in array.shape), (2,) * array.ndim)
+        maps = [matrix.T for matrix in coordinates.correlator_matrices(scenario)]
+        return cls(coordinates.from_party_axes(coordinates.apply_per_party(array, maps), scenario), scenario)
+
+    def to_correlators(self) -> FloatArray:
+        """Coefficients on correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party does not take part.
+
+        Raises:
+            ScenarioError: If a party has more than two outcomes.
+        """
+        if not self.scenario.is_two_outcome:
+            raise ScenarioError.bad_argument(
+                "expression", expected="two outcomes a party", got=f"{self.scenario.num_outcomes}"
+            )
+        maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
+        return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
+
+    def value(self, behavior: Behavior) -> float:
+        """The value on a behavior.
+
+        Args:
+            behavior: A behavior of the same scenario.
+
+        Raises:
+            ScenarioError: If the scenarios differ.
+        """
+        behavior.require_scenario(self.scenario, "expression")
+        return float(np.sum(self.coefficients * behavior.array))
+
+    def operator(self, settings: Sequence[Sequence[Any]] | str) -> SparsePauliOp:
+        """The Bell operator of qubits: its expectation value in a state is the expression's value.
+
+        Args:
+            settings: One sequence of single-qubit measurements a party, or a name.
+
+        Returns:
+            The operator on N qubits, party k on qubit k.
+
+        Raises:
+            MeasurementError: If the settings are not qubit measurements that fit the scenario.
+        """
+        n = self.scenario.num_parties
+        parsed = parse_settings(settings, [2] * n)
+        shape = tuple(len(p) for p in parsed) + tuple(p[0].num_outcomes for p in parsed)
+        if shape != self.scenario.shape:
+            raise MeasurementError.bad_argument(
+                "settings", expected=f"measurements of {self.scenario}", got=f"shape {shape}"
+            )
+        tensor = coordinates.to_party_axes(self.coefficients, self.scenario)
+        maps = [effect_coordinates(party).reshape(-1, 4).T for party in parsed]
+        paulis = coordinates.apply_per_party(tensor, maps)
+        kept = np.argwhere(np.abs(paulis) > 1e-14 * max(1.0, float(np.abs(paulis).max())))
+        # Qiskit's labels have qubit 0 at the right.
+        terms = [("".join("IXYZ"[i] for i in index[::-1]), paulis[tuple(index)]) for index in kept]
+        return SparsePauliOp.from_list(terms, num_qubits=n)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BellInequality(Record):
+    """A Bell expression and its local bound: every local model obeys ``expression <= bound.value``."""
+
+    expression: BellExpression
+    """The expression."""
+    bound: LocalBound
+    """Its local bound; a proof only if ``bound.exact``."""
+
+    def __repr__(self) -> str:
+        return f"BellInequality({self})"
+
+    def __str__(self) -> str:
+        return f"{self.expression} <= {self.bound.value:.9g}"
+
+    @classmethod
+    def of(cls, expression: BellExpression) -> BellInequality:
+        """The inequality of an expression, with its exact local bound."""
+        return cls(expression, local_bound(expression))
+
+    def violation(self, behavior: Behavior) -> float:
+        """By how much a behavior exceeds the local bound; negative if it does not.
+
+        Raises:
+            ScenarioError: If the scenarios differ.
+        """
+        return self.expression.value(behavior) - self.bound.value
+
+    def exact_violation(self, behavior: Behavior) -> Fraction:
+        """The violation in rational arithmetic, with coefficients and probabilities as their floats are."""
+        behavior.require_scenario(self.expression.scenario, "expression")
+        value = exact_value(self.expression.coefficients, behavior.array)
+        return value - Fraction(self.bound.value)
+
+    def verify(self, behavior: Behavior | None = None, rounding_error: float = 1e-9) -> Verification:
+        """Re-proves the local bound by another algorithm in integers, and the violation if asked.
+
+        Args:
+            behavior: A behavior that should violate the inequality; default: only the bound is checked.
+            rounding_error: Error allowed in each probability of the behavior: the violation must
+                exceed the largest change that such errors can make.
+
+        Returns:
+            Whether the bound holds for every local model, and the behavior violates it.
+        """
+        coefficients = self.expression.coefficients
+        if not self.bound.exact:
+            return Verification(False, "the bound is heuristic: a local model may exceed it", math.inf)
+        if scaled_to_integers(coefficients) is None:
+            return Verification(False, "the coefficients are too fine to prove a bound in integers", math.inf)
+        proven = exact_local_bound(coefficients)
+        if proven > Fraction(self.bound.value):
+            return Verification(
+                False,
+                f"a local model reaches {float(proven):.12g}, above the claimed bound {self.bound.value:.12g}",
+                float(proven - Fraction(self.bound.value)),
+            )
+        if behavior is None:
+            return Verification(True, f"no local model exceeds {self.bound.value:.12g}")
+        if behavior.scenario != self.expression.scenario:
+            return Verification(False, f"the behavior has {behavior.scenario}", math.inf)
+        violation = self.exact_violation(behavior)
+        # Errors that keep every setting normalized change the value by at most half the coefficients' spread.
+        axes = self.expression.scenario.outcome_axes
+        spread = np.ptp(coefficients, axis=axes).sum() * np.prod(self.expression.scenario.num_outcomes) / 2
+        allowance = rounding_error * float(spread)
+        return Verification(
+            violation > Fraction(allowance),
+            f"the local bound {self.bound.value:.12g} is proven; the behavior exceeds it by "
+            f"{float(violation):.6g} (rounding at most {allowance:.2g})",
+            float(violation),
+        )
+
+
+def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
+    """The CHSH expression: the sum of the four correlators, one of them with a minus sign.
+
+    Its local bound is 2, its quantum bound 2 sqrt(2), its no-signaling bound 4.
+
+    Args:
+        minus: Settings ``(x, y)`` of the correlator with the minus sign.
+
+    Raises:
+        ScenarioError: If ``minus`` is not a pair of settings 0 or 1.
+
+    References:
+        Clauser, Horne, Shimony, Holt, Phys. Rev. Lett. 23, 880 (1969).
+    """
+    pair = whole_numbers(minus, "minus", ScenarioError, minimum=0)
+    if len(pair) != 2 or max(pair) > 1:
+        raise ScenarioError.bad_argument("minus", expected="a pair of settings 0 or 1", got=f"{minus}")
+    correlators = np.ones((2, 2))
+    correlators[pair] = -1
+    return BellExpression.from_correlators(correlators, marginals=False)
+
+
+def mermin(num_parties: int) -> BellExpression:
+    """The Mermin expression of N parties with two settings: the real part of ``prod_k (A_k0 + i A_k1)``.
+
+    For settings X and Y, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1).
+
+    Args:
+        num_parties: Number of parties, at least 2.
+
+    Raises:
+        ScenarioError: If there are fewer than 2 parties.
+
+    References:
+        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990).
+    """
+    (n,) = whole_numbers(num_parties, "num_parties", ScenarioError, minimum=2)
+    ones = np.indices((2,) * n).sum(axis=0)
+    return BellExpression.from_correlators(np.array([1.0, 0.0, -1.0, 0.0])[ones % 4], marginals=False)

@@ -1,0 +1,1 @@
+"""The boundary to Qiskit: measurements, experiments, states."""

@@ -1,0 +1,163 @@
+"""The answer to the question, with its evidence."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ._records import Record, encode
+from .models.deterministic import DeterministicModel
+from .polytope.inequalities import BellInequality
+from .verification import Verification, combine
+
+__all__ = ["LocalityReport", "Verdict", "format_p_value"]
+
+
+class Verdict(Enum):
+    """What is known about a local hidden-variable model; each member carries a sentence for people."""
+
+    LOCAL = "LOCAL"
+    NONLOCAL = "NONLOCAL"
+    SIGNALING = "SIGNALING"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return _SENTENCES[self]
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+_SENTENCES = {
+    Verdict.LOCAL: "A local hidden-variable model explains the target.",
+    Verdict.NONLOCAL: "No local hidden-variable model explains the target.",
+    Verdict.SIGNALING: (
+        "Outcomes depend on another party's setting; that, not nonlocality, may be what excludes a local model."
+    ),
+    Verdict.INCONCLUSIVE: "Neither a local model nor its impossibility is established.",
+}
+
+
+def format_p_value(log10_p_value: float) -> str:
+    """A p-value for people, also where it is below the smallest float.
+
+    Examples:
+        >>> format_p_value(-1.5), format_p_value(-1410.25)
+        ('0.03162', '5.62e-1411')
+    """
+    if log10_p_value > -300:
+        return f"{10**log10_p_value:.4g}"
+    exponent = int(log10_p_value // 1)
+    return f"{10 ** (log10_p_value - exponent):.2f}e{exponent}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalityReport(Record):
+    """A verdict on local hidden-variable models, with the evidence behind it."""
+
+    verdict: Verdict
+    """The verdict."""
+    target: str
+    """What was analyzed, in words."""
+    admits_local_model: bool | None
+    """Whether a local model fits: exactly for a behavior, statistically for counts; ``None``: unknown."""
+    model: DeterministicModel | None
+    """The best local model."""
+    inequality: BellInequality | None
+    """The Bell inequality behind the verdict or the p-value."""
+    alpha: float | None
+    """Error probability of a NONLOCAL verdict, for counts."""
+    test: str | None
+    """The test whose p-value decides, declared in the call, for counts."""
+    log10_p_value: float | None
+    """Base-10 logarithm of that p-value."""
+    statistics: dict[str, float]
+    """Figures for the reader; none but the declared p-value decides."""
+    evidence: tuple[Any, ...]
+    """Results that can be re-checked, such as thresholds, e-values and fits."""
+    assumptions: tuple[str, ...]
+    """What the verdict rests on."""
+    advice: str
+    """What would settle an open question; empty if nothing is open."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verdict", Verdict(self.verdict))
+
+    @property
+    def p_value(self) -> float | None:
+        """The declared p-value; 0.0 where it is below the smallest float (see ``log10_p_value``)."""
+        return None if self.log10_p_value is None else 10**self.log10_p_value
+
+    def verify(self) -> Verification:
+        """Re-checks every piece of evidence without the solvers that found it."""
+        checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
+        return combine(*checks) if checks else Verification(True, "there is no evidence to check")
+
+    def _lines(self) -> list[tuple[str, str]]:
+        lines = [("target", self.target)]
+        if self.log10_p_value is not None:
+            p = format_p_value(self.log10_p_value)
+            lines.append(("p-value", f"{p} (declared test: {self.test}; alpha = {self.alpha:g})"))
+        fits = {True: "yes", False: "no", None: "unknown"}[self.admits_local_model]
+        lines.append(("local model fits", fits))
+        lines += [(name, f"{value:.6g}") for name, value in self.statistics.items()]
+        lines += [("evidence", str(piece)) for piece in self.evidence]
+        return lines
+
+    def __str__(self) -> str:
+        lines = self._lines()
+        width = max(len(name) for name, _ in lines) + 2
+        text = [f"{self.verdict}: {self.verdict.sentence}"]
+        text += [f"  {name:<{width}}{value}" for name, value in lines]
+        text += [f"  assumes {'':<{width - 8}}{assumption}" for assumption in self.assumptions]
+        if self.advice:
+            text.append(f"  {'to settle it':<{width}}{self.advice}")
+        return "\n".join(text)
+
+    def __repr__(self) -> str:
+        p = "" if self.log10_p_value is None else f", p = {format_p_value(self.log10_p_value)}"
+        return f"LocalityReport({self.verdict}{p})"
+
+    def to_json(self) -> str:
+        """The whole report as JSON, with the p-value and the sentence of the verdict in plain view.
+
+        ``LocalityReport.load`` reads it back from a file.
+        """
+        data = encode(self)
+        data["summary"] = {
+            "verdict": str(self.verdict),
+            "sentence": self.verdict.sentence,
+            "p_value": self.p_value,
+        }
+        return json.dumps(data, indent=1, allow_nan=False)
+
+    def to_html(self) -> str:
+        """The report as an HTML fragment."""
+        rows = self._lines() + [("assumes", assumption) for assumption in self.assumptions]
+        if self.advice:
+            rows.append(("to settle it", self.advice))
+        body = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in rows
+        )
+        return f"<div><b>{self.verdict}</b>: {html.escape(self.verdict.sentence)}<table>{body}</table></div>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def plot(self) -> Any:
+        """The target's probabilities beside those of the best local model, as a matplotlib figure.
+
+        Raises:
+            LHVError: If there is no model to show.
+            ImportError: If matplotlib is not installed (extra ``plot``).
+        """
+        from .plotting import plot_report
+
+        return plot_report(self)

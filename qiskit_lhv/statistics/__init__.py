@@ -1,0 +1,1 @@
+"""Finite counts: fits, tests and evidence."""

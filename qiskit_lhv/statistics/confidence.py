@@ -1,0 +1,180 @@
+"""Confidence regions of the behavior that lie inside the local set."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import frozen, probability
+from ..exceptions import CountsError, SolverError
+from ..polytope.thresholds import Threshold, nonlocality_threshold
+from ..targets.behaviors import Behavior
+from ..targets.counts import BellCounts
+from ..verification import Verification, combine
+from .no_signaling import chsh_forms
+
+__all__ = ["LocalRegion", "correlator_intervals", "local_region"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LocalRegion(Record):
+    """A simultaneous confidence region of a no-signaling behavior, and whether it lies in the local set."""
+
+    alpha: float
+    """The region holds the behavior with confidence 1 - alpha, if it is no-signaling."""
+    lower: FloatArray
+    """Lower limits of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``; index 0: party absent."""
+    upper: FloatArray
+    """Upper limits of the correlators."""
+    inside: bool
+    """Whether the whole region was proven to lie in the local set."""
+    margin: float
+    """How far inside, in units of the limit that the argument compares with; negative if outside."""
+    threshold: Threshold | None
+    """Threshold of the region's center, where the argument needs it."""
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def __str__(self) -> str:
+        relation = "lies inside" if self.inside else "does not prove to lie inside"
+        return f"the {100 * (1 - self.alpha):g}% confidence region {relation} the local set (margin {self.margin:.3g})"
+
+    def verify(self) -> Verification:
+        """Re-checks that the region lies in the local set."""
+        if not self.inside:
+            return Verification(True, "no claim is made")
+        if self.threshold is None:
+            # Fine's theorem: a no-signaling behavior is local if no CHSH form exceeds 2.
+            pairs = [(self.lower[x, y], self.upper[x, y]) for x in (1, 2) for y in (1, 2)]
+            worst = max(
+                sum(s * e for s, e in zip(signs, corner, strict=True))
+                for corner in itertools.product(*pairs)
+                for signs in itertools.product((1, -1), repeat=4)
+                if math.prod(signs) == -1
+            )
+            return Verification(worst <= 2, f"CHSH forms in the region reach {worst:.6g}", float(worst))
+        center = self.threshold.behavior.to_correlators()
+        radius = _radius(self.lower, self.upper, center)
+        needed = 1 / (1 - radius) if radius < 1 else math.inf
+        reached = Verification(
+            self.threshold.lower >= needed,
+            f"the center is local to visibility {self.threshold.lower:.6g}, needed are {needed:.6g}",
+        )
+        return combine(self.threshold.verify(), reached)
+
+
+def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, FloatArray]:
+    """Simultaneous exact intervals of all correlators of a no-signaling behavior, marginals included.
+
+    Clopper-Pearson intervals of the number of trials whose outcomes multiply to +1, with Bonferroni's
+    correction. Marginals pool the shots of all settings of the parties that do not take part, which
+    no-signaling allows.
+
+    Args:
+        counts: Counts with two outcomes a party.
+        alpha: Probability that any interval misses.
+
+    Returns:
+        Lower and upper limits, shape ``(m_1 + 1, ..., m_N + 1)``.
+
+    Raises:
+        CountsError: If a party has more than two outcomes.
+
+    References:
+        C. J. Clopper, E. S. Pearson, Biometrika 26, 404 (1934).
+    """
+    if not counts.scenario.is_two_outcome:
+        raise CountsError.bad_argument("counts", expected="two outcomes a party", got=str(counts.scenario))
+    n = counts.scenario.num_parties
+    signs = [[1.0, -1.0]] * n
+    shape = tuple(m + 1 for m in counts.scenario.num_settings)
+    plus, total = np.zeros(shape), np.zeros(shape)
+    for members in itertools.product((False, True), repeat=n):
+        table = counts.array.astype(float)
+        sign = np.ones((1,) * n)
+        for k, member in enumerate(members):
+            if member:
+                sign = sign * np.reshape(signs[k], [2 if j == k else 1 for j in range(n)])
+        absent = tuple(k for k in range(n) if not members[k])
+        positive = np.sum(table * (sign > 0), axis=counts.scenario.outcome_axes).sum(axis=absent, keepdims=True)
+        index = tuple(slice(1, None) if member else slice(0, 1) for member in members)
+        plus[index] = positive
+        total[index] = counts.num_shots.sum(axis=absent, keepdims=True)
+    lower, upper = _clopper_pearson(plus, total, alpha / (math.prod(shape) - 1))
+    lower[(0,) * n] = upper[(0,) * n] = 1
+    return lower, upper
+
+
+def _clopper_pearson(successes: FloatArray, total: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    """Two-sided limits of ``2 p - 1`` for binomial counts."""
+    from scipy.special import betaincinv
+
+    failures = total - successes
+    low = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, alpha / 2), 0.0)
+    high = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1 - alpha / 2), 1.0)
+    return 2 * low - 1, 2 * high - 1
+
+
+def local_region(
+    counts: BellCounts, center: Behavior, *, alpha: float = 0.01, time_limit: float | None = None
+) -> LocalRegion:
+    """Tries to prove that a simultaneous confidence region lies in the local set.
+
+    For CHSH, by Fine's theorem: no CHSH form may exceed 2 anywhere in the region. In other scenarios
+    of two outcomes, by a margin in white noise: deviations from a center whose correlators of every
+    set of parties have 2-norm e_S are absorbed if the center stays local when scaled by
+    ``1 / (1 - sum_S e_S)``, since each block's unit ball is local.
+
+    Args:
+        counts: Counts with two outcomes a party.
+        center: A local behavior near the frequencies, such as the maximum-likelihood fit's.
+        alpha: Probability that the region misses the behavior.
+        time_limit: Seconds for the center's threshold; default: none.
+
+    Returns:
+        The region, and whether it was proven to lie inside.
+
+    Raises:
+        CountsError: If a party has more than two outcomes.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
+    """
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    lower, upper = correlator_intervals(counts, alpha)
+    if counts.scenario.is_chsh:
+        middle, half = (lower + upper)[1:, 1:] / 2, (upper - lower)[1:, 1:] / 2
+        margin = 2 - float(chsh_forms(middle).max() + half.sum())
+        return LocalRegion(alpha, lower, upper, margin >= 0, margin, None)
+    middle = center.to_correlators()
+    radius = _radius(lower, upper, middle)
+    if radius >= 1:
+        return LocalRegion(alpha, lower, upper, False, 1 - radius, None)
+    needed = 1 / (1 - radius)
+    try:
+        threshold = nonlocality_threshold(center, max_visibility=2 * needed, time_limit=time_limit)
+    except SolverError:
+        return LocalRegion(alpha, lower, upper, False, 0.0, None)
+    margin = threshold.lower - needed
+    return LocalRegion(alpha, lower, upper, margin >= 0, margin, threshold)
+
+
+def _radius(lower: FloatArray, upper: FloatArray, center: FloatArray) -> float:
+    """Sum over sets of parties of the largest 2-norm of the deviation from the center in the region."""
+    worst = np.maximum(upper - center, center - lower)
+    n = worst.ndim
+    total = 0.0
+    for members in itertools.product((False, True), repeat=n):
+        if any(members):
+            block = worst[tuple(slice(1, None) if member else 0 for member in members)]
+            total += float(np.linalg.norm(block))
+    return total

@@ -1,0 +1,248 @@
+"""Behaviors: the conditional probabilities p(a|x) of a Bell scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._records import Record
+from .._validation import frozen, probability, real_array
+from ..exceptions import ScenarioError
+from . import coordinates
+from .scenario import BellScenario
+
+__all__ = ["Behavior"]
+
+FloatArray = NDArray[np.float64]
+_ATOL = 1e-9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Behavior(Record):
+    """The probabilities p(a|x) of all outcomes for all settings.
+
+    A behavior may be signaling, as frequencies of finite counts always are a little.
+
+    Args:
+        array: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, all setting axes, then all outcome axes:
+            ``array[x_1, ..., x_N, a_1, ..., a_N]`` = p(a_1 ... a_N | x_1 ... x_N). Entries may be
+            below 0 by rounding of at most 1e-9, and are then set to 0.
+
+    Raises:
+        ScenarioError: If the shape is not of this form, an entry is negative or not finite, or the
+            outcomes of some settings do not sum to 1 within 1e-9.
+
+    Examples:
+        A party whose outcome copies its setting, beside one that tosses a fair coin:
+
+        >>> import numpy as np
+        >>> copy = np.eye(2)
+        >>> coin = np.full((1, 2), 0.5)
+        >>> Behavior(np.einsum("xa,yb->xyab", copy, coin)).scenario.num_settings
+        (2, 1)
+    """
+
+    array: FloatArray
+    """Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, float64, read-only."""
+
+    def __post_init__(self) -> None:
+        array = real_array(self.array, "array", ScenarioError)
+        scenario = BellScenario.from_shape(array.shape)
+        if array.min() < -_ATOL:
+            position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))
+            raise ScenarioError.bad_argument(
+                "array", expected="probabilities", got=f"{array[position]} at index {position}"
+            )
+        totals = array.sum(axis=scenario.outcome_axes)
+        worst = np.unravel_index(np.argmax(np.abs(totals - 1)), totals.shape)
+        if abs(totals[worst] - 1) > _ATOL:
+            raise ScenarioError.bad_argument(
+                "array",
+                expected="outcomes that sum to 1 for every setting combination",
+                got=f"a sum of {totals[worst]} for settings {tuple(int(i) for i in worst)}",
+                remedy="Normalize it; counts go to BellCounts.",
+            )
+        object.__setattr__(self, "array", frozen(np.maximum(array, 0)))
+
+    def __repr__(self) -> str:
+        return f"Behavior({self.scenario})"
+
+    @cached_property
+    def scenario(self) -> BellScenario:
+        """The number of settings and outcomes of each party."""
+        return BellScenario.from_shape(self.array.shape)
+
+    # Ways to make one
+
+    @classmethod
+    def from_state(
+        cls, state: Any, settings: Sequence[Sequence[Any]] | str, parties: Sequence[Any] | None = None
+    ) -> Behavior:
+        """The behavior of a quantum state under chosen measurements.
+
+        Args:
+            state: ``DensityMatrix``, ``Statevector`` or ``QuantumCircuit`` without measurements.
+            settings: One sequence of measurements a party (anything that ``measurement`` takes), or
+                a name: ``"chsh"``, ``"mermin"``.
+            parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
+
+        Raises:
+            MeasurementError: If a measurement, the state or a party cannot be used.
+        """
+        from .correlations import CorrelationTensor
+
+        return CorrelationTensor.from_state(state, parties).behavior(settings)
+
+    @classmethod
+    def white_noise(cls, scenario: BellScenario) -> Behavior:
+        """The behavior whose outcomes are uniform and independent of everything."""
+        return cls(np.full(scenario.shape, 1 / np.prod(scenario.num_outcomes)))
+
+    @classmethod
+    def from_correlators(cls, correlators: ArrayLike, *, marginals: bool = True) -> Behavior:
+        """The two-outcome behavior with given expectation values.
+
+        Args:
+            correlators: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an
+                axis means that the party does not take part (so entry ``[0, ..., 0]`` is 1);
+                without, shape ``(m_1, ..., m_N)``: full correlators, all others zero.
+            marginals: Whether the array holds the correlators of fewer than all parties.
+
+        Raises:
+            ScenarioError: If the correlators belong to no behavior.
+        """
+        array = real_array(correlators, "correlators", ScenarioError)
+        if not marginals:
+            padded = np.zeros([m + 1 for m in array.shape])
+            padded[(slice(1, None),) * array.ndim] = array
+            padded[(0,) * array.ndim] = 1
+            array = padded
+        if array.ndim == 0 or min(array.shape) < 2 or abs(array[(0,) * array.ndim] - 1) > _ATOL:
+            raise ScenarioError.bad_argument(
+                "correlators",
+                expected="shape (m_1 + 1, ..., m_N + 1) with entry [0, ..., 0] equal to 1",
+                got=f"shape {array.shape}" if array.ndim == 0 else f"{array.ravel()[0]} there",
+                remedy="Pass marginals=False for full correlators only.",
+            )
+        scenario = BellScenario(tuple(m - 1 for m in array.shape), (2,) * array.ndim)
+        maps = coordinates.full_table_from_correlator_matrices(scenario)
+        return cls._from_table(coordinates.apply_per_party(array, maps), scenario, "correlators")
+
+    @classmethod
+    def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> Behavior:
+        """The no-signaling behavior with given Collins-Gisin table.
+
+        Args:
+            table: Shape ``(m_1 (d_1 - 1) + 1, ...)``; see :meth:`to_collins_gisin`.
+            scenario: The scenario.
+
+        Raises:
+            ScenarioError: If the shape does not fit or the table belongs to no behavior.
+        """
+        array = real_array(table, "table", ScenarioError)
+        maps = coordinates.full_table_from_collins_gisin_matrices(scenario)
+        expected = tuple(matrix.shape[1] for matrix in maps)
+        if array.shape != expected:
+            raise ScenarioError.bad_argument("table", expected=f"shape {expected}", got=f"shape {array.shape}")
+        return cls._from_table(coordinates.apply_per_party(array, maps), scenario, "table")
+
+    @classmethod
+    def _from_table(cls, tensor: FloatArray, scenario: BellScenario, argument: str) -> Behavior:
+        try:
+            return cls(coordinates.from_party_axes(tensor, scenario))
+        except ScenarioError as exc:
+            raise ScenarioError.bad_argument(
+                argument, expected="numbers that belong to probabilities", got=f"an impossible table ({exc})"
+            ) from exc
+
+    # What can be asked of one
+
+    def mix(self, noise: Behavior | None = None, visibility: float = 1.0) -> Behavior:
+        """The mixture ``visibility * self + (1 - visibility) * noise``.
+
+        Args:
+            noise: A behavior of the same scenario; default: white noise.
+            visibility: Weight of this behavior, from 0 to 1.
+
+        Raises:
+            ScenarioError: If the scenarios differ or the visibility is not in [0, 1].
+        """
+        visibility = probability(visibility, "visibility", ScenarioError)
+        noise = Behavior.white_noise(self.scenario) if noise is None else noise
+        self.require_scenario(noise.scenario, "noise")
+        return Behavior(visibility * self.array + (1 - visibility) * noise.array)
+
+    def to_correlators(self, atol: float = _ATOL) -> FloatArray:
+        """Expectation values of products of the outcomes' signs, marginals included.
+
+        Args:
+            atol: Largest signaling that is taken for rounding.
+
+        Returns:
+            Shape ``(m_1 + 1, ..., m_N + 1)``; index 0 of an axis: the party does not take part.
+            Outcome 0 counts +1 and outcome 1 counts -1.
+
+        Raises:
+            ScenarioError: If a party has more than two outcomes, or the behavior is signaling, so
+                that marginals have no meaning.
+        """
+        if not self.scenario.is_two_outcome:
+            raise ScenarioError.bad_argument(
+                "behavior",
+                expected="two outcomes a party",
+                got=f"{self.scenario.num_outcomes}",
+                remedy="Use to_collins_gisin() for more outcomes.",
+            )
+        return self._reduced(coordinates.correlator_matrices(self.scenario), atol)
+
+    def to_collins_gisin(self, atol: float = _ATOL) -> FloatArray:
+        """The table without redundancy: probabilities of all outcomes but each party's last.
+
+        Args:
+            atol: Largest signaling that is taken for rounding.
+
+        Returns:
+            Shape ``(m_1 (d_1 - 1) + 1, ...)``. Index 0 of an axis: the party does not take part;
+            index ``1 + x (d - 1) + a``: outcome a of setting x, for a below d - 1.
+
+        Raises:
+            ScenarioError: If the behavior is signaling.
+        """
+        return self._reduced(coordinates.collins_gisin_matrices(self.scenario), atol)
+
+    def _reduced(self, maps: list[FloatArray], atol: float) -> FloatArray:
+        self.require_no_signaling(atol)
+        return frozen(coordinates.apply_per_party(coordinates.to_party_axes(self.array, self.scenario), maps))
+
+    def max_signaling(self) -> float:
+        """The largest change of any other parties' joint probability that one party's setting causes."""
+        n = self.scenario.num_parties
+        if n == 1:
+            return 0.0
+        marginals = (self.array.sum(axis=n + k) for k in range(n))
+        return float(max(np.ptp(marginal, axis=k).max() for k, marginal in enumerate(marginals)))
+
+    def is_no_signaling(self, atol: float = _ATOL) -> bool:
+        """Whether no party's setting changes the other parties' probabilities by more than ``atol``."""
+        return self.max_signaling() <= atol
+
+    def require_no_signaling(self, atol: float = _ATOL, argument: str = "behavior") -> None:
+        """Raises ScenarioError unless the behavior is no-signaling within ``atol``."""
+        signaling = self.max_signaling()
+        if signaling > atol:
+            raise ScenarioError.bad_argument(
+                argument,
+                expected=f"a no-signaling behavior (within {atol:g})",
+                got=f"marginals that move by {signaling:.3g} with another party's setting",
+                remedy="project_to_no_signaling(behavior) gives the nearest one; counts go to analyze().",
+            )
+
+    def require_scenario(self, scenario: BellScenario, argument: str) -> None:
+        """Raises ScenarioError unless ``scenario``, that of ``argument``, is this behavior's."""
+        if scenario != self.scenario:
+            raise ScenarioError.bad_argument(argument, expected=str(self.scenario), got=str(scenario))

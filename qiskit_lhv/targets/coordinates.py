@@ -1,0 +1,101 @@
+"""Linear maps between full tables, correlators and the Collins-Gisin form.
+
+Each map acts on every party alone, so it is one small matrix a party. A table of shape
+``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` a party.
+The maps to shorter forms average over the settings of a party that does not take part, and so
+lose nothing of a no-signaling behavior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scenario import BellScenario
+
+__all__ = [
+    "apply_per_party",
+    "collins_gisin_matrices",
+    "correlator_matrices",
+    "from_party_axes",
+    "full_table_from_collins_gisin_matrices",
+    "full_table_from_correlator_matrices",
+    "to_party_axes",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+def to_party_axes(table: FloatArray, scenario: BellScenario) -> FloatArray:
+    """Regroups ``(m_1, ..., m_N, d_1, ..., d_N)`` to ``(m_1 * d_1, ..., m_N * d_N)``."""
+    n = scenario.num_parties
+    order = [axis for k in range(n) for axis in (k, n + k)]
+    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    return table.transpose(order).reshape(sizes)
+
+
+def from_party_axes(tensor: FloatArray, scenario: BellScenario) -> FloatArray:
+    """Inverse of :func:`to_party_axes`."""
+    n = scenario.num_parties
+    pairs = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    split = tensor.reshape([size for pair in pairs for size in pair])
+    return split.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
+
+
+def apply_per_party(tensor: FloatArray, matrices: Sequence[FloatArray]) -> FloatArray:
+    """Multiplies axis k of ``tensor`` by ``matrices[k]`` for every k."""
+    for matrix in matrices:
+        # Contracting the first axis appends the new one at the end: after N steps the order is restored.
+        tensor = np.tensordot(tensor, matrix, axes=(0, 1))
+    return tensor
+
+
+def correlator_matrices(scenario: BellScenario) -> list[FloatArray]:
+    """Maps a party's axis of ``2 m`` to ``m + 1``: the identity, then the observable of each setting."""
+    matrices = []
+    for m in scenario.num_settings:
+        matrix = np.zeros((m + 1, m, 2))
+        matrix[0] = 1 / m
+        matrix[np.arange(1, m + 1), np.arange(m)] = [1, -1]
+        matrices.append(matrix.reshape(m + 1, 2 * m))
+    return matrices
+
+
+def full_table_from_correlator_matrices(scenario: BellScenario) -> list[FloatArray]:
+    """Right inverses of :func:`correlator_matrices`: ``p(a|x) = (1 + (-1)^a <A_x>) / 2``."""
+    matrices = []
+    for m in scenario.num_settings:
+        matrix = np.zeros((m, 2, m + 1))
+        matrix[:, :, 0] = 0.5
+        matrix[np.arange(m), :, np.arange(1, m + 1)] = [0.5, -0.5]
+        matrices.append(matrix.reshape(2 * m, m + 1))
+    return matrices
+
+
+def collins_gisin_matrices(scenario: BellScenario) -> list[FloatArray]:
+    """Maps a party's axis of ``m d`` to ``m (d - 1) + 1``: one, then p(a|x) for all but the last outcome."""
+    matrices = []
+    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
+        matrix = np.zeros((m * (d - 1) + 1, m, d))
+        matrix[0] = 1 / m
+        for x in range(m):
+            for a in range(d - 1):
+                matrix[1 + x * (d - 1) + a, x, a] = 1
+        matrices.append(matrix.reshape(-1, m * d))
+    return matrices
+
+
+def full_table_from_collins_gisin_matrices(scenario: BellScenario) -> list[FloatArray]:
+    """Right inverses of :func:`collins_gisin_matrices`."""
+    matrices = []
+    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
+        matrix = np.zeros((m, d, m * (d - 1) + 1))
+        for x in range(m):
+            columns = 1 + x * (d - 1) + np.arange(d - 1)
+            matrix[x, np.arange(d - 1), columns] = 1
+            matrix[x, d - 1, 0] = 1
+            matrix[x, d - 1, columns] = -1
+        matrices.append(matrix.reshape(m * d, -1))
+    return matrices

@@ -1,0 +1,177 @@
+"""Correlation tensors: expectation values of products of Pauli or Gell-Mann matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import real_array
+from ..exceptions import ScenarioError
+from ..quantum.measurements import Measurement, parse_settings
+from ..quantum.parties import reduced_state
+from .behaviors import Behavior
+
+__all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis"]
+
+FloatArray = NDArray[np.float64]
+
+
+@cache
+def hermitian_basis(dimension: int) -> NDArray[np.complex128]:
+    """The identity and the generalized Gell-Mann matrices; for dimension 2: I, X, Y, Z.
+
+    All but the identity are traceless and satisfy ``tr(G_i G_j) = 2 delta_ij``. Their order is:
+    symmetric, antisymmetric (each by row, then column), diagonal.
+
+    Args:
+        dimension: Dimension D of the space.
+
+    Returns:
+        Shape ``(D**2, D, D)``, read-only.
+    """
+    pairs = [(j, k) for j in range(dimension) for k in range(j + 1, dimension)]
+    matrices = np.zeros((dimension**2, dimension, dimension), dtype=complex)
+    matrices[0] = np.eye(dimension)
+    for i, (j, k) in enumerate(pairs):
+        matrices[1 + i, [j, k], [k, j]] = 1
+        matrices[1 + len(pairs) + i, [j, k], [k, j]] = [-1j, 1j]
+    for level in range(1, dimension):
+        diagonal = np.zeros(dimension)
+        diagonal[:level], diagonal[level] = 1, -level
+        matrices[2 * len(pairs) + level] = np.diag(diagonal * math.sqrt(2 / (level * (level + 1))))
+    matrices.flags.writeable = False
+    return matrices
+
+
+def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
+    """Coordinates of the effects in :func:`hermitian_basis`: p(a|x) is their contraction with the tensor.
+
+    Args:
+        measurements: The settings of one party, of equal dimension D and number of outcomes d.
+
+    Returns:
+        Shape ``(m, d, D**2)``.
+    """
+    basis = hermitian_basis(measurements[0].dimension)
+    norms = np.einsum("iab,iba->i", basis, basis).real
+    effects = np.stack([one.effects for one in measurements])
+    return np.einsum("xaij,kji->xak", effects, basis).real / norms
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrelationTensor(Record):
+    """Expectation values of all products of the parties' basis matrices.
+
+    It need not belong to a state: scaled tensors do not, and are still useful targets.
+
+    Args:
+        array: Shape ``(D_1**2, ..., D_N**2)``; index 0 is the identity, then X, Y, Z for a qubit and
+            the generalized Gell-Mann matrices (symmetric, antisymmetric, diagonal; each of squared
+            norm 2) for larger parties. Entry ``[0, ..., 0]`` is 1.
+
+    Raises:
+        ScenarioError: If an axis is not the square of a dimension, or entry ``[0, ..., 0]`` is not 1.
+    """
+
+    array: FloatArray
+    """Shape ``(D_1**2, ..., D_N**2)``, float64, read-only."""
+
+    def __post_init__(self) -> None:
+        array = real_array(self.array, "array", ScenarioError)
+        roots = [math.isqrt(size) for size in array.shape]
+        if array.ndim == 0 or any(r < 2 or r * r != s for r, s in zip(roots, array.shape, strict=True)):
+            raise ScenarioError.bad_argument(
+                "array", expected="shape (D_1**2, ..., D_N**2) with D_k >= 2", got=f"shape {array.shape}"
+            )
+        if abs(array.flat[0] - 1) > 1e-9:
+            raise ScenarioError.bad_argument("array", expected="1 at [0, ..., 0], the trace", got=f"{array.flat[0]}")
+        object.__setattr__(self, "array", array)
+
+    def __repr__(self) -> str:
+        return f"CorrelationTensor(dimensions {self.dimensions})"
+
+    @cached_property
+    def dimensions(self) -> tuple[int, ...]:
+        """Dimension of each party's space."""
+        return tuple(math.isqrt(size) for size in self.array.shape)
+
+    @property
+    def num_parties(self) -> int:
+        """Number of parties."""
+        return self.array.ndim
+
+    @classmethod
+    def from_state(cls, state: Any, parties: Sequence[Any] | None = None) -> CorrelationTensor:
+        """All expectation values of a state.
+
+        The density matrix is transformed party by party, so no operator on the whole space is built:
+        ten qubits, 4**10 values, take a fraction of a second.
+
+        Args:
+            state: ``DensityMatrix``, ``Statevector`` or ``QuantumCircuit`` without measurements.
+            parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
+
+        Raises:
+            MeasurementError: If the state or the parties cannot be used.
+        """
+        tensor, dimensions = reduced_state(state, parties)
+        n = len(dimensions)
+        for k, dimension in enumerate(dimensions):
+            # tr(rho G_i) takes the ket axis (always first) with the bra axis of the same party.
+            tensor = np.tensordot(tensor, hermitian_basis(dimension), axes=([0, n - k], [2, 1]))
+        return cls(np.ascontiguousarray(tensor.real))
+
+    def behavior(self, settings: Sequence[Sequence[Any]] | str) -> Behavior:
+        """The behavior under chosen measurements.
+
+        Args:
+            settings: One sequence of measurements a party (anything that ``measurement`` takes), or
+                a name: ``"chsh"``, ``"mermin"``.
+
+        Raises:
+            MeasurementError: If a measurement cannot be used or does not fit its party.
+            ScenarioError: If the tensor gives these measurements negative probabilities.
+        """
+        parsed = parse_settings(settings, self.dimensions)
+        table = self.array
+        for party in parsed:
+            table = np.tensordot(table, effect_coordinates(party), axes=(0, 2))
+        n = self.num_parties
+        array = table.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
+        if array.min() < -1e-9:
+            raise ScenarioError.bad_argument(
+                "settings",
+                expected="measurements whose probabilities are not negative",
+                got=f"a probability of {array.min():.3g}",
+                remedy="The tensor is not that of a state.",
+            )
+        # The state's own rounding (its trace may be off by 1e-8) must not reach the behavior.
+        array = np.maximum(array, 0)
+        return Behavior(array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True))
+
+    def reduce(self, parties: Sequence[int]) -> CorrelationTensor:
+        """The tensor of some of the parties, in the order given.
+
+        Args:
+            parties: Distinct party numbers.
+
+        Raises:
+            ScenarioError: If a number is out of range or repeated.
+        """
+        chosen = list(parties)
+        valid = all(isinstance(k, Integral) and 0 <= k < self.num_parties for k in chosen)
+        if not chosen or not valid or len(set(chosen)) != len(chosen):
+            raise ScenarioError.bad_argument(
+                "parties", expected=f"distinct numbers from 0 to {self.num_parties - 1}", got=f"{chosen}"
+            )
+        index = tuple(slice(None) if k in chosen else 0 for k in range(self.num_parties))
+        kept = sorted(chosen)
+        return CorrelationTensor(self.array[index].transpose([kept.index(k) for k in chosen]))

@@ -1,0 +1,131 @@
+"""Trials of a Bell experiment, one by one in the order they were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import frozen, real_array
+from ..exceptions import CountsError, ScenarioError
+from .counts import BellCounts, check_design
+from .scenario import BellScenario
+
+__all__ = ["BellTrials"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BellTrials(Record):
+    """Settings and outcomes of every trial, in the order they were taken.
+
+    The order lets a test stand against devices that remember earlier trials, if the settings were
+    drawn at random.
+
+    Args:
+        settings: Shape ``(T, N)``: the setting of each party in each trial.
+        outcomes: Shape ``(T, N)``: the outcome of each party in each trial.
+        scenario: Number of settings and outcomes; default: those seen, at least two outcomes.
+        design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand).
+        setting_probabilities: For ``"random"``, the known probability of each setting combination, shape
+            ``(m_1, ..., m_N)``; default: uniform.
+
+    Raises:
+        CountsError: If shapes differ, there is no trial, or an entry is not a whole number in range.
+    """
+
+    settings: NDArray[np.int64]
+    """Setting of each party, shape ``(T, N)``, int64, read-only."""
+    outcomes: NDArray[np.int64]
+    """Outcome of each party, shape ``(T, N)``, int64, read-only."""
+    scenario: BellScenario | None = None
+    """The number of settings and outcomes of each party."""
+    design: str = "random"
+    """``"random"`` or ``"blocks"``."""
+    setting_probabilities: NDArray[np.float64] | None = None
+    """Probability of each setting combination for ``"random"``, else ``None``."""
+
+    def __post_init__(self) -> None:
+        settings = _whole_rows(self.settings, "settings")
+        outcomes = _whole_rows(self.outcomes, "outcomes")
+        if settings.shape != outcomes.shape:
+            raise CountsError.bad_argument(
+                "outcomes",
+                expected=f"shape {settings.shape}, as settings have",
+                got=f"shape {outcomes.shape}",
+            )
+        scenario = self.scenario
+        if scenario is None:
+            scenario = BellScenario(
+                tuple(int(m) for m in settings.max(axis=0) + 1),
+                tuple(int(d) for d in np.maximum(outcomes.max(axis=0), 1) + 1),
+            )
+        elif not isinstance(scenario, BellScenario):
+            raise ScenarioError.bad_argument("scenario", expected="a BellScenario", got=repr(scenario))
+        if scenario.num_parties != settings.shape[1]:
+            raise CountsError.bad_argument(
+                "scenario", expected=f"{settings.shape[1]} parties", got=f"{scenario.num_parties}"
+            )
+        for name, rows, sizes in (
+            ("settings", settings, scenario.num_settings),
+            ("outcomes", outcomes, scenario.num_outcomes),
+        ):
+            if np.any(rows >= np.array(sizes)):
+                raise CountsError.bad_argument(
+                    name, expected=f"numbers below {sizes}", got=f"up to {tuple(rows.max(axis=0).tolist())}"
+                )
+        probabilities = self.setting_probabilities
+        if self.design == "random" and probabilities is None:
+            probabilities = np.full(scenario.num_settings, 1 / scenario.num_setting_combinations)
+        checked = check_design(self.design, probabilities, scenario.num_settings)
+        for name, value in (("settings", settings), ("outcomes", outcomes), ("scenario", scenario)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "setting_probabilities", checked)
+
+    def __repr__(self) -> str:
+        return f"BellTrials({self.scenario}, {self.num_trials} trials, design={self.design!r})"
+
+    @property
+    def num_trials(self) -> int:
+        """Number of trials T."""
+        return len(self.settings)
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """Counts of all trials, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; combinations may have no trial."""
+        assert self.scenario is not None
+        shape = self.scenario.shape
+        cells = np.ravel_multi_index(tuple(np.hstack([self.settings, self.outcomes]).T), shape)
+        return frozen(np.bincount(cells, minlength=self.scenario.num_cells).reshape(shape))
+
+    def to_counts(self) -> BellCounts:
+        """The counts, without the order.
+
+        Raises:
+            CountsError: If a setting combination has no trial.
+        """
+        return BellCounts(self.table, self.design, self.setting_probabilities)
+
+    def part(self, selection: slice | Sequence[int]) -> BellTrials:
+        """Some of the trials, in the order given, with the same scenario and design."""
+        return BellTrials(
+            self.settings[selection],
+            self.outcomes[selection],
+            self.scenario,
+            self.design,
+            self.setting_probabilities,
+        )
+
+
+def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
+    array = real_array(value, name, CountsError)  # type: ignore[arg-type]
+    if array.ndim != 2 or 0 in array.shape:
+        raise CountsError.bad_argument(
+            name, expected="shape (T, N): one row a trial, one column a party", got=f"shape {array.shape}"
+        )
+    if array.min() < 0 or np.any(array != np.rint(array)):
+        raise CountsError.bad_argument(name, expected="whole numbers of at least zero", got="other numbers")
+    return frozen(array.astype(np.int64))
