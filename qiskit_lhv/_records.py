@@ -63,7 +63,7 @@ class Record:
                 if arrays is None:
                     stream.write(text.encode())
                 else:
-                    np.savez_compressed(stream, **{_HEADER: np.array(text)}, **arrays)
+                    np.savez_compressed(stream, allow_pickle=False, **{_HEADER: np.array(text)}, **arrays)
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import LHVError
 
-__all__ = ["frozen", "generator", "probability", "real_array", "whole_numbers"]
+__all__ = ["frozen", "generator", "is_whole_number", "probability", "real_array", "whole_numbers"]
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is a whole number (Python's or NumPy's, but no truth value)."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -61,14 +66,14 @@ def whole_numbers(value: int | Iterable[int], name: str, error: type[LHVError], 
     Raises:
         LHVError: Of class ``error``, when an entry is not a whole number or too small.
     """
-    entries = (value,) if isinstance(value, Integral) else value
+    entries = (value,) if is_whole_number(value) else value
     expected = f"whole numbers of at least {minimum}"
     try:
         listed = list(entries)  # type: ignore[arg-type]
     except TypeError as exc:
         raise error.bad_argument(name, expected=expected, got=repr(value)) from exc
     for entry in listed:
-        if isinstance(entry, bool | np.bool_) or not isinstance(entry, Integral) or entry < minimum:
+        if not is_whole_number(entry) or entry < minimum:
             raise error.bad_argument(name, expected=expected, got=repr(entry))
     return tuple(int(entry) for entry in listed)
 
@@ -96,6 +101,6 @@ def generator(seed: int | None) -> np.random.Generator:
     Raises:
         LHVError: When ``seed`` is not ``None`` or a non-negative whole number.
     """
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0):
+    if seed is not None and (not is_whole_number(seed) or seed < 0):
         raise LHVError.bad_argument("seed", expected="None or a non-negative whole number", got=repr(seed))
     return np.random.default_rng(None if seed is None else int(seed))

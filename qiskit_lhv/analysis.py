@@ -294,7 +294,9 @@ class _Findings:
     def report(self) -> LocalityReport:
         """The report."""
         admits = {Verdict.LOCAL: True, Verdict.INCONCLUSIVE: self.goodness_of_fit > self.alpha}
-        pieces = (self.decisive, self.e_value, self.game, self.fit, self.signaling, self.allowance, self.region)
+        # Without signaling there is nothing to weigh a violation against.
+        allowance = self.allowance if self.signaling_seen else None
+        pieces = (self.decisive, self.e_value, self.game, self.fit, self.signaling, allowance, self.region)
         evidence: list[Any] = []
         for piece in pieces:
             if piece is not None and not any(piece is other for other in evidence):

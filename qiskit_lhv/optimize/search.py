@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator
+from .._validation import frozen, generator, is_whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.responses import ResponseModel, TableResponse
 from ..targets.behaviors import Behavior
@@ -95,20 +94,18 @@ def find_local_model(
             remedy="Behavior.from_state(state, settings) gives the behavior of a state or circuit.",
         )
     for name, value in (("num_hidden", num_hidden), ("num_steps", num_steps)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        if not is_whole_number(value) or value < 1:
             raise LHVError.bad_argument(name, expected="a whole number of at least 1", got=repr(value))
     for name, limit in (("target_loss", target_loss), ("time_limit", time_limit)):
         if limit is not None and not limit >= 0:
             raise LHVError.bad_argument(name, expected="None or a number of at least 0", got=repr(limit))
-    weights = None
-    if isinstance(target, BellCounts):
-        target, weights = target.frequencies(), target.num_shots
-    shares = setting_shares(target, weights)
+    behavior = target.frequencies() if isinstance(target, BellCounts) else target
+    shares = setting_shares(behavior, target.num_shots if isinstance(target, BellCounts) else None)
     with jax.enable_x64(True):
         run = train(
             _loss,
-            _start(target.scenario, num_hidden, seed),
-            _data(target, shares),
+            _start(behavior.scenario, num_hidden, seed),
+            _data(behavior, shares),
             cosine_schedule(_LEARNING_RATE, num_steps),
             target_loss=target_loss,
             time_limit=time_limit,
@@ -116,8 +113,8 @@ def find_local_model(
         )
         logits = tuple(np.asarray(array, dtype=np.float64) for array in run.parameters["logits"])
         mixture = np.asarray(jax.nn.softmax(run.parameters["log_weights"]), dtype=np.float64)
-    model = ResponseModel(logits, TableResponse(target.scenario), mixture / mixture.sum())
-    return LocalModelResult(model, divergence(target, model.behavior(), shares), run.history, run.status)
+    model = ResponseModel(logits, TableResponse(behavior.scenario), mixture / mixture.sum())
+    return LocalModelResult(model, divergence(behavior, model.behavior(), shares), run.history, run.status)
 
 
 def _start(scenario: BellScenario, num_hidden: int, seed: int | None) -> dict[str, Any]:

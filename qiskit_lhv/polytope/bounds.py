@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +169,7 @@ def _alternate(coefficients: FloatArray, scenario: BellScenario, seed: int | Non
     best = np.full(_HEURISTIC_STARTS, -np.inf)
     while True:
         for k, (m, d) in enumerate(sizes):
-            terms = [tensor, list(range(n))]
+            terms: list[Any] = [tensor, list(range(n))]
             for j, (_, outcomes) in enumerate(sizes):
                 if j != k:
                     terms += [np.eye(outcomes)[choices[j]].reshape(_HEURISTIC_STARTS, -1), [n, j]]

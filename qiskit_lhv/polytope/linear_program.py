@@ -65,20 +65,18 @@ class VisibilityProgram:
             flat.ravel(),
         )
 
-    def solve(self) -> tuple[float | None, FloatArray | None, FloatArray]:
+    def solve(self) -> tuple[float, FloatArray, FloatArray]:
         """Solves the program for the strategies added so far.
 
         Returns:
             Visibility, weights and prices (shaped like the coordinates). Every strategy known so far
-            has a price of at most 0. Visibility and weights are ``None`` if no mixture gives the noise.
+            has a price of at most 0.
 
         Raises:
             SolverError: If the solver stops without an optimum.
         """
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status == self._model_status.kInfeasible:
-            return None, None, np.zeros(self._shape)
         if status != self._model_status.kOptimal:
             name = self._highs.modelStatusToString(status)
             raise SolverError(f"nonlocality_threshold: HiGHS stopped with {name!r}.")

@@ -124,20 +124,19 @@ def nonlocality_threshold(
 def _starting_strategies(noise: Behavior, deadline: float) -> NDArray[np.int64]:
     """Strategies whose mixtures contain the noise."""
     scenario = noise.scenario
-    if scenario.num_strategies <= _ALL_COLUMNS:
-        return enumerate_strategies(scenario)
     white = Behavior.white_noise(scenario)
-    constant = constant_strategies(scenario)
+    small = scenario.num_strategies <= _ALL_COLUMNS
+    start = enumerate_strategies(scenario) if small else constant_strategies(scenario)
     if np.abs(noise.array - white.array).max() < 1e-12:
-        return constant
-    result = _generate_columns(noise, white, constant, 1.0, deadline)
+        return start
+    result = _generate_columns(noise, white, start, 1.0, deadline)
     if result.lower < 1 - 1e-9:
         raise ScenarioError.bad_argument(
             "noise",
             expected="a local behavior",
             got=f"one that is local only up to visibility {result.upper:.6g} in white noise",
         )
-    return result.model.strategies
+    return start if small else result.model.strategies
 
 
 def _generate_columns(
@@ -154,8 +153,6 @@ def _generate_columns(
     program.add(reduction.columns(strategies))
     while True:
         visibility, weights, prices = program.solve()
-        if visibility is None or weights is None:
-            raise ScenarioError.bad_argument("noise", expected="a local behavior", got="one that is not local")
         # Every strategy known so far has <prices, table> <= 0; one with more improves the program.
         values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
         if values[0] <= _PRICE_TOLERANCE or time.monotonic() > deadline:

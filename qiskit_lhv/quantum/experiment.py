@@ -252,7 +252,7 @@ class BellExperiment:
         grid = self.scenario.num_settings
         parts = []
         for k, party in enumerate(self._settings):
-            vectors = np.stack([one.bloch_vectors for one in party])  # type: ignore[arg-type]
+            vectors = np.stack([one.bloch_vectors for one in party if one.bloch_vectors is not None])
             azimuth = np.arctan2(vectors[..., 1], vectors[..., 0])
             polar = np.arctan2(np.hypot(vectors[..., 0], vectors[..., 1]), vectors[..., 2])
             angles = np.stack([-azimuth, -polar], axis=-1).reshape(len(party), -1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from qiskit.circuit import CircuitInstruction
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
 
+from .._validation import is_whole_number
 from ..exceptions import MeasurementError
 
 __all__ = ["parse_parties", "reduced_state", "require_unmeasured", "to_state"]
@@ -32,7 +32,7 @@ def parse_parties(parties: Sequence[Any] | None, num_subsystems: int) -> list[tu
     if parties is None:
         return [(k,) for k in range(num_subsystems)]
     try:
-        groups = [(p,) if isinstance(p, Integral) else tuple(p) for p in parties]
+        groups = [(p,) if is_whole_number(p) else tuple(p) for p in parties]
     except TypeError as exc:
         raise MeasurementError.bad_argument(
             "parties", expected="a qubit number or a sequence of them for each party", got=repr(parties)
@@ -44,7 +44,7 @@ def parse_parties(parties: Sequence[Any] | None, num_subsystems: int) -> list[tu
         if not group:
             raise MeasurementError.bad_argument(f"parties[{k}]", expected="at least one qubit", got="none")
         for qubit in group:
-            if not isinstance(qubit, Integral) or isinstance(qubit, bool) or not 0 <= qubit < num_subsystems:
+            if not is_whole_number(qubit) or not 0 <= qubit < num_subsystems:
                 raise MeasurementError.bad_argument(
                     f"parties[{k}]", expected=f"qubit numbers from 0 to {num_subsystems - 1}", got=repr(qubit)
                 )

@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import real_array
+from .._validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..quantum.measurements import Measurement, parse_settings
 from ..quantum.parties import reduced_state
@@ -63,7 +62,8 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
     basis = hermitian_basis(measurements[0].dimension)
     norms = np.einsum("iab,iba->i", basis, basis).real
     effects = np.stack([one.effects for one in measurements])
-    return np.einsum("xaij,kji->xak", effects, basis).real / norms
+    coordinates: FloatArray = np.einsum("xaij,kji->xak", effects, basis).real / norms
+    return coordinates
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,7 +167,7 @@ class CorrelationTensor(Record):
             ScenarioError: If a number is out of range or repeated.
         """
         chosen = list(parties)
-        valid = all(isinstance(k, Integral) and 0 <= k < self.num_parties for k in chosen)
+        valid = all(is_whole_number(k) and 0 <= k < self.num_parties for k in chosen)
         if not chosen or not valid or len(set(chosen)) != len(chosen):
             raise ScenarioError.bad_argument(
                 "parties", expected=f"distinct numbers from 0 to {self.num_parties - 1}", got=f"{chosen}"

@@ -30,7 +30,8 @@ def setting_shares(target: Behavior, weights: ArrayLike | None) -> FloatArray:
     checked = real_array(weights, "weights", ScenarioError)
     if checked.shape != shape or checked.min() <= 0:
         raise ScenarioError.bad_argument("weights", expected=f"positive numbers of shape {shape}", got=f"{checked}")
-    return checked / checked.sum()
+    shares: FloatArray = checked / checked.sum()
+    return shares
 
 
 def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = None) -> float:
@@ -83,9 +84,9 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     target = coordinates.to_party_axes(share * behavior.array, scenario).ravel()
 
     # All no-signaling tables are origin + basis @ c, with white noise at c = 0.
-    matrix = np.ones((1, 1))
+    matrix: FloatArray = np.ones((1, 1))
     for party in coordinates.full_table_from_collins_gisin_matrices(scenario):
-        matrix = np.kron(matrix, party)
+        matrix = np.asarray(np.kron(matrix, party), dtype=np.float64)
     origin = np.full(len(target), 1 / np.prod(scenario.num_outcomes))
     return Behavior(coordinates.from_party_axes(_maximize_likelihood(target, origin, matrix[:, 1:]), scenario))
 

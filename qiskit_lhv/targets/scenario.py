@@ -52,7 +52,7 @@ class BellScenario(Record):
             return NotImplemented
         return self.shape == other.shape
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return hash(self.shape)
 
     def __str__(self) -> str:

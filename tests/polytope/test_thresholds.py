@@ -1,0 +1,175 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import Operator, Statevector
+from qiskit_lhv import (
+    Behavior,
+    BellScenario,
+    DeterministicModel,
+    ScenarioError,
+    Threshold,
+    measurement,
+    nonlocality_threshold,
+    werner_state,
+)
+from qiskit_lhv.demo import ICOSAHEDRON_AXES
+
+BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
+GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
+
+
+def plane(count):
+    return [(np.cos(a), np.sin(a), 0) for a in np.pi * np.arange(count) / count]
+
+
+def cglmp_settings():
+    """The settings of arXiv:quant-ph/0106024 that reach the maximal violation of the two-qutrit maximally
+    entangled state."""
+    outcomes = np.arange(3)
+
+    def basis(phase, sign):
+        phases = np.outer(np.arange(3), sign * outcomes + phase)
+        return measurement(basis=Operator(np.exp(2j * np.pi / 3 * phases) / np.sqrt(3)))
+
+    return [[basis(0, 1), basis(0.5, 1)], [basis(0.25, -1), basis(-0.25, -1)]]
+
+
+CASES = {
+    # (behavior, threshold, source)
+    "CHSH": (lambda: Behavior.from_state(BELL, "chsh"), np.sqrt(0.5), 1e-7),
+    "Mermin": (lambda: Behavior.from_state(GHZ, "mermin"), 0.5, 1e-7),
+    "GHZ, 4 planar settings": (lambda: Behavior.from_state(GHZ, [plane(4)] * 3), 0.5, 1e-7),
+    # BellPolytopes.jl gives 0.778 <= v <= 0.778392.
+    "icosahedron": (lambda: Behavior.from_state(werner_state(1), [ICOSAHEDRON_AXES] * 2), 0.778391, 1e-6),
+    # CGLMP noise resistance 0.69615, arXiv:quant-ph/0106024.
+    "CGLMP": (
+        lambda: Behavior.from_state(Statevector(np.eye(3).ravel() / np.sqrt(3), dims=(3, 3)), cglmp_settings()),
+        0.69615,
+        5e-6,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_known_thresholds(name):
+    make, expected, tolerance = CASES[name]
+    threshold = nonlocality_threshold(make())
+    assert threshold.lower == pytest.approx(expected, abs=tolerance)
+    assert threshold.lower <= threshold.upper <= threshold.lower + 1e-8
+    assert threshold.upper_is_proven
+    check = threshold.verify()
+    assert check, check.reason
+
+
+def test_chsh_inequality_is_read_off_the_dual():
+    threshold = nonlocality_threshold(Behavior.from_state(BELL, "chsh"))
+    correlators = threshold.inequality.expression.to_correlators()
+    np.testing.assert_array_equal(correlators, [[0, 0, 0], [0, 1, 1], [0, 1, -1]])
+    assert threshold.inequality.bound.value == 2
+
+
+def test_local_behavior_has_a_model_and_no_inequality():
+    behavior = Behavior.from_state(werner_state(0.7), "chsh")
+    threshold = nonlocality_threshold(behavior)
+    assert threshold.lower == threshold.upper == 1
+    assert threshold.inequality is None
+    assert threshold.model.verify(behavior)
+    assert threshold.verify()
+
+
+def test_visibility_may_exceed_one():
+    behavior = Behavior.from_state(werner_state(0.5), "chsh")
+    threshold = nonlocality_threshold(behavior, max_visibility=3)
+    assert threshold.lower == pytest.approx(np.sqrt(2), abs=1e-7)
+    assert threshold.verify()
+
+
+def test_behavior_with_marginals_and_other_noise():
+    # Mixed with a product state's behavior, the threshold is the root of a linear function of CHSH forms.
+    target = Behavior.from_state(BELL, "chsh")
+    noise = Behavior.from_state(Statevector(np.array([1.0, 0, 0, 0])), "chsh")
+    threshold = nonlocality_threshold(target, noise=noise)
+    assert threshold.verify()
+    signs = np.array([[1, 1], [1, -1]])
+    s_target, s_noise = (np.sum(signs * b.to_correlators()[1:, 1:]) for b in (target, noise))
+    assert threshold.lower == pytest.approx((2 - s_noise) / (s_target - s_noise), abs=1e-7)
+
+
+def test_noise_in_a_scenario_whose_strategies_are_generated():
+    axes = ICOSAHEDRON_AXES[:5]
+    target = Behavior.from_state(werner_state(1), [axes, axes])
+    noise = Behavior.from_state(werner_state(0.3), [axes, axes])
+    white = nonlocality_threshold(target)
+    other = nonlocality_threshold(target, noise=noise)
+    assert other.verify()
+    # v + 0.3 (1 - v) is the singlet's share: both thresholds are the same state.
+    assert other.lower + 0.3 * (1 - other.lower) == pytest.approx(white.lower, abs=1e-7)
+
+
+def test_unequal_settings_and_outcomes():
+    rng = np.random.default_rng(0)
+    scenario = BellScenario((2, 3), (3, 2))
+    strategies = np.column_stack([rng.integers(3, size=(40, 2)), rng.integers(2, size=(40, 3))])
+    local = DeterministicModel(np.full(40, 1 / 40), strategies, scenario).behavior()
+    threshold = nonlocality_threshold(local)
+    assert threshold.lower == 1
+    assert threshold.verify()
+
+
+def test_time_limit_returns_a_valid_interval():
+    axes = plane(8)
+    behavior = Behavior.from_state(werner_state(1), [axes, axes])
+    threshold = nonlocality_threshold(behavior, time_limit=0.0)
+    # Planar settings: between the exact value for all of them and CHSH's.
+    assert threshold.lower <= np.sqrt(0.5) + 0.05
+    assert threshold.upper >= np.sqrt(0.5)
+    assert threshold.verify()
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("lower", lambda t: t.lower + 1e-6),
+        ("upper", lambda t: t.upper - 1e-6),
+        ("model", lambda t: DeterministicModel(np.roll(t.model.weights, 1), t.model.strategies, t.model.scenario)),
+        ("behavior", lambda t: t.behavior.mix(visibility=0.999)),
+    ],
+)
+def test_verify_refuses_tampered_thresholds(field, change):
+    axes = ICOSAHEDRON_AXES[:4]
+    threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [axes, axes]))
+    assert threshold.verify()
+    assert not dataclasses.replace(threshold, **{field: change(threshold)}).verify()
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_saved_threshold_verifies_after_loading(tmp_path, suffix):
+    threshold = nonlocality_threshold(Behavior.from_state(BELL, "chsh"))
+    path = tmp_path / f"threshold.{suffix}"
+    threshold.save(path)
+    loaded = Threshold.load(path)
+    assert loaded == threshold
+    assert loaded.verify()
+
+
+def test_bad_input():
+    chsh_behavior = Behavior.from_state(BELL, "chsh")
+    signaling = np.full((2, 2, 2, 2), 0.25)
+    signaling[0, 1] = [[0.5, 0], [0.5, 0]]
+    with pytest.raises(ScenarioError, match=r"behavior.*no-signaling.*project_to_no_signaling"):
+        nonlocality_threshold(Behavior(signaling))
+    with pytest.raises(ScenarioError, match="noise"):
+        nonlocality_threshold(chsh_behavior, noise=Behavior.white_noise(BellScenario((3, 2), (2, 2))))
+    with pytest.raises(ScenarioError, match=r"noise.*local"):
+        nonlocality_threshold(chsh_behavior, noise=chsh_behavior.mix(visibility=0.9))
+    with pytest.raises(ScenarioError, match="max_visibility"):
+        nonlocality_threshold(chsh_behavior, max_visibility=float("nan"))
+    with pytest.raises(ScenarioError, match=r"noise.*local"):
+        nonlocality_threshold(Behavior.white_noise(BellScenario((2, 2), (2, 2))), noise=chsh_behavior)
+    axes = ICOSAHEDRON_AXES[:5]
+    target = Behavior.from_state(werner_state(1), [axes, axes])
+    with pytest.raises(ScenarioError, match=r"noise.*local"):
+        nonlocality_threshold(target, noise=target.mix(visibility=0.95))
+    with pytest.raises(ScenarioError, match="noise"):
+        nonlocality_threshold(target, noise=target, max_visibility=2)

@@ -1,0 +1,122 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    DeterministicModel,
+    ScenarioError,
+    divergence,
+    fit_local_model,
+    load_bundled_counts,
+    werner_state,
+)
+from qiskit_lhv.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from scipy.optimize import minimize
+
+# SciPy's general solver, here only a reference, clips its own steps in some releases and warns about it.
+pytestmark = pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
+
+
+def random_behavior(shape, seed):
+    half = len(shape) // 2
+    rng = np.random.default_rng(seed)
+    return Behavior(rng.dirichlet(np.ones(int(np.prod(shape[half:]))), size=shape[:half]).reshape(shape))
+
+
+def slsqp_divergence(target, weights):
+    """The least divergence by a general-purpose solver from SciPy."""
+    tables = strategy_tables(enumerate_strategies(target.scenario), target.scenario)
+    share = weights / weights.sum()
+    cells = (share.reshape(share.shape + (1,) * share.ndim) * target.array).ravel()
+    count = len(tables)
+    result = minimize(
+        lambda w: -np.sum(cells * np.log(w @ tables)),
+        np.full(count, 1 / count),
+        jac=lambda w: -tables @ (cells / (w @ tables)),
+        bounds=[(1e-12, 1)] * count,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(count)},
+        method="SLSQP",
+        options={"maxiter": 2000, "ftol": 1e-14},
+    )
+    return result.fun + np.sum(cells * np.log(np.where(cells > 0, target.array.ravel(), 1)))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (2, 3, 2, 2), (2, 2, 3, 2), (2, 2, 2, 2, 2, 2)])
+def test_fit_agrees_with_a_general_solver(shape):
+    target = random_behavior(shape, 1)
+    weights = np.random.default_rng(2).uniform(0.5, 2, size=shape[: len(shape) // 2])
+    fit = fit_local_model(target, weights)
+    assert fit.divergence == pytest.approx(slsqp_divergence(target, weights), abs=2e-7)
+    assert fit.duality_gap <= 1e-9
+    assert fit.verify()
+
+
+def test_local_target_is_reproduced():
+    target = Behavior.from_state(werner_state(0.7), "chsh")
+    fit = fit_local_model(target)
+    assert fit.divergence < 1e-12
+    assert fit.model.verify(target, atol=1e-6)
+
+
+def test_divergence_of_maximal_chsh_violation():
+    # By symmetry the nearest local behavior has all correlators 1/2 (up to sign) instead of 1/sqrt(2).
+    target = Behavior.from_state(werner_state(1), "chsh")
+    p = np.array([1 + np.sqrt(0.5), 1 - np.sqrt(0.5)]) / 2
+    q = np.array([0.75, 0.25])
+    assert fit_local_model(target).divergence == pytest.approx(np.sum(p * np.log(p / q)), abs=1e-9)
+
+
+def test_zero_counts_are_allowed():
+    counts = BellCounts(np.array([[[[10, 0], [0, 10]]] * 2] * 2))
+    fit = fit_local_model(counts)
+    assert fit.divergence == pytest.approx(0, abs=1e-9)
+    assert fit.verify()
+
+
+@pytest.mark.parametrize("name", ["delft_2015", "ibm_hanoi19_20circuit13", "ibm_washington91_98circuit4"])
+def test_fit_of_published_counts(name):
+    counts = load_bundled_counts(name).counts
+    fit = fit_local_model(counts)
+    assert fit.duality_gap <= 1e-9
+    assert fit.verify()
+    assert fit.divergence == pytest.approx(
+        divergence(counts.frequencies(), fit.model.behavior(), counts.num_shots), abs=1e-12
+    )
+    assert fit.divergence <= slsqp_divergence(counts.frequencies(), counts.num_shots.astype(float)) + 1e-8
+
+
+def test_generated_strategies_reach_the_optimum_of_all_of_them(monkeypatch):
+    axes = ICOSAHEDRON_AXES[:4]
+    target = Behavior.from_state(werner_state(1), [axes, axes])
+    listed = fit_local_model(target)
+    monkeypatch.setattr("qiskit_lhv.statistics.likelihood._ALL_STRATEGIES", 10)
+    generated = fit_local_model(target)
+    assert generated.divergence == pytest.approx(listed.divergence, abs=1e-9)
+    assert generated.verify()
+
+
+def test_degenerate_target_on_the_boundary_converges():
+    axes = ICOSAHEDRON_AXES
+    target = Behavior.from_state(werner_state(0.778), [axes, axes])
+    fit = fit_local_model(target)
+    assert fit.duality_gap <= 1e-9
+    assert fit.divergence < 1e-9
+
+
+def test_verify_refuses_tampered_fits():
+    fit = fit_local_model(random_behavior((2, 2, 2, 2), 3))
+    assert fit.verify()
+    assert not dataclasses.replace(fit, divergence=fit.divergence - 1e-6).verify()
+    worse = DeterministicModel(np.full(16, 1 / 16), enumerate_strategies(fit.target.scenario), fit.target.scenario)
+    other = divergence(fit.target, worse.behavior(), fit.weights)
+    assert not dataclasses.replace(fit, model=worse, divergence=other).verify()
+
+
+def test_bad_weights():
+    target = random_behavior((2, 2, 2, 2), 4)
+    for weights in (np.ones(4), np.zeros((2, 2)), [[1, 1], [1, np.nan]]):
+        with pytest.raises(ScenarioError, match="weights"):
+            fit_local_model(target, weights)

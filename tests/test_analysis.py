@@ -1,0 +1,376 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    BellExperiment,
+    BellScenario,
+    BellTrials,
+    CountsError,
+    LHVError,
+    LocalityReport,
+    ScenarioError,
+    Verdict,
+    analyze,
+    chsh,
+    load_bundled_counts,
+    werner_state,
+)
+from qiskit_lhv.models.deterministic import enumerate_strategies, sample_counts, strategy_tables
+
+BLOCKS = {"equal": np.full((2, 2), 1000), "unequal": np.array([[1300, 900], [900, 900]])}
+PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+
+
+def facet_models():
+    """Local behaviors on the facet CHSH = 2: its center, and mixtures near its corners."""
+    scenario = chsh().scenario
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    best = tables[tables @ chsh().coefficients.ravel() == 2]
+    weights = {"center": np.ones(8) / 8, "edge": np.eye(8)[0] * 0.6 + np.eye(8)[3] * 0.4}
+    return {name: Behavior((w @ best).reshape(scenario.shape)) for name, w in weights.items()}
+
+
+# Published counts
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("name", "verdict", "s"),
+    [
+        ("ibm_hanoi19_20circuit13", Verdict.NONLOCAL, 2.7682),
+        ("ibm_mumbai23_24circuit13", Verdict.NONLOCAL, 2.4496),
+        ("ibm_washington91_98circuit4", Verdict.SIGNALING, 0.9656),
+        ("delft_2015", Verdict.INCONCLUSIVE, 2.4225),
+    ],
+)
+def test_published_counts(name, verdict, s, seed):
+    report = analyze(load_bundled_counts(name).counts, seed=seed)
+    assert report.verdict is verdict
+    assert report.statistics["S"] == pytest.approx(s, abs=5e-5)
+    check = report.verify()
+    assert check, check.reason
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.01, 0.05, 0.3])
+@pytest.mark.parametrize("test", ["e-value", "game"])
+def test_washington_38_39_is_never_nonlocal(alpha, test):
+    counts = load_bundled_counts("ibm_washington38_39circuit13").counts
+    for minus in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+        report = analyze(counts, alpha=alpha, test=test, expression=chsh(minus), seed=1)
+        assert report.verdict is not Verdict.NONLOCAL
+        assert report.p_value == 1
+
+
+def test_delft_with_the_binomial_declared():
+    report = analyze(load_bundled_counts("delft_2015").counts, alpha=0.05, test="game")
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.p_value == pytest.approx(0.039078, abs=5e-7)
+    assert report.admits_local_model is False
+    assert analyze(load_bundled_counts("delft_2015").counts, alpha=0.01, test="game").verdict is Verdict.INCONCLUSIVE
+
+
+# What decides
+
+
+def test_only_the_declared_p_value_decides():
+    # Hanoi's minus sign is at settings (0, 0): the standard game sees nothing, the e-value does.
+    counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+    assert analyze(counts, test="game", seed=1).verdict is not Verdict.NONLOCAL
+    assert analyze(counts, test="game", expression=chsh((0, 0)), seed=1).verdict is Verdict.NONLOCAL
+    assert analyze(counts, seed=1).verdict is Verdict.NONLOCAL
+    report = analyze(counts, seed=1)
+    assert report.test == "e-value"
+    assert report.log10_p_value == pytest.approx(-report.statistics["e-value: log10 e"])
+    assert report.statistics["game: log10 p"] == 0
+
+
+@pytest.mark.parametrize("blocks", BLOCKS)
+@pytest.mark.parametrize("model", facet_models())
+@pytest.mark.parametrize("test", ["e-value", "game"])
+def test_false_alarms_are_rare(test, model, blocks):
+    behavior, runs, alpha = facet_models()[model], 100, 0.05
+    alarms = 0
+    for seed in range(runs):
+        counts = sample_counts(behavior, BLOCKS[blocks], seed)
+        alarms += analyze(counts, alpha=alpha, test=test, seed=seed).verdict is Verdict.NONLOCAL
+    assert alarms <= alpha * runs + 2 * np.sqrt(alpha * (1 - alpha) * runs)
+
+
+@pytest.mark.parametrize("test", ["e-value", "game"])
+def test_clear_violation_is_found(test):
+    behavior = Behavior.from_state(werner_state(0.95), "chsh")
+    # The singlet has all correlators of opposite sign: the game is won where they agree with -chsh().
+    expression = chsh() if test == "e-value" else dataclasses.replace(chsh(), coefficients=-chsh().coefficients)
+    found = [
+        analyze(sample_counts(behavior, 2000, seed), test=test, expression=expression, seed=seed).verdict
+        for seed in range(10)
+    ]
+    assert found == [Verdict.NONLOCAL] * 10
+
+
+def test_local_verdict_needs_a_confidence_region_inside_the_local_set():
+    for visibility, verdict in ((0.5, Verdict.LOCAL), (0.7, Verdict.INCONCLUSIVE)):
+        report = analyze(sample_counts(Behavior.from_state(werner_state(visibility), "chsh"), 5000, 1), seed=1)
+        assert report.verdict is verdict
+        assert report.admits_local_model is True
+        assert report.verify()
+        assert bool(report.advice) is (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_local_verdict_is_rarely_wrong():
+    behavior = Behavior.from_state(werner_state(0.72), "chsh")
+    assert not any(
+        analyze(sample_counts(behavior, 3000, seed), seed=seed).verdict is Verdict.LOCAL for seed in range(50)
+    )
+
+
+def test_other_scenarios():
+    behavior = Behavior.from_state(werner_state(1), [PLANE, PLANE])
+    report = analyze(sample_counts(behavior, 3000, 1), seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert "S" not in report.statistics
+    report = analyze(sample_counts(behavior.mix(visibility=0.4), 10_000, 1), seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert report.verify()
+
+
+def test_more_outcomes():
+    counts = BellCounts(np.random.default_rng(0).integers(50, 60, size=(2, 2, 3, 2)))
+    report = analyze(counts, seed=1)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verify()
+
+
+# Signaling
+
+
+def crosstalk(q):
+    """a = 0, b = x y, both outcomes flipped together with probability q: S = 4 from a local cause."""
+    table = np.zeros((2, 2, 2, 2))
+    for x, y in np.ndindex(2, 2):
+        table[x, y, 0, x & y] += 1 - q
+        table[x, y, 1, 1 - (x & y)] += q
+    return Behavior(table)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.2, 0.3])
+def test_crosstalk_is_not_taken_for_nonlocality(q):
+    for seed in range(5):
+        report = analyze(sample_counts(crosstalk(q), 5000, seed), seed=seed)
+        # Without any flip the marginals give it away, and nothing no-signaling resembles it.
+        assert report.p_value < 1e-6 or q == 0
+        assert report.verdict is Verdict.SIGNALING
+        assert any("kappa" in assumption for assumption in report.assumptions)
+        assert report.admits_local_model is False
+
+
+def test_crosstalk_that_no_marginal_shows_is_named_as_an_assumption():
+    report = analyze(sample_counts(crosstalk(0.5), 5000, 1), seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert any("marginals do not show" in assumption for assumption in report.assumptions)
+
+
+def test_small_signaling_does_not_hide_a_large_violation():
+    ideal = Behavior.from_state(werner_state(0.97), "chsh").array
+    shifted = np.array(ideal)
+    # One per cent of party 1's outcomes 1 are read as 0 if party 0 chose setting 1.
+    shifted[1, :, :, 0] += 0.01 * ideal[1, :, :, 1]
+    shifted[1, :, :, 1] -= 0.01 * ideal[1, :, :, 1]
+    report = analyze(sample_counts(Behavior(shifted), 400_000, 1), seed=1)
+    assert report.statistics["no-signaling: p-value"] < 0.01
+    assert report.verdict is Verdict.NONLOCAL
+
+
+def test_signaling_outside_chsh_is_never_nonlocal():
+    table = Behavior.from_state(werner_state(1), [PLANE, PLANE]).array.copy()
+    table[1, :, :, 0] += 0.2 * table[1, :, :, 1]
+    table[1, :, :, 1] *= 0.8
+    report = analyze(sample_counts(Behavior(table), 5000, 1), seed=1)
+    assert report.verdict is Verdict.SIGNALING
+    assert report.advice
+
+
+# Trials
+
+
+def draw_trials(behavior, count, seed, probabilities=None):
+    rng = np.random.default_rng(seed)
+    shape = behavior.scenario.num_settings
+    p = np.full(shape, 1 / np.prod(shape)) if probabilities is None else probabilities
+    settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
+    cells = behavior.array[tuple(settings.T)].reshape(count, -1)
+    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
+    outcomes = np.array(np.unravel_index(drawn, behavior.scenario.num_outcomes)).T
+    return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
+
+
+def test_trials_with_random_settings():
+    report = analyze(draw_trials(Behavior.from_state(werner_state(0.95), "chsh"), 8000, 1), seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.verify()
+    assert not any("remembers" in assumption for assumption in report.assumptions)
+    unordered = analyze(draw_trials(Behavior.from_state(werner_state(0.95), "chsh"), 8000, 1).to_counts(), seed=1)
+    assert any("remembers" in assumption for assumption in unordered.assumptions)
+
+
+def test_trials_with_biased_settings():
+    probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
+    report = analyze(draw_trials(Behavior.from_state(werner_state(0.98), "chsh"), 20_000, 2, probabilities), seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.verify()
+
+
+def test_device_with_memory_gains_nothing_from_it():
+    # After every trial that was lost, the device switches to the strategy that wins that setting.
+    scenario, sign = chsh().scenario, chsh().coefficients
+    strategies = enumerate_strategies(scenario)
+    good = strategies[strategy_tables(strategies, scenario) @ sign.ravel() == 2]
+    alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        settings = rng.integers(2, size=(600, 2))
+        outcomes, current = [], good[0]
+        for x, y in settings:
+            a, b = current[x], current[2 + y]
+            outcomes.append((a, b))
+            if sign[x, y, a, b] < 0:
+                wins = [s for s in good if sign[x, y, s[x], s[2 + y]] > 0]
+                current = wins[rng.integers(len(wins))]
+        trials = BellTrials(settings, outcomes, scenario)
+        alarms += sum(analyze(trials, alpha=0.1, test=test).verdict is Verdict.NONLOCAL for test in ("e-value", "game"))
+    assert alarms <= 2 * (6 + 2 * np.sqrt(60 * 0.09))
+
+
+# Behaviors and experiments
+
+
+def test_behavior_verdicts():
+    nonlocal_report = analyze(Behavior.from_state(werner_state(0.72), "chsh"))
+    assert nonlocal_report.verdict is Verdict.NONLOCAL
+    assert nonlocal_report.inequality.bound.exact
+    assert nonlocal_report.statistics["violation"] == pytest.approx(2 * np.sqrt(2) * 0.72 - 2)
+    local_report = analyze(Behavior.from_state(werner_state(0.7), "chsh"))
+    assert local_report.verdict is Verdict.LOCAL
+    assert local_report.model.verify(Behavior.from_state(werner_state(0.7), "chsh"))
+    for report in (nonlocal_report, local_report):
+        assert report.verify()
+        assert report.p_value is None
+
+
+@pytest.mark.parametrize("excess", [-1e-10, 0, 1e-10])
+def test_behavior_at_the_boundary_is_never_nonlocal(excess):
+    report = analyze(Behavior.from_state(werner_state(np.sqrt(0.5) + excess), "chsh"))
+    assert report.verdict in (Verdict.LOCAL, Verdict.INCONCLUSIVE)
+
+
+def test_experiment_is_analyzed_by_its_exact_behavior():
+    bell = QuantumCircuit(2)
+    bell.h(0)
+    bell.cx(0, 1)
+    report = analyze(BellExperiment(bell, "chsh"))
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.statistics["visibility threshold (white noise)"] == pytest.approx(np.sqrt(0.5))
+
+
+# Reports
+
+
+def test_report_of_fixed_seed_is_reproducible_and_drawn_seed_is_told():
+    counts = load_bundled_counts("delft_2015").counts
+    report = analyze(counts)
+    again = analyze(counts, seed=int(report.statistics["seed of the split"]))
+    assert again == report
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_report_survives_saving(tmp_path, suffix):
+    for report in (
+        analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1),
+        analyze(sample_counts(Behavior.from_state(werner_state(0.3), [PLANE, PLANE]), 10_000, 1), seed=1),
+        analyze(Behavior.from_state(werner_state(1), "chsh")),
+    ):
+        path = tmp_path / f"report.{suffix}"
+        report.save(path)
+        loaded = LocalityReport.load(path)
+        assert loaded == report
+        assert loaded.verify()
+        assert str(loaded) == str(report)
+
+
+def test_json_of_report_can_be_read_back(tmp_path):
+    report = analyze(load_bundled_counts("delft_2015").counts, seed=1)
+    data = json.loads(report.to_json())
+    assert data["summary"]["verdict"] == "INCONCLUSIVE"
+    assert data["summary"]["p_value"] == report.p_value
+    path = tmp_path / "report.json"
+    path.write_text(report.to_json())
+    assert LocalityReport.load(path) == report
+
+
+def test_text_and_html_tell_verdict_p_value_and_assumptions():
+    report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
+    for text in (str(report), report.to_html()):
+        assert "NONLOCAL" in text
+        assert "e-14" in text
+        assert "2.76823" in text
+        assert report.assumptions[0] in text
+
+
+def test_tampered_report_is_refused():
+    report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
+    e_value = report.evidence[0]
+    forged = dataclasses.replace(e_value, log_e=e_value.log_e + 1)
+    refused = dataclasses.replace(report, evidence=(forged, *report.evidence[1:])).verify()
+    assert not refused
+    assert "log e" in refused.reason
+
+
+def test_every_verdict_has_its_sentence():
+    assert len({verdict.sentence for verdict in Verdict}) == 4
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"alpha": 0}, "alpha"),
+        ({"alpha": 1.5}, "alpha"),
+        ({"alpha": float("nan")}, "alpha"),
+        ({"test": "binomial"}, "test"),
+        ({"kappa": 0}, "kappa"),
+        ({"seed": 1.5}, "seed"),
+        ({"training_fraction": 1}, "training_fraction"),
+        ({"test": "game", "expression": chsh().from_correlators(np.ones((3, 2)))}, "expression"),
+    ],
+)
+def test_bad_arguments(arguments, name):
+    with pytest.raises(LHVError, match=f"^{name}: expected"):
+        analyze(load_bundled_counts("delft_2015").counts, **arguments)
+
+
+def test_game_needs_a_rule_outside_chsh():
+    counts = sample_counts(Behavior.from_state(werner_state(1), [PLANE, PLANE]), 100, 1)
+    with pytest.raises(CountsError, match=r"expression.*Declare"):
+        analyze(counts, test="game")
+
+
+@pytest.mark.parametrize("target", [werner_state(0.5), {(0, 0): {"00": 1}}, None, np.ones((2, 2, 2, 2))])
+def test_other_targets_are_refused_with_a_remedy(target):
+    with pytest.raises(LHVError, match=r"target.*from_state"):
+        analyze(target)
+
+
+def test_frequencies_as_behavior_are_refused():
+    with pytest.raises(ScenarioError, match="analyze"):
+        analyze(load_bundled_counts("delft_2015").counts.frequencies())
+
+
+def test_white_noise_is_local():
+    assert analyze(Behavior.white_noise(BellScenario((2, 3), (3, 2)))).verdict is Verdict.LOCAL

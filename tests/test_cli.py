@@ -1,0 +1,96 @@
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from qiskit_lhv import LocalityReport, Verdict, load_bundled_counts
+from qiskit_lhv.cli import main
+
+HANOI = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+
+
+@pytest.fixture
+def counts_file(tmp_path):
+    counts = {
+        f"{x},{y}": {f"{b}{a}": int(HANOI.array[x, y, a, b]) for a in range(2) for b in range(2)}
+        for x in range(2)
+        for y in range(2)
+    }
+    path = tmp_path / "counts.json"
+    path.write_text(json.dumps({"counts": counts, "design": "blocks"}))
+    return path
+
+
+def test_demo_gives_the_right_verdicts(tmp_path, capsys):
+    picture = tmp_path / "demo.svg"
+    assert main(["demo", "--picture", str(picture)]) == 0
+    lines = {line[:32].strip(): line for line in capsys.readouterr().out.splitlines()}
+    verdicts = {
+        "IBM Hanoi 19-20": "NONLOCAL",
+        "IBM Washington 91-98": "SIGNALING",
+        "Delft 2015": "INCONCLUSIVE",
+        "Delft 2015, as a game": "NONLOCAL",
+        "Aer, weak noise": "NONLOCAL",
+        "Aer, strong noise": "LOCAL",
+    }
+    for name, verdict in verdicts.items():
+        assert f" {verdict} " in lines[name]
+    assert "NONLOCAL" not in lines["IBM Washington 38-39"]
+    assert "2.7682" in lines["IBM Hanoi 19-20"]
+    assert "0.03908" in lines["Delft 2015, as a game"]
+    root = ElementTree.fromstring(picture.read_text())
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}circle")) == 7
+
+
+def test_analyze_file(counts_file, tmp_path, capsys):
+    saved, picture = tmp_path / "report.json", tmp_path / "picture.svg"
+    code = main(["analyze", str(counts_file), "--seed", "1", "--json", str(saved), "--picture", str(picture)])
+    assert code == 0
+    assert capsys.readouterr().out.startswith("NONLOCAL")
+    report = LocalityReport.load(saved)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.verify()
+    assert ElementTree.fromstring(picture.read_text()).tag.endswith("svg")
+
+
+def test_analyze_file_as_a_game(counts_file, capsys):
+    assert main(["analyze", str(counts_file), "--test", "game", "--minus", "0", "0", "--alpha", "1e-9"]) == 0
+    assert "declared test: game; alpha = 1e-09" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"counts": {"0,0": {"00": -1}}}', "quasi-probabilities"),
+        ('{"counts": {"0,0": {"000": 1}}}', "bitstrings"),
+        ('{"counts": {"0,0": {"00": 1}, "1,1": {"00": 1}}}', "setting combination"),
+        ('{"counts": [1]}', "settings"),
+        ('{"shots": 3}', "counts"),
+        ("{", "readable JSON"),
+    ],
+)
+def test_bad_files_end_with_a_message(tmp_path, capsys, content, message):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    assert main(["analyze", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("qiskit-lhv: ")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_missing_file(tmp_path, capsys):
+    assert main(["analyze", str(tmp_path / "nothing.json")]) == 2
+    assert "nothing.json" in capsys.readouterr().err
+
+
+def test_module_runs_and_tells_its_version():
+    done = subprocess.run([sys.executable, "-m", "qiskit_lhv", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("qiskit-lhv ")
+
+
+def test_command_without_arguments_shows_usage():
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2

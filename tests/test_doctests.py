@@ -1,0 +1,22 @@
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import qiskit_lhv
+
+MODULES = [
+    name for _, name, _ in pkgutil.walk_packages(qiskit_lhv.__path__, "qiskit_lhv.") if not name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_module(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    assert len(found) >= 8
