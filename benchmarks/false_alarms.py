@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 from qiskit_lhv import Behavior, Verdict, analyze, chsh
-from qiskit_lhv.models.deterministic import enumerate_strategies, sample_counts, strategy_tables
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 ALPHA = 0.05
 BLOCKS = {"4 x 1000": np.full((2, 2), 1000), "1300/900/900/900": np.array([[1300, 900], [900, 900]])}
@@ -40,7 +40,7 @@ def models(shots):
 
 def alarm(behavior, shots, test, seed):
     """Whether the experiment with this seed is called NONLOCAL, and whether its p-value is at most alpha."""
-    report = analyze(sample_counts(behavior, shots, seed), alpha=ALPHA, test=test, seed=seed)
+    report = analyze(behavior.sample(shots, seed), alpha=ALPHA, test=test, seed=seed)
     return report.verdict is Verdict.NONLOCAL, report.p_value <= ALPHA
 
 

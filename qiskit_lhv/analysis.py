@@ -239,7 +239,7 @@ class _Findings:
         if self.counts.scenario.is_chsh:
             figures["S"], figures["S standard error"] = chsh_value(self.counts)
         figures["local fit: KL (nats a trial)"] = self.fit.divergence
-        figures["local fit: p-value"] = self.goodness_of_fit
+        figures["local fit: goodness-of-fit p"] = self.goodness_of_fit
         figures["no-signaling: p-value"] = self.signaling.p_value
         figures["no-signaling: largest shift"] = self.signaling.largest_shift
         figures["e-value: log10 e"] = self.e_value.log_e / math.log(10)
@@ -285,8 +285,9 @@ class _Findings:
             tested = int(self.e_value.tested.sum())
             share = tested / (tested + self.e_value.num_trained)
             needed = -math.log(self.alpha) / (self.expected_rate * share)
+            rounded = float(f"{needed:.2g}")
             return (
-                f"More shots: about {needed:.2g} in a new run would reach alpha, if the frequencies seen were "
+                f"More shots: about {rounded:,.0f} in a new run would reach alpha, if the frequencies seen were "
                 "the device's probabilities (by chance they overstate a violation)."
             )
         return "The frequencies are all but local: more shots for a LOCAL verdict, other settings for a NONLOCAL one."

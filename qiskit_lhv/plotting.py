@@ -29,8 +29,6 @@ def plot_report(report: LocalityReport) -> Any:
     Raises:
         LHVError: If the report holds no model and target to compare.
     """
-    from matplotlib.figure import Figure
-
     targets = [
         piece.target if isinstance(piece, LocalFit) else piece.behavior
         for piece in report.evidence
@@ -43,7 +41,7 @@ def plot_report(report: LocalityReport) -> Any:
     settings = list(np.ndindex(scenario.num_settings))
     columns = scenario.num_settings[-1]
     rows = -(-len(settings) // columns)
-    figure = Figure(figsize=(2.4 * columns + 1, 1.9 * rows + 0.8), layout="constrained")
+    figure = _figure(2.4 * columns + 1, 1.9 * rows + 0.8)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
     labels = ["".join(map(str, outcome)) for outcome in np.ndindex(scenario.num_outcomes)]
     places = np.arange(len(labels))
@@ -67,12 +65,19 @@ def plot_loss(result: LocalModelResult) -> Any:
     Returns:
         A matplotlib figure.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = _figure(5, 3)
     axis = figure.subplots()
     axis.semilogy(np.maximum(result.history, 1e-20))
     axis.set_xlabel("step")
     axis.set_ylabel("KL divergence (nats a trial)")
     axis.set_title(result.status, fontsize=9)
     return figure
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure that notebooks display and that nothing but its owner keeps alive."""
+    # Importing pyplot is what makes notebooks draw figures; the figure itself stays out of its registry.
+    import matplotlib.pyplot  # noqa: F401
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")

@@ -65,7 +65,8 @@ class LocalityReport(Record):
     target: str
     """What was analyzed, in words."""
     admits_local_model: bool | None
-    """Whether a local model fits: exactly for a behavior, statistically for counts; ``None``: unknown."""
+    """Whether a local model fits the target; ``None``: unknown. For counts, ``False`` if the declared test, the
+    no-signaling test or the goodness of fit rejects all local models at ``alpha``."""
     model: DeterministicModel | None
     """The best local model."""
     inequality: BellInequality | None
@@ -104,7 +105,7 @@ class LocalityReport(Record):
             p = format_p_value(self.log10_p_value)
             lines.append(("p-value", f"{p} (declared test: {self.test}; alpha = {self.alpha:g})"))
         fits = {True: "yes", False: "no", None: "unknown"}[self.admits_local_model]
-        lines.append(("local model fits", fits))
+        lines.append(("admits local model", fits))
         lines += [(name, f"{value:.6g}") for name, value in self.statistics.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
         return lines

@@ -20,7 +20,7 @@ from qiskit_lhv import (
     load_bundled_counts,
     werner_state,
 )
-from qiskit_lhv.models.deterministic import enumerate_strategies, sample_counts, strategy_tables
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 BLOCKS = {"equal": np.full((2, 2), 1000), "unequal": np.array([[1300, 900], [900, 900]])}
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
@@ -96,7 +96,7 @@ def test_false_alarms_are_rare(test, model, blocks):
     behavior, runs, alpha = facet_models()[model], 100, 0.05
     alarms = 0
     for seed in range(runs):
-        counts = sample_counts(behavior, BLOCKS[blocks], seed)
+        counts = behavior.sample(BLOCKS[blocks], seed)
         alarms += analyze(counts, alpha=alpha, test=test, seed=seed).verdict is Verdict.NONLOCAL
     assert alarms <= alpha * runs + 2 * np.sqrt(alpha * (1 - alpha) * runs)
 
@@ -107,15 +107,14 @@ def test_clear_violation_is_found(test):
     # The singlet has all correlators of opposite sign: the game is won where they agree with -chsh().
     expression = chsh() if test == "e-value" else dataclasses.replace(chsh(), coefficients=-chsh().coefficients)
     found = [
-        analyze(sample_counts(behavior, 2000, seed), test=test, expression=expression, seed=seed).verdict
-        for seed in range(10)
+        analyze(behavior.sample(2000, seed), test=test, expression=expression, seed=seed).verdict for seed in range(10)
     ]
     assert found == [Verdict.NONLOCAL] * 10
 
 
 def test_local_verdict_needs_a_confidence_region_inside_the_local_set():
     for visibility, verdict in ((0.5, Verdict.LOCAL), (0.7, Verdict.INCONCLUSIVE)):
-        report = analyze(sample_counts(Behavior.from_state(werner_state(visibility), "chsh"), 5000, 1), seed=1)
+        report = analyze(Behavior.from_state(werner_state(visibility), "chsh").sample(5000, 1), seed=1)
         assert report.verdict is verdict
         assert report.admits_local_model is True
         assert report.verify()
@@ -124,17 +123,15 @@ def test_local_verdict_needs_a_confidence_region_inside_the_local_set():
 
 def test_local_verdict_is_rarely_wrong():
     behavior = Behavior.from_state(werner_state(0.72), "chsh")
-    assert not any(
-        analyze(sample_counts(behavior, 3000, seed), seed=seed).verdict is Verdict.LOCAL for seed in range(50)
-    )
+    assert not any(analyze(behavior.sample(3000, seed), seed=seed).verdict is Verdict.LOCAL for seed in range(50))
 
 
 def test_other_scenarios():
     behavior = Behavior.from_state(werner_state(1), [PLANE, PLANE])
-    report = analyze(sample_counts(behavior, 3000, 1), seed=1)
+    report = analyze(behavior.sample(3000, 1), seed=1)
     assert report.verdict is Verdict.NONLOCAL
     assert "S" not in report.statistics
-    report = analyze(sample_counts(behavior.mix(visibility=0.4), 10_000, 1), seed=1)
+    report = analyze(behavior.mix(visibility=0.4).sample(10_000, 1), seed=1)
     assert report.verdict is Verdict.LOCAL
     assert report.verify()
 
@@ -161,7 +158,7 @@ def crosstalk(q):
 @pytest.mark.parametrize("q", [0.0, 0.1, 0.2, 0.3])
 def test_crosstalk_is_not_taken_for_nonlocality(q):
     for seed in range(5):
-        report = analyze(sample_counts(crosstalk(q), 5000, seed), seed=seed)
+        report = analyze(crosstalk(q).sample(5000, seed), seed=seed)
         # Without any flip the marginals give it away, and nothing no-signaling resembles it.
         assert report.p_value < 1e-6 or q == 0
         assert report.verdict is Verdict.SIGNALING
@@ -170,7 +167,7 @@ def test_crosstalk_is_not_taken_for_nonlocality(q):
 
 
 def test_crosstalk_that_no_marginal_shows_is_named_as_an_assumption():
-    report = analyze(sample_counts(crosstalk(0.5), 5000, 1), seed=1)
+    report = analyze(crosstalk(0.5).sample(5000, 1), seed=1)
     assert report.verdict is Verdict.NONLOCAL
     assert any("marginals do not show" in assumption for assumption in report.assumptions)
 
@@ -181,7 +178,7 @@ def test_small_signaling_does_not_hide_a_large_violation():
     # One per cent of party 1's outcomes 1 are read as 0 if party 0 chose setting 1.
     shifted[1, :, :, 0] += 0.01 * ideal[1, :, :, 1]
     shifted[1, :, :, 1] -= 0.01 * ideal[1, :, :, 1]
-    report = analyze(sample_counts(Behavior(shifted), 400_000, 1), seed=1)
+    report = analyze(Behavior(shifted).sample(400_000, 1), seed=1)
     assert report.statistics["no-signaling: p-value"] < 0.01
     assert report.verdict is Verdict.NONLOCAL
 
@@ -190,7 +187,7 @@ def test_signaling_outside_chsh_is_never_nonlocal():
     table = Behavior.from_state(werner_state(1), [PLANE, PLANE]).array.copy()
     table[1, :, :, 0] += 0.2 * table[1, :, :, 1]
     table[1, :, :, 1] *= 0.8
-    report = analyze(sample_counts(Behavior(table), 5000, 1), seed=1)
+    report = analyze(Behavior(table).sample(5000, 1), seed=1)
     assert report.verdict is Verdict.SIGNALING
     assert report.advice
 
@@ -291,7 +288,7 @@ def test_report_of_fixed_seed_is_reproducible_and_drawn_seed_is_told():
 def test_report_survives_saving(tmp_path, suffix):
     for report in (
         analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1),
-        analyze(sample_counts(Behavior.from_state(werner_state(0.3), [PLANE, PLANE]), 10_000, 1), seed=1),
+        analyze(Behavior.from_state(werner_state(0.3), [PLANE, PLANE]).sample(10_000, 1), seed=1),
         analyze(Behavior.from_state(werner_state(1), "chsh")),
     ):
         path = tmp_path / f"report.{suffix}"
@@ -356,7 +353,7 @@ def test_bad_arguments(arguments, name):
 
 
 def test_game_needs_a_rule_outside_chsh():
-    counts = sample_counts(Behavior.from_state(werner_state(1), [PLANE, PLANE]), 100, 1)
+    counts = Behavior.from_state(werner_state(1), [PLANE, PLANE]).sample(100, 1)
     with pytest.raises(CountsError, match=r"expression.*Declare"):
         analyze(counts, test="game")
 

@@ -3,7 +3,6 @@ import importlib
 import pkgutil
 
 import pytest
-
 import qiskit_lhv
 
 MODULES = [

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, real_array
-from ..exceptions import CountsError, ScenarioError
+from .._validation import frozen, real_array
+from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
-from ..targets.scenario import BellScenario
+from ..targets.scenario import BellScenario, check_scenario
 from ..verification import Verification, exact_deviation, exact_model_table
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "constant_strategies",
     "enumerate_strategies",
     "party_strategies",
-    "sample_counts",
     "select_settings",
     "strategy_tables",
 ]
@@ -68,31 +67,6 @@ def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
     return tables.reshape(len(strategies), -1)
 
 
-def sample_counts(behavior: Behavior, shots: Any, seed: int | None) -> BellCounts:
-    """Draws counts in blocks from a behavior.
-
-    Args:
-        behavior: The behavior.
-        shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
-        seed: Seed, or ``None``.
-
-    Raises:
-        CountsError: If a shot number is not a positive whole number.
-    """
-    scenario = behavior.scenario
-    numbers = np.asarray(shots)
-    if numbers.shape not in {(), scenario.num_settings} or numbers.dtype.kind not in "iu" or numbers.min() < 1:
-        raise CountsError.bad_argument(
-            "shots",
-            expected=f"a positive whole number, or an array of shape {scenario.num_settings}",
-            got=repr(shots),
-        )
-    cells = behavior.array.reshape(scenario.num_setting_combinations, -1)
-    cells = cells / cells.sum(axis=1, keepdims=True)
-    flat = np.broadcast_to(numbers, scenario.num_settings).ravel()
-    return BellCounts(generator(seed).multinomial(flat, cells).reshape(scenario.shape))
-
-
 def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
     """Checks the weights of a local model: shape ``(count,)``, probabilities that sum to 1 within 1e-9.
 
@@ -130,6 +104,7 @@ class DeterministicModel(Record):
     """The number of settings and outcomes of each party."""
 
     def __post_init__(self) -> None:
+        check_scenario(self.scenario)
         weights = check_weights(self.weights)
         strategies = real_array(self.strategies, "strategies", ScenarioError, ndim=2)
         expected = (len(weights), sum(self.scenario.num_settings))
@@ -178,7 +153,7 @@ class DeterministicModel(Record):
         Raises:
             CountsError: If a shot number is not a positive whole number.
         """
-        return sample_counts(self.behavior(), shots, seed)
+        return self.behavior().sample(shots, seed)
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
         """Re-checks the model in rational arithmetic, without the solver's code.

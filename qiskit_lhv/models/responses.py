@@ -15,9 +15,9 @@ from .._validation import real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
-from ..targets.scenario import BellScenario
+from ..targets.scenario import BellScenario, check_scenario
 from ..verification import Verification
-from .deterministic import check_weights, sample_counts, select_settings
+from .deterministic import check_weights, select_settings
 
 __all__ = ["ResponseModel", "TableResponse"]
 
@@ -37,6 +37,9 @@ class TableResponse(Record):
 
     scenario: BellScenario
     """The number of settings and outcomes of each party."""
+
+    def __post_init__(self) -> None:
+        check_scenario(self.scenario)
 
     def probabilities(self, party: int, hidden_variables: FloatArray) -> FloatArray:
         """Response probabilities p(a|x, lambda) of one party.
@@ -129,7 +132,7 @@ class ResponseModel(Record):
         Raises:
             CountsError: If a shot number is not a positive whole number.
         """
-        return sample_counts(self.behavior(), shots, seed)
+        return self.behavior().sample(shots, seed)
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-3) -> Verification:
         """Recomputes the behavior hidden variable by hidden variable and compares it with a target.

@@ -164,7 +164,7 @@ def _generate_columns(
     upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility)
     if upper >= max_visibility:
         upper, inequality = max_visibility, None
-    lower = min(visibility, upper)
+    lower = max(0.0, min(visibility, upper))
     result = Threshold(lower, lower, upper, True, behavior, noise, model, inequality)
     check = model.verify(result.mixture(result.lower), _MODEL_ATOL)
     if not check:

@@ -14,10 +14,11 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from ..exceptions import CountsError, MeasurementError
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, check_shots
 from ..targets.scenario import BellScenario
 from .measurements import Measurement, parse_settings
 from .parties import parse_parties, require_unmeasured
+from .samplers import backend_of, independent_shots
 
 __all__ = ["BellExperiment"]
 
@@ -125,7 +126,7 @@ class BellExperiment:
             CountsError: If a shot number is not a positive whole number.
             MeasurementError: If a setting is a POVM.
         """
-        numbers = self._shot_numbers(shots)
+        numbers = check_shots(shots, self.scenario.num_settings)
         for k, party in enumerate(self._settings):
             for x, one in enumerate(party):
                 if one.basis is None:
@@ -163,6 +164,10 @@ class BellExperiment:
     ) -> BellCounts:
         """Runs the experiment and returns its counts.
 
+        Shots of different settings are independent also where a seeded simulator would use the same
+        random numbers for all of them: such a ``StatevectorSampler`` is given a generator of its
+        seed, and others run equal shots, of which only those asked for are counted.
+
         Args:
             sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
                 the Sampler of ``qiskit_ibm_runtime``.
@@ -175,8 +180,12 @@ class BellExperiment:
             MeasurementError: If a setting is a POVM.
         """
         if backend is None and pass_manager is None:
-            backend = _backend_of(sampler)
-        return self.counts(sampler.run(self.pubs(shots, backend=backend, pass_manager=pass_manager)).result())
+            backend = backend_of(sampler)
+        numbers = check_shots(shots, self.scenario.num_settings)
+        sampler, seeded = independent_shots(sampler)
+        run = np.full_like(numbers, numbers.max()) if seeded else numbers
+        result = sampler.run(self.pubs(run, backend=backend, pass_manager=pass_manager)).result()
+        return self._read(result, numbers)
 
     def counts(self, result: Any) -> BellCounts:
         """Reads the counts from the result of this experiment's PUBs.
@@ -187,14 +196,18 @@ class BellExperiment:
         Raises:
             CountsError: If the result does not belong to these PUBs.
         """
+        return self._read(result, None)
+
+    def _read(self, result: Any, numbers: NDArray[np.int64] | None) -> BellCounts:
+        """The counts of the first shots of every setting combination, or of all where ``numbers`` is None."""
         grid = self.scenario.num_settings
         registers = []
         for pub_result in result:
-            register = getattr(pub_result.data, _REGISTER, None)
+            register = getattr(pub_result.data, self._register_name, None)
             if register is None:
                 raise CountsError.bad_argument(
                     "result",
-                    expected=f"a register {_REGISTER!r} in every PUB",
+                    expected=f"a register {self._register_name!r} in every PUB",
                     got=f"{list(pub_result.data)}",
                 )
             registers.append(register)
@@ -211,29 +224,26 @@ class BellExperiment:
             )
         array = np.empty(self.scenario.shape, dtype=np.int64)
         for position, register in zip(np.ndindex(grid), per_setting, strict=True):
-            array[position] = self._tabulate(position, register)
+            array[position] = self._tabulate(position, register, None if numbers is None else int(numbers[position]))
         return BellCounts(array)
 
     # Parts of the above
-
-    def _shot_numbers(self, shots: ArrayLike) -> NDArray[np.int64]:
-        grid = self.scenario.num_settings
-        array = np.asarray(shots)
-        if array.shape not in {(), grid} or array.dtype.kind not in "iu" or array.min() < 1:
-            raise CountsError.bad_argument(
-                "shots",
-                expected=f"a positive whole number, or an array of them of shape {grid}",
-                got=repr(shots),
-            )
-        return np.broadcast_to(array, grid).astype(np.int64)
 
     @property
     def _measured(self) -> list[int]:
         return [qubit for group in self._parties for qubit in group]
 
+    @property
+    def _register_name(self) -> str:
+        """Name of the register of the results, one that the circuit does not have."""
+        name, taken = _REGISTER, {register.name for register in self._circuit.cregs}
+        while name in taken:
+            name += "_"
+        return name
+
     def _prepared(self) -> tuple[QuantumCircuit, ClassicalRegister]:
         circuit = self._circuit.copy()
-        register = ClassicalRegister(len(self._measured), _REGISTER)
+        register = ClassicalRegister(len(self._measured), self._register_name)
         circuit.add_register(register)
         return circuit, register
 
@@ -270,11 +280,11 @@ class BellExperiment:
         circuit.measure(self._measured, register)
         return circuit
 
-    def _tabulate(self, position: tuple[int, ...], register: Any) -> NDArray[np.int64]:
-        """Counts of one setting combination, shape ``(d_1, ..., d_N)``."""
+    def _tabulate(self, position: tuple[int, ...], register: Any, shots: int | None) -> NDArray[np.int64]:
+        """Counts of one setting combination (of its first shots, if a number is given), shape ``(d_1, ..., d_N)``."""
         if register.num_bits != len(self._measured):
             raise CountsError.bad_argument("result", expected=f"{len(self._measured)} bits", got=f"{register.num_bits}")
-        bits = register.to_bool_array(order="little").reshape(-1, len(self._measured))
+        bits = register.to_bool_array(order="little").reshape(-1, len(self._measured))[:shots]
         outcomes, start = [], 0
         for x, party, qubits in zip(position, self._settings, self._parties, strict=True):
             number = bits[:, start : start + len(qubits)] @ (1 << np.arange(len(qubits)))
@@ -283,11 +293,3 @@ class BellExperiment:
         sizes = self.scenario.num_outcomes
         cells = np.ravel_multi_index(tuple(outcomes), sizes)
         return np.bincount(cells, minlength=int(np.prod(sizes))).reshape(sizes)
-
-
-def _backend_of(sampler: Any) -> Any:
-    """The backend that a sampler names publicly, or ``None``."""
-    backend = getattr(sampler, "backend", None)
-    if callable(backend) and not hasattr(backend, "target"):
-        backend = backend()
-    return backend if hasattr(backend, "target") else None

@@ -166,6 +166,10 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
     """
     if isinstance(settings, str):
         settings = named_settings(settings, len(dimensions))
+    if not isinstance(settings, Sequence | np.ndarray):
+        raise MeasurementError.bad_argument(
+            "settings", expected="one sequence of measurements a party, or a name", got=repr(settings)
+        )
     if len(settings) != len(dimensions):
         raise MeasurementError.bad_argument(
             "settings",
@@ -210,10 +214,15 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
 
 def _from_label(label: str) -> Measurement:
     try:
-        return _from_pauli_operator(SparsePauliOp(Pauli(label)))
+        pauli = Pauli(label)
     except QiskitError:
-        pass
+        pauli = None
+    if pauli is not None and pauli.num_qubits:
+        return _from_pauli_operator(SparsePauliOp(pauli))
     try:
+        # Qiskit's other letters, such as "0" and "+", stand for states.
+        if not label or set(label) - set("HIXYZ"):
+            raise QiskitError(f"no observable is called {label!r}")
         return _from_observable(_matrix(Operator.from_label(label), "spec"), label)
     except QiskitError as exc:
         raise MeasurementError.bad_argument(
@@ -222,6 +231,17 @@ def _from_label(label: str) -> Measurement:
 
 
 def _from_pauli_operator(operator: SparsePauliOp) -> Measurement:
+    try:
+        finite = bool(np.all(np.isfinite(np.asarray(operator.coeffs, dtype=complex))))
+    except TypeError:
+        finite = False
+    if not finite:
+        raise MeasurementError.bad_argument(
+            "spec",
+            expected="an operator with finite numbers as coefficients",
+            got=f"{operator.coeffs.tolist()}",
+            remedy="Bind free parameters first.",
+        )
     operator = operator.simplify()
     label, coefficient = operator.paulis.to_labels()[0], operator.coeffs[0]
     if len(operator) > 1 or set(label) <= {"I"} or coefficient.imag != 0:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction
+from qiskit.circuit import CircuitInstruction, Gate
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
 
@@ -124,11 +124,19 @@ def to_state(state: Any) -> DensityMatrix | Statevector:
 
 
 def _state_of_circuit(circuit: QuantumCircuit) -> DensityMatrix | Statevector:
-    try:
-        return Statevector(circuit)
-    except QiskitError:
-        # Resets and noise channels have no state vector.
-        return DensityMatrix(circuit)
+    # A state vector would follow one random outcome of a reset; noise channels have none at all.
+    return Statevector(circuit) if _is_unitary(circuit) else DensityMatrix(circuit)
+
+
+def _is_unitary(circuit: QuantumCircuit) -> bool:
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, Gate) or operation.name in {"barrier", "delay"}:
+            continue
+        definition = getattr(operation, "definition", None)
+        if definition is None or not _is_unitary(definition):
+            return False
+    return True
 
 
 def _check_state(state: DensityMatrix | Statevector) -> None:

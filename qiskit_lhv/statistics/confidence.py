@@ -22,6 +22,9 @@ __all__ = ["LocalRegion", "correlator_intervals", "local_region"]
 
 FloatArray = NDArray[np.float64]
 
+# Beyond this the margin of a center near white noise is not worth knowing.
+_LARGEST_SCALE = 100.0
+
 
 @dataclass(frozen=True, eq=False)
 class LocalRegion(Record):
@@ -161,7 +164,7 @@ def local_region(
         return LocalRegion(alpha, lower, upper, False, 1 - radius, None)
     needed = 1 / (1 - radius)
     try:
-        threshold = nonlocality_threshold(center, max_visibility=2 * needed, time_limit=time_limit)
+        threshold = nonlocality_threshold(center, max_visibility=_LARGEST_SCALE * needed, time_limit=time_limit)
     except SolverError:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     margin = threshold.lower - needed

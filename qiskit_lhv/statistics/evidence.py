@@ -118,7 +118,7 @@ def ratio_e_value(
 
     Args:
         data: Counts (split at random) or trials (with random settings: the first ones train).
-        training_fraction: Share of the shots of each setting combination that chooses the factor.
+        training_fraction: Share of the shots that chooses the factor.
         seed: For the random split.
 
     Returns:
@@ -143,8 +143,13 @@ def ratio_e_value(
 
 
 def _draw_training(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
-    """A random part of the shots of each setting combination, at least one of which stays for the test."""
-    cells = counts.array.reshape(counts.scenario.num_setting_combinations, -1)
+    """A random part of the shots: of each setting combination in blocks, of all shots if settings were random.
+
+    Shots with random settings must be drawn without regard to their settings, so that those left for
+    the test still have settings of the known probabilities. At least one shot stays for the test.
+    """
+    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
+    cells = counts.array.reshape(rows, -1)
     drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
     return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
 
@@ -184,6 +189,8 @@ def _mean_coefficients(factor: FloatArray, weights: FloatArray) -> FloatArray:
 class GameTest(Record):
     """The probability that a local model wins a game as often as was seen."""
 
+    rule: str
+    """The expression whose larger coefficients mean that a trial is won."""
     wins: int
     """Number of trials won."""
     num_trials: int
@@ -201,8 +208,8 @@ class GameTest(Record):
         return 10**self.log10_p_value
 
     def __str__(self) -> str:
-        tail = f"log10 p = {self.log10_p_value:.4f}"
-        return f"{self.wins} wins in {self.num_trials} trials, local bound {self.win_bound:.6g}: {tail}"
+        wins = f"{self.wins} wins in {self.num_trials} trials"
+        return f"game {self.rule}: {wins}, local bound {self.win_bound:.6g}: log10 p = {self.log10_p_value:.4f}"
 
     def verify(self) -> Verification:
         """Recomputes the p-value with 40 digits, term by term."""
@@ -264,8 +271,8 @@ def game_test(data: BellCounts | BellTrials, expression: BellExpression) -> Game
         bound = local_bound(BellExpression(_mean_coefficients(won, data.setting_probabilities))).value
     bound = min(1.0, bound)
     if blocks and wins < total * bound + 1:
-        return GameTest(wins, total, bound, blocks, 0.0)
-    return GameTest(wins, total, bound, blocks, min(0.0, _log10_binomial_tail(wins, total, bound)))
+        return GameTest(str(expression), wins, total, bound, blocks, 0.0)
+    return GameTest(str(expression), wins, total, bound, blocks, min(0.0, _log10_binomial_tail(wins, total, bound)))
 
 
 def _log10_binomial_tail(wins: int, total: int, probability_of_win: float) -> float:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, probability, real_array
+from .._validation import frozen, generator, probability, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .scenario import BellScenario
+
+if TYPE_CHECKING:
+    from .counts import BellCounts
 
 __all__ = ["Behavior"]
 
@@ -176,6 +179,23 @@ class Behavior(Record):
         noise = Behavior.white_noise(self.scenario) if noise is None else noise
         self.require_scenario(noise.scenario, "noise")
         return Behavior(visibility * self.array + (1 - visibility) * noise.array)
+
+    def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
+        """Draws counts in blocks, as an experiment with this behavior would give.
+
+        Args:
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+            seed: Seed, or ``None``.
+
+        Raises:
+            CountsError: If a shot number is not a positive whole number.
+        """
+        from .counts import BellCounts, check_shots
+
+        numbers = check_shots(shots, self.scenario.num_settings).ravel()
+        cells = self.array.reshape(self.scenario.num_setting_combinations, -1)
+        drawn = generator(seed).multinomial(numbers, cells / cells.sum(axis=1, keepdims=True))
+        return BellCounts(drawn.reshape(self.scenario.shape))
 
     def to_correlators(self, atol: float = _ATOL) -> FloatArray:
         """Expectation values of products of the outcomes' signs, marginals included.

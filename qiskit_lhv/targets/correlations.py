@@ -127,7 +127,8 @@ class CorrelationTensor(Record):
         for k, dimension in enumerate(dimensions):
             # tr(rho G_i) takes the ket axis (always first) with the bra axis of the same party.
             tensor = np.tensordot(tensor, hermitian_basis(dimension), axes=([0, n - k], [2, 1]))
-        return cls(np.ascontiguousarray(tensor.real))
+        # A state's trace may be off by rounding; a tensor's first entry is the trace and must be 1.
+        return cls(tensor.real / tensor.real.flat[0])
 
     def behavior(self, settings: Sequence[Sequence[Any]] | str) -> Behavior:
         """The behavior under chosen measurements.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
 from .scenario import BellScenario
 
-__all__ = ["DESIGNS", "BellCounts", "check_design"]
+__all__ = ["DESIGNS", "BellCounts", "check_design", "check_shots"]
 
 DESIGNS = ("blocks", "random")
 _QUASI = (
@@ -60,6 +61,25 @@ def check_design(
             got=f"shape {array.shape}, smallest {array.min():.3g}, sum {array.sum():.9g}",
         )
     return array
+
+
+def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.int64]:
+    """Shots of each setting combination, shape ``(m_1, ..., m_N)``, from one number or an array of them.
+
+    Raises:
+        CountsError: If a number is not a positive whole number or the shape is another one.
+    """
+    try:
+        array = np.asarray(shots)
+    except ValueError:  # rows of different length
+        array = np.empty(0)
+    if array.shape not in {(), num_settings} or array.dtype.kind not in "iu" or array.min() < 1:
+        raise CountsError.bad_argument(
+            "shots",
+            expected=f"a positive whole number, or an array of them of shape {num_settings}",
+            got=repr(shots),
+        )
+    return np.broadcast_to(array, num_settings).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,7 +182,12 @@ class BellCounts(Record):
             raise CountsError.bad_argument(
                 "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=repr(counts)
             )
-        table = {_setting_key(key): value for key, value in counts.items()}
+        table: dict[tuple[int, ...], Mapping[Any, int]] = {}
+        for name, value in counts.items():
+            key = _setting_key(name)
+            if key in table:
+                raise CountsError.bad_argument("counts", expected="each setting once", got=f"{key} twice")
+            table[key] = value
         num_parties = len(next(iter(table)))
         if any(len(key) != num_parties for key in table):
             raise CountsError.bad_argument(
@@ -178,10 +203,7 @@ class BellCounts(Record):
                     remedy="Measure it, or leave out a setting of one party.",
                 )
         bits = _bits_per_party(qubits_per_party, num_parties)
-        outcomes = {
-            key: {_outcome_key(k, bits, key): _count(v, k, key) for k, v in _items(value, key)}
-            for key, value in table.items()
-        }
+        outcomes = {key: _outcome_counts(value, bits, key) for key, value in table.items()}
         sizes = _outcome_sizes(table, outcomes, bits, num_outcomes, num_parties)
         array = np.zeros(num_settings + sizes, dtype=np.int64)
         for key, value in outcomes.items():
@@ -196,6 +218,8 @@ class BellCounts(Record):
 
 def _count_array(value: Any) -> NDArray[np.int64]:
     array = real_array(value, "array", CountsError)
+    if np.asarray(value).dtype == bool:
+        raise CountsError.bad_argument("array", expected="counts", got="truth values")
     if array.size and array.min() < 0:
         position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))
         raise CountsError.bad_argument(
@@ -216,15 +240,24 @@ def _count_array(value: Any) -> NDArray[np.int64]:
 
 
 def _setting_key(key: Any) -> tuple[int, ...]:
-    return whole_numbers(key, "counts (settings)", CountsError, minimum=0)
+    numbers = whole_numbers(key, "counts (settings)", CountsError, minimum=0)
+    if not numbers:
+        raise CountsError.bad_argument("counts", expected="settings of at least one party", got=repr(key))
+    return numbers
 
 
-def _items(value: Any, key: tuple[int, ...]) -> Any:
+def _outcome_counts(value: Any, bits: tuple[int, ...], setting: tuple[int, ...]) -> dict[tuple[int, ...], int]:
     if not isinstance(value, Mapping):
         raise CountsError.bad_argument(
-            f"counts[{key}]", expected="a dictionary {outcome: count}", got=type(value).__name__
+            f"counts[{setting}]", expected="a dictionary {outcome: count}", got=type(value).__name__
         )
-    return value.items()
+    result: dict[tuple[int, ...], int] = {}
+    for key, entry in value.items():
+        # The count first: quasi-probabilities also have other keys, and the reason is what helps.
+        count = _count(entry, key, setting)
+        outcome = _outcome_key(key, bits, setting)
+        result[outcome] = result.get(outcome, 0) + count
+    return result
 
 
 def _bits_per_party(qubits_per_party: Sequence[int] | None, num_parties: int) -> tuple[int, ...]:
@@ -265,7 +298,7 @@ def _count(value: Any, outcome: Any, setting: tuple[int, ...]) -> int:
     number = isinstance(value, Real) and not isinstance(value, bool)
     # A comparison with NaN is false, so it fails here too.
     if not number or not 0 <= value < 2**53 or int(value) != value:
-        remedy = _QUASI if number and (value < 0 or value % 1) else ""
+        remedy = _QUASI if number and math.isfinite(value) and (value < 0 or value % 1) else ""
         raise CountsError.bad_argument(
             f"counts[{setting}][{outcome!r}]",
             expected="a whole number of at least zero",

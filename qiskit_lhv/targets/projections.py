@@ -52,9 +52,11 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
     share = setting_shares(target, weights)
     p, q = target.array, model.array
     seen = p > 0
-    ratio = np.divide(q - p, p, out=np.zeros_like(p), where=seen)
-    with np.errstate(divide="ignore"):
-        terms = np.where(seen, p * (ratio - np.log1p(ratio)), q)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = np.where(seen, (q - p) / p, 0.0)
+        # Near -1 the sum 1 + ratio has lost the digits that q and p still have.
+        near, far = p * (ratio - np.log1p(ratio)), (q - p) - p * (np.log(q) - np.log(p))
+        terms = np.where(seen, np.where(np.abs(ratio) < 0.5, near, far), q)
     return float(np.sum(share.reshape(share.shape + (1,) * share.ndim) * terms))
 
 

@@ -10,7 +10,7 @@ from .._records import Record
 from .._validation import whole_numbers
 from ..exceptions import ScenarioError
 
-__all__ = ["BellScenario"]
+__all__ = ["BellScenario", "check_scenario"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,3 +139,14 @@ class BellScenario(Record):
                 expected="shape (m_1, ..., m_N, d_1, ..., d_N) with m_k >= 1 and d_k >= 2",
                 got=f"shape {tuple(shape)}",
             ) from exc
+
+
+def check_scenario(scenario: object) -> BellScenario:
+    """Returns the scenario if it is one.
+
+    Raises:
+        ScenarioError: If it is anything else.
+    """
+    if not isinstance(scenario, BellScenario):
+        raise ScenarioError.bad_argument("scenario", expected="a BellScenario", got=repr(scenario))
+    return scenario

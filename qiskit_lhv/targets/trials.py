@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import frozen, real_array
-from ..exceptions import CountsError, ScenarioError
+from ..exceptions import CountsError
 from .counts import BellCounts, check_design
-from .scenario import BellScenario
+from .scenario import BellScenario, check_scenario
 
 __all__ = ["BellTrials"]
 
@@ -63,8 +63,7 @@ class BellTrials(Record):
                 tuple(int(m) for m in settings.max(axis=0) + 1),
                 tuple(int(d) for d in np.maximum(outcomes.max(axis=0), 1) + 1),
             )
-        elif not isinstance(scenario, BellScenario):
-            raise ScenarioError.bad_argument("scenario", expected="a BellScenario", got=repr(scenario))
+        check_scenario(scenario)
         if scenario.num_parties != settings.shape[1]:
             raise CountsError.bad_argument(
                 "scenario", expected=f"{settings.shape[1]} parties", got=f"{scenario.num_parties}"

@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellCounts, CountsError, fit_local_model, local_region, werner_state
-from qiskit_lhv.models.deterministic import sample_counts
 from qiskit_lhv.statistics.confidence import correlator_intervals
 from scipy.stats import binomtest
 
@@ -11,14 +10,12 @@ CORRELATED = [["X", "Y", "Z"], ["X", "Z"]]
 
 
 def region(visibility, settings, shots, seed=1, alpha=0.01):
-    counts = sample_counts(Behavior.from_state(werner_state(visibility), settings), shots, seed)
+    counts = Behavior.from_state(werner_state(visibility), settings).sample(shots, seed)
     return local_region(counts, fit_local_model(counts).model.behavior(), alpha=alpha)
 
 
 def test_intervals_are_clopper_pearson_with_bonferroni():
-    counts = sample_counts(
-        Behavior.from_state(werner_state(0.6), CORRELATED), np.array([[50, 60], [70, 80], [90, 99]]), 1
-    )
+    counts = Behavior.from_state(werner_state(0.6), CORRELATED).sample(np.array([[50, 60], [70, 80], [90, 99]]), 1)
     lower, upper = correlator_intervals(counts, 0.05)
     # 11 correlators: 6 of both parties, 3 and 2 marginals.
     level = 1 - 0.05 / 11
@@ -37,7 +34,7 @@ def test_intervals_cover_with_their_confidence():
     truth = behavior.to_correlators()
     misses = 0
     for seed in range(400):
-        lower, upper = correlator_intervals(sample_counts(behavior, 200, seed), 0.1)
+        lower, upper = correlator_intervals(behavior.sample(200, seed), 0.1)
         misses += bool(np.any(truth < lower) or np.any(truth > upper))
     assert misses <= 0.1 * 400
 

@@ -19,7 +19,7 @@ from qiskit_lhv import (
     ratio_e_value,
     werner_state,
 )
-from qiskit_lhv.models.deterministic import enumerate_strategies, sample_counts, strategy_tables
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 UNEQUAL = np.array([[1300, 900], [900, 900]])
 
@@ -56,7 +56,7 @@ def test_delft_game():
 
 def test_game_in_blocks_weighs_settings_by_their_shots():
     # A local model loses only at the setting with the fewest shots.
-    counts = sample_counts(Behavior.from_state(werner_state(1), "chsh"), np.array([[40, 10], [30, 20]]), 1)
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[40, 10], [30, 20]]), 1)
     test = game_test(counts, chsh())
     assert test.fixed_settings
     assert test.win_bound == pytest.approx(0.9)
@@ -91,12 +91,12 @@ def test_binomial_tail_below_the_smallest_float():
 
     log10_p = _log10_binomial_tail(160_000, 180_000, 0.75)
     assert log10_p < -1000
-    assert GameTest(160_000, 180_000, 0.75, False, log10_p).verify()
-    assert not GameTest(160_000, 180_000, 0.75, False, log10_p - 0.01).verify()
+    assert GameTest("chsh", 160_000, 180_000, 0.75, False, log10_p).verify()
+    assert not GameTest("chsh", 160_000, 180_000, 0.75, False, log10_p - 0.01).verify()
 
 
 def test_game_with_known_setting_probabilities():
-    counts = sample_counts(Behavior.from_state(werner_state(1), "chsh"), 100, 1)
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
     probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
     test = game_test(BellCounts(counts.array, "random", probabilities), chsh())
     assert test.win_bound == pytest.approx(0.9)
@@ -104,7 +104,7 @@ def test_game_with_known_setting_probabilities():
 
 
 def test_game_refuses_expressions_that_are_no_game():
-    counts = sample_counts(Behavior.from_state(werner_state(1), "chsh"), 100, 1)
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
     with pytest.raises(CountsError, match=r"expression.*two values"):
         game_test(counts, BellExpression.from_correlators([[0, 1, 0], [0, 1, 1], [0, 1, -1]]))
     with pytest.raises(CountsError, match=r"expression.*shape"):
@@ -115,7 +115,7 @@ def test_game_refuses_expressions_that_are_no_game():
 
 
 def test_mean_of_factor_is_bounded_for_every_strategy():
-    counts = sample_counts(Behavior.from_state(werner_state(0.9), "chsh"), UNEQUAL, 3)
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3)
     e_value = ratio_e_value(counts, seed=4)
     tables = strategy_tables(enumerate_strategies(counts.scenario), counts.scenario)
     shots = e_value.tested.sum(axis=(2, 3))
@@ -127,11 +127,19 @@ def test_mean_of_factor_is_bounded_for_every_strategy():
 
 
 def test_training_and_tested_shots_add_up():
-    counts = sample_counts(Behavior.from_state(werner_state(0.9), "chsh"), UNEQUAL, 3)
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3)
     e_value = ratio_e_value(counts, training_fraction=0.25, seed=4)
     assert e_value.num_trained + e_value.tested.sum() == counts.total_shots
     assert np.all(e_value.tested <= counts.array)
     np.testing.assert_array_equal(e_value.tested.sum(axis=(2, 3)), UNEQUAL * 3 // 4)
+
+
+def test_random_settings_are_split_without_regard_to_settings():
+    counts = BellCounts(load_bundled_counts("delft_2015").counts.array, "random", np.full((2, 2), 0.25))
+    splits = [ratio_e_value(counts, seed=seed).tested.sum(axis=(2, 3)) for seed in range(20)]
+    assert {int(split.sum()) for split in splits} == {245 - 245 // 3}
+    # In blocks the numbers for each setting would be fixed; here they vary from split to split.
+    assert len({int(split[0, 0]) for split in splits}) > 3
 
 
 def test_factor_depends_on_the_training_shots_alone():
@@ -155,14 +163,14 @@ def test_e_value_grows_at_the_rate_of_the_divergence():
     from qiskit_lhv import fit_local_model
 
     behavior = Behavior.from_state(werner_state(0.95), "chsh")
-    counts = sample_counts(behavior, 100_000, 5)
+    counts = behavior.sample(100_000, 5)
     e_value = ratio_e_value(counts, seed=6)
     rate = e_value.log_e / e_value.tested.sum()
     assert rate == pytest.approx(fit_local_model(behavior).divergence, rel=0.05)
 
 
 def test_e_value_of_local_data_stays_small():
-    e_values = [ratio_e_value(sample_counts(facet_behavior(), 1000, seed), seed=seed) for seed in range(100)]
+    e_values = [ratio_e_value(facet_behavior().sample(1000, seed), seed=seed) for seed in range(100)]
     # Markov's inequality for the mean of 100 e-values, at a one-in-a-thousand level.
     assert np.mean([math.exp(e.log_e) for e in e_values]) < 1 + 3 * np.std([math.exp(e.log_e) for e in e_values]) / 10
     assert sum(e.p_value <= 0.05 for e in e_values) <= 12
@@ -182,7 +190,7 @@ def test_p_value_below_the_smallest_float_is_kept_as_logarithm():
 
 
 def test_inequality_of_e_value_is_proven():
-    counts = sample_counts(Behavior.from_state(werner_state(0.95), "chsh"), 5000, 3)
+    counts = Behavior.from_state(werner_state(0.95), "chsh").sample(5000, 3)
     e_value = ratio_e_value(counts, seed=1)
     assert e_value.inequality.verify()
     assert e_value.inequality.bound.value == local_bound(e_value.inequality.expression).value == e_value.mean_bound
@@ -199,7 +207,7 @@ def test_inequality_of_e_value_is_proven():
     ],
 )
 def test_verify_refuses_tampered_e_values(change):
-    e_value = ratio_e_value(sample_counts(Behavior.from_state(werner_state(0.95), "chsh"), 5000, 3), seed=1)
+    e_value = ratio_e_value(Behavior.from_state(werner_state(0.95), "chsh").sample(5000, 3), seed=1)
     assert e_value.verify()
     assert not dataclasses.replace(e_value, **change(e_value)).verify()
 

@@ -9,12 +9,11 @@ from qiskit_lhv import (
     no_signaling_test,
     werner_state,
 )
-from qiskit_lhv.models.deterministic import sample_counts
 from scipy.stats import chi2_contingency, kstest
 
 
 def test_comparisons_agree_with_scipy():
-    counts = sample_counts(Behavior.from_state(werner_state(0.9), [["X", "Y", "Z"], ["X", "Z"]]), 500, 1)
+    counts = Behavior.from_state(werner_state(0.9), [["X", "Y", "Z"], ["X", "Z"]]).sample(500, 1)
     result = no_signaling_test(counts)
     # Three settings of party 0, at which party 1 sends; two of party 1, at which party 0 sends.
     assert len(result.comparisons) == 5
@@ -50,7 +49,7 @@ def test_signaling_of_one_party_is_found_where_it_is():
     table = np.full((2, 2, 2, 2), 0.25)
     # Party 1's outcome leans to 0 when party 0 has setting 1 and party 1 setting 0.
     table[1, 0] = [[0.3, 0.2], [0.3, 0.2]]
-    result = no_signaling_test(sample_counts(Behavior(table), 10_000, 2))
+    result = no_signaling_test(Behavior(table).sample(10_000, 2))
     worst = min(result.comparisons, key=lambda one: one.p_value)
     assert (worst.sender, worst.settings) == (0, (None, 0))
     assert worst.largest_shift == pytest.approx(0.1, abs=0.03)
@@ -62,7 +61,7 @@ def test_three_parties_compare_joint_marginals():
     table = np.zeros((2, 1, 1, 2, 2, 2))
     for x, a, b in np.ndindex(2, 2, 2):
         table[x, 0, 0, a, b, b ^ x] = 0.25
-    result = no_signaling_test(sample_counts(Behavior(table), 1000, 3))
+    result = no_signaling_test(Behavior(table).sample(1000, 3))
     assert [one.sender for one in result.comparisons] == [0]
     assert result.p_value < 1e-100
     assert result.largest_shift == pytest.approx(0.5, abs=0.05)
@@ -70,7 +69,7 @@ def test_three_parties_compare_joint_marginals():
 
 def test_p_values_are_uniform_without_signaling():
     behavior = Behavior.from_state(werner_state(0.5), "chsh")
-    found = [no_signaling_test(sample_counts(behavior, 2000, seed)).comparisons[0].p_value for seed in range(300)]
+    found = [no_signaling_test(behavior.sample(2000, seed)).comparisons[0].p_value for seed in range(300)]
     assert kstest(found, "uniform").pvalue > 1e-3
 
 
@@ -100,7 +99,7 @@ def test_allowance_limits_hold_together():
     shifts = np.abs(np.diff(first, axis=1)).sum() + np.abs(np.diff(second, axis=0)).sum()
     misses = 0
     for seed in rng.integers(2**31, size=300):
-        allowance = chsh_signaling_allowance(sample_counts(behavior, 400, int(seed)), alpha=0.1)
+        allowance = chsh_signaling_allowance(behavior.sample(400, int(seed)), alpha=0.1)
         misses += allowance.s_lower > s or allowance.shift_upper < shifts
     assert misses <= 0.1 * 300
 
@@ -112,7 +111,7 @@ def test_hidden_crosstalk_is_covered_by_kappa():
     for x, y in np.ndindex(2, 2):
         table[x, y, 0, x & y] += 1 - q
         table[x, y, 1, 1 - (x & y)] += q
-    counts = sample_counts(Behavior(table), 20_000, 1)
+    counts = Behavior(table).sample(20_000, 1)
     assert not chsh_signaling_allowance(counts, kappa=5).exceeded
     assert chsh_signaling_allowance(counts, kappa=1).exceeded
 
@@ -124,6 +123,6 @@ def test_bad_kappa(kappa):
 
 
 def test_allowance_needs_chsh():
-    counts = sample_counts(Behavior.from_state(werner_state(0.5), [["X", "Y", "Z"]] * 2), 100, 1)
+    counts = Behavior.from_state(werner_state(0.5), [["X", "Y", "Z"]] * 2).sample(100, 1)
     with pytest.raises(CountsError, match="CHSH"):
         chsh_signaling_allowance(counts)

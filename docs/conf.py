@@ -1,0 +1,96 @@
+"""Configuration of the documentation: ``sphinx-build -W --keep-going -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+
+project = "qiskit_lhv"
+author = "The qiskit_lhv developers"
+copyright = author
+release = installed_version("qiskit-lhv")
+version = release
+language = "en"
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "myst_nb",
+    "qiskit_sphinx_theme",
+]
+exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+
+html_theme = "qiskit-ecosystem"
+html_title = f"qiskit_lhv {release}"
+
+# The docstrings' "Args:" stay as they are written; types stand in the signatures.
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "ComplexArray", "FloatArray", "IntArray")}
+napoleon_numpy_docstring = False
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# Building the documentation runs the tutorials.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+
+
+def _copy_tutorials() -> None:
+    """Copies the notebooks to where Sphinx finds them; those that are gone disappear here too."""
+    source, target = HERE.parent / "tutorials", HERE / "tutorials"
+    names = {path.name for path in source.glob("*.ipynb")}
+    for old in target.glob("*.ipynb"):
+        if old.name not in names:
+            old.unlink()
+    for name in sorted(names):
+        shutil.copy2(source / name, target / name)
+
+
+# Stands for a colon while napoleon reads a docstring.
+_COLON = "\N{RATIO}\N{WORD JOINER}"
+
+
+def _hide_colon(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Hides colons in the first line of an attribute's docstring, where napoleon takes what precedes for a type."""
+    if what in {"attribute", "property"} and lines:
+        lines[0] = lines[0].replace(": ", f"{_COLON} ")
+
+
+def _finish(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Brings the colons back, and escapes what reStructuredText takes for markup: bars of kets, initials of names."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            line = re.sub(r"^(\s*[A-Z])\. ", r"\1\\. ", line)
+            parts = line.replace(_COLON, ":").split("``")
+            lines[i] = "``".join(part if j % 2 else part.replace("|", r"\|") for j, part in enumerate(parts))
+
+
+def _name_aliases(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Shows the names of type aliases where Sphinx shows their representation."""
+    shorten = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+    return signature and shorten.sub(r"\1", signature), returns and shorten.sub(r"\1", returns)
+
+
+def setup(app: Sphinx) -> None:
+    """Connects the hooks above; those on docstrings run before and after napoleon's (priority 500)."""
+    app.connect("autodoc-process-docstring", _hide_colon, priority=100)
+    app.connect("autodoc-process-docstring", _finish, priority=900)
+    app.connect("autodoc-process-signature", _name_aliases)
+
+
+_copy_tutorials()

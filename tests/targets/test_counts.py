@@ -1,0 +1,367 @@
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from qiskit.result import Counts, QuasiDistribution
+from qiskit_lhv import BellCounts, BellScenario, CountsError, LHVError
+
+TWO_BY_ONE = {(0, 0): {"00": 5}, (1, 0): {"11": 6}}
+
+
+def refusal(make):
+    """The message of the CountsError that ``make()`` raises."""
+    with pytest.raises(CountsError) as caught:
+        make()
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, LHVError)
+    return str(caught.value)
+
+
+# Bad arrays
+
+
+def test_negative_numbers_are_refused():
+    message = refusal(lambda: BellCounts([[5, 3], [-2, 4]]))
+    assert message.startswith("array: expected counts of at least zero, got -2 at index (1, 0).")
+    assert "Pass the raw counts" in message
+
+
+def test_fractional_numbers_are_refused():
+    message = refusal(lambda: BellCounts([[5, 3], [2, 4.5]]))
+    assert message.startswith("array: expected whole numbers, got 4.5 at index (1, 1).")
+    assert "Pass the raw counts" in message
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused(bad):
+    message = refusal(lambda: BellCounts([[5, 3], [bad, 4]]))
+    assert message.startswith("array: expected finite numbers")
+    assert "index (1, 0)" in message
+    assert "Remove or replace NaN" in message
+
+
+def test_a_setting_without_shots_is_refused():
+    message = refusal(lambda: BellCounts([[[[1, 0], [0, 1]], [[0, 0], [0, 0]]]]))
+    assert message.startswith("array: expected at least one shot for every setting combination")
+    assert "settings (0, 1)" in message
+    assert "Take more shots, or leave out a setting" in message
+
+
+@pytest.mark.parametrize("array", [np.ones(2), np.ones((2, 2, 2)), np.ones((2, 1)), 7, np.ones((0, 2))])
+def test_shapes_that_are_no_scenario_are_refused(array):
+    assert refusal(lambda: BellCounts(array)).startswith("array: expected shape (m_1, ..., m_N, d_1, ..., d_N)")
+
+
+@pytest.mark.parametrize("array", [{"00": 5}, "counts", [["a", "b"]], [[1, 2], [3]], [[1 + 0j, 2]], None])
+def test_other_types_are_refused(array):
+    assert refusal(lambda: BellCounts(array)).startswith("array: expected")
+
+
+def test_truth_values_are_no_counts():
+    assert refusal(lambda: BellCounts(np.array([[True, False]]))).startswith("array: expected")
+
+
+def test_numbers_too_large_for_floats_are_refused():
+    assert refusal(lambda: BellCounts([[2**53, 2]])).startswith("array: expected at most 2**53 shots")
+
+
+# Bad dictionaries
+
+
+@pytest.mark.parametrize("count", [-1, -1.0, np.int64(-3)])
+def test_negative_counts_are_refused(count):
+    message = refusal(lambda: BellCounts.from_counts({(0,): {"0": 5, "1": count}}))
+    assert message.startswith("counts[(0,)]['1']: expected a whole number of at least zero")
+    assert "Pass the raw counts" in message
+
+
+def test_fractional_counts_are_refused():
+    message = refusal(lambda: BellCounts.from_counts({(0,): {"0": 5, "1": 2.5}}))
+    assert message.startswith("counts[(0,)]['1']: expected a whole number of at least zero, got 2.5.")
+    assert "Pass the raw counts" in message
+
+
+@pytest.mark.parametrize("count", [float("nan"), float("inf"), np.float64("nan"), np.float64("inf")])
+def test_counts_that_are_not_finite_are_refused(count):
+    message = refusal(lambda: BellCounts.from_counts({(0,): {"0": count}}))
+    assert message.startswith("counts[(0,)]['0']: expected a whole number of at least zero")
+
+
+@pytest.mark.parametrize("count", [True, False, np.True_, "5", None, 5 + 0j, [5]])
+def test_counts_of_other_types_are_refused(count):
+    message = refusal(lambda: BellCounts.from_counts({(0,): {"0": 5, "1": count}}))
+    assert message.startswith("counts[(0,)]['1']: expected a whole number of at least zero")
+
+
+QUASI = QuasiDistribution({0: 0.62, 1: -0.04, 3: 0.42})
+
+
+@pytest.mark.parametrize(
+    "mitigated",
+    [{"00": 0.62, "01": -0.04, "11": 0.42}, {"00": 620, "01": -40, "11": 420}, QUASI.binary_probabilities(2), QUASI],
+    ids=["floats", "scaled", "binary", "QuasiDistribution"],
+)
+def test_mitigated_quasi_probabilities_are_refused_with_the_reason(mitigated):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): mitigated}))
+    assert message.startswith("counts[(0, 0)]")
+    assert "quasi-probabilities are not counts" in message
+    assert "no p-value" in message
+    assert "Pass the raw counts" in message
+
+
+@pytest.mark.parametrize("key", ["0", "011", "2 0", "0x1", "", "ab"])
+def test_bitstrings_that_do_not_fit_are_refused(key):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {key: 5}}))
+    assert message.startswith("counts[(0, 0)]: expected bitstrings of 2 bits")
+    assert repr(key) in message
+    assert "qubits_per_party" in message
+
+
+@pytest.mark.parametrize("key", [(0,), (0, 1, 1), 3, None])
+def test_keys_of_other_forms_are_refused(key):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {key: 5}}))
+    assert message.startswith("counts[(0, 0)]: expected bitstrings, or tuples of 2 outcomes in party order")
+
+
+@pytest.mark.parametrize("key", [(0, -1), (0.5, 1), (True, 0), ("0", "1")])
+def test_outcomes_that_are_no_whole_numbers_are_refused(key):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {key: 5}}))
+    assert message.startswith("counts[(0, 0)]: expected whole numbers of at least 0")
+
+
+def test_a_missing_setting_combination_is_refused():
+    counts = {(0, 0): {"00": 1}, (0, 1): {"00": 1}, (1, 1): {"00": 1}}
+    message = refusal(lambda: BellCounts.from_counts(counts))
+    assert message.startswith("counts: expected every setting combination of (2, 2) settings, got none for (1, 0).")
+    assert "Measure it, or leave out a setting of one party" in message
+
+
+@pytest.mark.parametrize("empty", [{}, {"00": 0}])
+def test_a_dictionary_without_shots_is_refused(empty):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {"01": 3}, (1, 0): empty}))
+    assert "zero shots for settings (1, 0)" in message
+    assert "Take more shots" in message
+
+
+@pytest.mark.parametrize("counts", [{}, [], None, 5, [{"00": 1}]])
+def test_what_is_no_filled_dictionary_is_refused(counts):
+    assert refusal(lambda: BellCounts.from_counts(counts)).startswith("counts: expected a dictionary")
+
+
+@pytest.mark.parametrize("value", [[3, 4], 5, None, "00"])
+def test_settings_without_a_dictionary_are_refused(value):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): value}))
+    assert message.startswith("counts[(0, 0)]: expected a dictionary {outcome: count}")
+
+
+@pytest.mark.parametrize("key", [(0, -1), (0.0, 1), ("0", "1"), "00", None, (True, 0)])
+def test_settings_that_are_no_whole_numbers_are_refused(key):
+    assert refusal(lambda: BellCounts.from_counts({key: {"00": 1}})).startswith("counts (settings): expected whole")
+
+
+def test_settings_of_unequal_lengths_are_refused():
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {"00": 1}, (1,): {"00": 1}}))
+    assert message.startswith("counts: expected settings of one entry a party")
+
+
+def test_settings_of_no_party_are_refused():
+    assert refusal(lambda: BellCounts.from_counts({(): {"": 5}})).startswith("counts")
+
+
+def test_an_outcome_out_of_range_is_refused():
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {(0, 2): 5}}, num_outcomes=(3, 2)))
+    assert message.startswith("counts[(0, 0)]: expected outcomes below (3, 2), got (0, 2)")
+
+
+@pytest.mark.parametrize("option", ["qubits_per_party", "num_outcomes"])
+@pytest.mark.parametrize("value", [(2,), (2, 2, 2), (2, 0), (2, 1.5), "22", (True, 2)])
+def test_bad_sizes_are_refused_by_name(option, value):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): {(0, 0): 5}}, **{option: value}))
+    assert message.startswith(f"{option}: expected")
+
+
+# Counts are never lost in silence
+
+
+def shots_unless_refused(counts):
+    try:
+        return BellCounts.from_counts(counts).total_shots
+    except CountsError:
+        return None
+
+
+@pytest.mark.parametrize("outcomes", [{"01": 5, "0 1": 7}, {"01": 5, (1, 0): 7}], ids=["spaces", "tuple"])
+def test_two_names_of_one_outcome_are_added_or_refused(outcomes):
+    assert shots_unless_refused({(0, 0): outcomes}) in (12, None)
+
+
+def test_two_names_of_one_setting_are_added_or_refused():
+    assert shots_unless_refused({(0,): {"0": 5}, 0: {"0": 7}}) in (12, None)
+
+
+# Designs
+
+
+def test_unknown_designs_are_refused():
+    message = refusal(lambda: BellCounts([[5, 5]], "bell"))
+    assert message == "design: expected 'blocks' or 'random', got 'bell'."
+
+
+def test_random_design_needs_probabilities():
+    message = refusal(lambda: BellCounts([[5, 5]], "random"))
+    assert message.startswith("setting_probabilities: expected the probability of each setting combination")
+    assert "They must be known" in message
+
+
+def test_blocks_take_no_probabilities():
+    message = refusal(lambda: BellCounts([[5, 5]], "blocks", [1.0]))
+    assert message.startswith("setting_probabilities: expected None")
+    assert "design='random'" in message
+
+
+@pytest.mark.parametrize("probabilities", [[0.5, 0.4], [0.5, 0.5 + 1e-8], [1.0, 0.0], [1.5, -0.5], [1.0], [[0.5, 0.5]]])
+def test_probabilities_must_be_positive_and_sum_to_one(probabilities):
+    message = refusal(lambda: BellCounts([[5, 5], [5, 5]], "random", probabilities))
+    assert message.startswith("setting_probabilities: expected positive numbers of shape (2,) that sum to 1")
+
+
+@pytest.mark.parametrize("probabilities", [[0.5, np.nan], ["a", "b"], {"0": 1}])
+def test_probabilities_must_be_numbers(probabilities):
+    message = refusal(lambda: BellCounts([[5, 5], [5, 5]], "random", probabilities))
+    assert message.startswith("setting_probabilities: expected")
+
+
+def test_random_design_keeps_its_probabilities():
+    counts = BellCounts.from_counts(TWO_BY_ONE, design="random", setting_probabilities=[[0.3], [0.7]])
+    assert counts.design == "random"
+    assert counts.setting_probabilities.tolist() == [[0.3], [0.7]]
+    assert not counts.setting_probabilities.flags.writeable
+    assert BellCounts.from_counts(TWO_BY_ONE).setting_probabilities is None
+
+
+# Byte order and keys
+
+
+def test_bit_zero_is_the_rightmost_and_belongs_to_party_zero():
+    counts = BellCounts.from_counts({(0, 0): {"10": 7, "01": 2}})
+    assert counts.array[0, 0].tolist() == [[0, 7], [2, 0]]
+
+
+def test_settings_are_in_party_order():
+    counts = BellCounts.from_counts({(0, 0): {"00": 1}, (1, 0): {"00": 2}, (2, 0): {"00": 3}})
+    assert counts.scenario == BellScenario((3, 1), (2, 2))
+    assert counts.num_shots.tolist() == [[1], [2], [3]]
+
+
+def test_parties_of_several_qubits_count_their_first_qubit_least():
+    # From the right: party 0 reads bits 1, 0 (outcome 1 + 2 * 0), party 1 reads bit 1, party 2 reads 0, 1, 1.
+    counts = BellCounts.from_counts({(0, 0, 0): {"110101": 9}}, qubits_per_party=(2, 1, 3))
+    assert counts.scenario == BellScenario((1, 1, 1), (4, 2, 8))
+    assert np.argwhere(counts.array).tolist() == [[0, 0, 0, 1, 1, 6]]
+    assert counts.array[0, 0, 0, 1, 1, 6] == 9
+
+
+def test_tuples_are_in_party_order_with_as_many_outcomes_as_seen():
+    counts = BellCounts.from_counts({(0, 0): {(2, 0): 4, (1, 1): 3}, (0, 1): {(0, 1): 8}})
+    assert counts.scenario == BellScenario((1, 2), (3, 2))
+    assert counts.array[0, 0].tolist() == [[0, 0], [0, 3], [4, 0]]
+    assert counts.array[0, 1].tolist() == [[0, 8], [0, 0], [0, 0]]
+
+
+def test_tuples_may_have_outcomes_that_were_never_seen():
+    counts = BellCounts.from_counts({(0, 0): {(0, 0): 4}}, num_outcomes=(2, 3))
+    assert counts.array.tolist() == [[[[4, 0, 0], [0, 0, 0]]]]
+
+
+def test_tuples_have_at_least_two_outcomes():
+    assert BellCounts.from_counts({(0, 0): {(0, 0): 4}}).scenario.num_outcomes == (2, 2)
+
+
+def test_spaces_between_registers_are_ignored():
+    counts = BellCounts.from_counts({(0, 0, 0): {"1 00": 5, "0 01": 3}})
+    assert counts.array[0, 0, 0, 0, 0, 1] == 5
+    assert counts.array[0, 0, 0, 1, 0, 0] == 3
+    assert counts.total_shots == 8
+
+
+def test_counts_of_qiskit_results_are_taken():
+    counts = BellCounts.from_counts({(0, 0): Counts({"10": 3, "11": 1})})
+    assert counts.array[0, 0].tolist() == [[0, 3], [0, 1]]
+
+
+def test_missing_outcomes_were_seen_zero_times():
+    counts = BellCounts.from_counts(TWO_BY_ONE)
+    assert counts.array[:, 0].tolist() == [[[5, 0], [0, 0]], [[0, 0], [0, 6]]]
+
+
+def test_whole_floats_are_counts():
+    assert BellCounts.from_counts({(0,): {"0": 5.0, "1": np.float64(3)}}).array.tolist() == [[5, 3]]
+    assert BellCounts([[5.0, 3.0]]).array.dtype == np.int64
+
+
+def test_one_party_may_have_plain_numbers_as_settings():
+    assert BellCounts.from_counts({0: {"0": 1}, 1: {"1": 2}}).array.tolist() == [[1, 0], [0, 2]]
+
+
+@settings(max_examples=25, deadline=None, database=None)
+@given(arrays(np.int64, (2, 1, 2, 4), elements=st.integers(0, 50)))
+def test_dictionaries_hold_the_same_as_the_array(array):
+    array[..., 0, 0] += 1
+    dictionaries = {
+        (x, 0): {f"{b:02b}{a:01b}": int(array[x, 0, a, b]) for a in range(2) for b in range(4)} for x in range(2)
+    }
+    assert BellCounts.from_counts(dictionaries, qubits_per_party=(1, 2)) == BellCounts(array)
+
+
+# What can be asked
+
+
+def test_settings_may_have_different_shots():
+    counts = BellCounts.from_counts({(0, 0): {"00": 5}, (0, 1): {"01": 90, "10": 10}})
+    assert counts.num_shots.tolist() == [[5, 100]]
+    assert counts.total_shots == 105
+    assert counts.frequencies().array[0, 1].tolist() == [[0, 0.1], [0.9, 0]]
+
+
+def test_frequencies_divide_by_the_shots_of_each_setting():
+    frequencies = BellCounts([[1, 3], [30, 10], [0, 8]]).frequencies()
+    assert frequencies.array.tolist() == [[0.25, 0.75], [0.75, 0.25], [0, 1]]
+
+
+def test_frequencies_of_large_unequal_counts_are_a_behavior():
+    array = np.random.default_rng(3).integers(1, 10**9, size=(3, 2, 3, 5))
+    frequencies = BellCounts(array).frequencies()
+    np.testing.assert_allclose(frequencies.array.sum(axis=(2, 3)), 1, atol=1e-14)
+    np.testing.assert_allclose(frequencies.array[2, 1], array[2, 1] / array[2, 1].sum(), rtol=1e-14)
+
+
+def test_arrays_are_read_only_whole_numbers():
+    counts = BellCounts(np.array([[5, 3]], dtype=np.int32))
+    assert counts.array.dtype == np.int64
+    for array in (counts.array, counts.num_shots):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_comparison_takes_the_design_into_account():
+    counts = BellCounts([[5, 5], [5, 5]])
+    assert counts == BellCounts(np.full((2, 2), 5.0))
+    assert counts != BellCounts([[5, 5], [5, 6]])
+    assert counts != BellCounts([[5, 5], [5, 5]], "random", [0.5, 0.5])
+    assert BellCounts([[5, 5], [5, 5]], "random", [0.4, 0.6]) != BellCounts([[5, 5], [5, 5]], "random", [0.5, 0.5])
+
+
+def test_repr_tells_shots_and_design():
+    text = repr(BellCounts([[5, 3]]))
+    assert "8 shots" in text
+    assert "blocks" in text
+
+
+def test_refusals_raise_no_warnings_on_the_way():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refusal(lambda: BellCounts([[np.nan, np.inf]]))
+        refusal(lambda: BellCounts.from_counts({(0,): {"0": np.float64("-inf")}}))

@@ -1,0 +1,386 @@
+import gc
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    BellExpression,
+    BellScenario,
+    BellTrials,
+    CertificateError,
+    CorrelationTensor,
+    DeterministicModel,
+    LHVError,
+    ResponseModel,
+    TableResponse,
+    Verification,
+)
+from qiskit_lhv._records import SCHEMA_VERSION, Record
+
+SCENARIO = BellScenario((2, 1), (2, 3))
+RNG = np.random.default_rng(17)
+PROBABILITIES = RNG.dirichlet(np.ones(6), size=2).reshape(SCENARIO.shape)
+LOGITS = (RNG.normal(size=(3, 2, 2)), RNG.normal(size=(3, 1, 3)))
+
+RECORDS = [
+    Behavior(PROBABILITIES),
+    BellCounts(RNG.integers(1, 10**6, size=SCENARIO.shape)),
+    BellCounts(RNG.integers(1, 9, size=SCENARIO.shape), "random", [[1 / 3], [2 / 3]]),
+    BellTrials([[0, 0], [1, 0], [1, 0]], [[1, 2], [0, 0], [1, 1]], setting_probabilities=[[0.1], [0.9]]),
+    BellTrials([[0, 0], [1, 0]], [[1, 2], [0, 0]], design="blocks"),
+    SCENARIO,
+    CorrelationTensor(np.concatenate([[1], RNG.normal(size=35)]).reshape(4, 9)),
+    DeterministicModel([0.1, 0.7, 0.2], [[0, 1, 2], [1, 1, 0], [0, 0, 1]], SCENARIO),
+    ResponseModel(LOGITS, TableResponse(SCENARIO), RNG.dirichlet(np.ones(3))),
+    TableResponse(SCENARIO),
+    Verification(False, 'a reason with quotes " and accents: Bröcker', np.inf),
+    BellExpression(RNG.normal(size=SCENARIO.shape)),
+]
+NAMES = [f"{type(record).__name__}{i}" for i, record in enumerate(RECORDS)]
+SUFFIXES = [".json", ".npz"]
+
+
+def saved(record, folder, suffix=".json"):
+    path = folder / f"record{suffix}"
+    record.save(path)
+    return path
+
+
+def edited(record, folder, edit):
+    """A JSON file of ``record`` after ``edit`` changed its data."""
+    path = saved(record, folder)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    edit(data)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("record", RECORDS, ids=NAMES)
+def test_records_survive_the_round_trip(record, suffix, tmp_path):
+    path = saved(record, tmp_path, suffix)
+    again = type(record).load(path)
+    assert type(again) is type(record)
+    assert again == record
+    assert Record.load(path) == record
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_loaded_arrays_are_bit_for_bit_the_same_and_read_only(suffix, tmp_path):
+    behavior = Behavior(PROBABILITIES)
+    again = Behavior.load(saved(behavior, tmp_path, suffix))
+    assert again.array.tobytes() == behavior.array.tobytes()
+    assert again.array.dtype == np.float64
+    assert not again.array.flags.writeable
+
+
+@settings(max_examples=15, deadline=None, database=None)
+@given(arrays(np.float64, (2, 1, 2, 3), elements=st.floats(-1e300, 1e300)))
+def test_any_floats_survive_the_round_trip(tmp_path_factory, coefficients):
+    expression = BellExpression(coefficients)
+    folder = tmp_path_factory.mktemp("round_trip")
+    for suffix in SUFFIXES:
+        again = BellExpression.load(saved(expression, folder, suffix))
+        assert again.coefficients.tobytes() == expression.coefficients.tobytes()
+
+
+@pytest.mark.parametrize("path_type", [str, os.fspath, lambda path: path])
+def test_paths_may_be_strings(path_type, tmp_path):
+    path = path_type(tmp_path / "scenario.json")
+    SCENARIO.save(path)
+    assert BellScenario.load(path) == SCENARIO
+
+
+def test_any_other_suffix_is_json(tmp_path):
+    path = saved(SCENARIO, tmp_path, ".lhv")
+    assert json.loads(path.read_text(encoding="utf-8"))["class"] == "BellScenario"
+    assert BellScenario.load(path) == SCENARIO
+
+
+def test_saving_replaces_what_was_there(tmp_path):
+    path = saved(RECORDS[0], tmp_path)
+    SCENARIO.save(path)
+    assert BellScenario.load(path) == SCENARIO
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_files_name_class_and_schema_version(tmp_path):
+    data = json.loads(saved(RECORDS[0], tmp_path).read_text(encoding="utf-8"))
+    assert data["class"] == "Behavior"
+    assert data["schema_version"] == SCHEMA_VERSION
+    assert data["fields"]["array"]["shape"] == [2, 1, 2, 3]
+
+
+# Equality
+
+
+def test_records_of_different_classes_differ():
+    tensor = CorrelationTensor([1, 0, 0, 0])
+    assert tensor != Behavior([[1, 0]])
+    assert (tensor == [1, 0, 0, 0]) is False
+    assert Verification(True, "x") != Verification(True, "y")
+    assert Verification(True, "x", 0.5) == Verification(True, "x", 0.5)
+
+
+def test_records_differ_when_one_entry_does():
+    array = np.array(PROBABILITIES)
+    array[0, 0, 0, 0] += 1e-12
+    assert Behavior(array) != Behavior(PROBABILITIES)
+    logits = (LOGITS[0], LOGITS[1] + 1e-12)
+    assert ResponseModel(logits, TableResponse(SCENARIO)) != ResponseModel(LOGITS, TableResponse(SCENARIO))
+
+
+# Damage
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_wrong_class_is_refused(suffix, tmp_path):
+    path = saved(RECORDS[0], tmp_path, suffix)
+    with pytest.raises(CertificateError, match=r"expected a saved BellCounts, got a saved Behavior") as caught:
+        BellCounts.load(path)
+    assert "Load it with Behavior.load" in str(caught.value)
+    assert isinstance(caught.value, LHVError)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.99])
+def test_truncated_files_are_refused(suffix, part, tmp_path):
+    path = saved(RECORDS[8], tmp_path, suffix)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(CertificateError, match=r"^path: expected a file saved by ResponseModel\.save, got record"):
+        ResponseModel.load(path)
+    # A file that was left open would speak up here.
+    gc.collect()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_of_something_else_are_refused(suffix, tmp_path):
+    path = tmp_path / f"record{suffix}"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" * 10)
+    with pytest.raises(CertificateError, match=r"^path: expected"):
+        Behavior.load(path)
+    gc.collect()
+
+
+def test_flipped_bytes_in_an_archive_are_refused_or_harmless(tmp_path):
+    record = RECORDS[8]
+    path = saved(record, tmp_path, ".npz")
+    content = path.read_bytes()
+    refused = 0
+    for position in range(28, len(content), 23):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x20
+        path.write_bytes(damaged)
+        try:
+            again = ResponseModel.load(path)
+        except CertificateError:
+            refused += 1
+        else:
+            assert again == record
+    assert refused > 10
+    gc.collect()
+
+
+def set_entry(data, value):
+    data["fields"]["array"]["data"][0] = value
+
+
+def test_edited_probabilities_are_refused(tmp_path):
+    def make_negative(data):
+        numbers = data["fields"]["array"]["data"]
+        numbers[1] += numbers[0] + 0.1
+        numbers[0] = -0.1
+
+    path = edited(RECORDS[0], tmp_path, make_negative)
+    with pytest.raises(CertificateError, match=r"array: expected probabilities, got -0\.1 at index \(0, 0, 0, 0\)"):
+        Behavior.load(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "edit"),
+    [
+        (RECORDS[0], lambda data: set_entry(data, 0.99)),
+        (RECORDS[0], lambda data: set_entry(data, float("nan"))),
+        (RECORDS[0], lambda data: set_entry(data, "1/2")),
+        (RECORDS[0], lambda data: data["fields"]["array"]["data"].pop()),
+        (RECORDS[0], lambda data: data["fields"]["array"].update(shape=[2, 2, 3])),
+        (RECORDS[0], lambda data: data["fields"]["array"].update(dtype="object")),
+        (RECORDS[0], lambda data: data["fields"].pop("array")),
+        (RECORDS[0], lambda data: data["fields"].update(extra=1)),
+        (RECORDS[0], lambda data: data.pop("schema_version")),
+        (RECORDS[0], lambda data: data.update({"class": "Behaviour"})),
+        (RECORDS[0], lambda data: data.update({"class": "analyze"})),
+        (RECORDS[0], lambda data: data.update({"class": ["Behavior"]})),
+        (RECORDS[1], lambda data: set_entry(data, -1)),
+        (RECORDS[1], lambda data: data["fields"].update(design="guessed")),
+        (RECORDS[2], lambda data: data["fields"].update(setting_probabilities=None)),
+        (RECORDS[3], lambda data: data["fields"]["outcomes"]["data"].__setitem__(0, 7)),
+        (RECORDS[5], lambda data: data["fields"].update(num_outcomes=[2, 1])),
+        (RECORDS[6], lambda data: set_entry(data, 2.0)),
+        (RECORDS[7], lambda data: data["fields"]["weights"]["data"].__setitem__(0, 0.2)),
+        (RECORDS[7], lambda data: data["fields"]["strategies"]["data"].__setitem__(0, 5)),
+        (RECORDS[8], lambda data: data["fields"].update(hidden_variables=[])),
+    ],
+)
+def test_edited_files_meet_the_validation_of_the_constructor(record, edit, tmp_path):
+    path = edited(record, tmp_path, edit)
+    with pytest.raises(CertificateError, match=r"^path: expected a file saved by"):
+        type(record).load(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "edit"),
+    [
+        (RECORDS[0], lambda data: data.update(fields=[])),
+        (RECORDS[0], lambda data: data.update(fields=None)),
+        (RECORDS[0], lambda data: data["fields"].update(array={"mapping": 5})),
+        (RECORDS[1], lambda data: set_entry(data, 2**70)),
+        (RECORDS[1], lambda data: set_entry(data, float("inf"))),
+        (RECORDS[7], lambda data: data["fields"].update(scenario=None)),
+        (RECORDS[7], lambda data: data["fields"].update(scenario="(2, 1)")),
+        (RECORDS[8], lambda data: data["fields"].update(response=None)),
+        (RECORDS[8], lambda data: data["fields"]["response"]["fields"].update(scenario=None)),
+        (RECORDS[9], lambda data: data["fields"].update(scenario=None)),
+    ],
+    ids=[
+        "fields list",
+        "no fields",
+        "mapping",
+        "huge",
+        "infinite",
+        "no scenario",
+        "text",
+        "no response",
+        "inner",
+        "table",
+    ],
+)
+def test_files_with_parts_of_other_types_are_refused(record, edit, tmp_path):
+    path = edited(record, tmp_path, edit)
+    with pytest.raises(CertificateError, match=r"^path: expected"):
+        type(record).load(path)
+
+
+@pytest.mark.parametrize("text", ["5", "[]", "{}", "null", '"Behavior"', "{", "", '{"class": "Behavior"}', "[[[["])
+def test_json_that_is_no_record_is_refused(text, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CertificateError, match=r"^path: expected a (file saved by Behavior\.save|saved Behavior)"):
+        Behavior.load(path)
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
+def test_unknown_schema_versions_are_refused(version, tmp_path):
+    path = edited(RECORDS[0], tmp_path, lambda data: data.update(schema_version=version))
+    with pytest.raises(
+        CertificateError, match=rf"expected schema version {SCHEMA_VERSION}, got schema version"
+    ) as error:
+        Behavior.load(path)
+    assert "Use the release of the package that wrote the file" in str(error.value)
+
+
+def test_unknown_schema_versions_inside_are_refused(tmp_path):
+    path = edited(RECORDS[7], tmp_path, lambda data: data["fields"]["scenario"].update(schema_version=99))
+    with pytest.raises(CertificateError, match="got schema version 99"):
+        DeterministicModel.load(path)
+
+
+def test_a_missing_file_is_reported_as_such(tmp_path):
+    for suffix in SUFFIXES:
+        with pytest.raises(FileNotFoundError):
+            Behavior.load(tmp_path / f"nothing{suffix}")
+
+
+# No pickle
+
+
+class Trap:
+    """Would create a file if it were ever unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_object_arrays_are_never_unpickled(tmp_path):
+    trap = tmp_path / "sprung"
+    path = saved(RECORDS[0], tmp_path, ".npz")
+    with np.load(path) as archive:
+        content = dict(archive)
+    content["array_0"] = np.array([Trap(trap)], dtype=object)
+    np.savez(path, allow_pickle=True, **content)
+    with pytest.raises(CertificateError, match=r"^path: expected a file saved by Behavior\.save"):
+        Behavior.load(path)
+    assert not trap.exists()
+    gc.collect()
+
+
+def test_pickled_files_are_refused(tmp_path):
+    path = tmp_path / "record.npz"
+    np.save(tmp_path / "plain.npy", np.array([Trap(tmp_path / "sprung")], dtype=object), allow_pickle=True)
+    (tmp_path / "plain.npy").rename(path)
+    with pytest.raises(CertificateError, match=r"^path: expected"):
+        Behavior.load(path)
+    assert not (tmp_path / "sprung").exists()
+    gc.collect()
+
+
+def test_archives_hold_no_objects(tmp_path):
+    for record in RECORDS:
+        with np.load(saved(record, tmp_path, ".npz"), allow_pickle=False) as archive:
+            assert all(archive[name].dtype.kind in "fiuU" for name in archive.files)
+
+
+# Writing that fails
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_partial_file_is_left_when_the_move_fails(suffix, tmp_path, monkeypatch):
+    path = saved(SCENARIO, tmp_path, suffix)
+    before = path.read_bytes()
+
+    def refuse(source, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        RECORDS[0].save(path)
+    assert os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_no_partial_file_is_left_when_writing_fails(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez_compressed", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        RECORDS[0].save(tmp_path / "record.npz")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nothing_is_written_for_what_cannot_be_saved(suffix, tmp_path):
+    verification = Verification(True, object())
+    with pytest.raises(TypeError, match="cannot save a object"):
+        verification.save(tmp_path / f"record{suffix}")
+    assert os.listdir(tmp_path) == []
+
+
+def test_saving_into_a_missing_folder_fails(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        SCENARIO.save(tmp_path / "missing" / "record.json")
+    assert os.listdir(tmp_path) == []
