@@ -42,6 +42,8 @@ def real_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int 
         array = np.asarray(value)
         if np.iscomplexobj(array):
             raise error.bad_argument(name, expected="real numbers", got="complex numbers", remedy="")
+        if array.dtype.kind in "US":
+            raise error.bad_argument(name, expected="an array of numbers", got=type(value).__name__)
         array = array.astype(np.float64)
     except (TypeError, ValueError) as exc:
         if isinstance(exc, LHVError):

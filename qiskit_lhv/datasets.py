@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .exceptions import CountsError
+from .exceptions import CertificateError, CountsError
 from .targets.counts import BellCounts
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
@@ -89,14 +89,16 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
         CountsError: If the file has another form or its counts cannot be used.
     """
     path = Path(path)
-    if path.suffix == ".npz":
-        return BellCounts.load(path)
     try:
+        if path.suffix == ".npz":
+            return BellCounts.load(path)
         data = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(data, dict) and "class" in data:
+            return BellCounts.load(path)
+    except CertificateError as exc:
+        raise CountsError(exc.message) from exc
     except (OSError, ValueError) as exc:
         raise CountsError.bad_argument("path", expected="a readable JSON file", got=f"{path.name} ({exc})") from exc
-    if isinstance(data, dict) and "class" in data:
-        return BellCounts.load(path)
     known = {
         "counts",
         "table",
@@ -124,10 +126,16 @@ def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:
         raise CountsError.bad_argument(
             name, expected='"counts" that map settings to dictionaries', got=type(counts).__name__
         )
-    return {
-        _numbers(key, name): {_numbers(k, name) if "," in k else k: v for k, v in value.items()}
-        for key, value in counts.items()
-    }
+    parsed: dict[tuple[int, ...], dict[Any, Any]] = {}
+    for text, outcomes in counts.items():
+        setting = _numbers(text, name)
+        keys = [_numbers(key, name) if "," in key else key for key in outcomes]
+        if setting in parsed or len(set(keys)) < len(keys):
+            raise CountsError.bad_argument(
+                name, expected="each setting and each outcome once", got=f"two spellings in {text!r}"
+            )
+        parsed[setting] = dict(zip(keys, outcomes.values(), strict=True))
+    return parsed
 
 
 def _numbers(text: str, name: str) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -202,13 +202,13 @@ class BellExperiment:
         """The counts of the first shots of every setting combination, or of all where ``numbers`` is None."""
         grid = self.scenario.num_settings
         registers = []
-        for pub_result in result:
-            register = getattr(pub_result.data, self._register_name, None)
+        for pub_result in result if isinstance(result, Iterable) else [result]:
+            register = getattr(getattr(pub_result, "data", None), self._register_name, None)
             if register is None:
                 raise CountsError.bad_argument(
                     "result",
                     expected=f"a register {self._register_name!r} in every PUB",
-                    got=f"{list(pub_result.data)}",
+                    got=repr(pub_result),
                 )
             registers.append(register)
         if len(registers) == 1 and tuple(registers[0].shape) == grid:

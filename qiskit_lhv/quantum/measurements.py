@@ -219,15 +219,12 @@ def _from_label(label: str) -> Measurement:
         pauli = None
     if pauli is not None and pauli.num_qubits:
         return _from_pauli_operator(SparsePauliOp(pauli))
-    try:
-        # Qiskit's other letters, such as "0" and "+", stand for states.
-        if not label or set(label) - set("HIXYZ"):
-            raise QiskitError(f"no observable is called {label!r}")
-        return _from_observable(_matrix(Operator.from_label(label), "spec"), label)
-    except QiskitError as exc:
+    # Qiskit's other letters stand for states ("0", "+") or for gates that are no observables ("S").
+    if not label or set(label) - set("HIXYZ"):
         raise MeasurementError.bad_argument(
-            "spec", expected="a Pauli label such as 'X' or '-ZZ'", got=repr(label), remedy=_REMEDY
-        ) from exc
+            "spec", expected="a Pauli label such as 'X' or '-ZZ', or 'H'", got=repr(label), remedy=_REMEDY
+        )
+    return _from_observable(_matrix(Operator.from_label(label), "spec"), label)
 
 
 def _from_pauli_operator(operator: SparsePauliOp) -> Measurement:

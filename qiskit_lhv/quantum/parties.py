@@ -125,17 +125,28 @@ def to_state(state: Any) -> DensityMatrix | Statevector:
 
 def _state_of_circuit(circuit: QuantumCircuit) -> DensityMatrix | Statevector:
     # A state vector would follow one random outcome of a reset; noise channels have none at all.
-    return Statevector(circuit) if _is_unitary(circuit) else DensityMatrix(circuit)
+    return Statevector(circuit) if _stays_pure(circuit, set()) else DensityMatrix(circuit)
 
 
-def _is_unitary(circuit: QuantumCircuit) -> bool:
+def _stays_pure(circuit: QuantumCircuit, used: set[Any]) -> bool:
+    """Whether the circuit is unitary, but for resets of qubits that nothing has acted on yet.
+
+    Args:
+        circuit: The circuit.
+        used: Qubits of the circuit that something has acted on; those of this circuit are added.
+    """
     for instruction in circuit.data:
-        operation = instruction.operation
-        if isinstance(operation, Gate) or operation.name in {"barrier", "delay"}:
+        operation, qubits = instruction.operation, instruction.qubits
+        if operation.name in {"barrier", "delay"} or (operation.name == "reset" and used.isdisjoint(qubits)):
             continue
-        definition = getattr(operation, "definition", None)
-        if definition is None or not _is_unitary(definition):
-            return False
+        if not isinstance(operation, Gate):
+            inner = getattr(operation, "definition", None)
+            if inner is None:
+                return False
+            inner_used = {own for own, outer in zip(inner.qubits, qubits, strict=True) if outer in used}
+            if not _stays_pure(inner, inner_used):
+                return False
+        used.update(qubits)
     return True
 
 

@@ -167,11 +167,11 @@ class CorrelationTensor(Record):
         Raises:
             ScenarioError: If a number is out of range or repeated.
         """
-        chosen = list(parties)
+        chosen = list(parties) if isinstance(parties, Sequence | np.ndarray) else []
         valid = all(is_whole_number(k) and 0 <= k < self.num_parties for k in chosen)
         if not chosen or not valid or len(set(chosen)) != len(chosen):
             raise ScenarioError.bad_argument(
-                "parties", expected=f"distinct numbers from 0 to {self.num_parties - 1}", got=f"{chosen}"
+                "parties", expected=f"distinct numbers from 0 to {self.num_parties - 1}", got=repr(parties)
             )
         index = tuple(slice(None) if k in chosen else 0 for k in range(self.num_parties))
         kept = sorted(chosen)
