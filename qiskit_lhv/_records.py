@@ -8,6 +8,7 @@ edited file meets the same validation as any other input. Nothing is ever pickle
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import math
 import os
@@ -44,6 +45,12 @@ class Record:
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the object to ``path``: a NumPy archive if the suffix is ``.npz``, else JSON.

@@ -5,26 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._records import Record
 from .._validation import frozen, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification import Verification, exact_deviation, exact_model_table
+from .local_model import LocalModel, check_weights, select_settings
 
 __all__ = [
     "DeterministicModel",
-    "check_weights",
     "constant_strategies",
     "enumerate_strategies",
     "party_strategies",
-    "select_settings",
     "strategy_tables",
 ]
 
@@ -67,23 +63,8 @@ def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
     return tables.reshape(len(strategies), -1)
 
 
-def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
-    """Checks the weights of a local model: shape ``(count,)``, probabilities that sum to 1 within 1e-9.
-
-    Raises:
-        ScenarioError: If they are not.
-    """
-    array = real_array(weights, "weights", ScenarioError, ndim=1)
-    if count is not None and len(array) != count:
-        raise ScenarioError.bad_argument("weights", expected=f"{count} of them", got=f"{len(array)}")
-    if not len(array) or array.min() < 0 or abs(math.fsum(array) - 1) > 1e-9:
-        got = f"smallest {array.min():.3g}, sum {math.fsum(array):.12g}" if len(array) else "none"
-        raise ScenarioError.bad_argument("weights", expected="non-negative numbers that sum to 1", got=got)
-    return array
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class DeterministicModel(Record):
+class DeterministicModel(LocalModel):
     """A local model: deterministic strategies and the probability of each.
 
     Args:
@@ -143,18 +124,6 @@ class DeterministicModel(Record):
         table = self.weights @ strategy_tables(self.strategies, self.scenario)
         return select_settings(Behavior(table.reshape(self.scenario.shape)), settings)
 
-    def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
-        """Draws counts from the model.
-
-        Args:
-            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
-            seed: Seed, or ``None``.
-
-        Raises:
-            CountsError: If a shot number is not a positive whole number.
-        """
-        return self.behavior().sample(shots, seed)
-
     def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
         """Re-checks the model in rational arithmetic, without the solver's code.
 
@@ -178,18 +147,3 @@ class DeterministicModel(Record):
             f"{relation} {atol:g}",
             float(deviation),
         )
-
-
-def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -> Behavior:
-    """Keeps one setting of each party, or all where the entry is ``None``.
-
-    Raises:
-        ScenarioError: If there is not one entry a party or a setting is out of range.
-    """
-    if settings is None:
-        return behavior
-    sizes = behavior.scenario.num_settings
-    valid = len(settings) == len(sizes) and all(x is None or 0 <= x < m for x, m in zip(settings, sizes, strict=True))
-    if not valid:
-        raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
-    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in settings)])

@@ -14,10 +14,9 @@ from .._records import Record
 from .._validation import real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification import Verification
-from .deterministic import check_weights, select_settings
+from .local_model import LocalModel, check_weights, select_settings
 
 __all__ = ["ResponseModel", "TableResponse"]
 
@@ -56,7 +55,7 @@ class TableResponse(Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResponseModel(Record):
+class ResponseModel(LocalModel):
     """A local model: an ensemble of hidden variables and a response function.
 
     Args:
@@ -121,18 +120,6 @@ class ResponseModel(Record):
             terms += [probabilities, [2 * n, k, n + k]]
         table = np.einsum(*terms, list(range(2 * n)), optimize="greedy")
         return select_settings(Behavior(table), settings)
-
-    def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
-        """Draws counts from the model.
-
-        Args:
-            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
-            seed: Seed, or ``None``.
-
-        Raises:
-            CountsError: If a shot number is not a positive whole number.
-        """
-        return self.behavior().sample(shots, seed)
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-3) -> Verification:
         """Recomputes the behavior hidden variable by hidden variable and compares it with a target.

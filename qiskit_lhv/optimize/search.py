@@ -30,7 +30,7 @@ _START_WIDTH = 3.0
 _LEARNING_RATE = 1.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LocalModelResult(Record):
     """The outcome of a search for a local model."""
 

@@ -34,7 +34,7 @@ _BLOCK_ENTRIES = 1 << 21
 _HEURISTIC_STARTS = 300
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LocalBound(Record):
     """The largest value of a Bell expression over deterministic strategies."""
 

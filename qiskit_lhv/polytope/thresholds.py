@@ -31,7 +31,7 @@ _MODEL_ATOL = 1e-9
 _TIDY_TOLERANCE = 1e-8
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Threshold(Record):
     """The visibility up to which a behavior, mixed with noise, is local; from below and from above."""
 

@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 _LARGEST_SCALE = 100.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LocalRegion(Record):
     """A simultaneous confidence region of a no-signaling behavior, and whether it lies in the local set."""
 

@@ -30,7 +30,7 @@ _PSEUDO_COUNT = 0.5
 _BITS = 50
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EValue(Record):
     """An e-value against every local model: its mean is at most 1 for all of them.
 
@@ -185,7 +185,7 @@ def _mean_coefficients(factor: FloatArray, weights: FloatArray) -> FloatArray:
     return (np.ceil(exact * scale) + 1) / scale
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GameTest(Record):
     """The probability that a local model wins a game as often as was seen."""
 

@@ -33,7 +33,7 @@ _MAX_STEPS = 200
 _LEAST_COMPLEMENTARITY = 1e-14
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LocalFit(Record):
     """The local model of least Kullback-Leibler divergence from frequencies."""
 

@@ -46,7 +46,7 @@ class MarginalComparison(Record):
     """The p-value after Holm's correction for all comparisons."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SignalingTest(Record):
     """Comparisons of all marginals that no-signaling forces to agree."""
 
@@ -116,7 +116,7 @@ def _holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SignalingAllowance(Record):
     """Whether a CHSH violation exceeds what signaling of the size seen can explain."""
 

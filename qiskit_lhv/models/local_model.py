@@ -1,0 +1,78 @@
+"""What all local models share."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import real_array
+from ..exceptions import ScenarioError
+from ..targets.behaviors import Behavior
+from ..targets.counts import BellCounts
+
+__all__ = ["LocalModel", "check_weights", "select_settings"]
+
+FloatArray = NDArray[np.float64]
+
+
+class LocalModel(Record, ABC):
+    """Base of the local models: an average of products of the parties' responses."""
+
+    @abstractmethod
+    def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:
+        """The behavior that the model produces.
+
+        Args:
+            settings: For each party the setting to keep, or ``None`` for all of them; default: all.
+
+        Raises:
+            ScenarioError: If a setting is out of range.
+        """
+
+    def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
+        """Draws counts from the model.
+
+        Args:
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+            seed: Seed, or ``None``.
+
+        Raises:
+            CountsError: If a shot number is not a positive whole number.
+        """
+        return self.behavior().sample(shots, seed)
+
+
+def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
+    """Checks the weights of a local model: shape ``(count,)``, probabilities that sum to 1 within 1e-9.
+
+    Raises:
+        ScenarioError: If they are not.
+    """
+    array = real_array(weights, "weights", ScenarioError, ndim=1)
+    if count is not None and len(array) != count:
+        raise ScenarioError.bad_argument("weights", expected=f"{count} of them", got=f"{len(array)}")
+    if not len(array) or array.min() < 0 or abs(math.fsum(array) - 1) > 1e-9:
+        got = f"smallest {array.min():.3g}, sum {math.fsum(array):.12g}" if len(array) else "none"
+        raise ScenarioError.bad_argument("weights", expected="non-negative numbers that sum to 1", got=got)
+    return array
+
+
+def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -> Behavior:
+    """Keeps one setting of each party, or all where the entry is ``None``.
+
+    Raises:
+        ScenarioError: If there is not one entry a party or a setting is out of range.
+    """
+    if settings is None:
+        return behavior
+    sizes = behavior.scenario.num_settings
+    valid = len(settings) == len(sizes) and all(x is None or 0 <= x < m for x, m in zip(settings, sizes, strict=True))
+    if not valid:
+        raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
+    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in settings)])
