@@ -117,11 +117,11 @@ def nonlocality_threshold(
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    strategies = _starting_strategies(noise, deadline)
+    strategies = _starting_strategies(noise)
     return _generate_columns(behavior, noise, strategies, max_visibility, deadline)
 
 
-def _starting_strategies(noise: Behavior, deadline: float) -> NDArray[np.int64]:
+def _starting_strategies(noise: Behavior) -> NDArray[np.int64]:
     """Strategies whose mixtures contain the noise."""
     scenario = noise.scenario
     white = Behavior.white_noise(scenario)
@@ -129,7 +129,8 @@ def _starting_strategies(noise: Behavior, deadline: float) -> NDArray[np.int64]:
     start = enumerate_strategies(scenario) if small else constant_strategies(scenario)
     if np.abs(noise.array - white.array).max() < 1e-12:
         return start
-    result = _generate_columns(noise, white, start, 1.0, deadline)
+    # Without a time limit: a check that was cut short would refuse noise that is local.
+    result = _generate_columns(noise, white, start, 1.0, math.inf)
     if result.lower < 1 - 1e-9:
         raise ScenarioError.bad_argument(
             "noise",

@@ -127,6 +127,13 @@ def test_time_limit_returns_a_valid_interval():
     assert threshold.verify()
 
 
+def test_time_limit_does_not_refuse_local_noise():
+    axes = plane(6)
+    target, noise = (Behavior.from_state(werner_state(v), [axes, axes]) for v in (1, 0.6))
+    threshold = nonlocality_threshold(target, noise=noise, time_limit=0.0)
+    assert threshold.verify()
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [
