@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
-    from .models.responses import ResponseModel, TableResponse
+    from .models.features import OddMonomials, PlanarHarmonics, SphericalHarmonics
+    from .models.responses import DirectionResponse, ResponseModel, TableResponse
+    from .optimize.evaluation import Evaluation, evaluate_model
     from .optimize.search import LocalModelResult, find_local_model
     from .polytope.bounds import LocalBound, local_bound
     from .polytope.inequalities import BellExpression, BellInequality, chsh, mermin
@@ -51,7 +53,9 @@ _HOME = {
         "SolverError",
     ),
     "models.deterministic": ("DeterministicModel",),
-    "models.responses": ("ResponseModel", "TableResponse"),
+    "models.features": ("OddMonomials", "PlanarHarmonics", "SphericalHarmonics"),
+    "models.responses": ("DirectionResponse", "ResponseModel", "TableResponse"),
+    "optimize.evaluation": ("Evaluation", "evaluate_model"),
     "optimize.search": ("LocalModelResult", "find_local_model"),
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.inequalities": ("BellExpression", "BellInequality", "chsh", "mermin"),
@@ -92,7 +96,9 @@ __all__ = [
     "CorrelationTensor",
     "CountsError",
     "DeterministicModel",
+    "DirectionResponse",
     "EValue",
+    "Evaluation",
     "GameTest",
     "LHVError",
     "LocalBound",
@@ -102,11 +108,14 @@ __all__ = [
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "OddMonomials",
+    "PlanarHarmonics",
     "ResponseModel",
     "ScenarioError",
     "SignalingAllowance",
     "SignalingTest",
     "SolverError",
+    "SphericalHarmonics",
     "TableResponse",
     "Threshold",
     "Verdict",
@@ -116,6 +125,7 @@ __all__ = [
     "chsh",
     "chsh_signaling_allowance",
     "divergence",
+    "evaluate_model",
     "find_local_model",
     "fit_local_model",
     "game_test",

@@ -23,9 +23,10 @@ OUT_OF_TIME = "The time limit was reached."
 INTERRUPTED = "The run was interrupted."
 
 _CHUNK = 100
-_ADAM = optax.scale_by_adam()
 
 Loss = Callable[[Any, Any], jax.Array]
+# Gives the data of steps first, ..., first + count - 1: a tree of arrays with a leading axis of steps.
+Batches = Callable[[int, int], Any]
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,21 @@ def cosine_schedule(peak: float, num_steps: int, final_share: float = 0.01) -> N
     return peak * (final_share + (1 - final_share) * (1 + np.cos(phase)) / 2)
 
 
-@partial(jax.jit, static_argnames=("loss",))
-def _chunk(loss: Loss, data: Any, parameters: Any, state: Any, rates: jax.Array) -> tuple[Any, Any, jax.Array]:
-    def step(carry: tuple[Any, Any], rate: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
+@partial(jax.jit, static_argnames=("loss", "memory"))
+def _chunk(
+    loss: Loss, memory: float, data: Any, parameters: Any, state: Any, rates: jax.Array, batch: Any
+) -> tuple[Any, Any, jax.Array]:
+    adam = optax.scale_by_adam(b2=memory)
+
+    def step(carry: tuple[Any, Any], inputs: tuple[jax.Array, Any]) -> tuple[tuple[Any, Any], jax.Array]:
         parameters, state = carry
-        value, gradient = jax.value_and_grad(loss)(parameters, data)
-        updates, state = _ADAM.update(gradient, state, parameters)
+        rate, own = inputs
+        value, gradient = jax.value_and_grad(loss)(parameters, data if own is None else own)
+        updates, state = adam.update(gradient, state, parameters)
         parameters = jax.tree.map(lambda p, u: p - rate * u, parameters, updates)
         return (parameters, state), value
 
-    (parameters, state), values = jax.lax.scan(step, (parameters, state), rates)
+    (parameters, state), values = jax.lax.scan(step, (parameters, state), (rates, batch))
     return parameters, state, values
 
 
@@ -65,6 +71,8 @@ def train(
     data: Any,
     rates: NDArray[np.float64],
     *,
+    batches: Batches | None = None,
+    memory: float = 0.999,
     target_loss: float | None = None,
     time_limit: float | None = None,
     progress: bool | None = None,
@@ -74,8 +82,11 @@ def train(
     Args:
         loss: A module-level function of parameters and data (it is compiled once for all calls).
         parameters: Start, any tree of arrays.
-        data: Second argument of the loss.
+        data: Second argument of the loss, the same for all steps.
         rates: Learning rate of every step.
+        batches: Gives each step data of its own instead. The loss then fluctuates, so that the last
+            parameters are kept, and the mean over the steps between two checks is what is compared.
+        memory: Adam's decay rate of the gradient's second moment.
         target_loss: Stop once the loss is at most this.
         time_limit: Stop after this many seconds.
         progress: Whether to show a progress bar; ``None``: on a terminal.
@@ -85,21 +96,23 @@ def train(
         with what was found so far.
     """
     start = time.monotonic()
-    state = _ADAM.init(parameters)
+    state = optax.scale_by_adam(b2=memory).init(parameters)
     history: list[NDArray[np.float64]] = []
     best, best_loss, status = parameters, np.inf, OUT_OF_STEPS
     with ProgressBar(len(rates), progress) as bar:
         try:
             for first in range(0, len(rates), _CHUNK):
                 part = rates[first : first + _CHUNK]
+                batch = None if batches is None else batches(first, len(part))
                 before = parameters
-                parameters, state, values = _chunk(loss, data, parameters, state, part)
+                parameters, state, values = _chunk(loss, memory, data, parameters, state, part, batch)
                 history.append(np.asarray(values, dtype=np.float64))
                 # The first loss of a chunk is that of the parameters before it.
                 if history[-1][0] < best_loss:
                     best, best_loss = before, float(history[-1][0])
-                bar.update(len(part), float(history[-1][-1]))
-                if target_loss is not None and history[-1][-1] <= target_loss:
+                current = float(history[-1][-1] if batches is None else history[-1].mean())
+                bar.update(len(part), current)
+                if target_loss is not None and current <= target_loss:
                     status = CONVERGED
                     break
                 if time_limit is not None and time.monotonic() - start > time_limit:
@@ -107,6 +120,6 @@ def train(
                     break
         except KeyboardInterrupt:
             status = INTERRUPTED
-    if float(loss(parameters, data)) < best_loss:
+    if batches is not None or float(loss(parameters, data)) < best_loss:
         best = parameters
     return TrainingRun(best, np.concatenate(history) if history else np.empty(0), status)

@@ -152,6 +152,6 @@ def test_bad_arguments(arguments, name):
         find_local_model(Behavior.from_state(werner_state(0.8), "chsh"), **arguments)
 
 
-def test_states_are_refused_with_a_remedy():
-    with pytest.raises(ScenarioError, match=r"target.*DensityMatrix.*from_state"):
-        find_local_model(werner_state(0.5))
+def test_other_targets_are_refused():
+    with pytest.raises(ScenarioError, match=r"target: expected a Behavior.*got list"):
+        find_local_model([0.5, 0.5])

@@ -1,0 +1,197 @@
+"""Odd functions of the Bloch vector: the features of response functions for projective qubit measurements.
+
+Swapping the outcomes of a measurement turns its Bloch vector n into -n, so a response function obeys
+p(-n) = 1 - p(n). It does if it is ``sigmoid(features(n) @ lambda)`` with odd features.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._records import Record
+from .._validation import frozen, is_whole_number, real_array
+from ..exceptions import ScenarioError
+
+__all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
+
+FloatArray = NDArray[np.float64]
+
+
+def check_degree(degree: object) -> int:
+    """Returns the degree if it is an odd whole number of at least 1.
+
+    Raises:
+        ScenarioError: If it is not.
+    """
+    if not is_whole_number(degree) or degree < 1 or degree % 2 == 0:
+        raise ScenarioError.bad_argument(
+            "degree",
+            expected="an odd whole number of at least 1",
+            got=repr(degree),
+            remedy="Even functions vanish: swapping the outcomes turns n into -n.",
+        )
+    return int(degree)
+
+
+class Features(Record, ABC):
+    """Base of the sets of odd features."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of features."""
+
+    @abstractmethod
+    def evaluate(self, directions: FloatArray) -> FloatArray:
+        """The features of unit vectors.
+
+        Args:
+            directions: Bloch vectors, shape ``(n, 3)``.
+
+        Returns:
+            Shape ``(n, size)``.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class SphericalHarmonics(Features):
+    """Real spherical harmonics of odd degree l = 1, 3, ..., up to ``degree``, orthonormal on the sphere.
+
+    For degree 1 the response function is that of Bell's model, ``sigmoid(n . lambda)`` up to a factor.
+
+    Args:
+        degree: Highest degree, odd.
+
+    Raises:
+        ScenarioError: If the degree is not odd and positive.
+    """
+
+    degree: int
+    """Highest degree."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", check_degree(self.degree))
+
+    @property
+    def size(self) -> int:
+        """Number of features, ``(degree + 1) (degree + 2) / 2``."""
+        return (self.degree + 1) * (self.degree + 2) // 2
+
+    def evaluate(self, directions: FloatArray) -> FloatArray:
+        """The harmonics, ordered by l, then by m from -l to l; shape ``(n, size)``."""
+        x, y, z = np.asarray(directions, dtype=float).T
+        # (x + i y)^m carries the azimuth and the factor sin(theta)^m, so poles need no care.
+        power = np.ones_like(x, dtype=complex)
+        columns: dict[tuple[int, int], FloatArray] = {}
+        diagonal = math.sqrt(1 / (4 * math.pi))
+        for m in range(self.degree + 1):
+            if m:
+                power = power * (x + 1j * y)
+                diagonal *= math.sqrt((2 * m + 1) / (2 * m))
+            legendre, previous = np.full_like(z, diagonal), np.zeros_like(z)
+            for degree in range(m, self.degree + 1):
+                if degree > m:
+                    # Fully normalized three-term recurrence in the degree, stable upwards.
+                    a = math.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
+                    b = math.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1)) if degree > m + 1 else 0.0
+                    legendre, previous = a * (z * legendre - b * previous), legendre
+                if degree % 2:
+                    scale = math.sqrt(2) if m else 1.0
+                    columns[degree, m] = scale * legendre * power.real
+                    if m:
+                        columns[degree, -m] = scale * legendre * power.imag
+        return np.stack([columns[key] for key in sorted(columns)], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class PlanarHarmonics(Features):
+    """Odd circular harmonics in a plane: ``cos(m phi), sin(m phi)`` for m = 1, 3, ..., up to ``degree``.
+
+    Args:
+        degree: Highest degree, odd.
+        plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: x and z.
+
+    Raises:
+        ScenarioError: If the degree is not odd and positive, or the vectors are not orthonormal.
+    """
+
+    degree: int
+    """Highest degree."""
+    plane: FloatArray = None  # type: ignore[assignment]  # filled in below
+    """Orthonormal vectors that span the plane, shape ``(2, 3)``."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", check_degree(self.degree))
+        plane = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]] if self.plane is None else self.plane
+        object.__setattr__(self, "plane", check_plane(plane))
+
+    @property
+    def size(self) -> int:
+        """Number of features, ``degree + 1``."""
+        return self.degree + 1
+
+    def evaluate(self, directions: FloatArray) -> FloatArray:
+        """Cosines and sines by turns; shape ``(n, size)``."""
+        first, second = np.asarray(directions, dtype=float) @ self.plane.T[:, 0], directions @ self.plane.T[:, 1]
+        unit = first + 1j * second
+        columns = []
+        for m in range(1, self.degree + 1, 2):
+            columns += [(unit**m).real, (unit**m).imag]
+        return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class OddMonomials(Features):
+    """Monomials ``x**i y**j z**k`` with odd ``i + j + k`` up to ``degree``.
+
+    Args:
+        degree: Highest degree, odd.
+
+    Raises:
+        ScenarioError: If the degree is not odd and positive.
+    """
+
+    degree: int
+    """Highest degree."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", check_degree(self.degree))
+
+    @property
+    def exponents(self) -> list[tuple[int, int, int]]:
+        """Exponents of x, y and z of every monomial."""
+        return [
+            (i, j, total - i - j)
+            for total in range(1, self.degree + 1, 2)
+            for i in range(total, -1, -1)
+            for j in range(total - i, -1, -1)
+        ]
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return len(self.exponents)
+
+    def evaluate(self, directions: FloatArray) -> FloatArray:
+        """The monomials, shape ``(n, size)``."""
+        x, y, z = np.asarray(directions, dtype=float).T
+        return np.stack([x**i * y**j * z**k for i, j, k in self.exponents], axis=1)
+
+
+def check_plane(plane: ArrayLike) -> FloatArray:
+    """Returns two orthonormal vectors, shape ``(2, 3)``.
+
+    Raises:
+        ScenarioError: If they are not.
+    """
+    array = real_array(plane, "plane", ScenarioError)
+    if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > 1e-8:
+        raise ScenarioError.bad_argument(
+            "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
+        )
+    return frozen(array)

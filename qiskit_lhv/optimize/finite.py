@@ -1,0 +1,60 @@
+"""The search for a local model of a finite scenario: a table of logits for every hidden variable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import generator
+from ..targets.behaviors import Behavior
+from ..targets.coordinates import to_party_axes
+from ..targets.scenario import BellScenario
+from .losses import kl_divergence
+
+__all__ = ["finite_data", "finite_loss", "finite_start"]
+
+# Wide enough apart that the ensemble starts near many different deterministic strategies.
+_START_WIDTH = 3.0
+
+
+def finite_start(scenario: BellScenario, num_hidden: int, seed: int | None) -> dict[str, Any]:
+    """Random logits of every party, shape ``(num_hidden, m, d)``, and equal weights."""
+    rng = generator(seed)
+    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    logits = [jnp.asarray(_START_WIDTH * rng.standard_normal((num_hidden, m, d))) for m, d in sizes]
+    return {"logits": logits, "log_weights": jnp.zeros(num_hidden)}
+
+
+def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, jax.Array]:
+    """Target and weights with one axis a party, as the model's tables come out."""
+    cells = np.broadcast_to(shares.reshape(shares.shape + (1,) * shares.ndim), target.array.shape)
+    arrays = {"target": target.array, "shares": cells, "weighted": cells * target.array}
+    return {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
+
+
+def finite_loss(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
+    """KL divergence of the target from the ensemble's table."""
+    responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in parameters["logits"]]
+    table = _average_of_products(jax.nn.softmax(parameters["log_weights"]), responses)
+    return kl_divergence(data["weighted"], data["target"], table.reshape(data["target"].shape), data["shares"])
+
+
+def _average_of_products(weights: jax.Array, responses: list[jax.Array]) -> jax.Array:
+    """``sum_h w_h prod_k responses[k][h]`` as one matrix product of two groups of parties."""
+    half = (len(responses) + 1) // 2
+    left = _row_products([weights[:, None] * responses[0], *responses[1:half]])
+    if half == len(responses):
+        return left.sum(axis=0)
+    return left.T @ _row_products(responses[half:])
+
+
+def _row_products(factors: list[jax.Array]) -> jax.Array:
+    """Products of the rows of all factors, flattened, shape ``(H, product of lengths)``."""
+    result = factors[0]
+    for factor in factors[1:]:
+        result = (result[:, :, None] * factor[:, None, :]).reshape(len(result), -1)
+    return result
