@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 
-from .._records import Record
+from .._records import Record, encode
 from .._validation import frozen, generator, is_whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics
@@ -22,6 +24,7 @@ from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
+from .checkpoints import Checkpoint, fingerprint
 from .continuous import ContinuousProblem, continuous_loss, start_parameters
 from .directions import DirectionSampler, grid_size
 from .evaluation import Evaluation, evaluate_model
@@ -75,6 +78,7 @@ def find_local_model(
     time_limit: float | None = None,
     seed: int | None = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> LocalModelResult:
     """Searches for a local model by gradient descent on an ensemble of hidden variables.
 
@@ -100,6 +104,9 @@ def find_local_model(
         time_limit: Stop after this many seconds; checked every 100 steps.
         seed: Seed of everything random; the same seed gives the same result.
         progress: Whether to show a progress bar; default: on a terminal.
+        checkpoint: File that keeps the state of the run, written every few seconds. If the run is
+            interrupted, even killed, the same call goes on from there and ends in the same model. Needs
+            a seed.
 
     Returns:
         The model, its loss, the loss history, and why the search stopped.
@@ -107,6 +114,7 @@ def find_local_model(
     Raises:
         ScenarioError: If the target, the measurements or the degree cannot be used.
         MeasurementError: If a state is none.
+        CertificateError: If the checkpoint is damaged or of another run; it is left as it is.
         LHVError: If another argument is out of range.
 
     References:
@@ -119,10 +127,12 @@ def find_local_model(
         if limit is not None and not limit >= 0:
             raise LHVError.bad_argument(name, expected="None or a number of at least 0", got=repr(limit))
     generator(seed)
+    if checkpoint is not None and seed is None:
+        raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
     limits = {"target_loss": target_loss, "time_limit": time_limit, "progress": progress}
     if isinstance(target, Behavior | BellCounts):
         hidden, steps = _TABLE_DEFAULTS
-        return _search_finite(target, num_hidden or hidden, num_steps or steps, seed, limits)
+        return _search_finite(target, num_hidden or hidden, num_steps or steps, seed, limits, checkpoint)
     tensor = _qubit_tensor(target)
     sampler = DirectionSampler(measurements)
     if features is None:
@@ -131,7 +141,7 @@ def find_local_model(
         raise ScenarioError.bad_argument("features", expected="Features", got=repr(features))
     problem = ContinuousProblem(tensor, sampler, features, grid_size(_GRID_BUDGET, tensor.num_parties))
     hidden, steps = _DIRECTION_DEFAULTS
-    return _search_continuous(problem, measurements, num_hidden or hidden, num_steps or steps, seed, limits)
+    return _search_continuous(problem, measurements, num_hidden or hidden, num_steps or steps, seed, limits, checkpoint)
 
 
 def _qubit_tensor(target: Any) -> CorrelationTensor:
@@ -154,16 +164,23 @@ def _qubit_tensor(target: Any) -> CorrelationTensor:
 
 
 def _search_finite(
-    target: Behavior | BellCounts, num_hidden: int, num_steps: int, seed: int | None, limits: dict[str, Any]
+    target: Behavior | BellCounts,
+    num_hidden: int,
+    num_steps: int,
+    seed: int | None,
+    limits: dict[str, Any],
+    checkpoint: str | os.PathLike[str] | None,
 ) -> LocalModelResult:
     behavior = target.frequencies() if isinstance(target, BellCounts) else target
     shares = setting_shares(behavior, target.num_shots if isinstance(target, BellCounts) else None)
+    run_facts = {"target": behavior.array, "shares": shares, "hidden": num_hidden, "steps": num_steps, "seed": seed}
     with jax.enable_x64(True):
         run = train(
             finite_loss,
             finite_start(behavior.scenario, num_hidden, seed),
             finite_data(behavior, shares),
             cosine_schedule(_TABLE_RATE, num_steps),
+            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, fingerprint(**run_facts)),
             **limits,
         )
         logits = tuple(np.asarray(array, dtype=np.float64) for array in run.parameters["logits"])
@@ -179,9 +196,19 @@ def _search_continuous(
     num_steps: int,
     seed: int | None,
     limits: dict[str, Any],
+    checkpoint: str | os.PathLike[str] | None,
 ) -> LocalModelResult:
     seed = secrets.randbits(31) if seed is None else int(seed)
     num_parties = problem.tensor.num_parties
+    run_facts = {
+        "tensor": problem.tensor.array,
+        "features": json.dumps(encode(problem.features)),
+        "plane": problem.sampler.plane if problem.sampler.plane is not None else "none",
+        "grid": problem.num_directions,
+        "hidden": num_hidden,
+        "steps": num_steps,
+        "seed": seed,
+    }
     run = train(
         continuous_loss,
         start_parameters(num_parties, num_hidden, problem.features.size, seed),
@@ -189,6 +216,7 @@ def _search_continuous(
         cosine_schedule(_DIRECTION_RATE, num_steps).astype(np.float32),
         batches=problem.batches(seed),
         memory=_DIRECTION_MEMORY,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, fingerprint(**run_facts)),
         **limits,
     )
     hidden = tuple(np.asarray(array, dtype=np.float64) for array in run.parameters)

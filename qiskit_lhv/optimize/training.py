@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from .checkpoints import Checkpoint
 from .progress import ProgressBar
 
 __all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "TrainingRun", "cosine_schedule", "train"]
@@ -76,6 +77,7 @@ def train(
     target_loss: float | None = None,
     time_limit: float | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingRun:
     """Minimizes a loss by Adam, one chunk of jitted steps after the other.
 
@@ -90,36 +92,50 @@ def train(
         target_loss: Stop once the loss is at most this.
         time_limit: Stop after this many seconds.
         progress: Whether to show a progress bar; ``None``: on a terminal.
+        checkpoint: Where the state is kept; a run that finds one there goes on from it, and ends as
+            it would have ended without the interruption.
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
         with what was found so far.
     """
     start = time.monotonic()
-    state = optax.scale_by_adam(b2=memory).init(parameters)
-    history: list[NDArray[np.float64]] = []
-    best, best_loss, status = parameters, np.inf, OUT_OF_STEPS
+    state = (parameters, optax.scale_by_adam(b2=memory).init(parameters), parameters, np.float64(np.inf))
+    history, saved = np.empty(0), None if checkpoint is None else checkpoint.load(state)
+    if saved is not None:
+        state, history = saved
+    parameters, adam, best, best_loss = state
+    status = OUT_OF_STEPS
     with ProgressBar(len(rates), progress) as bar:
+        bar.update(len(history), history[-1] if len(history) else np.inf)
         try:
-            for first in range(0, len(rates), _CHUNK):
-                part = rates[first : first + _CHUNK]
-                batch = None if batches is None else batches(first, len(part))
-                before = parameters
-                parameters, state, values = _chunk(loss, memory, data, parameters, state, part, batch)
-                history.append(np.asarray(values, dtype=np.float64))
-                # The first loss of a chunk is that of the parameters before it.
-                if history[-1][0] < best_loss:
-                    best, best_loss = before, float(history[-1][0])
-                current = float(history[-1][-1] if batches is None else history[-1].mean())
-                bar.update(len(part), current)
-                if target_loss is not None and current <= target_loss:
+            while len(history) < len(rates):
+                if target_loss is not None and len(history) and _current(history, batches) <= target_loss:
                     status = CONVERGED
                     break
-                if time_limit is not None and time.monotonic() - start > time_limit:
+                if time_limit is not None and len(history) and time.monotonic() - start > time_limit:
                     status = OUT_OF_TIME
                     break
+                part = rates[len(history) : len(history) + _CHUNK]
+                batch = None if batches is None else batches(len(history), len(part))
+                after, adam_after, values = _chunk(loss, memory, data, parameters, adam, part, batch)
+                losses = np.asarray(values, dtype=np.float64)
+                # The first loss of a chunk is that of the parameters before it.
+                if losses[0] < best_loss:
+                    best, best_loss = parameters, losses[0]
+                parameters, adam, history = after, adam_after, np.concatenate([history, losses])
+                bar.update(len(part), _current(history, batches))
+                if checkpoint is not None:
+                    checkpoint.save((parameters, adam, best, best_loss), history)
         except KeyboardInterrupt:
             status = INTERRUPTED
+    if checkpoint is not None:
+        checkpoint.save((parameters, adam, best, best_loss), history, now=True)
     if batches is not None or float(loss(parameters, data)) < best_loss:
         best = parameters
-    return TrainingRun(best, np.concatenate(history) if history else np.empty(0), status)
+    return TrainingRun(best, history, status)
+
+
+def _current(history: NDArray[np.float64], batches: Batches | None) -> float:
+    """The loss that counts: the last one, or the mean of the last chunk where every step has its own data."""
+    return float(history[-1] if batches is None else history[-_CHUNK:].mean())

@@ -26,11 +26,8 @@ def unit(vector):
 
 def test_behavior_is_the_average_of_products():
     model = random_model(3)
-    settings = [
-        [unit([1, 2, 3]), unit([0, 1, -1])],
-        [unit([1, 0, 1])],
-        [unit([-1, 1, 0]), unit([2, 1, 0]), unit([0, 0, 1])],
-    ]
+    last = [unit([-1, 1, 0]), unit([2, 1, 0]), unit([0, 0, 1])]
+    settings = [[unit([1, 2, 3]), unit([0, 1, -1])], [unit([1, 0, 1])], last]
     behavior = model.behavior(settings)
     for x in np.ndindex(2, 1, 3):
         for a in np.ndindex(2, 2, 2):

@@ -78,5 +78,5 @@ def test_degrees_that_are_not_odd_are_refused(kind, degree):
 
 @pytest.mark.parametrize("plane", [[[1, 0, 0]], [[1, 0, 0], [1, 0, 0]], [[1, 0, 0], [0, 2, 0]], [[np.nan] * 3] * 2])
 def test_planes_that_are_none_are_refused(plane):
-    with pytest.raises(ScenarioError, match="^plane"):
+    with pytest.raises(ScenarioError, match=r"^plane"):
         PlanarHarmonics(3, plane)

@@ -144,9 +144,7 @@ def test_same_seed_same_model_and_files_keep_it(tmp_path):
 
 
 def test_target_loss_stops_early():
-    result = find_local_model(
-        werner_state(0.2), num_hidden=512, num_steps=2000, target_loss=1e-3, seed=1, progress=False
-    )
+    result = find_local_model(werner_state(0.2), **{**QUICK, "num_steps": 2000}, target_loss=1e-3)
     assert result.status == "The loss reached its target."
     assert len(result.history) < 2000
 
@@ -185,7 +183,7 @@ def test_bad_arguments(arguments, name):
 def test_bad_targets():
     with pytest.raises(ScenarioError, match=r"target.*one qubit"):
         find_local_model(Statevector(np.eye(3).ravel() / np.sqrt(3), dims=(3, 3)))
-    with pytest.raises(ScenarioError, match="target.*str"):
+    with pytest.raises(ScenarioError, match=r"target.*str"):
         find_local_model("singlet")
     with pytest.raises(MeasurementError, match="trace"):
         find_local_model(DensityMatrix(np.eye(4)))

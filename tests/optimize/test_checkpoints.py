@@ -1,0 +1,144 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    CertificateError,
+    LHVError,
+    LocalModelResult,
+    find_local_model,
+    load_bundled_counts,
+    werner_state,
+)
+from qiskit_lhv.optimize import checkpoints, training
+
+TARGETS = {
+    "state": lambda: werner_state(0.6),
+    "behavior": lambda: Behavior.from_state(werner_state(0.9), "chsh"),
+    "counts": lambda: load_bundled_counts("delft_2015").counts,
+}
+QUICK = {"num_hidden": 128, "num_steps": 600, "seed": 3, "progress": False}
+
+SCRIPT = """
+import sys
+from qiskit_lhv import find_local_model, werner_state
+from qiskit_lhv.optimize import checkpoints
+checkpoints._SECONDS_BETWEEN = 0.0
+print("ready", flush=True)
+options = {"num_hidden": 1024, "num_steps": 1500, "seed": 3, "progress": False}
+result = find_local_model(werner_state(0.6), checkpoint=sys.argv[1], **options)
+result.save(sys.argv[2])
+"""
+
+
+def interrupt_after(monkeypatch, chunks):
+    """Makes the training loop stop as by a keyboard interrupt after some chunks; returns how to undo it."""
+    chunk, calls = training._chunk, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) > chunks:
+            raise KeyboardInterrupt
+        return chunk(*arguments)
+
+    monkeypatch.setattr(training, "_chunk", interrupted)
+    return lambda: monkeypatch.setattr(training, "_chunk", chunk)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("chunks", [0, 1, 4])
+def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, name, chunks):
+    path, target = tmp_path / "run.npz", TARGETS[name]()
+    whole = find_local_model(target, **QUICK)
+    undo = interrupt_after(monkeypatch, chunks)
+    stopped = find_local_model(target, checkpoint=path, **QUICK)
+    assert stopped.status == training.INTERRUPTED
+    assert len(stopped.history) == 100 * chunks
+    undo()
+    assert find_local_model(target, checkpoint=path, **QUICK) == whole
+
+
+def test_killed_run_ends_in_the_same_model(tmp_path):
+    whole = find_local_model(werner_state(0.6), num_hidden=1024, num_steps=1500, seed=3, progress=False)
+    path, saved = tmp_path / "run.npz", tmp_path / "result.npz"
+    command = [sys.executable, "-c", SCRIPT, str(path), str(saved)]
+    rng, kills = np.random.default_rng(), 0
+    for _ in range(3):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            deadline = time.monotonic() + 60
+            while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0, 0.5))
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+    assert kills >= 1
+    subprocess.run(command, check=True, capture_output=True)
+    assert LocalModelResult.load(saved) == whole
+
+
+def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    first = find_local_model(werner_state(0.6), checkpoint=path, **QUICK)
+    interrupt_after(monkeypatch, 0)
+    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == first
+
+
+def test_time_limit_may_change_between_parts(tmp_path):
+    path = tmp_path / "run.npz"
+    part = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    assert part.status == training.OUT_OF_TIME
+    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == find_local_model(werner_state(0.6), **QUICK)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"seed": 4}, {"num_steps": 700}, {"num_hidden": 64}, {"degree": 3}, {"measurements": "xz"}]
+)
+def test_checkpoint_of_another_run_is_refused(tmp_path, changed):
+    path = tmp_path / "run.npz"
+    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    before = path.read_bytes()
+    with pytest.raises(CertificateError, match=r"^checkpoint: expected a checkpoint of this very run"):
+        find_local_model(werner_state(0.6), checkpoint=path, **{**QUICK, **changed})
+    assert path.read_bytes() == before
+
+
+def test_checkpoint_of_another_target_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    for target in (werner_state(0.61), TARGETS["behavior"]()):
+        with pytest.raises(CertificateError, match="this very run"):
+            find_local_model(target, checkpoint=path, **QUICK)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
+    path = tmp_path / "run.npz"
+    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    before = path.read_bytes()
+    with pytest.raises(CertificateError, match=r"^checkpoint: .*damaged"):
+        find_local_model(werner_state(0.6), checkpoint=path, **QUICK)
+    assert path.read_bytes() == before
+
+
+def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(checkpoints.os, "replace", lambda *paths: written.append(paths))
+    find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
+    often = len(written)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
+    assert len(written) - often == 7 > often >= 1
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(LHVError, match=r"^seed: expected a seed where there is a checkpoint"):
+        find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz")
+    with pytest.raises(CertificateError, match=r"^checkpoint: expected a file in an existing folder"):
+        find_local_model(werner_state(0.6), checkpoint=tmp_path / "none" / "run.npz", **QUICK)
