@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from .polytope.thresholds import Threshold, nonlocality_threshold
     from .quantum.experiment import BellExperiment
     from .quantum.measurements import Measurement, measurement
-    from .quantum.states import werner_state
+    from .quantum.states import (
+        bell_diagonal_state,
+        ghz_state,
+        graph_state,
+        isotropic_state,
+        mix_with_noise,
+        random_state,
+        w_state,
+        werner_state,
+    )
     from .report import LocalityReport, Verdict
     from .statistics.confidence import LocalRegion, local_region
     from .statistics.evidence import EValue, GameTest, game_test, ratio_e_value
@@ -62,7 +71,16 @@ _HOME = {
     "polytope.thresholds": ("Threshold", "nonlocality_threshold"),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
-    "quantum.states": ("werner_state",),
+    "quantum.states": (
+        "bell_diagonal_state",
+        "ghz_state",
+        "graph_state",
+        "isotropic_state",
+        "mix_with_noise",
+        "random_state",
+        "w_state",
+        "werner_state",
+    ),
     "report": ("LocalityReport", "Verdict"),
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.evidence": ("EValue", "GameTest", "game_test", "ratio_e_value"),
@@ -121,6 +139,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "analyze",
+    "bell_diagonal_state",
     "bundled_counts",
     "chsh",
     "chsh_signaling_allowance",
@@ -129,16 +148,22 @@ __all__ = [
     "find_local_model",
     "fit_local_model",
     "game_test",
+    "ghz_state",
+    "graph_state",
+    "isotropic_state",
     "load_bundled_counts",
     "local_bound",
     "local_region",
     "measurement",
     "mermin",
+    "mix_with_noise",
     "no_signaling_test",
     "nonlocality_threshold",
     "project_to_no_signaling",
+    "random_state",
     "ratio_e_value",
     "read_counts",
+    "w_state",
     "werner_state",
 ]
 
