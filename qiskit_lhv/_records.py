@@ -12,13 +12,13 @@ import html
 import json
 import math
 import os
-import tempfile
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
+from ._files import write_whole
 from .exceptions import CertificateError
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
@@ -63,17 +63,14 @@ class Record:
         path = Path(path)
         arrays: dict[str, np.ndarray] | None = {} if path.suffix == ".npz" else None
         text = json.dumps(encode(self, arrays), indent=None if arrays is not None else 1, allow_nan=False)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                if arrays is None:
-                    stream.write(text.encode())
-                else:
-                    np.savez_compressed(stream, allow_pickle=False, **{_HEADER: np.array(text)}, **arrays)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+
+        def write(stream: IO[bytes]) -> None:
+            if arrays is None:
+                stream.write(text.encode())
+            else:
+                np.savez_compressed(stream, allow_pickle=False, **{_HEADER: np.array(text)}, **arrays)
+
+        write_whole(path, write)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

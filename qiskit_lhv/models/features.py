@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, is_whole_number, real_array
+from .._validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
@@ -137,7 +137,7 @@ class PlanarHarmonics(Features):
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
         """Cosines and sines by turns; shape ``(n, size)``."""
-        first, second = np.asarray(directions, dtype=float) @ self.plane.T[:, 0], directions @ self.plane.T[:, 1]
+        first, second = self.plane @ np.asarray(directions, dtype=float).T
         unit = first + 1j * second
         columns = []
         for m in range(1, self.degree + 1, 2):
@@ -194,4 +194,4 @@ def check_plane(plane: ArrayLike) -> FloatArray:
         raise ScenarioError.bad_argument(
             "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
         )
-    return frozen(array)
+    return array

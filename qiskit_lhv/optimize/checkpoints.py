@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import write_whole
 from ..exceptions import CertificateError
 
 __all__ = ["Checkpoint", "fingerprint"]
@@ -97,14 +97,11 @@ class Checkpoint:
         leaves = jax.tree.leaves(state)
         header = {"version": _VERSION, "run": self._run, "leaves": len(leaves)}
         arrays = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, allow_pickle=False, header=np.array(json.dumps(header)), history=history, **arrays)
-            os.replace(temporary, self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+
+        def write(stream: IO[bytes]) -> None:
+            np.savez(stream, allow_pickle=False, header=np.array(json.dumps(header)), history=history, **arrays)
+
+        write_whole(self._path, write)
         self._last = time.monotonic()
 
     def _refused(self, expected: str, got: str) -> CertificateError:

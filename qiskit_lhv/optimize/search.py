@@ -180,7 +180,7 @@ def _search_finite(
             finite_start(behavior.scenario, num_hidden, seed),
             finite_data(behavior, shares),
             cosine_schedule(_TABLE_RATE, num_steps),
-            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, fingerprint(**run_facts)),
+            checkpoint=_checkpoint(checkpoint, run_facts),
             **limits,
         )
         logits = tuple(np.asarray(array, dtype=np.float64) for array in run.parameters["logits"])
@@ -216,10 +216,14 @@ def _search_continuous(
         cosine_schedule(_DIRECTION_RATE, num_steps).astype(np.float32),
         batches=problem.batches(seed),
         memory=_DIRECTION_MEMORY,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, fingerprint(**run_facts)),
+        checkpoint=_checkpoint(checkpoint, run_facts),
         **limits,
     )
     hidden = tuple(np.asarray(array, dtype=np.float64) for array in run.parameters)
     model = ResponseModel(hidden, DirectionResponse(problem.features, num_parties))
     evaluation = evaluate_model(model, problem.tensor, measurements=measurements, seed=seed + 1)
     return LocalModelResult(model, evaluation.kl_divergence, run.history, run.status, evaluation)
+
+
+def _checkpoint(path: str | os.PathLike[str] | None, run_facts: dict[str, Any]) -> Checkpoint | None:
+    return None if path is None else Checkpoint(path, fingerprint(**run_facts))

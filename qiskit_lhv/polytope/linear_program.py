@@ -29,10 +29,8 @@ class VisibilityProgram:
     def __init__(self, target: FloatArray, noise: FloatArray, max_visibility: float) -> None:
         import highspy
 
-        self._shape = noise.shape
-        self._noise = noise.ravel()
         self._highs = highspy.Highs()
-        self._num_rows = self._noise.size
+        self._num_rows = noise.size
         self._model_status = highspy.HighsModelStatus
         for option, value in (
             ("output_flag", False),
@@ -42,10 +40,10 @@ class VisibilityProgram:
             ("dual_feasibility_tolerance", _FEASIBILITY),
         ):
             self._highs.setOptionValue(option, value)
-        for value in self._noise:
+        for value in noise:
             self._highs.addRow(value, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
         rows = np.arange(self._num_rows, dtype=np.int32)
-        direction = (noise - target).ravel()
+        direction = noise - target
         self._highs.addCol(-1.0, 0.0, max_visibility, self._num_rows, rows, direction)
 
     def add(self, tables: FloatArray) -> None:
@@ -69,7 +67,7 @@ class VisibilityProgram:
         """Solves the program for the strategies added so far.
 
         Returns:
-            Visibility, weights and prices (shaped like the coordinates). Every strategy known so far
+            Visibility, weights and prices (of the coordinates). Every strategy known so far
             has a price of at most 0.
 
         Raises:
@@ -84,4 +82,4 @@ class VisibilityProgram:
         values = np.array(solution.col_value)
         # HiGHS minimizes -v, so the reduced cost of a strategy, 0 - duals . table, is at least 0.
         prices = np.array(solution.row_dual)
-        return float(values[0]), np.maximum(values[1:], 0), prices.reshape(self._shape)
+        return float(values[0]), np.maximum(values[1:], 0), prices
