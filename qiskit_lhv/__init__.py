@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
+    from .models.ensemble import ResponseModel
     from .models.features import OddMonomials, PlanarHarmonics, SphericalHarmonics
-    from .models.responses import DirectionResponse, ResponseModel, TableResponse
+    from .models.responses import DirectionResponse, FunctionResponse, TableResponse
     from .optimize.evaluation import Evaluation, evaluate_model
-    from .optimize.search import LocalModelResult, find_local_model
+    from .optimize.search import LocalModelResult, find_local_model, find_local_models
+    from .optimize.visibility import VisibilitySweep, sweep_visibility
     from .polytope.bounds import LocalBound, local_bound
     from .polytope.inequalities import BellExpression, BellInequality, chsh, mermin
     from .polytope.thresholds import Threshold, nonlocality_threshold
@@ -62,10 +64,12 @@ _HOME = {
         "SolverError",
     ),
     "models.deterministic": ("DeterministicModel",),
+    "models.ensemble": ("ResponseModel",),
     "models.features": ("OddMonomials", "PlanarHarmonics", "SphericalHarmonics"),
-    "models.responses": ("DirectionResponse", "ResponseModel", "TableResponse"),
+    "models.responses": ("DirectionResponse", "FunctionResponse", "TableResponse"),
     "optimize.evaluation": ("Evaluation", "evaluate_model"),
-    "optimize.search": ("LocalModelResult", "find_local_model"),
+    "optimize.search": ("LocalModelResult", "find_local_model", "find_local_models"),
+    "optimize.visibility": ("VisibilitySweep", "sweep_visibility"),
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.inequalities": ("BellExpression", "BellInequality", "chsh", "mermin"),
     "polytope.thresholds": ("Threshold", "nonlocality_threshold"),
@@ -117,6 +121,7 @@ __all__ = [
     "DirectionResponse",
     "EValue",
     "Evaluation",
+    "FunctionResponse",
     "GameTest",
     "LHVError",
     "LocalBound",
@@ -138,6 +143,7 @@ __all__ = [
     "Threshold",
     "Verdict",
     "Verification",
+    "VisibilitySweep",
     "analyze",
     "bell_diagonal_state",
     "bundled_counts",
@@ -146,6 +152,7 @@ __all__ = [
     "divergence",
     "evaluate_model",
     "find_local_model",
+    "find_local_models",
     "fit_local_model",
     "game_test",
     "ghz_state",
@@ -163,6 +170,7 @@ __all__ = [
     "random_state",
     "ratio_e_value",
     "read_counts",
+    "sweep_visibility",
     "w_state",
     "werner_state",
 ]

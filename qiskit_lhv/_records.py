@@ -59,10 +59,21 @@ class Record:
 
         Args:
             path: Where to write.
+
+        Raises:
+            CertificateError: If there is a function in it, which no file can hold.
         """
         path = Path(path)
         arrays: dict[str, np.ndarray] | None = {} if path.suffix == ".npz" else None
-        text = json.dumps(encode(self, arrays), indent=None if arrays is not None else 1, allow_nan=False)
+        try:
+            text = json.dumps(encode(self, arrays), indent=None if arrays is not None else 1, allow_nan=False)
+        except TypeError as exc:
+            raise CertificateError.bad_argument(
+                type(self).__name__,
+                expected="an object of numbers and texts, to be saved",
+                got=str(exc),
+                remedy="Keep its arrays, such as hidden_variables, with numpy.savez, and your function in your code.",
+            ) from exc
 
         def write(stream: IO[bytes]) -> None:
             if arrays is None:

@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import is_whole_number, real_array
+from .._validation import is_whole_number
 from ..exceptions import ScenarioError
+from .directions import Directions, Plane, Sphere, check_plane
 
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
 
@@ -45,6 +46,11 @@ class Features(Record, ABC):
     @abstractmethod
     def size(self) -> int:
         """Number of features."""
+
+    @property
+    def domain(self) -> Directions:
+        """The directions that the features tell apart."""
+        return Sphere()
 
     @abstractmethod
     def evaluate(self, directions: FloatArray) -> FloatArray:
@@ -135,6 +141,11 @@ class PlanarHarmonics(Features):
         """Number of features, ``degree + 1``."""
         return self.degree + 1
 
+    @property
+    def domain(self) -> Directions:
+        """The directions in the plane."""
+        return Plane(self.plane)
+
     def evaluate(self, directions: FloatArray) -> FloatArray:
         """Cosines and sines by turns; shape ``(n, size)``."""
         first, second = self.plane @ np.asarray(directions, dtype=float).T
@@ -181,17 +192,3 @@ class OddMonomials(Features):
         """The monomials, shape ``(n, size)``."""
         x, y, z = np.asarray(directions, dtype=float).T
         return np.stack([x**i * y**j * z**k for i, j, k in self.exponents], axis=1)
-
-
-def check_plane(plane: ArrayLike) -> FloatArray:
-    """Returns two orthonormal vectors, shape ``(2, 3)``.
-
-    Raises:
-        ScenarioError: If they are not.
-    """
-    array = real_array(plane, "plane", ScenarioError)
-    if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > 1e-8:
-        raise ScenarioError.bad_argument(
-            "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
-        )
-    return array

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import real_array
+from .._validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
+from ..targets.scenario import BellScenario
 
-__all__ = ["LocalModel", "check_weights", "select_settings"]
+__all__ = ["LocalModel", "check_setting_numbers", "check_weights", "select_settings"]
 
 FloatArray = NDArray[np.float64]
 
@@ -63,16 +64,27 @@ def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
     return array
 
 
+def check_setting_numbers(settings: Sequence[int | None] | None, scenario: BellScenario) -> list[int | None]:
+    """For each party the number of the chosen setting, or ``None`` for all of them.
+
+    Raises:
+        ScenarioError: If there is not one entry a party or a setting is out of range.
+    """
+    sizes = scenario.num_settings
+    chosen: list[int | None] = [None] * len(sizes) if settings is None else list(settings)
+    valid = len(chosen) == len(sizes) and all(
+        x is None or (is_whole_number(x) and 0 <= x < m) for x, m in zip(chosen, sizes, strict=True)
+    )
+    if not valid:
+        raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
+    return chosen
+
+
 def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -> Behavior:
     """Keeps one setting of each party, or all where the entry is ``None``.
 
     Raises:
         ScenarioError: If there is not one entry a party or a setting is out of range.
     """
-    if settings is None:
-        return behavior
-    sizes = behavior.scenario.num_settings
-    valid = len(settings) == len(sizes) and all(x is None or 0 <= x < m for x, m in zip(settings, sizes, strict=True))
-    if not valid:
-        raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
-    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in settings)])
+    chosen = check_setting_numbers(settings, behavior.scenario)
+    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in chosen)])

@@ -1,33 +1,38 @@
-"""Local models with smooth response functions, p(a|x, lambda) = softmax(features(x) @ lambda)."""
+"""Response functions p(a|x, lambda): how a party's outcome depends on its setting and the hidden variable."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import DensityMatrix, Statevector
 
-from .._records import Record
-from .._validation import generator, is_whole_number, real_array
+from .._records import Record, encode
+from .._validation import generator, is_whole_number
 from ..exceptions import ScenarioError
-from ..quantum.measurements import Measurement, parse_settings
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario, check_scenario
-from ..verification import Verification
+from .directions import Directions, Sphere, bloch_vectors, parse_directions
 from .features import Features
-from .local_model import LocalModel, check_weights, select_settings
+from .local_model import check_setting_numbers
 
-__all__ = ["DirectionResponse", "Response", "ResponseModel", "TableResponse"]
+__all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
 
 FloatArray = NDArray[np.float64]
 
-# Directions a party on which a model of all projective measurements is checked.
-_CHECKED_DIRECTIONS = 16
+# Directions a party on which a model of all projective measurements is checked, and their combinations.
+_CHECKED_DIRECTIONS, _CHECKED_SETTINGS = 16, 512
 
 
 class Response(Record, ABC):
@@ -42,17 +47,54 @@ class Response(Record, ABC):
         """Shape of one hidden variable of each party."""
 
     @abstractmethod
-    def probabilities(self, party: int, hidden_variables: FloatArray, settings: FloatArray | None) -> FloatArray:
+    def describe(self) -> str:
+        """What the responses answer to, in a few words."""
+
+    @abstractmethod
+    def parse_settings(self, settings: Any) -> list[Any]:
+        """What ``probabilities`` takes as settings, for each party.
+
+        Args:
+            settings: Settings as a user names them.
+
+        Raises:
+            ScenarioError: If they do not fit.
+        """
+
+    @abstractmethod
+    def probabilities(self, party: int, hidden_variables: FloatArray, settings: Any) -> FloatArray:
         """Response probabilities p(a|x, lambda) of one party.
 
         Args:
             party: Number of the party.
             hidden_variables: Shape ``(H, ...)``.
-            settings: What distinguishes the settings, where the hidden variables alone do not.
+            settings: One entry of what ``parse_settings`` returns.
 
         Returns:
             Shape ``(H, m, d)``.
         """
+
+    @abstractmethod
+    def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
+        """The table that a model is checked against, with the settings of each party.
+
+        Args:
+            target: What the model should reproduce.
+            measurements: Where directions are drawn, or ``None``: in the responses' own domain.
+
+        Returns:
+            The table and the settings, or ``None`` if a model can say nothing about such a target.
+        """
+
+    @abstractmethod
+    def outcome_probability(
+        self, party: int, hidden_variables: FloatArray, settings: Any
+    ) -> Callable[[int, int], FloatArray]:
+        """The same probabilities by another path, for checks: a function of setting and outcome, shape ``(H,)``."""
+
+    def identity(self) -> str:
+        """A text that tells this response function from others."""
+        return json.dumps(encode(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +120,89 @@ class TableResponse(Response):
         """Shape ``(m, d)`` for each party."""
         return list(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True))
 
-    def probabilities(self, party: int, hidden_variables: FloatArray, settings: FloatArray | None = None) -> FloatArray:
-        """Softmax of the logits; the settings are those of the table."""
-        shifted = np.exp(hidden_variables - hidden_variables.max(axis=2, keepdims=True))
+    def describe(self) -> str:
+        """The scenario."""
+        return str(self.scenario)
+
+    def parse_settings(self, settings: Sequence[int | None] | None) -> list[Any]:
+        """Numbers of the settings: all of a party where the entry is ``None``."""
+        chosen = check_setting_numbers(settings, self.scenario)
+        return [list(range(m)) if x is None else [x] for x, m in zip(chosen, self.scenario.num_settings, strict=True)]
+
+    def probabilities(self, party: int, hidden_variables: FloatArray, settings: list[int]) -> FloatArray:
+        """Softmax of the logits of the settings."""
+        logits = hidden_variables[:, settings]
+        shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
         return shifted / shifted.sum(axis=2, keepdims=True)
+
+    def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
+        """A behavior of the scenario, whole."""
+        if not isinstance(target, Behavior) or target.scenario != self.scenario or measurements is not None:
+            return None
+        return target, self.parse_settings(None)
+
+    def outcome_probability(
+        self, party: int, hidden_variables: FloatArray, settings: list[int]
+    ) -> Callable[[int, int], FloatArray]:
+        """p(a|x, lambda) as ``1 / sum(exp(differences))``: the softmax without the shift."""
+
+        def response(x: int, a: int) -> FloatArray:
+            logits = hidden_variables[:, settings[x], :]
+            with np.errstate(over="ignore"):
+                return 1 / np.exp(logits - logits[:, a][:, None]).sum(axis=1)
+
+        return response
+
+
+class QubitResponse(Response, ABC):
+    """Base of the response functions of projective qubit measurements, which depend on a Bloch vector."""
+
+    num_parties: int
+    hidden_axes: ClassVar[str] = "F"
+
+    def __post_init__(self) -> None:
+        if not is_whole_number(self.num_parties) or self.num_parties < 1:
+            raise ScenarioError.bad_argument(
+                "num_parties", expected="a whole number of at least 1", got=repr(self.num_parties)
+            )
+
+    @property
+    def domain(self) -> Directions:
+        """The directions that the responses tell apart."""
+        return Sphere()
+
+    def describe(self) -> str:
+        """The number of qubits."""
+        return f"{self.num_parties} qubits" if self.num_parties > 1 else "1 qubit"
+
+    def parse_settings(self, settings: Any) -> list[Any]:
+        """Bloch vectors of each party's settings."""
+        return list(bloch_vectors(settings, self.num_parties))
+
+    @abstractmethod
+    def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
+        """Mean outcome, p(0) - p(1), of shape ``(H, m)``, for Bloch vectors of shape ``(m, 3)``."""
+
+    def probabilities(self, party: int, hidden_variables: FloatArray, settings: FloatArray) -> FloatArray:
+        """Probabilities of both outcomes for Bloch vectors ``settings`` of shape ``(m, 3)``."""
+        mean = self.means(party, hidden_variables, settings)
+        return np.stack([1 + mean, 1 - mean], axis=2) / 2
+
+    def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
+        """The target's behavior for fixed random directions; the target is a state or tensor of as many qubits."""
+        if isinstance(target, DensityMatrix | Statevector | QuantumCircuit):
+            target = CorrelationTensor.from_state(target)
+        if not isinstance(target, CorrelationTensor) or target.dimensions != (2,) * self.num_parties:
+            return None
+        count = min(_CHECKED_DIRECTIONS, max(2, math.floor(_CHECKED_SETTINGS ** (1 / self.num_parties) + 1e-9)))
+        rng = generator(0)
+        sets = parse_directions(self.domain if measurements is None else measurements, self.num_parties)
+        directions = [one.draw(rng, count) for one in sets]
+        return target.behavior([list(party) for party in directions]), list(directions)
 
 
 @dataclass(frozen=True, eq=False)
-class DirectionResponse(Response):
+class DirectionResponse(QubitResponse):
     """The response function of projective qubit measurements: ``sigmoid(2 features(n) @ lambda)`` for outcome 0.
 
     The features are odd in the Bloch vector n, so swapping the outcomes is turning n into -n.
@@ -102,198 +219,187 @@ class DirectionResponse(Response):
     """The features of a direction."""
     num_parties: int
     """Number of parties."""
-    hidden_axes: ClassVar[str] = "F"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.features, Features):
             raise ScenarioError.bad_argument("features", expected="Features", got=repr(self.features))
-        if not is_whole_number(self.num_parties) or self.num_parties < 1:
-            raise ScenarioError.bad_argument(
-                "num_parties", expected="a whole number of at least 1", got=repr(self.num_parties)
-            )
 
     @property
     def hidden_shapes(self) -> list[tuple[int, ...]]:
         """Shape ``(number of features,)`` for each party."""
         return [(self.features.size,)] * self.num_parties
 
-    def probabilities(self, party: int, hidden_variables: FloatArray, settings: FloatArray | None = None) -> FloatArray:
-        """Probabilities of both outcomes for Bloch vectors ``settings`` of shape ``(m, 3)``."""
-        if settings is None:
-            raise ScenarioError.bad_argument("settings", expected="Bloch vectors, shape (m, 3)", got="None")
-        mean = np.tanh(hidden_variables @ self.features.evaluate(settings).T)
-        return np.stack([1 + mean, 1 - mean], axis=2) / 2
+    @property
+    def domain(self) -> Directions:
+        """The domain of the features."""
+        return self.features.domain
+
+    def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
+        """``tanh(features(n) @ lambda)``."""
+        return np.tanh(hidden_variables @ self.features.evaluate(directions).T)
+
+    def outcome_probability(
+        self, party: int, hidden_variables: FloatArray, settings: FloatArray
+    ) -> Callable[[int, int], FloatArray]:
+        """p(a|n, lambda) as a logistic function, without the hyperbolic tangent."""
+        features = self.features.evaluate(settings)
+
+        def response(x: int, a: int) -> FloatArray:
+            sign = 1 - 2 * a
+            with np.errstate(over="ignore"):
+                return 1 / (1 + np.exp(-2 * sign * (hidden_variables @ features[x])))
+
+        return response
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ResponseModel(LocalModel):
-    """A local model: an ensemble of hidden variables and a response function.
+@dataclass(frozen=True, eq=False)
+class FunctionResponse(QubitResponse):
+    """A response function of your own for projective qubit measurements.
 
     Args:
-        hidden_variables: For each party an array of shape ``(H, m_k, d_k)`` (finite scenarios) or
-            ``(H, F)`` with F features (all projective measurements).
-        response: The response function.
-        weights: Probability of each hidden variable, shape ``(H,)``; default: all equally likely.
+        function: ``function(directions, hidden_variables)`` with Bloch vectors of shape ``(m, 3)`` and hidden
+            variables of shape ``(H, F)`` returns the probabilities of outcome 0, shape ``(H, m)``. It
+            must be written with ``jax.numpy`` and obey p(-n) = 1 - p(n).
+        num_variables: Number F of components of a party's hidden variable.
+        num_parties: Number of parties, each of one qubit.
 
     Raises:
-        ScenarioError: If the shapes do not fit, an entry is not finite, or the weights are no probabilities.
+        ScenarioError: If the function is none, or on random directions and hidden variables it returns
+            another shape, NaN, no probabilities, or breaks p(-n) = 1 - p(n), or has no finite gradient.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from qiskit_lhv import FunctionResponse
+        >>> def steep(directions, hidden_variables):
+        ...     return (1 + jnp.tanh(3 * hidden_variables @ directions.T)) / 2
+        >>> FunctionResponse(steep, num_variables=3, num_parties=2).hidden_shapes
+        [(3,), (3,)]
     """
 
-    hidden_variables: tuple[FloatArray, ...]
-    """Hidden variables of each party, shape ``(H, m_k, d_k)`` or ``(H, F)``."""
-    response: Response
-    """The response function."""
-    weights: FloatArray = None  # type: ignore[assignment]  # filled in below
-    """Probability of each hidden variable, shape ``(H,)``."""
+    function: Callable[[Any, Any], Any]
+    """Probabilities of outcome 0."""
+    num_variables: int
+    """Number of components of a party's hidden variable."""
+    num_parties: int
+    """Number of parties."""
 
     def __post_init__(self) -> None:
-        shapes, axes = self.response.hidden_shapes, self.response.hidden_axes
-        arrays = tuple(
-            real_array(v, "hidden_variables", ScenarioError, ndim=1 + len(shapes[0])) for v in self.hidden_variables
-        )
-        if [array.shape[1:] for array in arrays] != shapes or len({len(array) for array in arrays}) != 1:
+        super().__post_init__()
+        if not callable(self.function):
+            raise ScenarioError.bad_argument("function", expected="a function", got=repr(self.function))
+        if not is_whole_number(self.num_variables) or self.num_variables < 1:
             raise ScenarioError.bad_argument(
-                "hidden_variables",
-                expected=f"for each party an array of shape (H, {axes}) with ({axes}) in {shapes}",
-                got=f"shapes {[array.shape for array in arrays]}",
+                "num_variables", expected="a whole number of at least 1", got=repr(self.num_variables)
             )
-        if not len(arrays[0]):
-            raise ScenarioError.bad_argument("hidden_variables", expected="at least one", got="none")
-        count = len(arrays[0])
-        weights = np.full(count, 1 / count) if self.weights is None else self.weights
-        object.__setattr__(self, "hidden_variables", arrays)
-        object.__setattr__(self, "weights", check_weights(weights, count))
+        self._check()
 
-    def __repr__(self) -> str:
-        kind = self.scenario if isinstance(self.response, TableResponse) else f"{self.num_parties} qubits"
-        return f"ResponseModel({self.num_hidden} hidden variables, {kind})"
+    def _check(self) -> None:
+        """Tries the function, forwards and backwards, on random directions and hidden variables."""
+        import jax
 
-    @property
-    def num_hidden(self) -> int:
-        """Size of the ensemble."""
-        return len(self.hidden_variables[0])
+        rng, m, count = generator(0), 6, 10
+        directions, hidden = Sphere().draw(rng, m), rng.normal(size=(count, self.num_variables))
+        try:
+            with jax.enable_x64(True):
+                forward = np.asarray(jax.jit(self.function)(directions, hidden))
+                backward = np.asarray(jax.jit(self.function)(-directions, hidden))
+                if forward.shape == (count, m):
+                    slope = jax.jit(jax.grad(lambda h: self.function(directions, h).sum()))(hidden)
+        except Exception as exc:  # a user's function can fail in any way
+            raise self._refused(
+                "a function that JAX can trace and differentiate", f"{type(exc).__name__}: {exc}"
+            ) from exc
+        if forward.shape != (count, m):
+            raise self._refused("shape (H, m)", f"shape {forward.shape} for H = {count} and m = {m}")
+        if not (np.isfinite(forward).all() and np.isfinite(slope).all()):
+            what = "probabilities" if not np.isfinite(forward).all() else "gradient"
+            raise self._refused("finite numbers", f"NaN or infinity in the {what}")
+        if forward.min() < -1e-9 or forward.max() > 1 + 1e-9:
+            raise self._refused("probabilities", f"numbers from {forward.min():.3g} to {forward.max():.3g}")
+        if (worst := np.abs(forward + backward - 1).max()) > 1e-6:
+            raise self._refused("p(-n) = 1 - p(n)", f"a sum p(n) + p(-n) that misses 1 by up to {worst:.3g}")
 
-    @property
-    def num_parties(self) -> int:
-        """Number of parties."""
-        return len(self.hidden_variables)
-
-    @property
-    def scenario(self) -> BellScenario | None:
-        """The number of settings and outcomes of each party; ``None`` for all projective measurements."""
-        return self.response.scenario if isinstance(self.response, TableResponse) else None
-
-    def behavior(self, settings: Sequence[Any] | str | None = None) -> Behavior:
-        """The behavior that the model produces.
-
-        Args:
-            settings: In a finite scenario, for each party the setting to keep, or ``None`` for all of them;
-                default: all. For all projective measurements, one sequence of single-qubit measurements
-                a party (anything that ``measurement`` takes), or a name.
-
-        Raises:
-            ScenarioError: If a setting is out of range, or needed and not given.
-            MeasurementError: If a measurement is not a projective one of one qubit.
-        """
-        table = self._table(None if isinstance(self.response, TableResponse) else self._directions(settings))
-        if isinstance(self.response, TableResponse):
-            return select_settings(Behavior(table), settings)  # type: ignore[arg-type]
-        return Behavior(table)
-
-    def _directions(self, settings: Sequence[Any] | str | None) -> list[FloatArray]:
-        if settings is None:
-            raise ScenarioError.bad_argument(
-                "settings", expected="one sequence of measurements a party", got="None", remedy="Choose them."
-            )
-        return [
-            np.stack([_direction(k, one) for one in party])
-            for k, party in enumerate(parse_settings(settings, [2] * self.num_parties))
-        ]
-
-    def _table(self, settings: list[FloatArray] | None) -> FloatArray:
-        n = self.num_parties
-        terms: list[Any] = [self.weights, [2 * n]]
-        for k, hidden in enumerate(self.hidden_variables):
-            chosen = None if settings is None else settings[k]
-            terms += [self.response.probabilities(k, hidden, chosen), [2 * n, k, n + k]]
-        return np.einsum(*terms, list(range(2 * n)), optimize="greedy")
-
-    def verify(self, target: Behavior | CorrelationTensor | None = None, atol: float = 1e-3) -> Verification:
-        """Recomputes the behavior hidden variable by hidden variable and compares it with a target.
-
-        The sums are exactly rounded (``math.fsum``), so the result is good to about 1e-15. A tensor, the
-        target of a model for all projective measurements (or all in a plane), is compared on fixed
-        random directions: that is an estimate, not a proof.
-
-        Args:
-            target: A behavior (finite scenarios) or a tensor of qubits that the model should reproduce;
-                default: only the model itself.
-            atol: Largest deviation allowed in any probability.
-
-        Returns:
-            Whether the model reproduces the target, with the largest deviation.
-        """
-        if target is None:
-            return Verification(True, f"an average over {self.num_hidden} products of response functions")
-        if isinstance(self.response, TableResponse):
-            if not isinstance(target, Behavior) or target.scenario != self.scenario:
-                return Verification(False, f"the target is {target!r}, the model has {self.scenario}", math.inf)
-            outcomes = [_softmax_responses(hidden) for hidden in self.hidden_variables]
-        else:
-            if not isinstance(target, CorrelationTensor) or target.dimensions != (2,) * self.num_parties:
-                return Verification(False, f"the target is {target!r}, the model {self!r}", math.inf)
-            rng = generator(0)
-            plane = getattr(self.response.features, "plane", None)  # type: ignore[attr-defined]
-            directions = [_random_directions(rng, _CHECKED_DIRECTIONS, plane) for _ in range(self.num_parties)]
-            target = target.behavior([list(party) for party in directions])
-            features = [self.response.features.evaluate(d) for d in directions]  # type: ignore[attr-defined]
-            outcomes = [
-                _logistic_responses(hidden, f) for hidden, f in zip(self.hidden_variables, features, strict=True)
-            ]
-        n, deviation = self.num_parties, 0.0
-        for cell in np.ndindex(target.array.shape):
-            product = self.weights
-            for k in range(n):
-                product = product * outcomes[k](cell[k], cell[n + k])
-            deviation = max(deviation, abs(math.fsum(product) - float(target.array[cell])))
-        relation = "within" if deviation <= atol else "but not within"
-        return Verification(
-            deviation <= atol,
-            f"{self.num_hidden} hidden variables reproduce the target to {deviation:.2g}, {relation} {atol:g}",
-            deviation,
+    def _refused(self, expected: str, got: str) -> ScenarioError:
+        return ScenarioError.bad_argument(
+            "function",
+            expected=expected,
+            got=got,
+            remedy="function(directions, hidden_variables) takes shapes (m, 3) and (H, F), is written with jax.numpy, "
+            "and returns the probabilities of outcome 0, shape (H, m).",
         )
 
+    @property
+    def hidden_shapes(self) -> list[tuple[int, ...]]:
+        """Shape ``(num_variables,)`` for each party."""
+        return [(int(self.num_variables),)] * self.num_parties
 
-def _softmax_responses(logits: FloatArray) -> Any:
-    """p(a|x, lambda) as ``1 / sum(exp(differences))``: the softmax without the solver's shift."""
+    def identity(self) -> str:
+        """The function's name and a digest of its code, with the values it closes over."""
+        digest = hashlib.sha256()
+        _add_to_digest(digest, self.function, {})
+        return f"{getattr(self.function, '__qualname__', type(self.function).__qualname__)} {digest.hexdigest()}"
 
-    def response(x: int, a: int) -> FloatArray:
-        with np.errstate(over="ignore"):
-            return 1 / np.exp(logits[:, x, :] - logits[:, x, a][:, None]).sum(axis=1)
+    def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
+        """The function's probabilities, as means, in float64."""
+        import jax
 
-    return response
+        with jax.enable_x64(True):
+            result = np.asarray(self.function(directions, hidden_variables), dtype=np.float64)
+        if not np.isfinite(result).all():
+            raise self._refused("finite numbers", "NaN or infinity")
+        return 2 * result - 1
 
+    def outcome_probability(
+        self, party: int, hidden_variables: FloatArray, settings: FloatArray
+    ) -> Callable[[int, int], FloatArray]:
+        """The function itself, one direction at a time."""
 
-def _logistic_responses(hidden: FloatArray, features: FloatArray) -> Any:
-    """p(a|n, lambda) as a logistic function, without the solver's hyperbolic tangent."""
+        def response(x: int, a: int) -> FloatArray:
+            first = (1 + self.means(party, hidden_variables, settings[x : x + 1])[:, 0]) / 2
+            return first if a == 0 else 1 - first
 
-    def response(x: int, a: int) -> FloatArray:
-        sign = 1 - 2 * a
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-2 * sign * (hidden @ features[x])))
-
-    return response
-
-
-def _direction(party: int, one: Measurement) -> FloatArray:
-    """Bloch vector of outcome 0 of a projective qubit measurement."""
-    if one.bloch_vectors is None or one.outcome_of is None:
-        raise ScenarioError.bad_argument(
-            f"settings[{party}]", expected="projective measurements of one qubit", got=repr(one)
-        )
-    return one.bloch_vectors[0] * (1 - 2 * one.outcome_of[0])
+        return response
 
 
-def _random_directions(rng: np.random.Generator, count: int, plane: FloatArray | None) -> FloatArray:
-    vectors = rng.normal(size=(count, 3)) if plane is None else rng.normal(size=(count, 2)) @ plane
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def _add_to_digest(digest: Any, value: Any, seen: dict[int, Any]) -> None:
+    """Adds a value of a function's surroundings: functions by their code, arrays by their bytes.
+
+    Args:
+        digest: What it is added to.
+        value: The value.
+        seen: Objects that have been added, kept alive by it: functions may refer to themselves.
+    """
+    value = inspect.unwrap(value) if callable(value) else value
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | range):
+        digest.update(f"{value!r};".encode())
+        return
+    if id(value) in seen:
+        return
+    seen[id(value)] = value
+    parts: list[Any] = []
+    if isinstance(value, partial):
+        parts = [value.func, *value.args, *sorted(value.keywords.items())]
+    elif inspect.ismethod(value):
+        parts = [value.__func__, value.__self__]
+    elif inspect.iscode(value):
+        digest.update(value.co_code + " ".join(value.co_names).encode())
+        parts = list(value.co_consts)
+    elif inspect.isfunction(value):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, set | frozenset):
+        parts = sorted(value, key=repr)
+    elif isinstance(value, dict):
+        parts = sorted(value.items(), key=lambda item: repr(item[0]))
+    elif isinstance(value, np.ndarray) or hasattr(value, "__array__"):
+        array = np.asarray(value)
+        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    else:
+        digest.update(type(value).__qualname__.encode())
+        parts = sorted(getattr(value, "__dict__", {}).items()) if not inspect.ismodule(value) else [value.__name__]
+    digest.update(f"({len(parts)};".encode())
+    for part in parts:
+        _add_to_digest(digest, part, seen)

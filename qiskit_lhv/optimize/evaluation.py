@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import DensityMatrix, Statevector
 
 from .._records import Record
 from .._validation import generator, is_whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..models.responses import DirectionResponse, ResponseModel
+from ..models.directions import parse_directions
+from ..models.ensemble import ResponseModel
+from ..models.responses import QubitResponse
 from ..targets.correlations import CorrelationTensor
-from .continuous import target_probabilities
-from .directions import DirectionSampler
+from .continuous import correlators_to_probabilities, target_probabilities
 
-__all__ = ["Evaluation", "evaluate_model"]
+__all__ = ["Evaluation", "evaluate_model", "qubit_tensor"]
+
+_BLOCK = 200
+_MAX_QUBITS = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +33,9 @@ class Evaluation(Record):
     kl_standard_error: float
     """Its standard error over the settings drawn."""
     l1_distance: float
-    """Mean sum of absolute differences of the probabilities."""
+    """Mean sum of absolute differences of the probabilities (L1)."""
+    squared_distance: float
+    """Mean sum of squared differences of the probabilities (L2)."""
     max_deviation: float
     """Largest absolute difference of any probability."""
     num_settings: int
@@ -43,9 +50,9 @@ class Evaluation(Record):
 
 def evaluate_model(
     model: ResponseModel,
-    target: CorrelationTensor,
+    target: Any,
     *,
-    measurements: str | Sequence[Any] = "projective",
+    measurements: Any = "projective",
     num_settings: int = 2000,
     seed: int | None = 0,
 ) -> Evaluation:
@@ -53,7 +60,7 @@ def evaluate_model(
 
     Args:
         model: A model for all projective measurements of N qubits.
-        target: The tensor of N qubits.
+        target: A state of N qubits or its ``CorrelationTensor``.
         measurements: Where settings are drawn; see ``find_local_model``.
         num_settings: Number of setting combinations, each drawn independently.
         seed: Seed of the settings.
@@ -62,36 +69,79 @@ def evaluate_model(
         ScenarioError: If model and target do not fit, or the measurements are unknown.
         LHVError: If the number of settings is not at least 2.
     """
-    if not isinstance(model.response, DirectionResponse) or target.dimensions != (2,) * model.num_parties:
-        raise ScenarioError.bad_argument("target", expected=f"a tensor for {model!r}", got=repr(target))
+    tensor = qubit_tensor(target)
+    if not isinstance(model.response, QubitResponse) or tensor.num_parties != model.num_parties:
+        raise ScenarioError.bad_argument(
+            "target", expected=f"a state for {model!r}", got=f"{tensor.num_parties} qubits"
+        )
     if not is_whole_number(num_settings) or num_settings < 2:
         raise LHVError.bad_argument("num_settings", expected="a whole number of at least 2", got=repr(num_settings))
-    sampler, rng = DirectionSampler(measurements), generator(seed)
-    n, features = model.num_parties, model.response.features
-    kl, l1, largest = [], [], 0.0
-    # Every combination is a grid of one direction a party; a block of them shares the matrix products.
-    for start in range(0, num_settings, 200):
-        count = min(200, num_settings - start)
-        directions = [sampler.draw(rng, (count,)) for _ in range(n)]
-        means = [
-            np.tanh(features.evaluate(one) @ hidden.T)
-            for one, hidden in zip(directions, model.hidden_variables, strict=True)
-        ]
-        for i in range(count):
-            p = target_probabilities(target, [one[i : i + 1] for one in directions]).reshape((2,) * n)
-            q = _joint([mean[i] for mean in means], model.weights)
-            ratio = np.where(p > 0, (q - p) / np.where(p > 0, p, 1), 0)
-            kl.append(float(np.sum(np.where(p > 0, p * (ratio - np.log1p(ratio)), q))))
-            l1.append(float(np.abs(q - p).sum()))
-            largest = max(largest, float(np.abs(q - p).max()))
-    error = float(np.std(kl, ddof=1) / np.sqrt(num_settings))
-    return Evaluation(float(np.mean(kl)), error, float(np.mean(l1)), largest, int(num_settings))
+    n, rng = model.num_parties, generator(seed)
+    sets = parse_directions(measurements, n)
+    kl, l1, l2, largest = [], [], [], 0.0
+    for start in range(0, num_settings, _BLOCK):
+        directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]
+        # Every combination is a grid of one direction a party.
+        p = target_probabilities(tensor, [one[:, None, :] for one in directions]).reshape((-1, *(2,) * n))
+        # Sums may fall below zero by rounding.
+        q = np.maximum(_probabilities(model, directions), 0)
+        divisor, change, axes = np.where(p > 0, p, 1), q - p, tuple(range(1, n + 1))
+        ratio = np.where(p > 0, change / divisor, 0)
+        # A model that rules out what happens is infinitely far away.
+        with np.errstate(divide="ignore"):
+            kl.append(np.sum(np.where(p > 0, p * (ratio - np.log1p(ratio)), q), axis=axes))
+        l1.append(np.abs(change).sum(axis=axes))
+        l2.append((change**2).sum(axis=axes))
+        largest = max(largest, float(np.abs(change).max()))
+    values = np.concatenate(kl)
+    error = float(np.std(values, ddof=1) / np.sqrt(num_settings)) if np.isfinite(values).all() else np.inf
+    return Evaluation(
+        kl_divergence=float(values.mean()),
+        kl_standard_error=error,
+        l1_distance=float(np.concatenate(l1).mean()),
+        squared_distance=float(np.concatenate(l2).mean()),
+        max_deviation=largest,
+        num_settings=int(num_settings),
+    )
 
 
-def _joint(means: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Joint probabilities of one setting combination, shape ``(2, ..., 2)``."""
-    n = len(means)
-    terms: list[Any] = [weights, [n]]
-    for k, mean in enumerate(means):
-        terms += [np.stack([1 + mean, 1 - mean]) / 2, [k, n]]
-    return np.einsum(*terms, list(range(n)), optimize="greedy")
+def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.ndarray:
+    """Joint probabilities of setting combinations, one direction a party; shape ``(len, 2, ..., 2)``."""
+    n, response = model.num_parties, model.response
+    assert isinstance(response, QubitResponse)
+    means = [response.means(k, model.hidden_variables[k], directions[k]) for k in range(n)]
+    correlators = np.empty((len(directions[0]), *(2,) * n))
+    for present in np.ndindex((2,) * n):
+        product = model.weights[:, None]
+        for k in np.flatnonzero(present):
+            product = product * means[k]
+        correlators[(slice(None), *present)] = product.sum(axis=0)
+    return np.asarray(correlators_to_probabilities(correlators, n)).reshape(correlators.shape)
+
+
+def qubit_tensor(target: Any) -> CorrelationTensor:
+    """The correlation tensor of a state of qubits, one a party.
+
+    Args:
+        target: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
+
+    Raises:
+        ScenarioError: If it is none of these, or of other parties than 1 to 6 qubits.
+        MeasurementError: If a state is none.
+    """
+    if isinstance(target, DensityMatrix | Statevector | QuantumCircuit):
+        target = CorrelationTensor.from_state(target)
+    if not isinstance(target, CorrelationTensor):
+        raise ScenarioError.bad_argument(
+            "target",
+            expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            got=type(target).__name__,
+        )
+    if set(target.dimensions) != {2} or target.num_parties > _MAX_QUBITS:
+        raise ScenarioError.bad_argument(
+            "target",
+            expected=f"1 to {_MAX_QUBITS} parties of one qubit each",
+            got=f"parties of dimensions {target.dimensions}",
+            remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
+        )
+    return target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from .._validation import generator
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import to_party_axes
 from ..targets.scenario import BellScenario
-from .losses import kl_divergence
+from .losses import LOSSES, over_runs
 
 __all__ = ["finite_data", "finite_loss", "finite_start"]
 
@@ -21,26 +23,38 @@ __all__ = ["finite_data", "finite_loss", "finite_start"]
 _START_WIDTH = 3.0
 
 
-def finite_start(scenario: BellScenario, num_hidden: int, seed: int | None) -> dict[str, Any]:
-    """Random logits of every party, shape ``(num_hidden, m, d)``, and equal weights."""
+def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed: int | None) -> dict[str, Any]:
+    """Random logits of every party and equal weights, with leading axes ``(1, num_starts)``."""
     rng = generator(seed)
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-    logits = [jnp.asarray(_START_WIDTH * rng.standard_normal((num_hidden, m, d))) for m, d in sizes]
-    return {"logits": logits, "log_weights": jnp.zeros(num_hidden)}
+    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    starts = [[_START_WIDTH * rng.standard_normal((num_hidden, m, d)) for m, d in sizes] for _ in range(num_starts)]
+    logits = [jnp.asarray(np.stack([start[k] for start in starts])[None]) for k in range(len(sizes))]
+    return {"logits": logits, "log_weights": jnp.zeros((1, num_starts, num_hidden))}
 
 
 def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, jax.Array]:
-    """Target and weights with one axis a party, as the model's tables come out."""
+    """Target (with a leading axis of targets) and weights, one axis a party, as the model's tables come out."""
     cells = np.broadcast_to(shares.reshape(shares.shape + (1,) * shares.ndim), target.array.shape)
-    arrays = {"target": target.array, "shares": cells, "weighted": cells * target.array}
-    return {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
+    arrays = {"target": target.array, "shares": cells}
+    tables = {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
+    return {**tables, "target": tables["target"][None]}
 
 
-def finite_loss(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
-    """KL divergence of the target from the ensemble's table."""
-    responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in parameters["logits"]]
-    table = _average_of_products(jax.nn.softmax(parameters["log_weights"]), responses)
-    return kl_divergence(data["weighted"], data["target"], table.reshape(data["target"].shape), data["shares"])
+@cache
+def finite_loss(name: str) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
+    """The loss of every start, shape ``(1, num_starts)``, between the target and the ensemble's table.
+
+    Args:
+        name: One of ``LOSSES``.
+    """
+    distance = LOSSES[name]
+
+    def single(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
+        responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in parameters["logits"]]
+        table = _average_of_products(jax.nn.softmax(parameters["log_weights"]), responses)
+        return distance(data["target"], table.reshape(data["target"].shape), data["shares"])
+
+    return over_runs(single)
 
 
 def _average_of_products(weights: jax.Array, responses: list[jax.Array]) -> jax.Array:

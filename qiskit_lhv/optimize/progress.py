@@ -38,5 +38,5 @@ class ProgressBar:
     def update(self, steps: int, loss: float) -> None:
         """Advances by ``steps`` and shows the loss."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"KL {loss:.3e}", refresh=False)
+            self._bar.set_postfix_str(f"loss {loss:.3e}", refresh=False)
             self._bar.update(steps)

@@ -1,4 +1,4 @@
-"""The training loop: Adam in jitted chunks of steps."""
+"""The training loop: jitted chunks of gradient steps, for several runs at once."""
 
 from __future__ import annotations
 
@@ -9,25 +9,66 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import optax
 from numpy.typing import NDArray
 
+from ..exceptions import SolverError
 from .checkpoints import Checkpoint
+from .optimizers import Optimizer
 from .progress import ProgressBar
 
-__all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "TrainingRun", "cosine_schedule", "train"]
+__all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "PLATEAU", "Schedule", "TrainingRun", "train"]
 
 CONVERGED = "The loss reached its target."
 OUT_OF_STEPS = "All steps were taken."
+PLATEAU = "The loss had stopped falling, and the final phase was taken."
 OUT_OF_TIME = "The time limit was reached."
 INTERRUPTED = "The run was interrupted."
+NOT_FINITE = "The loss stopped being finite; this is the model before."
 
 _CHUNK = 100
+# The least relative fall of the mean loss that is no plateau.
+_LEAST_FALL = 0.01
 
+# From parameters and data to the loss of every run, shape (targets, starts).
 Loss = Callable[[Any, Any], jax.Array]
 # Gives the data of steps first, ..., first + count - 1: a tree of arrays with a leading axis of steps.
 Batches = Callable[[int, int], Any]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rates: a main phase of equal ones, then a final phase that falls along a half cosine."""
+
+    peak: float
+    """Rate of the main phase."""
+    num_steps: int
+    """Steps of both phases."""
+    final_share: float = 1.0
+    """Share of the final phase in all steps."""
+    final_rate: float = 0.01
+    """Last rate, relative to the peak."""
+    patience: int | None = None
+    """Steps over which the mean loss must fall by 1%, else the final phase begins at once."""
+
+    def turn(self, losses: NDArray[np.float64]) -> tuple[int, bool]:
+        """First step of the final phase, as far as the losses so far tell, and whether a plateau set it."""
+        planned = self.num_steps - max(1, round(self.final_share * self.num_steps))
+        if self.patience is not None:
+            for end in range(2 * self.patience, min(len(losses), planned) + 1):
+                if end % _CHUNK == 0:
+                    before = losses[end - 2 * self.patience : end - self.patience].mean()
+                    if losses[end - self.patience : end].mean() > (1 - _LEAST_FALL) * before:
+                        return end, True
+        return planned, False
+
+    def rates(self, turn: int) -> NDArray[np.float64]:
+        """The rate of every step, when the final phase begins at step ``turn``."""
+        final = max(1, round(self.final_share * self.num_steps))
+        phase = np.linspace(0, np.pi, final)
+        falling = self.final_rate + (1 - self.final_rate) * (1 + np.cos(phase)) / 2
+        return self.peak * np.concatenate([np.ones(turn), falling])
 
 
 @dataclass(frozen=True)
@@ -35,61 +76,74 @@ class TrainingRun:
     """What a training loop leaves behind."""
 
     parameters: Any
-    """Parameters of the lowest loss at the end of a chunk."""
+    """Parameters of every run: the last ones, or those of the lowest loss where all steps share their data."""
     history: NDArray[np.float64]
-    """Loss before every step."""
+    """Loss before every step, shape ``(steps, targets, starts)``."""
     status: str
     """Why it stopped, as a sentence."""
 
 
-def cosine_schedule(peak: float, num_steps: int, final_share: float = 0.01) -> NDArray[np.float64]:
-    """Learning rates that fall along a half cosine from ``peak`` to ``final_share * peak``."""
-    phase = np.linspace(0, np.pi, num_steps)
-    return peak * (final_share + (1 - final_share) * (1 + np.cos(phase)) / 2)
-
-
-@partial(jax.jit, static_argnames=("loss", "memory"))
+@partial(jax.jit, static_argnames=("loss", "optimizer", "diffusing"))
 def _chunk(
-    loss: Loss, memory: float, data: Any, parameters: Any, state: Any, rates: jax.Array, batch: Any
+    loss: Loss,
+    optimizer: Optimizer,
+    diffusing: bool,
+    data: Any,
+    parameters: Any,
+    state: Any,
+    key: jax.Array,
+    steps: tuple[jax.Array, jax.Array, jax.Array],
+    batch: Any,
 ) -> tuple[Any, Any, jax.Array]:
-    adam = optax.scale_by_adam(b2=memory)
+    def total(parameters: Any, data: Any) -> tuple[jax.Array, jax.Array]:
+        losses = loss(parameters, data)
+        return losses.sum(), losses
 
-    def step(carry: tuple[Any, Any], inputs: tuple[jax.Array, Any]) -> tuple[tuple[Any, Any], jax.Array]:
+    def one(carry: tuple[Any, Any], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
         parameters, state = carry
-        rate, own = inputs
-        value, gradient = jax.value_and_grad(loss)(parameters, data if own is None else own)
-        updates, state = adam.update(gradient, state, parameters)
-        parameters = jax.tree.map(lambda p, u: p - rate * u, parameters, updates)
-        return (parameters, state), value
+        (number, rate, noise), own = inputs
+        (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(parameters, data if own is None else own)
+        changes, state = optimizer.update(gradient, state, losses, rate)
+        if diffusing:
+            leaves, structure = jax.tree.flatten(changes)
+            keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))
+            moved = [c + noise * jax.random.normal(k, c.shape, c.dtype) for c, k in zip(leaves, keys, strict=True)]
+            changes = jax.tree.unflatten(structure, moved)
+        return (jax.tree.map(jnp.add, parameters, changes), state), losses
 
-    (parameters, state), values = jax.lax.scan(step, (parameters, state), (rates, batch))
-    return parameters, state, values
+    (parameters, state), losses = jax.lax.scan(one, (parameters, state), (steps, batch))
+    return parameters, state, losses
 
 
 def train(
     loss: Loss,
     parameters: Any,
     data: Any,
-    rates: NDArray[np.float64],
+    schedule: Schedule,
+    optimizer: Optimizer,
     *,
     batches: Batches | None = None,
-    memory: float = 0.999,
+    diffusion: float = 0.0,
+    seed: int = 0,
     target_loss: float | None = None,
     time_limit: float | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingRun:
-    """Minimizes a loss by Adam, one chunk of jitted steps after the other.
+    """Minimizes a loss, one chunk of jitted steps after the other.
 
     Args:
-        loss: A module-level function of parameters and data (it is compiled once for all calls).
-        parameters: Start, any tree of arrays.
+        loss: From parameters and data to the loss of every run, shape ``(targets, starts)``; the same
+            function object for equal losses (it is compiled once for each).
+        parameters: Start: a tree of arrays with leading axes ``(targets, starts)``.
         data: Second argument of the loss, the same for all steps.
-        rates: Learning rate of every step.
+        schedule: Learning rates.
+        optimizer: Rule that turns gradients into steps.
         batches: Gives each step data of its own instead. The loss then fluctuates, so that the last
             parameters are kept, and the mean over the steps between two checks is what is compared.
-        memory: Adam's decay rate of the gradient's second moment.
-        target_loss: Stop once the loss is at most this.
+        diffusion: Standard deviation of Gaussian noise added to all parameters after each step of the main phase.
+        seed: Seed of that noise.
+        target_loss: Stop once every target has a start whose loss is at most this.
         time_limit: Stop after this many seconds.
         progress: Whether to show a progress bar; ``None``: on a terminal.
         checkpoint: Where the state is kept; a run that finds one there goes on from it, and ends as
@@ -98,44 +152,91 @@ def train(
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
         with what was found so far.
+
+    Raises:
+        SolverError: If the loss is not finite from the first steps on.
     """
-    start = time.monotonic()
-    state = (parameters, optax.scale_by_adam(b2=memory).init(parameters), parameters, np.float64(np.inf))
-    history, saved = np.empty(0), None if checkpoint is None else checkpoint.load(state)
+    begin = time.monotonic()
+    runs = jax.tree.leaves(parameters)[0].shape[:2]
+    state = (parameters, optimizer.init(parameters), parameters, np.full(runs, np.inf))
+    history, saved = np.empty((0, *runs)), None if checkpoint is None else checkpoint.load(state)
     if saved is not None:
         state, history = saved
-    parameters, adam, best, best_loss = state
-    status = OUT_OF_STEPS
-    with ProgressBar(len(rates), progress) as bar:
-        bar.update(len(history), history[-1] if len(history) else np.inf)
+    parameters, inner, best, best_loss = state
+    key, status = jax.random.key(seed), None
+    turn, found_plateau = schedule.turn(_overall(history))
+    with ProgressBar(schedule.num_steps, progress) as bar:
+        bar.update(len(history), _current(history, batches))
         try:
-            while len(history) < len(rates):
-                if target_loss is not None and len(history) and _current(history, batches) <= target_loss:
+            while True:
+                turn, found_plateau = schedule.turn(_overall(history))
+                rates = schedule.rates(turn)
+                done = len(history)
+                if target_loss is not None and _current(history, batches) <= target_loss:
                     status = CONVERGED
-                    break
-                if time_limit is not None and len(history) and time.monotonic() - start > time_limit:
+                elif done >= len(rates):
+                    status = PLATEAU if found_plateau else OUT_OF_STEPS
+                elif time_limit is not None and done and time.monotonic() - begin > time_limit:
                     status = OUT_OF_TIME
+                if status is not None:
                     break
-                part = rates[len(history) : len(history) + _CHUNK]
-                batch = None if batches is None else batches(len(history), len(part))
-                after, adam_after, values = _chunk(loss, memory, data, parameters, adam, part, batch)
+                numbers = np.arange(done, min(done + _CHUNK, len(rates)))
+                noise = np.where(numbers < turn, diffusion, 0.0)
+                batch = None if batches is None else batches(done, len(numbers))
+                steps = (numbers, rates[numbers], noise)
+                after, inner_after, values = _chunk(
+                    loss, optimizer, diffusion > 0, data, parameters, inner, key, steps, batch
+                )
                 losses = np.asarray(values, dtype=np.float64)
+                if not (np.isfinite(losses).all() and _all_finite(after)):
+                    if not done:
+                        raise SolverError(
+                            f"The loss stopped being finite within the first {len(numbers)} steps. "
+                            "Use a lower learning rate, or check the response function."
+                        )
+                    status = NOT_FINITE
+                    break
                 # The first loss of a chunk is that of the parameters before it.
-                if losses[0] < best_loss:
-                    best, best_loss = parameters, losses[0]
-                parameters, adam, history = after, adam_after, np.concatenate([history, losses])
-                bar.update(len(part), _current(history, batches))
+                best, best_loss = _better(best, best_loss, parameters, losses[0])
+                parameters, inner, history = after, inner_after, np.concatenate([history, losses])
+                bar.update(len(numbers), _current(history, batches))
                 if checkpoint is not None:
-                    checkpoint.save((parameters, adam, best, best_loss), history)
+                    checkpoint.save((parameters, inner, best, best_loss), history)
         except KeyboardInterrupt:
             status = INTERRUPTED
     if checkpoint is not None:
-        checkpoint.save((parameters, adam, best, best_loss), history, now=True)
-    if batches is not None or float(loss(parameters, data)) < best_loss:
+        checkpoint.save((parameters, inner, best, best_loss), history, now=True)
+    if batches is not None:
         best = parameters
+    else:
+        best, _ = _better(best, best_loss, parameters, np.asarray(loss(parameters, data), dtype=np.float64))
     return TrainingRun(best, history, status)
+
+
+def _better(
+    best: Any, best_loss: NDArray[np.float64], parameters: Any, losses: NDArray[np.float64]
+) -> tuple[Any, NDArray[np.float64]]:
+    """The better parameters of every run, and their losses."""
+    better = losses < best_loss
+
+    def choose(old: jax.Array, new: jax.Array) -> jax.Array:
+        return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - 2)), new, old)
+
+    return jax.tree.map(choose, best, parameters), np.where(better, losses, best_loss)
+
+
+def _all_finite(parameters: Any) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(parameters))
+
+
+def _overall(history: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number a step: the best start of the worst target."""
+    return history.min(axis=2).max(axis=1)
 
 
 def _current(history: NDArray[np.float64], batches: Batches | None) -> float:
     """The loss that counts: the last one, or the mean of the last chunk where every step has its own data."""
-    return float(history[-1] if batches is None else history[-_CHUNK:].mean())
+    if not len(history):
+        return np.inf
+    recent = history[-1:] if batches is None else history[-_CHUNK:]
+    return float(_overall(recent.mean(axis=0, keepdims=True))[0])

@@ -57,10 +57,10 @@ def test_behavior_of_a_hand_made_model():
 @settings(max_examples=25, deadline=None, database=None)
 @given(arrays(np.float64, (3, 2, 3), elements=st.floats(-700, 700, allow_subnormal=False)))
 def test_responses_are_probabilities_for_all_logits(logits):
-    response = TableResponse(BellScenario((2,), (3,))).probabilities(0, logits)
+    response = TableResponse(BellScenario((2,), (3,))).probabilities(0, logits, [0, 1])
     assert response.min() >= 0
     np.testing.assert_allclose(response.sum(axis=2), 1, atol=1e-14)
-    shifted = TableResponse(BellScenario((2,), (3,))).probabilities(0, logits + 5.0)
+    shifted = TableResponse(BellScenario((2,), (3,))).probabilities(0, logits + 5.0, [0, 1])
     np.testing.assert_allclose(shifted, response, rtol=1e-9, atol=1e-300)
 
 

@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+from qiskit.quantum_info import Statevector
 from qiskit_lhv import (
     Behavior,
     LHVError,
     LocalModelResult,
+    ResponseModel,
     ScenarioError,
+    TableResponse,
     divergence,
     find_local_model,
     fit_local_model,
@@ -125,6 +128,77 @@ def test_progress_bar_is_shown_when_asked(capsys):
     assert "200/200" in capsys.readouterr().err
 
 
+# Options
+
+
+def test_best_of_several_starts_is_returned():
+    target = random_behavior((2, 2, 2, 2), 5)
+    options = {"num_steps": 200, "num_hidden": 32, "seed": 2, "progress": False}
+    result = find_local_model(target, num_starts=2, **options)
+    assert result.start_losses.shape == (2,)
+    assert result.start_losses[0] != result.start_losses[1]
+    assert result.loss == result.start_losses.min()
+    assert result.loss == pytest.approx(divergence(target, result.model.behavior()), rel=1e-12)
+    assert find_local_model(target, **options).loss == pytest.approx(result.start_losses[0], rel=1e-9)
+
+
+def test_initial_model_is_where_the_search_begins():
+    target = random_behavior((2, 3, 3, 2), 5)
+    options = {"num_steps": 200, "num_hidden": 64, "progress": False}
+    first = find_local_model(target, seed=2, **options)
+    again = find_local_model(target, initial_model=first.model, seed=3, **options)
+    assert again.history[0] == pytest.approx(first.loss, rel=1e-9)
+    assert again.loss <= first.loss
+    # A hidden variable without weight may get some.
+    idle = ResponseModel(first.model.hidden_variables, first.model.response, np.eye(64)[0])
+    revived = find_local_model(target, initial_model=idle, seed=3, **{**options, "num_steps": 1000})
+    assert (revived.model.weights > 1e-3).sum() > 1
+    assert revived.loss < divergence(target, idle.behavior()) / 2
+
+
+def test_initial_model_must_fit():
+    target = random_behavior((2, 3, 3, 2), 5)
+    model = ResponseModel((np.zeros((8, 2, 3)), np.zeros((8, 3, 2))), TableResponse(target.scenario))
+    for other, options in ((target, {"num_hidden": 9}), (pr_box(), {"num_hidden": 8})):
+        with pytest.raises(ScenarioError, match=r"^initial_model: expected a model with \d+ hidden variables"):
+            find_local_model(other, initial_model=model, **options)
+    with pytest.raises(LHVError, match=r"^num_starts: expected 1 with an initial model"):
+        find_local_model(target, initial_model=model, num_starts=2, num_hidden=8)
+
+
+def test_squared_loss_lowers_the_squared_distance():
+    target = Behavior.from_state(Statevector([np.cos(0.4), 0, 0, np.sin(0.4)]), "chsh")
+    squares, divergences = {}, {}
+    # The default rate, 1, is made for the divergence, whose logarithm keeps responses from saturating too early.
+    options = {"num_hidden": 64, "learning_rate": 0.1, "seed": 1, "progress": False}
+    for name in ("kl", "l2"):
+        result = find_local_model(target, loss=name, **options)
+        squares[name] = np.sum((target.array - result.model.behavior().array) ** 2) / 4
+        divergences[name] = divergence(target, result.model.behavior())
+        assert result.loss == divergences[name]
+    assert squares["l2"] < 0.97 * squares["kl"]
+    assert divergences["kl"] < 0.97 * divergences["l2"]
+    assert result.history[-1] == pytest.approx(squares["l2"], rel=1e-2)
+
+
+def test_patience_stops_early():
+    options = {"num_hidden": 32, "num_steps": 5000, "seed": 1, "progress": False}
+    result = find_local_model(pr_box(), patience=200, **options)
+    assert result.status == training.PLATEAU
+    assert len(result.history) < 5000
+    # The final phase is taken whole, 40% of the steps.
+    assert (len(result.history) - 2000) % 100 == 0
+    assert result.loss == pytest.approx(fit_local_model(pr_box()).divergence, abs=1e-5)
+
+
+def test_stopped_search_goes_on_bit_for_bit(tmp_path):
+    options = {"num_hidden": 32, "num_steps": 1000, "num_starts": 2, "seed": 1, "progress": False}
+    whole = find_local_model(pr_box(), patience=100, **options)
+    options.update(patience=100, checkpoint=tmp_path / "run.npz")
+    assert find_local_model(pr_box(), time_limit=0.0, **options).status == training.OUT_OF_TIME
+    assert find_local_model(pr_box(), **options) == whole
+
+
 @pytest.mark.parametrize("suffix", ["json", "npz"])
 def test_result_can_be_saved(tmp_path, suffix):
     result = find_local_model(
@@ -145,6 +219,12 @@ def test_result_can_be_saved(tmp_path, suffix):
         ({"time_limit": float("nan")}, "time_limit"),
         ({"seed": -1}, "seed"),
         ({"seed": "one"}, "seed"),
+        ({"num_starts": 0}, "num_starts"),
+        ({"loss": "l1"}, "loss"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"patience": 0}, "patience"),
+        ({"diffusion": -1}, "diffusion"),
+        ({"initial_model": "model"}, "initial_model"),
     ],
 )
 def test_bad_arguments(arguments, name):

@@ -1,0 +1,226 @@
+"""Speed and depth of the search for local models of qubit states, beside the pair-batch algorithm.
+
+Without an argument everything runs, about 40 minutes on two cores; ``race``, ``parts`` or ``depth`` is one part.
+
+The pair-batch algorithm is written here from the description in arXiv:2407.04673: every step draws a batch of
+pairs of directions and takes one step of Adam, with a learning rate of 2e-5 times the size of the ensemble
+and a final phase at a tenth of it. It is given an advantage: at growing numbers of steps a final phase of a
+tenth of the steps so far is tried on a copy, and the first copy that reaches the level counts, as if the best
+moment for the final phase had been known. Compilation is not counted on either side. Both sides run in processes
+of their own, for the peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from qiskit_lhv import (
+    CorrelationTensor,
+    ResponseModel,
+    SphericalHarmonics,
+    evaluate_model,
+    find_local_model,
+    werner_state,
+)
+from qiskit_lhv.models.directions import Sphere
+from qiskit_lhv.models.responses import DirectionResponse
+from qiskit_lhv.optimize import search
+from qiskit_lhv.optimize.optimizers import ADAM
+
+NUM_HIDDEN, DEGREE = 2**14, 5
+LEVELS = {0.5: 1e-7, 0.69: 3e-6}
+BATCHES = (256, 1024, 4096)
+STEPS = (100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1200, 1500, 2000)
+SEEDS = (1, 2, 3)
+
+FEATURES = SphericalHarmonics(DEGREE)
+
+
+def test_loss(hidden: list[Any], visibility: float) -> float:
+    """KL on pairs of fresh directions in float64: one code for both sides."""
+    model = ResponseModel(tuple(np.asarray(h, dtype=float) for h in hidden), DirectionResponse(FEATURES, 2))
+    tensor = CorrelationTensor.from_state(werner_state(visibility))
+    return evaluate_model(model, tensor, num_settings=4000, seed=987).kl_divergence
+
+
+def pair_loss(hidden: list[jax.Array], batch: dict[str, Any]) -> jax.Array:
+    """Mean KL divergence over a batch of pairs of directions."""
+    a, b = (jnp.tanh(f @ h.T) for f, h in zip(batch["features"], hidden, strict=True))
+    first, second, both = a.mean(axis=1), b.mean(axis=1), (a * b).mean(axis=1)
+    model = jnp.stack([1 + x * first + y * second + x * y * both for x in (1, -1) for y in (1, -1)]) / 4
+    target = jnp.stack([1 + x * y * batch["correlator"] for x in (1, -1) for y in (1, -1)]) / 4
+    return jnp.mean(jnp.sum(target * jnp.log(target / model), axis=0))
+
+
+ADAM_RULE = optax.scale_by_adam()
+
+
+@jax.jit
+def pair_steps(hidden: Any, state: Any, rate: jax.Array, batches: Any) -> tuple[Any, Any]:
+    def step(carry: tuple[Any, Any], batch: Any) -> tuple[tuple[Any, Any], None]:
+        hidden, state = carry
+        updates, state = ADAM_RULE.update(jax.grad(pair_loss)(hidden, batch), state)
+        return (jax.tree.map(lambda h, u: h - rate * u, hidden, updates), state), None
+
+    return jax.lax.scan(step, (hidden, state), batches)[0]
+
+
+def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict[str, Any]:
+    """Seconds until the pair-batch algorithm reaches the level, or the cap."""
+    rng = np.random.default_rng(seed)
+    hidden = [jnp.asarray(rng.standard_normal((NUM_HIDDEN, FEATURES.size)), jnp.float32) for _ in range(2)]
+    state, rate, block = ADAM_RULE.init(hidden), 2e-5 * NUM_HIDDEN, 10
+
+    def batches() -> dict[str, Any]:
+        pairs = [Sphere().draw(rng, block * batch_size) for _ in range(2)]
+        features = [FEATURES.evaluate(one).astype(np.float32).reshape(block, batch_size, -1) for one in pairs]
+        correlator = -visibility * np.sum(pairs[0] * pairs[1], axis=1).astype(np.float32)
+        return {"features": features, "correlator": correlator.reshape(block, batch_size)}
+
+    def advance(hidden: Any, state: Any, rate: float, steps: int) -> tuple[Any, Any, float]:
+        begin = time.perf_counter()
+        for _ in range(steps // block):
+            hidden, state = pair_steps(hidden, state, rate, batches())
+        jax.block_until_ready(hidden)
+        return hidden, state, time.perf_counter() - begin
+
+    advance(hidden, state, rate, block)  # compiles
+    seconds, steps, best = 0.0, 0, np.inf
+    while seconds < cap:
+        more = block * max(1, round(0.2 * steps / block))
+        hidden, state, spent = advance(hidden, state, rate, more)
+        seconds, steps = seconds + spent, steps + more
+        final, _, extra = advance(hidden, state, rate / 10, block * max(1, round(0.1 * steps / block)))
+        best = min(best, test_loss(final, visibility))
+        if best <= LEVELS[visibility] and seconds + extra <= cap:
+            return {"seconds": seconds + extra, "reached": True, "steps": steps, "loss": best}
+    return {"seconds": cap, "reached": False, "steps": steps, "loss": best}
+
+
+def run_ours(visibility: float, seed: int, **options: Any) -> dict[str, Any]:
+    """Seconds of the shortest whole search that reaches the level."""
+    common = {"num_hidden": NUM_HIDDEN, "degree": DEGREE, "num_evaluated": 2, "seed": seed, "progress": False} | options
+    state, result = werner_state(visibility), {}
+    for steps in STEPS:
+        find_local_model(state, num_steps=steps, **{**common, "seed": seed + 1})  # compiles
+        begin = time.perf_counter()
+        model = find_local_model(state, num_steps=steps, **common).model
+        seconds = time.perf_counter() - begin
+        loss = test_loss(list(model.hidden_variables), visibility)
+        result = {"seconds": seconds, "reached": loss <= LEVELS[visibility], "steps": steps, "loss": loss}
+        if result["reached"]:
+            break
+    return result
+
+
+def in_process(side: str, *arguments: Any) -> dict[str, Any]:
+    """Runs one side in a process of its own; adds its peak memory in MiB."""
+    command = [sys.executable, __file__, side, *map(str, arguments)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def race(visibilities: list[float], cap: float) -> None:
+    """Ours against pair batches, until the test loss first reaches a level."""
+    print("Two-qubit Werner state, degree 5, 16384 hidden variables")
+    for visibility in visibilities:
+        level = LEVELS[visibility]
+        ours = [in_process("ours", visibility, seed) for seed in SEEDS]
+        for run in ours:
+            print(f"v = {visibility}  grid                {describe(run)}", flush=True)
+        middle = sorted(ours, key=lambda run: run["seconds"])[len(ours) // 2]
+        best: dict[str, Any] | None = None
+        for batch_size in BATCHES:
+            # A batch size that is slower than the best so far need not be followed further.
+            limit = cap if best is None or not best["reached"] else best["seconds"]
+            run = in_process("pairs", visibility, batch_size, limit, SEEDS[0])
+            print(f"v = {visibility}  pairs, batch {batch_size:<5} {describe(run)}", flush=True)
+            if best is None or (run["reached"], -run["seconds"]) > (best["reached"], -best["seconds"]):
+                best = run
+        assert best is not None
+        ratio = best["seconds"] / middle["seconds"]
+        print(
+            f"v = {visibility}: down to {level:g}, the grid (median of {len(ours)} seeds) is "
+            f"{'' if best['reached'] else 'at least '}{ratio:.0f} times faster than the best pair batch; "
+            f"peak memory {middle['memory']:.0f} against {best['memory']:.0f} MiB",
+            flush=True,
+        )
+
+
+def describe(run: dict[str, Any]) -> str:
+    """One run in a line."""
+    reached = "reached" if run["reached"] else "not reached"
+    return f"{reached} in {run['seconds']:6.1f} s, {run['steps']} steps, KL {run['loss']:.2e}, {run['memory']:.0f} MiB"
+
+
+def parts() -> None:
+    """What each part of the search brings: loss after 400 steps without it."""
+    print("Test loss after 400 steps without one part (seconds)")
+    for visibility in LEVELS:
+        rows: list[tuple[str, dict[str, Any]]] = [
+            ("all parts", {}),
+            ("independent directions", {"sampling": "uniform"}),
+            # An odd number of hidden variables cannot be paired.
+            ("no opposite pairs", {"num_hidden": NUM_HIDDEN + 1}),
+            ("Adam for Polyak's step, rate 0.1", {"optimizer": ADAM, "learning_rate": 0.1}),
+            ("Adam for Polyak's step, rate 0.4", {"optimizer": ADAM, "learning_rate": 0.4}),
+        ]
+        for name, options in rows:
+            rule = options.pop("optimizer", search.POLYAK)
+            kept, search.POLYAK = search.POLYAK, rule
+            settings = {"num_hidden": NUM_HIDDEN, "num_steps": 400, "num_evaluated": 2, "progress": False} | options
+            find_local_model(werner_state(visibility), seed=2, **settings)
+            begin = time.perf_counter()
+            model = find_local_model(werner_state(visibility), seed=1, **settings).model
+            seconds = time.perf_counter() - begin
+            search.POLYAK = kept
+            loss = test_loss(list(model.hidden_variables), visibility)
+            print(f"v = {visibility}  {name:<34} {loss:.2e} ({seconds:.1f} s)", flush=True)
+
+
+def depth() -> None:
+    """How deep a long run goes, in float64."""
+    begin = time.perf_counter()
+    result = find_local_model(
+        werner_state(0.5), num_hidden=NUM_HIDDEN, num_steps=20_000, learning_rate=0.05, num_evaluated=20_000, seed=1
+    )
+    print(
+        f"v = 0.5, 20000 steps at rate 0.05: {result.evaluation} after {time.perf_counter() - begin:.0f} s", flush=True
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", default="all", choices=["all", "race", "parts", "depth", "ours", "pairs"])
+    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--visibility", type=float, action="append", choices=list(LEVELS), help="for the race")
+    parser.add_argument("--cap", type=float, default=600.0, help="seconds for each pair batch size")
+    given = parser.parse_args()
+    if given.part in ("ours", "pairs"):
+        v, *rest = given.arguments
+        if given.part == "ours":
+            run = run_ours(float(v), int(rest[0]))
+        else:
+            run = run_pairs(float(v), int(rest[0]), float(rest[1]), int(rest[2]))
+        run["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({key: value if isinstance(value, bool) else float(value) for key, value in run.items()}))
+        return
+    if given.part in ("all", "race"):
+        race(given.visibility or list(LEVELS), given.cap)
+    for name, part in (("parts", parts), ("depth", depth)):
+        if given.part in ("all", name):
+            part()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Local models with smooth response functions: an ensemble of hidden variables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import real_array
+from ..exceptions import ScenarioError
+from ..targets.behaviors import Behavior
+from ..targets.scenario import BellScenario
+from ..verification import Verification
+from .local_model import LocalModel, check_weights
+from .responses import Response, TableResponse
+
+__all__ = ["ResponseModel"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ResponseModel(LocalModel):
+    """A local model: an ensemble of hidden variables and a response function.
+
+    Args:
+        hidden_variables: For each party an array of shape ``(H, m_k, d_k)`` (finite scenarios) or
+            ``(H, F)`` with F features (all projective measurements).
+        response: The response function.
+        weights: Probability of each hidden variable, shape ``(H,)``; default: all equally likely.
+
+    Raises:
+        ScenarioError: If the shapes do not fit, an entry is not finite, or the weights are no probabilities.
+    """
+
+    hidden_variables: tuple[FloatArray, ...]
+    """Hidden variables of each party, shape ``(H, m_k, d_k)`` or ``(H, F)``."""
+    response: Response
+    """The response function."""
+    weights: FloatArray = None  # type: ignore[assignment]  # filled in below
+    """Probability of each hidden variable, shape ``(H,)``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.response, Response):
+            raise ScenarioError.bad_argument("response", expected="a response function", got=repr(self.response))
+        shapes, axes = self.response.hidden_shapes, self.response.hidden_axes
+        arrays = tuple(
+            real_array(v, "hidden_variables", ScenarioError, ndim=1 + len(shapes[0])) for v in self.hidden_variables
+        )
+        if [array.shape[1:] for array in arrays] != shapes or len({len(array) for array in arrays}) != 1:
+            raise ScenarioError.bad_argument(
+                "hidden_variables",
+                expected=f"for each party an array of shape (H, {axes}) with ({axes}) in {shapes}",
+                got=f"shapes {[array.shape for array in arrays]}",
+            )
+        if not len(arrays[0]):
+            raise ScenarioError.bad_argument("hidden_variables", expected="at least one", got="none")
+        count = len(arrays[0])
+        weights = np.full(count, 1 / count) if self.weights is None else self.weights
+        object.__setattr__(self, "hidden_variables", arrays)
+        object.__setattr__(self, "weights", check_weights(weights, count))
+
+    def __repr__(self) -> str:
+        return f"ResponseModel({self.num_hidden} hidden variables, {self.response.describe()})"
+
+    @property
+    def num_hidden(self) -> int:
+        """Size of the ensemble."""
+        return len(self.hidden_variables[0])
+
+    @property
+    def num_parties(self) -> int:
+        """Number of parties."""
+        return len(self.hidden_variables)
+
+    @property
+    def scenario(self) -> BellScenario | None:
+        """The number of settings and outcomes of each party; ``None`` for all projective measurements."""
+        return self.response.scenario if isinstance(self.response, TableResponse) else None
+
+    def behavior(self, settings: Sequence[Any] | str | None = None) -> Behavior:
+        """The behavior that the model produces.
+
+        Args:
+            settings: In a finite scenario, for each party the setting to keep, or ``None`` for all of them;
+                default: all. For all projective measurements, one sequence of single-qubit measurements
+                a party (anything that ``measurement`` takes), or a name.
+
+        Raises:
+            ScenarioError: If a setting is out of range, or needed and not given.
+            MeasurementError: If a measurement is not a projective one of one qubit.
+        """
+        n = self.num_parties
+        terms: list[Any] = [self.weights, [2 * n]]
+        for k, chosen in enumerate(self.response.parse_settings(settings)):
+            terms += [self.response.probabilities(k, self.hidden_variables[k], chosen), [2 * n, k, n + k]]
+        return Behavior(np.einsum(*terms, list(range(2 * n)), optimize="greedy"))
+
+    def verify(
+        self,
+        target: Any = None,
+        atol: float = 1e-3,
+        *,
+        measurements: Any = None,
+    ) -> Verification:
+        """Recomputes the behavior hidden variable by hidden variable and compares it with a target.
+
+        The sums are exactly rounded (``math.fsum``), so the result is good to about 1e-15. A state, the
+        target of a model for all projective measurements (or all in a plane), is compared on fixed
+        random directions: that is an estimate, not a proof.
+
+        Args:
+            target: A ``Behavior`` (finite scenarios), or a state of qubits or its ``CorrelationTensor``, that the
+                model should reproduce; default: only the model itself.
+            atol: Largest deviation allowed in any probability.
+            measurements: For states, where the directions are drawn; see ``find_local_model``. Default: all
+                that the response function tells apart.
+
+        Returns:
+            Whether the model reproduces the target, with the largest deviation.
+        """
+        if target is None:
+            return Verification(True, f"an average over {self.num_hidden} products of response functions")
+        comparison = self.response.comparison(target, measurements)
+        if comparison is None:
+            kind = type(target).__name__
+            return Verification(False, f"a {kind} that does not fit {self!r}", math.inf)
+        table, settings = comparison
+        outcomes = [
+            self.response.outcome_probability(k, self.hidden_variables[k], settings[k]) for k in range(self.num_parties)
+        ]
+        n, deviation = self.num_parties, 0.0
+        for cell in np.ndindex(table.array.shape):
+            product = self.weights
+            for k in range(n):
+                product = product * outcomes[k](cell[k], cell[n + k])
+            deviation = max(deviation, abs(math.fsum(product) - float(table.array[cell])))
+        relation = "within" if deviation <= atol else "but not within"
+        return Verification(
+            deviation <= atol,
+            f"{self.num_hidden} hidden variables reproduce the target to {deviation:.2g}, {relation} {atol:g}",
+            deviation,
+        )
