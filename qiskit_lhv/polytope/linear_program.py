@@ -29,11 +29,10 @@ class VisibilityProgram:
     def __init__(self, target: FloatArray, noise: FloatArray, max_visibility: float) -> None:
         import highspy
 
-        self._highs = highspy.Highs()
+        self._highs = _quiet_solver()
         self._num_rows = noise.size
         self._model_status = highspy.HighsModelStatus
         for option, value in (
-            ("output_flag", False),
             ("presolve", "off"),
             ("solver", "simplex"),
             ("primal_feasibility_tolerance", _FEASIBILITY),
@@ -83,3 +82,18 @@ class VisibilityProgram:
         # HiGHS minimizes -v, so the reduced cost of a strategy, 0 - duals . table, is at least 0.
         prices = np.array(solution.row_dual)
         return float(values[0]), np.maximum(values[1:], 0), prices
+
+
+def _quiet_solver() -> Any:
+    """A HiGHS solver that prints nothing, not even the banner of the first one in a process."""
+    import highspy
+
+    class QuietHighs(highspy.Highs):
+        # The constructor calls this; since HiGHS 1.16 it prints the banner unless output is off by then.
+        def enableCallbacks(self) -> None:  # noqa: N802
+            self.silent()
+            super().enableCallbacks()
+
+    solver = QuietHighs()
+    solver.silent()
+    return solver
