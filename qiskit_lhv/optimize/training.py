@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..exceptions import SolverError
 from .checkpoints import Checkpoint
 from .optimizers import Optimizer
-from .progress import ProgressBar
+from .._progress import ProgressBar
 
 __all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "PLATEAU", "Schedule", "TrainingRun", "train"]
 
@@ -166,7 +166,7 @@ def train(
     key, status = jax.random.key(seed), None
     turn, found_plateau = schedule.turn(_overall(history))
     with ProgressBar(schedule.num_steps, progress) as bar:
-        bar.update(len(history), _current(history, batches))
+        bar.update(len(history), f"loss {_current(history, batches):.3e}")
         try:
             while True:
                 turn, found_plateau = schedule.turn(_overall(history))
@@ -199,7 +199,7 @@ def train(
                 # The first loss of a chunk is that of the parameters before it.
                 best, best_loss = _better(best, best_loss, parameters, losses[0])
                 parameters, inner, history = after, inner_after, np.concatenate([history, losses])
-                bar.update(len(numbers), _current(history, batches))
+                bar.update(len(numbers), f"loss {_current(history, batches):.3e}")
                 if checkpoint is not None:
                     checkpoint.save((parameters, inner, best, best_loss), history)
         except KeyboardInterrupt:

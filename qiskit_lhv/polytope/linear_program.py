@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import SolverError
 
-__all__ = ["VisibilityProgram"]
+__all__ = ["VisibilityProgram", "quiet_solver"]
 
 FloatArray = NDArray[np.float64]
 _FEASIBILITY = 1e-10
@@ -29,7 +29,7 @@ class VisibilityProgram:
     def __init__(self, target: FloatArray, noise: FloatArray, max_visibility: float) -> None:
         import highspy
 
-        self._highs = _quiet_solver()
+        self._highs = quiet_solver()
         self._num_rows = noise.size
         self._model_status = highspy.HighsModelStatus
         for option, value in (
@@ -84,7 +84,7 @@ class VisibilityProgram:
         return float(values[0]), np.maximum(values[1:], 0), prices
 
 
-def _quiet_solver() -> Any:
+def quiet_solver() -> Any:
     """A HiGHS solver that prints nothing, not even the banner of the first one in a process."""
     import highspy
 
@@ -97,3 +97,7 @@ def _quiet_solver() -> Any:
     solver = QuietHighs()
     solver.silent()
     return solver
+
+
+# local_weights.py still uses the old name.
+_quiet_solver = quiet_solver

@@ -1,10 +1,11 @@
-"""Coordinates of the no-signaling space in which a linear program is as small as its data allow."""
+"""Coordinates of the no-signaling space in which a search for local models is as small as its data allow."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,112 +13,195 @@ from numpy.typing import NDArray
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
+from .alternation import signs_of_strategies
+from .symmetry import Relabeling, Symmetry
 
-__all__ = ["Reduction"]
+__all__ = ["Reduction", "even_flips", "only_full_correlators"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _ZERO = 1e-12
+# Entries handled at once: few enough to stay in the cache.
+_CHUNK_ENTRIES = 1 << 18
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """A vector of coordinates for behaviors: correlators (two outcomes) or the Collins-Gisin table.
+    """A vector of coordinates for behaviors that a group of relabelings leaves unchanged.
 
-    If target and noise have only full correlators, they stay the same when an even number of parties
-    flip all their outcomes. Then only the full correlators are kept, and a strategy stands for the
-    average over these flips.
+    Behind it stands a tensor with one axis a party: correlators if all parties have two outcomes, else
+    the Collins-Gisin table (without symmetry) or the table itself. A coordinate is the mean over an
+    orbit of its cells, signs included; a strategy stands for its average over the group.
     """
 
-    scenario: BellScenario
-    """The scenario."""
+    symmetry: Symmetry
+    """The group."""
     maps: tuple[FloatArray, ...]
-    """For each party the matrix from its part of a table to its coordinates."""
-    kept: IntArray
-    """Flat indices of the coordinates that are kept; the first is the normalization."""
-    full_correlators_only: bool
-    """Whether all but full correlators vanish."""
+    """For each party the matrix from its part of a table to its axis of the tensor."""
+    cells: IntArray
+    """Flat indices of the tensor's cells, sorted by orbit; the first orbit is the normalization."""
+    signs: IntArray
+    """Sign of each of these cells in its orbit."""
+    starts: IntArray
+    """Where each orbit starts in ``cells``."""
 
     @classmethod
-    def fitting(cls, *behaviors: Behavior) -> Reduction:
-        """The smallest reduction that describes all the behaviors, which share one scenario."""
+    def fitting(cls, *behaviors: Behavior, symmetry: Symmetry | None = None) -> Reduction:
+        """The smallest reduction that describes all the behaviors, which share one scenario.
+
+        If they have only full correlators, they stay the same when two parties flip all their outcomes:
+        that joins the group.
+
+        Args:
+            behaviors: Behaviors of one scenario.
+            symmetry: Relabelings that leave all of them unchanged; default: none known.
+        """
         scenario = behaviors[0].scenario
-        if not scenario.is_two_outcome:
+        symmetry = Symmetry.trivial(scenario) if symmetry is None else symmetry
+        if scenario.num_parties > 1 and all(only_full_correlators(one) for one in behaviors):
+            symmetry = Symmetry.generated_by([*even_flips(scenario), *symmetry.generators], scenario)
+        return cls.of(symmetry)
+
+    @classmethod
+    def of(cls, symmetry: Symmetry) -> Reduction:
+        """The reduction by a group."""
+        scenario = symmetry.scenario
+        if scenario.is_two_outcome:
+            maps = coordinates.correlator_matrices(scenario)
+        elif symmetry.num_generators:
+            maps = [np.eye(m * d) for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+        else:
             maps = coordinates.collins_gisin_matrices(scenario)
-            return cls(scenario, tuple(maps), np.arange(math.prod(len(matrix) for matrix in maps)), False)
-        maps = coordinates.correlator_matrices(scenario)
-        shape = tuple(len(matrix) for matrix in maps)
-        everything = cls(scenario, tuple(maps), np.arange(math.prod(shape)), False)
-        full = np.zeros(shape, dtype=bool)
-        full[(slice(1, None),) * len(shape)] = True
-        full[(0,) * len(shape)] = True
-        partial = ~full.ravel()
-        if scenario.num_parties == 1 or any(
-            np.abs(everything.coordinates(one)[partial]).max() > _ZERO for one in behaviors
-        ):
-            return everything
-        return cls(scenario, tuple(maps), np.flatnonzero(full), True)
+            size = math.prod(len(matrix) for matrix in maps)
+            return cls(symmetry, tuple(maps), np.arange(size), np.ones(size, dtype=np.int64), np.arange(size))
+        return cls(symmetry, tuple(maps), *symmetry.orbits(correlators=scenario.is_two_outcome))
+
+    @property
+    def scenario(self) -> BellScenario:
+        """The scenario."""
+        return self.symmetry.scenario
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        """Number of cells of each orbit, shape ``(size,)``."""
+        return np.diff(np.append(self.starts, len(self.cells)))
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(len(matrix) for matrix in self.maps)
+
+    @cached_property
+    def _index(self) -> tuple[IntArray, ...]:
+        return np.unravel_index(self.cells, self._shape)
 
     def coordinates(self, behavior: Behavior) -> FloatArray:
         """Coordinates of a behavior, one axis."""
         axes = coordinates.to_party_axes(behavior.array, self.scenario)
-        return coordinates.apply_per_party(axes, self.maps).ravel()[self.kept]
+        return self.of_tensor(coordinates.apply_per_party(axes, self.maps))
+
+    def of_tensor(self, tensor: FloatArray) -> FloatArray:
+        """Coordinates of a tensor: the mean over each orbit."""
+        return np.add.reduceat(tensor.ravel()[self.cells] * self.signs, self.starts) / self.sizes
 
     def columns(self, strategies: IntArray) -> FloatArray:
         """Coordinates of deterministic strategies, shape ``(K, size)``: products of each party's own."""
-        columns = np.ones((len(strategies), 1))
+        parties = []
         start = 0
-        sizes = zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)
-        for (m, d), matrix in zip(sizes, self.maps, strict=True):
-            one_hot = np.eye(d)[strategies[:, start : start + m]].reshape(len(strategies), -1)
-            party = one_hot @ matrix.T
-            columns = (columns[:, :, None] * party[:, None, :]).reshape(len(strategies), -1)
+        for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)):
+            own = strategies[:, start : start + m]
+            if self.scenario.is_two_outcome:
+                parties.append(signs_of_strategies(own, np.int8))
+            else:
+                parties.append(np.eye(d)[own].reshape(len(own), m * d) @ self.maps[k].T)
             start += m
-        return columns[:, self.kept]
+        return self.products(parties)
+
+    def products(self, parties: list[NDArray[Any]]) -> FloatArray:
+        """Coordinates of products of one vector a party: shapes ``(K, size of the axis)`` to ``(K, size)``."""
+        count = len(parties[0])
+        integers = parties[0].dtype == np.int8
+        # Without symmetry the cells are those of the tensor, in order.
+        plain = len(self.starts) == len(self.cells) == math.prod(self._shape)
+        result = np.empty((count, len(self.starts)))
+        chunk = max(1, _CHUNK_ENTRIES // len(self.cells))
+        signs = self.signs.astype(np.int8)
+        for begin in range(0, count, chunk):
+            rows = slice(begin, begin + chunk)
+            if plain:
+                values = np.ones((len(result[rows]), 1), dtype=parties[0].dtype)
+                for party in parties:
+                    values = (values[:, :, None] * party[rows][:, None, :]).reshape(len(values), -1)
+                result[rows] = values
+                continue
+            values = parties[0][rows][:, self._index[0]]
+            for party, index in zip(parties[1:], self._index[1:], strict=True):
+                values = values * party[rows][:, index]
+            values = values * signs
+            result[rows] = np.add.reduceat(values, self.starts, axis=1, dtype=np.int32 if integers else np.float64)
+        return result if plain else result / self.sizes
+
+    def tensor(self, prices: FloatArray) -> FloatArray:
+        """The linear function with given coefficients on coordinates, as coefficients on the tensor's cells."""
+        full = np.zeros(self._shape)
+        full.flat[self.cells] = np.repeat(prices / self.sizes, self.sizes) * self.signs
+        return full
+
+    def oracle_tensor(self, prices: FloatArray) -> FloatArray:
+        """The same function in the form that :class:`Alternation` takes."""
+        full = self.tensor(prices)
+        if self.scenario.is_two_outcome:
+            return full
+        return coordinates.apply_per_party(full, [matrix.T for matrix in self.maps])
 
     def expression(self, prices: FloatArray) -> FloatArray:
-        """Coefficients on the table of the linear function with given coefficients on coordinates."""
-        full = np.zeros([len(matrix) for matrix in self.maps])
-        full.flat[self.kept] = prices
+        """The same function as coefficients on the table, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
         transposed = [matrix.T for matrix in self.maps]
-        return coordinates.from_party_axes(coordinates.apply_per_party(full, transposed), self.scenario)
+        return coordinates.from_party_axes(coordinates.apply_per_party(self.tensor(prices), transposed), self.scenario)
 
     def integer_expression(self, integers: FloatArray) -> FloatArray:
-        """Like :meth:`expression` for integers, scaled to integers without a common factor."""
+        """The expression with given whole coefficients on cells, one an orbit, without a common factor."""
         # Averages over settings make the coefficients multiples of 1 / prod(m): clear the denominator.
-        table = np.rint(math.prod(self.scenario.num_settings) * self.expression(integers))
+        table = np.rint(math.prod(self.scenario.num_settings) * self.expression(integers * self.sizes))
         return table / np.gcd.reduce(table.astype(np.int64), axis=None)
 
     def fine_integers(self, numbers: FloatArray) -> FloatArray:
-        """The numbers scaled and rounded as finely as exact arithmetic on the whole table allows."""
-        weight = np.zeros([len(matrix) for matrix in self.maps])
-        weight.flat[self.kept] = np.abs(numbers)
+        """Coefficients on cells scaled and rounded as finely as exact arithmetic on the whole table allows."""
+        weight = np.abs(self.tensor(numbers * self.sizes))
         for matrix in self.maps:
             weight = np.tensordot(weight, np.abs(matrix).sum(axis=1), axes=(0, 0))
         total = math.prod(self.scenario.num_settings) * float(weight)
         return np.rint(numbers * 2.0 ** math.floor(50 - math.log2(total)))
 
-    def representatives(self, strategies: IntArray) -> IntArray:
-        """The strategies without those that have the same coordinates."""
-        if self.full_correlators_only:
-            strategies = strategies.copy()
-            last = sum(self.scenario.num_settings[:-1])
-            start = 0
-            for m in self.scenario.num_settings[:-1]:
-                flip = strategies[:, start : start + 1].copy()
-                strategies[:, start : start + m] ^= flip
-                strategies[:, last:] ^= flip
-                start += m
-        return np.unique(strategies, axis=0)
+    def distinct(self, strategies: IntArray) -> IntArray:
+        """The strategies without those that have the same coordinates as an earlier one."""
+        _, first = np.unique(np.round(self.columns(strategies), 12), axis=0, return_index=True)
+        return strategies[np.sort(first)]
 
     def lift(self, weights: FloatArray, strategies: IntArray) -> tuple[FloatArray, IntArray]:
-        """Weights and strategies of the full model that a mixture of representatives stands for."""
+        """Weights and strategies of the full model that a mixture stands for: averaged over the group."""
         used = weights > 0
-        weights, strategies = weights[used], strategies[used]
-        if not self.full_correlators_only:
-            return weights, strategies
-        n = self.scenario.num_parties
-        flips = [f for f in itertools.product((0, 1), repeat=n) if sum(f) % 2 == 0]
-        masks = [np.repeat(flip, self.scenario.num_settings) for flip in flips]
-        return np.tile(weights / len(flips), len(flips)), np.concatenate([strategies ^ mask for mask in masks])
+        images = self.symmetry.images(strategies[used])
+        spread = np.tile(weights[used] / len(self.symmetry), len(self.symmetry))
+        distinct, which = np.unique(images, axis=0, return_inverse=True)
+        return np.bincount(which.ravel(), weights=spread).astype(np.float64), distinct.astype(np.int64)
+
+
+def only_full_correlators(behavior: Behavior) -> bool:
+    """Whether all parties have two outcomes and all correlators of some but not all parties vanish."""
+    scenario = behavior.scenario
+    if not scenario.is_two_outcome:
+        return False
+    correlators = behavior.to_correlators().copy()
+    correlators[(slice(1, None),) * correlators.ndim] = 0
+    correlators[(0,) * correlators.ndim] = 0
+    return bool(np.abs(correlators).max() <= _ZERO)
+
+
+def even_flips(scenario: BellScenario) -> list[Relabeling]:
+    """Relabelings that flip all outcomes of two neighboring parties (two outcomes each)."""
+    result = []
+    for k in range(scenario.num_parties - 1):
+        names = [np.tile([1, 0] if j in (k, k + 1) else [0, 1], (m, 1)) for j, m in enumerate(scenario.num_settings)]
+        result.append(Relabeling.of(scenario, outcomes=names))
+    return result

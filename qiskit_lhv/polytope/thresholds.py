@@ -149,7 +149,7 @@ def _generate_columns(
 ) -> Threshold:
     scenario = behavior.scenario
     reduction = Reduction.fitting(behavior, noise)
-    strategies = reduction.representatives(strategies)
+    strategies = reduction.distinct(strategies)
     program = VisibilityProgram(reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility)
     program.add(reduction.columns(strategies))
     while True:
@@ -158,7 +158,7 @@ def _generate_columns(
         values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
         if values[0] <= _PRICE_TOLERANCE or time.monotonic() > deadline:
             break
-        new = reduction.representatives(found[values > _PRICE_TOLERANCE])
+        new = reduction.distinct(found[values > _PRICE_TOLERANCE])
         strategies = np.concatenate([strategies, new])
         program.add(reduction.columns(new))
     model = DeterministicModel.from_weights(*reduction.lift(weights, strategies), scenario, cutoff=1e-13)
@@ -183,7 +183,8 @@ def _upper_bound(
     largest = float(np.abs(prices).max())
     if largest == 0:
         return math.inf, None
-    numbers = prices / largest
+    numbers = prices / reduction.sizes
+    numbers = numbers / np.abs(numbers).max()
     for integers in (_small_integers(numbers), reduction.fine_integers(numbers)):
         if integers is None:
             continue

@@ -1,0 +1,290 @@
+"""Blended pairwise conditional gradients: the mixture of strategies that comes closest to a point.
+
+Atoms, the coordinates of strategies, are found by an oracle as they are needed. Among those known, weight
+moves from the worst to the best, pair by pair, which needs no more than their Gram matrix: one step costs as
+many operations as there are atoms. Only when that gains little is the oracle asked again.
+
+References:
+    arXiv:2110.12650 (blended pairwise conditional gradients), arXiv:2302.04721 (their use for local models).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import generator
+from .alternation import Alternation
+from .reduction import Reduction
+
+__all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_STARTS = 300
+_ATOMS_PER_CALL = 30
+_PERTURBED = 0.15
+_STEPS_PER_CALL = 6000
+_GAP_FRACTION = 0.02
+_SMALLEST_CAPACITY = 256
+
+
+class Oracle(Protocol):
+    """Finds atoms with large values of a linear function."""
+
+    def search(self, prices: FloatArray, known: NDArray[Any], weights: FloatArray, rng: np.random.Generator) -> Any:
+        """The best atoms found, best first, as rows that describe them.
+
+        Args:
+            prices: The linear function, coefficients on coordinates.
+            known: Rows of the atoms of this oracle that carry weight.
+            weights: Their weights.
+            rng: Random generator.
+        """
+
+    def columns(self, rows: NDArray[Any]) -> FloatArray:
+        """Coordinates of atoms, shape ``(K, size)``."""
+
+
+@dataclass(frozen=True)
+class StrategyOracle:
+    """Deterministic strategies, by alternation from random starts and from strategies that carry weight."""
+
+    reduction: Reduction
+    """The coordinates."""
+    num_starts: int = _STARTS
+    """Starts of each call."""
+    num_atoms: int = _ATOMS_PER_CALL
+    """Atoms that a call returns at most."""
+
+    def search(self, prices: FloatArray, known: IntArray, weights: FloatArray, rng: np.random.Generator) -> IntArray:
+        """The best strategies found, distinct in value, best first."""
+        oracle = Alternation(self.reduction.scenario)
+        warm = self.num_starts // 2 if len(known) else 0
+        starts = oracle.random_starts(self.num_starts - warm, rng)
+        if warm:
+            chosen = known[rng.choice(len(known), warm, p=weights / weights.sum())]
+            starts = np.concatenate([starts, oracle.perturbed(chosen, _PERTURBED, rng)])
+        values, strategies = oracle.improve(self.reduction.oracle_tensor(prices), starts)
+        order = np.argsort(-values, kind="stable")
+        values = values[order]
+        # Images of one strategy under the symmetry have one value.
+        distinct = np.append(True, np.diff(values) < -1e-6 * np.abs(values[0]))
+        return strategies[order[distinct][: self.num_atoms]].astype(np.int8)
+
+    def columns(self, rows: NDArray[Any]) -> FloatArray:
+        """Coordinates of strategies."""
+        return self.reduction.columns(rows)
+
+
+@dataclass
+class ConditionalGradient:
+    """Minimizes the Euclidean distance, over all cells of the tensor, of a mixture of atoms to a point.
+
+    Args:
+        reduction: The coordinates.
+        oracles: Where atoms come from.
+        seed: Seed, or ``None``.
+    """
+
+    reduction: Reduction
+    oracles: list[Oracle]
+    seed: int | None = None
+    best_bound: float = field(default=math.inf, init=False)
+    """Bound of ``prices`` over the atoms that the oracles found for it."""
+    prices: FloatArray = field(init=False)
+    """Linear function of the last oracle call: minus the gradient, coefficients on coordinates."""
+
+    def __post_init__(self) -> None:
+        self._rng = generator(self.seed)
+        self._scale = np.sqrt(self.reduction.sizes[1:].astype(np.float64))
+        self.prices = np.zeros(len(self.reduction.sizes))
+        self._rows: list[NDArray[Any]] = []
+        self._kinds = np.empty(0, dtype=np.int64)
+        self._room = np.zeros((_SMALLEST_CAPACITY, len(self._scale)))
+        self._gram = np.zeros((_SMALLEST_CAPACITY, _SMALLEST_CAPACITY))
+        self.weights = np.empty(0)
+
+    def add(self, kind: int, rows: NDArray[Any], weights: FloatArray | None = None) -> None:
+        """Adds atoms.
+
+        Args:
+            kind: Number of the oracle they belong to.
+            rows: What describes them.
+            weights: Their weights (the sum of all is to become 1); default: 0, or equal if they are the first.
+        """
+        if not len(rows):
+            return
+        new = self.oracles[kind].columns(rows)[:, 1:] * self._scale
+        before, total = len(self._rows), len(self._rows) + len(new)
+        self._rows += list(rows)
+        self._kinds = np.append(self._kinds, np.full(len(new), kind))
+        if weights is None:
+            weights = np.zeros(len(new)) if before else np.full(len(new), 1 / len(new))
+        self.weights = np.append(self.weights, weights)
+        if total > len(self._gram):
+            gram, room = self._gram, self._room
+            self._gram = np.zeros((_capacity(total), _capacity(total)))
+            self._room = np.zeros((_capacity(total), len(self._scale)))
+            self._gram[:before, :before], self._room[:before] = gram[:before, :before], room[:before]
+        self._room[before:total] = new
+        block = new @ self._columns.T
+        self._gram[before:total, :total] = block
+        self._gram[:total, before:total] = block.T
+
+    @property
+    def _columns(self) -> FloatArray:
+        return self._room[: len(self._rows)]
+
+    def atoms(self, kind: int) -> tuple[NDArray[Any], FloatArray]:
+        """Rows and weights of the atoms of one oracle that carry weight."""
+        chosen = np.flatnonzero((self._kinds == kind) & (self.weights > 0))
+        return np.array([self._rows[i] for i in chosen]), self.weights[chosen]
+
+    @property
+    def random_state(self) -> dict[str, Any]:
+        """The state of the random generator, as JSON can hold it."""
+        return dict(self._rng.bit_generator.state)
+
+    @random_state.setter
+    def random_state(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
+
+    @property
+    def num_atoms(self) -> int:
+        """Number of atoms that carry weight."""
+        return int(np.count_nonzero(self.weights))
+
+    def point(self) -> FloatArray:
+        """Coordinates of the mixture, the normalization first."""
+        return np.append(1.0, (self.weights @ self._columns) / self._scale)
+
+    def distance(self, target: FloatArray) -> float:
+        """Euclidean distance of the mixture from a point, over all cells of the tensor."""
+        return float(np.linalg.norm(self._residual(target)))
+
+    def _residual(self, target: FloatArray) -> FloatArray:
+        return self.weights @ self._columns - target[1:] * self._scale
+
+    def call_oracles(self, target: FloatArray) -> None:
+        """Adds the atoms that lie farthest in the direction of a point from the mixture."""
+        direction = -self._residual(target) if len(self.weights) else target[1:] * self._scale
+        self.prices = np.append(0.0, direction * self._scale)
+        before = len(self.weights)
+        for kind, oracle in enumerate(self.oracles):
+            rows, weights = self.atoms(kind)
+            self.add(kind, oracle.search(self.prices, rows, weights, self._rng))
+        self.best_bound = float((self._columns[before:] @ direction).max())
+
+    def step(self, target: FloatArray) -> float:
+        """One oracle call and the pairwise steps that follow it.
+
+        Args:
+            target: Coordinates of the point to come close to.
+
+        Returns:
+            The distance reached.
+        """
+        self.call_oracles(target)
+        self._move_weight(target)
+        self._forget()
+        return self.distance(target)
+
+    def run(
+        self,
+        target: FloatArray,
+        tolerance: float,
+        deadline: float,
+        watch: Callable[[ConditionalGradient, float], bool] | None = None,
+    ) -> str:
+        """Steps until the mixture is as near as asked, the point is separated, or time is up.
+
+        Args:
+            target: Coordinates of the point.
+            tolerance: Distance that is near enough.
+            deadline: Time, as of ``time.monotonic``, when to stop.
+            watch: Called after every step with this object and the distance; true stops the run.
+
+        Returns:
+            ``"close"``; ``"separated"``: no atom found exceeds the point in the direction ``prices``;
+            ``"stopped"`` by ``watch``; or ``"time"``.
+        """
+        while True:
+            distance = self.step(target)
+            if distance <= tolerance:
+                return "close"
+            if self.best_bound < self.prices @ target:
+                return "separated"
+            if watch is not None and watch(self, distance):
+                return "stopped"
+            if time.monotonic() > deadline:
+                return "time"
+
+    def _move_weight(self, target: FloatArray) -> None:
+        import jax
+
+        count, capacity = len(self.weights), len(self._gram)
+        slopes, weights = np.zeros(capacity), np.zeros(capacity)
+        slopes[:count] = self._columns @ self._residual(target)
+        weights[:count] = self.weights
+        gap = slopes[:count][self.weights > 0].max() - slopes[:count].min()
+        with jax.enable_x64(True):
+            moved = np.asarray(_pairwise()(self._gram, slopes, weights, count, _GAP_FRACTION * gap, _STEPS_PER_CALL))
+        self.weights = moved[:count] / math.fsum(moved[:count])
+
+    def _forget(self) -> None:
+        """Drops atoms without weight, except the latest, when they have become many."""
+        count = len(self.weights)
+        latest = 5 * _ATOMS_PER_CALL
+        if count < 1.25 * self.num_atoms + 2 * latest:
+            return
+        kept = np.flatnonzero((self.weights > 0) | (np.arange(count) >= count - latest))
+        gram = np.zeros((_capacity(len(kept)),) * 2)
+        gram[: len(kept), : len(kept)] = self._gram[np.ix_(kept, kept)]
+        room = np.zeros((len(gram), len(self._scale)))
+        room[: len(kept)] = self._columns[kept]
+        self._gram, self._room, self.weights = gram, room, self.weights[kept]
+        self._rows, self._kinds = [self._rows[i] for i in kept], self._kinds[kept]
+
+
+def _capacity(count: int) -> int:
+    """Room for a number of atoms: powers of 2, so that the steps are compiled for few sizes."""
+    return max(_SMALLEST_CAPACITY, 1 << (count - 1).bit_length())
+
+
+@cache
+def _pairwise() -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    def moved(gram: Any, slopes: Any, weights: Any, count: Any, tolerance: Any, max_steps: Any) -> Any:
+        """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
+        squares = jnp.diagonal(gram)
+        ceiling = jnp.where(jnp.arange(len(slopes)) < count, 0.0, jnp.inf)
+
+        def go_on(state: Any) -> Any:
+            _, _, gap, step = state
+            return (gap > tolerance) & (step < max_steps)
+
+        def move(state: Any) -> Any:
+            weights, slopes, _, step = state
+            to = jnp.argmin(slopes + ceiling)
+            source = jnp.argmax(jnp.where(weights > 0, slopes, -jnp.inf))
+            gap = slopes[source] - slopes[to]
+            curvature = squares[source] + squares[to] - 2 * gram[source, to]
+            held = weights[source]
+            length = jnp.minimum(gap / jnp.maximum(curvature, 1e-300), held)
+            weights = weights.at[to].add(length).at[source].set(jnp.where(length >= held, 0.0, held - length))
+            return weights, slopes + length * (gram[to] - gram[source]), gap, step + 1
+
+        return jax.lax.while_loop(go_on, move, (weights, slopes, jnp.inf, 0))[0]
+
+    return jax.jit(moved)

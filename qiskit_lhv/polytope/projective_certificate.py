@@ -1,0 +1,181 @@
+"""The certificate that a state is local for all projective measurements."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import frozen, real_array
+from ..exceptions import CertificateError, MeasurementError
+from ..targets.correlations import CorrelationTensor
+from ..verification import Verification
+from ..verification_projective import Proof, ProofError, proven_visibility
+
+__all__ = ["CLAIM_DIGITS", "AllProjectiveCertificate", "claimed_visibility"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Claims are rounded down to so many decimals, so that every machine's check comes to the same one.
+CLAIM_DIGITS = 7
+_TREMBLE = Fraction(1, 10**11)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AllProjectiveCertificate(Record):
+    """A proof that a state of qubits, mixed with white noise, is local for all projective measurements.
+
+    The mixture ``mixture_visibility * state + (1 - mixture_visibility) * white noise`` consists, up to a small
+    residual, of product states and of a local model on the directions of polyhedra; see :meth:`verify`.
+    """
+
+    visibility: float
+    """Visibility in white noise up to which the state is proven local, rounded down to 7 decimals."""
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4,) * N``."""
+    mixture_visibility: float
+    """Visibility at which the model was made, before white noise absorbed its residual."""
+    directions: tuple[FloatArray, ...]
+    """Bloch vectors of each party, shape ``(m_k, 3)``, multiples of 2**-30."""
+    triangles: tuple[IntArray, ...]
+    """Triangles of each polyhedron: numbers i < m_k stand for n_i, m_k + i for -n_i; shape ``(F_k, 3)``."""
+    weights: FloatArray
+    """Weights of the strategies, multiples of 2**-40, shape ``(K,)``."""
+    strategies: NDArray[np.int8]
+    """Outcomes for each party's directions, shape ``(K, m_1 + ... + m_N)``; each stands for its average over relabelings."""
+    sources: NDArray[np.int16]
+    """Relabelings, shape ``(G, m_1 + ... + m_N)``: the setting whose place each setting takes."""
+    flips: NDArray[np.int8]
+    """Whether it also flips the outcome, same shape."""
+    product_weights: FloatArray
+    """Weights of the product states, multiples of 2**-40, shape ``(P,)``."""
+    product_vectors: FloatArray
+    """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
+
+    def __post_init__(self) -> None:
+        n = self.correlations.num_parties if isinstance(self.correlations, CorrelationTensor) else 0
+        if not n or set(self.correlations.dimensions) != {2}:
+            raise CertificateError.bad_argument(
+                "correlations", expected="a correlation tensor of qubits", got=repr(self.correlations)
+            )
+        directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
+        if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
+            raise CertificateError.bad_argument(
+                "directions, triangles", expected=f"one array for each of {n} parties", got="others"
+            )
+        total = sum(len(d) for d in directions)
+        vectors = np.asarray(self.product_vectors, dtype=np.float64).reshape(-1, n, 3)
+        arrays: dict[str, NDArray[Any]] = {
+            "weights": real_array(self.weights, "weights", CertificateError, ndim=1),
+            "strategies": _whole(self.strategies, "strategies", np.int8),
+            "sources": _whole(self.sources, "sources", np.int16),
+            "flips": _whole(self.flips, "flips", np.int8),
+            "product_weights": real_array(self.product_weights, "product_weights", CertificateError, ndim=1),
+            "product_vectors": real_array(vectors, "product_vectors", CertificateError),
+        }
+        if arrays["strategies"].shape != (len(arrays["weights"]), total) or len(vectors) != len(
+            arrays["product_weights"]
+        ):
+            raise CertificateError.bad_argument(
+                "strategies", expected=f"shape {(len(arrays['weights']), total)}", got=f"{arrays['strategies'].shape}"
+            )
+        for name in ("visibility", "mixture_visibility"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value)):
+                raise CertificateError.bad_argument(name, expected="a finite number", got=repr(value))
+            object.__setattr__(self, name, float(value))
+        object.__setattr__(self, "directions", directions)
+        object.__setattr__(self, "triangles", tuple(_whole(t, "triangles", np.int64) for t in self.triangles))
+        for name, array in arrays.items():
+            object.__setattr__(self, name, array)
+
+    def __str__(self) -> str:
+        sizes = " x ".join(str(len(d)) for d in self.directions)
+        return (
+            f"local for all projective measurements up to visibility {self.visibility:.7g} in white noise "
+            f"({sizes} axes, {len(self.weights)} strategies, {len(self.product_weights)} product states)"
+        )
+
+    def with_claim(self, visibility: float) -> AllProjectiveCertificate:
+        """The same proof with another claim."""
+        return dataclasses.replace(self, visibility=visibility)
+
+    def verify(self, state: Any = None) -> Verification:
+        """Re-checks the whole proof in exact rational arithmetic, without the code that found it.
+
+        1. Each party's triangles form a closed surface around the origin; eta is its distance from there.
+        2. The strategies, averaged over the relabelings, and the product states are a local model.
+        3. Their correlators are compared with those of the mixture, each non-identity index scaled by 1 / eta.
+        4. The difference is absorbed by white noise, block by block; what visibility is left is the claim.
+
+        Args:
+            state: A state or correlation tensor that the certificate should be about; default: its own.
+
+        Returns:
+            Whether the proof holds and shows exactly the claimed visibility.
+
+        References:
+            arXiv:1609.06114, arXiv:2302.04721.
+        """
+        if state is not None:
+            tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+            if tensor.array.shape != self.correlations.array.shape:
+                return Verification(False, f"the certificate is about {self.correlations!r}", math.inf)
+            off = float(np.abs(tensor.array - self.correlations.array).max())
+            if off > 1e-12:
+                return Verification(False, f"the certificate is about a state that differs by {off:.3g}", off)
+        try:
+            proven, inradii, absorbed = proven_visibility(self.proof())
+        except ProofError as exc:
+            return Verification(False, str(exc), math.inf)
+        # The witness of the residual's norm comes from floats, whose last digits may differ elsewhere.
+        claims = [claimed_visibility(proven + shift) for shift in (0, _TREMBLE, -_TREMBLE)]
+        if Fraction(self.visibility) > proven or self.visibility not in claims:
+            return Verification(
+                False,
+                f"the proof shows visibility {claims[0]:.{CLAIM_DIGITS}f}, the claim is {self.visibility!r}",
+                abs(self.visibility - claims[0]),
+            )
+        eta2 = ", ".join(f"{value:.7f}" for value in sorted(set(inradii)))
+        return Verification(
+            True,
+            f"local for all projective measurements up to visibility {self.visibility:.{CLAIM_DIGITS}f}: squared inradius "
+            f"{eta2}, residual absorbed by noise of relative weight {absorbed:.3g}",
+            absorbed,
+        )
+
+    def proof(self) -> Proof:
+        """The parts of the proof, as the exact check takes them."""
+        return Proof(
+            tensor=self.correlations.array,
+            mixture_visibility=self.mixture_visibility,
+            directions=self.directions,
+            triangles=self.triangles,
+            weights=self.weights,
+            strategies=self.strategies,
+            sources=self.sources,
+            flips=self.flips,
+            product_weights=self.product_weights,
+            product_vectors=self.product_vectors,
+        )
+
+
+def claimed_visibility(proven: Fraction) -> float:
+    """The proven visibility rounded down to the digits that a certificate claims."""
+    claim = math.floor(proven * 10**CLAIM_DIGITS) / 10**CLAIM_DIGITS
+    return claim if Fraction(claim) <= proven else math.nextafter(claim, 0)
+
+
+def _whole(array: Any, name: str, dtype: Any) -> NDArray[Any]:
+    numbers = real_array(array, name, CertificateError, ndim=2)
+    info = np.iinfo(dtype)
+    if np.any(numbers != np.rint(numbers)) or (numbers.size and (numbers.min() < info.min or numbers.max() > info.max)):
+        raise CertificateError.bad_argument(name, expected="whole numbers in range", got="others")
+    return frozen(numbers.astype(dtype))

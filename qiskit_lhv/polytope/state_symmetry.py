@@ -1,0 +1,124 @@
+"""Relabelings that a state's symmetries make of the directions in which it is measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quantum.direction_sets import icosahedral_rotations, signed_images
+from ..targets.scenario import BellScenario
+from .symmetry import MAX_GROUP, Relabeling, Symmetry
+
+__all__ = ["axis_symmetries", "state_symmetry"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_ATOL = 1e-9
+_MAX_COMBINATIONS = 1 << 21
+
+
+def axis_symmetries(directions: FloatArray) -> FloatArray:
+    """The orthogonal matrices that map a set of axes to itself.
+
+    Args:
+        directions: Bloch vectors, shape ``(m, 3)``.
+
+    Returns:
+        Shape ``(G, 3, 3)``, the identity first, with -1 and all mirror images.
+    """
+    rotations = icosahedral_rotations()
+    _, _, kept = signed_images(directions, rotations)
+    found = rotations[kept] if kept.all() else _frame_images(directions)
+    both = np.concatenate([found, -found])
+    return both[np.argsort(np.linalg.norm(both - np.eye(3), axis=(1, 2)), kind="stable")]
+
+
+def _frame_images(directions: FloatArray) -> FloatArray:
+    """Rotations that map axes to axes, found from the images of two of them."""
+    first = directions[0]
+    overlaps = np.abs(directions @ first)
+    second = directions[int(np.where(overlaps < 1 - 1e-6, overlaps, -1).argmax())]
+    if abs(first @ second) > 1 - 1e-6:
+        return np.eye(3)[None]
+    points = np.concatenate([directions, -directions])
+    frame = np.stack([first, second, np.cross(first, second)], axis=1)
+    i, j = np.nonzero(np.abs(points @ points.T - first @ second) < 1e-7)
+    images = np.stack([points[i], points[j], np.cross(points[i], points[j])], axis=2)
+    candidates = images @ np.linalg.inv(frame)
+    # Rotations of a single plane are determined by their axes alone; so are all others.
+    kept = []
+    for begin in range(0, len(candidates), 256):
+        block = candidates[begin : begin + 256]
+        kept.append(block[signed_images(directions, block)[2]])
+    return np.concatenate(kept)
+
+
+def state_symmetry(tensor: FloatArray, directions: Sequence[FloatArray]) -> Symmetry:
+    """The relabelings of parties and directions that leave a state's behavior unchanged.
+
+    They come from permutations of the parties together with orthogonal maps of each party's axes.
+
+    Args:
+        tensor: Correlations of qubits, shape ``(4,) * N``.
+        directions: Bloch vectors of each party, shape ``(m_k, 3)``.
+
+    Returns:
+        A group; not always the largest one, if there are too many candidates.
+    """
+    n = tensor.ndim
+    scenario = BellScenario(tuple(len(d) for d in directions), (2,) * n)
+    maps = [axis_symmetries(d) for d in directions]
+    images = [signed_images(d, m)[:2] for d, m in zip(directions, maps, strict=True)]
+    found: list[Relabeling] = []
+    for order in itertools.permutations(range(n)):
+        if any(
+            directions[k] is not directions[j] and not np.array_equal(directions[k], directions[j])
+            for k, j in enumerate(order)
+        ):
+            continue
+        for choice in _invariant_maps(tensor, tensor.transpose(order), maps):
+            settings, outcomes = [], []
+            for k, g in enumerate(choice):
+                numbers, signs = images[k][0][g], images[k][1][g]
+                settings.append(numbers)
+                outcomes.append(np.where(signs[:, None] > 0, [0, 1], [1, 0]))
+            found.append(Relabeling.of(scenario, parties=order, settings=settings, outcomes=outcomes))
+            if len(found) > MAX_GROUP // 10:
+                break
+    return Symmetry.generated_by(found, scenario)
+
+
+def _invariant_maps(tensor: FloatArray, permuted: FloatArray, maps: list[FloatArray]) -> list[IntArray]:
+    """Choices of one map a party that turn the permuted tensor into the tensor, shape ``(K, N)``.
+
+    Party by party: what the parties chosen so far share must already agree.
+    """
+    choices = np.zeros((1, 0), dtype=np.int64)
+    for k in range(tensor.ndim):
+        if len(choices) * len(maps[k]) > _MAX_COMBINATIONS:
+            # Too many: only maps that are the same for all parties.
+            count = min(len(one) for one in maps)
+            choices = np.tile(np.arange(count)[:, None], (1, k + 1))
+        else:
+            left = np.repeat(choices, len(maps[k]), axis=0)
+            choices = np.hstack([left, np.tile(np.arange(len(maps[k])), len(choices))[:, None]])
+        index = (slice(None),) * (k + 1) + (0,) * (tensor.ndim - k - 1)
+        wanted, given = tensor[index], permuted[index]
+        images = np.broadcast_to(given, (len(choices), *given.shape))
+        for j in range(k + 1):
+            images = np.einsum("ci...,cij->c...j", images, _extended(maps[j])[choices[:, j]])
+        deviation = np.abs(images - wanted).max(axis=tuple(range(1, images.ndim)), initial=0.0)
+        choices = choices[deviation < _ATOL]
+    return list(choices)
+
+
+def _extended(maps: FloatArray) -> FloatArray:
+    """The maps on (1, x, y, z), shape ``(G, 4, 4)``: correlators at the images of the directions."""
+    result = np.zeros((len(maps), 4, 4))
+    result[:, 0, 0] = 1
+    result[:, 1:, 1:] = maps
+    return result
