@@ -19,9 +19,31 @@ if TYPE_CHECKING:
     from .optimize.evaluation import Evaluation, evaluate_model
     from .optimize.search import LocalModelResult, find_local_model, find_local_models
     from .optimize.visibility import VisibilitySweep, sweep_visibility
+    from .polytope.all_projective import certify_all_projective
+    from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
-    from .polytope.inequalities import BellExpression, BellInequality, chsh, mermin
-    from .polytope.thresholds import Threshold, nonlocality_threshold
+    from .polytope.facets import FacetList, enumerate_facets
+    from .polytope.families import cglmp, chained, chsh, elegant, i3322, mermin
+    from .polytope.full_correlators import FullCorrelatorBound, wwzb
+    from .polytope.inequalities import BellExpression, BellInequality
+    from .polytope.local_weights import LocalWeight, local_weight
+    from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
+    from .polytope.projective_certificate import AllProjectiveCertificate
+    from .polytope.quantum_bounds import QuantumBound, quantum_bound
+    from .polytope.relabelings import are_equivalent
+    from .polytope.symmetrized_model import SymmetrizedModel
+    from .polytope.symmetry import Relabeling, Symmetry
+    from .polytope.threshold_results import Threshold
+    from .polytope.thresholds import nonlocality_threshold
+    from .polytope.werner import WernerInequality, werner_inequality
+    from .quantum.direction_sets import (
+        icosahedral_directions,
+        icosahedral_sizes,
+        inradius,
+        planar_directions,
+        platonic_directions,
+        random_directions,
+    )
     from .quantum.experiment import BellExperiment
     from .quantum.measurements import Measurement, measurement
     from .quantum.states import (
@@ -71,8 +93,30 @@ _HOME = {
     "optimize.search": ("LocalModelResult", "find_local_model", "find_local_models"),
     "optimize.visibility": ("VisibilitySweep", "sweep_visibility"),
     "polytope.bounds": ("LocalBound", "local_bound"),
-    "polytope.inequalities": ("BellExpression", "BellInequality", "chsh", "mermin"),
-    "polytope.thresholds": ("Threshold", "nonlocality_threshold"),
+    "polytope.facets": ("FacetList", "enumerate_facets"),
+    "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
+    "polytope.full_correlators": ("FullCorrelatorBound", "wwzb"),
+    "polytope.inequalities": ("BellExpression", "BellInequality"),
+    "polytope.local_weights": ("LocalWeight", "local_weight"),
+    "polytope.no_signaling_bounds": ("NoSignalingBound", "no_signaling_bound"),
+    "polytope.quantum_bounds": ("QuantumBound", "quantum_bound"),
+    "polytope.relabelings": ("are_equivalent",),
+    "polytope.all_projective": ("certify_all_projective",),
+    "polytope.automorphisms": ("find_symmetry",),
+    "polytope.projective_certificate": ("AllProjectiveCertificate",),
+    "polytope.symmetrized_model": ("SymmetrizedModel",),
+    "polytope.symmetry": ("Relabeling", "Symmetry"),
+    "polytope.threshold_results": ("Threshold",),
+    "polytope.thresholds": ("nonlocality_threshold",),
+    "quantum.direction_sets": (
+        "icosahedral_directions",
+        "icosahedral_sizes",
+        "inradius",
+        "planar_directions",
+        "platonic_directions",
+        "random_directions",
+    ),
+    "polytope.werner": ("WernerInequality", "werner_inequality"),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.states": (
@@ -106,6 +150,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "AllProjectiveCertificate",
     "Behavior",
     "BellCounts",
     "BellExperiment",
@@ -121,6 +166,8 @@ __all__ = [
     "DirectionResponse",
     "EValue",
     "Evaluation",
+    "FacetList",
+    "FullCorrelatorBound",
     "FunctionResponse",
     "GameTest",
     "LHVError",
@@ -128,51 +175,77 @@ __all__ = [
     "LocalFit",
     "LocalModelResult",
     "LocalRegion",
+    "LocalWeight",
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "NoSignalingBound",
     "OddMonomials",
     "PlanarHarmonics",
+    "QuantumBound",
+    "Relabeling",
     "ResponseModel",
     "ScenarioError",
     "SignalingAllowance",
     "SignalingTest",
     "SolverError",
     "SphericalHarmonics",
+    "SymmetrizedModel",
+    "Symmetry",
     "TableResponse",
     "Threshold",
     "Verdict",
     "Verification",
     "VisibilitySweep",
+    "WernerInequality",
     "analyze",
+    "are_equivalent",
     "bell_diagonal_state",
     "bundled_counts",
+    "certify_all_projective",
+    "cglmp",
+    "chained",
     "chsh",
     "chsh_signaling_allowance",
     "divergence",
+    "elegant",
+    "enumerate_facets",
     "evaluate_model",
     "find_local_model",
     "find_local_models",
+    "find_symmetry",
     "fit_local_model",
     "game_test",
     "ghz_state",
     "graph_state",
+    "i3322",
+    "icosahedral_directions",
+    "icosahedral_sizes",
+    "inradius",
     "isotropic_state",
     "load_bundled_counts",
     "local_bound",
     "local_region",
+    "local_weight",
     "measurement",
     "mermin",
     "mix_with_noise",
+    "no_signaling_bound",
     "no_signaling_test",
     "nonlocality_threshold",
+    "planar_directions",
+    "platonic_directions",
     "project_to_no_signaling",
+    "quantum_bound",
+    "random_directions",
     "random_state",
     "ratio_e_value",
     "read_counts",
     "sweep_visibility",
     "w_state",
+    "werner_inequality",
     "werner_state",
+    "wwzb",
 ]
 
 

@@ -191,7 +191,7 @@ def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if "array" in value:
         return arrays[value["array"]]
     if "dtype" in value:
-        if value["dtype"] not in {"float64", "int64", "int32", "int8", "bool"}:
+        if value["dtype"] not in {"float64", "int64", "int32", "int16", "int8", "bool"}:
             raise ValueError(f"unknown array type {value['dtype']!r}")
         return np.array(value["data"], dtype=value["dtype"]).reshape(value["shape"])
     if "float" in value:

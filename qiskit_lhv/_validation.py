@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import LHVError
 
-__all__ = ["frozen", "generator", "is_whole_number", "probability", "real_array", "whole_numbers"]
+__all__ = ["frozen", "generator", "is_whole_number", "probability", "real_array", "whole_array", "whole_numbers"]
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
@@ -60,6 +60,18 @@ def real_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int 
             remedy="Remove or replace NaN and infinite entries.",
         )
     return frozen(array)
+
+
+def whole_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int | None = None) -> NDArray[np.int64]:
+    """Returns ``value`` as a read-only int64 array of whole numbers.
+
+    Raises:
+        LHVError: Of class ``error``, when an entry is not a whole number.
+    """
+    array = real_array(value, name, error, ndim=ndim)
+    if np.any(array != np.rint(array)):
+        raise error.bad_argument(name, expected="whole numbers", got="fractions")
+    return frozen(array.astype(np.int64))
 
 
 def whole_numbers(value: int | Iterable[int], name: str, error: type[LHVError], *, minimum: int) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ._validation import generator, probability
 from .exceptions import CountsError, LHVError
-from .models.deterministic import DeterministicModel
-from .polytope.inequalities import BellExpression, BellInequality, chsh
+from .models.local_model import LocalModel
+from .polytope.families import chsh
+from .polytope.inequalities import BellExpression, BellInequality
 from .polytope.thresholds import nonlocality_threshold
 from .quantum.experiment import BellExperiment
 from .report import LocalityReport, Verdict
@@ -142,12 +143,17 @@ def _declared_game(
 def _analyze_behavior(behavior: Behavior, time_limit: float | None) -> LocalityReport:
     threshold = nonlocality_threshold(behavior, time_limit=time_limit)
     verdict, advice = Verdict.INCONCLUSIVE, ""
-    model: DeterministicModel | None = threshold.model
+    model: LocalModel | None = threshold.model
     inequality: BellInequality | None = threshold.inequality
     if threshold.lower >= 1 and threshold.model.verify(behavior, _ROUNDING):
         verdict, inequality = Verdict.LOCAL, None
-    elif inequality is not None and inequality.verify(behavior, _ROUNDING):
+    elif inequality is not None and inequality.verify(behavior, _ROUNDING, prove_bound=True):
         verdict = Verdict.NONLOCAL
+    elif inequality is not None and not inequality.bound.exact and threshold.upper < 1:
+        advice = (
+            "An inequality seems to be violated, but its local bound could not be proven in the time allowed: prove it "
+            "with local_bound(report.inequality.expression), or use fewer settings."
+        )
     elif time_limit is not None and threshold.upper - threshold.lower > 1e-6:
         advice = f"More time: so far the threshold lies in [{threshold.lower:.6g}, {threshold.upper:.6g}]."
     else:

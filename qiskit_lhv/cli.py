@@ -76,7 +76,7 @@ def _analyze(options: argparse.Namespace) -> int:
     from .datasets import read_counts
     from .exceptions import CountsError
     from .pictures import chart_row, svg_document, verdict_panel
-    from .polytope.inequalities import chsh
+    from .polytope.families import chsh
 
     counts = read_counts(options.counts)
     if options.picture is not None and not counts.scenario.is_chsh:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from ._records import Record, encode
-from .models.deterministic import DeterministicModel
+from .models.local_model import LocalModel
 from .polytope.inequalities import BellInequality
 from .verification import Verification, combine
 
@@ -67,7 +67,7 @@ class LocalityReport(Record):
     admits_local_model: bool | None
     """Whether a local model fits the target; ``None``: unknown. For counts, ``False`` if the declared test, the
     no-signaling test or the goodness of fit rejects all local models at ``alpha``."""
-    model: DeterministicModel | None
+    model: LocalModel | None
     """The best local model."""
     inequality: BellInequality | None
     """The Bell inequality behind the verdict or the p-value."""

@@ -8,6 +8,7 @@ the solvers, so that one mistake cannot hide in both.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,11 +25,17 @@ __all__ = [
     "exact_deviation",
     "exact_local_bound",
     "exact_model_table",
+    "exact_strategy_value",
     "exact_value",
+    "local_bound_cost",
     "scaled_to_integers",
 ]
 
-_MAX_BATCH = 1 << 22
+_MAX_BATCH = 1 << 18
+_SMALL_PRODUCT = 1 << 17
+_MAX_LISTED = 1 << 36
+_MAX_GROUP = 10_000
+_MAX_ORBIT = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,26 +93,57 @@ def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[
     ), exponent
 
 
-def exact_local_bound(coefficients: NDArray[np.float64]) -> Fraction:
+def local_bound_cost(shape: tuple[int, ...]) -> int:
+    """Number of strategies that :func:`exact_local_bound` lists: those of all parties but the one with the most.
+
+    Up to 2**23 take about a second, 2**30 minutes; above 2**36 the check is refused.
+
+    Args:
+        shape: Shape of the coefficients, ``(m_1, ..., m_N, d_1, ..., d_N)``.
+    """
+    n = len(shape) // 2
+    sizes = [d**m for m, d in zip(shape[:n], shape[n:], strict=True)]
+    return math.prod(sizes) // max(sizes)
+
+
+def exact_local_bound(
+    coefficients: NDArray[np.float64], symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = ()
+) -> Fraction:
     """The largest value of a Bell expression over all deterministic strategies, exactly.
 
-    Party by party, the partial sums of all its strategies are grown setting by setting; the last
-    party answers best. Integer arithmetic throughout.
+    All parties but the one with the most strategies are listed. The strategies of the second largest
+    party are multiplied out, as matrices, with the coefficients; the last party answers best. The
+    numbers are integers throughout, held in the smallest type that represents every partial sum.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, binary fractions whose scaled absolute
-            sum fits 62 bits.
+            sum fits 60 bits.
+        symmetries: For two parties with two outcomes, relabelings that leave the coefficients as they are (which is
+            checked): for each party one signed number a setting; ``s`` means that the setting takes
+            the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative. Of strategies that
+            they map to each other, fewer are listed.
 
     Raises:
-        ScenarioError: If the coefficients need more bits.
+        ScenarioError: If the coefficients need more bits, there are more than 2**36 strategies to list, or a
+            relabeling changes the coefficients.
     """
-    scaled = scaled_to_integers(coefficients)
+    scaled = scaled_to_integers(coefficients, 60)
     if scaled is None:
         raise ScenarioError.bad_argument(
             "coefficients",
-            expected="numbers that fit 62-bit integers after scaling by a power of two",
+            expected="numbers that fit 60-bit integers after scaling by a power of two",
             got="more digits",
             remedy="Round them first.",
+        )
+    if len(symmetries):
+        return Fraction(_largest_with_symmetries(scaled[0], symmetries), 2 ** scaled[1])
+    cost = local_bound_cost(coefficients.shape)
+    if cost > _MAX_LISTED:
+        raise ScenarioError.bad_argument(
+            "coefficients",
+            expected=f"at most {_MAX_LISTED:.3g} strategies of all parties but one",
+            got=f"{cost:.3g}",
+            remedy="Its bound cannot be proven again in reasonable time: see local_bound_cost(shape).",
         )
     integers, exponent = scaled
     n = integers.ndim // 2
@@ -114,29 +152,152 @@ def exact_local_bound(coefficients: NDArray[np.float64]) -> Fraction:
     sizes = [party_first.shape[2 * k + 1] ** party_first.shape[2 * k] for k in range(n)]
     order = sorted(range(n), key=lambda k: sizes[k])
     axes = [axis for k in order for axis in (2 * k, 2 * k + 1)]
-    return Fraction(_grow(party_first.transpose(axes)[None]), 2**exponent)
+    return Fraction(_largest(party_first.transpose(axes)), 2**exponent)
 
 
-def _grow(batch: NDArray[np.int64]) -> int:
-    """Maximum over a batch of expressions with axes ``(batch, m_1, d_1, ..., m_N, d_N)``."""
-    if batch.ndim == 3:
-        return int(batch.max(axis=2).sum(axis=1).max())
-    strategies = batch.shape[2] ** batch.shape[1]
-    rest = batch.shape[3:]
-    # Many strategies: settle the first setting by a loop, so that memory stays bounded.
-    if batch.shape[1] > 1 and batch.shape[0] * strategies * math.prod(rest) > _MAX_BATCH:
-        if batch.shape[0] > 1:
-            return max(_grow(batch[i : i + 1]) for i in range(batch.shape[0]))
-        values = []
-        for outcome in range(batch.shape[2]):
-            shorter = batch[:, 1:].copy()
-            shorter[:, 0] += batch[:, 0, outcome][:, None]
-            values.append(_grow(shorter))
-        return max(values)
-    sums = batch[:, 0]
-    for x in range(1, batch.shape[1]):
-        sums = (sums[:, :, None] + batch[:, x][:, None]).reshape(batch.shape[0], -1, *rest)
-    return _grow(sums.reshape(-1, *rest))
+def _largest_with_symmetries(
+    integers: NDArray[np.int64], symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+) -> int:
+    """Maximum of a two-party expression with axes ``(m_1, m_2, 2, 2)`` that relabelings leave unchanged."""
+    for maps in symmetries:
+        if not _leaves_unchanged(integers, maps):
+            raise ScenarioError.bad_argument(
+                "symmetries", expected="relabelings that leave the coefficients as they are", got="another one"
+            )
+    listed = int(integers.shape[0] > integers.shape[1])
+    tensor = integers.transpose((1, 3, 0, 2) if listed else (0, 2, 1, 3))
+    identity = np.arange(1, len(tensor) + 1)
+    # The relabelings of the listed party's settings; what the other party's do is only a renaming of its answers.
+    generators = [np.asarray(maps[listed], dtype=np.int64) for maps in symmetries]
+    if np.array_equal(tensor, tensor[:, ::-1, :, ::-1]):
+        generators.append(-identity)
+    group = {tuple(identity): identity}
+    queue = [identity]
+    for element in queue:
+        for generator in generators:
+            product = np.sign(element) * generator[np.abs(element) - 1]
+            if tuple(product) not in group:
+                group[tuple(product)] = product
+                queue.append(product)
+        if len(group) > _MAX_GROUP:
+            raise ScenarioError.bad_argument(
+                "symmetries", expected=f"a group of at most {_MAX_GROUP} relabelings", got="more", remedy="Pass fewer."
+            )
+    orbits = {frozenset(abs(int(element[x])) - 1 for element in group.values()) for x in range(len(tensor))}
+    # A set of settings that relabelings map to itself; of the ways to answer these alone, one of each class suffices.
+    chosen = sorted(max((orbit for orbit in orbits if len(orbit) <= _MAX_ORBIT), key=len, default=[]))
+    position = {x: i for i, x in enumerate(chosen)}
+    answers = np.arange(2 ** len(chosen))[:, None] >> np.arange(len(chosen)) & 1
+    smallest = np.arange(len(answers))
+    for element in group.values():
+        images = np.zeros_like(smallest)
+        for x, i in position.items():
+            images |= (answers[:, i] ^ int(element[x] < 0)) << position[abs(int(element[x])) - 1]
+        smallest = np.minimum(smallest, images)
+    representatives = answers[smallest == np.arange(len(answers))]
+    others = [x for x in range(len(tensor)) if x not in position]
+    cost = len(representatives) * 2 ** len(others)
+    if cost > _MAX_LISTED:
+        raise ScenarioError.bad_argument(
+            "coefficients", expected=f"at most {_MAX_LISTED:.3g} strategies", got=f"{cost:.3g} with symmetries"
+        )
+    values = []
+    for answer in representatives:
+        settled = tensor[chosen, answer].sum(axis=0)
+        rest = tensor[others]
+        if others:
+            rest[0] += settled
+        values.append(_multiplied_out(rest) if others else int(settled.max(axis=1).sum()))
+    return max(values)
+
+
+def _leaves_unchanged(integers: NDArray[np.int64], maps: tuple[NDArray[np.int64], NDArray[np.int64]]) -> bool:
+    places = []
+    for size, signed in zip(integers.shape[:2], maps, strict=True):
+        place = np.abs(signed) - 1
+        if integers.shape[2:] != (2, 2) or sorted(place) != list(range(size)):
+            return False
+        places.append(place)
+    swapped = [np.asarray(signed) < 0 for signed in maps]
+    image = np.empty_like(integers)
+    for a, b in np.ndindex(2, 2):
+        source = integers[..., a, b]
+        for flip_a, flip_b in np.ndindex(2, 2):
+            rows, columns = np.flatnonzero(swapped[0] == flip_a), np.flatnonzero(swapped[1] == flip_b)
+            target = np.ix_(places[0][rows], places[1][columns])
+            image[(*target, a ^ flip_a, b ^ flip_b)] = source[np.ix_(rows, columns)]
+    return np.array_equal(image, integers)
+
+
+def _largest(tensor: NDArray[np.int64]) -> int:
+    """Maximum of an expression with axes ``(m_1, d_1, ..., m_N, d_N)``: the first party's settings one by one."""
+    if tensor.ndim == 2:
+        return int(tensor.max(axis=1).sum())
+    if tensor.ndim == 4:
+        return _multiplied_out(tensor)
+    outcomes = tensor[0]
+    if len(tensor) == 1:
+        return max(_largest(outcome) for outcome in outcomes)
+    values = []
+    for outcome in outcomes:
+        shorter = tensor[1:].copy()
+        # Whatever the next outcome is, this one comes with it.
+        shorter[0] += outcome
+        values.append(_largest(shorter))
+    return max(values)
+
+
+def _multiplied_out(tensor: NDArray[np.int64]) -> int:
+    """Maximum of a two-party expression with axes ``(m_1, d_1, m_2, d_2)``."""
+    num_settings, num_outcomes, num_answered, _ = tensor.shape
+    count = num_outcomes**num_settings
+    if num_outcomes == tensor.shape[3] == 2 and np.array_equal(tensor, tensor[:, ::-1, :, ::-1]):
+        # Flipping all outcomes changes nothing. The first setting's outcome is the last digit below, so
+        # the first half of the numbers, where it is 0, has one of each pair.
+        count //= 2
+    # The value is that of answering 0 throughout, plus what better answers gain. A row of the matrix has the sum
+    # for outcome 0 everywhere, then the difference that each other outcome of each setting makes.
+    first = tensor[:, 0].sum(axis=0)
+    changes = (tensor[:, 1:] - tensor[:, :1]).reshape(-1, *tensor.shape[2:])
+    rows = np.concatenate([first[None], changes])
+    gains = [rows[:, :, b] - rows[:, :, 0] for b in range(1, rows.shape[2])]
+    plain = rows[:, :, 0].sum(axis=1)
+    # Every partial sum, in whatever order the products are added, stays below this.
+    limit = sum(int(np.abs(part).sum()) for part in (*gains, plain))
+    kinds = ((np.float32, 2**24), (np.float64, 2**53), (np.int64, 2**63))
+    dtype = next(kind for kind, largest in kinds if limit < largest)
+    matrices = [gain.astype(dtype) for gain in gains]
+    ones = np.ones(num_answered, dtype=dtype)
+    plain = plain.astype(dtype)
+    # Blocks in which the last settings take all their outcomes, and the others keep theirs.
+    changing = num_settings - 1
+    while changing > 0 and num_outcomes**changing * num_answered > _MAX_BATCH:
+        changing -= 1
+    block = num_outcomes**changing
+    powers = num_outcomes ** np.arange(num_settings - 1, -1, -1)
+    digits = np.arange(block)[:, None] // powers % num_outcomes
+    # Matrices so small that no linear algebra library starts threads for one: they would wait for one another.
+    rows_each = block
+    while rows_each > 1 and rows_each * num_answered * len(rows) > _SMALL_PRODUCT:
+        rows_each //= num_outcomes
+    # One column that is always 1, then one for each other outcome than 0 of each setting.
+    strategies = np.ones((block, len(rows)), dtype=dtype)
+    chosen = strategies[:, 1:].reshape(block, num_settings, num_outcomes - 1)
+    chosen[:] = digits[:, :, None] == np.arange(1, num_outcomes)
+    stacked = strategies.reshape(-1, rows_each, len(rows))
+    nothing = np.zeros((*stacked.shape[:2], num_answered), dtype=dtype)
+    best = None
+    for start in range(0, count, block):
+        constant = start // powers[: num_settings - changing] % num_outcomes
+        chosen[:, : num_settings - changing] = constant[:, None] == np.arange(1, num_outcomes)
+        gained = stacked @ matrices[0]
+        np.maximum(gained, nothing, out=gained)
+        for matrix in matrices[1:]:
+            np.maximum(gained, stacked @ matrix, out=gained)
+        top = int((gained @ ones + stacked @ plain).max())
+        best = top if best is None else max(best, top)
+    assert best is not None
+    return best
 
 
 def exact_model_table(
@@ -172,6 +333,28 @@ def exact_deviation(table: list[Fraction], target: NDArray[np.float64]) -> Fract
     """The largest absolute difference between a rational table and a target's floats."""
     pairs = zip(table, target.flat, strict=True)
     return max((abs(entry - Fraction(float(value))) for entry, value in pairs), default=Fraction(0))
+
+
+def exact_strategy_value(coefficients: NDArray[np.float64], strategy: NDArray[np.int64]) -> Fraction:
+    """The value of a Bell expression on a deterministic strategy, exactly.
+
+    Args:
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        strategy: Outcome of each party for each setting, shape ``(m_1 + ... + m_N,)``.
+
+    Raises:
+        ScenarioError: If the strategy does not fit the coefficients.
+    """
+    n = coefficients.ndim // 2
+    starts = np.concatenate([[0], np.cumsum(coefficients.shape[:n])])
+    limits = np.repeat(coefficients.shape[n:], coefficients.shape[:n])
+    if strategy.shape != limits.shape or np.any(strategy < 0) or np.any(strategy >= limits):
+        raise ScenarioError.bad_argument("strategy", expected=f"outcomes of {len(limits)} settings", got="others")
+    total = Fraction(0)
+    for setting in np.ndindex(coefficients.shape[:n]):
+        outcomes = tuple(int(strategy[starts[k] + x]) for k, x in enumerate(setting))
+        total += Fraction(float(coefficients[setting + outcomes]))
+    return total
 
 
 def exact_value(coefficients: NDArray[np.float64], table: NDArray[np.float64]) -> Fraction:

@@ -101,7 +101,7 @@ def _squared_inradius(directions: NDArray[np.float64], triangles: NDArray[np.int
     smallest: Fraction | None = None
     for row in triangles.tolist():
         i, j, k = row
-        if not (0 <= min(row) and max(row) < len(corners)):
+        if min(row) < 0 or max(row) >= len(corners):
             raise ProofError("a triangle has a corner that does not exist")
         for edge in ((i, j), (j, k), (k, i)):
             edges[edge] = edges.get(edge, 0) + 1
@@ -136,7 +136,7 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
         raise ProofError("a product state has a Bloch vector longer than 1")
     tensor, tensor_bits = _integers(proof.tensor, 1100, "correlations")
     visibility = Fraction(proof.mixture_visibility)
-    if tensor.flat[0] != 2**tensor_bits or not 0 <= visibility:
+    if tensor.flat[0] != 2**tensor_bits or visibility < 0:
         raise ProofError("the correlations have no trace of 1, or the visibility is negative")
     separable = np.zeros((4,) * n, dtype=object)
     for weight, row in zip(weights[split:], vectors, strict=True):

@@ -13,7 +13,8 @@ from .._validation import frozen, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario, check_scenario
-from ..verification import Verification, exact_deviation, exact_model_table
+from ..verification import Verification
+from ..verification_models import exact_model_deviation
 from .local_model import LocalModel, check_weights, select_settings
 
 __all__ = [
@@ -134,12 +135,11 @@ class DeterministicModel(LocalModel):
         Returns:
             Whether the model reproduces the target, with the largest deviation.
         """
-        table = exact_model_table(self.weights, self.strategies, self.scenario.shape)
         if target is None:
             return Verification(True, f"a mixture of {len(self.weights)} deterministic strategies")
         if target.scenario != self.scenario:
             return Verification(False, f"the target has {target.scenario}, the model {self.scenario}", math.inf)
-        deviation = exact_deviation(table, target.array)
+        deviation = exact_model_deviation(self.weights, self.strategies, target.array)
         relation = "within" if deviation <= atol else "but not within"
         return Verification(
             deviation <= atol,

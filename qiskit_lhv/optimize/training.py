@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import ProgressBar
 from ..exceptions import SolverError
 from .checkpoints import Checkpoint
 from .optimizers import Optimizer
-from .._progress import ProgressBar
 
 __all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "PLATEAU", "Schedule", "TrainingRun", "train"]
 

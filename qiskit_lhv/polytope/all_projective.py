@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
-from .._validation import generator, real_array
+from .._validation import real_array
 from ..exceptions import MeasurementError, ScenarioError, SolverError
 from ..models.ensemble import ResponseModel
 from ..quantum.direction_sets import hull_triangles, icosahedral_directions, inradius
@@ -28,6 +27,7 @@ from .projective_certificate import AllProjectiveCertificate, claimed_visibility
 from .reduction import Reduction, even_flips
 from .state_symmetry import state_symmetry
 from .symmetry import Symmetry
+from .visibility_search import VisibilitySearch
 
 __all__ = ["certify_all_projective"]
 
@@ -37,9 +37,6 @@ _DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
 _AXES = {1: 6, 2: 181, 3: 21, 4: 6}
 _MAX_CELLS = 1 << 23
-# Relative distances below the estimated threshold at which models are made, one after the other.
-_MARGINS = (2e-2, 7e-3, 2.5e-3, 1e-3)
-_ENOUGH = 0.15
 _ABSORBED = 1.15
 
 
@@ -100,6 +97,8 @@ def certify_all_projective(
     axes = _directions(tensor, num_settings, directions)
     for name, value in (("visibility", visibility), ("max_visibility", max_visibility), ("time_limit", time_limit)):
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            if name == "time_limit" and value == 0:
+                continue
             raise ScenarioError.bad_argument(name, expected="a positive number", got=repr(value))
     if start is not None and (not isinstance(start, ResponseModel) or start.num_parties != tensor.num_parties):
         raise ScenarioError.bad_argument(
@@ -114,7 +113,7 @@ def certify_all_projective(
         search.restore(file)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     with ProgressBar(None, progress, "call") as bar:
-        search.run(visibility, max_visibility, deadline, file, bar)
+        search.run(visibility, max_visibility, deadline, bar, file)
     return search.certificate()
 
 
@@ -163,65 +162,52 @@ class _Mixture:
     """A mixture of strategies and product states, made for one visibility."""
 
     visibility: float
-    proven: float
     strategies: NDArray[np.int8]
     weights: FloatArray
     products: FloatArray
     product_weights: FloatArray
 
 
-@dataclass
-class _Search:
-    """The search for a model on the directions, stage by stage."""
+class _Search(VisibilitySearch):
+    """The search for a model on the directions."""
 
-    tensor: CorrelationTensor
-    directions: list[FloatArray]
-    seed: int | None
-    ceiling: float = field(default=math.inf, init=False)
-    stage: int = field(default=0, init=False)
-    best: _Mixture | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        generator(self.seed)
+    def __init__(self, tensor: CorrelationTensor, directions: list[FloatArray], seed: int | None) -> None:
+        self.tensor = tensor
+        self.directions = directions
         maps = []
-        for one in self.directions:
+        for one in directions:
             matrix = np.zeros((len(one) + 1, 4))
             matrix[0, 0] = 1
             matrix[1:, 1:] = one / inradius(one)
             maps.append(matrix)
-        self._maps = tuple(maps)
-        symmetry = state_symmetry(self.tensor.array, self.directions)
-        self.only_full = _only_full(self.tensor.array)
+        symmetry = state_symmetry(tensor.array, directions)
+        self.only_full = _only_full(tensor.array)
         if self.only_full:
             symmetry = Symmetry.generated_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
-        self.target = self.reduction.of_tensor(apply_per_party(self.tensor.array, list(maps)))
         oracles: list[Oracle] = [StrategyOracle(self.reduction)]
         # Without marginals, product states do not help: their scaled correlators are averages of strategies'.
         if not self.only_full:
-            oracles.append(ProductStateOracle(self.reduction, self._maps))
-        self.gradient = ConditionalGradient(self.reduction, oracles, self.seed)
+            oracles.append(ProductStateOracle(self.reduction, tuple(maps)))
+        target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))
+        noise = np.zeros(len(target))
+        noise[0] = 1
+        super().__init__(ConditionalGradient(self.reduction, oracles, seed), target, noise)
+        self._mixture: _Mixture | None = None
 
     def add_model(self, model: ResponseModel) -> None:
         """Strategies that answer what each hidden variable makes more likely."""
         order = np.argsort(-model.weights, kind="stable")[:2000]
+        settings = model.response.parse_settings([list(one) for one in self.directions])
         rows = []
         for k, vectors in enumerate(self.directions):
-            chosen = model.response.parse_settings([[tuple(v) for v in one] for one in self.directions])[k]
-            probabilities = model.response.probabilities(k, model.hidden_variables[k][order], chosen)
+            probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
             rows.append((probabilities[:, :, 0] < 0.5).astype(np.int8).reshape(len(order), len(vectors)))
         self.gradient.add(0, np.unique(np.hstack(rows), axis=0))
 
-    def at(self, visibility: float) -> FloatArray:
-        """Coordinates of the mixture of state and white noise."""
-        result = visibility * self.target
-        result[0] = 1
-        return result
-
-    def proven_estimate(self, visibility: float) -> float:
+    def proven(self, visibility: float) -> float:
         """The visibility that a proof from the present mixture would show, in floats, not too optimistic."""
-        residual = self.gradient.point() - self.at(visibility)
-        tensor = self.reduction.tensor(residual * self.reduction.sizes)
+        tensor = self.reduction.spread(self.gradient.point() - self.at(visibility))
         total, n = 0.0, tensor.ndim
         for index in np.ndindex((2,) * n):
             block = tensor[tuple(slice(1, None) if taken else 0 for taken in index)]
@@ -233,124 +219,33 @@ class _Search:
                 total += norm * (min(1.0, _ABSORBED * float(GROTHENDIECK_BOUND) / root) if block.ndim == 2 else 1.0)
         return visibility / (1 + total)
 
-    def run(
-        self,
-        visibility: float | None,
-        max_visibility: float,
-        deadline: float,
-        file: ArrayCheckpoint | None,
-        bar: ProgressBar,
-    ) -> None:
-        """Runs the stages that are left; keeps the best mixture."""
-        if visibility is not None:
-            self._approach(visibility, visibility * 1e-6, deadline, file, bar)
-            return
-        highest = max_visibility * (1 + 1e-3)
-        if self.stage == 0:
-            self._bracket(highest, deadline, bar)
-            self.stage = 1
-        while self.stage <= len(_MARGINS) and time.monotonic() < deadline:
-            margin = _MARGINS[self.stage - 1]
-            aim = min(self.ceiling * (1 - margin), highest)
-            # Once what is missing is small beside what the next stage can bring, go on there.
-            enough = _ENOUGH * margin if self.stage < len(_MARGINS) else _ENOUGH * margin / 3
-            self._approach(aim, enough * aim, deadline, file, bar)
-            if self.best is not None and self.best.proven >= max_visibility:
-                return
-            self.stage += 1
-
-    def _bracket(self, highest: float, deadline: float, bar: ProgressBar) -> None:
-        """Lowers a visibility until it lies just above the threshold, as far as the oracle can tell."""
-        visibility, before = highest, math.inf
-        for call in range(200):
-            self.gradient.step(self.at(visibility))
-            slope = float(self.gradient.prices @ self.at(1.0))
-            if slope > 0:
-                self.ceiling = min(self.ceiling, self.gradient.best_bound / slope)
-            bar.update(1, f"threshold at most {self.ceiling:.5f}")
-            if self.gradient.distance(self.at(visibility)) < 1e-6 or time.monotonic() > deadline:
-                return
-            if call % 10 == 9:
-                if self.ceiling > before * (1 - 1e-3):
-                    return
-                before = self.ceiling
-                visibility = min(visibility, self.ceiling * 1.01)
-
-    def _approach(
-        self, visibility: float, enough: float, deadline: float, file: ArrayCheckpoint | None, bar: ProgressBar
-    ) -> None:
-        """Comes closer to one visibility until little is missing, or nothing is gained any more."""
-        calls, reached = 0, 0.0
-
-        def watch(gradient: ConditionalGradient, distance: float) -> bool:
-            nonlocal calls, reached
-            calls += 1
-            proven = self.proven_estimate(visibility)
-            if self.best is None or proven > self.best.proven:
-                self._keep(visibility, proven)
-            slope = float(gradient.prices @ self.at(1.0))
-            if slope > 0:
-                self.ceiling = min(self.ceiling, max(gradient.best_bound / slope, self.best.proven if self.best else 0))
-            bar.update(
-                1, f"proven {self.best.proven if self.best else 0:.5f} at {visibility:.5f}, distance {distance:.1e}"
-            )
-            if file is not None and file.due:
-                self._save(file)
-            stuck = False
-            if calls % 100 == 0:
-                stuck = proven < reached + 1e-3 * (visibility - reached)
-                reached = proven
-            return visibility - proven < enough or stuck or (self.ceiling < visibility * (1 - 1e-4) and calls > 20)
-
-        self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
-        if file is not None:
-            self._save(file)
-
-    def _keep(self, visibility: float, proven: float) -> None:
+    def keep(self, visibility: float) -> None:
+        """Remembers the present mixture."""
         strategies, weights = self.gradient.atoms(0)
         products, product_weights = np.empty((0, 3 * self.tensor.num_parties)), np.empty(0)
         if not self.only_full:
             products, product_weights = self.gradient.atoms(1)
-        self.best = _Mixture(visibility, proven, strategies, weights, products, product_weights)
+        self._mixture = _Mixture(visibility, strategies, weights, products, product_weights)
 
-    def _save(self, file: ArrayCheckpoint) -> None:
-        arrays: dict[str, NDArray[Any]] = {
-            "strategies": self.gradient.atoms(0)[0],
-            "weights": self.gradient.atoms(0)[1],
-            "numbers": np.array([self.ceiling, self.stage]),
-            "generator": np.array(json.dumps(self.gradient.random_state)),
-        }
-        if not self.only_full:
-            arrays["products"], arrays["product_weights"] = self.gradient.atoms(1)
-        if self.best is not None:
-            for name, value in vars(self.best).items():
-                arrays[f"best_{name}"] = np.asarray(value)
-        file.save_arrays(arrays)
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a checkpoint holds."""
+        arrays = super().state()
+        if self._mixture is not None:
+            arrays |= {f"best_{name}": np.asarray(value) for name, value in vars(self._mixture).items()}
+        return arrays
 
-    def restore(self, file: ArrayCheckpoint) -> None:
-        """Goes on from a checkpoint, if there is one."""
-        arrays = file.load_arrays()
-        if arrays is None:
-            return
-        try:
-            self.ceiling, self.stage = float(arrays["numbers"][0]), int(arrays["numbers"][1])
-            self.gradient.random_state = json.loads(str(arrays["generator"]))
-            self.gradient.add(0, arrays["strategies"], arrays["weights"])
-            if not self.only_full and len(arrays["products"]):
-                self.gradient.add(1, arrays["products"], arrays["product_weights"])
-            if "best_weights" in arrays:
-                values = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
-                numbers = {name: float(values.pop(name)) for name in ("visibility", "proven")}
-                self.best = _Mixture(**numbers, **values)  # type: ignore[arg-type]
-        except (KeyError, ValueError, IndexError) as exc:
-            raise file.refused("a checkpoint of certify_all_projective", "another file") from exc
+    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes up the best mixture."""
+        if "best_weights" in arrays:
+            values: dict[str, Any] = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
+            self._mixture = _Mixture(**values | {"visibility": float(values["visibility"])})
 
     def certificate(self) -> AllProjectiveCertificate:
         """The certificate of the best mixture, its claim computed by the exact check."""
-        if self.best is None:
-            self._keep(1e-3, 0.0)
-        best = self.best
-        assert best is not None
+        if self._mixture is None:
+            # No time for a single stage: what there is proves little, but it is a proof.
+            self.keep(1e-3)
+        best = cast(_Mixture, self._mixture)
         symmetry = self.reduction.symmetry
         products, product_weights = self._spread_products(best.products, best.product_weights)
         weights = _quantized(np.concatenate([best.weights, product_weights]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from ..exceptions import ScenarioError
 from ..models.deterministic import party_strategies
 from ..targets.coordinates import to_party_axes
 from ..targets.scenario import BellScenario
+from .alternation import Alternation
+from .exact_bound import exact_bound
 
 if TYPE_CHECKING:
     from .inequalities import BellExpression
@@ -32,6 +35,7 @@ IntArray = NDArray[np.int64]
 _MAX_ENUMERATED = 1 << 26
 _BLOCK_ENTRIES = 1 << 21
 _HEURISTIC_STARTS = 300
+_SMALL = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,39 +56,55 @@ class LocalBound(Record):
         return f"{self.value:.9g} ({'exact' if self.exact else 'heuristic'})"
 
 
-def local_bound(expression: BellExpression, method: str = "exact", *, seed: int | None = 0) -> LocalBound:
+def local_bound(
+    expression: BellExpression, method: str = "exact", *, seed: int | None = 0, time_limit: float | None = None
+) -> LocalBound:
     """Computes the local bound of a Bell expression.
 
     Args:
         expression: The Bell expression.
-        method: ``"exact"`` compares all strategies: the arithmetic is exact if the coefficients are
-            integers (or binary fractions) of moderate size; otherwise the value is rounded up by more
-            than the rounding error. ``"heuristic"`` improves one party after the other from random
-            starts; its value is reached, but may be exceeded.
-        seed: For ``"heuristic"``.
+        method: ``"exact"`` compares all strategies, by enumeration or by branch and bound, in integers: the
+            result is exact if the coefficients are integers (or binary fractions) that add up to less
+            than 57 bits; otherwise the value is rounded up by no more than rounding errors require.
+            ``"heuristic"`` improves one party after the other from random starts; its value is
+            reached, but may be exceeded.
+        seed: Of the random starts.
+        time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
+            returned, marked as not exact; default: no limit, but what would take more than about half an
+            hour is refused.
 
     Returns:
         The bound, a strategy that reaches it, and whether it is exact.
 
     Raises:
-        ScenarioError: If the method is unknown or the scenario is too large for ``"exact"``.
+        ScenarioError: If the method is unknown, the time limit is not positive, or the scenario is too large for
+            ``"exact"``.
+
+    References:
+        arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
 
     Examples:
-        >>> from qiskit_lhv.polytope.inequalities import chsh
+        >>> from qiskit_lhv import chsh
         >>> local_bound(chsh()).value
         2.0
     """
     if method == "heuristic":
-        value, strategy = _alternate(expression.coefficients, expression.scenario, seed)
+        value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
         return LocalBound(value, strategy, False)
     if method != "exact":
         raise ScenarioError.bad_argument("method", expected="'exact' or 'heuristic'", got=repr(method))
-    scale = _integer_scale(expression.coefficients)
-    scaled = expression.coefficients * scale
-    values, strategies = best_strategies(scaled, expression.scenario, 1)
-    # Integers below 2**53 are added without error; other numbers are not, so round outward.
-    slack = 0.0 if scale != 1 or _is_integer(scaled) else _rounding_slack(scaled)
-    return LocalBound((float(values[0]) + slack) / scale, strategies[0], True)
+    if time_limit is not None and not time_limit > 0:
+        raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    coefficients, scenario = expression.coefficients, expression.scenario
+    if enumeration_size(scenario) <= _SMALL:
+        known = np.zeros(sum(scenario.num_settings), dtype=np.int64)
+    else:
+        known = _best_found(coefficients, scenario, seed)[1]
+    result = exact_bound(coefficients, scenario, known, time_limit)
+    value = float(result.value)
+    if Fraction(value) < result.value:
+        value = math.nextafter(value, math.inf)
+    return LocalBound(value, result.strategy, result.finished)
 
 
 def enumeration_size(scenario: BellScenario) -> int:
@@ -159,43 +179,14 @@ def _blocks(
         yield values[kept], np.hstack([columns[k] for k in range(scenario.num_parties)])
 
 
-def _alternate(coefficients: FloatArray, scenario: BellScenario, seed: int | None) -> tuple[float, IntArray]:
-    """Improves one party after the other until none can, from many random starts at once."""
-    rng = generator(seed)
-    n = scenario.num_parties
-    tensor = to_party_axes(coefficients, scenario)
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
-    choices = [rng.integers(d, size=(_HEURISTIC_STARTS, m)) for m, d in sizes]
-    best = np.full(_HEURISTIC_STARTS, -np.inf)
-    while True:
-        for k, (m, d) in enumerate(sizes):
-            terms: list[Any] = [tensor, list(range(n))]
-            for j, (_, outcomes) in enumerate(sizes):
-                if j != k:
-                    terms += [np.eye(outcomes)[choices[j]].reshape(_HEURISTIC_STARTS, -1), [n, j]]
-            start_axis = [n, k] if n > 1 else [k]
-            responses = np.einsum(*terms, start_axis, optimize="greedy").reshape(-1, m, d)
-            choices[k] = np.broadcast_to(responses.argmax(axis=2), (_HEURISTIC_STARTS, m))
-            values = np.broadcast_to(responses.max(axis=2).sum(axis=1), _HEURISTIC_STARTS)
-        if np.all(values <= best + 1e-12 * (1 + np.abs(values))):
-            winner = int(np.argmax(values))
-            return float(values[winner]), np.hstack([choice[winner] for choice in choices])
-        best = values
-
-
-def _is_integer(array: FloatArray) -> bool:
-    return bool(np.all(array == np.rint(array)) and np.abs(array).sum() < 2**53)
-
-
-def _integer_scale(coefficients: FloatArray) -> float:
-    """A power of two that makes the coefficients integers of moderate size, or 1."""
-    for exponent in range(53):
-        if np.abs(coefficients).sum() * 2.0**exponent >= 2**53:
-            break
-        if _is_integer(coefficients * 2.0**exponent):
-            return 2.0**exponent
-    return 1.0
-
-
-def _rounding_slack(coefficients: FloatArray) -> float:
-    return float(8 * np.finfo(float).eps * coefficients.size * np.abs(coefficients).sum())
+def _best_found(coefficients: FloatArray, scenario: BellScenario, seed: int | None) -> tuple[float, IntArray]:
+    """The best strategy that alternation finds from many random starts, and its value."""
+    oracle = Alternation(scenario)
+    starts = oracle.random_starts(_HEURISTIC_STARTS, generator(seed))
+    values, strategies = oracle.improve(oracle.tensor_of(coefficients), starts)
+    strategy = strategies[int(np.argmax(values))]
+    # In double precision, cell by cell.
+    parties = np.split(strategy, np.cumsum(scenario.num_settings)[:-1])
+    cells = [m.reshape([-1 if j == k else 1 for j in range(len(parties))]) for k, m in enumerate(parties)]
+    settings = np.ogrid[tuple(slice(m) for m in scenario.num_settings)]
+    return math.fsum(coefficients[(*settings, *cells)].ravel()), strategy

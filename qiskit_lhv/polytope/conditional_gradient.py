@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -229,16 +228,57 @@ class ConditionalGradient:
                 return "time"
 
     def _move_weight(self, target: FloatArray) -> None:
-        import jax
+        """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
+        count = len(self.weights)
+        gram, weights = self._gram, self.weights.copy()
+        squares = gram.diagonal()
+        slopes = self._columns @ self._residual(target)
+        # Atoms without weight can give none.
+        barred = np.where(weights > 0, 0.0, -np.inf)
+        change, sources = np.empty(count), np.empty(count)
+        tolerance = _GAP_FRACTION * float(slopes[weights > 0].max() - slopes.min())
+        for _ in range(_STEPS_PER_CALL):
+            np.add(slopes, barred, out=sources)
+            to, source = int(slopes.argmin()), int(sources.argmax())
+            gap = slopes[source] - slopes[to]
+            if gap <= tolerance:
+                break
+            curvature = squares[source] + squares[to] - 2 * gram[source, to]
+            held = weights[source]
+            length = min(gap / curvature, held) if curvature > 0 else held
+            weights[to] += length
+            barred[to] = 0.0
+            if length < held:
+                weights[source] = held - length
+            else:
+                weights[source], barred[source] = 0.0, -np.inf
+            np.subtract(gram[to, :count], gram[source, :count], out=change)
+            change *= length
+            slopes += change
+        self.weights = weights / math.fsum(weights)
 
-        count, capacity = len(self.weights), len(self._gram)
-        slopes, weights = np.zeros(capacity), np.zeros(capacity)
-        slopes[:count] = self._columns @ self._residual(target)
-        weights[:count] = self.weights
-        gap = slopes[:count][self.weights > 0].max() - slopes[:count].min()
-        with jax.enable_x64(True):
-            moved = np.asarray(_pairwise()(self._gram, slopes, weights, count, _GAP_FRACTION * gap, _STEPS_PER_CALL))
-        self.weights = moved[:count] / math.fsum(moved[:count])
+    def mend(self, target: FloatArray) -> bool:
+        """Corrects the weights by the smallest change that reproduces a point, if they stay positive.
+
+        Returns:
+            Whether they did; if not, nothing changed.
+        """
+        used = np.flatnonzero(self.weights)
+        if len(used) <= len(self._scale):
+            return False
+        # The mean of the atoms is left as it is: weights that sum to 0 are added.
+        matrix = np.vstack([self._columns[used].T, np.ones(len(used))])
+        missing = np.append(-self._residual(target), 0.0)
+        gram = matrix @ (self.weights[used, None] * matrix.T)
+        try:
+            change = self.weights[used] * (matrix.T @ np.linalg.solve(gram, missing))
+        except np.linalg.LinAlgError:
+            return False
+        mended = self.weights[used] + change
+        if not np.all(mended > 0):
+            return False
+        self.weights[used] = mended / math.fsum(mended)
+        return True
 
     def _forget(self) -> None:
         """Drops atoms without weight, except the latest, when they have become many."""
@@ -256,35 +296,5 @@ class ConditionalGradient:
 
 
 def _capacity(count: int) -> int:
-    """Room for a number of atoms: powers of 2, so that the steps are compiled for few sizes."""
+    """Room for a number of atoms: powers of 2, so that it grows rarely."""
     return max(_SMALLEST_CAPACITY, 1 << (count - 1).bit_length())
-
-
-@cache
-def _pairwise() -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    def moved(gram: Any, slopes: Any, weights: Any, count: Any, tolerance: Any, max_steps: Any) -> Any:
-        """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
-        squares = jnp.diagonal(gram)
-        ceiling = jnp.where(jnp.arange(len(slopes)) < count, 0.0, jnp.inf)
-
-        def go_on(state: Any) -> Any:
-            _, _, gap, step = state
-            return (gap > tolerance) & (step < max_steps)
-
-        def move(state: Any) -> Any:
-            weights, slopes, _, step = state
-            to = jnp.argmin(slopes + ceiling)
-            source = jnp.argmax(jnp.where(weights > 0, slopes, -jnp.inf))
-            gap = slopes[source] - slopes[to]
-            curvature = squares[source] + squares[to] - 2 * gram[source, to]
-            held = weights[source]
-            length = jnp.minimum(gap / jnp.maximum(curvature, 1e-300), held)
-            weights = weights.at[to].add(length).at[source].set(jnp.where(length >= held, 0.0, held - length))
-            return weights, slopes + length * (gram[to] - gram[source]), gap, step + 1
-
-        return jax.lax.while_loop(go_on, move, (weights, slopes, jnp.inf, 0))[0]
-
-    return jax.jit(moved)

@@ -13,19 +13,31 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from .._records import Record
-from .._validation import real_array, whole_numbers
+from .._validation import real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..quantum.measurements import parse_settings
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
 from ..targets.correlations import effect_coordinates
 from ..targets.scenario import BellScenario
-from ..verification import Verification, exact_local_bound, exact_value, scaled_to_integers
+from ..verification import (
+    Verification,
+    exact_local_bound,
+    exact_strategy_value,
+    exact_value,
+    local_bound_cost,
+    scaled_to_integers,
+)
 from .bounds import LocalBound, local_bound
+from .coefficient_forms import expression_symbols, simplest_fraction, table_matrices
+from .symmetry import Relabeling
 
-__all__ = ["BellExpression", "BellInequality", "chsh", "mermin"]
+__all__ = ["BellExpression", "BellInequality"]
 
 FloatArray = NDArray[np.float64]
+
+# Strategies that a proof lists within seconds.
+_QUICK_COST = 1 << 26
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,6 +107,27 @@ class BellExpression(Record):
         maps = [matrix.T for matrix in coordinates.correlator_matrices(scenario)]
         return cls(coordinates.from_party_axes(coordinates.apply_per_party(array, maps), scenario), scenario)
 
+    @classmethod
+    def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> BellExpression:
+        """A Bell expression given by its coefficients on the Collins-Gisin table.
+
+        A probability of fewer than all parties is read off where the others have setting 0, so whole
+        numbers stay whole numbers.
+
+        Args:
+            table: Shape ``(m_1 (d_1 - 1) + 1, ...)``; see :meth:`Behavior.to_collins_gisin`.
+            scenario: The scenario.
+
+        Raises:
+            ScenarioError: If the shape does not fit the scenario.
+        """
+        array = real_array(table, "table", ScenarioError)
+        maps = [matrix.T for matrix in table_matrices(scenario, correlators=False)]
+        expected = tuple(matrix.shape[1] for matrix in maps)
+        if array.shape != expected:
+            raise ScenarioError.bad_argument("table", expected=f"shape {expected}", got=f"shape {array.shape}")
+        return cls(coordinates.from_party_axes(coordinates.apply_per_party(array, maps), scenario), scenario)
+
     def to_correlators(self) -> FloatArray:
         """Coefficients on correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party does not take part.
 
@@ -107,6 +140,69 @@ class BellExpression(Record):
             )
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
+
+    def to_collins_gisin(self) -> FloatArray:
+        """Coefficients on the Collins-Gisin table, shape ``(m_1 (d_1 - 1) + 1, ...)``.
+
+        They describe the expression on no-signaling behaviors; see :meth:`Behavior.to_collins_gisin`.
+        """
+        maps = [matrix.T for matrix in coordinates.full_table_from_collins_gisin_matrices(self.scenario)]
+        return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
+
+    def to_sympy(self) -> Any:
+        """The expression as a SymPy sum with rational coefficients.
+
+        Its symbols are commuting: correlators such as ``<A0 B1>`` if every party has two outcomes, else
+        probabilities such as ``p(0 2|1 0)`` (outcomes, then settings). A coefficient within rounding of a
+        rational with a denominator of at most 10000 becomes that, so 1/3 is 1/3 again; any other becomes the rational
+        that its float is.
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> chsh((0, 0)).to_sympy()
+            -<A0 B0> + <A0 B1> + <A1 B0> + <A1 B1>
+        """
+        import sympy
+
+        terms = []
+        array = self.to_correlators() if self.scenario.is_two_outcome else self.coefficients
+        largest = float(np.abs(array).max())
+        for index, name in expression_symbols(self.scenario):
+            fraction = simplest_fraction(float(array[index]), largest)
+            symbol = sympy.Symbol(name) if name else sympy.Integer(1)
+            terms.append(sympy.Rational(fraction.numerator, fraction.denominator) * symbol)
+        return sympy.Add(*terms)
+
+    def relabel(
+        self,
+        *,
+        parties: Sequence[int] | None = None,
+        settings: Sequence[Sequence[int]] | None = None,
+        outcomes: Sequence[ArrayLike] | None = None,
+    ) -> BellExpression:
+        """The expression with parties, settings and outcomes renamed.
+
+        Local, quantum and no-signaling bounds stay as they are.
+
+        Args:
+            parties: For each party, the party whose place it takes; default: its own.
+            settings: For each party, the setting (of that other party) whose place each setting takes;
+                default: the same.
+            outcomes: For each party, shape ``(m_k, d_k)``: the new name of each outcome, by new setting;
+                default: the same.
+
+        Raises:
+            ScenarioError: If these are no permutations, or parties of different sizes are exchanged.
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> print(chsh().relabel(settings=[[1, 0], [0, 1]]))
+            <A0 B0> - <A0 B1> + <A1 B0> + <A1 B1>
+        """
+        relabeling = Relabeling.of(self.scenario, parties=parties, settings=settings, outcomes=outcomes)
+        source, _ = relabeling.cells(correlators=False)
+        axes = coordinates.to_party_axes(self.coefficients, self.scenario)
+        return BellExpression(coordinates.from_party_axes(axes.ravel()[source].reshape(axes.shape), self.scenario))
 
     def value(self, behavior: Behavior) -> float:
         """The value on a behavior.
@@ -182,31 +278,64 @@ class BellInequality(Record):
         value = exact_value(self.expression.coefficients, behavior.array)
         return value - Fraction(self.bound.value)
 
-    def verify(self, behavior: Behavior | None = None, rounding_error: float = 1e-9) -> Verification:
+    def verify(
+        self,
+        behavior: Behavior | None = None,
+        rounding_error: float = 1e-9,
+        *,
+        prove_bound: bool | None = None,
+    ) -> Verification:
         """Re-proves the local bound by another algorithm in integers, and the violation if asked.
 
         Args:
             behavior: A behavior that should violate the inequality; default: only the bound is checked.
             rounding_error: Error allowed in each probability of the behavior: the violation must
                 exceed the largest change that such errors can make.
+            prove_bound: Whether to prove the bound again, which takes minutes for some 30 settings a party. If not,
+                only that a strategy reaches it is checked, and the reason says so. Default: where it takes seconds.
 
         Returns:
             Whether the bound holds for every local model, and the behavior violates it.
         """
-        coefficients = self.expression.coefficients
+        coefficients, claim = self.expression.coefficients, Fraction(self.bound.value)
         if not self.bound.exact:
             return Verification(False, "the bound is heuristic: a local model may exceed it", math.inf)
-        if scaled_to_integers(coefficients) is None:
+        if scaled_to_integers(coefficients, 60) is None:
             return Verification(False, "the coefficients are too fine to prove a bound in integers", math.inf)
-        proven = exact_local_bound(coefficients)
-        if proven > Fraction(self.bound.value):
+        # A solver rounds up by no more than the rounding errors of its arithmetic.
+        rounding = Fraction(1, 10**9) * Fraction(float(np.abs(coefficients).sum()))
+        try:
+            reached = exact_strategy_value(coefficients, self.bound.strategy)
+        except ScenarioError as exc:
+            return Verification(False, str(exc), math.inf)
+        if not claim - rounding <= reached <= claim:
             return Verification(
                 False,
-                f"a local model reaches {float(proven):.12g}, above the claimed bound {self.bound.value:.12g}",
-                float(proven - Fraction(self.bound.value)),
+                f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.bound.value:.12g}",
+                float(abs(reached - claim)),
+            )
+        cost = local_bound_cost(self.expression.scenario.shape)
+        if prove_bound is None:
+            prove_bound = cost <= _QUICK_COST
+        if prove_bound:
+            try:
+                proven = exact_local_bound(coefficients)
+            except ScenarioError as exc:
+                return Verification(False, str(exc), math.inf)
+            if proven > claim:
+                return Verification(
+                    False,
+                    f"a local model reaches {float(proven):.12g}, above the claimed bound {self.bound.value:.12g}",
+                    float(proven - claim),
+                )
+            bound = f"no local model exceeds {self.bound.value:.12g}"
+        else:
+            bound = (
+                f"a strategy reaches {self.bound.value:.12g}; that none exceeds it was not proven again "
+                f"(quick check; {cost:.2g} strategies)"
             )
         if behavior is None:
-            return Verification(True, f"no local model exceeds {self.bound.value:.12g}")
+            return Verification(True, bound)
         if behavior.scenario != self.expression.scenario:
             return Verification(False, f"the behavior has {behavior.scenario}", math.inf)
         violation = self.exact_violation(behavior)
@@ -216,48 +345,6 @@ class BellInequality(Record):
         allowance = rounding_error * float(spread)
         return Verification(
             violation > Fraction(allowance),
-            f"the local bound {self.bound.value:.12g} is proven; the behavior exceeds it by "
-            f"{float(violation):.6g} (rounding at most {allowance:.2g})",
+            f"{bound}; the behavior exceeds it by {float(violation):.6g} (rounding at most {allowance:.2g})",
             float(violation),
         )
-
-
-def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
-    """The CHSH expression: the sum of the four correlators, one of them with a minus sign.
-
-    Its local bound is 2, its quantum bound 2 sqrt(2), its no-signaling bound 4.
-
-    Args:
-        minus: Settings ``(x, y)`` of the correlator with the minus sign.
-
-    Raises:
-        ScenarioError: If ``minus`` is not a pair of settings 0 or 1.
-
-    References:
-        Clauser, Horne, Shimony, Holt, Phys. Rev. Lett. 23, 880 (1969).
-    """
-    pair = whole_numbers(minus, "minus", ScenarioError, minimum=0)
-    if len(pair) != 2 or max(pair) > 1:
-        raise ScenarioError.bad_argument("minus", expected="a pair of settings 0 or 1", got=f"{minus}")
-    correlators = np.ones((2, 2))
-    correlators[pair] = -1
-    return BellExpression.from_correlators(correlators, marginals=False)
-
-
-def mermin(num_parties: int) -> BellExpression:
-    """The Mermin expression of N parties with two settings: the real part of ``prod_k (A_k0 + i A_k1)``.
-
-    For settings X and Y, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1).
-
-    Args:
-        num_parties: Number of parties, at least 2.
-
-    Raises:
-        ScenarioError: If there are fewer than 2 parties.
-
-    References:
-        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990).
-    """
-    (n,) = whole_numbers(num_parties, "num_parties", ScenarioError, minimum=2)
-    ones = np.indices((2,) * n).sum(axis=0)
-    return BellExpression.from_correlators(np.array([1.0, 0.0, -1.0, 0.0])[ones % 4], marginals=False)

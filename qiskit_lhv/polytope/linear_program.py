@@ -97,7 +97,3 @@ def quiet_solver() -> Any:
     solver = QuietHighs()
     solver.silent()
     return solver
-
-
-# local_weights.py still uses the old name.
-_quiet_solver = quiet_solver

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import frozen, real_array, whole_array
 from ..exceptions import CertificateError, MeasurementError
 from ..targets.correlations import CorrelationTensor
 from ..verification import Verification
@@ -49,7 +49,7 @@ class AllProjectiveCertificate(Record):
     weights: FloatArray
     """Weights of the strategies, multiples of 2**-40, shape ``(K,)``."""
     strategies: NDArray[np.int8]
-    """Outcomes for each party's directions, shape ``(K, m_1 + ... + m_N)``; each stands for its average over relabelings."""
+    """Outcomes for each party's directions, shape ``(K, m_1 + ... + m_N)``; averaged over the relabelings."""
     sources: NDArray[np.int16]
     """Relabelings, shape ``(G, m_1 + ... + m_N)``: the setting whose place each setting takes."""
     flips: NDArray[np.int8]
@@ -146,8 +146,8 @@ class AllProjectiveCertificate(Record):
         eta2 = ", ".join(f"{value:.7f}" for value in sorted(set(inradii)))
         return Verification(
             True,
-            f"local for all projective measurements up to visibility {self.visibility:.{CLAIM_DIGITS}f}: squared inradius "
-            f"{eta2}, residual absorbed by noise of relative weight {absorbed:.3g}",
+            f"local for all projective measurements up to visibility {self.visibility:.{CLAIM_DIGITS}f}: "
+            f"squared inradius {eta2}, residual absorbed by noise of relative weight {absorbed:.3g}",
             absorbed,
         )
 
@@ -174,8 +174,8 @@ def claimed_visibility(proven: Fraction) -> float:
 
 
 def _whole(array: Any, name: str, dtype: Any) -> NDArray[Any]:
-    numbers = real_array(array, name, CertificateError, ndim=2)
+    numbers = whole_array(array, name, CertificateError, ndim=2)
     info = np.iinfo(dtype)
-    if np.any(numbers != np.rint(numbers)) or (numbers.size and (numbers.min() < info.min or numbers.max() > info.max)):
-        raise CertificateError.bad_argument(name, expected="whole numbers in range", got="others")
+    if numbers.size and (numbers.min() < info.min or numbers.max() > info.max):
+        raise CertificateError.bad_argument(name, expected=f"numbers of type {np.dtype(dtype)}", got="larger ones")
     return frozen(numbers.astype(dtype))

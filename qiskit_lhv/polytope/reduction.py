@@ -143,8 +143,12 @@ class Reduction:
 
     def tensor(self, prices: FloatArray) -> FloatArray:
         """The linear function with given coefficients on coordinates, as coefficients on the tensor's cells."""
+        return self.spread(prices / self.sizes)
+
+    def spread(self, point: FloatArray) -> FloatArray:
+        """The tensor whose cells have given coordinates, the same all over an orbit but for the signs."""
         full = np.zeros(self._shape)
-        full.flat[self.cells] = np.repeat(prices / self.sizes, self.sizes) * self.signs
+        full.flat[self.cells] = np.repeat(point, self.sizes) * self.signs
         return full
 
     def oracle_tensor(self, prices: FloatArray) -> FloatArray:
@@ -177,14 +181,6 @@ class Reduction:
         """The strategies without those that have the same coordinates as an earlier one."""
         _, first = np.unique(np.round(self.columns(strategies), 12), axis=0, return_index=True)
         return strategies[np.sort(first)]
-
-    def lift(self, weights: FloatArray, strategies: IntArray) -> tuple[FloatArray, IntArray]:
-        """Weights and strategies of the full model that a mixture stands for: averaged over the group."""
-        used = weights > 0
-        images = self.symmetry.images(strategies[used])
-        spread = np.tile(weights[used] / len(self.symmetry), len(self.symmetry))
-        distinct, which = np.unique(images, axis=0, return_inverse=True)
-        return np.bincount(which.ravel(), weights=spread).astype(np.float64), distinct.astype(np.int64)
 
 
 def only_full_correlators(behavior: Behavior) -> bool:

@@ -6,15 +6,17 @@ model may be averaged over them, and only one number per orbit of cells has to b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import frozen, whole_array
 from ..exceptions import ScenarioError
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
@@ -48,8 +50,8 @@ class Relabeling(Record):
 
     def __post_init__(self) -> None:
         sizes = self.scenario.num_settings
-        source = np.asarray(real_array(self.source, "source", ScenarioError, ndim=1), dtype=np.int64)
-        outcomes = np.asarray(real_array(self.outcomes, "outcomes", ScenarioError, ndim=2), dtype=np.int64)
+        source = whole_array(self.source, "source", ScenarioError, ndim=1)
+        outcomes = whole_array(self.outcomes, "outcomes", ScenarioError, ndim=2)
         total, widest = sum(sizes), max(self.scenario.num_outcomes)
         if source.shape != (total,) or outcomes.shape != (total, widest):
             raise ScenarioError.bad_argument(
@@ -61,7 +63,7 @@ class Relabeling(Record):
             raise ScenarioError.bad_argument("source", expected="a permutation of all settings", got="none")
         owner = np.repeat(np.arange(len(sizes)), sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        for k, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        for k, (start, end) in enumerate(itertools.pairwise(starts)):
             others = np.unique(owner[source[start:end]])
             d = self.scenario.num_outcomes[k]
             if len(others) != 1 or self.scenario.num_outcomes[int(others[0])] != d or sizes[int(others[0])] != sizes[k]:
@@ -92,7 +94,7 @@ class Relabeling(Record):
         Args:
             scenario: The scenario.
             parties: The party whose place each party takes; default: its own.
-            settings: For each party, the setting (of that other party) whose place each setting takes; default: the same.
+            settings: For each party, the setting (of that party) whose place each setting takes; default: the same.
             outcomes: For each party, shape ``(m_k, d_k)``: the new name of each outcome; default: the same.
 
         Raises:
@@ -130,7 +132,7 @@ class Relabeling(Record):
         starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])[:-1]
         return [int(owner[self.source[start]]) for start in starts]
 
-    def apply(self, strategies: IntArray) -> IntArray:
+    def apply(self, strategies: NDArray[np.integer[Any]]) -> IntArray:
         """The relabeled strategies, shape as given, ``(K, m_1 + ... + m_N)``."""
         renamed: IntArray = self.outcomes[np.arange(len(self.source)), strategies[:, self.source]]
         return renamed
@@ -197,9 +199,9 @@ class Symmetry(Record):
 
     scenario: BellScenario
     """The scenario."""
-    sources: IntArray
+    sources: NDArray[np.int16]
     """Shape ``(G, m_1 + ... + m_N)``."""
-    outcomes: IntArray
+    outcomes: NDArray[np.int8]
     """Shape ``(G, m_1 + ... + m_N, max d)``."""
     num_generators: int = 0
     """The first elements after the identity that generate all; 0 if only the identity is there."""
@@ -261,7 +263,18 @@ class Symmetry(Record):
         position = {_key(s, o): i for i, (s, o) in enumerate(zip(sources, outcomes, strict=True))}
         first = [0, *(position[_key(one.source, one.outcomes)] for one in generators)]
         order = first + [i for i in range(len(sources)) if i not in set(first)]
-        return cls(scenario, np.array(sources)[order], np.array(outcomes)[order], len(generators))
+        return cls(
+            scenario,
+            np.array(sources, dtype=np.int16)[order],
+            np.array(outcomes, dtype=np.int8)[order],
+            len(generators),
+        )
+
+    def __contains__(self, relabeling: object) -> bool:
+        if not isinstance(relabeling, Relabeling):
+            return False
+        same = np.all(self.sources == relabeling.source, axis=1)
+        return bool(np.any(same & np.all(self.outcomes == relabeling.outcomes, axis=(1, 2))))
 
     def __getitem__(self, index: int) -> Relabeling:
         return Relabeling(self.scenario, self.sources[index], self.outcomes[index])
@@ -271,7 +284,7 @@ class Symmetry(Record):
         """Relabelings that generate the group."""
         return [self[1 + i] for i in range(self.num_generators)]
 
-    def images(self, strategies: IntArray) -> IntArray:
+    def images(self, strategies: NDArray[np.integer[Any]]) -> IntArray:
         """All images of strategies, shape ``(G * K, m_1 + ... + m_N)``: element by element."""
         return np.concatenate([self[i].apply(strategies) for i in range(len(self))])
 

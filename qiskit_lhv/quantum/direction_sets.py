@@ -381,7 +381,7 @@ def _orbit_representatives(directions: FloatArray, rotations: FloatArray) -> tup
     """
     owner = np.full(len(directions), -1)
     turn = np.zeros((len(directions), 3, 3))
-    free = []
+    free: list[FloatArray] = []
     for i, axis in enumerate(directions):
         if owner[i] >= 0:
             continue

@@ -1,12 +1,16 @@
 import itertools
+import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from qiskit_lhv import BellExpression, ScenarioError, chsh, local_bound, mermin
+from qiskit_lhv import BellExpression, DeterministicModel, ScenarioError, chsh, local_bound, mermin
 from qiskit_lhv.models.deterministic import strategy_tables
+from qiskit_lhv.polytope.answer_form import AnswerForm
 from qiskit_lhv.polytope.bounds import best_strategies
-from qiskit_lhv.verification import exact_local_bound
+from qiskit_lhv.polytope.branch_and_bound import BranchAndBound
+from qiskit_lhv.polytope.enumeration import enumerate_form
+from qiskit_lhv.verification import exact_local_bound, local_bound_cost
 
 SHAPES = [
     (2, 2, 2, 2),
@@ -124,7 +128,164 @@ def test_unknown_method_is_refused():
 
 
 def test_scenario_too_large_for_exact_says_how_large():
-    expression = BellExpression(np.ones((30, 30, 2, 2)))
-    with pytest.raises(ScenarioError, match=r"1\.07e\+09.*heuristic"):
+    expression = BellExpression(np.random.default_rng(0).integers(-9, 10, size=(70, 70, 2, 2)).astype(float))
+    with pytest.raises(ScenarioError, match=r"expression.*1\.18e\+21 strategies.*heuristic"):
         local_bound(expression)
-    assert local_bound(expression, "heuristic").value == 900
+    assert not local_bound(expression, "heuristic").exact
+
+
+def test_three_parties_too_large_say_how_large():
+    expression = BellExpression(np.ones((20, 20, 20, 2, 2, 2)))
+    with pytest.raises(ScenarioError, match=r"5\.5e\+11 strategies.*heuristic"):
+        local_bound(expression)
+
+
+def test_bound_that_runs_out_of_time_is_not_called_exact():
+    expression = BellExpression(np.random.default_rng(0).integers(-9, 10, size=(70, 70, 2, 2)).astype(float))
+    start = time.monotonic()
+    bound = local_bound(expression, time_limit=0.1)
+    assert time.monotonic() - start < 20
+    assert not bound.exact
+    assert expression.value(DeterministicModel([1.0], bound.strategy[None], expression.scenario).behavior()) == (
+        bound.value
+    )
+    with pytest.raises(ScenarioError, match="time_limit"):
+        local_bound(expression, time_limit=0)
+
+
+def random_expression(rng):
+    """An expression of a random small scenario, of a random kind."""
+    while True:
+        n = int(rng.choice([1, 2, 2, 2, 3]))
+        settings, outcomes = tuple(rng.integers(1, 5, n)), tuple(rng.integers(2, 4, n))
+        if np.prod([float(d) ** m for m, d in zip(settings, outcomes, strict=True)]) < 1500:
+            break
+    coefficients = rng.integers(-9, 10, settings + outcomes).astype(float)
+    kind = rng.choice(["integers", "correlators", "fractions", "sparse", "marginals"])
+    if kind == "correlators" and set(outcomes) == {2}:
+        coefficients = rng.integers(-9, 10, settings).astype(float)
+        for _ in range(n):
+            coefficients = np.multiply.outer(coefficients, [1, -1])
+    elif kind == "fractions":
+        coefficients /= 2.0 ** rng.integers(1, 40)
+    elif kind == "sparse":
+        coefficients *= rng.random(coefficients.shape) < 0.2
+    elif kind == "marginals":
+        coefficients = coefficients[..., :1] + 0 * coefficients
+    return coefficients
+
+
+@pytest.mark.parametrize("solver", ["as chosen", "enumeration in small blocks", "enumeration in threads", "branches"])
+def test_solvers_and_verifier_equal_brute_force_in_random_scenarios(solver, monkeypatch):
+    if solver == "enumeration in small blocks":
+        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 5)
+        monkeypatch.setattr("qiskit_lhv.verification._MAX_BATCH", 7)
+        monkeypatch.setattr("qiskit_lhv.verification._SMALL_PRODUCT", 11)
+    elif solver == "enumeration in threads":
+        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 3)
+        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._THREADED_WORK", 0)
+        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._available_cores", lambda: 3)
+    elif solver == "branches":
+        monkeypatch.setattr("qiskit_lhv.polytope.exact_bound._QUICK_WORK", 0)
+        monkeypatch.setattr("qiskit_lhv.polytope.branch_and_bound._FRONT_NODES", 3)
+    rng = np.random.default_rng(sum(map(ord, solver)))
+    for _ in range(60):
+        coefficients = random_expression(rng)
+        expression = BellExpression(coefficients)
+        bound = local_bound(expression)
+        assert bound.exact
+        assert Fraction(bound.value) == brute_force(coefficients) == exact_local_bound(coefficients)
+        table = strategy_tables(bound.strategy[None], expression.scenario)[0]
+        assert table @ coefficients.ravel() == bound.value
+
+
+def correlation_expression(matrix):
+    return BellExpression.from_correlators(matrix, marginals=False)
+
+
+@pytest.mark.parametrize("largest", [3, 20_000, 10**10])
+def test_enumeration_and_branches_and_verifier_agree_in_every_integer_type(largest):
+    matrix = np.random.default_rng(largest % 97).integers(-largest, largest + 1, size=(17, 19))
+    expression = correlation_expression(matrix.astype(float))
+    form = AnswerForm.of(expression.coefficients.astype(np.int64).transpose(0, 2, 1, 3))
+    assert form.dtype == {3: np.int16, 20_000: np.int32, 10**10: np.int64}[largest]
+    assert form.num_strategies == 2**16
+    score, choices, finished = enumerate_form(form, -1)
+    assert finished
+    assert abs((1 - 2 * choices) @ matrix).sum() == form.value(score)
+    found, _ = BranchAndBound(form, -1).run()
+    assert found == score
+    assert form.value(score) == exact_local_bound(expression.coefficients) == local_bound(expression).value
+
+
+def test_branches_visit_few_strategies_and_use_what_is_known():
+    expression = correlation_expression(np.random.default_rng(1).integers(-9, 10, size=(22, 22)).astype(float))
+    form = AnswerForm.of(expression.coefficients.astype(np.int64).transpose(0, 2, 1, 3))
+    search = BranchAndBound(form, -1)
+    score, choices = search.run()
+    assert choices is not None
+    assert search.num_nodes < form.num_strategies / 20
+    assert BranchAndBound(form, score).run() == (score, None)
+
+
+def test_branches_give_up_in_time():
+    expression = correlation_expression(np.random.default_rng(1).integers(-9, 10, size=(60, 60)).astype(float))
+    form = AnswerForm.of(expression.coefficients.astype(np.int64).transpose(0, 2, 1, 3))
+    assert BranchAndBound(form, -1).run(deadline=time.monotonic() + 0.05) is None
+    search = BranchAndBound(form, -1)
+    assert search.run(patience=1.0) is None
+    assert search.expected_seconds() > 1.0
+
+
+def test_twenty_four_settings_are_exact_in_integers_and_rounded_outward_in_reals():
+    rng = np.random.default_rng(24)
+    integers = correlation_expression(rng.integers(-20, 21, size=(24, 24)).astype(float))
+    start = time.monotonic()
+    bound = local_bound(integers)
+    assert time.monotonic() - start < 10
+    assert bound.exact
+    assert bound.value == exact_local_bound(integers.coefficients)
+    reals = correlation_expression(rng.normal(size=(24, 24)))
+    start = time.monotonic()
+    bound = local_bound(reals)
+    assert time.monotonic() - start < 10
+    outcomes = np.split(1 - 2 * bound.strategy, 2)
+    matrix = reals.to_correlators()[1:, 1:]
+    reached = sum(Fraction(float(matrix[x, y])) * int(outcomes[0][x] * outcomes[1][y]) for x, y in np.ndindex(24, 24))
+    assert reached <= Fraction(bound.value) <= reached + Fraction(1, 10**11)
+
+
+def test_more_settings_of_one_party_are_answered_not_listed():
+    matrix = np.random.default_rng(5).integers(-50, 51, size=(18, 150)).astype(float)
+    for oriented in (matrix, matrix.T):
+        expression = correlation_expression(oriented)
+        assert local_bound(expression).value == exact_local_bound(expression.coefficients)
+
+
+def test_coefficients_of_very_different_sizes_do_not_overflow():
+    coefficients = np.zeros((2, 2, 2, 2))
+    coefficients[0, 0, 0, 0], coefficients[1, 1, 1, 1], coefficients[0, 1, 1, 0] = 2.0**52, 1, -(2.0**51)
+    assert local_bound(BellExpression(coefficients)).value == 2.0**52 + 1 == brute_force(coefficients)
+    assert local_bound(BellExpression(np.zeros((3, 2, 2, 2)))).value == 0
+    tiny = BellExpression(coefficients * 2.0**-900)
+    assert local_bound(tiny).value == (2.0**52 + 1) * 2.0**-900
+
+
+def test_cost_of_the_independent_check():
+    assert local_bound_cost((24, 24, 2, 2)) == 2**24
+    assert local_bound_cost((5, 60, 3, 2)) == 3**5
+    assert local_bound_cost((3, 4, 5, 2, 2, 2)) == 2**7
+    assert local_bound_cost((4, 3)) == 1
+    with pytest.raises(ScenarioError, match=r"1\.37e\+11"):
+        exact_local_bound(np.ones((37, 37, 2, 2)))
+
+
+@pytest.mark.parametrize("size", [3, 10**7, 10**12])
+def test_independent_check_is_exact_in_every_number_type(size):
+    rng = np.random.default_rng(size % 89)
+    coefficients = rng.integers(-size, size + 1, size=(5, 4, 2, 3)).astype(float)
+    assert exact_local_bound(coefficients) == brute_force(coefficients)
+    # Where single precision would round: one unit on top of 2**24.
+    coefficients = np.zeros((2, 2, 2, 2))
+    coefficients[0, 0], coefficients[1, 1] = 2.0**24, 1
+    assert exact_local_bound(coefficients) == 2**24 + 1

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import sympy
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
 from qiskit_lhv import (
     Behavior,
@@ -57,6 +58,37 @@ def test_correlator_form_has_the_value_of_the_correlators():
     coefficients = rng.normal(size=(3, 4))
     value = BellExpression.from_correlators(coefficients).value(behavior)
     assert value == pytest.approx(np.sum(coefficients * behavior.to_correlators()))
+
+
+def test_collins_gisin_form_round_trip_and_value_with_three_outcomes():
+    rng = np.random.default_rng(4)
+    scenario = BellScenario((2, 3), (3, 2))
+    table = rng.integers(-5, 6, size=(5, 4))
+    expression = BellExpression.from_collins_gisin(table, scenario)
+    np.testing.assert_array_equal(expression.coefficients, np.rint(expression.coefficients))
+    np.testing.assert_allclose(expression.to_collins_gisin(), table)
+    party = [rng.dirichlet(np.ones(d), size=m) for m, d in ((2, 3), (3, 2))]
+    behavior = Behavior(np.einsum("xa,yb->xyab", *party))
+    assert expression.value(behavior) == pytest.approx(np.sum(table * behavior.to_collins_gisin()))
+    with pytest.raises(ScenarioError, match="table"):
+        BellExpression.from_collins_gisin(np.zeros((4, 5)), scenario)
+
+
+def test_sympy_form_is_exact():
+    a0, a1, b0 = sympy.symbols("<A0> <A1> <B0>")
+    pair = sympy.Symbol("<A1 B0>")
+    expression = BellExpression.from_correlators([[-2, 0.75], [0.1, 0], [0, 1 / 3]]).to_sympy()
+    assert expression.coeff(b0) == sympy.Rational(3, 4)
+    assert expression.coeff(pair) == sympy.Rational(1, 3)
+    assert expression.coeff(a1) == 0
+    assert expression.coeff(a0) == sympy.Rational(1, 10)
+    root = BellExpression.from_correlators([[0, 2**0.5], [0, 0]]).to_sympy()
+    assert root.coeff(b0) == sympy.Rational(2**0.5)
+    assert expression.as_coefficients_dict()[1] == -2
+    assert chsh().to_sympy().subs({symbol: 1 for symbol in chsh().to_sympy().free_symbols}) == 2
+    win = BellExpression(np.arange(6.0).reshape(1, 1, 2, 3) / 7).to_sympy()
+    assert win.coeff(sympy.Symbol("p(1 2|0 0)")) == sympy.Rational(5, 7)
+    assert len(win.free_symbols) == 5
 
 
 def test_operator_has_the_expectation_value_of_the_expression():

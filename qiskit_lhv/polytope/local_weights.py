@@ -1,0 +1,275 @@
+"""The local weight: how much of a behavior a local model can account for."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from ..exceptions import ScenarioError, SolverError
+from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
+from ..targets.behaviors import Behavior
+from ..verification import Verification, combine, exact_model_table, exact_value
+from .bounds import best_strategies, local_bound
+from .inequalities import BellExpression, BellInequality
+from .linear_program import quiet_solver
+
+__all__ = ["LocalWeight", "local_weight"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_ALL_COLUMNS = 300
+_COLUMNS_PER_ROUND = 60
+_PRICE_TOLERANCE = 1e-9
+_FEASIBILITY = 1e-10
+_IMPOSSIBLE = 1e-12
+_SIGNALING = 1e-7
+_FINE_BITS = 44
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalWeight(Record):
+    """The largest q with ``behavior = q * local + (1 - q) * no-signaling``, from below and from above."""
+
+    lower: float
+    """Weight at which ``model`` fits below the behavior: nowhere is ``lower * model`` above it."""
+    upper: float
+    """Weight that ``inequality`` does not let any decomposition exceed; 1 if there is none."""
+    behavior: Behavior
+    """The behavior asked about."""
+    model: DeterministicModel | None
+    """The local part of the behavior; ``None`` if it has none."""
+    inequality: BellInequality | None
+    """``-K . p <= -bound`` with non-negative K; so the weight is at most ``K . behavior / bound``."""
+
+    def __str__(self) -> str:
+        return f"local weight in [{self.lower:.9g}, {self.upper:.9g}]"
+
+    @property
+    def value(self) -> float:
+        """The local weight, as far as it is proven: ``lower``."""
+        return self.lower
+
+    def remainder(self) -> Behavior | None:
+        """The no-signaling rest of the behavior, normalized; ``None`` if less than 1e-9 is left."""
+        if self.model is None:
+            return self.behavior
+        rest = 1 - self.lower
+        if rest < _PRICE_TOLERANCE:
+            return None
+        table = (self.behavior.array - self.lower * self.model.behavior().array) / rest
+        table = np.maximum(table, 0)
+        return Behavior(table / table.sum(axis=self.behavior.scenario.outcome_axes, keepdims=True))
+
+    def verify(self, atol: float = _SIGNALING) -> Verification:
+        """Re-checks both sides in exact arithmetic, without the solver's code.
+
+        Args:
+            atol: Largest signaling of the behavior that is taken for rounding.
+        """
+        signaling = self.behavior.max_signaling()
+        checks = [Verification(signaling <= atol, f"marginals move by {signaling:.2g} with another party's setting")]
+        if self.model is None:
+            checks.append(Verification(self.lower <= 0, "no local part is claimed"))
+        elif self.model.scenario != self.behavior.scenario:
+            checks.append(Verification(False, f"the model has {self.model.scenario}", math.inf))
+        else:
+            checks.append(self._verify_model(self.model))
+        if self.inequality is None:
+            checks.append(Verification(self.upper >= 1, "without an inequality the weight is at most 1"))
+        elif self.inequality.expression.scenario != self.behavior.scenario:
+            checks.append(Verification(False, f"the inequality has {self.inequality.expression.scenario}", math.inf))
+        else:
+            checks += [self.inequality.verify(), self._verify_upper(self.inequality)]
+        return combine(*checks)
+
+    def _verify_model(self, model: DeterministicModel) -> Verification:
+        table = exact_model_table(model.weights, model.strategies, model.scenario.shape)
+        weight = Fraction(self.lower)
+        pairs = zip(table, self.behavior.array.flat, strict=True)
+        excess = max(weight * entry - Fraction(float(probability)) for entry, probability in pairs)
+        return Verification(
+            excess <= 0,
+            f"{self.lower:.12g} times a mixture of {len(model.weights)} deterministic strategies "
+            + ("is nowhere above the behavior" if excess <= 0 else f"exceeds the behavior by {float(excess):.2g}"),
+            max(0.0, float(excess)),
+        )
+
+    def _verify_upper(self, inequality: BellInequality) -> Verification:
+        if inequality.expression.coefficients.max() > 0 or inequality.bound.value >= 0:
+            return Verification(False, "the inequality is not of the form -K . p <= -bound", math.inf)
+        limit = _upper(inequality, self.behavior)
+        return Verification(limit <= Fraction(self.upper), f"the local weight is at most {float(limit):.12g}")
+
+
+def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> LocalWeight:
+    """Computes the local weight (local content) of a behavior.
+
+    It is the largest q such that ``behavior = q * local + (1 - q) * rest`` with a local and a no-signaling behavior:
+    1 for local behaviors, 0 for the extremal nonlocal ones. A linear program over deterministic strategies, which are
+    generated as they are needed, gives the local part; its dual is a Bell expression K without negative coefficients
+    that is at least 1 for every deterministic strategy, so that the weight is at most K's value. Both are rounded to
+    exact arithmetic.
+
+    Args:
+        behavior: A no-signaling behavior (within 1e-7).
+        time_limit: Seconds after which the interval found so far is returned; default: none.
+
+    Returns:
+        Lower and upper bound, which agree to about 1e-8 unless time ran out, with the evidence for both.
+
+    Raises:
+        ScenarioError: If the behavior is signaling, the time limit is not positive, or the scenario is too large to
+            enumerate all parties but one.
+        SolverError: If the linear program fails.
+
+    Examples:
+        A Popescu-Rohrlich box with a fifth of white noise, S = 3.2:
+
+        >>> from qiskit_lhv import Behavior
+        >>> box = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
+        >>> round(local_weight(box).value, 6)
+        0.4
+
+    References:
+        Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
+    """
+    behavior.require_no_signaling(_SIGNALING, "behavior")
+    if time_limit is not None and not time_limit > 0:
+        raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    scenario = behavior.scenario
+    small = scenario.num_strategies <= _ALL_COLUMNS
+    strategies = enumerate_strategies(scenario) if small else constant_strategies(scenario)
+    program = _WeightProgram(behavior.array.ravel())
+    program.add(strategy_tables(strategies, scenario))
+    while True:
+        weights, prices = program.solve()
+        # Every strategy known so far costs at least 1; a cheaper one improves the program.
+        costs, found = best_strategies(-prices.reshape(scenario.shape), scenario, _COLUMNS_PER_ROUND)
+        new = -costs < 1 - _PRICE_TOLERANCE
+        if not new.any() or time.monotonic() > deadline:
+            break
+        strategies = np.concatenate([strategies, found[new]])
+        program.add(strategy_tables(found[new], scenario))
+    lower, model = _local_part(weights, strategies, behavior)
+    upper, inequality = _dual_bound(prices.reshape(scenario.shape), behavior, lower)
+    return LocalWeight(lower, upper, behavior, model, inequality)
+
+
+class _WeightProgram:
+    """Maximizes ``sum_h w_h`` subject to ``sum_h w_h table_h <= target``, w >= 0."""
+
+    def __init__(self, target: FloatArray) -> None:
+        import highspy
+
+        self._highs = quiet_solver()
+        self._optimal = highspy.HighsModelStatus.kOptimal
+        self._size = target.size
+        for option, value in (
+            ("presolve", "off"),
+            ("solver", "simplex"),
+            ("primal_feasibility_tolerance", _FEASIBILITY),
+            ("dual_feasibility_tolerance", _FEASIBILITY),
+        ):
+            self._highs.setOptionValue(option, value)
+        for value in np.where(target < _IMPOSSIBLE, 0.0, target):
+            self._highs.addRow(-np.inf, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
+
+    def add(self, tables: FloatArray) -> None:
+        """Adds strategies, one flattened table of zeros and ones each."""
+        count = len(tables)
+        rows, cells = np.nonzero(tables)
+        starts = np.searchsorted(rows, np.arange(count)).astype(np.int32)
+        self._highs.addCols(
+            count,
+            np.full(count, -1.0),
+            np.zeros(count),
+            np.full(count, np.inf),
+            len(cells),
+            starts,
+            cells.astype(np.int32),
+            np.ones(len(cells)),
+        )
+
+    def solve(self) -> tuple[FloatArray, FloatArray]:
+        """Weights of the strategies, and prices of the cells: non-negative, at least 1 for every known strategy."""
+        self._highs.run()
+        status = self._highs.getModelStatus()
+        if status != self._optimal:
+            raise SolverError(f"local_weight: HiGHS stopped with {self._highs.modelStatusToString(status)!r}.")
+        solution: Any = self._highs.getSolution()
+        return np.maximum(solution.col_value, 0), np.maximum(-np.array(solution.row_dual), 0)
+
+
+def _local_part(
+    weights: FloatArray, strategies: IntArray, behavior: Behavior
+) -> tuple[float, DeterministicModel | None]:
+    """The model of the weights, lowered where it exceeds the behavior, and the weight that it proves."""
+    scenario = behavior.scenario
+    target = behavior.array.ravel()
+    used = weights > _IMPOSSIBLE
+    if not used.any():
+        return 0.0, None
+    weights, strategies = weights[used].copy(), strategies[used]
+    tables = strategy_tables(strategies, scenario) > 0
+    for cell in np.flatnonzero(weights @ tables > target):
+        users = tables[:, cell]
+        total = weights[users].sum()
+        if total > target[cell]:
+            weights[users] *= 0.0 if target[cell] < _IMPOSSIBLE else target[cell] / total
+    used = weights > _IMPOSSIBLE
+    if not used.any():
+        return 0.0, None
+    model = DeterministicModel.from_weights(weights[used], strategies[used], scenario)
+    table = exact_model_table(model.weights, model.strategies, scenario.shape)
+    ratios = (Fraction(float(p)) / entry for p, entry in zip(target, table, strict=True) if entry)
+    exact = min(Fraction(1), min(ratios))
+    lower = float(exact)
+    return lower if Fraction(lower) <= exact else math.nextafter(lower, 0.0), model
+
+
+def _dual_bound(prices: FloatArray, behavior: Behavior, lower: float) -> tuple[float, BellInequality | None]:
+    """The inequality of the prices, with its exact local bound, and the weight that it allows."""
+    largest = float(prices.max())
+    if largest <= 0:
+        return 1.0, None
+    numbers = prices / largest
+    fine = np.rint(numbers * 2.0 ** (_FINE_BITS - math.ceil(math.log2(numbers.sum()))))
+    upper, inequality = 1.0, None
+    for integers in (_small_integers(numbers), fine):
+        if integers is None:
+            continue
+        expression = BellExpression(-integers)
+        candidate = BellInequality(expression, local_bound(expression))
+        if candidate.bound.value >= 0:
+            continue
+        exact = _upper(candidate, behavior)
+        value = float(exact)
+        value = value if Fraction(value) >= exact else math.nextafter(value, math.inf)
+        if value < upper:
+            upper, inequality = value, candidate
+        # Small integers are the tidy form of the prices, unless they only happen to lie near.
+        if upper <= lower + 1e-8:
+            break
+    return upper, inequality
+
+
+def _small_integers(numbers: FloatArray) -> FloatArray | None:
+    for scale in range(1, 61):
+        scaled = numbers * scale
+        if np.abs(scaled - np.rint(scaled)).max() < 1e-7 * scale:
+            return np.rint(scaled)
+    return None
+
+
+def _upper(inequality: BellInequality, behavior: Behavior) -> Fraction:
+    """The weight q that the inequality allows: the rest adds at least 0 to K, the local part at least q * bound."""
+    return exact_value(inequality.expression.coefficients, behavior.array) / Fraction(inequality.bound.value)

@@ -1,0 +1,98 @@
+"""The result of a search for a visibility threshold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .._records import Record
+from ..models.deterministic import DeterministicModel
+from ..targets.behaviors import Behavior
+from ..verification import Verification, combine, exact_value
+from .inequalities import BellInequality
+from .symmetrized_model import SymmetrizedModel
+
+__all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility", "round_up"]
+
+MODEL_ATOL = 1e-9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Threshold(Record):
+    """The visibility up to which a behavior, mixed with noise, is local; from below and from above."""
+
+    lower: float
+    """Visibility at which ``model`` reproduces the mixture."""
+    estimate: float
+    """Best estimate of the threshold."""
+    upper: float
+    """Visibility above which ``inequality`` is violated; the largest one considered, if there is none."""
+    upper_is_proven: bool
+    """Whether ``upper`` rests on an exact local bound."""
+    behavior: Behavior
+    """The behavior asked about."""
+    noise: Behavior
+    """The noise it is mixed with."""
+    model: DeterministicModel | SymmetrizedModel
+    """A local model of the mixture at visibility ``lower``."""
+    inequality: BellInequality | None
+    """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search met none."""
+
+    def __str__(self) -> str:
+        return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
+
+    def mixture(self, visibility: float) -> Behavior:
+        """``visibility * behavior + (1 - visibility) * noise``; the visibility may exceed 1."""
+        return Behavior(visibility * self.behavior.array + (1 - visibility) * self.noise.array)
+
+    def verify(self, atol: float = MODEL_ATOL, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.
+
+        A heuristic local bound is not re-checked; then only the lower end is proven, and the reason says so.
+
+        Args:
+            atol: Largest deviation of the model from the mixture, in any probability.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        model = self.model.verify(self.mixture(self.lower), atol)
+        checks = [model, _claim("estimate", self.estimate, self.lower, self.upper)]
+        if self.inequality is None:
+            proven = Verification(self.upper_is_proven, "no inequality was found, so the upper end is none")
+            return combine(*checks, proven)
+        upper = crossing_visibility(self.inequality, self.behavior, self.noise)
+        if upper is None:
+            return combine(*checks, Verification(False, "the inequality is violated nowhere", math.inf))
+        off = abs(self.upper - float(upper))
+        reached = Verification(
+            Fraction(self.upper) >= upper and off <= 1e-12,
+            f"the inequality is violated above visibility {float(upper):.12g}, the claim is {self.upper!r}",
+            off,
+        )
+        honest = self.inequality.bound.exact or not self.upper_is_proven
+        claim = Verification(
+            honest, "the local bound is heuristic" + ("" if honest else ", the claim that it is proven")
+        )
+        if not self.inequality.bound.exact:
+            return combine(*checks, reached, claim)
+        return combine(*checks, self.inequality.verify(prove_bound=prove_bound), reached)
+
+
+def _claim(name: str, value: float, lowest: float, highest: float) -> Verification:
+    return Verification(lowest <= value <= highest, f"{name} {value!r} lies between {lowest!r} and {highest!r}")
+
+
+def crossing_visibility(inequality: BellInequality, behavior: Behavior, noise: Behavior) -> Fraction | None:
+    """Visibility at which the mixture reaches the local bound, exactly; ``None`` if it never does."""
+    coefficients = inequality.expression.coefficients
+    at_noise = exact_value(coefficients, noise.array)
+    slope = exact_value(coefficients, behavior.array) - at_noise
+    if slope <= 0:
+        return None
+    return (Fraction(inequality.bound.value) - at_noise) / slope
+
+
+def round_up(number: Fraction) -> float:
+    """The smallest float that is not below a rational number, or the next one."""
+    value = float(number)
+    return value if Fraction(value) >= number else math.nextafter(value, math.inf)

@@ -1,0 +1,226 @@
+"""Searches for a visibility threshold: a linear program for few coordinates, conditional gradients for many."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._progress import ProgressBar
+from .._validation import generator
+from ..exceptions import ScenarioError, SolverError
+from ..models.deterministic import DeterministicModel
+from ..targets.behaviors import Behavior
+from .bounds import LocalBound, best_strategies, enumeration_size, local_bound
+from .conditional_gradient import ConditionalGradient, StrategyOracle
+from .inequalities import BellExpression, BellInequality
+from .linear_program import VisibilityProgram
+from .reduction import Reduction
+from .symmetrized_model import SymmetrizedModel
+from .threshold_results import MODEL_ATOL, Threshold, crossing_visibility, round_up
+from .visibility_search import VisibilitySearch
+
+__all__ = ["MAX_COORDINATES", "generate_columns", "search_by_gradients"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Above this number of coordinates the linear program takes longer than conditional gradients.
+MAX_COORDINATES = 250
+_COLUMNS_PER_ROUND = 60
+_PRICE_TOLERANCE = 1e-9
+_TIDY_TOLERANCE = 1e-8
+# Up to so many strategies the exact oracle costs no more than the heuristic one.
+_ALWAYS_EXACT = 1 << 10
+_EXACT_ROUNDS = 1 << 22
+_EXACT_BOUND_SECONDS = 2.0
+_NEAR_ENOUGH_TO_MEND = 1e-2
+_EXACT = 1e-9
+_LARGEST_LIFT = 20000
+
+
+def generate_columns(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    strategies: IntArray,
+    max_visibility: float,
+    deadline: float,
+    seed: int | None,
+) -> Threshold:
+    """Column generation: the linear program over the strategies known, and an oracle for those that improve it.
+
+    Args:
+        behavior: The behavior.
+        noise: The noise.
+        reduction: Coordinates that fit both.
+        strategies: Strategies to start from; mixtures of them contain the noise.
+        max_visibility: Largest visibility considered.
+        deadline: Time, as of ``time.monotonic``, when to stop.
+        seed: Seed of the heuristic oracle.
+
+    Raises:
+        SolverError: If the linear program fails.
+    """
+    scenario = behavior.scenario
+    size = enumeration_size(scenario)
+    rng = generator(seed)
+    heuristic = StrategyOracle(reduction, num_atoms=_COLUMNS_PER_ROUND)
+    strategies = reduction.distinct(strategies)
+    program = VisibilityProgram(reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility)
+    program.add(reduction.columns(strategies))
+    while True:
+        visibility, weights, prices = program.solve()
+        # Every strategy known so far has <prices, table> <= 0; one with more improves the program.
+        if time.monotonic() > deadline:
+            break
+        new = strategies[:0]
+        if size > _ALWAYS_EXACT:
+            used = weights > 1e-12
+            found = heuristic.search(prices, strategies[used], weights[used], rng).astype(np.int64)
+            new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
+        if not len(new) and size <= _EXACT_ROUNDS:
+            values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
+            new = reduction.distinct(found[values > _PRICE_TOLERANCE])
+        if not len(new):
+            break
+        strategies = np.concatenate([strategies, new])
+        program.add(reduction.columns(new))
+    upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
+    return _result(behavior, noise, reduction, strategies, weights, visibility, upper, inequality, max_visibility)
+
+
+class _ExactSearch(VisibilitySearch):
+    """Approaches visibilities until a mixture reproduces one exactly, up to rounding."""
+
+    def __init__(self, reduction: Reduction, behavior: Behavior, noise: Behavior, seed: int | None) -> None:
+        gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
+        super().__init__(
+            gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
+        )
+        self.mixture: tuple[float, IntArray, FloatArray] | None = None
+
+    def proven(self, visibility: float) -> float:
+        """The visibility itself once weights can be mended to reproduce it, else nothing."""
+        distance = self.gradient.distance(self.at(visibility))
+        if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):
+            return visibility
+        return 0.0
+
+    def keep(self, visibility: float) -> None:
+        """Remembers the mixture if it is exact."""
+        if self.gradient.distance(self.at(visibility)) < _EXACT:
+            self.mixture = (visibility, *self.gradient.atoms(0))
+
+
+def search_by_gradients(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    strategies: IntArray,
+    max_visibility: float,
+    deadline: float,
+    seed: int | None,
+    progress: bool | None,
+) -> Threshold:
+    """Conditional gradients: models for visibilities closer and closer to the threshold.
+
+    Args and errors as of :func:`generate_columns`, and whether to show a progress bar.
+    """
+    search = _ExactSearch(reduction, behavior, noise, seed)
+    search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
+    with ProgressBar(None, progress, "call") as bar:
+        search.run(None, max_visibility, deadline, bar)
+    if search.mixture is None:
+        # Not even the first stage: the noise itself is a mixture of the strategies that came in.
+        lower, rows, weights = 0.0, *_mixture_of_noise(noise, reduction, strategies)
+    else:
+        lower, rows, weights = search.mixture
+    upper, inequality = math.inf, None
+    if search.separation is not None:
+        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, lower, seed)
+    return _result(behavior, noise, reduction, rows, weights, lower, upper, inequality, max_visibility)
+
+
+def _mixture_of_noise(noise: Behavior, reduction: Reduction, strategies: IntArray) -> tuple[IntArray, FloatArray]:
+    from scipy.optimize import nnls
+
+    strategies = reduction.distinct(strategies)
+    weights, _ = nnls(reduction.columns(strategies).T, reduction.coordinates(noise))
+    return strategies, weights
+
+
+def _result(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    strategies: IntArray,
+    weights: FloatArray,
+    visibility: float,
+    upper: float,
+    inequality: BellInequality | None,
+    max_visibility: float,
+) -> Threshold:
+    """The threshold with its model, checked; strategies are written out unless they are too many."""
+    used = weights > 1e-13
+    symmetrized = SymmetrizedModel(
+        weights[used] / math.fsum(weights[used]), strategies[used].astype(np.int8), reduction.symmetry
+    )
+    model: DeterministicModel | SymmetrizedModel = symmetrized
+    if np.count_nonzero(used) * len(reduction.symmetry) <= _LARGEST_LIFT:
+        model = symmetrized.to_deterministic()
+    if upper >= max_visibility:
+        upper, inequality = max_visibility, None
+    lower = max(0.0, min(visibility, upper))
+    proven = inequality is None or inequality.bound.exact
+    # The upper end converges faster; without an exact bound it is still the best guess.
+    estimate = lower if upper - lower < 1e-6 else upper
+    result = Threshold(lower, estimate, upper, proven, behavior, noise, model, inequality)
+    check = model.verify(result.mixture(result.lower), MODEL_ATOL)
+    if not check:
+        raise SolverError(f"nonlocality_threshold: the model found is inaccurate: {check.reason}.")
+    return result
+
+
+def _upper_bound(
+    prices: FloatArray, reduction: Reduction, behavior: Behavior, noise: Behavior, visibility: float, seed: int | None
+) -> tuple[float, BellInequality | None]:
+    """The inequality of the prices with its exact bound, and the visibility above which it is violated."""
+    # The price of the normalization only shifts the bound, which is computed again.
+    prices = prices.copy()
+    prices[0] = 0
+    largest = float(np.abs(prices).max())
+    if largest == 0:
+        return math.inf, None
+    numbers = prices / reduction.sizes
+    numbers = numbers / np.abs(numbers).max()
+    for integers in (_small_integers(numbers), reduction.fine_integers(numbers)):
+        if integers is None:
+            continue
+        expression = BellExpression(reduction.integer_expression(integers))
+        inequality = BellInequality(expression, _best_bound(expression, seed))
+        crossing = crossing_visibility(inequality, behavior, noise)
+        upper = math.inf if crossing is None else round_up(crossing)
+        # Small integers are the tidy form of the prices, unless they only happen to lie near.
+        if upper <= visibility + _TIDY_TOLERANCE:
+            break
+    return upper, inequality
+
+
+def _small_integers(numbers: FloatArray) -> FloatArray | None:
+    """Integers proportional to the numbers within 1e-7, if small ones exist."""
+    for scale in range(1, 61):
+        scaled = numbers * scale
+        if np.abs(scaled - np.rint(scaled)).max() < 1e-7 * scale:
+            return np.rint(scaled)
+    return None
+
+
+def _best_bound(expression: BellExpression, seed: int | None) -> LocalBound:
+    """The exact bound if it can be had in a short time, else the heuristic one."""
+    try:
+        return local_bound(expression, seed=seed, time_limit=_EXACT_BOUND_SECONDS)
+    except ScenarioError:
+        return local_bound(expression, "heuristic", seed=seed)

@@ -1,0 +1,187 @@
+"""Search for the largest visibility at which a mixture of atoms exists, by conditional gradients."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._checkpoints import ArrayCheckpoint
+from .._progress import ProgressBar
+from .conditional_gradient import ConditionalGradient
+
+__all__ = ["VisibilitySearch"]
+
+FloatArray = NDArray[np.float64]
+
+# Relative distances below the estimated threshold at which models are made, one after the other.
+_MARGINS = (2e-2, 7e-3, 2.5e-3, 1e-3, 3e-4)
+# What may be missing at the end of a stage, relative to its margin.
+_ENOUGH = 0.15
+# A stage that does not come this much closer within so many calls has failed.
+_CALLS_BETWEEN_LOOKS = 100
+_PROGRESS = 0.95
+
+
+class VisibilitySearch(ABC):
+    """Comes from below to the threshold of a line from noise to target, in stages.
+
+    Args:
+        gradient: The conditional gradient that approaches points of the line.
+        target: Coordinates of the target.
+        noise: Coordinates of the noise.
+        margins: Relative distances below the estimated threshold, one a stage.
+    """
+
+    def __init__(
+        self,
+        gradient: ConditionalGradient,
+        target: FloatArray,
+        noise: FloatArray,
+        margins: tuple[float, ...] = _MARGINS,
+    ) -> None:
+        self.gradient = gradient
+        self.margins = margins
+        self.noise = noise
+        self.slope = target - noise
+        self.ceiling = math.inf
+        self.separation: FloatArray | None = None
+        self.stage = 0
+        self.best = -math.inf
+
+    @abstractmethod
+    def proven(self, visibility: float) -> float:
+        """The visibility that the present mixture, made for another one, proves."""
+
+    @abstractmethod
+    def keep(self, visibility: float) -> None:
+        """Remembers the present mixture as the best one."""
+
+    def at(self, visibility: float) -> FloatArray:
+        """Coordinates of a point of the line."""
+        return self.noise + visibility * self.slope
+
+    def run(
+        self,
+        visibility: float | None,
+        max_visibility: float,
+        deadline: float,
+        bar: ProgressBar,
+        file: ArrayCheckpoint | None = None,
+    ) -> None:
+        """Runs the stages that are left.
+
+        Args:
+            visibility: A visibility to approach instead of the stages; default: the stages.
+            max_visibility: Largest visibility considered.
+            deadline: Time, as of ``time.monotonic``, when to stop.
+            bar: Shows how far it is.
+            file: Where the state is kept, if anywhere.
+        """
+        if visibility is not None:
+            self._approach(visibility, visibility * 1e-6, deadline, bar, file)
+            return
+        # A little above, so that the residual can be absorbed.
+        highest = max_visibility * (1 + 1e-3)
+        if self.stage == 0:
+            self._bracket(highest, deadline, bar)
+            self.stage = 1
+        while self.stage <= len(self.margins) and time.monotonic() < deadline:
+            margin = self.margins[self.stage - 1]
+            aim = min(self.ceiling * (1 - margin), highest)
+            enough = _ENOUGH * margin if self.stage < len(self.margins) else _ENOUGH * margin / 3
+            self._approach(aim, enough * aim, deadline, bar, file)
+            if self.best >= max_visibility:
+                return
+            self.stage += 1
+
+    def _lower_ceiling(self) -> None:
+        """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
+        prices = self.gradient.prices
+        slope = float(prices @ self.slope)
+        if slope > 0:
+            crossing = (self.gradient.best_bound - float(prices @ self.noise)) / slope
+            if crossing < self.ceiling:
+                self.separation = prices.copy()
+            self.ceiling = min(self.ceiling, max(crossing, self.best))
+
+    def _bracket(self, highest: float, deadline: float, bar: ProgressBar) -> None:
+        """Lowers a visibility until it lies just above the threshold, as far as the oracle can tell."""
+        visibility, before = highest, math.inf
+        for call in range(1, 201):
+            distance = self.gradient.step(self.at(visibility))
+            self._lower_ceiling()
+            bar.update(1, f"threshold at most {self.ceiling:.5f}")
+            if distance < 1e-6 or time.monotonic() > deadline:
+                return
+            if call % 10 == 0:
+                if self.ceiling > before * (1 - 1e-3):
+                    return
+                before = self.ceiling
+                visibility = min(visibility, self.ceiling * 1.01)
+
+    def _approach(
+        self, visibility: float, enough: float, deadline: float, bar: ProgressBar, file: ArrayCheckpoint | None
+    ) -> None:
+        """Comes closer to one visibility until little is missing, or nothing is gained any more."""
+        calls, before = 0, math.inf
+
+        def watch(gradient: ConditionalGradient, distance: float) -> bool:
+            nonlocal calls, before
+            calls += 1
+            proven = self.proven(visibility)
+            if proven > self.best:
+                self.best = proven
+                self.keep(visibility)
+            self._lower_ceiling()
+            bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
+            if file is not None and file.due:
+                self.save(file)
+            stuck = False
+            if calls % _CALLS_BETWEEN_LOOKS == 0:
+                stuck = distance > _PROGRESS * before
+                before = distance
+            return visibility - proven < enough or stuck or self.ceiling < visibility * (1 - 1e-4)
+
+        self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
+        if file is not None:
+            self.save(file)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a checkpoint holds."""
+        arrays = {"numbers": np.array([self.ceiling, self.stage, self.best])}
+        arrays["generator"] = np.array(json.dumps(self.gradient.random_state))
+        for kind in range(len(self.gradient.oracles)):
+            arrays[f"rows_{kind}"], arrays[f"weights_{kind}"] = self.gradient.atoms(kind)
+        return arrays
+
+    def save(self, file: ArrayCheckpoint) -> None:
+        """Writes the state."""
+        file.save_arrays(self.state())
+
+    def restore(self, file: ArrayCheckpoint) -> None:
+        """Goes on from a checkpoint, if there is one.
+
+        Raises:
+            CertificateError: If the file is damaged or belongs to another run.
+        """
+        arrays = file.load_arrays()
+        if arrays is None:
+            return
+        try:
+            ceiling, stage, best = arrays["numbers"]
+            self.ceiling, self.stage, self.best = float(ceiling), int(stage), float(best)
+            self.gradient.random_state = json.loads(str(arrays["generator"]))
+            for kind in range(len(self.gradient.oracles)):
+                self.gradient.add(kind, arrays[f"rows_{kind}"], arrays[f"weights_{kind}"])
+            self.restore_best(arrays)
+        except (KeyError, ValueError, IndexError) as exc:
+            raise file.refused("a checkpoint of such a search", "another file") from exc
+
+    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:  # noqa: B027  # most hold nothing else
+        """Takes up what else :meth:`state` holds."""

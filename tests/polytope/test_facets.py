@@ -1,0 +1,83 @@
+import sys
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    BellScenario,
+    FacetList,
+    ScenarioError,
+    SolverError,
+    are_equivalent,
+    cglmp,
+    chsh,
+    enumerate_facets,
+    i3322,
+    local_bound,
+)
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+
+
+def rank_of_tight_strategies(facets, index):
+    tables = strategy_tables(enumerate_strategies(facets.scenario), facets.scenario)
+    values = tables @ facets.coefficients[index].ravel()
+    assert values.max() == facets.bounds[index]
+    tight = tables[values == facets.bounds[index]]
+    return np.linalg.matrix_rank(tight)
+
+
+def test_chsh_scenario_has_16_positivity_and_8_chsh_facets(tmp_path):
+    # A. Fine, Phys. Rev. Lett. 48, 291 (1982).
+    facets = enumerate_facets(BellScenario((2, 2), (2, 2)))
+    assert len(facets) == 24
+    assert facets.class_sizes == (8, 16)
+    forms, positivity = facets.representatives()
+    assert are_equivalent(forms.expression, chsh())
+    assert forms.bound.value == 2
+    assert np.count_nonzero(np.abs(positivity.expression.to_correlators()) > 1e-9) == 3
+    for index in range(24):
+        assert local_bound(facets.expression(index)).value == facets.bounds[index]
+        # Tables span 9 dimensions; a facet's vertices span one less.
+        assert rank_of_tight_strategies(facets, index) == 8
+    facets.save(tmp_path / "facets.npz")
+    assert FacetList.load(tmp_path / "facets.npz") == facets
+
+
+def test_three_settings_give_684_facets_in_3_classes():
+    # D. Collins, N. Gisin, arXiv:quant-ph/0306129: 36 positivity, 72 CHSH, 576 I3322.
+    facets = enumerate_facets(BellScenario((3, 3), (2, 2)))
+    assert facets.class_sizes == (36, 72, 576)
+    equivalent = [are_equivalent(one.expression, i3322(), up_to_shift=True) for one in facets.representatives()]
+    assert equivalent == [False, False, True]
+    assert len({row.tobytes() for row in facets.coefficients}) == 684
+    assert rank_of_tight_strategies(facets, 683) == 15
+
+
+def test_three_outcomes_give_1116_facets():
+    # Counted in D. Collins et al.: 36 positivity, 648 CHSH with outcomes merged, 432 CGLMP.
+    facets = enumerate_facets(BellScenario((2, 2), (3, 3)))
+    assert facets.class_sizes == (36, 324, 324, 432)
+    equivalent = [are_equivalent(one.expression, cglmp(3), up_to_shift=True) for one in facets.representatives()]
+    assert equivalent == [False, False, False, True]
+
+
+def test_facets_of_unequal_parties_decide_locality():
+    facets = enumerate_facets(BellScenario((3, 2), (2, 2)))
+    assert len(facets) == 48
+    local = Behavior.white_noise(facets.scenario)
+    assert max(facets.expression(i).value(local) - facets.bounds[i] for i in range(48)) < 0
+    box = Behavior.from_correlators([[1, 1], [1, -1], [1, 1]], marginals=False)
+    assert max(facets.expression(i).value(box) - facets.bounds[i] for i in range(48)) == pytest.approx(2)
+
+
+def test_large_scenario_is_refused_with_its_size():
+    with pytest.raises(ScenarioError, match="256 strategies in 24 dimensions"):
+        enumerate_facets(BellScenario((4, 4), (2, 2)))
+    with pytest.raises(ScenarioError, match="BellScenario"):
+        enumerate_facets((2, 2))
+
+
+def test_missing_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ppl", None)
+    with pytest.raises(SolverError, match=r"qiskit-lhv\[facets\]"):
+        enumerate_facets(BellScenario((2, 2), (2, 2)))

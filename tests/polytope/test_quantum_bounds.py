@@ -1,0 +1,170 @@
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import random_statevector
+from qiskit_lhv import (
+    Behavior,
+    BellExpression,
+    QuantumBound,
+    ScenarioError,
+    SolverError,
+    cglmp,
+    chained,
+    chsh,
+    elegant,
+    i3322,
+    local_bound,
+    measurement,
+    mermin,
+    quantum_bound,
+)
+from qiskit_lhv.polytope.moment_matrices import MomentMatrix, parse_level
+from qiskit_lhv.polytope.seesaw import seesaw
+
+
+@pytest.mark.parametrize(
+    ("expression", "level", "value"),
+    [
+        (chsh(), 1, 2 * np.sqrt(2)),  # reference_values.md
+        (chsh(), "1+AB", 2 * np.sqrt(2)),
+        (mermin(3), "1+AB", 4),
+        (mermin(3), 2, 4),
+        (chained(4), 1, 8 * np.cos(np.pi / 8)),  # S. Wehner, arXiv:quant-ph/0510076
+        (elegant(), 1, 4 * np.sqrt(3)),  # N. Gisin, arXiv:quant-ph/0702021
+    ],
+)
+def test_bounds_meet_at_the_known_quantum_value(expression, level, value):
+    bound = quantum_bound(expression, level)
+    assert value <= bound.upper < value + 1e-6
+    assert bound.lower == pytest.approx(value, abs=1e-9)
+    assert bound.verify()
+
+
+def test_i3322_levels_and_qubit_value():
+    # Quantum value 0.250875 (reference_values.md); levels as in K. F. Pal, T. Vertesi, arXiv:1006.3032.
+    first, second, third = (quantum_bound(i3322(), level) for level in (1, "1+AB", 2))
+    assert first.upper > second.upper > third.upper > 0.250875
+    assert second.upper == pytest.approx(0.251471, abs=1e-5)
+    assert third.upper == pytest.approx(0.250940, abs=1e-5)
+    assert third.lower == pytest.approx(0.25, abs=1e-9)
+
+
+def test_three_outcomes():
+    # M. Navascues, S. Pironio, A. Acin, arXiv:quant-ph/0607119: 3.1547 at level 1, 2.9149 at level 1+AB.
+    assert quantum_bound(cglmp(3), 1, dimension=3).upper == pytest.approx(3.1547, abs=1e-4)
+    bound = quantum_bound(cglmp(3), "1+AB", dimension=3)
+    assert bound.upper == pytest.approx(2.914854, abs=2e-6)
+    assert bound.lower == pytest.approx(2.914854, abs=1e-6)
+    assert bound.lower < bound.upper
+
+
+def test_upper_bound_is_not_below_random_quantum_behaviors():
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        expression = BellExpression(rng.normal(size=(2, 3, 3, 2)))
+        bound = quantum_bound(expression, 1, dimension=3, seed=seed)
+        assert bound.upper >= bound.lower >= local_bound(expression).value - 1e-6
+        bases = [[np.linalg.qr(rng.normal(size=(k, k)))[0] for _ in range(m)] for m, k in ((2, 3), (3, 2))]
+        settings = [[measurement(basis=basis) for basis in party] for party in bases]
+        # Party 1 is a qubit, party 0 a qutrit.
+        behavior = Behavior.from_state(random_statevector((3, 2), seed=seed), settings)
+        assert expression.value(behavior) <= bound.upper
+
+
+def test_lower_bound_can_be_reproduced_by_the_user():
+    bound = quantum_bound(chained(3), 1, seed=3)
+    behavior = Behavior.from_state(bound.statevector(), bound.settings)
+    assert chained(3).value(behavior) == pytest.approx(bound.lower, abs=1e-12)
+    operator = chained(3).operator(bound.settings)
+    assert bound.statevector().expectation_value(operator).real == pytest.approx(bound.lower, abs=1e-9)
+    again = quantum_bound(chained(3), 1, seed=3)
+    assert again.lower == bound.lower
+
+
+def test_seesaw_puts_party_zero_on_axis_zero():
+    # Only party 0 has three settings; its marginal alone decides.
+    coefficients = np.zeros((4, 2))
+    coefficients[2, 0] = 1
+    expression = BellExpression.from_correlators(coefficients)
+    state, effects = seesaw(expression, 2, np.random.default_rng(0))
+    assert [one.shape for one in effects] == [(3, 2, 2, 2), (1, 2, 2, 2)]
+    reduced = state @ state.conj().T
+    assert np.trace(reduced @ (effects[0][1, 0] - effects[0][1, 1])).real == pytest.approx(1)
+
+
+def test_seesaw_effects_are_measurements():
+    for d, dimension in ((3, 2), (3, 3), (4, 3)):
+        _, effects = seesaw(cglmp(d), dimension, np.random.default_rng(1))
+        for one in effects:
+            np.testing.assert_allclose(
+                one.sum(axis=1), np.broadcast_to(np.eye(dimension), (2, dimension, dimension)), atol=1e-12
+            )
+            assert np.linalg.eigvalsh(one).min() > -1e-12
+
+
+def test_verify_refuses_changed_evidence(tmp_path):
+    bound = quantum_bound(chsh(), 1)
+    assert not dataclasses.replace(bound, upper=2 * np.sqrt(2) - 1e-9).verify()
+    # A dual solution that fits less well proves less, whichever way it is off.
+    assert not dataclasses.replace(bound, factor=bound.factor * 1.01).verify()
+    assert not dataclasses.replace(bound, factor=bound.factor * 0.99).verify()
+    assert not dataclasses.replace(bound, factor=bound.factor * 0).verify()
+    assert not dataclasses.replace(bound, factor=bound.factor[:-1]).verify()
+    assert not dataclasses.replace(bound, lower=bound.lower + 1e-6).verify()
+    assert not dataclasses.replace(bound, multipliers=bound.multipliers - 1).verify()
+    bound.save(tmp_path / "bound.json")
+    loaded = QuantumBound.load(tmp_path / "bound.json")
+    assert loaded == bound
+    assert loaded.verify()
+
+
+def test_moment_matrix_of_chsh():
+    matrix = MomentMatrix.of(chsh().scenario, 1)
+    # Identity, 4 observables; moments: 1, A0, A1, B0, B1, A0A1, 4 products AB, B0B1.
+    assert matrix.entries.shape == (5, 5)
+    assert matrix.num_moments == 11
+    np.testing.assert_array_equal(np.diag(matrix.entries), 0)
+    assert MomentMatrix.of(chsh().scenario, "1+ab").entries.shape == (9, 9)
+    assert MomentMatrix.of(chsh().scenario, 2).entries.shape == (13, 13)
+    assert MomentMatrix.of(cglmp(3).scenario, "1+AB").entries.shape == (25, 25)
+    assert parse_level("2+AAB") == (2, ((2, 1),))
+
+
+def test_moment_matrix_of_a_quantum_state_obeys_the_reduction():
+    # Moments that share a number must have one value in any state with any projectors.
+    rng = np.random.default_rng(5)
+    matrix = MomentMatrix.of(cglmp(3).scenario, 1)
+    vectors = [[np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(2)] for _ in range(2)]
+    projectors = [[[np.outer(u[:, a], u[:, a]) for a in range(2)] for u in party] for party in vectors]
+    rows = [np.eye(9)]
+    rows += [np.kron(projectors[0][x][a], np.eye(3)) for x in range(2) for a in range(2)]
+    rows += [np.kron(np.eye(3), projectors[1][x][a]) for x in range(2) for a in range(2)]
+    state = rng.normal(size=9)
+    vectors = np.array([row @ state for row in rows]) / np.linalg.norm(state)
+    gram = vectors @ vectors.T
+    for number in range(-1, matrix.num_moments):
+        values = gram[matrix.entries == number]
+        expected = {-1: 0, 0: 1}.get(number, values[0])
+        np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+def test_bad_input():
+    for level in (0, "AB", "1+A2", 1.0, True, "12"):
+        with pytest.raises(ScenarioError, match="level"):
+            quantum_bound(chsh(), level)
+    with pytest.raises(ScenarioError, match="too low"):
+        quantum_bound(mermin(3), 1)
+    with pytest.raises(ScenarioError, match="120 rows"):
+        quantum_bound(chained(8), 2)
+    with pytest.raises(ScenarioError, match="20\\*\\*2 = 400"):
+        quantum_bound(chsh(), dimension=20)
+    with pytest.raises(ScenarioError, match="dimension"):
+        quantum_bound(chsh(), dimension=1)
+
+
+def test_missing_solver_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clarabel", None)
+    with pytest.raises(SolverError, match=r"qiskit-lhv\[sdp\]"):
+        quantum_bound(chsh())
