@@ -46,6 +46,7 @@ class Proof:
     """What is checked; see ``AllProjectiveCertificate`` for the meaning of each part."""
 
     tensor: NDArray[np.float64]
+    noise: NDArray[np.float64] | None
     mixture_visibility: float
     directions: Sequence[NDArray[np.float64]]
     triangles: Sequence[NDArray[np.int64]]
@@ -57,15 +58,19 @@ class Proof:
     product_vectors: NDArray[np.float64]
 
 
-def proven_visibility(proof: Proof) -> tuple[Fraction, list[float], float]:
-    """The visibility in white noise up to which the proof shows the state local.
+def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) -> tuple[Fraction, list[float], float]:
+    """The visibility up to which the proof shows the state local, in white noise or the proof's own.
+
+    Noise other than white must be local itself up to a visibility above 1 (continued beyond, on the line from white
+    noise through it): then it holds some white noise, and that absorbs the residual.
 
     Args:
         proof: The proof.
+        noise_visibility: The visibility up to which the proof's own noise is proven local in white noise.
 
     Returns:
-        The visibility, the squared inradius of each party's polyhedron, and the weight of the noise that
-        absorbs the residual.
+        The visibility, the squared inradius of each party's polyhedron, and the weight of the white noise
+        that absorbs the residual.
 
     Raises:
         ProofError: If a part of the proof does not hold.
@@ -78,7 +83,15 @@ def proven_visibility(proof: Proof) -> tuple[Fraction, list[float], float]:
         for parties in itertools.combinations(range(n), size):
             block = residual[tuple(slice(1, None) if k in parties else 0 for k in range(n))]
             total += _block_norm(block, scale)
-    return Fraction(proof.mixture_visibility) / (1 + total), [float(eta2) for eta2 in inradii], float(total)
+    if (proof.noise is None) != (noise_visibility is None):
+        raise ProofError("there is no proof for the noise")
+    share = Fraction(1)
+    if noise_visibility is not None:
+        if noise_visibility <= 1:
+            raise ProofError("the noise holds no white noise that could absorb a residual")
+        # noise = tau / mu + (1 - 1 / mu) * white with tau local, so this is the share of white noise in it.
+        share = 1 - 1 / noise_visibility
+    return Fraction(proof.mixture_visibility) / (1 + total / share), [float(eta2) for eta2 in inradii], float(total)
 
 
 def _integers(array: NDArray[np.float64], max_bits: int, what: str) -> tuple[NDArray[Any], int]:
@@ -144,8 +157,12 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
         for vector in row:
             product = np.multiply.outer(product, np.array([2**vector_bits, *vector], dtype=object))
         separable = separable + product
-    common = Fraction(1, 2**tensor_bits)
-    target = np.array([Fraction(int(x)) * common * visibility for x in tensor.flat], dtype=object).reshape(tensor.shape)
+    target = np.array([Fraction(int(x), 2**tensor_bits) * visibility for x in tensor.flat], dtype=object)
+    target = target.reshape(tensor.shape)
+    if proof.noise is not None:
+        noise, noise_bits = _integers(proof.noise, 1100, "correlations of the noise")
+        others = [Fraction(int(x), 2**noise_bits) * (1 - visibility) for x in noise.flat]
+        target = target + np.array(others, dtype=object).reshape(tensor.shape)
     target[(0,) * n] = Fraction(1)
     bits = weight_bits + n * vector_bits
     rest = target - np.array([Fraction(int(x), 2**bits) for x in separable.flat], dtype=object).reshape(target.shape)
@@ -235,22 +252,43 @@ def _relabeled(
 
 
 def _block_norm(block: NDArray[Any], bits: int) -> Fraction:
-    """An upper bound of the weight of local models that make up the block of correlators.
+    """An upper bound of the weight of local models that make up a block of correlators.
+
+    Args:
+        block: Python integers in units of ``2**-bits``, each within 2 units of the true number.
+        bits: The number of binary digits.
+    """
+    rounding = Fraction(2 * (math.isqrt(block.size) + 1), 2**bits)
+    return _integer_norm(block, bits) + rounding
+
+
+def _integer_norm(block: NDArray[Any], bits: int) -> Fraction:
+    """The same for numbers that are exactly these.
 
     One party: the largest entry. More: the 2-norm, as the mean square of an expression over random signs is the
     square of its coefficients' 2-norm. Two: also Grothendieck's constant times the largest product of row norms of
-    a factorization, whatever it leaves over counted by its 2-norm.
+    a factorization, whatever it leaves over counted by its 2-norm. Three and more: also the mean, over orthogonal
+    sign vectors of the first party, of the bounds of the other parties' blocks that they select.
     """
-    # Each entry was rounded by less than 2 units.
-    largest = max((abs(value) for value in block.flat), default=0) + 2
-    if block.ndim == 1:
+    largest = max((abs(value) for value in block.flat), default=0)
+    if block.ndim == 1 or largest == 0:
         return Fraction(largest, 2**bits)
-    # The 2-norm of a block whose entries are all 1.
-    ones = math.isqrt(block.size) + 1
-    rounding = Fraction(2 * ones, 2**bits)
-    plain = _root_above(Fraction(sum(value * value for value in block.flat), 4**bits)) + rounding
-    if block.ndim != 2:
-        return plain
+    plain = _root_above(Fraction(sum(value * value for value in block.flat), 4**bits))
+    if block.ndim == 2:
+        return min(plain, _factored_norm(block, bits, largest))
+    smallest = int(np.argmin(block.shape))
+    moved = np.moveaxis(block, smallest, 0)
+    # Rows of a Hadamard matrix: the mean over rows of a_x a_y is 1 if x = y, else 0.
+    signs = np.ones((1, 1), dtype=np.int64)
+    while len(signs) < len(moved):
+        signs = np.block([[signs, signs], [signs, -signs]])
+    selected = np.tensordot(signs[:, : len(moved)].astype(object), moved, axes=(1, 0))
+    mean = sum((_integer_norm(one, bits) for one in selected), Fraction(0)) / len(signs)
+    return min(plain, mean)
+
+
+def _factored_norm(block: NDArray[Any], bits: int, largest: int) -> Fraction:
+    """Grothendieck's constant times the row norms of a factorization, plus the 2-norm of what it leaves over."""
     # A witness from floats, taken as integers: e = U V^T / 4**f + rest, checked exactly.
     shift = max(0, largest.bit_length() - 44)
     rough = np.array([value >> shift for value in block.flat], dtype=np.int64).reshape(block.shape)
@@ -264,8 +302,10 @@ def _block_norm(block: NDArray[Any], bits: int) -> Fraction:
     up, down = 4 ** max(f, 0), 4 ** max(-f, 0)
     rest2 = sum((int(e) * up - int(p) * down) ** 2 for e, p in zip(rough.flat, product.flat, strict=True))
     longest = int((u * u).sum(axis=1).max()) * int((v * v).sum(axis=1).max()) * down**2
-    factored = GROTHENDIECK_BOUND * _root_above(Fraction(longest, up**2)) + _root_above(Fraction(rest2, up**2)) + ones
-    return min(plain, Fraction(2**shift, 2**bits) * factored + rounding)
+    norm = GROTHENDIECK_BOUND * _root_above(Fraction(longest, up**2)) + _root_above(Fraction(rest2, up**2))
+    # Cutting off digits changed every entry by less than 1, if any were cut.
+    cut = math.isqrt(block.size) + 1 if shift else 0
+    return Fraction(2**shift, 2**bits) * (norm + cut)
 
 
 def _root_above(number: Fraction) -> Fraction:

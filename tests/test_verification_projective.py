@@ -31,6 +31,7 @@ from qiskit_lhv.verification_projective import (
     _squared_inradius,
     proven_visibility,
 )
+from scipy.linalg import hadamard
 from scipy.optimize import linprog
 
 BITS = 60
@@ -114,11 +115,14 @@ def float_block_norm(block):
     if block.ndim == 1:
         return np.abs(block).max()
     plain = np.linalg.norm(block)
-    if block.ndim > 2:
-        return plain
-    left, values, right = np.linalg.svd(block, full_matrices=False)
-    rows = ((left**2) @ values).max(), ((right.T**2) @ values).max()
-    return min(plain, float(GROTHENDIECK_BOUND) * math.sqrt(rows[0] * rows[1]))
+    if block.ndim == 2:
+        left, values, right = np.linalg.svd(block, full_matrices=False)
+        rows = ((left**2) @ values).max(), ((right.T**2) @ values).max()
+        return min(plain, float(GROTHENDIECK_BOUND) * math.sqrt(rows[0] * rows[1]))
+    # The party with the fewest settings answers with the rows of a Hadamard matrix.
+    first = np.moveaxis(block, int(np.argmin(block.shape)), 0)
+    matrix = hadamard(1 << (len(first) - 1).bit_length())[:, : len(first)]
+    return min(plain, np.mean([float_block_norm(np.tensordot(row, first, axes=1)) for row in matrix]))
 
 
 def exact_visibility_with_two_norms(certificate):
@@ -200,7 +204,7 @@ def integers(block):
     return np.array([round(float(x) * 2**BITS) for x in block.flat], dtype=object).reshape(block.shape)
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 3), (2, 4), (4, 4), (2, 2, 2), (3, 2, 3)])
+@pytest.mark.parametrize("shape", [(3,), (3, 3), (2, 4), (4, 4), (2, 2, 2), (3, 2, 3), (2, 2, 2, 2)])
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-9])
 def test_blocks_are_absorbed_by_no_less_than_they_need(shape, scale):
     rng = np.random.default_rng(5)
@@ -232,6 +236,16 @@ def test_large_blocks_of_low_rank_use_grothendiecks_constant():
     assert 1e-3 <= bound < 1.79e-3
     rough = np.rint(block * 2**30) / 2**30 + 1e-6 * rng.standard_normal(block.shape)
     assert float(_block_norm(integers(rough), BITS)) == pytest.approx(float_block_norm(rough), rel=1e-4)
+
+
+def test_blocks_of_one_strategy_of_three_parties():
+    """Sign vectors of a Hadamard matrix leave two-party blocks of one strategy each, instead of a 2-norm of 22."""
+    rng = np.random.default_rng(3)
+    a, b, c = (rng.choice([-1.0, 1.0], size=m) for m in (8, 9, 7))
+    block = np.einsum("x,y,z->xyz", a, b, c)
+    bound = float(_block_norm(integers(block), BITS))
+    assert 1 <= bound <= np.linalg.norm(block)
+    assert bound == pytest.approx(float_block_norm(block), rel=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -375,7 +389,8 @@ def test_certificates_hold_and_floats_agree(certificates, name):
     proven, squared, absorbed = proven_visibility(certificate.proof())
     assert certificate.visibility == claimed_visibility(proven)
     assert 0 <= proven - Fraction(certificate.visibility) < Fraction(1, 10**7)
-    assert float(proven) == pytest.approx(float_visibility(certificate), rel=1e-9)
+    # Exact witnesses of two-party blocks have 22 bits: they show a little less than floats, never more.
+    assert -1e-13 < float_visibility(certificate) - float(proven) < 1e-6 * float(proven)
     assert float(proven) == pytest.approx(certificate.mixture_visibility / (1 + absorbed), rel=1e-12)
     for one, directions in zip(squared, certificate.directions, strict=True):
         assert one == pytest.approx(inradius(directions) ** 2, rel=1e-12)
@@ -546,7 +561,7 @@ def test_tampering(certificates, name, tmp_path):
             distance = np.einsum("fi,fi->f", normal, points[:, 0]) / np.linalg.norm(normal, axis=1)
             assert distance.min() <= inradius(directions) + 1e-12
         assert abs(math.fsum([*copy.weights, *copy.product_weights]) - 1) < 1e-15
-        assert -1e-11 <= float_visibility(copy) - copy.visibility < 1.01e-7
+        assert -1e-11 <= float_visibility(copy) - copy.visibility < 4e-7
     assert count >= 38
     assert claims == 17
     assert refused >= 0.6 * count, f"{refused} of {count}"
@@ -565,7 +580,6 @@ def test_changed_certificates_of_a_state_are_of_another_state(certificates):
         assert result.deviation == pytest.approx(size, rel=1e-2)
 
 
-@pytest.mark.xfail(strict=True, reason="Record's reader of JSON does not know the type int16")
 def test_edited_json(certificates, tmp_path):
     path = tmp_path / "certificate.json"
     certificates["marginals"].save(path)
@@ -718,9 +732,9 @@ def test_wrong_claims_are_named(certificates):
         ({"triangles": (np.full((1, 3), 0.5),) * 2}, "triangles: expected whole numbers"),
         ({"weights": np.array([0.5, math.nan])}, "weights: expected finite numbers"),
         ({"weights": np.array([1.0])}, "strategies: expected shape"),
-        ({"strategies": np.full((3, 12), 300)}, "strategies: expected whole numbers"),
+        ({"strategies": np.full((3, 12), 300)}, "strategies: expected (whole )?numbers"),
         ({"strategies": np.full((3, 12), 0.5)}, "strategies: expected whole numbers"),
-        ({"sources": np.full((1, 12), 10**6)}, "sources: expected whole numbers"),
+        ({"sources": np.full((1, 12), 10**6)}, "sources: expected (whole )?numbers"),
         ({"flips": np.array([0, 1])}, "flips: expected an array with 2 axes"),
         ({"product_weights": np.array([0.5])}, "strategies|product"),
         ({"product_vectors": np.full((1, 2, 3), math.nan), "product_weights": np.array([0.0])}, "finite"),

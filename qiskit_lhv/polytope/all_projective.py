@@ -6,8 +6,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,34 +14,27 @@ from numpy.typing import ArrayLike, NDArray
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
 from .._validation import real_array
-from ..exceptions import MeasurementError, ScenarioError, SolverError
+from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
-from ..quantum.direction_sets import hull_triangles, icosahedral_directions, inradius
-from ..targets.coordinates import apply_per_party
+from ..quantum.direction_sets import icosahedral_directions, inradius
 from ..targets.correlations import CorrelationTensor
-from ..verification_projective import GROTHENDIECK_BOUND, ProofError, proven_visibility
-from .conditional_gradient import ConditionalGradient, Oracle, StrategyOracle
-from .product_states import ProductStateOracle
-from .projective_certificate import AllProjectiveCertificate, claimed_visibility
-from .reduction import Reduction, even_flips
-from .state_symmetry import state_symmetry
-from .symmetry import Symmetry
-from .visibility_search import VisibilitySearch
+from .projective_certificate import AllProjectiveCertificate
+from .projective_search import DIRECTION_BITS, ProjectiveSearch
 
 __all__ = ["certify_all_projective"]
 
 FloatArray = NDArray[np.float64]
 
-_DIRECTION_BITS = 30
-_WEIGHT_BITS = 40
 _AXES = {1: 6, 2: 181, 3: 21, 4: 6}
 _MAX_CELLS = 1 << 23
-_ABSORBED = 1.15
+# Noise that is local up to this visibility in white noise serves nearly as well as white noise.
+_ENOUGH_FOR_NOISE = 1.5
 
 
 def certify_all_projective(
     state: Any,
     *,
+    noise: Any = None,
     num_settings: int | None = None,
     directions: ArrayLike | Sequence[ArrayLike] | None = None,
     parties: Sequence[Any] | None = None,
@@ -54,15 +46,17 @@ def certify_all_projective(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> AllProjectiveCertificate:
-    """Proves a state of qubits local for all projective measurements, up to some visibility in white noise.
+    """Proves a state of qubits local for all projective measurements, up to some visibility in noise.
 
     Directions of a polyhedron with inradius eta stand for all: if the correlators on them, each non-identity
     index divided by eta, have a local model, then the state has one for all projective measurements. The model
     is a mixture of deterministic strategies and of product states, found by conditional gradients in the
-    coordinates that the state's symmetries leave; what it misses is absorbed by a little more white noise.
+    coordinates that the state's symmetries leave; what it misses is absorbed by a little more noise. For that, noise
+    other than white must hold some white noise: it is first proven local beyond its own visibility.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits.
+        noise: A state of the same qubits to mix with; default: white noise.
         num_settings: Axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer.
         directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array a party.
@@ -81,7 +75,8 @@ def certify_all_projective(
 
     Raises:
         MeasurementError: If the state is not one of qubits, or the directions span no polyhedron.
-        ScenarioError: If a number is out of range or there are too many directions for the memory.
+        ScenarioError: If a number is out of range, there are too many directions for the memory, or the noise cannot
+            be proven to be local and to hold white noise.
         SolverError: If the proof does not pass its own check.
 
     References:
@@ -104,17 +99,42 @@ def certify_all_projective(
         raise ScenarioError.bad_argument(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
         )
-    search = _Search(tensor, axes, seed)
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, time_limit, seed)
+    search = ProjectiveSearch(tensor, axes, seed, noise_proof)
     if start is not None:
         search.add_model(start)
     file = None
     if checkpoint is not None:
-        file = ArrayCheckpoint(checkpoint, fingerprint(tensor=tensor.array, seed=seed, axes=np.concatenate(axes)))
+        noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
+        run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, axes=np.concatenate(axes))
+        file = ArrayCheckpoint(checkpoint, run)
         search.restore(file)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     with ProgressBar(None, progress, "call") as bar:
         search.run(visibility, max_visibility, deadline, bar, file)
     return search.certificate()
+
+
+def _proven_noise(
+    noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
+) -> AllProjectiveCertificate:
+    """The proof that the noise is local and holds some white noise."""
+    other = noise if isinstance(noise, CorrelationTensor) else CorrelationTensor.from_state(noise)
+    if other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
+    search = ProjectiveSearch(other, axes, seed)
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit / 3
+    with ProgressBar(None, False) as bar:
+        search.run(None, _ENOUGH_FOR_NOISE, deadline, bar)
+    proof = search.certificate()
+    if proof.visibility <= 1:
+        raise ScenarioError.bad_argument(
+            "noise",
+            expected="a state that is proven local with some white noise taken away",
+            got=f"one proven only up to visibility {proof.visibility:.4g}",
+            remedy="Mix it with white noise, take more num_settings or more time.",
+        )
+    return proof
 
 
 def _directions(tensor: CorrelationTensor, num_settings: int | None, directions: Any) -> list[FloatArray]:
@@ -149,164 +169,9 @@ def _directions(tensor: CorrelationTensor, num_settings: int | None, directions:
         )
     rounded: dict[int, FloatArray] = {}
     for one in axes:
-        rounded.setdefault(id(one), np.rint(one * 2.0**_DIRECTION_BITS) / 2.0**_DIRECTION_BITS)
+        rounded.setdefault(id(one), np.rint(one * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS)
         if inradius(rounded[id(one)]) == 0:
             raise MeasurementError.bad_argument(
                 "directions", expected="directions that span a polyhedron", got="one plane"
             )
     return [rounded[id(one)] for one in axes]
-
-
-@dataclass
-class _Mixture:
-    """A mixture of strategies and product states, made for one visibility."""
-
-    visibility: float
-    strategies: NDArray[np.int8]
-    weights: FloatArray
-    products: FloatArray
-    product_weights: FloatArray
-
-
-class _Search(VisibilitySearch):
-    """The search for a model on the directions."""
-
-    def __init__(self, tensor: CorrelationTensor, directions: list[FloatArray], seed: int | None) -> None:
-        self.tensor = tensor
-        self.directions = directions
-        maps = []
-        for one in directions:
-            matrix = np.zeros((len(one) + 1, 4))
-            matrix[0, 0] = 1
-            matrix[1:, 1:] = one / inradius(one)
-            maps.append(matrix)
-        symmetry = state_symmetry(tensor.array, directions)
-        self.only_full = _only_full(tensor.array)
-        if self.only_full:
-            symmetry = Symmetry.generated_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
-        self.reduction = Reduction.of(symmetry)
-        oracles: list[Oracle] = [StrategyOracle(self.reduction)]
-        # Without marginals, product states do not help: their scaled correlators are averages of strategies'.
-        if not self.only_full:
-            oracles.append(ProductStateOracle(self.reduction, tuple(maps)))
-        target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))
-        noise = np.zeros(len(target))
-        noise[0] = 1
-        super().__init__(ConditionalGradient(self.reduction, oracles, seed), target, noise)
-        self._mixture: _Mixture | None = None
-
-    def add_model(self, model: ResponseModel) -> None:
-        """Strategies that answer what each hidden variable makes more likely."""
-        order = np.argsort(-model.weights, kind="stable")[:2000]
-        settings = model.response.parse_settings([list(one) for one in self.directions])
-        rows = []
-        for k, vectors in enumerate(self.directions):
-            probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
-            rows.append((probabilities[:, :, 0] < 0.5).astype(np.int8).reshape(len(order), len(vectors)))
-        self.gradient.add(0, np.unique(np.hstack(rows), axis=0))
-
-    def proven(self, visibility: float) -> float:
-        """The visibility that a proof from the present mixture would show, in floats, not too optimistic."""
-        tensor = self.reduction.spread(self.gradient.point() - self.at(visibility))
-        total, n = 0.0, tensor.ndim
-        for index in np.ndindex((2,) * n):
-            block = tensor[tuple(slice(1, None) if taken else 0 for taken in index)]
-            if sum(index) == 1:
-                total += float(np.abs(block).max())
-            elif sum(index) > 1:
-                norm = float(np.linalg.norm(block))
-                root = math.sqrt(min(block.shape))
-                total += norm * (min(1.0, _ABSORBED * float(GROTHENDIECK_BOUND) / root) if block.ndim == 2 else 1.0)
-        return visibility / (1 + total)
-
-    def keep(self, visibility: float) -> None:
-        """Remembers the present mixture."""
-        strategies, weights = self.gradient.atoms(0)
-        products, product_weights = np.empty((0, 3 * self.tensor.num_parties)), np.empty(0)
-        if not self.only_full:
-            products, product_weights = self.gradient.atoms(1)
-        self._mixture = _Mixture(visibility, strategies, weights, products, product_weights)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that a checkpoint holds."""
-        arrays = super().state()
-        if self._mixture is not None:
-            arrays |= {f"best_{name}": np.asarray(value) for name, value in vars(self._mixture).items()}
-        return arrays
-
-    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes up the best mixture."""
-        if "best_weights" in arrays:
-            values: dict[str, Any] = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
-            self._mixture = _Mixture(**values | {"visibility": float(values["visibility"])})
-
-    def certificate(self) -> AllProjectiveCertificate:
-        """The certificate of the best mixture, its claim computed by the exact check."""
-        if self._mixture is None:
-            # No time for a single stage: what there is proves little, but it is a proof.
-            self.keep(1e-3)
-        best = cast(_Mixture, self._mixture)
-        symmetry = self.reduction.symmetry
-        products, product_weights = self._spread_products(best.products, best.product_weights)
-        weights = _quantized(np.concatenate([best.weights, product_weights]))
-        first, second = weights[: len(best.weights)], weights[len(best.weights) :]
-        certificate = AllProjectiveCertificate(
-            visibility=0.0,
-            correlations=self.tensor,
-            mixture_visibility=best.visibility,
-            directions=tuple(self.directions),
-            triangles=tuple(hull_triangles(one) for one in self.directions),
-            weights=first[first > 0],
-            strategies=best.strategies.reshape(len(first), -1)[first > 0],
-            sources=symmetry.sources,
-            flips=symmetry.outcomes[:, :, 0],
-            product_weights=second[second > 0],
-            product_vectors=products[second > 0],
-        )
-        try:
-            proven, _, _ = proven_visibility(certificate.proof())
-        except ProofError as exc:
-            raise SolverError(f"certify_all_projective: the proof does not pass its check: {exc}.") from exc
-        return certificate.with_claim(claimed_visibility(proven))
-
-    def _spread_products(self, rows: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Product states averaged over the symmetry: every image, its Bloch vectors rounded inward."""
-        n = self.tensor.num_parties
-        if not len(rows):
-            return np.empty((0, n, 3)), np.empty(0)
-        vectors = rows.reshape(-1, n, 3)
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in self.directions])])
-        images = []
-        symmetry = self.reduction.symmetry
-        for source, flips in zip(symmetry.sources.astype(np.int64), symmetry.outcomes[:, :, 0], strict=True):
-            image = np.empty_like(vectors)
-            for k, own in enumerate(self.directions):
-                part = source[starts[k] : starts[k + 1]]
-                other = int(np.searchsorted(starts, part[0], side="right")) - 1
-                signs = 1 - 2 * flips[starts[k] : starts[k + 1], None].astype(np.float64)
-                # The matrix A with A n_x = sign * n_source(x), so that the image answers n_x . (A^T r).
-                matrix = np.linalg.lstsq(own, signs * self.directions[other][part - starts[other]], rcond=None)[0]
-                image[:, k] = vectors[:, other] @ matrix.T
-            images.append(image)
-        spread = np.concatenate(images)
-        spread /= np.maximum(1, np.linalg.norm(spread, axis=2, keepdims=True))
-        spread = np.rint(spread * (1 - 2.0**-27) * 2.0**_DIRECTION_BITS) / 2.0**_DIRECTION_BITS
-        return spread, np.tile(weights / len(symmetry), len(symmetry))
-
-
-def _only_full(tensor: FloatArray) -> bool:
-    """Whether only correlators of all parties differ from zero."""
-    rest = tensor.copy()
-    rest[(slice(1, None),) * rest.ndim] = 0
-    rest[(0,) * rest.ndim] = 0
-    return bool(np.abs(rest).max() == 0) and tensor.ndim > 1
-
-
-def _quantized(weights: FloatArray) -> FloatArray:
-    """The weights rounded to multiples of 2**-40 that sum to 1 exactly."""
-    unit = 2**_WEIGHT_BITS
-    scaled = weights / math.fsum(weights) * unit
-    whole = np.floor(scaled).astype(np.int64)
-    missing = unit - int(whole.sum())
-    whole[np.argsort(whole - scaled, kind="stable")[:missing]] += 1
-    return whole / float(unit)

@@ -30,18 +30,18 @@ _TREMBLE = Fraction(1, 10**11)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AllProjectiveCertificate(Record):
-    """A proof that a state of qubits, mixed with white noise, is local for all projective measurements.
+    """A proof that a state of qubits, mixed with noise, is local for all projective measurements.
 
-    The mixture ``mixture_visibility * state + (1 - mixture_visibility) * white noise`` consists, up to a small
+    The mixture ``mixture_visibility * state + (1 - mixture_visibility) * noise`` consists, up to a small
     residual, of product states and of a local model on the directions of polyhedra; see :meth:`verify`.
     """
 
     visibility: float
-    """Visibility in white noise up to which the state is proven local, rounded down to 7 decimals."""
+    """Visibility up to which the state is proven local, rounded down to 7 decimals."""
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N``."""
     mixture_visibility: float
-    """Visibility at which the model was made, before white noise absorbed its residual."""
+    """Visibility at which the model was made, before noise absorbed its residual."""
     directions: tuple[FloatArray, ...]
     """Bloch vectors of each party, shape ``(m_k, 3)``, multiples of 2**-30."""
     triangles: tuple[IntArray, ...]
@@ -58,12 +58,22 @@ class AllProjectiveCertificate(Record):
     """Weights of the product states, multiples of 2**-40, shape ``(P,)``."""
     product_vectors: FloatArray
     """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
+    noise: AllProjectiveCertificate | None = None
+    """For noise that is not white: its own proof, beyond visibility 1 in white noise. ``None``: white noise."""
 
     def __post_init__(self) -> None:
         n = self.correlations.num_parties if isinstance(self.correlations, CorrelationTensor) else 0
         if not n or set(self.correlations.dimensions) != {2}:
             raise CertificateError.bad_argument(
                 "correlations", expected="a correlation tensor of qubits", got=repr(self.correlations)
+            )
+        if self.noise is not None and (
+            not isinstance(self.noise, AllProjectiveCertificate)
+            or self.noise.correlations.array.shape != self.correlations.array.shape
+            or self.noise.noise is not None
+        ):
+            raise CertificateError.bad_argument(
+                "noise", expected=f"a certificate of {n} qubits in white noise", got=repr(self.noise)
             )
         directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
         if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
@@ -98,8 +108,9 @@ class AllProjectiveCertificate(Record):
 
     def __str__(self) -> str:
         sizes = " x ".join(str(len(d)) for d in self.directions)
+        noise = "white" if self.noise is None else "its"
         return (
-            f"local for all projective measurements up to visibility {self.visibility:.7g} in white noise "
+            f"local for all projective measurements up to visibility {self.visibility:.7g} in {noise} noise "
             f"({sizes} axes, {len(self.weights)} strategies, {len(self.product_weights)} product states)"
         )
 
@@ -131,8 +142,14 @@ class AllProjectiveCertificate(Record):
             off = float(np.abs(tensor.array - self.correlations.array).max())
             if off > 1e-12:
                 return Verification(False, f"the certificate is about a state that differs by {off:.3g}", off)
+        of_noise: Fraction | None = None
+        if self.noise is not None:
+            check = self.noise.verify()
+            if not check:
+                return Verification(False, f"the proof for the noise: {check.reason}", check.deviation)
+            of_noise = Fraction(self.noise.visibility)
         try:
-            proven, inradii, absorbed = proven_visibility(self.proof())
+            proven, inradii, absorbed = proven_visibility(self.proof(), of_noise)
         except ProofError as exc:
             return Verification(False, str(exc), math.inf)
         # The witness of the residual's norm comes from floats, whose last digits may differ elsewhere.
@@ -155,6 +172,7 @@ class AllProjectiveCertificate(Record):
         """The parts of the proof, as the exact check takes them."""
         return Proof(
             tensor=self.correlations.array,
+            noise=None if self.noise is None else self.noise.correlations.array,
             mixture_visibility=self.mixture_visibility,
             directions=self.directions,
             triangles=self.triangles,

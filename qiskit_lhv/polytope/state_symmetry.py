@@ -57,19 +57,19 @@ def _frame_images(directions: FloatArray) -> FloatArray:
     return np.concatenate(kept)
 
 
-def state_symmetry(tensor: FloatArray, directions: Sequence[FloatArray]) -> Symmetry:
-    """The relabelings of parties and directions that leave a state's behavior unchanged.
+def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArray]) -> Symmetry:
+    """The relabelings of parties and directions that leave the behaviors of some states unchanged.
 
     They come from permutations of the parties together with orthogonal maps of each party's axes.
 
     Args:
-        tensor: Correlations of qubits, shape ``(4,) * N``.
+        tensors: Correlations of qubits, shape ``(4,) * N`` each.
         directions: Bloch vectors of each party, shape ``(m_k, 3)``.
 
     Returns:
         A group; not always the largest one, if there are too many candidates.
     """
-    n = tensor.ndim
+    n = tensors[0].ndim
     scenario = BellScenario(tuple(len(d) for d in directions), (2,) * n)
     maps = [axis_symmetries(d) for d in directions]
     images = [signed_images(d, m)[:2] for d, m in zip(directions, maps, strict=True)]
@@ -80,7 +80,7 @@ def state_symmetry(tensor: FloatArray, directions: Sequence[FloatArray]) -> Symm
             for k, j in enumerate(order)
         ):
             continue
-        for choice in _invariant_maps(tensor, tensor.transpose(order), maps):
+        for choice in _invariant_maps(tensors, order, maps):
             settings, outcomes = [], []
             for k, g in enumerate(choice):
                 numbers, signs = images[k][0][g], images[k][1][g]
@@ -92,13 +92,14 @@ def state_symmetry(tensor: FloatArray, directions: Sequence[FloatArray]) -> Symm
     return Symmetry.generated_by(found, scenario)
 
 
-def _invariant_maps(tensor: FloatArray, permuted: FloatArray, maps: list[FloatArray]) -> list[IntArray]:
-    """Choices of one map a party that turn the permuted tensor into the tensor, shape ``(K, N)``.
+def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray]) -> list[IntArray]:
+    """Choices of one map a party that turn the tensors, their parties permuted, into themselves, shape ``(K, N)``.
 
     Party by party: what the parties chosen so far share must already agree.
     """
+    n = len(order)
     choices = np.zeros((1, 0), dtype=np.int64)
-    for k in range(tensor.ndim):
+    for k in range(n):
         if len(choices) * len(maps[k]) > _MAX_COMBINATIONS:
             # Too many: only maps that are the same for all parties.
             count = min(len(one) for one in maps)
@@ -106,13 +107,14 @@ def _invariant_maps(tensor: FloatArray, permuted: FloatArray, maps: list[FloatAr
         else:
             left = np.repeat(choices, len(maps[k]), axis=0)
             choices = np.hstack([left, np.tile(np.arange(len(maps[k])), len(choices))[:, None]])
-        index = (slice(None),) * (k + 1) + (0,) * (tensor.ndim - k - 1)
-        wanted, given = tensor[index], permuted[index]
-        images = np.broadcast_to(given, (len(choices), *given.shape))
-        for j in range(k + 1):
-            images = np.einsum("ci...,cij->c...j", images, _extended(maps[j])[choices[:, j]])
-        deviation = np.abs(images - wanted).max(axis=tuple(range(1, images.ndim)), initial=0.0)
-        choices = choices[deviation < _ATOL]
+        index = (slice(None),) * (k + 1) + (0,) * (n - k - 1)
+        for tensor in tensors:
+            wanted, given = tensor[index], tensor.transpose(order)[index]
+            images = np.broadcast_to(given, (len(choices), *given.shape))
+            for j in range(k + 1):
+                images = np.einsum("ci...,cij->c...j", images, _extended(maps[j])[choices[:, j]])
+            deviation = np.abs(images - wanted).max(axis=tuple(range(1, images.ndim)), initial=0.0)
+            choices = choices[deviation < _ATOL]
     return list(choices)
 
 

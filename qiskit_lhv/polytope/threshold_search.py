@@ -102,7 +102,7 @@ class _ExactSearch(VisibilitySearch):
         )
         self.mixture: tuple[float, IntArray, FloatArray] | None = None
 
-    def proven(self, visibility: float) -> float:
+    def proven(self, visibility: float, *, now: bool = False) -> float:
         """The visibility itself once weights can be mended to reproduce it, else nothing."""
         distance = self.gradient.distance(self.at(visibility))
         if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):

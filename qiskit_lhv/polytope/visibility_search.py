@@ -26,6 +26,8 @@ _ENOUGH = 0.15
 # A stage that does not come this much closer within so many calls has failed.
 _CALLS_BETWEEN_LOOKS = 100
 _PROGRESS = 0.95
+# So often a stage is repeated further below.
+_FAILURES = 6
 
 
 class VisibilitySearch(ABC):
@@ -55,8 +57,13 @@ class VisibilitySearch(ABC):
         self.best = -math.inf
 
     @abstractmethod
-    def proven(self, visibility: float) -> float:
-        """The visibility that the present mixture, made for another one, proves."""
+    def proven(self, visibility: float, *, now: bool = False) -> float:
+        """The visibility that the present mixture, made for another one, proves; less if that takes long to tell.
+
+        Args:
+            visibility: The visibility that the mixture was made for.
+            now: Whether to tell however long it takes.
+        """
 
     @abstractmethod
     def keep(self, visibility: float) -> None:
@@ -91,14 +98,21 @@ class VisibilitySearch(ABC):
         if self.stage == 0:
             self._bracket(highest, deadline, bar)
             self.stage = 1
+        failures = 0
         while self.stage <= len(self.margins) and time.monotonic() < deadline:
             margin = self.margins[self.stage - 1]
             aim = min(self.ceiling * (1 - margin), highest)
+            # Once what is missing is small beside what the next stage can bring, go on there.
             enough = _ENOUGH * margin if self.stage < len(self.margins) else _ENOUGH * margin / 3
-            self._approach(aim, enough * aim, deadline, bar, file)
-            if self.best >= max_visibility:
-                return
-            self.stage += 1
+            passed = aim <= self.best or self._approach(aim, enough * aim, deadline, bar, file)
+            if passed or failures == _FAILURES:
+                if self.best >= max_visibility:
+                    return
+                self.stage, failures = self.stage + 1, 0
+            else:
+                # The threshold lies lower than thought: the same distance below a lower estimate.
+                self.ceiling = max(min(self.ceiling, aim), self.best)
+                failures += 1
 
     def _lower_ceiling(self) -> None:
         """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
@@ -127,17 +141,21 @@ class VisibilitySearch(ABC):
 
     def _approach(
         self, visibility: float, enough: float, deadline: float, bar: ProgressBar, file: ArrayCheckpoint | None
-    ) -> None:
-        """Comes closer to one visibility until little is missing, or nothing is gained any more."""
+    ) -> bool:
+        """Comes closer to one visibility until little is missing (true), or nothing is gained any more."""
         calls, before = 0, math.inf
+
+        def consider(*, now: bool) -> float:
+            proven = self.proven(visibility, now=now)
+            if proven > self.best:
+                self.best = proven
+                self.keep(visibility)
+            return visibility - proven
 
         def watch(gradient: ConditionalGradient, distance: float) -> bool:
             nonlocal calls, before
             calls += 1
-            proven = self.proven(visibility)
-            if proven > self.best:
-                self.best = proven
-                self.keep(visibility)
+            missing = consider(now=False)
             self._lower_ceiling()
             bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
             if file is not None and file.due:
@@ -146,11 +164,14 @@ class VisibilitySearch(ABC):
             if calls % _CALLS_BETWEEN_LOOKS == 0:
                 stuck = distance > _PROGRESS * before
                 before = distance
-            return visibility - proven < enough or stuck or self.ceiling < visibility * (1 - 1e-4)
+            return missing < enough or stuck or self.ceiling < visibility * (1 - 1e-4)
 
         self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
+        missing = consider(now=True)
+        self._lower_ceiling()
         if file is not None:
             self.save(file)
+        return missing < enough
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that a checkpoint holds."""

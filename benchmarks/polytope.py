@@ -1,0 +1,147 @@
+"""Thresholds, beside the linear program that a user would write, and how their cost grows.
+
+``python benchmarks/polytope.py lp`` runs ``scipy.optimize.linprog`` over all deterministic strategies beside
+``nonlocality_threshold``, for more and more settings, until the program of the user takes more than two minutes.
+``python benchmarks/polytope.py cost`` shows how long thresholds take in settings, parties and outcomes.
+``python benchmarks/polytope.py proofs`` makes the table of proofs for all projective measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from qiskit_lhv import (
+    Behavior,
+    certify_all_projective,
+    ghz_state,
+    icosahedral_directions,
+    inradius,
+    isotropic_state,
+    nonlocality_threshold,
+    planar_directions,
+    random_directions,
+    w_state,
+    werner_state,
+)
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from scipy.optimize import linprog
+
+LIMIT = 120.0
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    begin = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - begin
+
+
+def program_of_a_user(behavior: Behavior) -> float:
+    """The largest v with v behavior + (1 - v) noise a mixture of all strategies, as a textbook states it."""
+    scenario = behavior.scenario
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    noise = Behavior.white_noise(scenario).array.ravel()
+    columns = np.hstack([tables.T, (noise - behavior.array.ravel())[:, None]])
+    columns = np.vstack([columns, np.append(np.ones(len(tables)), 0.0)])
+    cost = np.zeros(columns.shape[1])
+    cost[-1] = -1
+    result = linprog(cost, A_eq=columns, b_eq=np.append(noise, 1.0), bounds=[(0, None)] * len(tables) + [(0, 1)])
+    return float(-result.fun)
+
+
+def compare() -> None:
+    print("two-qubit singlet, random directions, two outcomes; seconds")
+    print("settings  strategies   linprog     ours   ratio   difference")
+    nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"))  # load what is loaded once
+    for m in range(3, 12):
+        directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
+        behavior = Behavior.from_state(werner_state(1), directions)
+        ours, seconds = timed(lambda behavior=behavior: nonlocality_threshold(behavior))
+        assert ours.verify()
+        theirs, theirs_seconds = timed(lambda behavior=behavior: program_of_a_user(behavior))
+        print(
+            f"{m:8d}  {behavior.scenario.num_strategies:10d}  {theirs_seconds:8.2f} {seconds:8.3f} "
+            f"{theirs_seconds / seconds:7.0f}   {abs(theirs - ours.estimate):.1e}",
+            flush=True,
+        )
+        # The next one has four times as many strategies.
+        if theirs_seconds > LIMIT / 5:
+            break
+
+
+def show(name: str, behavior: Behavior) -> None:
+    threshold, seconds = timed(lambda: nonlocality_threshold(behavior, time_limit=300))
+    check, check_seconds = timed(threshold.verify)
+    bound = "proven" if threshold.upper_is_proven else "heuristic"
+    print(
+        f"{name:44s} [{threshold.lower:.7f}, {threshold.upper:.7f}] {bound:9s} {seconds:7.2f} s; "
+        f"verify {check_seconds:6.2f} s {'passes' if check else check.reason}",
+        flush=True,
+    )
+
+
+def cost() -> None:
+    for m in (2, 4, 6, 8, 10, 12, 14):
+        directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
+        show(f"singlet, {m} random settings", Behavior.from_state(werner_state(1), directions))
+    for m in (6, 16, 21, 46, 61, 81, 121, 181):
+        if m == 121:
+            continue
+        axes = list(icosahedral_directions(m))
+        show(f"singlet, {m} icosahedral settings", Behavior.from_state(werner_state(1), [axes, axes]))
+    for m in (4, 6, 8, 10, 12):
+        axes = list(planar_directions(m))
+        show(f"GHZ, 3 parties, {m} planar settings", Behavior.from_state(ghz_state(3), [axes] * 3))
+    for m in (4, 6, 8):
+        axes = list(planar_directions(m, (0, 2)))
+        show(f"W, 3 parties, {m} planar settings", Behavior.from_state(w_state(3), [axes] * 3))
+    for n in (2, 3, 4, 5):
+        axes = list(planar_directions(2))
+        show(f"GHZ, {n} parties, 2 settings", Behavior.from_state(ghz_state(n), [axes] * n))
+    for d in (2, 3, 4):
+        show(f"isotropic state, {d} outcomes, 2 settings", phase_behavior(d))
+
+
+def phase_behavior(d: int) -> Behavior:
+    """The maximally entangled state of two d-level systems in Fourier bases with the phases of CGLMP's inequality."""
+    from qiskit_lhv import measurement
+
+    numbers = np.arange(d)
+    bases = [
+        [np.exp(2j * math.pi / d * sign * np.outer(numbers, numbers + sign * phase)) / math.sqrt(d) for phase in phases]
+        for sign, phases in ((1, (0, 0.5)), (-1, (0.25, -0.25)))
+    ]
+    settings = [[measurement(basis=basis) for basis in party] for party in bases]
+    return Behavior.from_state(isotropic_state(1, d), settings)
+
+
+def proofs() -> None:
+    print("Werner state, all projective measurements; seconds")
+    print("| axes | eta^2 | proven visibility | seconds |")
+    for m, limit in ((6, 10), (16, 20), (46, 20), (61, 20), (181, 30), (181, 120), (406, 170)):
+        eta2 = inradius(icosahedral_directions(m)) ** 2
+        certificate, seconds = timed(
+            lambda m=m, limit=limit: certify_all_projective(werner_state(1), num_settings=m, time_limit=limit, seed=0)
+        )
+        assert certificate.verify()
+        print(f"| {m} | {eta2:.5f} | {certificate.visibility:.5f} | {seconds:.0f} |", flush=True)
+    for name, state, m, limit in (("GHZ", ghz_state(3), 46, 300), ("W", w_state(3), 21, 300)):
+        certificate, seconds = timed(
+            lambda s=state, m=m, limit=limit: certify_all_projective(s, num_settings=m, time_limit=limit, seed=0)
+        )
+        assert certificate.verify()
+        print(f"{name}, 3 qubits, {m} axes: {certificate.visibility:.5f} after {seconds:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("lp", "cost", "proofs"))
+    {"lp": compare, "cost": cost, "proofs": proofs}[parser.parse_args().part]()
+
+
+if __name__ == "__main__":
+    main()
