@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -11,7 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import LHVError
 
-__all__ = ["frozen", "generator", "is_whole_number", "probability", "real_array", "whole_array", "whole_numbers"]
+__all__ = [
+    "frozen",
+    "generator",
+    "is_whole_number",
+    "positive_number",
+    "probability",
+    "real_array",
+    "whole_array",
+    "whole_numbers",
+]
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
@@ -105,6 +115,22 @@ def probability(value: float, name: str, error: type[LHVError], *, open_interval
         raise error.bad_argument(name, expected=expected, got=repr(value)) from exc
     inside = 0 < number < 1 if open_interval else 0 <= number <= 1
     if not inside:
+        raise error.bad_argument(name, expected=expected, got=repr(value))
+    return number
+
+
+def positive_number(value: object, name: str, error: type[LHVError], *, zero: bool = False) -> float:
+    """Returns ``value`` as a finite float above 0, or 0 if ``zero``.
+
+    Raises:
+        LHVError: Of class ``error``, when it is not such a number.
+    """
+    number = math.nan
+    # A truth value is a number to Python, but not to people.
+    if not isinstance(value, bool) and isinstance(value, Real):
+        number = float(value)
+    if not (0 <= number < math.inf) or (number == 0 and not zero):
+        expected = "a finite number, 0 or above" if zero else "a positive number"
         raise error.bad_argument(name, expected=expected, got=repr(value))
     return number
 

@@ -96,6 +96,11 @@ def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) ->
 
 def _integers(array: NDArray[np.float64], max_bits: int, what: str) -> tuple[NDArray[Any], int]:
     """Python integers and k with ``integers == array * 2**k``."""
+    for exponent in (30, 40):
+        # Multiplication by a power of two is exact.
+        scaled = np.ldexp(array, exponent)
+        if array.size and np.abs(scaled).max() < 2**53 and np.array_equal(scaled, np.rint(scaled)):
+            return scaled.astype(np.int64).astype(object), exponent
     exponent = 0
     fractions = [Fraction(float(value)) for value in array.flat]
     for value in fractions:
@@ -145,18 +150,19 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
     group = len(proof.sources)
     # Bloch space: the visible part of the state, minus the product states.
     vectors, vector_bits = _integers(proof.product_vectors, 64, "Bloch vectors of product states")
-    if len(vectors) and max(sum(x * x for x in vector) for row in vectors for vector in row) > 4**vector_bits:
+    if len(vectors) and (vectors * vectors).sum(axis=2).max() > 4**vector_bits:
         raise ProofError("a product state has a Bloch vector longer than 1")
+    if vectors.shape != (len(weights) - split, n, 3):
+        raise ProofError("the product states do not fit their weights")
     tensor, tensor_bits = _integers(proof.tensor, 1100, "correlations")
     visibility = Fraction(proof.mixture_visibility)
     if tensor.flat[0] != 2**tensor_bits or visibility < 0:
         raise ProofError("the correlations have no trace of 1, or the visibility is negative")
-    separable = np.zeros((4,) * n, dtype=object)
-    for weight, row in zip(weights[split:], vectors, strict=True):
-        product = np.array(int(weight), dtype=object)
-        for vector in row:
-            product = np.multiply.outer(product, np.array([2**vector_bits, *vector], dtype=object))
-        separable = separable + product
+    products = weights[split:, None]
+    for k in range(n):
+        factors = np.concatenate([np.full((len(products), 1), 2**vector_bits, dtype=object), vectors[:, k]], axis=1)
+        products = (products[:, :, None] * factors[:, None, :]).reshape(len(products), 4 ** (k + 1))
+    separable = products.sum(axis=0)
     target = np.array([Fraction(int(x), 2**tensor_bits) * visibility for x in tensor.flat], dtype=object)
     target = target.reshape(tensor.shape)
     if proof.noise is not None:

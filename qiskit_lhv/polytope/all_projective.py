@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
-from .._validation import real_array
+from .._validation import positive_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..quantum.direction_sets import icosahedral_directions, inradius
@@ -90,11 +90,11 @@ def certify_all_projective(
     """
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state, parties)
     axes = _directions(tensor, num_settings, directions)
-    for name, value in (("visibility", visibility), ("max_visibility", max_visibility), ("time_limit", time_limit)):
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            if name == "time_limit" and value == 0:
-                continue
-            raise ScenarioError.bad_argument(name, expected="a positive number", got=repr(value))
+    for name, value in (("visibility", visibility), ("max_visibility", max_visibility)):
+        if value is not None:
+            positive_number(value, name, ScenarioError)
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     if start is not None and (not isinstance(start, ResponseModel) or start.num_parties != tensor.num_parties):
         raise ScenarioError.bad_argument(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
@@ -102,14 +102,15 @@ def certify_all_projective(
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, time_limit, seed)
     search = ProjectiveSearch(tensor, axes, seed, noise_proof)
-    if start is not None:
-        search.add_model(start)
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
-        run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, axes=np.concatenate(axes))
+        sizes = [len(one) for one in axes]
+        run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, sizes=sizes, axes=np.concatenate(axes))
         file = ArrayCheckpoint(checkpoint, run)
         search.restore(file)
+    if start is not None:
+        search.add_model(start)
     with ProgressBar(None, progress, "call") as bar:
         search.run(visibility, max_visibility, deadline, bar, file)
     return search.certificate()
@@ -146,10 +147,15 @@ def _directions(tensor: CorrelationTensor, num_settings: int | None, directions:
         raise ScenarioError.bad_argument("num_settings", expected="nothing beside directions", got=f"{num_settings}")
     if directions is None:
         axes = [icosahedral_directions(_AXES.get(n, 6) if num_settings is None else num_settings)] * n
-    elif isinstance(directions, np.ndarray) or np.ndim(directions[0]) == 1:
-        axes = [real_array(directions, "directions", MeasurementError, ndim=2)] * n
     else:
-        axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in directions]
+        try:
+            shared = np.ndim(directions[0]) == 1
+        except (TypeError, IndexError, KeyError, ValueError) as exc:
+            raise MeasurementError.bad_argument(
+                "directions", expected="Bloch vectors, shape (m, 3), or one such array a party", got=repr(directions)
+            ) from exc
+        given = [directions] if shared else list(directions)
+        axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)
     if len(axes) != n:
         raise MeasurementError.bad_argument(
             "directions", expected=f"one array for each of {n} parties", got=f"{len(axes)}"

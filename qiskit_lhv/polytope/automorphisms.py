@@ -57,7 +57,6 @@ def find_symmetry(*behaviors: Behavior) -> Symmetry:
         The group found, not always the largest one.
     """
     scenario = behaviors[0].scenario
-    symmetry = Symmetry.trivial(scenario)
     found: list[Relabeling] = []
     orders = [
         order
@@ -73,15 +72,7 @@ def find_symmetry(*behaviors: Behavior) -> Symmetry:
             found.append(candidate)
             if not own or len(found) > _ENOUGH:
                 break
-    for relabeling in found:
-        if relabeling in symmetry:
-            continue
-        try:
-            symmetry = Symmetry.generated_by([*symmetry.generators, relabeling], scenario)
-        except ScenarioError:
-            # Too many elements: a subgroup serves as well.
-            break
-    return symmetry
+    return Symmetry.grown_by(found, scenario)
 
 
 def _candidates(behavior: Behavior, order: tuple[int, ...]) -> Iterator[Relabeling]:

@@ -112,17 +112,26 @@ class ConditionalGradient:
         self._gram = np.zeros((_SMALLEST_CAPACITY, _SMALLEST_CAPACITY))
         self.weights = np.empty(0)
 
-    def add(self, kind: int, rows: NDArray[Any], weights: FloatArray | None = None) -> None:
+    def add(
+        self,
+        kind: int,
+        rows: NDArray[Any],
+        weights: FloatArray | None = None,
+        *,
+        columns: FloatArray | None = None,
+    ) -> None:
         """Adds atoms.
 
         Args:
             kind: Number of the oracle they belong to.
             rows: What describes them.
+            columns: Their coordinates, if known.
             weights: Their weights (the sum of all is to become 1); default: 0, or equal if they are the first.
         """
         if not len(rows):
             return
-        new = self.oracles[kind].columns(rows)[:, 1:] * self._scale
+        columns = self.oracles[kind].columns(rows) if columns is None else columns
+        new = columns[:, 1:] * self._scale
         before, total = len(self._rows), len(self._rows) + len(new)
         self._rows += list(rows)
         self._kinds = np.append(self._kinds, np.full(len(new), kind))
@@ -177,11 +186,15 @@ class ConditionalGradient:
         """Adds the atoms that lie farthest in the direction of a point from the mixture."""
         direction = -self._residual(target) if len(self.weights) else target[1:] * self._scale
         self.prices = np.append(0.0, direction * self._scale)
-        before = len(self.weights)
+        here = float(self.prices @ self.point()) if len(self.weights) else -math.inf
+        self.best_bound = -math.inf
         for kind, oracle in enumerate(self.oracles):
-            rows, weights = self.atoms(kind)
-            self.add(kind, oracle.search(self.prices, rows, weights, self._rng))
-        self.best_bound = float((self._columns[before:] @ direction).max())
+            rows = oracle.search(self.prices, *self.atoms(kind), self._rng)
+            columns = oracle.columns(rows)
+            values = columns @ self.prices
+            self.best_bound = max(self.best_bound, float(values.max()))
+            # Atoms that lie no farther than the mixture itself are of no use, now or soon.
+            self.add(kind, rows[values > here], columns=columns[values > here])
 
     def step(self, target: FloatArray) -> float:
         """One oracle call and the pairwise steps that follow it.

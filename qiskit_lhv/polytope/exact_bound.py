@@ -80,7 +80,8 @@ def _two_parties(
     form = AnswerForm.of(tensor)
     floor = (known_value * form.divisor - form.constant) // form.factor
     enumeration = form.work * _SECONDS_PER_ENTRY * form.dtype.itemsize / 2
-    limit = _MAX_SECONDS if time_limit is None else math.inf
+    # With a time limit, an enumeration that would not come far is not begun.
+    limit = _MAX_SECONDS if time_limit is None else 10 * time_limit
     finished = True
     if form.work <= _QUICK_WORK:
         score, choices, finished = enumerate_form(form, floor, deadline)
@@ -93,6 +94,8 @@ def _two_parties(
             return known_value, None, False
         elif enumeration <= limit:
             score, choices, finished = enumerate_form(form, floor, deadline)
+        elif time_limit is not None:
+            return known_value, None, False
         else:
             expected = min(enumeration, search.expected_seconds())
             raise _too_large(form.num_strategies, expected, limit)

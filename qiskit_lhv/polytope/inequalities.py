@@ -200,9 +200,7 @@ class BellExpression(Record):
             <A0 B0> - <A0 B1> + <A1 B0> + <A1 B1>
         """
         relabeling = Relabeling.of(self.scenario, parties=parties, settings=settings, outcomes=outcomes)
-        source, _ = relabeling.cells(correlators=False)
-        axes = coordinates.to_party_axes(self.coefficients, self.scenario)
-        return BellExpression(coordinates.from_party_axes(axes.ravel()[source].reshape(axes.shape), self.scenario))
+        return BellExpression(relabeling.table(self.coefficients), self.scenario)
 
     def value(self, behavior: Behavior) -> float:
         """The value on a behavior.

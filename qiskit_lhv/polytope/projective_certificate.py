@@ -81,14 +81,18 @@ class AllProjectiveCertificate(Record):
                 "directions, triangles", expected=f"one array for each of {n} parties", got="others"
             )
         total = sum(len(d) for d in directions)
-        vectors = np.asarray(self.product_vectors, dtype=np.float64).reshape(-1, n, 3)
+        vectors = real_array(self.product_vectors, "product_vectors", CertificateError)
+        if vectors.ndim != 3 or vectors.shape[1:] != (n, 3):
+            raise CertificateError.bad_argument(
+                "product_vectors", expected=f"shape (P, {n}, 3)", got=f"shape {vectors.shape}"
+            )
         arrays: dict[str, NDArray[Any]] = {
             "weights": real_array(self.weights, "weights", CertificateError, ndim=1),
             "strategies": _whole(self.strategies, "strategies", np.int8),
             "sources": _whole(self.sources, "sources", np.int16),
             "flips": _whole(self.flips, "flips", np.int8),
             "product_weights": real_array(self.product_weights, "product_weights", CertificateError, ndim=1),
-            "product_vectors": real_array(vectors, "product_vectors", CertificateError),
+            "product_vectors": vectors,
         }
         if arrays["strategies"].shape != (len(arrays["weights"]), total) or len(vectors) != len(
             arrays["product_weights"]
@@ -102,7 +106,10 @@ class AllProjectiveCertificate(Record):
                 raise CertificateError.bad_argument(name, expected="a finite number", got=repr(value))
             object.__setattr__(self, name, float(value))
         object.__setattr__(self, "directions", directions)
-        object.__setattr__(self, "triangles", tuple(_whole(t, "triangles", np.int64) for t in self.triangles))
+        triangles = tuple(_whole(t, "triangles", np.int64) for t in self.triangles)
+        if any(t.shape[1] != 3 for t in triangles):
+            raise CertificateError.bad_argument("triangles", expected="shape (F, 3)", got=f"{triangles[0].shape}")
+        object.__setattr__(self, "triangles", triangles)
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
 
@@ -118,7 +125,7 @@ class AllProjectiveCertificate(Record):
         """The same proof with another claim."""
         return dataclasses.replace(self, visibility=visibility)
 
-    def verify(self, state: Any = None) -> Verification:
+    def verify(self, state: Any = None, noise: Any = None) -> Verification:
         """Re-checks the whole proof in exact rational arithmetic, without the code that found it.
 
         1. Each party's triangles form a closed surface around the origin; eta is its distance from there.
@@ -128,6 +135,7 @@ class AllProjectiveCertificate(Record):
 
         Args:
             state: A state or correlation tensor that the certificate should be about; default: its own.
+            noise: A noise that it should be about; default: its own.
 
         Returns:
             Whether the proof holds and shows exactly the claimed visibility.
@@ -135,13 +143,11 @@ class AllProjectiveCertificate(Record):
         References:
             arXiv:1609.06114, arXiv:2302.04721.
         """
-        if state is not None:
-            tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
-            if tensor.array.shape != self.correlations.array.shape:
-                return Verification(False, f"the certificate is about {self.correlations!r}", math.inf)
-            off = float(np.abs(tensor.array - self.correlations.array).max())
+        own_noise = None if self.noise is None else self.noise.correlations
+        for what, given, own in (("state", state, self.correlations), ("noise", noise, own_noise)):
+            off = 0.0 if given is None else _difference(given, own)
             if off > 1e-12:
-                return Verification(False, f"the certificate is about a state that differs by {off:.3g}", off)
+                return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
         of_noise: Fraction | None = None
         if self.noise is not None:
             check = self.noise.verify()
@@ -183,6 +189,19 @@ class AllProjectiveCertificate(Record):
             product_weights=self.product_weights,
             product_vectors=self.product_vectors,
         )
+
+
+def _difference(given: Any, own: CorrelationTensor | None) -> float:
+    """The largest difference between the correlations of a state and those of a certificate."""
+    tensor = given if isinstance(given, CorrelationTensor) else CorrelationTensor.from_state(given)
+    if own is None:
+        own_array = np.zeros(tensor.array.shape)
+        own_array.flat[0] = 1
+    else:
+        own_array = own.array
+    if own_array.shape != tensor.array.shape:
+        return math.inf
+    return float(np.abs(tensor.array - own_array).max())
 
 
 def claimed_visibility(proven: Fraction) -> float:

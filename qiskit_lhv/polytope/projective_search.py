@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
@@ -31,8 +30,8 @@ FloatArray = NDArray[np.float64]
 
 DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
-# Times its own duration after which the norm of the residual is computed again.
-_PAUSE = 4.0
+# The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
+_CELLS_PER_LOOK = 1 << 16
 
 
 @dataclass
@@ -67,14 +66,10 @@ class ProjectiveSearch(VisibilitySearch):
             maps.append(matrix)
         tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
         symmetry = state_symmetry(tensors, directions)
-        self.only_full = all(_only_full(one) for one in tensors)
-        if self.only_full:
-            symmetry = Symmetry.generated_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
+        if all(_only_full(one) for one in tensors):
+            symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
-        oracles: list[Oracle] = [StrategyOracle(self.reduction)]
-        # Without marginals, product states do not help: their scaled correlators are averages of strategies'.
-        if not self.only_full:
-            oracles.append(ProductStateOracle(self.reduction, tuple(maps)))
+        oracles: list[Oracle] = [StrategyOracle(self.reduction), ProductStateOracle(self.reduction, tuple(maps))]
         target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))
         noise = np.zeros(len(target))
         noise[0] = 1
@@ -82,7 +77,7 @@ class ProjectiveSearch(VisibilitySearch):
             noise = self.reduction.of_tensor(apply_per_party(noise_proof.correlations.array, maps))
         super().__init__(ConditionalGradient(self.reduction, oracles, seed), target, noise)
         self._mixture: _Mixture | None = None
-        self._next_look = -math.inf
+        self._calls = 0
 
     def add_model(self, model: ResponseModel) -> None:
         """Strategies that answer what each hidden variable makes more likely."""
@@ -92,16 +87,18 @@ class ProjectiveSearch(VisibilitySearch):
         for k, vectors in enumerate(self.directions):
             probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
             rows.append((probabilities[:, :, 0] < 0.5).astype(np.int8).reshape(len(order), len(vectors)))
-        self.gradient.add(0, np.unique(np.hstack(rows), axis=0))
+        distinct = np.unique(np.hstack(rows), axis=0)
+        weighted = self.gradient.num_atoms > 0
+        self.gradient.add(0, distinct, np.zeros(len(distinct)) if weighted else None)
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
         """The visibility that a proof from the present mixture would show, in floats.
 
-        The norm of the residual is computed only where a rough estimate promises progress, and, unless ``now``, not
-        more often than its cost permits; else the result is 0.
+        The norm of the residual is computed only where a rough estimate promises progress, and, unless ``now``, the
+        less often the larger it is; else the result is 0.
         """
-        begin = time.monotonic()
-        if not now and begin < self._next_look:
+        self._calls += 1
+        if not now and self._calls % (1 + len(self.reduction.cells) // _CELLS_PER_LOOK):
             return 0.0
         tensor = self.reduction.spread(self.gradient.point() - self.at(visibility))
         subsets = [index for index in np.ndindex((2,) * tensor.ndim) if any(index)]
@@ -110,17 +107,11 @@ class ProjectiveSearch(VisibilitySearch):
         rough = sum(float(np.linalg.norm(block)) / math.sqrt(max(block.shape)) for block in blocks)
         if visibility / (1 + rough / share) <= self.best:
             return 0.0
-        result = visibility / (1 + sum(_absorbing_weight(block) for block in blocks) / share)
-        self._next_look = time.monotonic() + _PAUSE * (time.monotonic() - begin)
-        return result
+        return visibility / (1 + sum(_absorbing_weight(block) for block in blocks) / share)
 
     def keep(self, visibility: float) -> None:
         """Remembers the present mixture."""
-        strategies, weights = self.gradient.atoms(0)
-        products, product_weights = np.empty((0, 3 * self.tensor.num_parties)), np.empty(0)
-        if not self.only_full:
-            products, product_weights = self.gradient.atoms(1)
-        self._mixture = _Mixture(visibility, strategies, weights, products, product_weights)
+        self._mixture = _Mixture(visibility, *self.gradient.atoms(0), *self.gradient.atoms(1))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that a checkpoint holds."""
@@ -152,7 +143,7 @@ class ProjectiveSearch(VisibilitySearch):
             directions=tuple(self.directions),
             triangles=tuple(hull_triangles(one) for one in self.directions),
             weights=first[first > 0],
-            strategies=best.strategies.reshape(len(first), -1)[first > 0],
+            strategies=best.strategies.reshape(len(first), symmetry.sources.shape[1])[first > 0],
             sources=symmetry.sources,
             flips=symmetry.outcomes[:, :, 0],
             product_weights=second[second > 0],
@@ -188,7 +179,10 @@ class ProjectiveSearch(VisibilitySearch):
         spread = np.concatenate(images)
         spread /= np.maximum(1, np.linalg.norm(spread, axis=2, keepdims=True))
         spread = np.rint(spread * (1 - 2.0**-27) * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS
-        return spread, np.tile(weights / len(symmetry), len(symmetry))
+        # Images often coincide.
+        distinct, which = np.unique(spread.reshape(len(spread), -1), axis=0, return_inverse=True)
+        shares = np.bincount(which.ravel(), weights=np.tile(weights / len(symmetry), len(symmetry)))
+        return distinct.reshape(-1, n, 3), shares.astype(np.float64)
 
 
 def _absorbing_weight(block: FloatArray) -> float:

@@ -31,7 +31,7 @@ class Reduction:
     """A vector of coordinates for behaviors that a group of relabelings leaves unchanged.
 
     Behind it stands a tensor with one axis a party: correlators if all parties have two outcomes, else
-    the Collins-Gisin table (without symmetry) or the table itself. A coordinate is the mean over an
+    the Collins-Gisin table (without symmetry) or the table itself, with marginals. A coordinate is the mean over an
     orbit of its cells, signs included; a strategy stands for its average over the group.
     """
 
@@ -60,7 +60,7 @@ class Reduction:
         scenario = behaviors[0].scenario
         symmetry = Symmetry.trivial(scenario) if symmetry is None else symmetry
         if scenario.num_parties > 1 and all(only_full_correlators(one) for one in behaviors):
-            symmetry = Symmetry.generated_by([*even_flips(scenario), *symmetry.generators], scenario)
+            symmetry = Symmetry.grown_by([*even_flips(scenario), *symmetry.generators], scenario)
         return cls.of(symmetry)
 
     @classmethod
@@ -70,7 +70,8 @@ class Reduction:
         if scenario.is_two_outcome:
             maps = coordinates.correlator_matrices(scenario)
         elif symmetry.num_generators:
-            maps = [np.eye(m * d) for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+            sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+            maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
         else:
             maps = coordinates.collins_gisin_matrices(scenario)
             size = math.prod(len(matrix) for matrix in maps)

@@ -89,7 +89,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
             found.append(Relabeling.of(scenario, parties=order, settings=settings, outcomes=outcomes))
             if len(found) > MAX_GROUP // 10:
                 break
-    return Symmetry.generated_by(found, scenario)
+    return Symmetry.grown_by(found, scenario)
 
 
 def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray]) -> list[IntArray]:

@@ -82,7 +82,8 @@ class SymmetrizedModel(LocalModel):
         if self.scenario.is_two_outcome:
             return Behavior.from_correlators(tensor)
         if self.symmetry.num_generators:
-            return Behavior(coordinates.from_party_axes(tensor, self.scenario))
+            cells = (slice(1, None),) * tensor.ndim
+            return Behavior(coordinates.from_party_axes(tensor[cells], self.scenario))
         return Behavior.from_collins_gisin(tensor, self.scenario)
 
     def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:

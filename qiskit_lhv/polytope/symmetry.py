@@ -27,7 +27,7 @@ __all__ = ["MAX_GROUP", "Relabeling", "Symmetry"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MAX_GROUP = 20000
+MAX_GROUP = 8000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,16 +144,21 @@ class Relabeling(Record):
             ScenarioError: If the behavior is of another scenario.
         """
         behavior.require_scenario(self.scenario, "behavior")
+        return Behavior(self.table(behavior.array))
+
+    def table(self, table: FloatArray) -> FloatArray:
+        """A relabeled table of probabilities or coefficients, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
         axes, _ = self._axes(correlators=False)
-        table = coordinates.to_party_axes(behavior.array, self.scenario).transpose(self.parties())
-        return Behavior(coordinates.from_party_axes(table[np.ix_(*axes)], self.scenario))
+        tensor = coordinates.to_party_axes(table, self.scenario).transpose(self.parties())
+        cells = np.ix_(*(axis[1:] - 1 for axis in axes))
+        return coordinates.from_party_axes(tensor[cells], self.scenario)
 
     def cells(self, correlators: bool) -> tuple[IntArray, IntArray]:
         """How the relabeling moves the cells of a tensor with one axis a party.
 
         Args:
-            correlators: Whether the axes are those of correlators (the identity, then the settings of a
-                two-outcome party), or of the table regrouped by party.
+            correlators: Whether the axes are those of correlators (the identity, then the settings of a two-outcome
+                party), or of the table regrouped by party, after an entry for the identity.
 
         Returns:
             For each flat cell of the new tensor the flat cell of the old one and the sign, -1 or 1, of its value.
@@ -182,8 +187,8 @@ class Relabeling(Record):
                 axes.append(np.concatenate([[0], 1 + own]))
                 signs.append(np.concatenate([[1], 1 - 2 * names[:, 0]]))
             else:
-                axes.append((own[:, None] * d + np.argsort(names, axis=1)).ravel())
-                signs.append(np.ones(m * d, dtype=np.int64))
+                axes.append(np.concatenate([[0], 1 + (own[:, None] * d + np.argsort(names, axis=1)).ravel()]))
+                signs.append(np.ones(1 + m * d, dtype=np.int64))
         return axes, signs
 
 
@@ -210,6 +215,18 @@ class Symmetry(Record):
         object.__setattr__(self, "sources", frozen(np.asarray(self.sources, dtype=np.int16)))
         object.__setattr__(self, "outcomes", frozen(np.asarray(self.outcomes, dtype=np.int8)))
 
+    @classmethod
+    def grown_by(cls, relabelings: Iterable[Relabeling], scenario: BellScenario) -> Symmetry:
+        """The group that as many of the relabelings generate, in their order, as stay below the largest size."""
+        symmetry = cls.trivial(scenario)
+        for one in relabelings:
+            if one not in symmetry:
+                try:
+                    symmetry = cls.generated_by([*symmetry.generators, one], scenario)
+                except ScenarioError:
+                    break
+        return symmetry
+
     def __len__(self) -> int:
         return len(self.sources)
 
@@ -226,7 +243,7 @@ class Symmetry(Record):
         """The group that some relabelings generate.
 
         Raises:
-            ScenarioError: If it has more than 20000 elements.
+            ScenarioError: If it has more than 8000 elements.
         """
         identity = Relabeling.of(scenario)
         known = {_key(identity.source, identity.outcomes)}
@@ -301,7 +318,7 @@ class Symmetry(Record):
         from scipy.sparse.csgraph import connected_components
 
         sizes = zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)
-        count = int(np.prod([m + 1 if correlators else m * d for m, d in sizes]))
+        count = int(np.prod([1 + (m if correlators else m * d) for m, d in sizes]))
         cells = np.arange(count)
         if not self.num_generators:
             return cells, np.ones(count, dtype=np.int64), cells

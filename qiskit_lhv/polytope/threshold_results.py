@@ -29,7 +29,7 @@ class Threshold(Record):
     upper: float
     """Visibility above which ``inequality`` is violated; the largest one considered, if there is none."""
     upper_is_proven: bool
-    """Whether ``upper`` rests on an exact local bound."""
+    """Whether ``upper`` rests on an exact local bound, or the model reaches it."""
     behavior: Behavior
     """The behavior asked about."""
     noise: Behavior
@@ -58,8 +58,8 @@ class Threshold(Record):
         model = self.model.verify(self.mixture(self.lower), atol)
         checks = [model, _claim("estimate", self.estimate, self.lower, self.upper)]
         if self.inequality is None:
-            proven = Verification(self.upper_is_proven, "no inequality was found, so the upper end is none")
-            return combine(*checks, proven)
+            honest = self.lower >= self.upper or not self.upper_is_proven
+            return combine(*checks, Verification(honest, "no inequality was found, so the upper end is none"))
         upper = crossing_visibility(self.inequality, self.behavior, self.noise)
         if upper is None:
             return combine(*checks, Verification(False, "the inequality is violated nowhere", math.inf))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
 from .._validation import generator
 from ..exceptions import ScenarioError, SolverError
@@ -34,8 +37,12 @@ _PRICE_TOLERANCE = 1e-9
 _TIDY_TOLERANCE = 1e-8
 # Up to so many strategies the exact oracle costs no more than the heuristic one.
 _ALWAYS_EXACT = 1 << 10
-_EXACT_ROUNDS = 1 << 22
+_EXACT_ROUNDS = 1 << 16
 _EXACT_BOUND_SECONDS = 2.0
+# Above this number of coordinates, the linear program starts from the atoms of a coarse search.
+_WARM_START = 60
+_COARSE = (1e-2, 2e-3)
+_FINE = (1e-2, 2e-3, 4e-4, 1e-4)
 _NEAR_ENOUGH_TO_MEND = 1e-2
 _EXACT = 1e-9
 _LARGEST_LIFT = 20000
@@ -69,8 +76,16 @@ def generate_columns(
     rng = generator(seed)
     heuristic = StrategyOracle(reduction, num_atoms=_COLUMNS_PER_ROUND)
     strategies = reduction.distinct(strategies)
+    if len(reduction.sizes) > _WARM_START:
+        # Most of the columns that matter, found without a single solution of the program.
+        search = _ThresholdSearch(reduction, behavior, noise, seed, coarse=True)
+        search.gradient.add(0, strategies.astype(np.int8))
+        with ProgressBar(None, False) as bar:
+            search.run(None, max_visibility, deadline, bar)
+        strategies = reduction.distinct(np.concatenate([strategies, search.gradient.atoms(0)[0].astype(np.int64)]))
     program = VisibilityProgram(reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility)
     program.add(reduction.columns(strategies))
+    finished = False
     while True:
         visibility, weights, prices = program.solve()
         # Every strategy known so far has <prices, table> <= 0; one with more improves the program.
@@ -85,17 +100,36 @@ def generate_columns(
             values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
             new = reduction.distinct(found[values > _PRICE_TOLERANCE])
         if not len(new):
+            upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
+            finished = True
+            if size > _EXACT_ROUNDS and inequality is not None and upper > visibility + _TIDY_TOLERANCE:
+                # Perhaps the exact bound of the inequality has found what the heuristic oracle missed.
+                found = inequality.bound.strategy[None]
+                new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
+        if not len(new):
             break
         strategies = np.concatenate([strategies, new])
         program.add(reduction.columns(new))
-    upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
-    return _result(behavior, noise, reduction, strategies, weights, visibility, upper, inequality, max_visibility)
+    if not finished:
+        upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
+    estimate = upper if finished else (visibility + min(upper, max_visibility)) / 2
+    mixture = (visibility, strategies, weights)
+    return _result(behavior, noise, reduction, mixture, upper, inequality, estimate, max_visibility)
 
 
-class _ExactSearch(VisibilitySearch):
-    """Approaches visibilities until a mixture reproduces one exactly, up to rounding."""
+class _ThresholdSearch(VisibilitySearch):
+    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or nearly, if ``coarse``."""
 
-    def __init__(self, reduction: Reduction, behavior: Behavior, noise: Behavior, seed: int | None) -> None:
+    def __init__(
+        self,
+        reduction: Reduction,
+        behavior: Behavior,
+        noise: Behavior,
+        seed: int | None,
+        *,
+        coarse: bool = False,
+    ) -> None:
+        self.coarse = coarse
         gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
         super().__init__(
             gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
@@ -105,6 +139,8 @@ class _ExactSearch(VisibilitySearch):
     def proven(self, visibility: float, *, now: bool = False) -> float:
         """The visibility itself once weights can be mended to reproduce it, else nothing."""
         distance = self.gradient.distance(self.at(visibility))
+        if self.coarse:
+            return visibility if distance < _NEAR_ENOUGH_TO_MEND else 0.0
         if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):
             return visibility
         return 0.0
@@ -113,6 +149,19 @@ class _ExactSearch(VisibilitySearch):
         """Remembers the mixture if it is exact."""
         if self.gradient.distance(self.at(visibility)) < _EXACT:
             self.mixture = (visibility, *self.gradient.atoms(0))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a checkpoint holds."""
+        arrays = super().state()
+        if self.mixture is not None:
+            visibility, arrays["best_rows"], arrays["best_weights"] = self.mixture
+            arrays["best_visibility"] = np.array(visibility)
+        return arrays
+
+    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes up the best mixture."""
+        if "best_rows" in arrays:
+            self.mixture = (float(arrays["best_visibility"]), arrays["best_rows"], arrays["best_weights"])
 
 
 def search_by_gradients(
@@ -124,24 +173,28 @@ def search_by_gradients(
     deadline: float,
     seed: int | None,
     progress: bool | None,
+    checkpoint: str | os.PathLike[str] | None,
 ) -> Threshold:
     """Conditional gradients: models for visibilities closer and closer to the threshold.
 
-    Args and errors as of :func:`generate_columns`, and whether to show a progress bar.
+    Args and errors as of :func:`generate_columns`; and whether to show a progress bar, and where to keep the state.
     """
-    search = _ExactSearch(reduction, behavior, noise, seed)
-    search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
+    search = _ThresholdSearch(reduction, behavior, noise, seed)
+    file = None
+    if checkpoint is not None:
+        run = fingerprint(behavior=behavior.array, noise=noise.array, group=len(reduction.symmetry), seed=seed)
+        file = ArrayCheckpoint(checkpoint, run)
+        search.restore(file)
+    if not search.gradient.num_atoms:
+        search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
     with ProgressBar(None, progress, "call") as bar:
-        search.run(None, max_visibility, deadline, bar)
-    if search.mixture is None:
-        # Not even the first stage: the noise itself is a mixture of the strategies that came in.
-        lower, rows, weights = 0.0, *_mixture_of_noise(noise, reduction, strategies)
-    else:
-        lower, rows, weights = search.mixture
+        search.run(None, max_visibility, deadline, bar, file)
+    # Without even the first stage: the noise itself is a mixture of the strategies that came in.
+    mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))
     upper, inequality = math.inf, None
     if search.separation is not None:
-        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, lower, seed)
-    return _result(behavior, noise, reduction, rows, weights, lower, upper, inequality, max_visibility)
+        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, mixture[0], seed)
+    return _result(behavior, noise, reduction, mixture, upper, inequality, search.ceiling, max_visibility)
 
 
 def _mixture_of_noise(noise: Behavior, reduction: Reduction, strategies: IntArray) -> tuple[IntArray, FloatArray]:
@@ -156,14 +209,14 @@ def _result(
     behavior: Behavior,
     noise: Behavior,
     reduction: Reduction,
-    strategies: IntArray,
-    weights: FloatArray,
-    visibility: float,
+    mixture: tuple[float, IntArray, FloatArray],
     upper: float,
     inequality: BellInequality | None,
+    estimate: float,
     max_visibility: float,
 ) -> Threshold:
     """The threshold with its model, checked; strategies are written out unless they are too many."""
+    visibility, strategies, weights = mixture
     used = weights > 1e-13
     symmetrized = SymmetrizedModel(
         weights[used] / math.fsum(weights[used]), strategies[used].astype(np.int8), reduction.symmetry
@@ -174,9 +227,8 @@ def _result(
     if upper >= max_visibility:
         upper, inequality = max_visibility, None
     lower = max(0.0, min(visibility, upper))
-    proven = inequality is None or inequality.bound.exact
-    # The upper end converges faster; without an exact bound it is still the best guess.
-    estimate = lower if upper - lower < 1e-6 else upper
+    proven = lower >= max_visibility if inequality is None else inequality.bound.exact
+    estimate = lower if upper - lower < 1e-6 else min(max(estimate, lower), upper)
     result = Threshold(lower, estimate, upper, proven, behavior, noise, model, inequality)
     check = model.verify(result.mixture(result.lower), MODEL_ATOL)
     if not check:

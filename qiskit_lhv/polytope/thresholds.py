@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import positive_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
 from ..targets.behaviors import Behavior
@@ -32,6 +34,7 @@ def nonlocality_threshold(
     max_visibility: float = 1.0,
     time_limit: float | None = None,
     seed: int | None = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Threshold:
     """Finds the largest visibility at which a behavior, mixed with noise, has a local model.
@@ -49,6 +52,8 @@ def nonlocality_threshold(
             behavior is extended, which tells how far inside the local set the behavior lies.
         time_limit: Seconds after which the interval found so far is returned; default: none.
         seed: Seed of the oracle's random starts, or ``None``.
+        checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
+            coordinates); if it exists, the search goes on from it. Linear programs are too short for one.
         progress: Whether to show a progress bar for long searches; default: only on a terminal.
 
     Returns:
@@ -68,11 +73,9 @@ def nonlocality_threshold(
     behavior.require_scenario(noise.scenario, "noise")
     behavior.require_no_signaling(1e-7, "behavior")
     noise.require_no_signaling(1e-7, "noise")
-    for name, value in (("max_visibility", max_visibility), ("time_limit", time_limit)):
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            if name == "time_limit" and value == 0:
-                continue
-            raise ScenarioError.bad_argument(name, expected="a positive number", got=f"{value}")
+    max_visibility = positive_number(max_visibility, "max_visibility", ScenarioError)
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     group = _parse_symmetry(symmetry, behavior, noise)
@@ -80,7 +83,9 @@ def nonlocality_threshold(
     strategies = _starting_strategies(noise, group, seed)
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
-        return search_by_gradients(behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress)
+        return search_by_gradients(
+            behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint
+        )
     return generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)
 
 

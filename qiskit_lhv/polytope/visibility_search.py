@@ -176,6 +176,8 @@ class VisibilitySearch(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """The arrays that a checkpoint holds."""
         arrays = {"numbers": np.array([self.ceiling, self.stage, self.best])}
+        if self.separation is not None:
+            arrays["separation"] = self.separation
         arrays["generator"] = np.array(json.dumps(self.gradient.random_state))
         for kind in range(len(self.gradient.oracles)):
             arrays[f"rows_{kind}"], arrays[f"weights_{kind}"] = self.gradient.atoms(kind)
@@ -197,6 +199,7 @@ class VisibilitySearch(ABC):
         try:
             ceiling, stage, best = arrays["numbers"]
             self.ceiling, self.stage, self.best = float(ceiling), int(stage), float(best)
+            self.separation = arrays.get("separation")
             self.gradient.random_state = json.loads(str(arrays["generator"]))
             for kind in range(len(self.gradient.oracles)):
                 self.gradient.add(kind, arrays[f"rows_{kind}"], arrays[f"weights_{kind}"])

@@ -152,7 +152,8 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
             got=f"{num_settings}",
             remedy=f"The nearest such numbers are {near[0]} and {near[1]}.",
         )
-    return _icosahedral(classes[count], bool(optimized) and count > 6)
+    # The axes through vertices, face and edge centers have no freedom.
+    return _icosahedral(classes[count], bool(optimized) and count > 16)
 
 
 @cache
@@ -328,7 +329,6 @@ def signed_images(directions: FloatArray, maps: FloatArray) -> tuple[IntArray, I
 def _optimized(directions: FloatArray) -> FloatArray:
     """Moves axes within the symmetry of the icosahedron so that the inradius grows."""
     import jax
-    import jax.numpy as jnp
     from scipy.optimize import minimize
 
     rotations = icosahedral_rotations()
@@ -338,30 +338,11 @@ def _optimized(directions: FloatArray) -> FloatArray:
         for sharpness in (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0):
             free, owner, turn = _orbit_representatives(current, rotations)
             triangles = _representative_triangles(current, rotations)
-            m = len(current)
-            sign = np.where(triangles < m, 1.0, -1.0)[..., None]
-            corner = triangles % m
-            spread = 1 - best_radius
+            signs = np.where(triangles < len(current), 1.0, -1.0)[..., None]
+            arguments = (triangles % len(current), signs, owner, turn, sharpness / (1 - best_radius))
 
-            def loss(
-                x: Any,
-                corner: Any = corner,
-                sign: Any = sign,
-                owner: Any = owner,
-                turn: Any = turn,
-                beta: float = sharpness / spread,
-            ) -> Any:
-                vectors = x.reshape(-1, 3)
-                vectors = vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
-                points = jnp.einsum("mij,mj->mi", turn, vectors[owner])[corner] * sign
-                normal = jnp.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
-                distances = jnp.sum(normal * points[:, 0], axis=1) / jnp.linalg.norm(normal, axis=1)
-                return jax.nn.logsumexp(-beta * distances) / beta
-
-            gradient = jax.jit(jax.value_and_grad(loss))
-
-            def evaluate(x: FloatArray, gradient: Any = gradient) -> tuple[float, FloatArray]:
-                value, slope = gradient(x)
+            def evaluate(x: FloatArray, arguments: Any = arguments) -> tuple[float, FloatArray]:
+                value, slope = _smallest_distance()(x, *arguments)
                 return float(value), np.asarray(slope)
 
             result = minimize(evaluate, free.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 400})
@@ -372,6 +353,23 @@ def _optimized(directions: FloatArray) -> FloatArray:
             if radius > best_radius:
                 best, best_radius = current, radius
     return best
+
+
+@cache
+def _smallest_distance() -> Any:
+    """Minus the smallest distance of triangles from the origin, smoothed, and its gradient."""
+    import jax
+    import jax.numpy as jnp
+
+    def loss(x: Any, corners: Any, signs: Any, owner: Any, turn: Any, sharpness: Any) -> Any:
+        vectors = x.reshape(-1, 3)
+        vectors = vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
+        points = jnp.einsum("mij,mj->mi", turn, vectors[owner])[corners] * signs
+        normal = jnp.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
+        distances = jnp.sum(normal * points[:, 0], axis=1) / jnp.linalg.norm(normal, axis=1)
+        return jax.nn.logsumexp(-sharpness * distances) / sharpness
+
+    return jax.jit(jax.value_and_grad(loss))
 
 
 def _orbit_representatives(directions: FloatArray, rotations: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:

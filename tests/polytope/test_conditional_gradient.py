@@ -86,7 +86,7 @@ def test_symmetric_local_points_are_reached():
     """A singlet on the icosahedron below its threshold there, in the coordinates of 240 relabelings."""
     directions = platonic_directions("icosahedron")
     tensor = CorrelationTensor.from_state(werner_state(0.6))
-    gradient = gradient_of(state_symmetry(tensor.array, [directions] * 2))
+    gradient = gradient_of(state_symmetry([tensor.array], [directions] * 2))
     target = gradient.reduction.coordinates(tensor.behavior([list(directions)] * 2))
     assert gradient.run(target, 1e-7, math.inf) == "close"
     check_mixture(gradient)
@@ -340,7 +340,7 @@ def test_product_states_in_symmetric_coordinates():
     """A column is the mean over the group of the images of the correlators."""
     directions = [platonic_directions("icosahedron")] * 2
     tensor = CorrelationTensor.from_state(werner_state(0.6)).array
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     oracle = product_oracle(directions, group)
     vectors = np.array([[0.6, 0.0, 0.8, 0.0, 1.0, 0.0]])
     full = apply_per_party(

@@ -62,7 +62,11 @@ def random_model(scenario, rng, count=3):
 def tensor_of(behavior, correlators):
     if correlators:
         return behavior.to_correlators().ravel()
-    return coordinates.to_party_axes(behavior.array, behavior.scenario).ravel()
+    # The table, after an entry for each party that does not take part.
+    sizes = zip(behavior.scenario.num_settings, behavior.scenario.num_outcomes, strict=True)
+    maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
+    axes = coordinates.to_party_axes(behavior.array, behavior.scenario)
+    return coordinates.apply_per_party(axes, maps).ravel()
 
 
 # One relabeling
@@ -295,7 +299,7 @@ def test_trivial_groups():
     assert "no relabeling" not in group
     cells, signs, starts = group.orbits(correlators=False)
     assert np.array_equal(cells, starts)
-    assert len(cells) == 6 * 6 * 6
+    assert len(cells) == 7 * 7 * 7
     assert np.all(signs == 1)
 
 
@@ -374,7 +378,8 @@ def test_orbits_of_the_chsh_symmetry():
     assert signs.tolist() == [1, 1, 1, 1, -1]
     assert starts.tolist() == [0, 1]
     number, dead = check_orbits(group, False, behavior, np.random.default_rng(1))
-    assert number == 2
+    # The normalization, all marginals, and the likely and the unlikely pairs of outcomes.
+    assert number == 4
     assert len(dead) == 0
 
 
@@ -439,7 +444,7 @@ def tensor_of_state(state):
 def test_symmetries_of_states(state, name, size):
     tensor = tensor_of_state(state)
     directions = [platonic_directions(name)] * tensor.ndim
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     assert len(group) == size
     assert_leaves_invariant(group, tensor, directions)
 
@@ -448,7 +453,7 @@ def test_symmetries_of_states(state, name, size):
 def test_symmetries_of_three_qubits(state):
     tensor = tensor_of_state(state)
     directions = [platonic_directions("cube")] * 3
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     assert_leaves_invariant(group, tensor, directions)
     # At least all orders of the parties.
     orders = {tuple(group[i].parties()) for i in range(len(group))}
@@ -478,15 +483,28 @@ def test_symmetries_of_a_product_with_a_mixed_qubit_by_brute_force():
     state = DensityMatrix(np.kron(np.eye(2) / 2, np.diag([0.9, 0.1])))
     tensor = tensor_of_state(state)
     directions = [platonic_directions("octahedron"), platonic_directions("cube")]
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     assert len(group) == brute_force_symmetry(tensor, directions, (0, 1)) == 8 * 48
     assert_leaves_invariant(Symmetry.generated_by(group.generators, group.scenario), tensor, directions)
+
+
+def test_symmetries_of_two_states():
+    """Only what leaves both unchanged: a singlet in noise whose first qubit points along z."""
+    noise = DensityMatrix(np.kron(np.eye(2) / 2, np.diag([0.8, 0.2])))
+    tensors = [tensor_of_state(werner_state(0.5)), tensor_of_state(noise)]
+    directions = [platonic_directions("octahedron")] * 2
+    group = state_symmetry(tensors, directions)
+    # The 8 maps of the octahedron that leave z as it is, the same for both (an inversion of both turns z); no exchange.
+    assert len(group) == 8
+    for tensor in tensors:
+        assert_leaves_invariant(group, tensor, directions)
+    assert {tuple(group[i].parties()) for i in range(8)} == {(0, 1)}
 
 
 def test_parties_with_other_directions_do_not_change_places():
     tensor = tensor_of_state(werner_state(0.5))
     directions = [platonic_directions("cube"), platonic_directions("icosahedron")]
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     assert {tuple(group[i].parties()) for i in range(len(group))} == {(0, 1)}
     # The 12 rotations of the tetrahedron are shared by both; with the inversion of both, 24.
     assert len(group) == 24
@@ -496,7 +514,7 @@ def test_parties_with_other_directions_do_not_change_places():
 def test_random_directions_of_one_party_leave_only_the_inversion():
     directions = [random_directions(5, seed=1)] * 2
     tensor = tensor_of_state(werner_state(0.5))
-    group = state_symmetry(tensor, directions)
+    group = state_symmetry([tensor], directions)
     # The exchange of the parties and the inversion of both.
     assert len(group) == 4
     assert_leaves_invariant(group, tensor, directions)
@@ -506,7 +524,7 @@ def test_orbits_of_werner_states():
     """The figure of the design: 16 axes have few live orbits."""
     directions = icosahedral_directions(46, optimized=False)
     tensor = tensor_of_state(werner_state(1))
-    group = state_symmetry(tensor, [directions] * 2)
+    group = state_symmetry([tensor], [directions] * 2)
     assert len(group) == 240
     cells, _, starts = group.orbits(correlators=True)
     overlaps = np.unique(np.round(np.abs(directions @ directions.T), 6))
