@@ -69,6 +69,8 @@ def evaluate_model(
         ScenarioError: If model and target do not fit, or the measurements are unknown.
         LHVError: If the number of settings is not at least 2.
     """
+    if not isinstance(model, ResponseModel):
+        raise ScenarioError.bad_argument("model", expected="a ResponseModel", got=repr(model))
     tensor = qubit_tensor(target)
     if not isinstance(model.response, QubitResponse) or tensor.num_parties != model.num_parties:
         raise ScenarioError.bad_argument(

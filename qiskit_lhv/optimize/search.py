@@ -106,7 +106,7 @@ class _Options:
             if not (value is None and name != "diffusion") and not _is_number(value, positive):
                 expected = "a positive number" if positive else "a number of at least 0"
                 raise LHVError.bad_argument(name, expected=expected, got=repr(value))
-        if self.loss not in LOSSES:
+        if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise LHVError.bad_argument("loss", expected=f"one of {sorted(LOSSES)}", got=repr(self.loss))
         if self.initial_model is not None and not isinstance(self.initial_model, ResponseModel):
             raise LHVError.bad_argument("initial_model", expected="a ResponseModel", got=repr(self.initial_model))
@@ -115,6 +115,12 @@ class _Options:
         generator(self.seed)
         if self.checkpoint is not None and self.seed is None:
             raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
+
+    def ensemble_size(self, default: int) -> int:
+        """The number of hidden variables: as asked, as in the initial model, or the default."""
+        if self.num_hidden is None and self.initial_model is not None:
+            return self.initial_model.num_hidden
+        return int(self.num_hidden or default)
 
     def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
         """The initial model, if it fits."""
@@ -199,7 +205,7 @@ def find_local_model(
         degree: For states, the highest degree of the response functions' harmonics, odd; 1 is Bell's.
         response: For states, other features (``OddMonomials(5)``) or another response function
             (``FunctionResponse(...)``) instead.
-        num_hidden: Size of the ensemble; default: 1024, for states 16384.
+        num_hidden: Size of the ensemble; default: that of the initial model, else 1024, for states 16384.
         num_steps: Gradient steps, the last 40% (behaviors: all) with a falling rate; default: 3000, for states 1000.
         num_starts: Random starts that run side by side; the best is returned.
         num_settings: For states, about how many setting combinations each step compares; default: 64 for one
@@ -254,6 +260,13 @@ def find_local_model(
         "checkpoint": checkpoint,
     }
     if isinstance(target, Behavior | BellCounts):
+        given = {"response": response, "num_settings": num_settings}
+        given["measurements"] = None if isinstance(measurements, str) and measurements == "projective" else measurements
+        for name, value in given.items():
+            if value is not None:
+                raise LHVError.bad_argument(
+                    name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
+                )
         return _search_finite(target, _Options(**options))
     where: dict[str, Any] = {"measurements": measurements, "num_settings": num_settings, "sampling": sampling}
     return find_local_models([target], degree=degree, response=response, **where, **options)[0]
@@ -291,6 +304,10 @@ def find_local_models(
     checked = _Options(**options)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):
         raise ScenarioError.bad_argument("targets", expected="a sequence of states", got=repr(targets))
+    if any(isinstance(target, Behavior | BellCounts) for target in targets):
+        raise ScenarioError.bad_argument(
+            "targets", expected="states", got="behaviors or counts", remedy="Pass each of these to find_local_model."
+        )
     tensors = tuple(qubit_tensor(target) for target in targets)
     num_parties = tensors[0].num_parties
     if len({tensor.num_parties for tensor in tensors}) > 1:
@@ -351,7 +368,7 @@ def _search_finite(target: Behavior | BellCounts, options: _Options) -> LocalMod
     behavior = target.frequencies() if isinstance(target, BellCounts) else target
     shares = setting_shares(behavior, target.num_shots if isinstance(target, BellCounts) else None)
     response = TableResponse(behavior.scenario)
-    num_hidden = int(options.num_hidden or _TABLE_DEFAULTS[0])
+    num_hidden = options.ensemble_size(_TABLE_DEFAULTS[0])
     num_steps = int(options.num_steps or _TABLE_DEFAULTS[1])
     initial = options.initial_for(response, num_hidden)
     schedule = Schedule(
@@ -391,7 +408,7 @@ def _search_finite(target: Behavior | BellCounts, options: _Options) -> LocalMod
 
 def _search_continuous(problem: ContinuousProblem, measurements: Any, options: _Options) -> list[LocalModelResult]:
     seed = _seed(options)
-    num_hidden = int(options.num_hidden or _DIRECTION_DEFAULTS[0])
+    num_hidden = options.ensemble_size(_DIRECTION_DEFAULTS[0])
     response, runs = problem.response, (len(problem.tensors), int(options.num_starts))
     initial = options.initial_for(response, num_hidden)
     paired = problem.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
