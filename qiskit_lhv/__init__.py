@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from .quantum.direction_sets import (
         icosahedral_directions,
         icosahedral_sizes,
-        inradius,
         planar_directions,
         platonic_directions,
         random_directions,
     )
     from .quantum.experiment import BellExperiment
     from .quantum.measurements import Measurement, measurement
+    from .quantum.polyhedra import inradius
     from .quantum.states import (
         bell_diagonal_state,
         ghz_state,
@@ -111,7 +111,6 @@ _HOME = {
     "quantum.direction_sets": (
         "icosahedral_directions",
         "icosahedral_sizes",
-        "inradius",
         "planar_directions",
         "platonic_directions",
         "random_directions",
@@ -119,6 +118,7 @@ _HOME = {
     "polytope.werner": ("WernerInequality", "werner_inequality"),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
+    "quantum.polyhedra": ("inradius",),
     "quantum.states": (
         "bell_diagonal_state",
         "ghz_state",

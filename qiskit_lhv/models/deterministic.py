@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import frozen, real_array
+from .._validation import whole_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario, check_scenario
@@ -19,6 +20,7 @@ from .local_model import LocalModel, check_weights, select_settings
 
 __all__ = [
     "DeterministicModel",
+    "check_strategies",
     "constant_strategies",
     "enumerate_strategies",
     "party_strategies",
@@ -64,6 +66,23 @@ def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
     return tables.reshape(len(strategies), -1)
 
 
+def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario: BellScenario) -> IntArray:
+    """Checks strategies of a model: whole outcomes in range, shape ``(count, m_1 + ... + m_N)``, read-only.
+
+    Raises:
+        ScenarioError: If they are not.
+    """
+    array = whole_array(strategies, "strategies", ScenarioError, ndim=2)
+    limits = np.repeat(scenario.num_outcomes, scenario.num_settings)
+    if array.shape != (count, len(limits)):
+        raise ScenarioError.bad_argument(
+            "strategies", expected=f"shape {(count, len(limits))}", got=f"shape {array.shape}"
+        )
+    if array.min() < 0 or np.any(array >= limits):
+        raise ScenarioError.bad_argument("strategies", expected=f"outcomes below {scenario.num_outcomes}", got="others")
+    return array
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class DeterministicModel(LocalModel):
     """A local model: deterministic strategies and the probability of each.
@@ -88,19 +107,9 @@ class DeterministicModel(LocalModel):
     def __post_init__(self) -> None:
         check_scenario(self.scenario)
         weights = check_weights(self.weights)
-        strategies = real_array(self.strategies, "strategies", ScenarioError, ndim=2)
-        expected = (len(weights), sum(self.scenario.num_settings))
-        if strategies.shape != expected:
-            raise ScenarioError.bad_argument(
-                "strategies", expected=f"shape {expected}", got=f"shape {strategies.shape}"
-            )
-        limits = np.repeat(self.scenario.num_outcomes, self.scenario.num_settings)
-        if np.any(strategies != np.rint(strategies)) or strategies.min() < 0 or np.any(strategies >= limits):
-            raise ScenarioError.bad_argument(
-                "strategies", expected=f"outcomes below {self.scenario.num_outcomes}", got="others"
-            )
+        strategies = check_strategies(self.strategies, len(weights), self.scenario)
         object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "strategies", frozen(strategies.astype(np.int64)))
+        object.__setattr__(self, "strategies", strategies)
 
     def __repr__(self) -> str:
         return f"DeterministicModel({len(self.weights)} strategies, {self.scenario})"

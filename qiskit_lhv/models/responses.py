@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +23,7 @@ from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario, check_scenario
 from .directions import Directions, Sphere, bloch_vectors, parse_directions
 from .features import Features
+from .function_digest import add_to_digest
 from .local_model import check_setting_numbers
 
 __all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
@@ -337,7 +336,7 @@ class FunctionResponse(QubitResponse):
     def identity(self) -> str:
         """The function's name and a digest of its code, with the values it closes over."""
         digest = hashlib.sha256()
-        _add_to_digest(digest, self.function, {})
+        add_to_digest(digest, self.function, {})
         return f"{getattr(self.function, '__qualname__', type(self.function).__qualname__)} {digest.hexdigest()}"
 
     def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
@@ -360,46 +359,3 @@ class FunctionResponse(QubitResponse):
             return first if a == 0 else 1 - first
 
         return response
-
-
-def _add_to_digest(digest: Any, value: Any, seen: dict[int, Any]) -> None:
-    """Adds a value of a function's surroundings: functions by their code, arrays by their bytes.
-
-    Args:
-        digest: What it is added to.
-        value: The value.
-        seen: Objects that have been added, kept alive by it: functions may refer to themselves.
-    """
-    value = inspect.unwrap(value) if callable(value) else value
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | range):
-        digest.update(f"{value!r};".encode())
-        return
-    if id(value) in seen:
-        return
-    seen[id(value)] = value
-    parts: list[Any] = []
-    if isinstance(value, partial):
-        parts = [value.func, *value.args, *sorted(value.keywords.items())]
-    elif inspect.ismethod(value):
-        parts = [value.__func__, value.__self__]
-    elif inspect.iscode(value):
-        digest.update(value.co_code + " ".join(value.co_names).encode())
-        parts = list(value.co_consts)
-    elif inspect.isfunction(value):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        parts = [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
-    elif isinstance(value, list | tuple):
-        parts = list(value)
-    elif isinstance(value, set | frozenset):
-        parts = sorted(value, key=repr)
-    elif isinstance(value, dict):
-        parts = sorted(value.items(), key=lambda item: repr(item[0]))
-    elif isinstance(value, np.ndarray) or hasattr(value, "__array__"):
-        array = np.asarray(value)
-        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    else:
-        digest.update(type(value).__qualname__.encode())
-        parts = sorted(getattr(value, "__dict__", {}).items()) if not inspect.ismodule(value) else [value.__name__]
-    digest.update(f"({len(parts)};".encode())
-    for part in parts:
-        _add_to_digest(digest, part, seen)

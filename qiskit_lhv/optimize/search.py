@@ -14,22 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record, encode
-from .._validation import frozen, generator, is_whole_number
+from .._validation import frozen, is_whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.directions import Directions, Plane, parse_directions
 from ..models.ensemble import ResponseModel
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics
-from ..models.responses import DirectionResponse, QubitResponse, Response, TableResponse
+from ..models.responses import DirectionResponse, QubitResponse, TableResponse
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
-from .checkpoints import Checkpoint, fingerprint
 from .continuous import ContinuousProblem, continuous_loss, start_parameters
 from .evaluation import Evaluation, evaluate_model, qubit_tensor
 from .finite import finite_data, finite_loss, finite_start
-from .losses import LOSSES
 from .optimizers import ADAM, POLYAK
-from .training import Schedule, TrainingRun, train
+from .options import Options
+from .training import Schedule
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 
@@ -70,98 +69,6 @@ class LocalModelResult(Record):
 
     def __str__(self) -> str:
         return f"local model with KL {self.loss:.3e} nats a trial after {len(self.history)} steps. {self.status}"
-
-
-@dataclass(frozen=True)
-class _Options:
-    """Options that all kinds of search have in common."""
-
-    num_hidden: int | None = None
-    num_steps: int | None = None
-    num_starts: int = 1
-    loss: str = "kl"
-    learning_rate: float | None = None
-    patience: int | None = None
-    diffusion: float = 0.0
-    initial_model: ResponseModel | None = None
-    target_loss: float | None = None
-    time_limit: float | None = None
-    num_evaluated: int = 2000
-    seed: int | None = None
-    progress: bool | None = None
-    checkpoint: str | os.PathLike[str] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("num_hidden", "num_steps", "num_starts", "patience"):
-            value = getattr(self, name)
-            if not (value is None and name != "num_starts") and (not is_whole_number(value) or value < 1):
-                raise LHVError.bad_argument(name, expected="a whole number of at least 1", got=repr(value))
-        if not is_whole_number(self.num_evaluated) or self.num_evaluated < 2:
-            raise LHVError.bad_argument(
-                "num_evaluated", expected="a whole number of at least 2", got=repr(self.num_evaluated)
-            )
-        for name in ("target_loss", "time_limit", "learning_rate", "diffusion"):
-            value = getattr(self, name)
-            positive = name == "learning_rate"
-            if not (value is None and name != "diffusion") and not _is_number(value, positive):
-                expected = "a positive number" if positive else "a number of at least 0"
-                raise LHVError.bad_argument(name, expected=expected, got=repr(value))
-        if not isinstance(self.loss, str) or self.loss not in LOSSES:
-            raise LHVError.bad_argument("loss", expected=f"one of {sorted(LOSSES)}", got=repr(self.loss))
-        if self.initial_model is not None and not isinstance(self.initial_model, ResponseModel):
-            raise LHVError.bad_argument("initial_model", expected="a ResponseModel", got=repr(self.initial_model))
-        if self.initial_model is not None and self.num_starts > 1:
-            raise LHVError.bad_argument("num_starts", expected="1 with an initial model", got=repr(self.num_starts))
-        generator(self.seed)
-        if self.checkpoint is not None and self.seed is None:
-            raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
-
-    def ensemble_size(self, default: int) -> int:
-        """The number of hidden variables: as asked, as in the initial model, or the default."""
-        if self.num_hidden is None and self.initial_model is not None:
-            return self.initial_model.num_hidden
-        return int(self.num_hidden or default)
-
-    def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
-        """The initial model, if it fits."""
-        model = self.initial_model
-        if model is not None and (model.response != response or model.num_hidden != num_hidden):
-            raise ScenarioError.bad_argument(
-                "initial_model",
-                expected=f"a model with {num_hidden} hidden variables and the response function {response!r}",
-                got=f"{model!r} with {model.response!r}",
-                remedy="Pass the same degree, response and num_hidden as for that model.",
-            )
-        return model
-
-    def train(
-        self, loss: Any, parameters: Any, data: Any, schedule: Schedule, facts: dict[str, Any], **more: Any
-    ) -> TrainingRun:
-        """Runs the training loop; ``facts`` and the options tell this run from others."""
-        model = self.initial_model
-        start = [] if model is None else [*model.hidden_variables, model.weights]
-        options = {name: getattr(self, name) for name in ("num_starts", "loss", "diffusion", "seed")}
-        initial = {f"initial_{i}": array for i, array in enumerate(start)}
-        run = fingerprint(schedule=schedule, **facts, **options, **initial)
-        return train(
-            loss,
-            parameters,
-            data,
-            schedule,
-            diffusion=self.diffusion,
-            target_loss=self.target_loss,
-            time_limit=self.time_limit,
-            progress=self.progress,
-            checkpoint=None if self.checkpoint is None else Checkpoint(self.checkpoint, run),
-            **more,
-        )
-
-
-def _is_number(value: Any, positive: bool) -> bool:
-    try:
-        return bool(np.isfinite(float(value)) and (value > 0 if positive else value >= 0))
-    except (TypeError, ValueError):
-        return False
 
 
 def find_local_model(
@@ -267,7 +174,7 @@ def find_local_model(
                 raise LHVError.bad_argument(
                     name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
                 )
-        return _search_finite(target, _Options(**options))
+        return _search_finite(target, Options(**options))
     where: dict[str, Any] = {"measurements": measurements, "num_settings": num_settings, "sampling": sampling}
     return find_local_models([target], degree=degree, response=response, **where, **options)[0]
 
@@ -301,7 +208,7 @@ def find_local_models(
         LHVError: As :func:`find_local_model` does, and if there are no targets or they differ in their
             number of qubits.
     """
-    checked = _Options(**options)
+    checked = Options(**options)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):
         raise ScenarioError.bad_argument("targets", expected="a sequence of states", got=repr(targets))
     if any(isinstance(target, Behavior | BellCounts) for target in targets):
@@ -364,7 +271,7 @@ def _in_domain(response: QubitResponse, directions: Directions) -> QubitResponse
     return response
 
 
-def _search_finite(target: Behavior | BellCounts, options: _Options) -> LocalModelResult:
+def _search_finite(target: Behavior | BellCounts, options: Options) -> LocalModelResult:
     behavior = target.frequencies() if isinstance(target, BellCounts) else target
     shares = setting_shares(behavior, target.num_shots if isinstance(target, BellCounts) else None)
     response = TableResponse(behavior.scenario)
@@ -406,7 +313,7 @@ def _search_finite(target: Behavior | BellCounts, options: _Options) -> LocalMod
     return LocalModelResult(models[best], float(losses[best]), run.history[:, 0, best], run.status, None, losses)
 
 
-def _search_continuous(problem: ContinuousProblem, measurements: Any, options: _Options) -> list[LocalModelResult]:
+def _search_continuous(problem: ContinuousProblem, measurements: Any, options: Options) -> list[LocalModelResult]:
     seed = _seed(options)
     num_hidden = options.ensemble_size(_DIRECTION_DEFAULTS[0])
     response, runs = problem.response, (len(problem.tensors), int(options.num_starts))
@@ -469,7 +376,7 @@ def _search_continuous(problem: ContinuousProblem, measurements: Any, options: _
     return results
 
 
-def _seed(options: _Options) -> int:
+def _seed(options: Options) -> int:
     return secrets.randbits(31) if options.seed is None else int(options.seed)
 
 

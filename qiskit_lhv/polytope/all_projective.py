@@ -16,7 +16,8 @@ from .._progress import ProgressBar
 from .._validation import positive_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
-from ..quantum.direction_sets import icosahedral_directions, inradius
+from ..quantum.direction_sets import icosahedral_directions
+from ..quantum.polyhedra import inradius
 from ..targets.correlations import CorrelationTensor
 from .projective_certificate import AllProjectiveCertificate
 from .projective_search import DIRECTION_BITS, ProjectiveSearch

@@ -19,6 +19,7 @@ from ..verification import Verification, combine, exact_model_table, exact_value
 from .bounds import best_strategies, local_bound
 from .inequalities import BellExpression, BellInequality
 from .linear_program import quiet_solver
+from .rounding import round_up, small_integers
 
 __all__ = ["LocalWeight", "local_weight"]
 
@@ -244,30 +245,20 @@ def _dual_bound(prices: FloatArray, behavior: Behavior, lower: float) -> tuple[f
     numbers = prices / largest
     fine = np.rint(numbers * 2.0 ** (_FINE_BITS - math.ceil(math.log2(numbers.sum()))))
     upper, inequality = 1.0, None
-    for integers in (_small_integers(numbers), fine):
+    for integers in (small_integers(numbers), fine):
         if integers is None:
             continue
         expression = BellExpression(-integers)
         candidate = BellInequality(expression, local_bound(expression))
         if candidate.bound.value >= 0:
             continue
-        exact = _upper(candidate, behavior)
-        value = float(exact)
-        value = value if Fraction(value) >= exact else math.nextafter(value, math.inf)
+        value = round_up(_upper(candidate, behavior))
         if value < upper:
             upper, inequality = value, candidate
         # Small integers are the tidy form of the prices, unless they only happen to lie near.
         if upper <= lower + 1e-8:
             break
     return upper, inequality
-
-
-def _small_integers(numbers: FloatArray) -> FloatArray | None:
-    for scale in range(1, 61):
-        scaled = numbers * scale
-        if np.abs(scaled - np.rint(scaled)).max() < 1e-7 * scale:
-            return np.rint(scaled)
-    return None
 
 
 def _upper(inequality: BellInequality, behavior: Behavior) -> Fraction:

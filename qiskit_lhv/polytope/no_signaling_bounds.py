@@ -20,8 +20,9 @@ from ..verification import Verification
 from .coefficient_forms import exact_coefficients
 from .inequalities import BellExpression
 from .linear_program import quiet_solver
+from .rounding import round_up
 
-__all__ = ["NoSignalingBound", "no_signaling_bound", "round_up"]
+__all__ = ["NoSignalingBound", "no_signaling_bound"]
 
 FloatArray = NDArray[np.float64]
 
@@ -153,9 +154,3 @@ def _dual_bound(expression: BellExpression, multipliers: FloatArray) -> Fraction
     numbers = exact_coefficients(expression.coefficients, scenario, maps, multipliers).ravel()
     # The first entry stands for 1, the others for probabilities, which are between 0 and 1.
     return numbers[0] + sum((max(number, Fraction(0)) for number in numbers[1:]), Fraction(0))
-
-
-def round_up(number: Fraction) -> float:
-    """The smallest float that is not below the number."""
-    value = float(number)
-    return value if Fraction(value) >= number else math.nextafter(value, math.inf)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import SolverError
 from ..models.ensemble import ResponseModel
-from ..quantum.direction_sets import hull_triangles, inradius
+from ..quantum.polyhedra import hull_triangles, inradius
 from ..targets.coordinates import apply_per_party
 from ..targets.correlations import CorrelationTensor
 from ..verification_projective import GROTHENDIECK_BOUND, ProofError, proven_visibility

@@ -21,7 +21,7 @@ from ..verification import Verification
 from .coefficient_forms import exact_coefficients
 from .inequalities import BellExpression
 from .moment_matrices import MomentMatrix
-from .no_signaling_bounds import round_up
+from .rounding import round_up
 from .seesaw import seesaw
 
 __all__ = ["QuantumBound", "quantum_bound"]

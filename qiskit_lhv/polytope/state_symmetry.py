@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quantum.direction_sets import icosahedral_rotations, signed_images
+from ..quantum.direction_sets import icosahedral_rotations
+from ..quantum.polyhedra import signed_images
 from ..targets.scenario import BellScenario
 from .symmetry import MAX_GROUP, Relabeling, Symmetry
 

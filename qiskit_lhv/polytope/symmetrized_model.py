@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import frozen, whole_array
+from .._validation import frozen
 from ..exceptions import ScenarioError
-from ..models.deterministic import DeterministicModel
+from ..models.deterministic import DeterministicModel, check_strategies
 from ..models.local_model import LocalModel, check_weights, select_settings
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
@@ -53,17 +53,7 @@ class SymmetrizedModel(LocalModel):
 
     def __post_init__(self) -> None:
         weights = check_weights(self.weights)
-        strategies = whole_array(self.strategies, "strategies", ScenarioError, ndim=2)
-        limits = np.repeat(self.scenario.num_outcomes, self.scenario.num_settings)
-        expected = (len(weights), len(limits))
-        if strategies.shape != expected:
-            raise ScenarioError.bad_argument(
-                "strategies", expected=f"shape {expected}", got=f"shape {strategies.shape}"
-            )
-        if strategies.min() < 0 or np.any(strategies >= limits):
-            raise ScenarioError.bad_argument(
-                "strategies", expected=f"outcomes below {self.scenario.num_outcomes}", got="others"
-            )
+        strategies = check_strategies(self.strategies, len(weights), self.scenario)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "strategies", frozen(strategies.astype(np.int8)))
 

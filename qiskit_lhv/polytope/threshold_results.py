@@ -13,7 +13,7 @@ from ..verification import Verification, combine, exact_value
 from .inequalities import BellInequality
 from .symmetrized_model import SymmetrizedModel
 
-__all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility", "round_up"]
+__all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility"]
 
 MODEL_ATOL = 1e-9
 
@@ -90,9 +90,3 @@ def crossing_visibility(inequality: BellInequality, behavior: Behavior, noise: B
     if slope <= 0:
         return None
     return (Fraction(inequality.bound.value) - at_noise) / slope
-
-
-def round_up(number: Fraction) -> float:
-    """The smallest float that is not below a rational number, or the next one."""
-    value = float(number)
-    return value if Fraction(value) >= number else math.nextafter(value, math.inf)

@@ -21,8 +21,9 @@ from .conditional_gradient import ConditionalGradient, StrategyOracle
 from .inequalities import BellExpression, BellInequality
 from .linear_program import VisibilityProgram
 from .reduction import Reduction
+from .rounding import round_up, small_integers
 from .symmetrized_model import SymmetrizedModel
-from .threshold_results import MODEL_ATOL, Threshold, crossing_visibility, round_up
+from .threshold_results import MODEL_ATOL, Threshold, crossing_visibility
 from .visibility_search import VisibilitySearch
 
 __all__ = ["MAX_COORDINATES", "generate_columns", "search_by_gradients"]
@@ -248,7 +249,7 @@ def _upper_bound(
         return math.inf, None
     numbers = prices / reduction.sizes
     numbers = numbers / np.abs(numbers).max()
-    for integers in (_small_integers(numbers), reduction.fine_integers(numbers)):
+    for integers in (small_integers(numbers), reduction.fine_integers(numbers)):
         if integers is None:
             continue
         expression = BellExpression(reduction.integer_expression(integers))
@@ -259,15 +260,6 @@ def _upper_bound(
         if upper <= visibility + _TIDY_TOLERANCE:
             break
     return upper, inequality
-
-
-def _small_integers(numbers: FloatArray) -> FloatArray | None:
-    """Integers proportional to the numbers within 1e-7, if small ones exist."""
-    for scale in range(1, 61):
-        scaled = numbers * scale
-        if np.abs(scaled - np.rint(scaled)).max() < 1e-7 * scale:
-            return np.rint(scaled)
-    return None
 
 
 def _best_bound(expression: BellExpression, seed: int | None) -> LocalBound:

@@ -17,6 +17,7 @@ from ..exceptions import CertificateError, ScenarioError
 from ..targets.behaviors import Behavior
 from ..verification import Verification, combine, exact_local_bound
 from .inequalities import BellInequality
+from .rounding import round_up
 
 __all__ = ["WernerInequality", "werner_inequality"]
 
@@ -88,9 +89,7 @@ class WernerInequality(Record):
     @property
     def visibility(self) -> float:
         """Werner states of any larger visibility violate the inequality: bound over singlet value, rounded up."""
-        exact = Fraction(self.inequality.bound.value) / self.singlet_value()
-        value = float(exact)
-        return value if Fraction(value) >= exact else math.nextafter(value, math.inf)
+        return round_up(Fraction(self.inequality.bound.value) / self.singlet_value())
 
     def behavior(self, visibility: float) -> Behavior:
         """The behavior of the Werner state of a visibility at these axes."""

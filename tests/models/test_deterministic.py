@@ -248,7 +248,7 @@ def test_bad_weights_are_refused(weights, words):
         ([[0, 1, 3], [1, 1, 0]], "outcomes below (2, 3)"),
         ([[2, 1, 2], [1, 1, 0]], "outcomes below (2, 3)"),
         ([[-1, 1, 2], [1, 1, 0]], "outcomes below (2, 3)"),
-        ([[0.5, 1, 2], [1, 1, 0]], "outcomes below (2, 3)"),
+        ([[0.5, 1, 2], [1, 1, 0]], "whole numbers"),
         ([[np.nan, 1, 2], [1, 1, 0]], "finite"),
     ],
 )

@@ -10,11 +10,13 @@ from qiskit_lhv import (
     CertificateError,
     LHVError,
     LocalModelResult,
+    _checkpoints,
+    _files,
     find_local_model,
     load_bundled_counts,
     werner_state,
 )
-from qiskit_lhv.optimize import checkpoints, training
+from qiskit_lhv.optimize import training
 
 TARGETS = {
     "state": lambda: werner_state(0.6),
@@ -26,8 +28,8 @@ QUICK = {"num_hidden": 128, "num_steps": 600, "seed": 3, "progress": False}
 SCRIPT = """
 import sys
 from qiskit_lhv import find_local_model, werner_state
-from qiskit_lhv.optimize import checkpoints
-checkpoints._SECONDS_BETWEEN = 0.0
+from qiskit_lhv import _checkpoints
+_checkpoints._SECONDS_BETWEEN = 0.0
 print("ready", flush=True)
 options = {"num_hidden": 1024, "num_steps": 1500, "seed": 3, "progress": False}
 result = find_local_model(werner_state(0.6), checkpoint=sys.argv[1], **options)
@@ -129,10 +131,10 @@ def test_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
 
 def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(checkpoints.os, "replace", lambda *paths: written.append(paths))
+    monkeypatch.setattr(_files.os, "replace", lambda *paths: written.append(paths))
     find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
     often = len(written)
-    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(_checkpoints, "_SECONDS_BETWEEN", 0.0)
     find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
     assert len(written) - often == 7 > often >= 1
 

@@ -21,6 +21,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.models.directions import Sphere
+from qiskit_lhv.optimize import options as search_options
 from qiskit_lhv.optimize import search, training
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
@@ -85,7 +86,7 @@ def test_best_of_several_starts_is_returned():
 
 def test_history_is_that_of_the_best_start(monkeypatch):
     runs = []
-    monkeypatch.setattr(search, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
+    monkeypatch.setattr(search_options, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
     result = find_local_model(werner_state(0.5), num_starts=2, **QUICK)
     best = int(np.argmin(result.start_losses))
     np.testing.assert_array_equal(result.history, runs[0].history[:, 0, best])
@@ -181,7 +182,7 @@ def harmonic_model(num_hidden=512, degree=5, num_parties=2, weights=None):
     ids=["size", "degree", "other degree", "plane", "features", "parties", "weights", "no model"],
 )
 def test_models_to_start_from_must_fit(monkeypatch, model, options, words):
-    monkeypatch.setattr(search, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
     with pytest.raises(LHVError, match=rf"^initial_model: expected .*{words}"):
         find_local_model(werner_state(0.5), initial_model=model, **{**QUICK, **options})
 
@@ -351,7 +352,7 @@ def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubi
     ids=lambda value: str(value)[:60],
 )
 def test_bad_arguments(monkeypatch, arguments, name):
-    monkeypatch.setattr(search, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
     for run in (find_local_model, lambda state, **options: find_local_models([state, state], **options)):
         with pytest.raises(LHVError, match=f"^{name}: expected"):
             run(werner_state(0.5), **{**QUICK, **arguments})

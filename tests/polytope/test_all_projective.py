@@ -15,11 +15,11 @@ from qiskit_lhv.polytope.projective_certificate import AllProjectiveCertificate
 from qiskit_lhv.polytope.projective_search import ProjectiveSearch
 from qiskit_lhv.quantum.direction_sets import (
     icosahedral_directions,
-    inradius,
     planar_directions,
     platonic_directions,
     random_directions,
 )
+from qiskit_lhv.quantum.polyhedra import inradius
 from qiskit_lhv.quantum.states import (
     bell_diagonal_state,
     ghz_state,

@@ -13,7 +13,8 @@ from qiskit_lhv.polytope.product_states import ProductStateOracle
 from qiskit_lhv.polytope.reduction import Reduction, even_flips
 from qiskit_lhv.polytope.state_symmetry import state_symmetry
 from qiskit_lhv.polytope.symmetry import Relabeling, Symmetry
-from qiskit_lhv.quantum.direction_sets import inradius, platonic_directions
+from qiskit_lhv.quantum.direction_sets import platonic_directions
+from qiskit_lhv.quantum.polyhedra import inradius
 from qiskit_lhv.quantum.states import werner_state
 from qiskit_lhv.targets.behaviors import Behavior
 from qiskit_lhv.targets.coordinates import apply_per_party

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 from qiskit_lhv.exceptions import LHVError, MeasurementError
 from qiskit_lhv.quantum.direction_sets import (
-    hull_triangles,
     icosahedral_directions,
     icosahedral_rotations,
     icosahedral_sizes,
-    inradius,
     planar_directions,
     platonic_directions,
     random_directions,
-    signed_images,
 )
+from qiskit_lhv.quantum.polyhedra import hull_triangles, inradius, signed_images
 
 SQUARED_INRADII = {
     "octahedron": 1 / 3,
