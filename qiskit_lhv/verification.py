@@ -22,7 +22,6 @@ from .exceptions import ScenarioError
 __all__ = [
     "Verification",
     "combine",
-    "exact_deviation",
     "exact_local_bound",
     "exact_model_table",
     "exact_strategy_value",
@@ -327,12 +326,6 @@ def exact_model_table(
             table[cell] = table.get(cell, 0) + weight
     scale = total * common
     return [Fraction(table.get(cell, 0)) / scale for cell in np.ndindex(shape)]
-
-
-def exact_deviation(table: list[Fraction], target: NDArray[np.float64]) -> Fraction:
-    """The largest absolute difference between a rational table and a target's floats."""
-    pairs = zip(table, target.flat, strict=True)
-    return max((abs(entry - Fraction(float(value))) for entry, value in pairs), default=Fraction(0))
 
 
 def exact_strategy_value(coefficients: NDArray[np.float64], strategy: NDArray[np.int64]) -> Fraction:

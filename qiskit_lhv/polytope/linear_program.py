@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import SolverError
 
-__all__ = ["VisibilityProgram", "quiet_solver"]
+__all__ = ["VisibilityProgram", "quiet_solver", "simplex_solver"]
 
 FloatArray = NDArray[np.float64]
 _FEASIBILITY = 1e-10
@@ -29,16 +29,9 @@ class VisibilityProgram:
     def __init__(self, target: FloatArray, noise: FloatArray, max_visibility: float) -> None:
         import highspy
 
-        self._highs = quiet_solver()
+        self._highs = simplex_solver(_FEASIBILITY)
         self._num_rows = noise.size
         self._model_status = highspy.HighsModelStatus
-        for option, value in (
-            ("presolve", "off"),
-            ("solver", "simplex"),
-            ("primal_feasibility_tolerance", _FEASIBILITY),
-            ("dual_feasibility_tolerance", _FEASIBILITY),
-        ):
-            self._highs.setOptionValue(option, value)
         for value in noise:
             self._highs.addRow(value, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
         rows = np.arange(self._num_rows, dtype=np.int32)
@@ -82,6 +75,23 @@ class VisibilityProgram:
         # HiGHS minimizes -v, so the reduced cost of a strategy, 0 - duals . table, is at least 0.
         prices = np.array(solution.row_dual)
         return float(values[0]), np.maximum(values[1:], 0), prices
+
+
+def simplex_solver(feasibility: float) -> Any:
+    """A quiet HiGHS solver for column generation: the simplex method, whose basis serves again when columns come in.
+
+    Args:
+        feasibility: Tolerance of primal and dual feasibility.
+    """
+    solver = quiet_solver()
+    for option, value in (
+        ("presolve", "off"),
+        ("solver", "simplex"),
+        ("primal_feasibility_tolerance", feasibility),
+        ("dual_feasibility_tolerance", feasibility),
+    ):
+        solver.setOptionValue(option, value)
+    return solver
 
 
 def quiet_solver() -> Any:

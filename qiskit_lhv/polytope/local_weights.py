@@ -18,7 +18,7 @@ from ..targets.behaviors import Behavior
 from ..verification import Verification, combine, exact_model_table, exact_value
 from .bounds import best_strategies, local_bound
 from .inequalities import BellExpression, BellInequality
-from .linear_program import quiet_solver
+from .linear_program import simplex_solver
 from .rounding import round_up, small_integers
 
 __all__ = ["LocalWeight", "local_weight"]
@@ -171,16 +171,9 @@ class _WeightProgram:
     def __init__(self, target: FloatArray) -> None:
         import highspy
 
-        self._highs = quiet_solver()
+        self._highs = simplex_solver(_FEASIBILITY)
         self._optimal = highspy.HighsModelStatus.kOptimal
         self._size = target.size
-        for option, value in (
-            ("presolve", "off"),
-            ("solver", "simplex"),
-            ("primal_feasibility_tolerance", _FEASIBILITY),
-            ("dual_feasibility_tolerance", _FEASIBILITY),
-        ):
-            self._highs.setOptionValue(option, value)
         for value in np.where(target < _IMPOSSIBLE, 0.0, target):
             self._highs.addRow(-np.inf, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
 

@@ -19,7 +19,7 @@ from ..verification_projective import GROTHENDIECK_BOUND, ProofError, proven_vis
 from .conditional_gradient import ConditionalGradient, Oracle, StrategyOracle
 from .product_states import ProductStateOracle
 from .projective_certificate import AllProjectiveCertificate, claimed_visibility
-from .reduction import Reduction, even_flips
+from .reduction import Reduction, even_flips, lower_orders_vanish
 from .state_symmetry import state_symmetry
 from .symmetry import Symmetry
 from .visibility_search import VisibilitySearch
@@ -66,7 +66,7 @@ class ProjectiveSearch(VisibilitySearch):
             maps.append(matrix)
         tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
         symmetry = state_symmetry(tensors, directions)
-        if all(_only_full(one) for one in tensors):
+        if tensor.num_parties > 1 and all(lower_orders_vanish(one) for one in tensors):
             symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
         oracles: list[Oracle] = [StrategyOracle(self.reduction), ProductStateOracle(self.reduction, tuple(maps))]
@@ -200,14 +200,6 @@ def _absorbing_weight(block: FloatArray) -> float:
         signs = np.block([[signs, signs], [signs, -signs]])
     selected = np.tensordot(signs[:, : len(moved)], moved, axes=(1, 0))
     return min(norm, sum(_absorbing_weight(one) for one in selected) / len(signs))
-
-
-def _only_full(tensor: FloatArray) -> bool:
-    """Whether only correlators of all parties differ from zero."""
-    rest = tensor.copy()
-    rest[(slice(1, None),) * rest.ndim] = 0
-    rest[(0,) * rest.ndim] = 0
-    return bool(np.abs(rest).max() == 0) and tensor.ndim > 1
 
 
 def _quantized(weights: FloatArray) -> FloatArray:

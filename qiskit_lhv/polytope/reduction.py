@@ -16,7 +16,7 @@ from ..targets.scenario import BellScenario
 from .alternation import signs_of_strategies
 from .symmetry import Relabeling, Symmetry
 
-__all__ = ["Reduction", "even_flips", "only_full_correlators"]
+__all__ = ["Reduction", "even_flips", "lower_orders_vanish", "only_full_correlators"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -186,13 +186,15 @@ class Reduction:
 
 def only_full_correlators(behavior: Behavior) -> bool:
     """Whether all parties have two outcomes and all correlators of some but not all parties vanish."""
-    scenario = behavior.scenario
-    if not scenario.is_two_outcome:
-        return False
-    correlators = behavior.to_correlators().copy()
-    correlators[(slice(1, None),) * correlators.ndim] = 0
-    correlators[(0,) * correlators.ndim] = 0
-    return bool(np.abs(correlators).max() <= _ZERO)
+    return behavior.scenario.is_two_outcome and lower_orders_vanish(behavior.to_correlators(), _ZERO)
+
+
+def lower_orders_vanish(correlators: FloatArray, atol: float = 0.0) -> bool:
+    """Whether correlators of some but not all parties, those with some index 0 but not all, are 0 within ``atol``."""
+    rest = correlators.copy()
+    rest[(slice(1, None),) * rest.ndim] = 0
+    rest[(0,) * rest.ndim] = 0
+    return bool(np.abs(rest).max() <= atol)
 
 
 def even_flips(scenario: BellScenario) -> list[Relabeling]:
