@@ -80,7 +80,9 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
     The JSON object holds ``"counts"``, which maps settings such as ``"0,1"`` to a dictionary of Qiskit
     bitstrings (or outcomes such as ``"2,0"``) and counts; or ``"table"``, a nested list indexed by
     the settings of all parties, then by their outcomes. ``"design"``, ``"setting_probabilities"``,
-    ``"qubits_per_party"`` and ``"num_outcomes"`` are optional.
+    ``"post_selected"``, and beside ``"counts"`` also ``"qubits_per_party"`` and ``"num_outcomes"``, are
+    optional. A lost outcome is written ``-``: in bitstrings (``"-1"``) and among outcomes (``"2,-"``). Beside
+    ``"table"``, ``"lost_outcomes"`` says for each party which outcome means "lost" (a number or ``null``).
 
     Args:
         path: The file.
@@ -106,6 +108,8 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
         "setting_probabilities",
         "qubits_per_party",
         "num_outcomes",
+        "lost_outcomes",
+        "post_selected",
         "source",
     }
     if not isinstance(data, dict) or ("counts" in data) == ("table" in data) or data.keys() - known:
@@ -118,6 +122,13 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
         options.pop("qubits_per_party", None)
         options.pop("num_outcomes", None)
         return BellCounts(data["table"], **options)
+    if "lost_outcomes" in data:
+        raise CountsError.bad_argument(
+            path.name,
+            expected='"lost_outcomes" only beside "table"',
+            got='"lost_outcomes" beside "counts"',
+            remedy='Write a lost outcome as "-" in the keys of the counts.',
+        )
     return BellCounts.from_counts(_parsed(data["counts"], path.name), **options)
 
 
@@ -129,7 +140,7 @@ def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:
     parsed: dict[tuple[int, ...], dict[Any, Any]] = {}
     for text, outcomes in counts.items():
         setting = _numbers(text, name)
-        keys = [_numbers(key, name) if "," in key else key for key in outcomes]
+        keys = [_outcomes(key, name) if "," in key else key for key in outcomes]
         if setting in parsed or len(set(keys)) < len(keys):
             raise CountsError.bad_argument(
                 name, expected="each setting and each outcome once", got=f"two spellings in {text!r}"
@@ -143,3 +154,10 @@ def _numbers(text: str, name: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
     except ValueError as exc:
         raise CountsError.bad_argument(name, expected='settings such as "0,1"', got=repr(text)) from exc
+
+
+def _outcomes(text: str, name: str) -> tuple[int | None, ...]:
+    parts = text.strip("() ").split(",")
+    # A lost outcome is no number, so the numbers are read without it.
+    numbers = iter(_numbers(",".join(part for part in parts if part.strip() != "-"), name))
+    return tuple(None if part.strip() == "-" else next(numbers) for part in parts if part.strip())

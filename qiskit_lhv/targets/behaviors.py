@@ -14,6 +14,7 @@ from .._records import Record
 from .._validation import frozen, generator, probability, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
+from .efficiency import check_assignment, check_efficiencies, table_with_efficiency
 from .scenario import BellScenario
 
 if TYPE_CHECKING:
@@ -179,6 +180,33 @@ class Behavior(Record):
         noise = Behavior.white_noise(self.scenario) if noise is None else noise
         self.require_scenario(noise.scenario, "noise")
         return Behavior(visibility * self.array + (1 - visibility) * noise.array)
+
+    def with_efficiency(
+        self, efficiency: float | Sequence[float], assign: int | Sequence[int | None] | None = None
+    ) -> Behavior:
+        """The behavior that parties with inefficient detectors see.
+
+        Each party's outcome is registered with the probability of its efficiency, independently of settings,
+        outcomes and the other parties. Otherwise there is no click.
+
+        Args:
+            efficiency: Detection efficiency of all parties, or one a party, from 0 to 1.
+            assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome,
+                the last.
+
+        Raises:
+            ScenarioError: If an efficiency is no probability, ``assign`` is no outcome, or the number of
+                entries is not that of the parties.
+
+        Examples:
+            >>> deterministic = Behavior([[1.0, 0.0]])
+            >>> deterministic.with_efficiency(0.75).array
+            array([[0.75, 0.  , 0.25]])
+            >>> deterministic.with_efficiency(0.75, assign=1).array
+            array([[0.75, 0.25]])
+        """
+        efficiencies = check_efficiencies(efficiency, self.scenario.num_parties)
+        return Behavior(table_with_efficiency(self.array, efficiencies, check_assignment(assign, self.scenario)))
 
     def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
         """Draws counts in blocks, as an experiment with this behavior would give.

@@ -9,6 +9,7 @@ lose nothing of a no-signaling behavior.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from .scenario import BellScenario
 
 __all__ = [
     "apply_per_party",
+    "cells_from_collins_gisin",
+    "collins_gisin_from_cells",
     "collins_gisin_matrices",
     "correlator_matrices",
     "from_party_axes",
@@ -99,3 +102,35 @@ def full_table_from_collins_gisin_matrices(scenario: BellScenario) -> list[Float
             matrix[x, d - 1, columns] = -1
         matrices.append(matrix.reshape(m * d, -1))
     return matrices
+
+
+@lru_cache(maxsize=16)
+def cells_from_collins_gisin(scenario: BellScenario) -> FloatArray:
+    """One matrix from a flattened Collins-Gisin table to a flattened behavior, shape ``(num_cells, r)``."""
+    return _read_only(_joint(full_table_from_collins_gisin_matrices(scenario))[_places(scenario)])
+
+
+@lru_cache(maxsize=16)
+def collins_gisin_from_cells(scenario: BellScenario) -> FloatArray:
+    """One matrix from a flattened behavior to its flattened Collins-Gisin table, shape ``(r, num_cells)``."""
+    return _read_only(_joint(collins_gisin_matrices(scenario))[:, _places(scenario)])
+
+
+def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
+    joint: FloatArray = np.ones((1, 1))
+    for matrix in matrices:
+        joint = np.asarray(np.kron(joint, matrix), dtype=np.float64)
+    return joint
+
+
+def _places(scenario: BellScenario) -> NDArray[np.int64]:
+    """For each cell of a flattened behavior, its place in the flattened table with one axis a party."""
+    numbers = np.arange(scenario.num_cells, dtype=np.float64)
+    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    return from_party_axes(numbers.reshape(sizes), scenario).ravel().astype(np.int64)
+
+
+def _read_only(matrix: FloatArray) -> FloatArray:
+    matrix = np.ascontiguousarray(matrix)
+    matrix.flags.writeable = False
+    return matrix

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array, whole_numbers
+from .._validation import frozen, real_array
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
+from .dictionaries import QUASI_REMEDY, table_of_counts
+from .lost_shots import (
+    check_lost_outcomes,
+    check_post_selected,
+    describe_losses,
+    lost_fractions,
+    outcome_maps,
+    refuse_empty_settings,
+    remaining_sizes,
+)
 from .scenario import BellScenario
 
-__all__ = ["DESIGNS", "BellCounts", "check_design", "check_shots"]
+if TYPE_CHECKING:
+    from .trials import BellTrials
+
+__all__ = ["DESIGNS", "BellCounts", "check_design", "check_shots", "require_all_shots"]
 
 DESIGNS = ("blocks", "random")
-_QUASI = (
-    "Mitigated quasi-probabilities are not counts: their errors are not those of independent shots, so no "
-    "p-value follows from them. Pass the raw counts."
-)
 
 
 def check_design(
@@ -92,10 +99,13 @@ class BellCounts(Record):
             ``"random"``: the settings were drawn at random, trial by trial.
         setting_probabilities: For ``"random"``, the known probability of each setting combination,
             shape ``(m_1, ..., m_N)``.
+        lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
+            ``None``; default: no party has one.
+        post_selected: Whether shots were dropped because of their outcomes.
 
     Raises:
         CountsError: If an entry is negative, fractional or not finite, a setting combination has no
-            shots, or the design is incomplete.
+            shots, the design is incomplete, or a lost outcome is out of range.
 
     Examples:
         >>> counts = BellCounts.from_counts({(0,): {"0": 60, "1": 40}, (1,): {"1": 50}})
@@ -109,6 +119,10 @@ class BellCounts(Record):
     """``"blocks"`` or ``"random"``."""
     setting_probabilities: NDArray[np.float64] | None = None
     """Probability of each setting combination for ``"random"``, else ``None``."""
+    lost_outcomes: tuple[int | None, ...] | None = None
+    """The outcome of each party that means "lost", ``None`` for parties without; ``None`` if there is none."""
+    post_selected: bool = False
+    """Whether shots were dropped because of their outcomes."""
 
     def __post_init__(self) -> None:
         array = _count_array(self.array)
@@ -119,6 +133,8 @@ class BellCounts(Record):
         object.__setattr__(self, "array", array)
         checked = check_design(self.design, self.setting_probabilities, scenario.num_settings)
         object.__setattr__(self, "setting_probabilities", checked)
+        object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
+        object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
         if self.num_shots.min() == 0:
             position = tuple(int(i) for i in np.argwhere(self.num_shots == 0)[0])
             raise CountsError.bad_argument(
@@ -129,7 +145,8 @@ class BellCounts(Record):
             )
 
     def __repr__(self) -> str:
-        return f"BellCounts({self.scenario}, {self.total_shots} shots, design={self.design!r})"
+        losses = describe_losses(self.lost_outcomes, self.post_selected)
+        return f"BellCounts({self.scenario}, {self.total_shots} shots, design={self.design!r}{losses})"
 
     @cached_property
     def scenario(self) -> BellScenario:
@@ -161,6 +178,7 @@ class BellCounts(Record):
         num_outcomes: Sequence[int] | None = None,
         design: str = "blocks",
         setting_probabilities: ArrayLike | None = None,
+        post_selected: bool = False,
     ) -> BellCounts:
         """Counts from one dictionary for each setting combination.
 
@@ -168,52 +186,120 @@ class BellCounts(Record):
             counts: Maps settings ``(x_1, ..., x_N)`` to a dictionary of counts. Its keys are Qiskit
                 bitstrings (classical bit 0 is the rightmost character and belongs to party 0; spaces
                 between registers are ignored) or tuples of outcomes in party order. Outcomes that are
-                missing were seen zero times.
+                missing were seen zero times. A lost bit is written ``-``, and a lost outcome in a tuple
+                ``None``. A party for which there is such a key gets one more outcome, its last, and
+                ``lost_outcomes`` says so; a party of several qubits is lost if any of its bits is.
             qubits_per_party: For bitstrings, the number of bits of each party; default: one.
-            num_outcomes: For tuples, the number of outcomes of each party; default: those seen.
+            num_outcomes: For tuples, the number of outcomes of each party, without the lost one;
+                default: those seen.
             design: See the class.
             setting_probabilities: See the class.
+            post_selected: See the class.
 
         Raises:
             CountsError: If a setting combination is missing, a key does not fit, or a count is not a
                 whole number of at least zero.
+
+        Examples:
+            >>> counts = BellCounts.from_counts({(0, 0): {"00": 50, "11": 45, "-0": 5}})
+            >>> counts.scenario.num_outcomes, counts.lost_outcomes
+            ((2, 3), (None, 2))
         """
-        if not isinstance(counts, Mapping) or not counts:
-            raise CountsError.bad_argument(
-                "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=repr(counts)
-            )
-        table: dict[tuple[int, ...], Mapping[Any, int]] = {}
-        for name, value in counts.items():
-            key = _setting_key(name)
-            if key in table:
-                raise CountsError.bad_argument("counts", expected="each setting once", got=f"{key} twice")
-            table[key] = value
-        num_parties = len(next(iter(table)))
-        if any(len(key) != num_parties for key in table):
-            raise CountsError.bad_argument(
-                "counts", expected="settings of one entry a party", got=f"{sorted(table, key=len)}"
-            )
-        num_settings = tuple(max(key[k] for key in table) + 1 for k in range(num_parties))
-        for position in np.ndindex(num_settings):
-            if position not in table:
-                raise CountsError.bad_argument(
-                    "counts",
-                    expected=f"every setting combination of {num_settings} settings",
-                    got=f"none for {position}",
-                    remedy="Measure it, or leave out a setting of one party.",
-                )
-        bits = _bits_per_party(qubits_per_party, num_parties)
-        outcomes = {key: _outcome_counts(value, bits, key) for key, value in table.items()}
-        sizes = _outcome_sizes(table, outcomes, bits, num_outcomes, num_parties)
-        array = np.zeros(num_settings + sizes, dtype=np.int64)
-        for key, value in outcomes.items():
-            for outcome, count in value.items():
-                if any(not 0 <= a < d for a, d in zip(outcome, sizes, strict=True)):
-                    raise CountsError.bad_argument(
-                        f"counts[{key}]", expected=f"outcomes below {sizes}", got=f"{outcome}"
-                    )
-                array[key + outcome] += count
-        return cls(array, design, setting_probabilities)  # type: ignore[arg-type]
+        array, lost_outcomes = table_of_counts(counts, qubits_per_party, num_outcomes)
+        return cls(array, design, setting_probabilities, lost_outcomes, post_selected)  # type: ignore[arg-type]
+
+    # Lost shots
+
+    @cached_property
+    def lost_fraction(self) -> NDArray[np.float64]:
+        """Share of the shots in which each party's outcome was lost, shape ``(N, m_1, ..., m_N)``.
+
+        ``lost_fraction[k][x_1, ..., x_N]`` is that of party k in the shots of one setting combination. If shots are
+        lost by chance alone, it is the same wherever party k has the same setting.
+        """
+        return lost_fractions(self.array, self.lost_outcomes)
+
+    def assign_lost(self, to: int | Sequence[int] = 0) -> BellCounts:
+        """Counts each party's lost outcome as another of its outcomes.
+
+        This is always allowed: every party can do it by itself, so what a local model explains before, one explains
+        afterwards. (Choose ``to`` before the counts are seen.)
+
+        Args:
+            to: The outcome, or one a party, numbered without the lost one (which is the last, if
+                ``from_counts`` made it; outcomes above it move down by one).
+
+        Returns:
+            The counts without lost outcomes; these counts, if there are none.
+
+        Raises:
+            CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two.
+
+        Examples:
+            >>> counts = BellCounts.from_counts({(0,): {"0": 60, "1": 30, "-": 10}})
+            >>> counts.assign_lost(1).array.tolist()
+            [[60, 40]]
+        """
+        if self.lost_outcomes is None:
+            return self
+        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, to)
+        sizes = remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
+        array = self.array
+        for k, (numbers, size) in enumerate(zip(maps, sizes, strict=True)):
+            merged = np.eye(size, dtype=np.int64)[numbers]
+            axis = self.scenario.num_parties + k
+            array = np.moveaxis(np.tensordot(array, merged, axes=(axis, 0)), -1, axis)
+        return replace(self, array=array, lost_outcomes=None)
+
+    def post_select(self) -> BellCounts:
+        """Drops every shot in which some party lost its outcome.
+
+        A local model that chooses when to be lost can then show any violation (the detection loophole), so no p-value
+        follows from the result without the assumption of fair sampling.
+
+        Returns:
+            The counts without lost outcomes, marked as ``post_selected`` if any shot was dropped.
+
+        Raises:
+            CountsError: If a setting combination has no shot left, or a party fewer than two outcomes.
+        """
+        if self.lost_outcomes is None:
+            return self
+        remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
+        array = self.array
+        for k, lost in enumerate(self.lost_outcomes):
+            if lost is not None:
+                array = np.delete(array, lost, axis=self.scenario.num_parties + k)
+        refuse_empty_settings(self.num_shots, array.sum(axis=self.scenario.outcome_axes))
+        dropped = int(array.sum()) < self.total_shots
+        return replace(self, array=array, lost_outcomes=None, post_selected=self.post_selected or dropped)
+
+
+def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> None:
+    """Refuses post-selected counts or trials unless fair sampling is assumed.
+
+    Args:
+        data: Counts or trials from which a p-value is to be computed.
+        fair_sampling: Whether the shots that were kept are assumed to be a fair sample of all.
+
+    Raises:
+        CountsError: If shots were dropped and this is not assumed.
+
+    References:
+        Pearle, Phys. Rev. D 2, 1418 (1970).
+    """
+    if not isinstance(fair_sampling, bool | np.bool_):
+        raise CountsError.bad_argument("fair_sampling", expected="True or False", got=repr(fair_sampling))
+    if data.post_selected and not fair_sampling:
+        raise CountsError.bad_argument(
+            "post_selected",
+            expected="all shots",
+            got="shots that were selected by their outcomes",
+            remedy="No p-value follows from them: a local model that chooses when to click can show any violation "
+            "(the detection loophole, Pearle, Phys. Rev. D 2, 1418 (1970)). Keep the lost shots as an outcome of "
+            "their own, count them as another outcome with assign_lost(), or state the assumption that the kept "
+            "shots are a fair sample: fair_sampling=True.",
+        )
 
 
 def _count_array(value: Any) -> NDArray[np.int64]:
@@ -226,101 +312,14 @@ def _count_array(value: Any) -> NDArray[np.int64]:
             "array",
             expected="counts of at least zero",
             got=f"{array[position]:g} at index {position}",
-            remedy=_QUASI,
+            remedy=QUASI_REMEDY,
         )
     fractional = array != np.rint(array)
     if fractional.any():
         position = tuple(int(i) for i in np.argwhere(fractional)[0])
         raise CountsError.bad_argument(
-            "array", expected="whole numbers", got=f"{array[position]:g} at index {position}", remedy=_QUASI
+            "array", expected="whole numbers", got=f"{array[position]:g} at index {position}", remedy=QUASI_REMEDY
         )
     if array.sum() > 2**53:
         raise CountsError.bad_argument("array", expected="at most 2**53 shots", got=f"{array.sum():.3g}")
     return frozen(array.astype(np.int64))
-
-
-def _setting_key(key: Any) -> tuple[int, ...]:
-    numbers = whole_numbers(key, "counts (settings)", CountsError, minimum=0)
-    if not numbers:
-        raise CountsError.bad_argument("counts", expected="settings of at least one party", got=repr(key))
-    return numbers
-
-
-def _outcome_counts(value: Any, bits: tuple[int, ...], setting: tuple[int, ...]) -> dict[tuple[int, ...], int]:
-    if not isinstance(value, Mapping):
-        raise CountsError.bad_argument(
-            f"counts[{setting}]", expected="a dictionary {outcome: count}", got=type(value).__name__
-        )
-    result: dict[tuple[int, ...], int] = {}
-    for key, entry in value.items():
-        # The count first: quasi-probabilities also have other keys, and the reason is what helps.
-        count = _count(entry, key, setting)
-        outcome = _outcome_key(key, bits, setting)
-        result[outcome] = result.get(outcome, 0) + count
-    return result
-
-
-def _bits_per_party(qubits_per_party: Sequence[int] | None, num_parties: int) -> tuple[int, ...]:
-    if qubits_per_party is None:
-        return (1,) * num_parties
-    bits = whole_numbers(qubits_per_party, "qubits_per_party", CountsError, minimum=1)
-    if len(bits) != num_parties:
-        raise CountsError.bad_argument(
-            "qubits_per_party", expected=f"{num_parties} entries, as the settings have", got=f"{bits}"
-        )
-    return bits
-
-
-def _outcome_key(key: Any, bits: tuple[int, ...], setting: tuple[int, ...]) -> tuple[int, ...]:
-    argument = f"counts[{setting}]"
-    if isinstance(key, str):
-        text = key.replace(" ", "")
-        if len(text) != sum(bits) or set(text) - {"0", "1"}:
-            raise CountsError.bad_argument(
-                argument,
-                expected=f"bitstrings of {sum(bits)} bits, {bits} for the parties in order",
-                got=repr(key),
-                remedy="Parties of several qubits need qubits_per_party.",
-            )
-        number, outcome = int(text, 2), []
-        for width in bits:
-            outcome.append(number & ((1 << width) - 1))
-            number >>= width
-        return tuple(outcome)
-    if isinstance(key, tuple) and len(key) == len(bits):
-        return whole_numbers(key, argument, CountsError, minimum=0)
-    raise CountsError.bad_argument(
-        argument, expected=f"bitstrings, or tuples of {len(bits)} outcomes in party order", got=repr(key)
-    )
-
-
-def _count(value: Any, outcome: Any, setting: tuple[int, ...]) -> int:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    # A comparison with NaN is false, so it fails here too.
-    if not number or not 0 <= value < 2**53 or int(value) != value:
-        remedy = _QUASI if number and math.isfinite(value) and (value < 0 or value % 1) else ""
-        raise CountsError.bad_argument(
-            f"counts[{setting}][{outcome!r}]",
-            expected="a whole number of at least zero",
-            got=repr(value),
-            remedy=remedy,
-        )
-    return int(value)
-
-
-def _outcome_sizes(
-    table: Mapping[Any, Mapping[Any, int]],
-    outcomes: Mapping[Any, Mapping[tuple[int, ...], int]],
-    bits: tuple[int, ...],
-    num_outcomes: Sequence[int] | None,
-    num_parties: int,
-) -> tuple[int, ...]:
-    if num_outcomes is not None:
-        sizes = whole_numbers(num_outcomes, "num_outcomes", CountsError, minimum=2)
-        if len(sizes) != num_parties:
-            raise CountsError.bad_argument("num_outcomes", expected=f"{num_parties} entries", got=f"{sizes}")
-        return sizes
-    if any(isinstance(key, str) for value in table.values() for key in value):
-        return tuple(1 << width for width in bits)
-    seen = [outcome for value in outcomes.values() for outcome in value]
-    return tuple(max([1, *(outcome[k] for outcome in seen)]) + 1 for k in range(num_parties))

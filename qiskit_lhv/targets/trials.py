@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,15 @@ from .._records import Record
 from .._validation import frozen, real_array
 from ..exceptions import CountsError
 from .counts import BellCounts, check_design
+from .lost_shots import (
+    check_lost_outcomes,
+    check_post_selected,
+    describe_losses,
+    lost_fractions,
+    outcome_maps,
+    refuse_empty_settings,
+    remaining_sizes,
+)
 from .scenario import BellScenario, check_scenario
 
 __all__ = ["BellTrials"]
@@ -32,6 +41,9 @@ class BellTrials(Record):
         design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand).
         setting_probabilities: For ``"random"``, the known probability of each setting combination, shape
             ``(m_1, ..., m_N)``; default: uniform.
+        lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
+            ``None``; default: no party has one.
+        post_selected: Whether trials were dropped because of their outcomes.
 
     Raises:
         CountsError: If shapes differ, there is no trial, or an entry is not a whole number in range.
@@ -47,6 +59,10 @@ class BellTrials(Record):
     """``"random"`` or ``"blocks"``."""
     setting_probabilities: NDArray[np.float64] | None = None
     """Probability of each setting combination for ``"random"``, else ``None``."""
+    lost_outcomes: tuple[int | None, ...] | None = None
+    """The outcome of each party that means "lost", ``None`` for parties without; ``None`` if there is none."""
+    post_selected: bool = False
+    """Whether trials were dropped because of their outcomes."""
 
     def __post_init__(self) -> None:
         settings = _whole_rows(self.settings, "settings")
@@ -83,9 +99,12 @@ class BellTrials(Record):
         for name, value in (("settings", settings), ("outcomes", outcomes), ("scenario", scenario)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "setting_probabilities", checked)
+        object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
+        object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
 
     def __repr__(self) -> str:
-        return f"BellTrials({self.scenario}, {self.num_trials} trials, design={self.design!r})"
+        losses = describe_losses(self.lost_outcomes, self.post_selected)
+        return f"BellTrials({self.scenario}, {self.num_trials} trials, design={self.design!r}{losses})"
 
     @property
     def num_trials(self) -> int:
@@ -106,16 +125,78 @@ class BellTrials(Record):
         Raises:
             CountsError: If a setting combination has no trial.
         """
-        return BellCounts(self.table, self.design, self.setting_probabilities)
+        return BellCounts(self.table, self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected)
 
     def part(self, selection: slice | Sequence[int]) -> BellTrials:
         """Some of the trials, in the order given, with the same scenario and design."""
-        return BellTrials(
-            self.settings[selection],
-            self.outcomes[selection],
-            self.scenario,
-            self.design,
-            self.setting_probabilities,
+        return replace(self, settings=self.settings[selection], outcomes=self.outcomes[selection])
+
+    # Lost trials
+
+    @cached_property
+    def lost_fraction(self) -> NDArray[np.float64]:
+        """Share of the trials in which each party's outcome was lost, shape ``(N, m_1, ..., m_N)``.
+
+        See :attr:`BellCounts.lost_fraction`. NaN for setting combinations without a trial.
+        """
+        return lost_fractions(self.table, self.lost_outcomes)
+
+    def assign_lost(self, to: int | Sequence[int] = 0) -> BellTrials:
+        """Counts each party's lost outcome as another of its outcomes; see :meth:`BellCounts.assign_lost`.
+
+        Args:
+            to: The outcome, or one a party, numbered without the lost one.
+
+        Returns:
+            The trials without lost outcomes; these trials, if there are none.
+
+        Raises:
+            CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two.
+        """
+        if self.lost_outcomes is None:
+            return self
+        assert self.scenario is not None
+        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, to)
+        return self._without_lost(maps, np.ones(self.num_trials, dtype=bool))
+
+    def post_select(self) -> BellTrials:
+        """Drops every trial in which some party lost its outcome; see :meth:`BellCounts.post_select`.
+
+        Returns:
+            The trials without lost outcomes, marked as ``post_selected`` if any was dropped.
+
+        Raises:
+            CountsError: If no trial of a setting combination is left, or a party has fewer than two outcomes.
+        """
+        if self.lost_outcomes is None:
+            return self
+        assert self.scenario is not None
+        # The lost outcomes get a new number too, but no trial that is kept has one.
+        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, 0)
+        kept = np.ones(self.num_trials, dtype=bool)
+        for k, lost in enumerate(self.lost_outcomes):
+            if lost is not None:
+                kept &= self.outcomes[:, k] != lost
+        cells = np.ravel_multi_index(tuple(self.settings.T), self.scenario.num_settings)
+        before, after = (
+            np.bincount(rows, minlength=self.scenario.num_setting_combinations).reshape(self.scenario.num_settings)
+            for rows in (cells, cells[kept])
+        )
+        refuse_empty_settings(before, after)
+        return self._without_lost(maps, kept)
+
+    def _without_lost(self, maps: list[NDArray[np.int64]], kept: NDArray[np.bool_]) -> BellTrials:
+        assert self.scenario is not None
+        assert self.lost_outcomes is not None
+        outcomes = np.stack([numbers[column] for numbers, column in zip(maps, self.outcomes[kept].T, strict=True)], 1)
+        sizes = remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
+        return replace(
+            self,
+            settings=self.settings[kept],
+            outcomes=outcomes,
+            scenario=BellScenario(self.scenario.num_settings, sizes),
+            lost_outcomes=None,
+            post_selected=self.post_selected or not bool(kept.all()),
         )
 
 

@@ -1,0 +1,77 @@
+"""Detectors that sometimes do not click, as maps of a table of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import is_whole_number, probability
+from ..exceptions import ScenarioError
+from .scenario import BellScenario
+
+__all__ = ["Assignment", "check_assignment", "check_efficiencies", "table_with_efficiency"]
+
+FloatArray = NDArray[np.float64]
+
+# For each party, the outcome that stands for "no click"; None: an additional one, the last.
+Assignment = tuple[int | None, ...]
+
+
+def check_efficiencies(efficiency: Any, num_parties: int) -> tuple[float, ...]:
+    """Returns the detection efficiency of each party, from one number or one a party.
+
+    Raises:
+        ScenarioError: If they are no probabilities, or not one a party.
+    """
+    if isinstance(efficiency, Real):
+        return (probability(float(efficiency), "efficiency", ScenarioError),) * num_parties
+    if not isinstance(efficiency, Sequence | np.ndarray) or len(efficiency) != num_parties:
+        raise ScenarioError.bad_argument(
+            "efficiency", expected=f"a number from 0 to 1, or {num_parties} of them", got=repr(efficiency)
+        )
+    return tuple(probability(one, "efficiency", ScenarioError) for one in efficiency)
+
+
+def check_assignment(assign: object, scenario: BellScenario) -> Assignment:
+    """Returns for each party the outcome that stands for "no click", ``None`` for an additional one.
+
+    Args:
+        assign: ``None``, an outcome, or one entry a party.
+        scenario: The scenario of the behavior with perfect detectors.
+
+    Raises:
+        ScenarioError: If an entry is no outcome of its party, or there is not one a party.
+    """
+    n = scenario.num_parties
+    listed = (assign,) * n if assign is None or is_whole_number(assign) else assign
+    expected = f"None or an outcome, or one of these a party, below {scenario.num_outcomes}"
+    if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != n:
+        raise ScenarioError.bad_argument("assign", expected=expected, got=repr(assign))
+    for entry, size in zip(listed, scenario.num_outcomes, strict=True):
+        if entry is not None and (not is_whole_number(entry) or not 0 <= entry < size):
+            raise ScenarioError.bad_argument("assign", expected=expected, got=repr(assign))
+    return tuple(None if entry is None else int(entry) for entry in listed)
+
+
+def table_with_efficiency(table: FloatArray, efficiencies: Sequence[float], assign: Assignment) -> FloatArray:
+    """The probabilities that parties with inefficient detectors see.
+
+    Args:
+        table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        efficiencies: One number a party.
+        assign: See :func:`check_assignment`.
+
+    Returns:
+        The table, where parties with an additional outcome have ``d_k + 1`` of them.
+    """
+    n = len(efficiencies)
+    for k, (efficiency, target) in enumerate(zip(efficiencies, assign, strict=True)):
+        size = table.shape[n + k]
+        registered = np.eye(size if target is not None else size + 1, size) * efficiency
+        registered[size if target is None else target] += 1 - efficiency
+        table = np.moveaxis(np.tensordot(registered, table, axes=(1, n + k)), 0, n + k)
+    return table

@@ -1,0 +1,142 @@
+"""Shots in which a party has no outcome: no click, or a leaked qubit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import frozen, is_whole_number
+from ..exceptions import CountsError
+from .scenario import BellScenario
+
+__all__ = [
+    "check_lost_outcomes",
+    "check_post_selected",
+    "describe_losses",
+    "lost_fractions",
+    "outcome_maps",
+    "refuse_empty_settings",
+    "remaining_sizes",
+]
+
+IntArray = NDArray[np.int64]
+
+
+def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[int | None, ...] | None:
+    """Checks which outcome of each party means that it was lost; ``None`` if no party has one.
+
+    Raises:
+        CountsError: If there is not one entry a party, ``None`` or an outcome of that party.
+    """
+    if lost_outcomes is None:
+        return None
+    expected = f"None, or for each of {scenario.num_parties} parties None or an outcome below {scenario.num_outcomes}"
+    if not isinstance(lost_outcomes, Sequence | np.ndarray) or isinstance(lost_outcomes, str):
+        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+    if len(lost_outcomes) != scenario.num_parties:
+        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+    checked: list[int | None] = []
+    for entry, size in zip(lost_outcomes, scenario.num_outcomes, strict=True):
+        if entry is not None and (not is_whole_number(entry) or not 0 <= entry < size):
+            raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+        checked.append(None if entry is None else int(entry))
+    return tuple(checked) if any(entry is not None for entry in checked) else None
+
+
+def check_post_selected(post_selected: object) -> bool:
+    """Returns ``post_selected`` if it is a truth value.
+
+    Raises:
+        CountsError: If it is anything else.
+    """
+    if not isinstance(post_selected, bool | np.bool_):
+        raise CountsError.bad_argument("post_selected", expected="True or False", got=repr(post_selected))
+    return bool(post_selected)
+
+
+def describe_losses(lost_outcomes: tuple[int | None, ...] | None, post_selected: bool) -> str:
+    """What a ``repr`` says about them; nothing if every shot has an outcome."""
+    text = "" if lost_outcomes is None else f", lost_outcomes={lost_outcomes}"
+    return text + (", post-selected" if post_selected else "")
+
+
+def remaining_sizes(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int, ...]) -> tuple[int, ...]:
+    """The number of outcomes of each party without its lost one.
+
+    Raises:
+        CountsError: If a party would have fewer than two.
+    """
+    sizes = tuple(d - (lost is not None) for d, lost in zip(num_outcomes, lost_outcomes, strict=True))
+    if min(sizes) < 2:
+        raise CountsError.bad_argument(
+            "lost_outcomes",
+            expected="at least two outcomes of each party besides the lost one",
+            got=f"{sizes}",
+            remedy="Keep the lost outcome as an outcome of its own: pass lost_outcomes=None.",
+        )
+    return sizes
+
+
+def outcome_maps(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int, ...], to: object) -> list[IntArray]:
+    """New number of each outcome of each party: those above the lost one move down by one.
+
+    Args:
+        lost_outcomes: The lost outcome of each party, or ``None``.
+        num_outcomes: The number of outcomes of each party, the lost one included.
+        to: New number of the lost outcomes, one or one a party.
+
+    Raises:
+        CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two outcomes.
+    """
+    sizes = remaining_sizes(lost_outcomes, num_outcomes)
+    expected = f"an outcome, or one a party, below {sizes} (the outcomes without the lost one)"
+    listed: object = (to,) * len(sizes) if is_whole_number(to) else to
+    if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != len(sizes):
+        raise CountsError.bad_argument("to", expected=expected, got=repr(to))
+    maps = []
+    for lost, size, target in zip(lost_outcomes, sizes, listed, strict=True):
+        # A party that lost nothing needs no such outcome, so one number for all may be too large for it.
+        needed = lost is not None or not is_whole_number(to)
+        if needed and (not is_whole_number(target) or not 0 <= target < size):
+            raise CountsError.bad_argument("to", expected=expected, got=repr(to))
+        numbers = np.arange(size + (lost is not None))
+        maps.append(numbers if lost is None else np.where(numbers == lost, target, numbers - (numbers > lost)))
+    return maps
+
+
+def lost_fractions(table: IntArray, lost_outcomes: tuple[int | None, ...] | None) -> NDArray[np.float64]:
+    """Share of the shots of each setting combination that each party lost, shape ``(N, m_1, ..., m_N)``.
+
+    NaN where there are no shots.
+    """
+    n = table.ndim // 2
+    outcome_axes = tuple(range(n, 2 * n))
+    shots = table.sum(axis=outcome_axes)
+    fractions = np.zeros((n, *shots.shape))
+    for k, lost in enumerate(lost_outcomes or (None,) * n):
+        if lost is not None:
+            fractions[k] = table.take(lost, axis=n + k).sum(axis=outcome_axes[:-1])
+    fractions = np.divide(fractions, shots, out=np.full_like(fractions, np.nan), where=shots > 0)
+    return frozen(fractions)
+
+
+def refuse_empty_settings(before: IntArray, after: IntArray) -> None:
+    """Refuses a post-selection that leaves no shot of a setting combination which had some.
+
+    Args:
+        before: Shots of each setting combination, shape ``(m_1, ..., m_N)``.
+        after: The same after the selection.
+
+    Raises:
+        CountsError: If there is such a combination.
+    """
+    empty = np.argwhere((before > 0) & (after == 0))
+    if len(empty):
+        raise CountsError.bad_argument(
+            "post_select",
+            expected="a shot without loss for every setting combination",
+            got=f"none for settings {tuple(int(x) for x in empty[0])}",
+            remedy="assign_lost() keeps all shots.",
+        )
