@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from .polytope.thresholds import Threshold
 from .statistics.likelihood import LocalFit
 
 if TYPE_CHECKING:
+    from .device_report import DeviceReport
     from .optimize.search import LocalModelResult
     from .optimize.visibility import VisibilitySweep
     from .report import LocalityReport
 
-__all__ = ["plot_hidden_variables", "plot_loss", "plot_report", "plot_visibility_sweep"]
+__all__ = ["plot_device_report", "plot_hidden_variables", "plot_loss", "plot_report", "plot_visibility_sweep"]
 
 # Directions over which a response function is averaged, and bins of the pictures.
 _AVERAGED, _BINS, _SLICES = 240, 24, 8
@@ -166,6 +168,176 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
     left.set_ylabel("KL divergence (nats a trial)")
     right.set_ylabel("square root of it")
     return figure
+
+
+def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions: Any = None) -> Any:
+    """The map of a device in three panels: how strong the violation is, how strong the evidence, how much signals.
+
+    Qubits are dots, groups colored lines: pairs from qubit to qubit, larger groups around the qubits in their
+    middle. Those whose local models are rejected have a black edge; a cross marks those whose marginals signal
+    significantly, each at the alpha of its own report.
+
+    Args:
+        report: Reports on the groups of a device.
+        coupling_map: Couplings to show: a backend, a ``CouplingMap``, or pairs of qubits; default: those
+            between neighbors in the groups.
+        positions: Place ``(x, y)`` of each qubit: a dictionary or a sequence; default: laid out by the
+            distances in the graph of couplings.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        LHVError: If couplings or positions cannot be used.
+    """
+    graph, places = _device_map(report, coupling_map, positions)
+    points = np.array(list(places.values()))
+    spread = np.maximum(np.ptp(points, axis=0) + 1.2, 2.0)
+    width = float(np.clip(0.45 * spread[0], 3.5, 9))
+    height = width * spread[1] / spread[0]
+    # Side by side where the device is small, else below each other.
+    stacked = width > 6
+    figure = _figure(width + 1.2, 3 * (height + 0.7)) if stacked else _figure(3 * (width + 1), height + 0.7)
+    panels = figure.subplots(3, 1) if stacked else figure.subplots(1, 3)
+    center = (points.max(axis=0) + points.min(axis=0)) / 2
+    # Points on paper for a unit of length; few qubits need no giant dots.
+    scale = min(width * 72 / spread[0], 45.0)
+    for axis, (title, values, colors, norm) in zip(panels, _device_panels(report), strict=True):
+        _draw_couplings(axis, graph, places, scale)
+        lines = _draw_groups(axis, report, places, values, colors, norm, scale)
+        _draw_qubits(axis, places, scale)
+        axis.set_aspect("equal")
+        axis.set_axis_off()
+        axis.set_xlim(center[0] - spread[0] / 2, center[0] + spread[0] / 2)
+        axis.set_ylim(center[1] - spread[1] / 2, center[1] + spread[1] / 2)
+        axis.set_title(title, fontsize=10)
+        figure.colorbar(lines, ax=axis, shrink=0.9, aspect=25, pad=0.02)
+    figure.suptitle(str(report), fontsize=9, wrap=True)
+    return figure
+
+
+def _device_map(report: DeviceReport, coupling_map: Any, positions: Any) -> tuple[Any, dict[int, tuple[float, float]]]:
+    """The graph of couplings, and the places of its qubits."""
+    from .quantum.device_groups import coupling_graph
+    from .quantum.device_layout import lay_out, parse_places
+
+    neighbors = [pair for group in report.groups for pair in itertools.pairwise(group)]
+    used = {qubit for group in report.groups for qubit in group}
+    if coupling_map is not None:
+        graph = coupling_graph(coupling_map)
+        if max(used) >= graph.num_nodes():
+            raise LHVError.bad_argument(
+                "coupling_map", expected=f"one with qubit {max(used)}", got=f"{graph.num_nodes()} qubits"
+            )
+    else:
+        graph = coupling_graph(neighbors)
+        # Numbers that no group uses are no qubits of the picture.
+        for qubit in set(graph.node_indices()) - used:
+            graph.remove_node(qubit)
+    nodes = set(graph.node_indices())
+    if positions is None:
+        return graph, lay_out(graph)
+    given = parse_places(positions, nodes)
+    return graph, {qubit: given[qubit] for qubit in sorted(nodes)}
+
+
+def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, Any]]:
+    """Title, values, color map and scale of each panel."""
+    from matplotlib.colors import TwoSlopeNorm
+
+    first: tuple[str, list[float], str, Any]
+    figures = [one.statistics for one in report.reports]
+    if all("S" in one for one in figures):
+        violation = [one["S"] for one in figures]
+        low, high = min(1.5, *violation), max(2 * np.sqrt(2), *violation)
+        first = ("CHSH value S (white: 2, the local bound)", violation, "PuOr", TwoSlopeNorm(2, low, high))
+    else:
+        violation = [one["local fit: KL (nats a trial)"] for one in figures]
+        first = ("KL divergence from local models (nats a trial)", violation, "viridis", _color_range(violation))
+    evidence = [one["e-value: log10 e"] for one in figures]
+    shifts = [one["no-signaling: largest shift"] for one in figures]
+    return [
+        first,
+        ("evidence: log10 e (black edge: rejected)", evidence, "viridis", _color_range(evidence)),
+        ("signaling: largest shift (cross: significant)", shifts, "YlOrRd", _color_range(shifts)),
+    ]
+
+
+def _color_range(values: list[float]) -> Any:
+    """The range of colors from 0, or the lowest value below it, to the highest."""
+    from matplotlib.colors import Normalize
+
+    low, high = min(0.0, *values), max(values)
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _draw_couplings(axis: Any, graph: Any, places: dict[int, tuple[float, float]], scale: float) -> None:
+    for a, b in graph.edge_list():
+        (x1, y1), (x2, y2) = places[a], places[b]
+        axis.plot([x1, x2], [y1, y2], color="#afb8c1", linewidth=0.05 * scale, zorder=1)
+
+
+def _draw_groups(
+    axis: Any,
+    report: DeviceReport,
+    places: dict[int, tuple[float, float]],
+    values: list[float],
+    colors: str,
+    norm: Any,
+    scale: float,
+) -> Any:
+    from matplotlib.collections import LineCollection
+
+    assert report.rejected is not None
+    paths = [_group_path(np.array([places[qubit] for qubit in group])) for group in report.groups]
+    edges = ["black" if one else "#c4cad1" for one in report.rejected]
+    # Chains run beside each other and need thinner lines than pairs.
+    thick = (0.15 if max(map(len, report.groups)) <= 2 else 0.08) * scale
+    edge = thick + 0.08 * scale
+    axis.add_collection(LineCollection(paths, colors=edges, linewidths=edge, capstyle="round", zorder=2))
+    lines = LineCollection(paths, linewidths=thick, cmap=colors, norm=norm, capstyle="round", zorder=3)
+    lines.set_array(np.array(values))
+    axis.add_collection(lines)
+    signaling = set(report.signaling_groups)
+    # Half way for pairs; for chains on their first arm, beside the qubits.
+    marked = [
+        path[min(len(path) // 2, 2)] for group, path in zip(report.groups, paths, strict=True) if group in signaling
+    ]
+    if marked:
+        x, y = np.array(marked).T
+        for color, width in (("white", 0.13), ("#0550ae", 0.07)):
+            axis.scatter(x, y, marker="x", s=(0.3 * scale) ** 2, linewidths=width * scale, color=color, zorder=5)
+    return lines
+
+
+def _group_path(points: np.ndarray) -> np.ndarray:
+    """The line of a group: straight for a pair; else from the middle of the first coupling to that of the last.
+
+    It bends at the qubits between, so that chains that share a coupling stay apart.
+    """
+    if len(points) <= 2:
+        return np.linspace(points[0], points[-1], 3)
+    middles = (points[1:] + points[:-1]) / 2
+    t = np.linspace(0, 1, 11)[:, None]
+    parts = []
+    for before, corner, after in zip(middles[:-1], points[1:-1], middles[1:], strict=True):
+        start, stop = before + _aside(before - corner, after - corner), after + _aside(after - corner, before - corner)
+        parts.append((1 - t) ** 2 * start + 2 * t * (1 - t) * corner + t**2 * stop)
+    return np.concatenate(parts)
+
+
+def _aside(arm: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A small step off one arm of a corner, towards the other arm; none if they lie on a line."""
+    across = other - arm * (arm @ other) / (arm @ arm)
+    return 0.18 * across / max(float(np.linalg.norm(other)), 1e-12)
+
+
+def _draw_qubits(axis: Any, places: dict[int, tuple[float, float]], scale: float) -> None:
+    x, y = np.array(list(places.values())).T
+    size = 0.42 * scale
+    axis.scatter(x, y, s=size**2, color="white", edgecolors="#57606a", linewidths=0.03 * scale, zorder=4)
+    for qubit, place in places.items():
+        axis.annotate(str(qubit), place, ha="center", va="center", fontsize=0.22 * scale, zorder=6)
 
 
 def _figure(width: float, height: float) -> Any:

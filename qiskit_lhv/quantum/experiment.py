@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from qiskit import ClassicalRegister, QuantumCircuit
-from qiskit.circuit import ParameterVector
-from qiskit.primitives.containers.bindings_array import BindingsArray
+from numpy.typing import ArrayLike
+from qiskit import QuantumCircuit
 
-from ..exceptions import CountsError, MeasurementError
+from ..exceptions import MeasurementError
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts, check_shots
+from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
+from ..targets.trials import BellTrials
 from .measurements import Measurement, parse_settings
 from .parties import parse_parties, require_unmeasured
-from .samplers import backend_of, independent_shots
+from .results import PubPlan, counts_of, list_pub_results
+from .samplers import run_plan
+from .schedules import SettingSchedule, require_schedule
+from .setting_circuits import SettingCircuits, Transpile
 
 __all__ = ["BellExperiment"]
 
@@ -69,8 +71,8 @@ class BellExperiment:
             )
         require_unmeasured(circuit)
         self._circuit = circuit
-        self._parties = parse_parties(parties, circuit.num_qubits)
-        self._settings = parse_settings(settings, [2 ** len(group) for group in self._parties])
+        groups = parse_parties(parties, circuit.num_qubits)
+        self._measurements = SettingCircuits(parse_settings(settings, [2 ** len(group) for group in groups]), groups)
 
     def __repr__(self) -> str:
         return f"BellExperiment({self.scenario}, {self._circuit.num_qubits} qubits)"
@@ -83,84 +85,54 @@ class BellExperiment:
     @property
     def parties(self) -> tuple[tuple[int, ...], ...]:
         """The qubits of each party."""
-        return tuple(self._parties)
+        return self._measurements.parties
 
     @property
     def settings(self) -> tuple[tuple[Measurement, ...], ...]:
         """The measurements of each party."""
-        return tuple(tuple(party) for party in self._settings)
+        return self._measurements.settings
 
-    @cached_property
+    @property
     def scenario(self) -> BellScenario:
         """The number of settings and outcomes of each party."""
-        return BellScenario(
-            tuple(len(party) for party in self._settings),
-            tuple(party[0].num_outcomes for party in self._settings),
-        )
+        return self._measurements.scenario
 
-    @cached_property
+    @property
     def uses_one_circuit(self) -> bool:
         """Whether all settings measure product bases, so that one parameterized circuit serves them."""
-        return all(one.bloch_vectors is not None for party in self._settings for one in party)
+        return self._measurements.uses_one_circuit
 
     def behavior(self) -> Behavior:
         """The exact behavior of the circuit's state, without noise or shots."""
-        return Behavior.from_state(self._circuit, self._settings, self._parties)
+        return Behavior.from_state(self._circuit, self.settings, self.parties)
 
     # Circuits and PUBs
 
-    def pubs(self, shots: ArrayLike, *, backend: Any = None, pass_manager: Any = None) -> list[tuple[Any, ...]]:
+    def pubs(
+        self, shots: ArrayLike | SettingSchedule, *, backend: Any = None, pass_manager: Any = None
+    ) -> list[tuple[Any, ...]]:
         """The PUBs to run.
 
         Args:
-            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
-                Unequal numbers take one PUB for each setting combination.
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
+                schedule, which also says in which order.
             backend: Transpile for this backend, at optimization level 1; or
             pass_manager: transpile with this pass manager; default: no transpilation.
 
         Returns:
-            One PUB ``(circuit, parameter values, shots)`` for the whole grid of settings, or one
-            for each setting combination in the order of ``numpy.ndindex``.
+            PUBs ``(circuit, parameter values, shots)``. For equal shots, one whose parameter values have
+            the shape of the grid of settings; for unequal shots or joint bases, one for each setting
+            combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
+            equal shots, whose parameter values have the runs as their axis; with joint bases, one a run.
 
         Raises:
-            CountsError: If a shot number is not a positive whole number.
+            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
             MeasurementError: If a setting is a POVM.
         """
-        numbers = check_shots(shots, self.scenario.num_settings)
-        for k, party in enumerate(self._settings):
-            for x, one in enumerate(party):
-                if one.basis is None:
-                    raise MeasurementError.bad_argument(
-                        f"settings[{k}][{x}]",
-                        expected="a projective measurement",
-                        got="a POVM, which devices do not measure directly",
-                        remedy="Use behavior() for its exact statistics, or a projective dilation on more qubits.",
-                    )
-        if pass_manager is None and backend is not None:
-            from qiskit.transpiler import generate_preset_pass_manager
-
-            pass_manager = generate_preset_pass_manager(optimization_level=1, backend=backend)
-        if not self.uses_one_circuit:
-            circuits = [self._joint_circuit(position) for position in np.ndindex(numbers.shape)]
-            if pass_manager is not None:
-                circuits = pass_manager.run(circuits)
-            return [(one, None, int(n)) for one, n in zip(circuits, numbers.flat, strict=True)]
-        circuit, parameters = self._rotated_circuit()
-        if pass_manager is not None:
-            circuit = pass_manager.run(circuit)
-        # The transpiled circuit may have dropped a parameter; its own list says which are left.
-        kept = [i for i, parameter in enumerate(parameters) if parameter in circuit.parameters]
-        names = tuple(parameters[i] for i in kept)
-        values = self._angles()[..., kept]
-        if np.ptp(numbers) == 0:
-            return [(circuit, BindingsArray({names: values}), int(numbers.flat[0]))]
-        return [
-            (circuit, BindingsArray({names: values[position]}), int(numbers[position]))
-            for position in np.ndindex(numbers.shape)
-        ]
+        return self._pubs(self._plan(shots), backend, pass_manager)
 
     def run(
-        self, sampler: Any, shots: ArrayLike = 1000, *, backend: Any = None, pass_manager: Any = None
+        self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
     ) -> BellCounts:
         """Runs the experiment and returns its counts.
 
@@ -176,64 +148,69 @@ class BellExperiment:
             pass_manager: Transpile with this pass manager instead.
 
         Raises:
-            CountsError: If a shot number is not a positive whole number.
+            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
             MeasurementError: If a setting is a POVM.
         """
-        if backend is None and pass_manager is None:
-            backend = backend_of(sampler)
-        numbers = check_shots(shots, self.scenario.num_settings)
-        sampler, seeded = independent_shots(sampler)
-        run = np.full_like(numbers, numbers.max()) if seeded else numbers
-        result = sampler.run(self.pubs(run, backend=backend, pass_manager=pass_manager)).result()
-        return self._read(result, numbers)
+        plan = self._plan(shots)
+        return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
 
-    def counts(self, result: Any) -> BellCounts:
+    def run_trials(
+        self, sampler: Any, schedule: SettingSchedule, *, backend: Any = None, pass_manager: Any = None
+    ) -> BellTrials:
+        """Runs a schedule and returns its trials in the order they were taken.
+
+        Args:
+            sampler: As in :meth:`run`, with the same care for seeded simulators.
+            schedule: What to run.
+            backend: As in :meth:`run`.
+            pass_manager: As in :meth:`run`.
+
+        Raises:
+            CountsError: If the schedule does not fit.
+            MeasurementError: If a setting is a POVM.
+
+        Examples:
+            >>> from qiskit import QuantumCircuit
+            >>> from qiskit.primitives import StatevectorSampler
+            >>> bell = QuantumCircuit(2)
+            >>> _ = bell.h(0), bell.cx(0, 1)
+            >>> schedule = SettingSchedule.random((2, 2), 100, seed=1)
+            >>> BellExperiment(bell, "chsh").run_trials(StatevectorSampler(seed=7), schedule)
+            BellTrials(2 parties with 2 settings of 2 outcomes each, 100 trials, design='random')
+        """
+        plan = self._plan(require_schedule(schedule))
+        return self._trials(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
+
+    def counts(self, result: Any, schedule: SettingSchedule | None = None) -> BellCounts:
         """Reads the counts from the result of this experiment's PUBs.
 
         Args:
             result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
+            schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
+
+        Raises:
+            CountsError: If the result does not belong to these PUBs, or a setting combination has no shots.
+        """
+        return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
+
+    def trials(self, result: Any, schedule: SettingSchedule) -> BellTrials:
+        """Reads the trials, in the order they were taken, from the result of a schedule's PUBs.
+
+        Args:
+            result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
+            schedule: The schedule that :meth:`pubs` was given.
+
+        Returns:
+            One row a shot, run after run, with the design and setting probabilities of the schedule.
 
         Raises:
             CountsError: If the result does not belong to these PUBs.
         """
-        return self._read(result, None)
-
-    def _read(self, result: Any, numbers: NDArray[np.int64] | None) -> BellCounts:
-        """The counts of the first shots of every setting combination, or of all where ``numbers`` is None."""
-        grid = self.scenario.num_settings
-        registers = []
-        for pub_result in result if isinstance(result, Iterable) else [result]:
-            register = getattr(getattr(pub_result, "data", None), self._register_name, None)
-            if register is None:
-                raise CountsError.bad_argument(
-                    "result",
-                    expected=f"a register {self._register_name!r} in every PUB",
-                    got=repr(pub_result),
-                )
-            registers.append(register)
-        if len(registers) == 1 and tuple(registers[0].shape) == grid:
-            per_setting = [registers[0][position] for position in np.ndindex(grid)]
-        elif len(registers) == self.scenario.num_setting_combinations and not any(r.shape for r in registers):
-            per_setting = registers
-        else:
-            raise CountsError.bad_argument(
-                "result",
-                expected=f"one PUB of shape {grid} or {self.scenario.num_setting_combinations} PUBs",
-                got=f"{len(registers)} PUBs of shapes {[tuple(r.shape) for r in registers]}",
-                remedy="Pass the result of the PUBs that pubs() returned.",
-            )
-        array = np.empty(self.scenario.shape, dtype=np.int64)
-        for position, register in zip(np.ndindex(grid), per_setting, strict=True):
-            array[position] = self._tabulate(position, register, None if numbers is None else int(numbers[position]))
-        return BellCounts(array)
+        return self._trials(result, self._plan(require_schedule(schedule)))
 
     # Parts of the above
 
-    @property
-    def _measured(self) -> list[int]:
-        return [qubit for group in self._parties for qubit in group]
-
-    @property
+    @cached_property
     def _register_name(self) -> str:
         """Name of the register of the results, one that the circuit does not have."""
         name, taken = _REGISTER, {register.name for register in self._circuit.cregs}
@@ -241,55 +218,32 @@ class BellExperiment:
             name += "_"
         return name
 
-    def _prepared(self) -> tuple[QuantumCircuit, ClassicalRegister]:
-        circuit = self._circuit.copy()
-        register = ClassicalRegister(len(self._measured), self._register_name)
-        circuit.add_register(register)
-        return circuit, register
+    def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
+        return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
 
-    def _rotated_circuit(self) -> tuple[QuantumCircuit, ParameterVector]:
-        circuit, register = self._prepared()
-        parameters = ParameterVector("setting", 2 * len(self._measured))
-        for i, qubit in enumerate(self._measured):
-            # rz, then ry, take the Bloch vector to +Z; an rz right before the measurement would be dropped.
-            circuit.rz(parameters[2 * i], qubit)
-            circuit.ry(parameters[2 * i + 1], qubit)
-        circuit.measure(self._measured, register)
-        return circuit, parameters
+    def _pubs(self, plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
+        copies = {self._register_name: range(self._circuit.num_qubits)}
+        return self._measurements.pubs(self._circuit, copies, plan, _transpiler(backend, pass_manager))
 
-    def _angles(self) -> NDArray[np.float64]:
-        """Rotation angles, shape ``(m_1, ..., m_N, 2 * number of measured qubits)``."""
-        grid = self.scenario.num_settings
-        parts = []
-        for k, party in enumerate(self._settings):
-            vectors = np.stack([one.bloch_vectors for one in party if one.bloch_vectors is not None])
-            azimuth = np.arctan2(vectors[..., 1], vectors[..., 0])
-            polar = np.arctan2(np.hypot(vectors[..., 0], vectors[..., 1]), vectors[..., 2])
-            angles = np.stack([-azimuth, -polar], axis=-1).reshape(len(party), -1)
-            shape = [1] * len(grid) + [angles.shape[1]]
-            shape[k] = len(party)
-            parts.append(np.broadcast_to(angles.reshape(shape), (*grid, angles.shape[1])))
-        return np.concatenate(parts, axis=-1)
+    def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan)
+        return counts_of(table, plan)
 
-    def _joint_circuit(self, position: tuple[int, ...]) -> QuantumCircuit:
-        circuit, register = self._prepared()
-        for x, party, qubits in zip(position, self._settings, self._parties, strict=True):
-            basis = party[x].basis
-            assert basis is not None
-            circuit.unitary(basis.conj().T, list(qubits), label="basis")
-        circuit.measure(self._measured, register)
-        return circuit
+    def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
+        rows = list(self._measurements.rows(list_pub_results(result), self._register_name, plan))
+        return BellTrials(
+            np.concatenate([settings for settings, _ in rows]),
+            np.concatenate([outcomes for _, outcomes in rows]),
+            self.scenario,
+            plan.schedule.design,
+            plan.schedule.setting_probabilities,
+        )
 
-    def _tabulate(self, position: tuple[int, ...], register: Any, shots: int | None) -> NDArray[np.int64]:
-        """Counts of one setting combination (of its first shots, if a number is given), shape ``(d_1, ..., d_N)``."""
-        if register.num_bits != len(self._measured):
-            raise CountsError.bad_argument("result", expected=f"{len(self._measured)} bits", got=f"{register.num_bits}")
-        bits = register.to_bool_array(order="little").reshape(-1, len(self._measured))[:shots]
-        outcomes, start = [], 0
-        for x, party, qubits in zip(position, self._settings, self._parties, strict=True):
-            number = bits[:, start : start + len(qubits)] @ (1 << np.arange(len(qubits)))
-            outcomes.append(np.asarray(party[x].outcome_of)[number])
-            start += len(qubits)
-        sizes = self.scenario.num_outcomes
-        cells = np.ravel_multi_index(tuple(outcomes), sizes)
-        return np.bincount(cells, minlength=int(np.prod(sizes))).reshape(sizes)
+
+def _transpiler(backend: Any, pass_manager: Any) -> Transpile:
+    """What :meth:`BellExperiment.pubs` does to every circuit."""
+    if pass_manager is None and backend is not None:
+        from qiskit.transpiler import generate_preset_pass_manager
+
+        pass_manager = generate_preset_pass_manager(optimization_level=1, backend=backend)
+    return (lambda circuit: circuit) if pass_manager is None else pass_manager.run

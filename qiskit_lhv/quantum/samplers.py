@@ -1,15 +1,17 @@
-"""What has to be known of a V2 Sampler: its backend, and whether its shots are independent."""
+"""What has to be known of a V2 Sampler to run on it: its backend, and whether its shots are independent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from qiskit.primitives import StatevectorSampler
 
 from .._validation import is_whole_number
+from .results import PubPlan
 
-__all__ = ["backend_of", "independent_shots"]
+__all__ = ["backend_of", "independent_shots", "run_plan"]
 
 
 def backend_of(sampler: Any) -> Any:
@@ -47,3 +49,26 @@ def independent_shots(sampler: Any) -> tuple[Any, bool]:
         (getattr(options, "run_options", None) or {}).get("seed_simulator"),
     )
     return sampler, any(is_whole_number(seed) for seed in seeds)
+
+
+def run_plan(
+    sampler: Any,
+    plan: PubPlan,
+    make_pubs: Callable[[PubPlan, Any, Any], list[tuple[Any, ...]]],
+    backend: Any,
+    pass_manager: Any,
+) -> Any:
+    """Runs the PUBs of a plan in one job, so that all shots are independent, and returns its result.
+
+    Args:
+        sampler: Any V2 Sampler.
+        plan: What to run.
+        make_pubs: Makes the PUBs of a plan, backend and pass manager.
+        backend: Backend to transpile for; default: the sampler's own, if it names one.
+        pass_manager: Pass manager to transpile with instead.
+    """
+    if backend is None and pass_manager is None:
+        backend = backend_of(sampler)
+    sampler, seeded = independent_shots(sampler)
+    plan = plan.with_equal_shots() if seeded else plan
+    return sampler.run(make_pubs(plan, backend, pass_manager)).result()

@@ -1,0 +1,296 @@
+"""The answer for every group of qubits of a device, with its false discovery rate under control."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._records import Record, encode
+from ._validation import probability, whole_numbers
+from .exceptions import CountsError
+from .report import LocalityReport, Verdict
+from .statistics.evidence import EValue
+from .statistics.false_discovery import e_bh
+from .verification import Verification, combine
+
+__all__ = ["DeviceReport"]
+
+Group = tuple[int, ...]
+
+_S, _ERROR = "S", "S standard error"
+_DIVERGENCE = "local fit: KL (nats a trial)"
+_EVIDENCE = "e-value: log10 e"
+_P_VALUE, _SHIFT = "no-signaling: p-value", "no-signaling: largest shift"
+_ORDERS: dict[str, Callable[[dict[str, float]], Any]] = {
+    "group": lambda figures: 0,
+    # Values of S first, then divergences: the two do not compare.
+    "violation": lambda figures: (_S in figures, figures.get(_S, figures.get(_DIVERGENCE, 0.0))),
+    "evidence": lambda figures: figures.get(_EVIDENCE, -math.inf),
+    "signaling": lambda figures: figures.get(_SHIFT, 0.0),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeviceReport(Record):
+    """Reports on many groups of qubits, and which of them reject local models together.
+
+    Each report has an e-value against every local model of its group. The e-BH procedure rejects as many
+    as it can while the expected share of wrong rejections stays at most ``alpha``, however the groups depend
+    on each other.
+
+    Args:
+        groups: Physical qubits of each group.
+        reports: Report on the counts of each group, in the same order.
+        alpha: The false discovery rate.
+        rejected: Whether the local models of each group are rejected; default: by ``e_bh``.
+
+    Raises:
+        CountsError: If the lengths differ, a group comes twice, or a report is not one on counts.
+
+    References:
+        arXiv:2009.02824 (e-BH).
+    """
+
+    groups: tuple[Group, ...]
+    """Physical qubits of each group."""
+    reports: tuple[LocalityReport, ...]
+    """Report of each group, in the same order."""
+    alpha: float
+    """The false discovery rate: largest expected share of wrong rejections among all rejections."""
+    rejected: tuple[bool, ...] | None = None
+    """Whether the local models of each group are rejected by the e-BH procedure."""
+
+    def __post_init__(self) -> None:
+        groups = tuple(whole_numbers(group, "groups", CountsError, minimum=0) for group in self.groups)
+        reports = tuple(self.reports)
+        if not groups or len(set(groups)) != len(groups):
+            raise CountsError.bad_argument(
+                "groups", expected="at least one group, each once", got=f"{len(groups)}, {len(set(groups))} different"
+            )
+        if len(reports) != len(groups):
+            raise CountsError.bad_argument(
+                "reports", expected=f"{len(groups)} reports, one for each group", got=f"{len(reports)}"
+            )
+        for group, report in zip(groups, reports, strict=True):
+            if not isinstance(report, LocalityReport) or _e_value(report) is None:
+                raise CountsError.bad_argument(
+                    "reports",
+                    expected="reports on counts, with an e-value",
+                    got=f"{report!r} for group {group}",
+                    remedy="Make them with analyze(counts).",
+                )
+        alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "reports", reports)
+        object.__setattr__(self, "alpha", alpha)
+        rejected = e_bh(self._log_e_values(), alpha) if self.rejected is None else self.rejected
+        if len(rejected) != len(groups):
+            raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
+        object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))
+
+    # Groups as keys
+
+    def __getitem__(self, group: Sequence[int]) -> LocalityReport:
+        key = whole_numbers(group, "group", CountsError, minimum=0)
+        if key not in self.groups:
+            raise KeyError(key)
+        return self.reports[self.groups.index(key)]
+
+    def __contains__(self, group: object) -> bool:
+        return group in self.groups
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    # Findings
+
+    @property
+    def rejected_groups(self) -> tuple[Group, ...]:
+        """The groups whose local models are rejected, signaling or not."""
+        assert self.rejected is not None
+        return tuple(group for group, rejected in zip(self.groups, self.rejected, strict=True) if rejected)
+
+    @property
+    def nonlocal_groups(self) -> tuple[Group, ...]:
+        """The groups whose local models are rejected and whose own verdict is NONLOCAL.
+
+        The e-BH procedure runs again with an e-value of 0 for groups of another verdict, such as those that
+        signal; so the false discovery rate of this list is at most ``alpha``, too.
+        """
+        kept = [report.verdict is Verdict.NONLOCAL for report in self.reports]
+        chosen = e_bh(np.where(kept, self._log_e_values(), -np.inf), self.alpha)
+        return tuple(group for group, one in zip(self.groups, chosen, strict=True) if one)
+
+    @property
+    def signaling_groups(self) -> tuple[Group, ...]:
+        """The groups whose marginals depend on another party's setting, each at the alpha of its own report."""
+        return tuple(group for group, report in zip(self.groups, self.reports, strict=True) if _signaling_seen(report))
+
+    def statistic(self, name: str) -> dict[Group, float]:
+        """One of the figures of the reports, by group, where they have it.
+
+        Args:
+            name: A key of ``LocalityReport.statistics``, such as ``"S"``.
+        """
+        pairs = zip(self.groups, self.reports, strict=True)
+        return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
+
+    def verify(self) -> Verification:
+        """Re-checks every report, and that the e-BH procedure rejects just these groups."""
+        assert self.rejected is not None
+        checks = []
+        for group, report in zip(self.groups, self.reports, strict=True):
+            check = report.verify()
+            if not check:
+                checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
+        if not checks:
+            checks.append(Verification(True, f"{len(self.groups)} reports verified"))
+        return combine(*checks, self._verify_rejections(), self._verify_figures())
+
+    def _verify_rejections(self) -> Verification:
+        """Compares with the definition: the largest k for which k e-values are at least K / (alpha k)."""
+        assert self.rejected is not None
+        logs, number = self._log_e_values().tolist(), len(self.groups)
+        size = sum(self.rejected)
+        inside = [one for one, rejected in zip(logs, self.rejected, strict=True) if rejected]
+        outside = [one for one, rejected in zip(logs, self.rejected, strict=True) if not rejected]
+
+        def enough(k: int, slack: float) -> bool:
+            threshold = math.log(number / (self.alpha * k))
+            return sum(one >= threshold + slack for one in logs) >= k
+
+        valid = not inside or (enough(size, -1e-9) and min(inside) >= max(outside, default=-math.inf))
+        # The slack keeps an e-value that lies on its threshold from failing by rounding.
+        if not valid or any(enough(k, 1e-9) for k in range(size + 1, number + 1)):
+            return Verification(False, "the e-BH procedure does not reject the groups listed", math.inf)
+        return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
+
+    def _verify_figures(self) -> Verification:
+        """Compares the log10 e that the table shows with the evidence."""
+        shown = [report.statistics.get(_EVIDENCE, math.nan) for report in self.reports]
+        error = float(np.max(np.abs(np.array(shown) - self._log_e_values() / math.log(10))))
+        return Verification(error <= 1e-9, "log10 e of the table is that of the evidence", error)
+
+    def _log_e_values(self) -> np.ndarray:
+        found = [_e_value(report) for report in self.reports]
+        return np.array([one.log_e for one in found if one is not None])
+
+    # For people
+
+    def table(self, sort: str = "group") -> str:
+        """The groups as a table of text, one line each.
+
+        Args:
+            sort: ``"group"`` (the order given); or, with the largest first, ``"violation"`` (S, or the KL
+                divergence from the local set), ``"evidence"`` (log10 e) or ``"signaling"`` (largest shift).
+
+        Raises:
+            CountsError: If the order is unknown.
+        """
+        header, rows = self._rows(sort)
+        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+        lines = []
+        for row in [header, *rows]:
+            # Words to the left, numbers to the right.
+            cells = [
+                f"{cell:<{width}}" if i < 3 else f"{cell:>{width}}"
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
+
+    def _rows(self, sort: str) -> tuple[list[str], list[list[str]]]:
+        assert self.rejected is not None
+        if sort not in _ORDERS:
+            raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=repr(sort))
+        figures = [report.statistics for report in self.reports]
+        columns = []
+        if any(_S in one for one in figures):
+            columns += [("S", _S, ".3f"), ("error", _ERROR, ".3f")]
+        if any(_S not in one for one in figures):
+            columns.append(("KL", _DIVERGENCE, ".3g"))
+        columns += [("log10 e", _EVIDENCE, ".2f"), ("no-signaling p", _P_VALUE, ".2g"), ("shift", _SHIFT, ".3f")]
+        rows = []
+        for i in sorted(range(len(figures)), key=lambda i: _ORDERS[sort](figures[i]), reverse=True):
+            cells = ["-".join(map(str, self.groups[i])), str(self.reports[i].verdict)]
+            cells.append("yes" if self.rejected[i] else "no")
+            cells += [_number(figures[i].get(name), form) for _, name, form in columns]
+            rows.append(cells)
+        return ["group", "verdict", "rejected", *(title for title, _, _ in columns)], rows
+
+    def _summary(self) -> str:
+        number = len(self.groups)
+        verdicts = [report.verdict for report in self.reports]
+        counted = ", ".join(f"{verdicts.count(one)} {one}" for one in Verdict if one in verdicts)
+        return (
+            f"{number} group{'s' if number > 1 else ''}: {counted}; local models rejected for "
+            f"{len(self.rejected_groups)} (false discovery rate at most {self.alpha:g})"
+        )
+
+    def __str__(self) -> str:
+        return self._summary()
+
+    def to_json(self) -> str:
+        """The whole report as JSON, with the findings in plain view.
+
+        ``DeviceReport.load`` reads it back from a file.
+        """
+        data = encode(self)
+        data["summary"] = {
+            "sentence": self._summary(),
+            "nonlocal_groups": self.nonlocal_groups,
+            "rejected_groups": self.rejected_groups,
+            "signaling_groups": self.signaling_groups,
+        }
+        return json.dumps(data, indent=1, allow_nan=False)
+
+    def to_html(self) -> str:
+        """The table as an HTML fragment."""
+        header, rows = self._rows("group")
+        head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        return f"<div>{html.escape(self._summary())}<table><tr>{head}</tr>{body}</table></div>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def plot(self, coupling_map: Any = None, positions: Any = None) -> Any:
+        """The device map in three panels, violation, evidence and signaling, as a matplotlib figure.
+
+        Args:
+            coupling_map: Couplings to show: a backend, a ``CouplingMap``, or pairs of qubits; default: those
+                of the groups.
+            positions: Place ``(x, y)`` of each qubit: a dictionary or a sequence; default: laid out by the
+                distances in the graph of couplings.
+
+        Raises:
+            LHVError: If couplings or positions cannot be used.
+            ImportError: If matplotlib is not installed (extra ``plot``).
+        """
+        from .plotting import plot_device_report
+
+        return plot_device_report(self, coupling_map, positions)
+
+
+def _e_value(report: LocalityReport) -> EValue | None:
+    pieces = (piece for piece in report.evidence if isinstance(piece, EValue))
+    return next((piece for piece in pieces if piece.null == "local"), None)
+
+
+def _signaling_seen(report: LocalityReport) -> bool:
+    level = 0.0 if report.alpha is None else report.alpha
+    return report.statistics.get(_P_VALUE, 1.0) <= level
+
+
+def _number(value: float | None, form: str) -> str:
+    # Adding zero turns what was rounded to -0 into 0.
+    return "" if value is None else f"{float(format(value, form)) + 0.0:{form}}"
