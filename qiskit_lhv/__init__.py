@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analysis import analyze
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
+    from .device_report import DeviceReport
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
     from .models.ensemble import ResponseModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .polytope.all_projective import certify_all_projective
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
+    from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.facets import FacetList, enumerate_facets
     from .polytope.families import cglmp, chained, chsh, elegant, i3322, mermin
     from .polytope.full_correlators import FullCorrelatorBound, wwzb
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
     from .polytope.werner import WernerInequality, werner_inequality
+    from .quantum.device_experiment import DeviceExperiment
+    from .quantum.device_groups import coupled_groups
     from .quantum.direction_sets import (
         icosahedral_directions,
         icosahedral_sizes,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from .quantum.experiment import BellExperiment
     from .quantum.measurements import Measurement, measurement
     from .quantum.polyhedra import inradius
+    from .quantum.schedules import SettingSchedule
     from .quantum.states import (
         bell_diagonal_state,
         ghz_state,
@@ -57,15 +62,20 @@ if TYPE_CHECKING:
         werner_state,
     )
     from .report import LocalityReport, Verdict
+    from .statistics.allocation import Allocation, optimal_shares
+    from .statistics.bell_estimates import BellValues, bell_values
+    from .statistics.combined_evidence import CombinedEValue, combine_e_values
     from .statistics.confidence import LocalRegion, local_region
-    from .statistics.evidence import EValue, GameTest, game_test, ratio_e_value
+    from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
+    from .statistics.evidence import EValue, ratio_e_value, ratio_e_values
+    from .statistics.evidence_rates import EvidenceRate, evidence_rate
+    from .statistics.false_discovery import e_bh
+    from .statistics.games import GameTest, game_test
+    from .statistics.hidden_signaling import SignalingAllowance, signaling_allowance
     from .statistics.likelihood import LocalFit, fit_local_model
-    from .statistics.no_signaling import (
-        SignalingAllowance,
-        SignalingTest,
-        chsh_signaling_allowance,
-        no_signaling_test,
-    )
+    from .statistics.model_comparison import DriftTest, ModelComparison, compare_models, drift_test
+    from .statistics.no_signaling import SignalingTest, no_signaling_test
+    from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
     from .targets.counts import BellCounts
@@ -77,6 +87,7 @@ if TYPE_CHECKING:
 _HOME = {
     "analysis": ("analyze",),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
+    "device_report": ("DeviceReport",),
     "exceptions": (
         "CertificateError",
         "CountsError",
@@ -93,6 +104,7 @@ _HOME = {
     "optimize.search": ("LocalModelResult", "find_local_model", "find_local_models"),
     "optimize.visibility": ("VisibilitySweep", "sweep_visibility"),
     "polytope.bounds": ("LocalBound", "local_bound"),
+    "polytope.detection": ("DetectionThreshold", "detection_threshold"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
     "polytope.full_correlators": ("FullCorrelatorBound", "wwzb"),
@@ -108,6 +120,8 @@ _HOME = {
     "polytope.symmetry": ("Relabeling", "Symmetry"),
     "polytope.threshold_results": ("Threshold",),
     "polytope.thresholds": ("nonlocality_threshold",),
+    "quantum.device_experiment": ("DeviceExperiment",),
+    "quantum.device_groups": ("coupled_groups",),
     "quantum.direction_sets": (
         "icosahedral_directions",
         "icosahedral_sizes",
@@ -119,6 +133,7 @@ _HOME = {
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
+    "quantum.schedules": ("SettingSchedule",),
     "quantum.states": (
         "bell_diagonal_state",
         "ghz_state",
@@ -130,15 +145,25 @@ _HOME = {
         "werner_state",
     ),
     "report": ("LocalityReport", "Verdict"),
+    "statistics.allocation": ("Allocation", "optimal_shares"),
     "statistics.confidence": ("LocalRegion", "local_region"),
-    "statistics.evidence": ("EValue", "GameTest", "game_test", "ratio_e_value"),
-    "statistics.likelihood": ("LocalFit", "fit_local_model"),
-    "statistics.no_signaling": (
-        "SignalingAllowance",
-        "SignalingTest",
-        "chsh_signaling_allowance",
-        "no_signaling_test",
+    "statistics.bell_estimates": ("BellValues", "bell_values"),
+    "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
+    "statistics.estimates": (
+        "LocalWeightInterval",
+        "ThresholdEstimate",
+        "estimate_threshold",
+        "local_weight_interval",
     ),
+    "statistics.evidence": ("EValue", "ratio_e_value", "ratio_e_values"),
+    "statistics.evidence_rates": ("EvidenceRate", "evidence_rate"),
+    "statistics.false_discovery": ("e_bh",),
+    "statistics.likelihood": ("LocalFit", "fit_local_model"),
+    "statistics.games": ("GameTest", "game_test"),
+    "statistics.hidden_signaling": ("SignalingAllowance", "signaling_allowance"),
+    "statistics.model_comparison": ("DriftTest", "ModelComparison", "compare_models", "drift_test"),
+    "statistics.no_signaling": ("SignalingTest", "no_signaling_test"),
+    "statistics.planning": ("ShotPlan", "shots_needed", "simulated_log10_p"),
     "targets.behaviors": ("Behavior",),
     "targets.correlations": ("CorrelationTensor",),
     "targets.counts": ("BellCounts",),
@@ -151,6 +176,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AllProjectiveCertificate",
+    "Allocation",
     "Behavior",
     "BellCounts",
     "BellExperiment",
@@ -158,14 +184,21 @@ __all__ = [
     "BellInequality",
     "BellScenario",
     "BellTrials",
+    "BellValues",
     "BundledCounts",
     "CertificateError",
+    "CombinedEValue",
     "CorrelationTensor",
     "CountsError",
+    "DetectionThreshold",
     "DeterministicModel",
+    "DeviceExperiment",
+    "DeviceReport",
     "DirectionResponse",
+    "DriftTest",
     "EValue",
     "Evaluation",
+    "EvidenceRate",
     "FacetList",
     "FullCorrelatorBound",
     "FunctionResponse",
@@ -176,9 +209,11 @@ __all__ = [
     "LocalModelResult",
     "LocalRegion",
     "LocalWeight",
+    "LocalWeightInterval",
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "ModelComparison",
     "NoSignalingBound",
     "OddMonomials",
     "PlanarHarmonics",
@@ -186,6 +221,8 @@ __all__ = [
     "Relabeling",
     "ResponseModel",
     "ScenarioError",
+    "SettingSchedule",
+    "ShotPlan",
     "SignalingAllowance",
     "SignalingTest",
     "SolverError",
@@ -194,6 +231,7 @@ __all__ = [
     "Symmetry",
     "TableResponse",
     "Threshold",
+    "ThresholdEstimate",
     "Verdict",
     "Verification",
     "VisibilitySweep",
@@ -201,16 +239,24 @@ __all__ = [
     "analyze",
     "are_equivalent",
     "bell_diagonal_state",
+    "bell_values",
     "bundled_counts",
     "certify_all_projective",
     "cglmp",
     "chained",
     "chsh",
-    "chsh_signaling_allowance",
+    "combine_e_values",
+    "compare_models",
+    "coupled_groups",
+    "detection_threshold",
     "divergence",
+    "drift_test",
+    "e_bh",
     "elegant",
     "enumerate_facets",
+    "estimate_threshold",
     "evaluate_model",
+    "evidence_rate",
     "find_local_model",
     "find_local_models",
     "find_symmetry",
@@ -227,12 +273,14 @@ __all__ = [
     "local_bound",
     "local_region",
     "local_weight",
+    "local_weight_interval",
     "measurement",
     "mermin",
     "mix_with_noise",
     "no_signaling_bound",
     "no_signaling_test",
     "nonlocality_threshold",
+    "optimal_shares",
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",
@@ -240,7 +288,11 @@ __all__ = [
     "random_directions",
     "random_state",
     "ratio_e_value",
+    "ratio_e_values",
     "read_counts",
+    "shots_needed",
+    "signaling_allowance",
+    "simulated_log10_p",
     "sweep_visibility",
     "w_state",
     "werner_inequality",

@@ -57,7 +57,16 @@ def _parser() -> argparse.ArgumentParser:
         help="settings of the correlator with the minus sign in the CHSH game (default: 1 1)",
     )
     analyze.add_argument("--kappa", type=float, default=5.0, help="hidden to visible signaling (default: %(default)s)")
-    analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's split")
+    analyze.add_argument(
+        "--predictability",
+        type=float,
+        default=0.0,
+        help="how far a party's random setting may be from the probability given (default: %(default)s)",
+    )
+    analyze.add_argument(
+        "--fair-sampling", action="store_true", help="state that post-selected shots are a fair sample of all"
+    )
+    analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's random order")
     analyze.add_argument("--json", type=Path, default=None, help="also write the whole report to this file")
     analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (SVG) of a CHSH test")
     analyze.set_defaults(command=_analyze)
@@ -87,6 +96,8 @@ def _analyze(options: argparse.Namespace) -> int:
         test=options.test,
         expression=None if options.minus is None else chsh(options.minus),
         kappa=options.kappa,
+        predictability=options.predictability,
+        fair_sampling=options.fair_sampling,
         seed=options.seed,
     )
     print(report)

@@ -15,13 +15,14 @@ from .._records import Record
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
 from ..targets.behaviors import Behavior
+from ..targets.scenario import BellScenario
 from ..verification import Verification, combine, exact_model_table, exact_value
 from .bounds import best_strategies, local_bound
 from .inequalities import BellExpression, BellInequality
 from .linear_program import simplex_solver
 from .rounding import round_up, small_integers
 
-__all__ = ["LocalWeight", "local_weight"]
+__all__ = ["LocalWeight", "largest_local_part", "local_weight", "verify_local_part", "verify_weight_limit"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -77,37 +78,51 @@ class LocalWeight(Record):
         """
         signaling = self.behavior.max_signaling()
         checks = [Verification(signaling <= atol, f"marginals move by {signaling:.2g} with another party's setting")]
-        if self.model is None:
-            checks.append(Verification(self.lower <= 0, "no local part is claimed"))
-        elif self.model.scenario != self.behavior.scenario:
-            checks.append(Verification(False, f"the model has {self.model.scenario}", math.inf))
-        else:
-            checks.append(self._verify_model(self.model))
-        if self.inequality is None:
-            checks.append(Verification(self.upper >= 1, "without an inequality the weight is at most 1"))
-        elif self.inequality.expression.scenario != self.behavior.scenario:
-            checks.append(Verification(False, f"the inequality has {self.inequality.expression.scenario}", math.inf))
-        else:
-            checks += [self.inequality.verify(), self._verify_upper(self.inequality)]
+        checks.append(verify_local_part(self.model, self.lower, self.behavior.array))
+        checks.append(verify_weight_limit(self.inequality, self.upper, self.behavior.array))
         return combine(*checks)
 
-    def _verify_model(self, model: DeterministicModel) -> Verification:
-        table = exact_model_table(model.weights, model.strategies, model.scenario.shape)
-        weight = Fraction(self.lower)
-        pairs = zip(table, self.behavior.array.flat, strict=True)
-        excess = max(weight * entry - Fraction(float(probability)) for entry, probability in pairs)
-        return Verification(
-            excess <= 0,
-            f"{self.lower:.12g} times a mixture of {len(model.weights)} deterministic strategies "
-            + ("is nowhere above the behavior" if excess <= 0 else f"exceeds the behavior by {float(excess):.2g}"),
-            max(0.0, float(excess)),
-        )
 
-    def _verify_upper(self, inequality: BellInequality) -> Verification:
-        if inequality.expression.coefficients.max() > 0 or inequality.bound.value >= 0:
-            return Verification(False, "the inequality is not of the form -K . p <= -bound", math.inf)
-        limit = _upper(inequality, self.behavior)
-        return Verification(limit <= Fraction(self.upper), f"the local weight is at most {float(limit):.12g}")
+def verify_local_part(model: DeterministicModel | None, weight: float, table: FloatArray) -> Verification:
+    """Checks in rational arithmetic that a local part of the given weight is nowhere above a table.
+
+    Args:
+        model: The local part; ``None``: none.
+        weight: Its weight.
+        table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+    """
+    if model is None:
+        return Verification(weight <= 0, "no local part is claimed")
+    if model.scenario.shape != table.shape:
+        return Verification(False, f"the model has {model.scenario}", math.inf)
+    entries = exact_model_table(model.weights, model.strategies, model.scenario.shape)
+    pairs = zip(entries, table.flat, strict=True)
+    excess = max(Fraction(weight) * entry - Fraction(float(probability)) for entry, probability in pairs)
+    return Verification(
+        excess <= 0,
+        f"{weight:.12g} times a mixture of {len(model.weights)} deterministic strategies "
+        + ("is nowhere above the behavior" if excess <= 0 else f"exceeds the behavior by {float(excess):.2g}"),
+        max(0.0, float(excess)),
+    )
+
+
+def verify_weight_limit(inequality: BellInequality | None, weight: float, table: FloatArray) -> Verification:
+    """Checks in rational arithmetic that an inequality without positive coefficients limits a table's local weight.
+
+    Args:
+        inequality: ``-K . p <= -bound``; ``None``: none.
+        weight: The claimed largest weight.
+        table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+    """
+    if inequality is None:
+        return Verification(weight >= 1, "without an inequality the weight is at most 1")
+    if inequality.expression.coefficients.shape != table.shape:
+        return Verification(False, f"the inequality has {inequality.expression.scenario}", math.inf)
+    if inequality.expression.coefficients.max() > 0 or inequality.bound.value >= 0:
+        return Verification(False, "the inequality is not of the form -K . p <= -bound", math.inf)
+    limit = _upper(inequality, table)
+    claim = Verification(limit <= Fraction(weight) or weight >= 1, f"the local weight is at most {float(limit):.12g}")
+    return combine(inequality.verify(), claim)
 
 
 def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> LocalWeight:
@@ -145,11 +160,33 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     behavior.require_no_signaling(_SIGNALING, "behavior")
     if time_limit is not None and not time_limit > 0:
         raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, time_limit)
+    # No weight exceeds 1, which needs no inequality.
+    return LocalWeight(lower, min(1.0, upper), behavior, model, inequality if upper < 1 else None)
+
+
+def largest_local_part(
+    table: FloatArray, scenario: BellScenario, time_limit: float | None = None
+) -> tuple[float, DeterministicModel | None, float, BellInequality | None]:
+    """The heaviest mixture of deterministic strategies that is nowhere above a table, and its dual.
+
+    Args:
+        table: Numbers of at least 0, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; they need not be normalized.
+        scenario: The scenario.
+        time_limit: Seconds after which what was found so far is returned; default: none.
+
+    Returns:
+        The weight and the mixture (``None`` if the weight is 0), which are exact; and an upper limit of the weight,
+        with the inequality that proves it (1 and ``None`` if there is none).
+
+    Raises:
+        ScenarioError: If the scenario is too large to enumerate all parties but one.
+        SolverError: If the linear program fails.
+    """
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    scenario = behavior.scenario
     small = scenario.num_strategies <= _ALL_COLUMNS
     strategies = enumerate_strategies(scenario) if small else constant_strategies(scenario)
-    program = _WeightProgram(behavior.array.ravel())
+    program = _WeightProgram(table.ravel())
     program.add(strategy_tables(strategies, scenario))
     while True:
         weights, prices = program.solve()
@@ -160,9 +197,8 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
             break
         strategies = np.concatenate([strategies, found[new]])
         program.add(strategy_tables(found[new], scenario))
-    lower, model = _local_part(weights, strategies, behavior)
-    upper, inequality = _dual_bound(prices.reshape(scenario.shape), behavior, lower)
-    return LocalWeight(lower, upper, behavior, model, inequality)
+    lower, model = _local_part(weights, strategies, table, scenario)
+    return lower, model, *_dual_bound(prices.reshape(scenario.shape), table, lower)
 
 
 class _WeightProgram:
@@ -204,11 +240,10 @@ class _WeightProgram:
 
 
 def _local_part(
-    weights: FloatArray, strategies: IntArray, behavior: Behavior
+    weights: FloatArray, strategies: IntArray, table: FloatArray, scenario: BellScenario
 ) -> tuple[float, DeterministicModel | None]:
-    """The model of the weights, lowered where it exceeds the behavior, and the weight that it proves."""
-    scenario = behavior.scenario
-    target = behavior.array.ravel()
+    """The model of the weights, lowered where it exceeds the table, and the weight that it proves."""
+    target = table.ravel()
     used = weights > _IMPOSSIBLE
     if not used.any():
         return 0.0, None
@@ -223,21 +258,21 @@ def _local_part(
     if not used.any():
         return 0.0, None
     model = DeterministicModel.from_weights(weights[used], strategies[used], scenario)
-    table = exact_model_table(model.weights, model.strategies, scenario.shape)
-    ratios = (Fraction(float(p)) / entry for p, entry in zip(target, table, strict=True) if entry)
+    entries = exact_model_table(model.weights, model.strategies, scenario.shape)
+    ratios = (Fraction(float(p)) / entry for p, entry in zip(target, entries, strict=True) if entry)
     exact = min(Fraction(1), min(ratios))
     lower = float(exact)
     return lower if Fraction(lower) <= exact else math.nextafter(lower, 0.0), model
 
 
-def _dual_bound(prices: FloatArray, behavior: Behavior, lower: float) -> tuple[float, BellInequality | None]:
+def _dual_bound(prices: FloatArray, table: FloatArray, lower: float) -> tuple[float, BellInequality | None]:
     """The inequality of the prices, with its exact local bound, and the weight that it allows."""
     largest = float(prices.max())
     if largest <= 0:
         return 1.0, None
     numbers = prices / largest
     fine = np.rint(numbers * 2.0 ** (_FINE_BITS - math.ceil(math.log2(numbers.sum()))))
-    upper, inequality = 1.0, None
+    upper, inequality = math.inf, None
     for integers in (small_integers(numbers), fine):
         if integers is None:
             continue
@@ -245,15 +280,15 @@ def _dual_bound(prices: FloatArray, behavior: Behavior, lower: float) -> tuple[f
         candidate = BellInequality(expression, local_bound(expression))
         if candidate.bound.value >= 0:
             continue
-        value = round_up(_upper(candidate, behavior))
+        value = round_up(_upper(candidate, table))
         if value < upper:
             upper, inequality = value, candidate
         # Small integers are the tidy form of the prices, unless they only happen to lie near.
         if upper <= lower + 1e-8:
             break
-    return upper, inequality
+    return (1.0, None) if inequality is None else (upper, inequality)
 
 
-def _upper(inequality: BellInequality, behavior: Behavior) -> Fraction:
+def _upper(inequality: BellInequality, table: FloatArray) -> Fraction:
     """The weight q that the inequality allows: the rest adds at least 0 to K, the local part at least q * bound."""
-    return exact_value(inequality.expression.coefficients, behavior.array) / Fraction(inequality.bound.value)
+    return exact_value(inequality.expression.coefficients, table) / Fraction(inequality.bound.value)

@@ -16,6 +16,7 @@ from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..verification import Verification, combine
+from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
 
 __all__ = ["LocalRegion", "correlator_intervals", "local_region"]
@@ -112,19 +113,10 @@ def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, 
         index = tuple(slice(1, None) if member else slice(0, 1) for member in members)
         plus[index] = positive
         total[index] = counts.num_shots.sum(axis=absent, keepdims=True)
-    lower, upper = _clopper_pearson(plus, total, alpha / (math.prod(shape) - 1))
+    low, high = clopper_pearson(plus, total, alpha / (math.prod(shape) - 1))
+    lower, upper = 2 * low - 1, 2 * high - 1
     lower[(0,) * n] = upper[(0,) * n] = 1
     return lower, upper
-
-
-def _clopper_pearson(successes: FloatArray, total: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray]:
-    """Two-sided limits of ``2 p - 1`` for binomial counts."""
-    from scipy.special import betaincinv
-
-    failures = total - successes
-    low = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, alpha / 2), 0.0)
-    high = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1 - alpha / 2), 1.0)
-    return 2 * low - 1, 2 * high - 1
 
 
 def local_region(

@@ -1,59 +1,75 @@
-"""Evidence against every local model: e-values from prediction-based ratios, and games."""
+"""Evidence against every local model: e-values from prediction-based ratios, updated stage by stage."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability
-from ..exceptions import CountsError
-from ..polytope.bounds import local_bound
+from .._validation import frozen
 from ..polytope.inequalities import BellExpression, BellInequality
-from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
-from ..targets.projections import project_to_no_signaling
+from ..targets.counts import BellCounts, require_all_shots
 from ..targets.trials import BellTrials
-from ..verification import Verification, exact_local_bound
-from .likelihood import fit_local_model
+from ..verification import Verification
+from ..verification_evidence import exact_mean_bound
+from .predictability import check_predictability
+from .ratios import NULLS, RatioEngine
+from .stages import draw_stages
 
-__all__ = ["EValue", "GameTest", "game_test", "ratio_e_value"]
+__all__ = ["EValue", "ratio_e_value", "ratio_e_values"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_PSEUDO_COUNT = 0.5
-_BITS = 50
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EValue(Record):
-    """An e-value against every local model: its mean is at most 1 for all of them.
+    """An e-value against a set of behaviors: its mean is at most 1 for all of them.
 
-    The product of a factor R(a, x) over the tested shots, divided by the largest mean that a local
-    model can give it.
+    The shots are tested in stages. In each, the e-value is multiplied by a factor R(a, x) for every shot and divided by
+    the largest mean that the set allows for it. The factor of a stage was chosen from the stages before.
     """
 
-    factor: FloatArray
-    """R(a, x), positive, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, chosen from other shots."""
+    factors: FloatArray
+    """R(a, x) of each stage, positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``; 1 in the first, which had no
+    shots to learn from."""
     setting_weights: FloatArray
-    """Weight of each setting combination in the mean: shares of the tested shots, or probabilities."""
-    mean_bound: float
-    """Upper bound of the factor's weighted mean over all local models."""
+    """Weight of each setting combination in the mean, shape ``(K, m_1, ..., m_N)``: shares of the stage's shots, or the
+    probabilities of random settings."""
+    mean_bounds: FloatArray
+    """Upper bound of each factor's weighted mean over the set, shape ``(K,)``."""
     tested: IntArray
-    """The tested shots, shape of the factor."""
-    num_trained: int
-    """Number of shots that the factor was chosen from."""
+    """The shots of each stage, shape of ``factors``."""
     log_e: float
     """Natural logarithm of the e-value."""
+    design: str = "blocks"
+    """Where the weights come from: ``"blocks"`` (shares of the shots) or ``"random"`` (known probabilities)."""
+    null: str = "local"
+    """The set: ``"local"`` or ``"no-signaling"``."""
+    predictability: float = 0.0
+    """How far the probability of a party's random setting may be from the one declared; see ``ratio_e_value``."""
+    multipliers: FloatArray | None = None
+    """For ``"no-signaling"``, numbers of at least 0 that prove the bounds, shape of ``factors``."""
 
     def __post_init__(self) -> None:
-        for name in ("factor", "setting_weights", "tested"):
+        for name in ("factors", "setting_weights", "mean_bounds", "tested"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
+        if self.multipliers is not None:
+            object.__setattr__(self, "multipliers", frozen(self.multipliers))
+
+    @property
+    def num_stages(self) -> int:
+        """Number of stages K."""
+        return len(self.tested)
+
+    @property
+    def num_shots(self) -> int:
+        """Number of shots in all stages."""
+        return int(self.tested.sum())
 
     @property
     def log10_p_value(self) -> float:
@@ -66,239 +82,157 @@ class EValue(Record):
         return 10**self.log10_p_value
 
     @property
+    def log_e_by_stage(self) -> FloatArray:
+        """Natural logarithm of the e-value after each stage, shape ``(K,)``."""
+        axes = tuple(range(1, self.tested.ndim))
+        gains = np.sum(self.tested * np.log(self.factors), axis=axes)
+        return np.cumsum(gains - self.tested.sum(axis=axes) * np.log(self.mean_bounds))
+
+    @property
     def inequality(self) -> BellInequality:
-        """The Bell inequality behind it: the factor's weighted mean and its local bound."""
-        return BellInequality.of(BellExpression(_mean_coefficients(self.factor, self.setting_weights)))
+        """The Bell inequality behind it: the weighted mean of the last stage's factor, and its local bound."""
+        weights = self.setting_weights[-1]
+        coefficients = weights.reshape(weights.shape + (1,) * weights.ndim) * self.factors[-1]
+        # Binary fractions of 40 bits, so that the bound is exact.
+        scale = 2.0 ** (40 - math.ceil(math.log2(float(coefficients.sum()) + 1)))
+        return BellInequality.of(BellExpression(np.rint(coefficients * scale) / scale))
 
     def __str__(self) -> str:
-        return f"log10 e = {self.log_e / math.log(10):.3f} from {self.tested.sum()} shots ({self.num_trained} before)"
+        return f"log10 e = {self.log_e / math.log(10):.3f} from {self.num_shots} shots in {self.num_stages} stages"
 
     def verify(self) -> Verification:
-        """Re-proves the bound of the mean in integers by another algorithm, and re-multiplies the factors."""
-        if self.factor.min() <= 0:
-            return Verification(False, "the factor is not positive", math.inf)
-        proven = float(exact_local_bound(self._coefficients_rounded_up()))
-        if proven > self.mean_bound:
-            return Verification(
-                False,
-                f"a local model gives the factor a mean of {proven:.12g}, above {self.mean_bound:.12g}",
-                proven - self.mean_bound,
+        """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
+
+        That a stage's factor was chosen from earlier stages alone cannot be seen from the factors; computing the
+        e-value again with its seed shows it.
+        """
+        if self.null not in NULLS or self.factors.min() <= 0 or self.mean_bounds.min() <= 0:
+            return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
+        for k in range(self.num_stages):
+            multipliers = None if self.multipliers is None else self.multipliers[k]
+            weights = self.setting_weights[k]
+            if self.null == "no-signaling" and multipliers is None:
+                return Verification(False, "there are no multipliers to prove the bounds", math.inf)
+            proven = exact_mean_bound(
+                self.factors[k], weights, self.predictability, multipliers if self.null == "no-signaling" else None
             )
-        terms = [n * math.log(r) for n, r in zip(self.tested.flat, self.factor.flat, strict=True) if n]
-        log_e = math.fsum([*terms, -int(self.tested.sum()) * math.log(self.mean_bound)])
+            if proven > self.mean_bounds[k]:
+                return Verification(
+                    False,
+                    f"a {self.null} model gives the factor of stage {k} a mean of {proven:.12g}, above "
+                    f"{self.mean_bounds[k]:.12g}",
+                    proven - float(self.mean_bounds[k]),
+                )
+            shots = self.tested[k].sum(axis=tuple(range(weights.ndim, 2 * weights.ndim)))
+            expected = shots / shots.sum() if self.design == "blocks" else self.setting_weights[0]
+            if np.any(np.abs(expected - weights) > 1e-12) or abs(math.fsum(weights.flat) - 1) > 1e-12:
+                return Verification(False, f"stage {k} has other weights than its design ({self.design})", math.inf)
+        terms = [int(n) * math.log(float(r)) for n, r in zip(self.tested.flat, self.factors.flat, strict=True) if n]
+        sizes = self.tested.reshape(self.num_stages, -1).sum(axis=1)
+        terms += [-int(n) * math.log(float(bound)) for n, bound in zip(sizes, self.mean_bounds, strict=True)]
+        log_e = math.fsum(terms)
         error = abs(log_e - self.log_e)
         return Verification(
             error <= 1e-9 * max(1.0, abs(log_e)),
-            f"no local model gives the factor a mean above {self.mean_bound:.9g}; log e = {log_e:.9g}",
+            f"no {self.null} model gives a factor a larger mean than its bound; log e = {log_e:.9g}",
             error,
         )
 
-    def _coefficients_rounded_up(self) -> FloatArray:
-        """Products of weights and factors as binary fractions, rounded up from the exact products."""
-        n = self.factor.ndim // 2
-        exact = [
-            Fraction(float(self.setting_weights[cell[:n]])) * Fraction(float(self.factor[cell]))
-            for cell in np.ndindex(self.factor.shape)
-        ]
-        scale = 2 ** (_BITS + 4 - math.ceil(math.log2(sum(exact) + 1)))
-        rounded = [float(Fraction(math.ceil(product * scale), scale)) for product in exact]
-        return np.array(rounded).reshape(self.factor.shape)
-
 
 def ratio_e_value(
-    data: BellCounts | BellTrials, *, training_fraction: float = 1 / 3, seed: int | None = None
+    data: BellCounts | BellTrials,
+    *,
+    null: str = "local",
+    predictability: float = 0.0,
+    fair_sampling: bool = False,
+    seed: int | None = None,
 ) -> EValue:
-    """The e-value of the prediction-based ratio.
+    """The e-value of prediction-based ratios, learned and tested stage by stage.
 
-    A part of the shots chooses the factor R = f / q: f is the no-signaling behavior that explains them
-    best, q the local behavior nearest to f. The rest is tested. In blocks, R is divided by the largest
-    mean that a local model gives it with the tested shots' own numbers, valid for independent shots
-    of one fixed local model. With random settings their known probabilities take that place; trials
-    whose order is known are split in time, so that the result also stands against memory.
+    Before each stage the factor R = f / q is chosen from all shots of earlier stages: f is the no-signaling behavior
+    that explains them best, q the local behavior nearest to f. So no shots are given away for training but those of
+    the first stage, some two dozen.
+
+    In blocks, the shots are taken in one random order; R is divided by the largest mean that a local model gives it
+    with the stage's own numbers of shots, valid for independent shots of one fixed local model. With random settings
+    their known probabilities take that place. Trials whose order is known are tested in this order, so that the
+    result also stands against devices that remember earlier trials.
 
     Args:
-        data: Counts (split at random) or trials (with random settings: the first ones train).
-        training_fraction: Share of the shots that chooses the factor.
-        seed: For the random split.
+        data: Counts (taken in one random order) or trials (with random settings: in the order they were taken).
+        null: The behaviors that are tested: ``"local"``, or ``"no-signaling"``, where f is the unrestricted fit and q
+            the no-signaling one.
+        predictability: For random settings, how far the probability of a party's setting, given everything
+            before the trial and the settings of the parties before it, may be from the one declared.
+        fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
+        seed: For the random order of counts.
 
     Returns:
         The e-value; ``1 / e`` is a p-value.
 
     Raises:
-        CountsError: If the fraction is not between 0 and 1, or too few shots remain to test.
+        CountsError: If the set is unknown, the predictability is out of range, or shots were post-selected without
+            that statement.
 
     References:
-        arXiv:1108.2468 (prediction-based ratios).
+        arXiv:1108.2468 (prediction-based ratios), arXiv:1812.06236 (no-signaling).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> ratio_e_value(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).log10_p_value < -2000
+        True
     """
-    fraction = probability(training_fraction, "training_fraction", CountsError, open_interval=True)
-    if isinstance(data, BellTrials):
-        if data.design == "random":
-            cut = int(fraction * data.num_trials)
-            tested_trials = data.part(slice(cut, None))
-            training = data.part(slice(cut)).table if cut else np.zeros_like(tested_trials.table)
-            return _e_value(training, tested_trials.table, data.setting_probabilities)
-        data = data.to_counts()
-    training = _draw_training(data, fraction, generator(seed))
-    return _e_value(training, data.array - training, data.setting_probabilities)
+    return ratio_e_values([data], null=null, predictability=predictability, fair_sampling=fair_sampling, seed=seed)[0]
 
 
-def _draw_training(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
-    """A random part of the shots: of each setting combination in blocks, of all shots if settings were random.
+def ratio_e_values(
+    data: Sequence[BellCounts | BellTrials],
+    *,
+    null: str = "local",
+    predictability: float = 0.0,
+    fair_sampling: bool = False,
+    seed: int | None = None,
+) -> list[EValue]:
+    """The e-values of several sets of data at once; those of one scenario are computed together, which is faster.
 
-    Shots with random settings must be drawn without regard to their settings, so that those left for
-    the test still have settings of the known probabilities. At least one shot stays for the test.
-    """
-    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
-    cells = counts.array.reshape(rows, -1)
-    drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
-    return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
-
-
-def _e_value(training: IntArray, tested: IntArray, probabilities: FloatArray | None) -> EValue:
-    n = tested.ndim // 2
-    outcome_axes = tuple(range(n, 2 * n))
-    shots = tested.sum(axis=outcome_axes)
-    weights = shots / shots.sum() if probabilities is None else probabilities
-    factor = _choose_factor(training, weights)
-    coefficients = _mean_coefficients(factor, weights)
-    bound = local_bound(BellExpression(coefficients)).value
-    log_e = float(np.sum(tested * np.log(factor)) - shots.sum() * math.log(bound))
-    return EValue(factor, weights, bound, tested, int(training.sum()), log_e)
-
-
-def _choose_factor(training: IntArray, weights: FloatArray) -> FloatArray:
-    n = training.ndim // 2
-    # The added fractions of a shot keep every ratio finite and positive.
-    smoothed = training + _PSEUDO_COUNT
-    shots = smoothed.sum(axis=tuple(range(n, 2 * n)))
-    frequencies = Behavior(smoothed / shots.reshape(shots.shape + (1,) * n))
-    f = project_to_no_signaling(frequencies, shots)
-    q = fit_local_model(f, weights).model.behavior()
-    return np.maximum(f.array, 1e-12) / np.maximum(q.array, 1e-12)
-
-
-def _mean_coefficients(factor: FloatArray, weights: FloatArray) -> FloatArray:
-    """Coefficients of the factor's weighted mean, rounded up to binary fractions for exact bounds."""
-    exact = weights.reshape(weights.shape + (1,) * weights.ndim) * factor
-    scale = 2.0 ** (_BITS - math.ceil(math.log2(float(exact.sum()) + 1)))
-    # One unit more than the ceiling covers the rounding of the product itself.
-    return (np.ceil(exact * scale) + 1) / scale
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class GameTest(Record):
-    """The probability that a local model wins a game as often as was seen."""
-
-    rule: str
-    """The expression whose larger coefficients mean that a trial is won."""
-    wins: int
-    """Number of trials won."""
-    num_trials: int
-    """Number of trials played."""
-    win_bound: float
-    """Largest probability of a local model to win, averaged over the settings that were played."""
-    fixed_settings: bool
-    """Whether the settings were fixed in blocks, where the trials' win probabilities differ."""
-    log10_p_value: float
-    """Base-10 logarithm of the p-value."""
-
-    @property
-    def p_value(self) -> float:
-        """The p-value; 0.0 where it is below the smallest float."""
-        return 10**self.log10_p_value
-
-    def __str__(self) -> str:
-        wins = f"{self.wins} wins in {self.num_trials} trials"
-        return f"game {self.rule}: {wins}, local bound {self.win_bound:.6g}: log10 p = {self.log10_p_value:.4f}"
-
-    def verify(self) -> Verification:
-        """Recomputes the p-value with 40 digits, term by term."""
-        import mpmath
-
-        with mpmath.workdps(40):
-            if self.fixed_settings and self.wins < self.num_trials * self.win_bound + 1:
-                log10_p = mpmath.mpf(0)
-            else:
-                log10_p = mpmath.log10(_precise_tail(self.wins, self.num_trials, self.win_bound))
-            error = float(abs(log10_p - self.log10_p_value))
-            tolerance = 1e-9 * max(1.0, abs(self.log10_p_value))
-            return Verification(error <= tolerance, f"the binomial tail is 10^{float(log10_p):.9g}", error)
-
-
-def game_test(data: BellCounts | BellTrials, expression: BellExpression) -> GameTest:
-    """The p-value of a game whose rule was declared before the data were seen.
-
-    A trial is won where the coefficient is the larger of the two that the expression has; for CHSH,
-    where the outcomes agree with the sign of their correlator. With settings drawn at random the number
-    of wins is bounded by a binomial, also for devices with memory. In blocks the trials' win
-    probabilities differ with the setting; their mean is bounded, and the binomial bound
-    holds from one win above the bound's mean on (below, p = 1).
+    Each is what :func:`ratio_e_value` gives for it alone with the same seed.
 
     Args:
         data: Counts or trials.
-        expression: A Bell expression whose coefficients have two values, such as ``chsh()``.
+        null: See :func:`ratio_e_value`.
+        predictability: See :func:`ratio_e_value`.
+        fair_sampling: See :func:`ratio_e_value`.
+        seed: For the random orders.
 
     Raises:
-        CountsError: If the scenarios differ or the expression is no game.
-
-    References:
-        W. Hoeffding, Ann. Math. Statist. 27, 713 (1956), theorem 4; Nature 526, 682 (2015).
+        CountsError: As for :func:`ratio_e_value`.
     """
-    table = data.table if isinstance(data, BellTrials) else data.array
-    if expression.coefficients.shape != table.shape:
-        raise CountsError.bad_argument(
-            "expression", expected=f"coefficients of shape {table.shape}", got=f"{expression.coefficients.shape}"
-        )
-    values = np.unique(expression.coefficients)
-    if len(values) != 2:
-        raise CountsError.bad_argument(
-            "expression",
-            expected="a game: coefficients of two values, won and lost",
-            got=f"{len(values)} values",
-            remedy="Use test='e-value' for other expressions.",
-        )
-    won = (expression.coefficients == values[1]).astype(float)
-    n = table.ndim // 2
-    shots = table.sum(axis=tuple(range(n, 2 * n)))
-    total, wins = int(shots.sum()), int(table[won > 0].sum())
-    blocks = data.design == "blocks"
-    if blocks:
-        # Whole numbers, so the bound is exact.
-        weighted = shots.reshape(shots.shape + (1,) * n) * won
-        bound = local_bound(BellExpression(weighted)).value / total
-    else:
-        assert data.setting_probabilities is not None
-        bound = local_bound(BellExpression(_mean_coefficients(won, data.setting_probabilities))).value
-    bound = min(1.0, bound)
-    if blocks and wins < total * bound + 1:
-        return GameTest(str(expression), wins, total, bound, blocks, 0.0)
-    return GameTest(str(expression), wins, total, bound, blocks, min(0.0, _log10_binomial_tail(wins, total, bound)))
-
-
-def _log10_binomial_tail(wins: int, total: int, probability_of_win: float) -> float:
-    """log10 of P(Bin(total, p) >= wins)."""
-    from scipy.special import gammaln, logsumexp
-
-    if wins <= 0 or probability_of_win >= 1:
-        return 0.0
-    # Terms more than 50 standard deviations above both the mean and the start add nothing.
-    last = min(total, int(max(wins, total * probability_of_win) + 50 * math.sqrt(total) + 50))
-    k = np.arange(wins, last + 1)
-    log_choose = gammaln(total + 1) - gammaln(k + 1) - gammaln(total - k + 1)
-    terms = log_choose + k * math.log(probability_of_win) + (total - k) * math.log1p(-probability_of_win)
-    return float(logsumexp(terms)) / math.log(10)
-
-
-def _precise_tail(wins: int, total: int, probability_of_win: float):  # type: ignore[no-untyped-def]
-    import mpmath
-
-    p = mpmath.mpf(probability_of_win)
-    if wins <= 0 or p >= 1:
-        return mpmath.mpf(1)
-    term = mpmath.binomial(total, wins) * p**wins * (1 - p) ** (total - wins)
-    result, k = term, wins
-    while k < total and (term > result * mpmath.mpf(10) ** -30 or k < total * p):
-        term *= mpmath.mpf(total - k) / (k + 1) * p / (1 - p)
-        k += 1
-        result += term
-    return result
+    for one in data:
+        require_all_shots(one, fair_sampling)
+        check_predictability(predictability, one.design)
+    stages = [draw_stages(one, seed) for one in data]
+    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    for i, (_, tables, _) in enumerate(stages):
+        groups.setdefault((tables.shape[1:], len(tables)), []).append(i)
+    found: dict[int, EValue] = {}
+    for members in groups.values():
+        engine = RatioEngine(stages[members[0]][0], null, predictability)
+        tables = np.stack([stages[i][1] for i in members])
+        weights = np.stack([stages[i][2] for i in members])
+        factors, bounds, multipliers = engine.run(tables, weights)
+        for row, i in enumerate(members):
+            axes = tuple(range(1, tables[row].ndim))
+            sizes = tables[row].sum(axis=axes)
+            log_e = float(np.sum(tables[row] * np.log(factors[row])) - np.sum(sizes * np.log(bounds[row])))
+            found[i] = EValue(
+                factors[row],
+                weights[row],
+                bounds[row],
+                tables[row],
+                log_e,
+                data[i].design,
+                null,
+                float(predictability),
+                None if multipliers is None else multipliers[row],
+            )
+    return [found[i] for i in range(len(data))]

@@ -9,28 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
 from ..exceptions import SolverError
-from ..models.deterministic import (
-    DeterministicModel,
-    constant_strategies,
-    enumerate_strategies,
-    strategy_tables,
-)
+from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
 from ..polytope.bounds import best_strategies
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
 from ..verification import Verification, combine, exact_local_bound, exact_model_table
+from .mixtures import MixtureProblem
 
 __all__ = ["LocalFit", "fit_local_model"]
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
-_ALL_STRATEGIES = 4096
+MAX_LISTED = 4096
 _COLUMNS_PER_ROUND = 60
 _MAX_ROUNDS = 500
-_MAX_STEPS = 200
-_LEAST_COMPLEMENTARITY = 1e-14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,15 +97,14 @@ def fit_local_model(
     share = setting_shares(target, weights)
     cells = _cell_weights(target, share)
     scenario = target.scenario
-    listed = scenario.num_strategies <= _ALL_STRATEGIES
+    listed = scenario.num_strategies <= MAX_LISTED
     strategies = enumerate_strategies(scenario) if listed else constant_strategies(scenario)
-    seen = cells.ravel() > 0
     for _ in range(_MAX_ROUNDS):
-        tables = strategy_tables(strategies, scenario)
-        mixture = _interior_point(cells.ravel()[seen], tables[:, seen], tolerance)
-        ratio = _ratios(cells, (mixture @ tables).reshape(cells.shape))
+        problem = MixtureProblem.of(strategies, scenario)
+        mixture = problem.fit(cells.reshape(1, -1), tolerance)[0][0]
+        ratio = _ratios(cells, (mixture @ problem.tables).reshape(cells.shape))
         if listed:
-            gap = float((tables @ ratio.ravel()).max()) - 1
+            gap = float((problem.tables @ ratio.ravel()).max()) - 1
             break
         values, found = best_strategies(ratio, scenario, _COLUMNS_PER_ROUND)
         gap = float(values[0]) - 1
@@ -132,60 +124,3 @@ def _cell_weights(target: Behavior, share: FloatArray) -> FloatArray:
 def _ratios(cells: FloatArray, q: FloatArray) -> FloatArray:
     """Gradient of the log-likelihood: a strategy improves a mixture if its sum over cells exceeds 1."""
     return np.divide(cells, q, out=np.zeros_like(cells), where=cells > 0)
-
-
-def _interior_point(target: FloatArray, tables: FloatArray, tolerance: float) -> FloatArray:
-    """Minimizes ``-sum target log(w @ tables) + sum w`` over w >= 0; then sum w = sum target = 1.
-
-    Args:
-        target: Positive weights of cells, shape ``(C,)``.
-        tables: Strategies, shape ``(S, C)``.
-        tolerance: Complementarity to reach.
-
-    Returns:
-        Weights, shape ``(S,)``, summing to 1.
-    """
-    count = len(tables)
-    w = np.full(count, 1 / count)
-    slack = np.full(count, 1.0)
-    best, best_gap = w, np.inf
-    for _ in range(_MAX_STEPS):
-        q = w @ tables
-        gradient = 1 - tables @ (target / q)
-        gap = (1 - float(gradient.min())) * float(w.sum()) - 1
-        if gap < best_gap:
-            best, best_gap = w, gap
-        average = float(w @ slack) / count
-        # Past the second limit only rounding errors would change.
-        if gap <= 0.5 * tolerance or average * count < _LEAST_COMPLEMENTARITY:
-            break
-        infeasibility = float(np.abs(gradient - slack).max())
-        # The further the iterate is from feasibility of the dual, the more it is kept to the center.
-        aim = average * (0.1 if infeasibility < 100 * average else 0.5)
-        step = _newton_step(tables, q, target, w / slack, aim / w - gradient)
-        slack_step = aim / w - slack - slack / w * step
-        w = w + _step_length(w, step) * step
-        slack = slack + _step_length(slack, slack_step) * slack_step
-    return best / best.sum()
-
-
-def _newton_step(
-    tables: FloatArray, q: FloatArray, target: FloatArray, scale: FloatArray, right: FloatArray
-) -> FloatArray:
-    """Solves ``(tables F tables^T + diag(1 / scale)) step = right`` with ``F = diag(target / q**2)``."""
-    if len(tables) <= tables.shape[1]:
-        root = tables * (np.sqrt(target) / q)
-        # Scaled to unit diagonal parts, which keeps the system well conditioned near the optimum.
-        half = np.sqrt(scale)
-        scaled = root * half[:, None]
-        return half * np.linalg.solve(scaled @ scaled.T + np.eye(len(tables)), half * right)
-    # Fewer cells than strategies: the Woodbury identity leaves a system of the cells' size.
-    columns = tables * (np.sqrt(target) / q)
-    weighted = columns * scale[:, None]
-    small = np.eye(tables.shape[1]) + columns.T @ weighted
-    return scale * right - weighted @ np.linalg.solve(small, weighted.T @ right)
-
-
-def _step_length(values: FloatArray, step: FloatArray) -> float:
-    shrink = float(np.max(-step / values))
-    return min(1.0, 0.99 / shrink) if shrink > 0 else 1.0

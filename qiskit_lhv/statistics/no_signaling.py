@@ -1,9 +1,10 @@
-"""Tests of no-signaling, and whether signaling may explain a Bell violation."""
+"""Tests of no-signaling, and how large signaling is."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,11 @@ from .._records import Record
 from .._validation import probability
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts
+from ..targets.projections import divergence, project_to_no_signaling
+from ..targets.scenario import BellScenario
+from .intervals import clopper_pearson
 
-__all__ = [
-    "MarginalComparison",
-    "SignalingAllowance",
-    "SignalingTest",
-    "check_kappa",
-    "chsh_forms",
-    "chsh_signaling_allowance",
-    "no_signaling_test",
-]
+__all__ = ["MarginalComparison", "SignalingTest", "chsh_forms", "no_signaling_test"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,6 +40,12 @@ class MarginalComparison(Record):
     """Its asymptotic p-value."""
     adjusted_p_value: float
     """The p-value after Holm's correction for all comparisons."""
+    distance: float
+    """Largest distance (total variation) between the others' distributions for two settings of the sender."""
+    distance_lower: float
+    """Lower confidence limit of that distance."""
+    distance_upper: float
+    """Upper confidence limit; the limits of all comparisons hold together with the confidence of the test."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,48 +56,107 @@ class SignalingTest(Record):
     """One for each party and settings of the others."""
     p_value: float
     """Smallest p-value after Holm's correction."""
+    deviance: float
+    """Twice the log-likelihood deficit of the best no-signaling behavior."""
+    degrees_of_freedom: int
+    """How many parameters no-signaling takes away."""
+    likelihood_ratio_p_value: float
+    """Asymptotic p-value of the deviance."""
+    alpha: float
+    """The intervals of all distances miss with probability at most alpha."""
 
     @property
     def largest_shift(self) -> float:
         """Largest change of any joint probability."""
         return max((one.largest_shift for one in self.comparisons), default=0.0)
 
+    @property
+    def size(self) -> float:
+        """The largest distance (total variation) of two marginals that no-signaling forces to agree, as estimated."""
+        return max((one.distance for one in self.comparisons), default=0.0)
+
+    @property
+    def size_interval(self) -> tuple[float, float]:
+        """Confidence interval of the largest distance, at level 1 - alpha."""
+        lower = max((one.distance_lower for one in self.comparisons), default=0.0)
+        return lower, max((one.distance_upper for one in self.comparisons), default=0.0)
+
     def __str__(self) -> str:
-        return f"no-signaling: p = {self.p_value:.3g}, largest shift of a marginal {self.largest_shift:.3g}"
+        low, high = self.size_interval
+        return (
+            f"no-signaling: p = {self.p_value:.3g}, largest shift of a marginal {self.largest_shift:.3g}, "
+            f"distance in [{low:.2g}, {high:.2g}]"
+        )
 
 
-def no_signaling_test(counts: BellCounts) -> SignalingTest:
-    """Tests whether any party's setting changes the outcomes of the others.
+def no_signaling_test(counts: BellCounts, *, alpha: float = 0.01) -> SignalingTest:
+    """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
 
     For every party and all settings of the others, the others' joint outcomes are compared between
-    that party's settings (chi-square test of homogeneity), with Holm's correction. The p-values are
-    asymptotic: with few shots a cell they are approximate.
+    that party's settings (chi-square test of homogeneity), with Holm's correction; and the best no-signaling behavior
+    with the frequencies (likelihood ratio). The p-values are asymptotic: with few shots a cell they are approximate;
+    ``ratio_e_value(counts, null="no-signaling")`` gives one that is not. The intervals of the distances are exact or
+    conservative (Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction).
 
     Args:
         counts: The counts.
+        alpha: Probability that any interval misses.
+
+    Raises:
+        CountsError: If alpha is not between 0 and 1.
 
     References:
         S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949 (signaling on devices).
     """
     from scipy.special import chdtrc
 
-    n = counts.scenario.num_parties
-    found: list[tuple[int, tuple[int | None, ...], float, float, int, float]] = []
-    for k in range(n):
-        if n == 1 or counts.scenario.num_settings[k] == 1:
-            continue
-        # Settings of the others first, then the sender's setting, then the others' outcomes.
-        marginal = np.moveaxis(counts.array.sum(axis=n + k), k, n - 1)
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    scenario = counts.scenario
+    n = scenario.num_parties
+    senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
+    # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
+    marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
+    level = alpha / max(1, sum(marginal.size for marginal in marginals))
+    found: list[MarginalComparison] = []
+    for k, marginal in zip(senders, marginals, strict=True):
         for others in np.ndindex(marginal.shape[: n - 1]):
             table = marginal[others].reshape(marginal.shape[n - 1], -1)
             statistic, dof, shift = _homogeneity(table)
             settings: list[int | None] = list(others)
             settings.insert(k, None)
             p = float(chdtrc(dof, statistic)) if dof else 1.0
-            found.append((k, tuple(settings), shift, statistic, dof, p))
-    adjusted = _holm([entry[-1] for entry in found])
-    comparisons = tuple(MarginalComparison(*entry, a) for entry, a in zip(found, adjusted, strict=True))
-    return SignalingTest(comparisons, min(adjusted, default=1.0))
+            found.append(MarginalComparison(k, tuple(settings), shift, statistic, dof, p, p, *_distances(table, level)))
+    adjusted = _holm([one.p_value for one in found])
+    comparisons = tuple(replace(one, adjusted_p_value=p) for one, p in zip(found, adjusted, strict=True))
+    frequencies = counts.frequencies()
+    projection = project_to_no_signaling(frequencies, counts.num_shots)
+    deviance = 2 * counts.total_shots * divergence(frequencies, projection, counts.num_shots)
+    freedom = scenario.num_cells - scenario.num_setting_combinations - num_no_signaling_parameters(scenario)
+    ratio = float(chdtrc(freedom, deviance)) if freedom else 1.0
+    return SignalingTest(comparisons, min(adjusted, default=1.0), deviance, freedom, ratio, alpha)
+
+
+def num_no_signaling_parameters(scenario: BellScenario) -> int:
+    """Dimension of the no-signaling behaviors of a scenario."""
+    pairs = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    return math.prod(m * (d - 1) + 1 for m, d in pairs) - 1
+
+
+def _distances(table: NDArray[np.int64], level: float) -> tuple[float, float, float]:
+    """Largest distance (total variation) between two rows' distributions, with its lower and upper limit."""
+    rows = table.sum(axis=1, keepdims=True)
+    p = table / rows
+    lower, upper = clopper_pearson(table, np.broadcast_to(rows, table.shape), level)
+    estimate = low = high = 0.0
+    for i, j in combinations(range(len(table)), 2):
+        estimate = max(estimate, float(np.abs(p[i] - p[j]).sum() / 2))
+        gaps = np.maximum(lower[i] - upper[j], lower[j] - upper[i])
+        # A single outcome's difference is a lower limit of the distance; all that are certain to one side add up.
+        ups, downs = np.maximum(lower[i] - upper[j], 0).sum(), np.maximum(lower[j] - upper[i], 0).sum()
+        low = max(low, float(gaps.max()), float(ups), float(downs))
+        most = np.maximum(np.abs(upper[i] - lower[j]), np.abs(upper[j] - lower[i]))
+        high = max(high, min(1.0, float(most.sum() / 2)))
+    return estimate, max(0.0, low), high
 
 
 def _homogeneity(table: NDArray[np.int64]) -> tuple[float, int, float]:
@@ -116,85 +177,7 @@ def _holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SignalingAllowance(Record):
-    """Whether a CHSH violation exceeds what signaling of the size seen can explain."""
-
-    s_lower: float
-    """Lower confidence limit of S, the largest of its eight forms."""
-    shift_upper: float
-    """Upper confidence limit of the summed shifts of the four marginal expectation values."""
-    kappa: float
-    """Assumed largest ratio of the signaling there is to the part that marginals show."""
-    alpha: float
-    """Both limits hold together with confidence 1 - alpha."""
-
-    @property
-    def limit(self) -> float:
-        """The largest S that signaling explains, ``2 + kappa * shift_upper``."""
-        return 2 + self.kappa * self.shift_upper
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether S exceeds what signaling explains."""
-        return self.s_lower > self.limit
-
-    def __str__(self) -> str:
-        relation = "above" if self.exceeded else "not above"
-        return f"S > {self.s_lower:.4f}, {relation} the {self.limit:.4f} that signaling may explain"
-
-
 def chsh_forms(correlators: FloatArray) -> FloatArray:
     """The eight CHSH values of a 2 x 2 table of correlators, shape ``(2, 2, 2)``: minus sign at x, y; sign."""
     total = correlators.sum() - 2 * correlators
     return np.stack([total, -total], axis=-1)
-
-
-def chsh_signaling_allowance(counts: BellCounts, *, alpha: float = 0.01, kappa: float = 5.0) -> SignalingAllowance:
-    """Compares a CHSH value with what the signaling in the same counts may explain.
-
-    A model in which marginals shift by D (summed over the four marginal expectation values) and the
-    hidden influence is no larger than what marginals show reaches at most S = 2 + D (kappa = 1).
-    Part of a crosstalk can hide from the marginals, so kappa is an assumption about the device. Both
-    confidence limits follow from Hoeffding's inequality for independent trials.
-
-    Args:
-        counts: Counts of two parties with two settings of two outcomes.
-        alpha: Error probability of both limits together.
-        kappa: Assumed largest ratio of hidden influence to the part that marginals show, at least 1.
-
-    Raises:
-        CountsError: If the scenario is another one or kappa is below 1.
-
-    References:
-        arXiv:1412.4724 (kappa = 1: contextuality by default for cyclic systems).
-    """
-    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    check_kappa(kappa)
-    if not counts.scenario.is_chsh:
-        raise CountsError.bad_argument("counts", expected="the CHSH scenario", got=str(counts.scenario))
-    p = counts.frequencies().array
-    sign = np.array([1.0, -1.0])
-    correlators = np.einsum("xyab,a,b->xy", p, sign, sign)
-    first = np.einsum("xyab,a->xy", p, sign)
-    second = np.einsum("xyab,b->xy", p, sign)
-    inverse = float((1 / counts.num_shots).sum())
-    # Hoeffding: a trial moves S by at most 2/n and the sum of shifts by at most 4/n; the union covers the
-    # eight forms of S and the sixteen sign patterns of the shifts.
-    s_error = math.sqrt(2 * inverse * math.log(16 / alpha))
-    shift_error = math.sqrt(8 * inverse * math.log(32 / alpha))
-    shifts = np.abs(np.diff(first, axis=1)).sum() + np.abs(np.diff(second, axis=0)).sum()
-    return SignalingAllowance(
-        float(chsh_forms(correlators).max()) - s_error, float(shifts) + shift_error, float(kappa), alpha
-    )
-
-
-def check_kappa(kappa: float) -> None:
-    """Raises CountsError unless kappa is a finite number of at least 1."""
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not 1 <= kappa < math.inf:
-        raise CountsError.bad_argument(
-            "kappa",
-            expected="a number of at least 1",
-            got=repr(kappa),
-            remedy="1 assumes that marginals show all the signaling there is.",
-        )

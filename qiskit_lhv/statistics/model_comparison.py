@@ -1,0 +1,248 @@
+"""Local, no-signaling and unrestricted models beside each other: where counts deviate from each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._records import Record
+from .._validation import generator, whole_numbers
+from ..exceptions import CountsError
+from ..models.deterministic import enumerate_strategies
+from ..targets.behaviors import Behavior
+from ..targets.counts import BellCounts
+from ..targets.projections import project_cells
+from ..targets.trials import BellTrials
+from .likelihood import MAX_LISTED, fit_local_model
+from .mixtures import MixtureProblem
+from .no_signaling import num_no_signaling_parameters
+
+__all__ = ["DriftTest", "ModelComparison", "ModelStep", "compare_models", "drift_test"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class ModelStep(Record):
+    """How much better a larger set of models explains the counts than a smaller one."""
+
+    smaller: str
+    """The smaller set: ``"local"`` or ``"no-signaling"``."""
+    larger: str
+    """The larger set: ``"no-signaling"`` or ``"unrestricted"``."""
+    deviance: float
+    """Twice the difference of the largest log-likelihoods."""
+    p_value: float
+    """Share of the bootstrap replicates, drawn from the smaller set's fit, with a deviance at least as large; the
+    counts themselves count as one, so it is at least 1 / (replicates + 1). NaN without replicates."""
+    asymptotic_p_value: float
+    """Chi-square p-value for the difference in dimension. For local models, whose boundary the fit often lies on, it is
+    only a guide."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison(Record):
+    """Fits of local, no-signaling and unrestricted models, and the deviances between them.
+
+    The likelihood of a model is that of one behavior for all shots of a setting combination.
+    """
+
+    num_shots: int
+    """Shots of all setting combinations."""
+    local_behavior: FloatArray
+    """The local behavior that explains the counts best, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
+    no_signaling_behavior: FloatArray
+    """The no-signaling behavior that explains the counts best."""
+    num_parameters: dict[str, int]
+    """Dimension of each set of models; of the local ones it is that of the no-signaling ones."""
+    nonlocality: ModelStep
+    """From local to no-signaling models: what nonlocality explains."""
+    signaling: ModelStep
+    """From no-signaling to unrestricted models: what signaling explains."""
+    total: ModelStep
+    """From local to unrestricted models: the goodness of fit of the local model."""
+    num_replicates: int
+    """Number of bootstrap replicates of each fit."""
+
+    def __str__(self) -> str:
+        steps = (self.nonlocality, self.signaling, self.total)
+        parts = [f"{step.smaller} to {step.larger} {step.deviance:.5g} (p = {step.p_value:.3g})" for step in steps]
+        return f"deviances: {', '.join(parts)}; bootstrap of {self.num_replicates}"
+
+
+def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int | None = None) -> ModelComparison:
+    """Fits local, no-signaling and unrestricted models, with a parametric bootstrap of their deviances.
+
+    The deviance of the local models from the unrestricted ones falls into two parts: what no-signaling models explain
+    better (nonlocality) and what only signaling explains. Replicates are drawn from the fit of the smaller set and
+    fitted like the counts, all at once. The p-values are shown for orientation: the bootstrap is not exact where the
+    fit lies on the boundary of its set, so no verdict rests on them.
+
+    Args:
+        counts: The counts.
+        num_replicates: Number of replicates; 0: none.
+        seed: For the replicates.
+
+    Returns:
+        The fits and deviances.
+
+    Raises:
+        CountsError: If the number of replicates is not a whole number of at least 0.
+        ScenarioError: If the scenario is too large to enumerate all parties but one.
+
+    References:
+        arXiv:1108.2468, section III (likelihood and its sets of models).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> comparison = compare_models(load_bundled_counts("delft_2015").counts, num_replicates=200, seed=1)
+        >>> comparison.nonlocality.p_value < 0.1 < comparison.signaling.p_value
+        True
+    """
+    (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=0)
+    rng = generator(seed)
+    fits = _Fits(counts)
+    tables = counts.array.reshape(1, *fits.shape)
+    local, free = fits.local(tables), fits.no_signaling(tables)
+    observed = np.array([fits.deviance(tables, local)[0], fits.deviance(tables, free)[0]])
+    from_local = from_free = np.empty(0)
+    within_local = np.empty(0)
+    if replicates:
+        drawn = fits.draw(local[0], replicates, rng)
+        from_local = fits.deviance(drawn, fits.local(drawn))
+        within_local = from_local - fits.deviance(drawn, fits.no_signaling(drawn))
+        drawn = fits.draw(free[0], replicates, rng)
+        from_free = fits.deviance(drawn, fits.no_signaling(drawn))
+    scenario = counts.scenario
+    free_parameters = num_no_signaling_parameters(scenario)
+    all_parameters = scenario.num_cells - scenario.num_setting_combinations
+    nonlocality = max(0.0, float(observed[0] - observed[1]))
+    return ModelComparison(
+        num_shots=counts.total_shots,
+        local_behavior=local[0].reshape(scenario.shape),
+        no_signaling_behavior=free[0].reshape(scenario.shape),
+        num_parameters={"local": free_parameters, "no-signaling": free_parameters, "unrestricted": all_parameters},
+        nonlocality=_step("local", "no-signaling", nonlocality, within_local, free_parameters),
+        signaling=_step("no-signaling", "unrestricted", observed[1], from_free, all_parameters - free_parameters),
+        total=_step("local", "unrestricted", observed[0], from_local, all_parameters),
+        num_replicates=replicates,
+    )
+
+
+def _step(smaller: str, larger: str, deviance: float, replicates: FloatArray, freedom: int) -> ModelStep:
+    from scipy.special import chdtrc
+
+    # Deviances within rounding of one another are taken as equal.
+    reached = int(np.sum(replicates >= deviance - 1e-6 * max(1.0, abs(deviance))))
+    p = (1 + reached) / (len(replicates) + 1) if len(replicates) else float("nan")
+    asymptotic = float(chdtrc(freedom, deviance)) if freedom else 1.0
+    return ModelStep(smaller, larger, float(deviance), p, asymptotic)
+
+
+class _Fits:
+    """Fits of many tables with the same numbers of shots."""
+
+    def __init__(self, counts: BellCounts) -> None:
+        scenario = counts.scenario
+        self._scenario = scenario
+        self._shots = counts.num_shots.ravel()
+        self.shape = (scenario.num_setting_combinations, scenario.num_cells // scenario.num_setting_combinations)
+        self._share = (self._shots / self._shots.sum())[:, None]
+        self._fit_local: Callable[[FloatArray], FloatArray] = self._fit_one_by_one
+        if scenario.num_strategies <= MAX_LISTED:
+            problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+            self._fit_local = lambda cells: problem.fit(cells, _TOLERANCE)[0] @ problem.tables
+
+    def _cells(self, tables: IntArray) -> FloatArray:
+        return (tables / self._shots.sum()).reshape(len(tables), -1)
+
+    def local(self, tables: IntArray) -> FloatArray:
+        """Behaviors of the local fits, shape ``(B, X, A)``."""
+        return self._fit_local(self._cells(tables)).reshape(-1, *self.shape)
+
+    def no_signaling(self, tables: IntArray) -> FloatArray:
+        """The no-signaling fits, shape ``(B, X, A)``."""
+        return project_cells(self._cells(tables), self._scenario, 1e-11)[0].reshape(-1, *self.shape)
+
+    def _fit_one_by_one(self, cells: FloatArray) -> FloatArray:
+        tables = cells.reshape(-1, *self.shape) / self._share
+        behaviors = [Behavior(table.reshape(self._scenario.shape)) for table in tables]
+        weights = self._shots.reshape(self._scenario.num_settings)
+        fits = [fit_local_model(one, weights, tolerance=_TOLERANCE) for one in behaviors]
+        return np.stack([fit.model.behavior().array.ravel() for fit in fits])
+
+    def deviance(self, tables: IntArray, behaviors: FloatArray) -> FloatArray:
+        """Twice the log-likelihood deficits, shape ``(B,)``."""
+        from scipy.special import xlogy
+
+        f = tables / self._shots[:, None]
+        logs = xlogy(tables, f) - xlogy(tables, np.maximum(behaviors, 1e-300))
+        return np.maximum(2 * logs.sum(axis=(1, 2)), 0)
+
+    def draw(self, behavior: FloatArray, count: int, rng: np.random.Generator) -> IntArray:
+        """Replicates with the same shots of each setting combination, shape ``(count, X, A)``."""
+        p = np.maximum(behavior, 0)
+        p = p / p.sum(axis=1, keepdims=True)
+        return rng.multinomial(self._shots, p, size=(count, len(self._shots)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DriftTest(Record):
+    """Whether one behavior explains all parts of the data: the goodness of fit of unrestricted models."""
+
+    deviance: float
+    """Twice the log-likelihood that one behavior for each part gains over one behavior for all."""
+    degrees_of_freedom: int
+    """Number of parameters gained."""
+    p_value: float
+    """Its asymptotic p-value; approximate with few shots a cell."""
+    num_parts: int
+    """Number of parts."""
+
+    def __str__(self) -> str:
+        return f"drift over {self.num_parts} parts: deviance {self.deviance:.5g}, p = {self.p_value:.3g}"
+
+
+def drift_test(data: BellTrials | Sequence[BellCounts], *, num_parts: int = 10) -> DriftTest:
+    """Tests whether outcomes follow the same behavior throughout (likelihood ratio of homogeneity).
+
+    Args:
+        data: Trials, which are cut into parts of equal length in the order they were taken; or the counts of several
+            runs.
+        num_parts: Number of parts of trials.
+
+    Raises:
+        CountsError: If there are fewer than two parts or the runs' scenarios differ.
+    """
+    from scipy.special import chdtrc, xlogy
+
+    if isinstance(data, BellTrials):
+        (parts,) = whole_numbers(num_parts, "num_parts", CountsError, minimum=2)
+        cuts = np.linspace(0, data.num_trials, min(parts, data.num_trials) + 1).astype(int)
+        arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
+        half = data.settings.shape[1]
+    else:
+        arrays = [one.array for one in data]
+        half = arrays[0].ndim // 2 if arrays else 0
+    if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
+        raise CountsError.bad_argument(
+            "data", expected="at least two parts of one scenario", got=f"{[array.shape for array in arrays]}"
+        )
+    # Parts, setting combinations, outcomes.
+    table = np.stack(arrays).reshape(len(arrays), int(np.prod(arrays[0].shape[:half])), -1)
+    shots, total = table.sum(axis=2), table.sum(axis=0)
+
+    def log_likelihood(counts: IntArray, sizes: IntArray) -> float:
+        return float(xlogy(counts, counts).sum() - xlogy(sizes, sizes).sum())
+
+    deviance = max(0.0, 2 * (log_likelihood(table, shots) - log_likelihood(total, total.sum(axis=1))))
+    seen = np.maximum((total > 0).sum(axis=1) - 1, 0)
+    freedom = int(np.sum(np.maximum((shots > 0).sum(axis=0) - 1, 0) * seen))
+    return DriftTest(deviance, freedom, float(chdtrc(freedom, deviance)) if freedom else 1.0, len(arrays))
