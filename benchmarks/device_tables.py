@@ -7,16 +7,28 @@ from qiskit_lhv.report import format_p_value
 def row(name, report):
     """One line of the table."""
     figures = report.statistics
+    needed, visible = (
+        figures[f"signaling: {name}"] for name in ("hidden, needed by a local model", "visible in marginals")
+    )
     return (
-        f"{name:<32}{report.verdict.value:<14}{figures['S']:>8.4f}{figures['e-value: log10 e']:>10.2f}"
-        f"{figures['no-signaling: p-value']:>12.3g}   {report.test}, alpha {report.alpha:g}: "
-        f"p = {format_p_value(report.log10_p_value)}"
+        f"{name:<30}{report.verdict.value:<14}{figures['S']:>7.4f}{figures['e-value: log10 e']:>10.2f}"
+        f"{figures['no-signaling: p-value']:>10.2g}{figures['no-signaling: log10 e']:>8.2f}"
+        f"{needed:>8.4f}{visible:>9.4f}"
+        f"   {report.test}, alpha {report.alpha:g}: p = {format_p_value(report.log10_p_value)}"
     )
 
 
 if __name__ == "__main__":
-    print(f"{'counts':<32}{'verdict':<14}{'S':>8}{'log10 e':>10}{'signaling p':>12}   declared p-value")
+    print(
+        f"{'':<30}{'':<14}{'':>7}{'':>10}{'no-signaling':>18}{'signaling':>17}\n"
+        f"{'counts':<30}{'verdict':<14}{'S':>7}{'log10 e':>10}{'p':>10}{'log10 e':>8}{'needed':>8}{'visible':>9}"
+        "   declared p-value"
+    )
     for key in bundled_counts():
         print(row(key, analyze(load_bundled_counts(key).counts, seed=7)))
     delft = load_bundled_counts("delft_2015").counts
-    print(row("delft_2015", analyze(delft, test="game", alpha=0.05, seed=7)))
+    game = analyze(delft, test="game", alpha=0.05, seed=7)
+    print(row("delft_2015", game))
+    print("\nassumptions of the last line")
+    for line in game.assumptions:
+        print(f"- {line}")
