@@ -156,7 +156,7 @@ def analyze(
     for one, e_value, no_signaling, game, decision in zip(data, e_values, signaling, games, rejected, strict=True):
         findings = _findings(one, e_value, no_signaling, game, alpha, kappa, num_replicates, seed)
         findings = replace(findings, test=test, predictability=float(predictability), rejected=decision)
-        if findings.verdict is Verdict.INCONCLUSIVE and findings.counts.scenario.is_two_outcome:
+        if findings.verdict is Verdict.INCONCLUSIVE:
             center = findings.fit.model.behavior()
             region = local_region(findings.counts, center, alpha=alpha, time_limit=time_limit)
             findings = replace(findings, region=region)

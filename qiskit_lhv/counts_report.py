@@ -150,7 +150,7 @@ class CountsFindings:
             lines.append(f"hidden influence is at most kappa = {self.kappa:g} times what marginals show")
         elif self.verdict is Verdict.NONLOCAL and self.allowance is not None and not self.allowance.exceeded:
             lines.append(
-                "signaling too weak to be detected with these shots does not explain the violation (the counts rule that "
+                "signaling too weak to be detected with these shots does not explain the violation (the counts rule it "
                 f"out only for hidden influences up to {self.allowance.largest_kappa:.2g} times what marginals show)"
             )
         if self.rejected is not None:

@@ -14,12 +14,13 @@ from .._validation import frozen, probability
 from ..exceptions import CountsError, SolverError
 from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
+from ..targets.coordinates import apply_per_party, to_party_axes
 from ..targets.counts import BellCounts
 from ..verification import Verification, combine
 from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
 
-__all__ = ["LocalRegion", "correlator_intervals", "local_region"]
+__all__ = ["LocalRegion", "correlator_intervals", "local_region", "marginal_intervals"]
 
 FloatArray = NDArray[np.float64]
 
@@ -34,9 +35,10 @@ class LocalRegion(Record):
     alpha: float
     """The region holds the behavior with confidence 1 - alpha, if it is no-signaling."""
     lower: FloatArray
-    """Lower limits of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``; index 0: party absent."""
+    """Lower limits of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent; for more than two
+    outcomes those of all marginal probabilities, shape ``(m_1 d_1 + 1, ...)``, index ``1 + x d + a``."""
     upper: FloatArray
-    """Upper limits of the correlators."""
+    """Upper limits of the same."""
     inside: bool
     """Whether the whole region was proven to lie in the local set."""
     margin: float
@@ -66,8 +68,7 @@ class LocalRegion(Record):
                 if math.prod(signs) == -1
             )
             return Verification(worst <= 2, f"CHSH forms in the region reach {worst:.6g}", float(worst))
-        center = self.threshold.behavior.to_correlators()
-        radius = _radius(self.lower, self.upper, center)
+        radius = _radius_of(self.lower, self.upper, self.threshold.behavior)
         needed = 1 / (1 - radius) if radius < 1 else math.inf
         reached = Verification(
             self.threshold.lower >= needed,
@@ -119,18 +120,54 @@ def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, 
     return lower, upper
 
 
+def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, FloatArray]:
+    """Simultaneous exact intervals of the probabilities of any parties' outcomes, of a no-signaling behavior.
+
+    Like :func:`correlator_intervals`, for any number of outcomes.
+
+    Args:
+        counts: The counts.
+        alpha: Probability that any interval misses.
+
+    Returns:
+        Lower and upper limits, shape ``(m_1 d_1 + 1, ..., m_N d_N + 1)``; index 0 of an axis: the party does not take
+        part; index ``1 + x d + a``: outcome a of setting x.
+    """
+    scenario = counts.scenario
+    n = scenario.num_parties
+    shape = tuple(m * d + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    seen, total = np.zeros(shape), np.zeros(shape)
+    wide = counts.num_shots.reshape(scenario.num_settings + (1,) * n)
+    shots = np.broadcast_to(wide, counts.array.shape)
+    for members in itertools.product((False, True), repeat=n):
+        absent = tuple(k for k in range(n) if not members[k])
+        # Outcomes are summed over; of equal numbers of shots one is kept. Settings are pooled.
+        outcome_axes = tuple(n + k for k in absent)
+        won = counts.array.sum(axis=outcome_axes, keepdims=True).sum(axis=absent, keepdims=True)
+        played = shots.max(axis=outcome_axes, keepdims=True).sum(axis=absent, keepdims=True)
+        index = tuple(slice(1, None) if member else slice(0, 1) for member in members)
+        order = [axis for k in range(n) for axis in (k, n + k)]
+        seen[index] = won.transpose(order).reshape(seen[index].shape)
+        total[index] = played.transpose(order).reshape(seen[index].shape)
+    lower, upper = clopper_pearson(seen, total, alpha / (math.prod(shape) - 1))
+    lower[(0,) * n] = upper[(0,) * n] = 1
+    return lower, upper
+
+
 def local_region(
     counts: BellCounts, center: Behavior, *, alpha: float = 0.01, time_limit: float | None = None
 ) -> LocalRegion:
     """Tries to prove that a simultaneous confidence region lies in the local set.
 
-    For CHSH, by Fine's theorem: no CHSH form may exceed 2 anywhere in the region. In other scenarios
-    of two outcomes, by a margin in white noise: deviations from a center whose correlators of every
-    set of parties have 2-norm e_S are absorbed if the center stays local when scaled by
-    ``1 / (1 - sum_S e_S)``, since each block's unit ball is local.
+    For CHSH, by Fine's theorem: no CHSH form may exceed 2 anywhere in the region. In other scenarios by a margin in
+    white noise: a deviation from the center is absorbed if the center stays local when scaled by ``1 / (1 - r)``, where
+    r times white noise plus the deviation is local. With two outcomes r is the sum, over sets of parties, of the 2-norm
+    of the deviations of their correlators, since each block's unit ball is local. With more, r is the sum over sets of
+    parties S and their settings of d_S times the largest deviation of their probabilities from what fewer parties'
+    imply: a model that draws the outcomes of S for just these settings, and tosses fair dice elsewhere, makes up for it.
 
     Args:
-        counts: Counts with two outcomes a party.
+        counts: The counts.
         center: A local behavior near the frequencies, such as the maximum-likelihood fit's.
         alpha: Probability that the region misses the behavior.
         time_limit: Seconds for the center's threshold; default: none.
@@ -139,19 +176,19 @@ def local_region(
         The region, and whether it was proven to lie inside.
 
     Raises:
-        CountsError: If a party has more than two outcomes.
+        CountsError: If alpha is not between 0 and 1.
 
     References:
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    lower, upper = correlator_intervals(counts, alpha)
+    two_outcomes = counts.scenario.is_two_outcome
+    lower, upper = (correlator_intervals if two_outcomes else marginal_intervals)(counts, alpha)
     if counts.scenario.is_chsh:
         middle, half = (lower + upper)[1:, 1:] / 2, (upper - lower)[1:, 1:] / 2
         margin = 2 - float(chsh_forms(middle).max() + half.sum())
         return LocalRegion(alpha, lower, upper, margin >= 0, margin, None)
-    middle = center.to_correlators()
-    radius = _radius(lower, upper, middle)
+    radius = _radius_of(lower, upper, center)
     if radius >= 1:
         return LocalRegion(alpha, lower, upper, False, 1 - radius, None)
     needed = 1 / (1 - radius)
@@ -163,6 +200,13 @@ def local_region(
     return LocalRegion(alpha, lower, upper, margin >= 0, margin, threshold)
 
 
+def _radius_of(lower: FloatArray, upper: FloatArray, center: Behavior) -> float:
+    """How much white noise absorbs any deviation from the center in the region."""
+    if center.scenario.is_two_outcome:
+        return _radius(lower, upper, center.to_correlators())
+    return _outcome_radius(lower, upper, center)
+
+
 def _radius(lower: FloatArray, upper: FloatArray, center: FloatArray) -> float:
     """Sum over sets of parties of the largest 2-norm of the deviation from the center in the region."""
     worst = np.maximum(upper - center, center - lower)
@@ -172,4 +216,36 @@ def _radius(lower: FloatArray, upper: FloatArray, center: FloatArray) -> float:
         if any(members):
             block = worst[tuple(slice(1, None) if member else 0 for member in members)]
             total += float(np.linalg.norm(block))
+    return total
+
+
+def _outcome_radius(lower: FloatArray, upper: FloatArray, center: Behavior) -> float:
+    """Sum over sets of parties and their settings of d_S times the largest deviation of their own block."""
+    scenario = center.scenario
+    n = scenario.num_parties
+    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    maps = []
+    for m, d in sizes:
+        # Party absent: its outcomes are summed, its settings averaged (the center is no-signaling).
+        maps.append(np.vstack([np.full((1, m * d), 1 / m), np.eye(m * d)]))
+    middle = apply_per_party(to_party_axes(center.array, scenario), maps)
+    worst = np.maximum(np.maximum(upper - middle, middle - lower), 0)
+    total = 0.0
+    for members in itertools.product((False, True), repeat=n):
+        chosen = [k for k in range(n) if members[k]]
+        if not chosen:
+            continue
+        # Deviations of the block: those of the probabilities of every subset T, divided by the number of outcomes of
+        # the parties that are in S but not in T. Axes are settings and outcomes of the chosen parties in turn.
+        deviation = np.zeros([size for k in chosen for size in sizes[k]])
+        for inside in itertools.product((False, True), repeat=len(chosen)):
+            if not any(inside):
+                continue
+            kept = dict(zip(chosen, inside, strict=True))
+            part = worst[tuple(slice(1, None) if kept.get(k, False) else 0 for k in range(n))]
+            shape = [size if kept[k] else 1 for k in chosen for size in sizes[k]]
+            others = math.prod(sizes[k][1] for k in chosen if not kept[k])
+            deviation = deviation + part.reshape(shape) / others
+        outcome_axes = tuple(range(1, 2 * len(chosen), 2))
+        total += math.prod(sizes[k][1] for k in chosen) * float(deviation.max(axis=outcome_axes).sum())
     return total
