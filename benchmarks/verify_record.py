@@ -1,6 +1,6 @@
 """Re-checks a proof for the Werner state that ``record.py`` wrote, on its own: NumPy and the standard library only.
 
-``python benchmarks/verify_record.py benchmarks/data/werner_961.npz``
+``python benchmarks/verify_record.py qiskit_lhv/data/werner_local.npz``
 
 It reads the archive itself and uses nothing of qiskit_lhv. With the singlet's correlators -v n_x . n_y on axes n_x:
 

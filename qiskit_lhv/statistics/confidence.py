@@ -164,7 +164,7 @@ def local_region(
     r times white noise plus the deviation is local. With two outcomes r is the sum, over sets of parties, of the 2-norm
     of the deviations of their correlators, since each block's unit ball is local. With more, r is the sum over sets of
     parties S and their settings of d_S times the largest deviation of their probabilities from what fewer parties'
-    imply: a model that draws the outcomes of S for just these settings, and tosses fair dice elsewhere, makes up for it.
+    imply: a model that draws the outcomes of S for just these settings, and tosses dice elsewhere, makes up for it.
 
     Args:
         counts: The counts.
