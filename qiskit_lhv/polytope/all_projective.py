@@ -16,17 +16,21 @@ from .._progress import ProgressBar
 from .._validation import positive_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
-from ..quantum.direction_sets import icosahedral_directions
+from ..quantum.direction_sets import icosahedral_directions, planar_directions
 from ..quantum.polyhedra import inradius
 from ..targets.correlations import CorrelationTensor
 from .projective_certificate import AllProjectiveCertificate
 from .projective_search import DIRECTION_BITS, ProjectiveSearch
 
-__all__ = ["certify_all_projective"]
+__all__ = ["certify_all_projective", "planar_tensor"]
 
 FloatArray = NDArray[np.float64]
 
 _AXES = {1: 6, 2: 181, 3: 21, 4: 6}
+_PLANAR_AXES = {2: 24, 3: 10}
+_PLANES: dict[str, tuple[int, int]] = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2)}
+# So far away that the polyhedron of a polygon and two such points has the polygon's inradius up to 1e-9.
+_APEX = 2.0**15
 _MAX_CELLS = 1 << 23
 # Noise that is local up to this visibility in white noise serves nearly as well as white noise.
 _ENOUGH_FOR_NOISE = 1.5
@@ -38,6 +42,7 @@ def certify_all_projective(
     noise: Any = None,
     num_settings: int | None = None,
     directions: ArrayLike | Sequence[ArrayLike] | None = None,
+    measurements: str = "projective",
     parties: Sequence[Any] | None = None,
     visibility: float | None = None,
     max_visibility: float = 1.0,
@@ -47,7 +52,7 @@ def certify_all_projective(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> AllProjectiveCertificate:
-    """Proves a state of qubits local for all projective measurements, up to some visibility in noise.
+    """Proves a state of qubits local for all projective measurements (or all in a plane), up to a visibility in noise.
 
     Directions of a polyhedron with inradius eta stand for all: if the correlators on them, each non-identity
     index divided by eta, have a local model, then the state has one for all projective measurements. The model
@@ -61,6 +66,8 @@ def certify_all_projective(
         num_settings: Axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer.
         directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array a party.
+        measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
+            limited. Directions are then those of a polygon, by default 24 equally spaced axes for two qubits.
         parties: The qubit of each party; default: party k is qubit k.
         visibility: Visibility at which a model is looked for; default: found by the search, in stages that
             come closer and closer to the threshold.
@@ -90,7 +97,11 @@ def certify_all_projective(
         (True, True)
     """
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state, parties)
-    axes = _directions(tensor, num_settings, directions)
+    plane = "" if measurements == "projective" else measurements
+    if plane:
+        tensor = planar_tensor(tensor, plane)
+        noise = noise if noise is None else planar_tensor(_tensor(noise), plane)
+    axes = _directions(tensor, num_settings, directions, plane)
     for name, value in (("visibility", visibility), ("max_visibility", max_visibility)):
         if value is not None:
             positive_number(value, name, ScenarioError)
@@ -102,7 +113,7 @@ def certify_all_projective(
         )
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, time_limit, seed)
-    search = ProjectiveSearch(tensor, axes, seed, noise_proof)
+    search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
@@ -121,7 +132,7 @@ def _proven_noise(
     noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
-    other = noise if isinstance(noise, CorrelationTensor) else CorrelationTensor.from_state(noise)
+    other = _tensor(noise)
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)
@@ -139,14 +150,62 @@ def _proven_noise(
     return proof
 
 
-def _directions(tensor: CorrelationTensor, num_settings: int | None, directions: Any) -> list[FloatArray]:
+def planar_tensor(tensor: CorrelationTensor, plane: str) -> CorrelationTensor:
+    """The tensor without the correlations that measurements in a plane never see.
+
+    Args:
+        tensor: Correlations of qubits.
+        plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+
+    Raises:
+        MeasurementError: If the plane is none of these or the tensor is not one of qubits.
+    """
+    if plane not in _PLANES:
+        raise MeasurementError.bad_argument(
+            "measurements", expected=f"'projective' or one of {', '.join(map(repr, _PLANES))}", got=repr(plane)
+        )
+    if set(tensor.dimensions) != {2}:
+        raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
+    array = tensor.array.copy()
+    (missing,) = {0, 1, 2} - {*_PLANES[plane]}
+    for axis in range(array.ndim):
+        array[(slice(None),) * axis + (missing + 1,)] = 0
+    return CorrelationTensor(array)
+
+
+def _with_apex(axes: FloatArray, plane: str) -> FloatArray:
+    """The axes of a plane and a point far above it.
+
+    Where no correlation sees the direction across the plane, only the polygon matters: the far point makes
+    the polyhedron's inradius that of the polygon, and its own correlators are all zero.
+    """
+    (missing,) = {0, 1, 2} - {*_PLANES[plane]}
+    if np.abs(axes[:, missing]).max() > 1e-9:
+        raise MeasurementError.bad_argument("directions", expected=f"directions in the plane {plane}", got="others")
+    apex = np.zeros((1, 3))
+    apex[0, missing] = _APEX
+    flat = axes.copy()
+    flat[:, missing] = 0
+    return np.concatenate([flat, apex])
+
+
+def _tensor(state: Any) -> CorrelationTensor:
+    return state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+
+
+def _directions(
+    tensor: CorrelationTensor, num_settings: int | None, directions: Any, plane: str = ""
+) -> list[FloatArray]:
     """Bloch vectors of each party, rounded to dyadic numbers."""
     n = tensor.num_parties
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
     if directions is not None and num_settings is not None:
         raise ScenarioError.bad_argument("num_settings", expected="nothing beside directions", got=f"{num_settings}")
-    if directions is None:
+    if directions is None and plane:
+        count = _PLANAR_AXES.get(n, 4) if num_settings is None else num_settings
+        axes = [planar_directions(count, _PLANES[plane])] * n
+    elif directions is None:
         axes = [icosahedral_directions(_AXES.get(n, 6) if num_settings is None else num_settings)] * n
     else:
         try:
@@ -166,6 +225,9 @@ def _directions(tensor: CorrelationTensor, num_settings: int | None, directions:
             raise MeasurementError.bad_argument(
                 "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {one.shape}"
             )
+    if plane:
+        with_apex = {id(one): _with_apex(one, plane) for one in axes}
+        axes = [with_apex[id(one)] for one in axes]
     cells = math.prod(len(one) + 1 for one in axes)
     if cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(

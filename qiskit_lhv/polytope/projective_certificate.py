@@ -60,6 +60,9 @@ class AllProjectiveCertificate(Record):
     """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
     noise: AllProjectiveCertificate | None = None
     """For noise that is not white: its own proof, beyond visibility 1 in white noise. ``None``: white noise."""
+    plane: str = ""
+    """``"xy"``, ``"xz"`` or ``"yz"`` if measurements are limited to that plane. ``correlations`` then have no entries
+    across the plane, and the last direction of each party is a point far above it."""
 
     def __post_init__(self) -> None:
         n = self.correlations.num_parties if isinstance(self.correlations, CorrelationTensor) else 0
@@ -75,6 +78,8 @@ class AllProjectiveCertificate(Record):
             raise CertificateError.bad_argument(
                 "noise", expected=f"a certificate of {n} qubits in white noise", got=repr(self.noise)
             )
+        if self.plane not in ("", "xy", "xz", "yz"):
+            raise CertificateError.bad_argument("plane", expected="'', 'xy', 'xz' or 'yz'", got=repr(self.plane))
         directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
         if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
             raise CertificateError.bad_argument(
@@ -114,12 +119,16 @@ class AllProjectiveCertificate(Record):
             object.__setattr__(self, name, array)
 
     def __str__(self) -> str:
-        sizes = " x ".join(str(len(d)) for d in self.directions)
+        sizes = " x ".join(str(len(d) - bool(self.plane)) for d in self.directions)
         noise = "white" if self.noise is None else "its"
         return (
-            f"local for all projective measurements up to visibility {self.visibility:.7g} in {noise} noise "
+            f"local for {self._measurements} up to visibility {self.visibility:.7g} in {noise} noise "
             f"({sizes} axes, {len(self.weights)} strategies, {len(self.product_weights)} product states)"
         )
+
+    @property
+    def _measurements(self) -> str:
+        return f"all projective measurements in the plane {self.plane}" if self.plane else "all projective measurements"
 
     def with_claim(self, visibility: float) -> AllProjectiveCertificate:
         """The same proof with another claim."""
@@ -145,9 +154,12 @@ class AllProjectiveCertificate(Record):
         """
         own_noise = None if self.noise is None else self.noise.correlations
         for what, given, own in (("state", state, self.correlations), ("noise", noise, own_noise)):
-            off = 0.0 if given is None else _difference(given, own)
+            off = 0.0 if given is None else _difference(given, own, self.plane)
             if off > 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
+        across = max(_across(one.array, self.plane) for one in (self.correlations, own_noise) if one is not None)
+        if across:
+            return Verification(False, f"there are correlations across the plane {self.plane}", across)
         of_noise: Fraction | None = None
         if self.noise is not None:
             check = self.noise.verify()
@@ -169,7 +181,7 @@ class AllProjectiveCertificate(Record):
         eta2 = ", ".join(f"{value:.7f}" for value in sorted(set(inradii)))
         return Verification(
             True,
-            f"local for all projective measurements up to visibility {self.visibility:.{CLAIM_DIGITS}f}: "
+            f"local for {self._measurements} up to visibility {self.visibility:.{CLAIM_DIGITS}f}: "
             f"squared inradius {eta2}, residual absorbed by noise of relative weight {absorbed:.3g}",
             absorbed,
         )
@@ -191,8 +203,16 @@ class AllProjectiveCertificate(Record):
         )
 
 
-def _difference(given: Any, own: CorrelationTensor | None) -> float:
-    """The largest difference between the correlations of a state and those of a certificate."""
+def _across(array: FloatArray, plane: str) -> float:
+    """The largest correlation that has an index across the plane."""
+    if not plane:
+        return 0.0
+    axis = 1 + "xyz".index(({*"xyz"} - {*plane}).pop())
+    return max(float(np.abs(np.take(array, axis, axis=k)).max()) for k in range(array.ndim))
+
+
+def _difference(given: Any, own: CorrelationTensor | None, plane: str = "") -> float:
+    """The largest difference between the correlations of a state (in the plane) and those of a certificate."""
     tensor = given if isinstance(given, CorrelationTensor) else CorrelationTensor.from_state(given)
     if own is None:
         own_array = np.zeros(tensor.array.shape)
@@ -201,7 +221,12 @@ def _difference(given: Any, own: CorrelationTensor | None) -> float:
         own_array = own.array
     if own_array.shape != tensor.array.shape:
         return math.inf
-    return float(np.abs(tensor.array - own_array).max())
+    seen = np.abs(tensor.array - own_array)
+    if plane:
+        axis = 1 + "xyz".index(({*"xyz"} - {*plane}).pop())
+        for k in range(seen.ndim):
+            seen = np.delete(seen, axis, axis=k)
+    return float(seen.max())
 
 
 def claimed_visibility(proven: Fraction) -> float:

@@ -54,8 +54,10 @@ class ProjectiveSearch(VisibilitySearch):
         directions: list[FloatArray],
         seed: int | None,
         noise_proof: AllProjectiveCertificate | None = None,
+        plane: str = "",
     ) -> None:
         self.tensor = tensor
+        self.plane = plane
         self.noise_proof = noise_proof
         self.directions = directions
         maps = []
@@ -149,6 +151,7 @@ class ProjectiveSearch(VisibilitySearch):
             product_weights=second[second > 0],
             product_vectors=products[second > 0],
             noise=self.noise_proof,
+            plane=self.plane,
         )
         of_noise = None if self.noise_proof is None else Fraction(self.noise_proof.visibility)
         try:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 import time
@@ -597,3 +598,46 @@ def test_mixtures_of_product_states_alone():
     certificate = search.certificate()
     assert len(certificate.weights) == 0
     assert certificate.verify(state)
+
+
+# Measurements in a plane
+
+
+@pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
+def test_werner_state_in_a_plane(plane):
+    # Grothendieck's constant of dimension 2 is sqrt(2): local up to 1 / sqrt(2), exactly (arXiv:1609.06114).
+    certificate = certify_all_projective(werner_state(1), measurements=plane, num_settings=16, seed=1)
+    assert 0.695 < certificate.visibility < np.sqrt(0.5)
+    assert certificate.verify(werner_state(1))
+    assert plane in str(certificate)
+    assert not certificate.verify(werner_state(0.99))
+
+
+def test_a_plane_sees_only_its_own_correlations():
+    # Correlated in Y alone, where no measurement in the plane xz looks; in xy and yz it is still classical.
+    state = bell_diagonal_state([-0.4, 1, 0.4])
+    assert certify_all_projective(state, measurements="xz", num_settings=8, seed=1).visibility > 0.99
+    tensor = np.zeros((4, 4))
+    tensor[0, 0], tensor[2, 2], tensor[1, 1], tensor[3, 3] = 1, 5, 0.4, 0.3
+    # No state has such a correlation in Y, but what measurements in xz see is one.
+    certificate = certify_all_projective(CorrelationTensor(tensor), measurements="xz", num_settings=8, seed=1)
+    assert certificate.visibility > 0.99
+    assert certificate.verify(CorrelationTensor(tensor))
+
+
+def test_certificates_of_a_plane_claim_no_more():
+    certificate = certify_all_projective(werner_state(1), measurements="xz", num_settings=8, seed=1)
+    # For all measurements it proves nothing about the state: its correlations lack those in Y.
+    assert not dataclasses.replace(certificate, plane="").verify(werner_state(1))
+    assert not dataclasses.replace(certificate, plane="xy").verify()
+    full = CorrelationTensor.from_state(werner_state(1))
+    assert not dataclasses.replace(certificate, correlations=full).verify()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"measurements": "zx"}, {"measurements": "planar"}, {"measurements": "xy", "directions": np.eye(3)}],
+)
+def test_bad_planes(arguments):
+    with pytest.raises(MeasurementError, match=r"measurements|plane"):
+        certify_all_projective(werner_state(1), **arguments)
