@@ -11,12 +11,14 @@ from qiskit_lhv import (
     BellScenario,
     BellTrials,
     CountsError,
+    DeviceReport,
     LHVError,
     LocalityReport,
     ScenarioError,
     Verdict,
     analyze,
     chsh,
+    ghz_state,
     load_bundled_counts,
     werner_state,
 )
@@ -61,7 +63,7 @@ def test_published_counts(name, verdict, s, seed):
 def test_washington_38_39_is_never_nonlocal(alpha, test):
     counts = load_bundled_counts("ibm_washington38_39circuit13").counts
     for minus in [(0, 0), (0, 1), (1, 0), (1, 1)]:
-        report = analyze(counts, alpha=alpha, test=test, expression=chsh(minus), seed=1)
+        report = analyze(counts, alpha=alpha, test=test, expression=chsh(minus), num_replicates=0, seed=1)
         assert report.verdict is not Verdict.NONLOCAL
         assert report.p_value == 1
 
@@ -93,11 +95,11 @@ def test_only_the_declared_p_value_decides():
 @pytest.mark.parametrize("model", facet_models())
 @pytest.mark.parametrize("test", ["e-value", "game"])
 def test_false_alarms_are_rare(test, model, blocks):
-    behavior, runs, alpha = facet_models()[model], 100, 0.05
+    behavior, runs, alpha = facet_models()[model], 60, 0.05
     alarms = 0
     for seed in range(runs):
         counts = behavior.sample(BLOCKS[blocks], seed)
-        alarms += analyze(counts, alpha=alpha, test=test, seed=seed).verdict is Verdict.NONLOCAL
+        alarms += analyze(counts, alpha=alpha, test=test, num_replicates=0, seed=seed).verdict is Verdict.NONLOCAL
     assert alarms <= alpha * runs + 2 * np.sqrt(alpha * (1 - alpha) * runs)
 
 
@@ -107,7 +109,8 @@ def test_clear_violation_is_found(test):
     # The singlet has all correlators of opposite sign: the game is won where they agree with -chsh().
     expression = chsh() if test == "e-value" else dataclasses.replace(chsh(), coefficients=-chsh().coefficients)
     found = [
-        analyze(behavior.sample(2000, seed), test=test, expression=expression, seed=seed).verdict for seed in range(10)
+        analyze(behavior.sample(2000, seed), test=test, expression=expression, num_replicates=0, seed=seed).verdict
+        for seed in range(10)
     ]
     assert found == [Verdict.NONLOCAL] * 10
 
@@ -123,7 +126,8 @@ def test_local_verdict_needs_a_confidence_region_inside_the_local_set():
 
 def test_local_verdict_is_rarely_wrong():
     behavior = Behavior.from_state(werner_state(0.72), "chsh")
-    assert not any(analyze(behavior.sample(3000, seed), seed=seed).verdict is Verdict.LOCAL for seed in range(50))
+    found = [analyze(behavior.sample(3000, seed), num_replicates=0, seed=seed).verdict for seed in range(50)]
+    assert Verdict.LOCAL not in found
 
 
 def test_other_scenarios():
@@ -183,13 +187,157 @@ def test_small_signaling_does_not_hide_a_large_violation():
     assert report.verdict is Verdict.NONLOCAL
 
 
-def test_signaling_outside_chsh_is_never_nonlocal():
-    table = Behavior.from_state(werner_state(1), [PLANE, PLANE]).array.copy()
-    table[1, :, :, 0] += 0.2 * table[1, :, :, 1]
-    table[1, :, :, 1] *= 0.8
-    report = analyze(Behavior(table).sample(5000, 1), seed=1)
+def readout(behavior, share):
+    """The last party's outcome 1 is read as 0 with this probability if party 0 has its last setting."""
+    table = behavior.array.copy()
+    decayed = share * table[-1, ..., 1]
+    table[-1, ..., 1] -= decayed
+    table[-1, ..., 0] += decayed
+    return Behavior(table)
+
+
+@pytest.mark.parametrize(
+    ("state", "settings"),
+    [(werner_state(1), [PLANE, PLANE]), (ghz_state(3, 0.98), "mermin")],
+    ids=["3 x 3", "3 parties"],
+)
+def test_signaling_is_weighed_in_every_scenario(state, settings):
+    behavior = Behavior.from_state(state, settings)
+    report = analyze(readout(behavior, 0.2).sample(5000, 1), num_replicates=0, seed=1)
     assert report.verdict is Verdict.SIGNALING
     assert report.advice
+    report = analyze(readout(behavior, 0.015).sample(400_000, 1), num_replicates=0, seed=1)
+    assert report.statistics["no-signaling: p-value"] < 0.01
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.statistics["signaling: violation stands up to kappa"] > 5
+    assert report.verify()
+
+
+def test_hidden_and_visible_signaling_are_shown():
+    report = analyze(crosstalk(0.3).sample(5000, 1), num_replicates=0, seed=1)
+    assert report.statistics["signaling: hidden, needed by a local model"] == pytest.approx(1, abs=0.02)
+    assert report.statistics["signaling: visible in marginals"] == pytest.approx(0.4, abs=0.05)
+    assert report.statistics["no-signaling: log10 e"] > 10
+
+
+def test_undetected_signaling_is_named_where_it_might_matter():
+    weak = analyze(Behavior.from_state(werner_state(0.9), "chsh").sample(1000, 1), num_replicates=0, seed=1)
+    assert weak.verdict is Verdict.NONLOCAL
+    assert any("too weak to be detected" in line for line in weak.assumptions)
+    strong = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, num_replicates=0, seed=1)
+    assert not any("too weak to be detected" in line for line in strong.assumptions)
+
+
+# Figures and assumptions
+
+
+def test_fits_tell_where_a_deviation_comes_from():
+    figures = analyze(load_bundled_counts("ibm_washington91_98circuit4").counts, seed=1).statistics
+    assert figures["deviance by signaling: bootstrap p"] < 0.01
+    assert figures["deviance by nonlocality: bootstrap p"] > 0.5
+    figures = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).statistics
+    assert figures["deviance by nonlocality: bootstrap p"] < 0.01
+    assert figures["deviance by signaling: bootstrap p"] > 0.5
+    without = analyze(load_bundled_counts("delft_2015").counts, num_replicates=0, seed=1).statistics
+    assert not any("bootstrap" in name for name in without)
+
+
+def test_every_assumption_is_named():
+    report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, num_replicates=0, seed=1)
+    for words in (
+        "numbers of shots of each setting were fixed",
+        "independent",
+        "chosen before the data were seen",
+        "none was discarded",
+        "no mitigation",
+        "marginals do not show",
+        "no space-like separation",
+    ):
+        assert any(words in line for line in report.assumptions), words
+
+
+def test_lost_shots():
+    lossy = Behavior.from_state(werner_state(1), "chsh").with_efficiency(0.95)
+    counts = BellCounts(lossy.sample(20_000, 1).array, lost_outcomes=(2, 2))
+    report = analyze(counts, num_replicates=0, seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert any("outcome of their own" in line for line in report.assumptions)
+    kept = counts.post_select()
+    with pytest.raises(CountsError, match="fair_sampling=True"):
+        analyze(kept)
+    report = analyze(kept, fair_sampling=True, num_replicates=0, seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert any("fair sampling: " in line for line in report.assumptions)
+
+
+def test_local_verdict_with_three_outcomes():
+    lossy = Behavior.from_state(werner_state(0.4), "chsh").with_efficiency(0.8)
+    report = analyze(lossy.sample(300_000, 1), num_replicates=0, seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert report.verify()
+
+
+def test_predictable_settings():
+    counts = load_bundled_counts("delft_2015").counts
+    plain = analyze(counts, test="game", num_replicates=0)
+    careful = analyze(counts, test="game", predictability=0.01, num_replicates=0)
+    assert plain.p_value < careful.p_value
+    assert any("predictable to within 0.01" in line for line in careful.assumptions)
+    with pytest.raises(CountsError, match="predictability"):
+        analyze(counts, test="game", predictability=0.5)
+    with pytest.raises(CountsError, match="predictability"):
+        analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, predictability=0.01)
+
+
+# Many groups of qubits
+
+
+def test_many_pairs_are_decided_together():
+    weak = Behavior.from_state(werner_state(0.8), "chsh")
+    strong = Behavior.from_state(werner_state(0.95), "chsh")
+    noise = Behavior.from_state(werner_state(0.6), "chsh")
+    counts = {(k, k + 1): noise.sample(300, k) for k in range(10, 40)}
+    counts[0, 1] = strong.sample(1000, 1)
+    counts[1, 2] = weak.sample(350, 6)
+    report = analyze(counts, alpha=0.05, seed=1)
+    assert isinstance(report, DeviceReport)
+    assert report.nonlocal_groups == ((0, 1),)
+    assert report[0, 1].verdict is Verdict.NONLOCAL
+    # Alone, this pair would be significant; among 32 it is not.
+    alone = analyze(counts[1, 2], alpha=0.05, num_replicates=0, seed=1)
+    assert alone.verdict is Verdict.NONLOCAL
+    assert report[1, 2].p_value == pytest.approx(alone.p_value)
+    assert report[1, 2].verdict is not Verdict.NONLOCAL
+    assert any("false discovery rate" in line for line in report[0, 1].assumptions)
+    assert report.verify()
+
+
+def test_signaling_pairs_of_a_map_are_not_nonlocal():
+    counts = {(0, 1): crosstalk(0.2).sample(5000, 1), (2, 3): crosstalk(0.0).sample(5000, 2)}
+    report = analyze(counts, seed=1)
+    assert report[0, 1].verdict is Verdict.SIGNALING
+    assert report.rejected[0]
+    assert report.nonlocal_groups == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "match"),
+    [
+        ({}, "at least one group"),
+        ({(0, 1): {"00": 3}}, "from_counts"),
+        ({(0, 1): 3}, "each group"),
+        ({"0-1": BellCounts(np.ones((2, 2, 2, 2), dtype=int))}, "groups"),
+    ],
+)
+def test_bad_maps(target, match):
+    with pytest.raises(LHVError, match=match):
+        analyze(target)
+
+
+def test_maps_are_tested_by_e_values():
+    counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+    with pytest.raises(CountsError, match=r"test.*e-value"):
+        analyze({(19, 20): counts}, test="game")
 
 
 # Trials
@@ -204,6 +352,16 @@ def draw_trials(behavior, count, seed, probabilities=None):
     drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
     outcomes = np.array(np.unravel_index(drawn, behavior.scenario.num_outcomes)).T
     return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
+
+
+def test_drift_of_trials_is_shown():
+    steady = draw_trials(Behavior.from_state(werner_state(0.95), "chsh"), 3000, 1)
+    assert analyze(steady, num_replicates=0).statistics["drift: p-value"] > 0.01
+    later = draw_trials(Behavior.from_state(werner_state(0.3), "chsh"), 3000, 2)
+    both = BellTrials(
+        np.concatenate([steady.settings, later.settings]), np.concatenate([steady.outcomes, later.outcomes])
+    )
+    assert analyze(both, num_replicates=0).statistics["drift: p-value"] < 1e-6
 
 
 def test_trials_with_random_settings():
@@ -239,7 +397,9 @@ def test_device_with_memory_gains_nothing_from_it():
                 wins = [s for s in good if sign[x, y, s[x], s[2 + y]] > 0]
                 current = wins[rng.integers(len(wins))]
         trials = BellTrials(settings, outcomes, scenario)
-        alarms += sum(analyze(trials, alpha=0.1, test=test).verdict is Verdict.NONLOCAL for test in ("e-value", "game"))
+        for test in ("e-value", "game"):
+            report = analyze(trials, alpha=0.1, test=test, num_replicates=0, seed=seed)
+            alarms += report.verdict is Verdict.NONLOCAL
     assert alarms <= 2 * (6 + 2 * np.sqrt(60 * 0.09))
 
 
@@ -280,7 +440,7 @@ def test_experiment_is_analyzed_by_its_exact_behavior():
 def test_report_of_fixed_seed_is_reproducible_and_drawn_seed_is_told():
     counts = load_bundled_counts("delft_2015").counts
     report = analyze(counts)
-    again = analyze(counts, seed=int(report.statistics["seed of the split"]))
+    again = analyze(counts, seed=int(report.statistics["seed of the order"]))
     assert again == report
 
 
@@ -313,7 +473,7 @@ def test_text_and_html_tell_verdict_p_value_and_assumptions():
     report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
     for text in (str(report), report.to_html()):
         assert "NONLOCAL" in text
-        assert "e-14" in text
+        assert "e-21" in text
         assert "2.76823" in text
         assert report.assumptions[0] in text
 
@@ -343,7 +503,9 @@ def test_every_verdict_has_its_sentence():
         ({"test": "binomial"}, "test"),
         ({"kappa": 0}, "kappa"),
         ({"seed": 1.5}, "seed"),
-        ({"training_fraction": 1}, "training_fraction"),
+        ({"predictability": -1}, "predictability"),
+        ({"num_replicates": -1}, "num_replicates"),
+        ({"fair_sampling": "yes"}, "fair_sampling"),
         ({"test": "game", "expression": chsh().from_correlators(np.ones((3, 2)))}, "expression"),
     ],
 )

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import generator
+from ..exceptions import CountsError
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from .likelihood import MAX_LISTED
 
-__all__ = ["draw_stages", "stage_ends"]
+__all__ = ["draw_stages", "random_part", "stage_ends"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,6 +20,8 @@ IntArray = NDArray[np.int64]
 _FIRST_STAGE, _SHORTEST_STAGE = 16, 8
 # Each stage adds this share of the shots before it. Where strategies must be generated, a stage is expensive.
 _GROWTH, _COARSE_GROWTH = 0.1, 1.0
+# What NumPy's generator draws from without replacement.
+_MAX_DRAWN = 10**9
 
 
 def stage_ends(total: int, scenario: BellScenario) -> IntArray:
@@ -76,9 +79,8 @@ def draw_stages(data: BellCounts | BellTrials, seed: int | None) -> tuple[BellSc
 
 def _random_order(counts: BellCounts, ends: IntArray, rng: np.random.Generator) -> IntArray:
     """Draws the stages of counts without replacement."""
-    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
-    left = counts.array.reshape(rows, -1).copy()
-    totals = left.sum(axis=1)
+    left = _rows_to_draw_from(counts)
+    rows, totals = len(left), left.sum(axis=1)
     stages = []
     taken = np.zeros(rows, dtype=np.int64)
     for end in ends:
@@ -102,7 +104,25 @@ def _share(totals: IntArray, end: int) -> IntArray:
 
 def random_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
     """A random part of the shots: of each setting combination in blocks, of all shots if settings were random."""
-    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
-    cells = counts.array.reshape(rows, -1)
+    cells = _rows_to_draw_from(counts)
     drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
     return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
+
+
+def _rows_to_draw_from(counts: BellCounts) -> IntArray:
+    """A copy of the counts whose rows are put into random order each: one a setting combination, or all in one.
+
+    Raises:
+        CountsError: If there are more shots than can be put into random order.
+    """
+    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
+    cells = counts.array.reshape(rows, -1).copy()
+    largest = int(cells.sum(axis=1).max())
+    if largest >= _MAX_DRAWN:
+        raise CountsError.bad_argument(
+            "counts",
+            expected=f"fewer than {_MAX_DRAWN} shots to put into random order",
+            got=f"{largest}",
+            remedy="Analyze parts of them, and multiply with combine_e_values(parts, independent=True).",
+        )
+    return cells

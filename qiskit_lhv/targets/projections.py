@@ -138,6 +138,10 @@ def _project(cells: FloatArray, basis: FloatArray, origin: float, tolerance: flo
         moving = ~settled
         if moving.any():
             q[active[moving]] = _line_search(here[moving], step[moving] @ basis.T, weight[moving])
+        if finished.any():
+            # One more step, whose error is the square of what is left; short as it is, it needs no line search.
+            last = here[finished] + step[finished] @ basis.T
+            q[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
         active = active[~finished]
         if not active.size:
             return q, barrier[:, None] / q

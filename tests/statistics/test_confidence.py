@@ -2,8 +2,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, CountsError, fit_local_model, local_region, werner_state
-from qiskit_lhv.statistics.confidence import correlator_intervals
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    CountsError,
+    fit_local_model,
+    local_region,
+    nonlocality_threshold,
+    project_to_no_signaling,
+    werner_state,
+)
+from qiskit_lhv.statistics.confidence import correlator_intervals, marginal_intervals
+from qiskit_lhv.targets.coordinates import to_party_axes
 from scipy.stats import binomtest
 
 CORRELATED = [["X", "Y", "Z"], ["X", "Z"]]
@@ -76,7 +86,63 @@ def test_verify_refuses_tampered_regions():
     assert not dataclasses.replace(found, upper=np.minimum(found.upper + 0.3, 1)).verify()
 
 
-def test_three_outcomes_are_refused():
+def test_correlators_need_two_outcomes():
     counts = BellCounts(np.ones((1, 1, 3, 2), dtype=int))
     with pytest.raises(CountsError, match="two outcomes"):
         correlator_intervals(counts, 0.05)
+
+
+# More outcomes
+
+
+def lossy(visibility):
+    both = Behavior.from_state(werner_state(visibility), [["X", "Z"], ["X", "Y", "Z"]]).with_efficiency((0.8, 1.0))
+    # Party 1 never loses an outcome, so its third one is left out.
+    return Behavior(both.array[..., :2])
+
+
+def test_marginal_intervals_pool_the_settings_of_absent_parties():
+    behavior = lossy(0.6)
+    assert behavior.scenario.num_outcomes == (3, 2)
+    counts = behavior.sample(np.array([[300, 400, 500], [600, 700, 800]]), 1)
+    lower, upper = marginal_intervals(counts, 0.05)
+    assert lower.shape == (2 * 3 + 1, 3 * 2 + 1)
+    level = 1 - 0.05 / (7 * 7 - 1)
+    lost = int(counts.array[1, :, 2].sum())
+    reference = binomtest(lost, 2100).proportion_ci(level, method="exact")
+    assert (lower[1 + 3 + 2, 0], upper[1 + 3 + 2, 0]) == pytest.approx((reference.low, reference.high))
+    reference = binomtest(int(counts.array[1, 2, 0, 1]), 800).proportion_ci(level, method="exact")
+    assert (lower[1 + 3 + 0, 1 + 2 * 2 + 1], upper[4, 6]) == pytest.approx((reference.low, reference.high))
+
+
+@pytest.mark.parametrize(
+    ("visibility", "shots", "inside"), [(0.4, 300_000, True), (0.4, 500, False), (1, 300_000, False)]
+)
+def test_region_with_lost_shots(visibility, shots, inside):
+    behavior = Behavior.from_state(werner_state(visibility), "chsh").with_efficiency(0.8)
+    counts = behavior.sample(shots, 1)
+    found = local_region(counts, fit_local_model(counts).model.behavior())
+    assert found.inside is inside
+    assert found.verify()
+    if inside:
+        wider = dataclasses.replace(found, upper=np.minimum(found.upper + 0.1, 1))
+        assert not wider.verify()
+
+
+def test_every_behavior_of_a_region_with_more_outcomes_is_local():
+    behavior = Behavior.from_state(werner_state(0.5), "chsh").with_efficiency(0.8)
+    counts = behavior.sample(300_000, 2)
+    center = fit_local_model(counts).model.behavior()
+    found = local_region(counts, center, alpha=0.5)
+    assert found.inside
+    # No-signaling behaviors at random, as far from the center as the limits of all probabilities allow.
+    rng = np.random.default_rng(1)
+    cells = found.lower[1:, 1:], found.upper[1:, 1:]
+    for _ in range(20):
+        direction = rng.dirichlet(np.ones(9), size=4).reshape(2, 2, 3, 3)
+        target = project_to_no_signaling(Behavior(direction))
+        tables = to_party_axes(target.array - center.array, center.scenario)
+        middle = to_party_axes(center.array, center.scenario)
+        room = np.where(tables > 0, cells[1] - middle, middle - cells[0]) / np.maximum(np.abs(tables), 1e-12)
+        moved = Behavior(center.array + float(room.min()) * (target.array - center.array))
+        assert nonlocality_threshold(moved).lower >= 1 - 1e-9

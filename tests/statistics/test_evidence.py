@@ -1,232 +1,422 @@
 import dataclasses
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
     BellCounts,
-    BellExpression,
+    BellScenario,
     BellTrials,
     CountsError,
     EValue,
     chsh,
-    game_test,
+    evidence_rate,
+    ghz_state,
+    i3322,
     load_bundled_counts,
-    local_bound,
     mermin,
     ratio_e_value,
+    ratio_e_values,
     werner_state,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.statistics import likelihood, ratios, stages
 
-UNEQUAL = np.array([[1300, 900], [900, 900]])
-
-
-def binomial_tail(wins, total, p):
-    """P(Bin(total, p) >= wins) in rational arithmetic."""
-    p = Fraction(p)
-    return sum(math.comb(total, k) * p**k * (1 - p) ** (total - k) for k in range(wins, total + 1))
+UNEQUAL = np.array([[1300, 900], [900, 40]])
+PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
 
-def facet_behavior():
-    """The equal mixture of the eight deterministic strategies with CHSH value 2: every game trial is won
-    with probability 3/4, whatever the settings."""
-    scenario = chsh().scenario
-    strategies = enumerate_strategies(scenario)
-    tables = strategy_tables(strategies, scenario)
-    best = tables[tables @ chsh().coefficients.ravel() == 2]
-    assert len(best) == 8
-    return Behavior(best.mean(axis=0).reshape(scenario.shape))
+def all_tables(scenario):
+    return strategy_tables(enumerate_strategies(scenario), scenario)
 
 
-# Games
+def facet_tables(expression):
+    tables = all_tables(expression.scenario)
+    values = tables @ expression.coefficients.ravel()
+    return tables[values >= values.max() - 1e-9]
 
 
-def test_delft_game():
-    # Nature 526, 682 (2015): 196 wins in 245 trials, P = 0.039.
-    test = game_test(load_bundled_counts("delft_2015").counts, chsh())
-    assert (test.wins, test.num_trials) == (196, 245)
-    assert test.win_bound == pytest.approx(0.75, abs=1e-12)
-    assert test.p_value == pytest.approx(0.039078, abs=5e-7)
-    assert test.p_value == pytest.approx(float(binomial_tail(196, 245, Fraction(3, 4))), rel=1e-9)
-    assert test.verify()
+def facet_behavior(expression=None):
+    """The equal mixture of the strategies on a facet of the local polytope."""
+    expression = chsh() if expression is None else expression
+    return Behavior(facet_tables(expression).mean(axis=0).reshape(expression.scenario.shape))
 
 
-def test_game_in_blocks_weighs_settings_by_their_shots():
-    # A local model loses only at the setting with the fewest shots.
-    counts = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[40, 10], [30, 20]]), 1)
-    test = game_test(counts, chsh())
-    assert test.fixed_settings
-    assert test.win_bound == pytest.approx(0.9)
+def draw_trials(behavior, count, seed, probabilities=None):
+    rng = np.random.default_rng(seed)
+    shape = behavior.scenario.num_settings
+    p = np.full(shape, 1 / np.prod(shape)) if probabilities is None else probabilities
+    settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
+    cells = behavior.array[tuple(settings.T)].reshape(count, -1)
+    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
+    outcomes = np.array(np.unravel_index(np.minimum(drawn, cells.shape[1] - 1), behavior.scenario.num_outcomes)).T
+    return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
 
 
-def test_game_in_blocks_claims_nothing_below_one_win_above_the_bound():
-    array = np.zeros((2, 2, 2, 2), dtype=int)
-    won = chsh().coefficients > 0
-    # 76 of 100 trials won, bound 75: not more than one win above it.
-    array[won & (np.indices(array.shape)[2] == 0)] = 19
-    array[~won & (np.indices(array.shape)[2] == 0)] = 6
-    test = game_test(BellCounts(array), chsh())
-    assert (test.wins, test.num_trials, test.win_bound) == (76, 100, 0.75)
-    assert test.p_value == pytest.approx(float(binomial_tail(76, 100, Fraction(3, 4))))
-    fewer = array.copy()
-    fewer[0, 0, 0, 0] -= 1
-    fewer[0, 0, 0, 1] += 1
-    assert game_test(BellCounts(fewer), chsh()).p_value == 1
+def weighted(e_value):
+    """Coefficients of every stage's mean, one flattened row a stage."""
+    n = e_value.tested.ndim // 2
+    wide = e_value.setting_weights.reshape(e_value.setting_weights.shape + (1,) * n)
+    return (wide * e_value.factors).reshape(e_value.num_stages, -1)
+
+
+# The parts of an e-value
 
 
 @pytest.mark.parametrize(
-    ("wins", "total", "p"), [(5, 10, 0.75), (10, 10, 0.75), (0, 10, 0.5), (180, 200, 0.8), (1, 3, 1.0)]
+    "counts",
+    [
+        Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3),
+        Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(300, 3),
+        Behavior.from_state(ghz_state(3, 0.8), "mermin").sample(200, 3),
+        Behavior.from_state(werner_state(1), "chsh").with_efficiency(0.9).sample(400, 3),
+    ],
+    ids=["chsh", "3 x 3", "3 parties", "3 outcomes"],
 )
-def test_binomial_tail_is_exact(wins, total, p):
-    from qiskit_lhv.statistics.evidence import _log10_binomial_tail
-
-    assert 10 ** _log10_binomial_tail(wins, total, p) == pytest.approx(float(binomial_tail(wins, total, p)), rel=1e-10)
-
-
-def test_binomial_tail_below_the_smallest_float():
-    from qiskit_lhv.statistics.evidence import GameTest, _log10_binomial_tail
-
-    log10_p = _log10_binomial_tail(160_000, 180_000, 0.75)
-    assert log10_p < -1000
-    assert GameTest("chsh", 160_000, 180_000, 0.75, False, log10_p).verify()
-    assert not GameTest("chsh", 160_000, 180_000, 0.75, False, log10_p - 0.01).verify()
-
-
-def test_game_with_known_setting_probabilities():
-    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
-    probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
-    test = game_test(BellCounts(counts.array, "random", probabilities), chsh())
-    assert test.win_bound == pytest.approx(0.9)
-    assert not test.fixed_settings
-
-
-def test_game_refuses_expressions_that_are_no_game():
-    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
-    with pytest.raises(CountsError, match=r"expression.*two values"):
-        game_test(counts, BellExpression.from_correlators([[0, 1, 0], [0, 1, 1], [0, 1, -1]]))
-    with pytest.raises(CountsError, match=r"expression.*shape"):
-        game_test(counts, mermin(3))
-
-
-# E-values
-
-
-def test_mean_of_factor_is_bounded_for_every_strategy():
-    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3)
+def test_mean_of_every_factor_is_bounded_for_every_strategy(counts):
     e_value = ratio_e_value(counts, seed=4)
-    tables = strategy_tables(enumerate_strategies(counts.scenario), counts.scenario)
-    shots = e_value.tested.sum(axis=(2, 3))
-    weighted = (shots / shots.sum())[:, :, None, None] * e_value.factor
-    means = tables @ weighted.ravel()
-    assert means.max() <= e_value.mean_bound
-    assert means.max() == pytest.approx(e_value.mean_bound, abs=1e-10)
+    means = weighted(e_value) @ all_tables(counts.scenario).T
+    assert np.all(means.max(axis=1) <= e_value.mean_bounds)
+    # And not looser than rounding requires.
+    np.testing.assert_allclose(means.max(axis=1), e_value.mean_bounds, rtol=1e-10)
+    np.testing.assert_array_equal(e_value.factors[0], 1)
+    np.testing.assert_array_equal(e_value.tested.sum(axis=0), counts.array)
+    assert e_value.num_shots == counts.total_shots
     assert e_value.verify()
 
 
-def test_training_and_tested_shots_add_up():
-    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3)
-    e_value = ratio_e_value(counts, training_fraction=0.25, seed=4)
-    assert e_value.num_trained + e_value.tested.sum() == counts.total_shots
-    assert np.all(e_value.tested <= counts.array)
-    np.testing.assert_array_equal(e_value.tested.sum(axis=(2, 3)), UNEQUAL * 3 // 4)
+def test_weights_in_blocks_are_the_shares_of_each_stage():
+    e_value = ratio_e_value(Behavior.from_state(werner_state(0.9), "chsh").sample(UNEQUAL, 3), seed=4)
+    shots = e_value.tested.sum(axis=(3, 4))
+    assert np.any(shots[:, 1, 1] == 0)  # a stage may have no shot of a rare setting
+    np.testing.assert_allclose(e_value.setting_weights, shots / shots.sum(axis=(1, 2), keepdims=True))
 
 
-def test_random_settings_are_split_without_regard_to_settings():
-    counts = BellCounts(load_bundled_counts("delft_2015").counts.array, "random", np.full((2, 2), 0.25))
-    splits = [ratio_e_value(counts, seed=seed).tested.sum(axis=(2, 3)) for seed in range(20)]
-    assert {int(split.sum()) for split in splits} == {245 - 245 // 3}
-    # In blocks the numbers for each setting would be fixed; here they vary from split to split.
-    assert len({int(split[0, 0]) for split in splits}) > 3
+def test_log_e_is_the_product_over_shots():
+    e_value = ratio_e_value(load_bundled_counts("delft_2015").counts, seed=3)
+    by_hand = sum(
+        float(n) * math.log(r / bound)
+        for tested, factor, bound in zip(e_value.tested, e_value.factors, e_value.mean_bounds, strict=True)
+        for n, r in zip(tested.flat, factor.flat, strict=True)
+    )
+    assert e_value.log_e == pytest.approx(by_hand)
+    assert e_value.log_e_by_stage[-1] == pytest.approx(by_hand)
+    assert e_value.log_e_by_stage[0] == pytest.approx(0, abs=1e-9)
+    assert e_value.p_value == pytest.approx(min(1, math.exp(-by_hand)))
 
 
-def test_factor_depends_on_the_training_shots_alone():
-    behavior = Behavior.from_state(werner_state(0.9), "chsh")
-    settings = np.argwhere(np.ones((2, 2)))[np.random.default_rng(0).integers(4, size=3000)]
-    cells = [behavior.array[tuple(x)].ravel() for x in settings]
-    outcomes = np.array([divmod(np.random.default_rng(i).choice(4, p=c), 2) for i, c in enumerate(cells)])
-    trials = BellTrials(settings, outcomes)
-    swapped = outcomes.copy()
-    swapped[1000:] = outcomes[1000:][::-1]
-    # The last two thirds are replaced (with other settings' outcomes): the factor stays.
-    first, second = ratio_e_value(trials), ratio_e_value(BellTrials(settings, swapped))
-    np.testing.assert_array_equal(first.factor, second.factor)
-    assert first.log_e != second.log_e
-    assert first.num_trained == 1000
-    assert first.verify()
-    assert second.verify()
+def test_random_settings_are_ordered_without_regard_to_settings():
+    counts = load_bundled_counts("delft_2015").counts
+    found = [ratio_e_value(counts, seed=seed).tested[0].sum(axis=(2, 3)) for seed in range(20)]
+    assert {int(one.sum()) for one in found} == {16}
+    # In blocks the numbers for each setting would be fixed; here they vary from order to order.
+    assert len({int(one[0, 0]) for one in found}) > 3
+    e_value = ratio_e_value(counts, seed=1)
+    np.testing.assert_allclose(e_value.setting_weights, 0.25)
+
+
+def test_trials_are_tested_in_the_order_they_were_taken():
+    trials = draw_trials(Behavior.from_state(werner_state(0.9), "chsh"), 500, 1)
+    e_value = ratio_e_value(trials)
+    start = 0
+    for tested in e_value.tested:
+        size = int(tested.sum())
+        np.testing.assert_array_equal(tested, trials.part(slice(start, start + size)).table)
+        start += size
+    assert start == 500
+
+
+def test_a_factor_depends_on_earlier_shots_alone():
+    trials = draw_trials(Behavior.from_state(werner_state(0.9), "chsh"), 800, 2)
+    first = ratio_e_value(trials)
+    k = first.num_stages // 2
+    cut = int(first.tested[:k].sum())
+    outcomes = trials.outcomes.copy()
+    outcomes[cut:, 0] = 1 - outcomes[cut:, 0]
+    second = ratio_e_value(BellTrials(trials.settings, outcomes, trials.scenario))
+    # The first stage whose shots differ still has the same factor; later ones do not.
+    np.testing.assert_allclose(first.factors[: k + 1], second.factors[: k + 1], rtol=1e-12)
+    np.testing.assert_allclose(first.mean_bounds[: k + 1], second.mean_bounds[: k + 1], rtol=1e-12)
+    assert np.abs(first.factors[k + 1 :] - second.factors[k + 1 :]).max() > 0.1
+
+
+def test_many_at_once_are_what_each_is_alone():
+    data = [
+        Behavior.from_state(werner_state(0.9), "chsh").sample(200, 1),
+        Behavior.from_state(werner_state(0.9), [PLANE, PLANE]).sample(50, 2),
+        Behavior.from_state(werner_state(0.8), "chsh").sample(200, 3),
+        Behavior.from_state(werner_state(0.8), "chsh").sample(300, 3),
+    ]
+    for null in ("local", "no-signaling"):
+        together = ratio_e_values(data, null=null, seed=5)
+        alone = [ratio_e_value(one, null=null, seed=5) for one in data]
+        np.testing.assert_allclose([e.log_e for e in together], [e.log_e for e in alone], atol=1e-6)
+
+
+# What it says
 
 
 def test_e_value_grows_at_the_rate_of_the_divergence():
-    from qiskit_lhv import fit_local_model
-
-    behavior = Behavior.from_state(werner_state(0.95), "chsh")
-    counts = behavior.sample(100_000, 5)
-    e_value = ratio_e_value(counts, seed=6)
-    rate = e_value.log_e / e_value.tested.sum()
-    assert rate == pytest.approx(fit_local_model(behavior).divergence, rel=0.05)
+    behavior = Behavior.from_state(werner_state(0.9), "chsh")
+    rates = [ratio_e_value(behavior.sample(75_000, seed), seed=seed).log_e / 300_000 for seed in range(5)]
+    assert np.mean(rates) == pytest.approx(evidence_rate(behavior).rate, rel=0.03)
 
 
-def test_e_value_of_local_data_stays_small():
-    e_values = [ratio_e_value(facet_behavior().sample(1000, seed), seed=seed) for seed in range(100)]
-    # Markov's inequality for the mean of 100 e-values, at a one-in-a-thousand level.
-    assert np.mean([math.exp(e.log_e) for e in e_values]) < 1 + 3 * np.std([math.exp(e.log_e) for e in e_values]) / 10
-    assert sum(e.p_value <= 0.05 for e in e_values) <= 12
+def test_more_than_a_third_of_the_shots_would_give():
+    # The plain method gives log10 e of 1397 and 457 for these tables.
+    for name, least in (("ibm_hanoi19_20circuit13", 2050), ("ibm_mumbai23_24circuit13", 670)):
+        e_value = ratio_e_value(load_bundled_counts(name).counts, seed=1)
+        assert e_value.log_e / math.log(10) > least
+        assert e_value.p_value == 0
+        assert e_value.log10_p_value == pytest.approx(-e_value.log_e / math.log(10))
 
 
-def test_same_seed_gives_the_same_split():
-    counts = load_bundled_counts("delft_2015").counts
-    assert ratio_e_value(counts, seed=3) == ratio_e_value(counts, seed=3)
-    assert ratio_e_value(counts, seed=3) != ratio_e_value(counts, seed=4)
+def test_three_settings_find_what_no_pair_of_settings_shows():
+    # The state of Collins and Gisin (arXiv:quant-ph/0306129) at the settings that violate I3322 most.
+    ket = np.array([2, 0, 0, 1]) / np.sqrt(5)
+    rho = 0.85 * np.outer(ket, ket) + 0.15 * np.diag([0, 1.0, 0, 0])
+    angles = [[-0.0909, 1.0516, 2.1943], [0.1, 0.1, 0.1]]
+    from scipy.optimize import minimize
+
+    def behavior_of(values):
+        vectors = [(math.sin(a), 0, math.cos(a)) for a in values]
+        return Behavior.from_state(rho, [vectors[:3], vectors[3:]])
+
+    rng = np.random.default_rng(3)
+    starts = [np.ravel(angles), *rng.uniform(0, 2 * np.pi, size=(6, 6))]
+    best = min((minimize(lambda v: -i3322().value(behavior_of(v)), s) for s in starts), key=lambda r: r.fun)
+    behavior = behavior_of(best.x)
+    assert -best.fun > 0.01
+    counts = behavior.sample(300_000, 1)
+    assert ratio_e_value(counts, seed=1).log10_p_value < -20
+    for x in ([0, 1], [0, 2], [1, 2]):
+        for y in ([0, 1], [0, 2], [1, 2]):
+            pair = BellCounts(counts.array[np.ix_(x, y)])
+            assert ratio_e_value(pair, seed=1).p_value > 0.01
 
 
-def test_p_value_below_the_smallest_float_is_kept_as_logarithm():
-    e_value = ratio_e_value(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
-    assert e_value.p_value == 0
-    assert e_value.log10_p_value < -1300
-    assert e_value.log10_p_value == pytest.approx(-e_value.log_e / math.log(10))
+def test_no_signaling_is_tested_likewise():
+    signaling = load_bundled_counts("ibm_washington91_98circuit4").counts
+    found = ratio_e_value(signaling, null="no-signaling", seed=1)
+    assert found.log10_p_value < -10
+    assert found.verify()
+    # A Popescu-Rohrlich box is as nonlocal as can be, but does not signal.
+    box = Behavior.from_correlators(np.array([[1, 1], [1, -1]]), marginals=False)
+    harmless = ratio_e_value(box.sample(3000, 1), null="no-signaling", seed=1)
+    assert harmless.log_e < 3
+    assert harmless.verify()
+    assert ratio_e_value(box.sample(3000, 1), seed=1).log10_p_value < -1000
 
 
-def test_inequality_of_e_value_is_proven():
-    counts = Behavior.from_state(werner_state(0.95), "chsh").sample(5000, 3)
-    e_value = ratio_e_value(counts, seed=1)
-    assert e_value.inequality.verify()
-    assert e_value.inequality.bound.value == local_bound(e_value.inequality.expression).value == e_value.mean_bound
+def test_bounds_of_no_signaling_hold_for_boxes_and_mixtures():
+    e_value = ratio_e_value(load_bundled_counts("ibm_washington91_98circuit4").counts, null="no-signaling", seed=1)
+    boxes = [
+        Behavior.from_correlators(sign * np.where(np.eye(4)[i].reshape(2, 2) > 0, -1, 1), marginals=False).array.ravel()
+        for i in range(4)
+        for sign in (1, -1)
+    ]
+    vertices = np.concatenate([all_tables(BellScenario((2, 2), (2, 2))), boxes])
+    means = weighted(e_value) @ vertices.T
+    assert np.all(means.max(axis=1) <= e_value.mean_bounds)
+    assert means.max() == pytest.approx(1, abs=1e-4)
+
+
+# Validity
+
+
+def mean_and_error(values):
+    return np.mean(values), np.std(values) / math.sqrt(len(values))
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        lambda e: {"mean_bound": e.mean_bound * (1 - 1e-9)},
-        lambda e: {"log_e": e.log_e + 1e-3},
-        lambda e: {"factor": e.factor * 1.001},
-        lambda e: {"tested": e.tested + np.eye(2, dtype=int)},
-        lambda e: {"setting_weights": e.setting_weights * np.array([[1.01, 1], [1, 1]])},
-    ],
+    ("expression", "shots"),
+    [(chsh(), np.full((2, 2), 60)), (chsh(), np.array([[200, 30], [30, 8]])), (mermin(3), np.full((2, 2, 2), 25))],
+    ids=["chsh", "unequal", "mermin"],
 )
-def test_verify_refuses_tampered_e_values(change):
-    e_value = ratio_e_value(Behavior.from_state(werner_state(0.95), "chsh").sample(5000, 3), seed=1)
-    assert e_value.verify()
-    assert not dataclasses.replace(e_value, **change(e_value)).verify()
+def test_mean_of_e_is_at_most_one_for_local_models(expression, shots):
+    rng = np.random.default_rng(7)
+    tables = facet_tables(expression).reshape(-1, *expression.scenario.shape)
+    for weights in (np.ones(len(tables)), rng.dirichlet(np.full(len(tables), 0.3))):
+        behavior = Behavior(np.tensordot(weights / weights.sum(), tables, axes=1))
+        data = [behavior.sample(shots, seed) for seed in range(300)]
+        e_values = np.exp([one.log_e for one in ratio_e_values(data, seed=1)])
+        mean, error = mean_and_error(e_values)
+        assert mean <= 1 + 3 * error
+        assert np.mean(e_values >= 20) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
-def test_saved_e_value_verifies_after_loading(tmp_path):
-    e_value = ratio_e_value(load_bundled_counts("delft_2015").counts, seed=3)
-    e_value.save(tmp_path / "e.json")
-    loaded = EValue.load(tmp_path / "e.json")
-    assert loaded == e_value
-    assert loaded.verify()
+def test_memory_gains_nothing():
+    # After every trial that was lost, the device switches to a strategy that wins that setting.
+    scenario, won = chsh().scenario, chsh().coefficients > 0
+    strategies = enumerate_strategies(scenario)
+    good = strategies[all_tables(scenario) @ chsh().coefficients.ravel() == 2]
+    data = []
+    for seed in range(250):
+        rng = np.random.default_rng(seed)
+        settings = rng.integers(2, size=(300, 2))
+        outcomes, current = [], good[0]
+        for x, y in settings:
+            a, b = current[x], current[2 + y]
+            outcomes.append((a, b))
+            if not won[x, y, a, b]:
+                winners = [s for s in good if won[x, y, s[x], s[2 + y]]]
+                current = winners[rng.integers(len(winners))]
+        data.append(BellTrials(settings, outcomes, scenario))
+    e_values = np.exp([one.log_e for one in ratio_e_values(data)])
+    mean, error = mean_and_error(e_values)
+    assert mean <= 1 + 3 * error
+    assert np.mean(e_values >= 10) <= 0.1 + 3 * math.sqrt(0.09 / 250)
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan"), "a third"])
-def test_bad_training_fraction(fraction):
-    with pytest.raises(CountsError, match="training_fraction"):
-        ratio_e_value(load_bundled_counts("delft_2015").counts, training_fraction=fraction)
+def test_biased_settings_keep_the_bound():
+    probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
+    data = [draw_trials(facet_behavior(), 300, seed, probabilities) for seed in range(250)]
+    found = ratio_e_values(data)
+    mean, error = mean_and_error(np.exp([one.log_e for one in found]))
+    assert mean <= 1 + 3 * error
+    np.testing.assert_allclose(found[0].setting_weights, np.broadcast_to(probabilities, (found[0].num_stages, 2, 2)))
+    assert found[0].verify()
+
+
+def test_predictable_settings_raise_the_bound():
+    trials = draw_trials(Behavior.from_state(werner_state(0.95), "chsh"), 2000, 3)
+    plain, careful = ratio_e_value(trials), ratio_e_value(trials, predictability=0.02)
+    assert careful.log_e < plain.log_e
+    assert careful.verify()
+    # Any probabilities within the limits, each party's setting within 0.02 of 1/2 given the other's.
+    rng = np.random.default_rng(1)
+    tables = all_tables(trials.scenario)
+    for _ in range(50):
+        first = 0.5 + rng.uniform(-0.02, 0.02)
+        second = 0.5 + rng.uniform(-0.02, 0.02, size=2)
+        p = np.array([[first * second[0], first * (1 - second[0])], [(1 - first) * second[1], 0]])
+        p[1, 1] = 1 - p.sum()
+        means = (p[:, :, None, None] * careful.factors).reshape(careful.num_stages, -1) @ tables.T
+        assert np.all(means.max(axis=1) <= careful.mean_bounds)
+    assert ratio_e_value(trials, predictability=0.3).log_e <= 0
+
+
+# Sizes
 
 
 def test_single_shot_per_setting_is_enough():
     e_value = ratio_e_value(BellCounts(np.array([[[[1, 0], [0, 0]]] * 2] * 2)), seed=1)
     assert e_value.verify()
-    assert e_value.tested.sum() == 4
+    assert e_value.log_e == pytest.approx(0, abs=1e-9)
+    assert e_value.num_shots == 4
+
+
+def test_huge_counts():
+    table = load_bundled_counts("ibm_hanoi19_20circuit13").counts.array
+    counts = BellCounts(table * 10**4)
+    e_value = ratio_e_value(counts, seed=1)
+    np.testing.assert_array_equal(e_value.tested.sum(axis=0), counts.array)
+    assert e_value.log10_p_value < -2.1e7
+    assert e_value.verify()
+    with pytest.raises(CountsError, match=r"fewer than 1000000000 shots.*combine_e_values"):
+        ratio_e_value(BellCounts(table * 10**5), seed=1)
+
+
+def test_generated_strategies_give_the_same(monkeypatch):
+    counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(200, 1)
+    listed = ratio_e_value(counts, seed=1)
+    monkeypatch.setattr(ratios, "MAX_LISTED", 10)
+    monkeypatch.setattr(likelihood, "MAX_LISTED", 10)
+    generated = ratio_e_value(counts, seed=1)
+    assert generated.log_e == pytest.approx(listed.log_e, abs=0.02)
+    assert generated.verify()
+
+
+def test_stages_add_up_and_grow():
+    ends = stages.stage_ends(100_000, BellScenario((2, 2), (2, 2)))
+    assert ends[0] == 16
+    assert ends[-1] == 100_000
+    assert np.all(np.diff(ends) >= 8)
+    assert len(ends) < 100
+    assert stages.stage_ends(5, BellScenario((2, 2), (2, 2))).tolist() == [5]
+
+
+def test_same_seed_gives_the_same_order():
+    counts = load_bundled_counts("delft_2015").counts
+    assert ratio_e_value(counts, seed=3) == ratio_e_value(counts, seed=3)
+    assert ratio_e_value(counts, seed=3) != ratio_e_value(counts, seed=4)
+
+
+def test_inequality_is_that_of_the_last_stage():
+    e_value = ratio_e_value(Behavior.from_state(werner_state(0.95), "chsh").sample(5000, 3), seed=1)
+    assert e_value.inequality.verify()
+    assert e_value.inequality.bound.value == pytest.approx(e_value.mean_bounds[-1], abs=1e-9)
+    assert e_value.inequality.violation(Behavior.from_state(werner_state(0.95), "chsh")) > 0
+
+
+# Checks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: {"mean_bounds": e.mean_bounds * (1 - 1e-9)},
+        lambda e: {"log_e": e.log_e + 1e-3},
+        lambda e: {"factors": e.factors * 1.001},
+        lambda e: {"factors": -e.factors},
+        lambda e: {"tested": e.tested + np.eye(2, dtype=int)},
+        lambda e: {"setting_weights": e.setting_weights * np.array([[1.01, 1], [1, 1]])},
+        lambda e: {"setting_weights": e.setting_weights[:, ::-1] * 0 + 0.25, "design": "blocks"},
+        lambda e: {"null": "quantum"},
+        lambda e: {"null": "no-signaling"},
+    ],
+)
+def test_verify_refuses_tampered_e_values(change):
+    counts = Behavior.from_state(werner_state(0.95), "chsh").sample(np.array([[900, 1000], [1000, 1100]]), 3)
+    e_value = ratio_e_value(counts, seed=1)
+    assert e_value.verify()
+    assert not dataclasses.replace(e_value, **change(e_value)).verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: {"multipliers": e.multipliers * 0},
+        lambda e: {"multipliers": -e.multipliers},
+        lambda e: {"multipliers": None},
+        lambda e: {"mean_bounds": e.mean_bounds * (1 - 1e-6)},
+    ],
+)
+def test_verify_refuses_tampered_tests_of_no_signaling(change):
+    counts = load_bundled_counts("ibm_washington91_98circuit4").counts
+    e_value = ratio_e_value(counts, null="no-signaling", seed=1)
+    assert e_value.verify()
+    assert not dataclasses.replace(e_value, **change(e_value)).verify()
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_saved_e_value_verifies_after_loading(tmp_path, suffix):
+    for null in ("local", "no-signaling"):
+        e_value = ratio_e_value(load_bundled_counts("delft_2015").counts, null=null, seed=3)
+        e_value.save(tmp_path / f"e.{suffix}")
+        loaded = EValue.load(tmp_path / f"e.{suffix}")
+        assert loaded == e_value
+        assert loaded.verify()
+
+
+def test_bad_arguments():
+    blocks = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+    with pytest.raises(CountsError, match=r"null: expected 'local'"):
+        ratio_e_value(blocks, null="quantum")
+    with pytest.raises(CountsError, match=r"predictability.*fixed in blocks"):
+        ratio_e_value(blocks, predictability=0.01)
+    random = load_bundled_counts("delft_2015").counts
+    for value in (-0.1, 1.5, float("nan"), "a bit"):
+        with pytest.raises(CountsError, match="predictability"):
+            ratio_e_value(random, predictability=value)
+    with pytest.raises(CountsError, match=r"predictability.*no-signaling"):
+        ratio_e_value(random, null="no-signaling", predictability=0.01)
+
+
+def test_post_selected_counts_need_the_assumption():
+    counts = Behavior.from_state(werner_state(1), "chsh").with_efficiency(0.8).sample(500, 1)
+    kept = BellCounts(counts.array, lost_outcomes=(2, 2)).post_select()
+    with pytest.raises(CountsError, match=r"fair_sampling=True"):
+        ratio_e_value(kept)
+    assert ratio_e_value(kept, fair_sampling=True, seed=1).log10_p_value < -5

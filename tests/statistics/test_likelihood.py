@@ -92,7 +92,7 @@ def test_generated_strategies_reach_the_optimum_of_all_of_them(monkeypatch):
     axes = ICOSAHEDRON_AXES[:4]
     target = Behavior.from_state(werner_state(1), [axes, axes])
     listed = fit_local_model(target)
-    monkeypatch.setattr("qiskit_lhv.statistics.likelihood._ALL_STRATEGIES", 10)
+    monkeypatch.setattr("qiskit_lhv.statistics.likelihood.MAX_LISTED", 10)
     generated = fit_local_model(target)
     assert generated.divergence == pytest.approx(listed.divergence, abs=1e-9)
     assert generated.verify()

@@ -4,12 +4,11 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     CountsError,
-    chsh_signaling_allowance,
     load_bundled_counts,
     no_signaling_test,
     werner_state,
 )
-from scipy.stats import chi2_contingency, kstest
+from scipy.stats import binomtest, chi2_contingency, kstest
 
 
 def test_comparisons_agree_with_scipy():
@@ -79,50 +78,64 @@ def test_one_party_or_one_setting_has_nothing_to_compare():
     assert result.p_value == 1
 
 
-def test_allowance_of_a_clear_violation():
-    allowance = chsh_signaling_allowance(load_bundled_counts("ibm_hanoi19_20circuit13").counts, alpha=0.01)
-    assert allowance.exceeded
-    assert 2.4 < allowance.s_lower < 2.7682
-    assert allowance.limit == pytest.approx(2 + 5 * allowance.shift_upper)
+# Likelihood ratio
 
 
-def test_allowance_limits_hold_together():
-    rng = np.random.default_rng(0)
-    table = np.full((2, 2, 2, 2), 0.25)
-    table[1, 0] = [[0.35, 0.15], [0.15, 0.35]]
-    table[0, 1] = [[0.3, 0.3], [0.2, 0.2]]
+def test_likelihood_ratio_is_calibrated():
+    behavior = Behavior.from_state(werner_state(0.5), [["X", "Y", "Z"], ["X", "Z"]])
+    found = [no_signaling_test(behavior.sample(800, seed)) for seed in range(300)]
+    # 18 free probabilities; 11 of them are what no-signaling leaves.
+    assert found[0].degrees_of_freedom == 18 - 11
+    assert kstest([one.likelihood_ratio_p_value for one in found], "uniform").pvalue > 1e-3
+
+
+def test_likelihood_ratio_sees_what_is_spread_over_many_marginals():
+    washington = no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts)
+    assert washington.likelihood_ratio_p_value < 1e-20
+    assert washington.degrees_of_freedom == 4
+    assert washington.deviance == pytest.approx(115.6, abs=0.1)
+
+
+# Size
+
+
+def test_distance_of_two_settings_is_the_shift():
+    result = no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts)
+    for one in result.comparisons:
+        assert one.distance == pytest.approx(one.largest_shift)
+        assert one.distance_lower <= one.distance <= one.distance_upper
+    assert result.size == pytest.approx(result.largest_shift)
+    assert 0 < result.size_interval[0] < result.size < result.size_interval[1]
+
+
+def test_limits_are_clopper_pearson_with_bonferroni():
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[400, 500], [600, 700]]), 1)
+    result = no_signaling_test(counts, alpha=0.1)
+    one = next(c for c in result.comparisons if c.sender == 0 and c.settings == (None, 1))
+    table = counts.array[:, 1].sum(axis=1)
+    # Two parties, two settings of either, two outcomes: 16 marginal probabilities.
+    intervals = [
+        [binomtest(int(n), int(row.sum())).proportion_ci(1 - 0.1 / 16, method="exact") for n in row] for row in table
+    ]
+    highest = sum(
+        max(abs(a.high - b.low), abs(b.high - a.low)) for a, b in zip(intervals[0], intervals[1], strict=True)
+    )
+    assert one.distance_upper == pytest.approx(highest / 2)
+
+
+def test_interval_of_the_size_covers_it():
+    table = np.full((2, 3, 2, 3), 1 / 6)
+    table[1, 0] = [[0.3, 0.1, 0.1], [0.2, 0.2, 0.1]]
     behavior = Behavior(table)
-    sign = np.array([1, -1])
-    correlators = np.einsum("xyab,a,b->xy", table, sign, sign)
-    s = max(abs(correlators.sum() - 2 * c) for c in correlators.ravel())
-    first, second = np.einsum("xyab,a->xy", table, sign), np.einsum("xyab,b->xy", table, sign)
-    shifts = np.abs(np.diff(first, axis=1)).sum() + np.abs(np.diff(second, axis=0)).sum()
+    size = max(np.abs(table[0, y].sum(axis=0) - table[1, y].sum(axis=0)).sum() / 2 for y in range(3))
+    size = max(size, np.abs(table[1, 0].sum(axis=1) - table[1, 1].sum(axis=1)).sum() / 2)
     misses = 0
-    for seed in rng.integers(2**31, size=300):
-        allowance = chsh_signaling_allowance(behavior.sample(400, int(seed)), alpha=0.1)
-        misses += allowance.s_lower > s or allowance.shift_upper < shifts
-    assert misses <= 0.1 * 300
+    for seed in range(200):
+        low, high = no_signaling_test(behavior.sample(300, seed), alpha=0.2).size_interval
+        misses += not low <= size <= high
+    assert misses <= 0.2 * 200
 
 
-def test_hidden_crosstalk_is_covered_by_kappa():
-    # a = 0, b = x y, both flipped together with probability q: S = 4, visible shift 2 (1 - 2 q).
-    q = 0.3
-    table = np.zeros((2, 2, 2, 2))
-    for x, y in np.ndindex(2, 2):
-        table[x, y, 0, x & y] += 1 - q
-        table[x, y, 1, 1 - (x & y)] += q
-    counts = Behavior(table).sample(20_000, 1)
-    assert not chsh_signaling_allowance(counts, kappa=5).exceeded
-    assert chsh_signaling_allowance(counts, kappa=1).exceeded
-
-
-@pytest.mark.parametrize("kappa", [0.5, float("nan"), float("inf"), "five", True])
-def test_bad_kappa(kappa):
-    with pytest.raises(CountsError, match="kappa"):
-        chsh_signaling_allowance(load_bundled_counts("delft_2015").counts, kappa=kappa)
-
-
-def test_allowance_needs_chsh():
-    counts = Behavior.from_state(werner_state(0.5), [["X", "Y", "Z"]] * 2).sample(100, 1)
-    with pytest.raises(CountsError, match="CHSH"):
-        chsh_signaling_allowance(counts)
+def test_bad_alpha():
+    with pytest.raises(CountsError, match="alpha"):
+        no_signaling_test(load_bundled_counts("delft_2015").counts, alpha=1.5)

@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    CountsError,
+    LocalWeightInterval,
+    estimate_threshold,
+    load_bundled_counts,
+    local_weight,
+    local_weight_interval,
+    nonlocality_threshold,
+    werner_state,
+)
+
+
+def test_interval_of_the_threshold_covers_it():
+    behavior = Behavior.from_state(werner_state(0.9), "chsh")
+    truth = nonlocality_threshold(behavior).estimate
+    assert truth == pytest.approx(np.sqrt(0.5) / 0.9)
+    misses = 0
+    for seed in range(25):
+        found = estimate_threshold(behavior.sample(1000, seed), alpha=0.1, num_replicates=50, seed=seed)
+        misses += not found.lower <= truth <= found.upper
+    # Binomial with p = 0.1: eight or more of 25 have a probability of 0.2 %.
+    assert misses < 8
+    assert found.verify()
+    assert abs(found.estimate - truth) < 0.1
+
+
+def test_threshold_of_local_counts_exceeds_one():
+    found = estimate_threshold(load_bundled_counts("ibm_washington38_39circuit13").counts, num_replicates=40, seed=1)
+    assert 1 < found.lower < found.estimate < found.upper
+    assert "95%" in str(found)
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        Behavior.from_state(werner_state(0.95), "chsh"),
+        Behavior.from_state(werner_state(0.5), "chsh"),
+        Behavior.from_correlators(np.array([[1, 1], [1, -1]]), marginals=False),
+    ],
+    ids=["nonlocal", "local", "box"],
+)
+def test_interval_of_the_local_weight_covers_it(behavior):
+    truth = local_weight(behavior)
+    misses = 0
+    for seed in range(60):
+        found = local_weight_interval(behavior.sample(2000, seed), alpha=0.1)
+        misses += found.lower > truth.upper + 1e-12 or found.upper < truth.lower - 1e-12
+    assert misses <= 0.1 * 60
+    assert found.verify()
+
+
+def test_limits_of_the_local_weight_close_in():
+    behavior = Behavior.from_state(werner_state(0.95), "chsh")
+    weight = local_weight(behavior).value
+    wide, narrow = (local_weight_interval(behavior.sample(shots, 1)) for shots in (1000, 1_000_000))
+    assert wide.lower < narrow.lower < weight < narrow.upper < wide.upper
+    assert narrow.upper - narrow.lower < 0.02
+    assert narrow.model is not None
+    assert narrow.inequality.bound.exact
+
+
+def test_local_counts_have_no_upper_limit_below_one():
+    found = local_weight_interval(Behavior.from_state(werner_state(0.5), "chsh").sample(5000, 1))
+    assert found.upper == 1
+    assert found.inequality is None
+    assert 0.9 < found.lower < 1
+    assert found.verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: {"lower": w.lower + 1e-6},
+        lambda w: {"upper": w.upper - 1e-6},
+        lambda w: {"lower_limits": w.lower_limits * 0.99},
+        lambda w: {"upper_limits": w.upper_limits * 1.01},
+        lambda w: {"model": None},
+        lambda w: {"inequality": None},
+    ],
+)
+def test_verify_refuses_tampered_weights(change, tmp_path):
+    found = local_weight_interval(load_bundled_counts("ibm_hanoi19_20circuit13").counts)
+    assert found.verify()
+    found.save(tmp_path / "weight.npz")
+    assert LocalWeightInterval.load(tmp_path / "weight.npz") == found
+    assert not dataclasses.replace(found, **change(found)).verify()
+
+
+def test_bad_arguments():
+    counts = load_bundled_counts("delft_2015").counts
+    with pytest.raises(CountsError, match="alpha"):
+        local_weight_interval(counts, alpha=0)
+    with pytest.raises(CountsError, match="alpha"):
+        estimate_threshold(counts, alpha=2)
+    with pytest.raises(CountsError, match="num_replicates"):
+        estimate_threshold(counts, num_replicates=3)

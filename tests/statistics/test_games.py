@@ -1,0 +1,236 @@
+import dataclasses
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    BellExpression,
+    BellTrials,
+    CountsError,
+    GameTest,
+    cglmp,
+    chsh,
+    game_test,
+    load_bundled_counts,
+    local_bound,
+    mermin,
+    werner_state,
+)
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.statistics.games import _log10_binomial_tail, _log10_convex_tail, _scores
+
+
+def binomial_tail(wins, total, p):
+    """P(Bin(total, p) >= wins) in rational arithmetic."""
+    p = Fraction(p)
+    return sum(math.comb(total, k) * p**k * (1 - p) ** (total - k) for k in range(wins, total + 1))
+
+
+def tilted():
+    """CHSH with one correlator counted more: no game."""
+    return BellExpression.from_correlators([[1.25, 1], [1, -1]], marginals=False)
+
+
+# Games
+
+
+def test_delft_game():
+    # Nature 526, 682 (2015): 196 wins in 245 trials, P = 0.039.
+    test = game_test(load_bundled_counts("delft_2015").counts, chsh())
+    assert (test.score, test.num_trials) == (196, 245)
+    assert test.binomial
+    assert test.score_bound == pytest.approx(0.75, abs=1e-12)
+    assert test.p_value == pytest.approx(0.039078, abs=5e-7)
+    assert test.p_value == pytest.approx(float(binomial_tail(196, 245, Fraction(3, 4))), rel=1e-9)
+    assert test.verify()
+
+
+@pytest.mark.parametrize("tau", [1e-5, 1e-3, 0.02])
+def test_predictability_of_two_random_number_generators(tau):
+    # The setting at which a strategy loses has probability (1/2 - tau)**2 or more, so a win 3/4 + tau - tau**2 or less.
+    test = game_test(load_bundled_counts("delft_2015").counts, chsh(), predictability=tau)
+    assert test.score_bound == pytest.approx(0.75 + tau - tau**2, abs=1e-11)
+    assert test.p_value > 0.039078
+    assert test.verify()
+
+
+def test_game_in_blocks_weighs_settings_by_their_shots():
+    # A local model loses only at the setting with the fewest shots.
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[40, 10], [30, 20]]), 1)
+    test = game_test(counts, chsh())
+    assert test.fixed_settings
+    assert test.score_bound == pytest.approx(0.9)
+
+
+def test_game_in_blocks_claims_nothing_below_one_win_above_the_bound():
+    array = np.zeros((2, 2, 2, 2), dtype=int)
+    won = chsh().coefficients > 0
+    # 76 of 100 trials won, bound 75: not more than one win above it.
+    array[won & (np.indices(array.shape)[2] == 0)] = 19
+    array[~won & (np.indices(array.shape)[2] == 0)] = 6
+    test = game_test(BellCounts(array), chsh())
+    assert (test.score, test.num_trials, test.score_bound) == (76, 100, 0.75)
+    assert test.p_value == pytest.approx(float(binomial_tail(76, 100, Fraction(3, 4))))
+    fewer = array.copy()
+    fewer[0, 0, 0, 0] -= 1
+    fewer[0, 0, 0, 1] += 1
+    assert game_test(BellCounts(fewer), chsh()).p_value == 1
+
+
+@pytest.mark.parametrize(
+    ("wins", "total", "p"), [(5, 10, 0.75), (10, 10, 0.75), (0, 10, 0.5), (180, 200, 0.8), (1, 3, 1.0)]
+)
+def test_binomial_tail_is_exact(wins, total, p):
+    assert 10 ** _log10_binomial_tail(wins, total, p) == pytest.approx(float(binomial_tail(wins, total, p)), rel=1e-10)
+
+
+def test_tails_below_the_smallest_float():
+    log10_p = _log10_binomial_tail(160_000, 180_000, 0.75)
+    assert log10_p < -1000
+    assert GameTest("chsh", 160_000, 180_000, 0.75, True, False, 0, log10_p).verify()
+    assert not GameTest("chsh", 160_000, 180_000, 0.75, True, False, 0, log10_p - 0.01).verify()
+    knot, bound = _log10_convex_tail(160_000, 180_000, 0.75)
+    assert log10_p < bound < log10_p + 1
+    assert GameTest("chsh", 160_000, 180_000, 0.75, False, False, knot, bound).verify()
+
+
+def test_game_with_known_setting_probabilities():
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
+    probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
+    test = game_test(BellCounts(counts.array, "random", probabilities), chsh())
+    assert test.score_bound == pytest.approx(0.9)
+    assert not test.fixed_settings
+
+
+# Other expressions
+
+
+@pytest.mark.parametrize(("total", "mean"), [(12, 0.3), (40, 0.75), (60, 0.5)])
+def test_convex_bound_lies_between_the_binomial_tail_and_the_other_bounds(total, mean):
+    for score in range(math.ceil(total * mean) + 1, total + 1):
+        knot, log10_p = _log10_convex_tail(score, total, mean)
+        bound, tail = 10**log10_p, float(binomial_tail(score, total, Fraction(mean)))
+        assert knot < score
+        share = score / total
+        chernoff = math.exp(
+            -total
+            * (share * math.log(share / mean) + ((1 - share) * math.log((1 - share) / (1 - mean)) if share < 1 else 0))
+        )
+        assert tail * (1 - 1e-9) <= bound <= min(chernoff, math.exp(-2 * total * (share - mean) ** 2)) * (1 + 1e-9)
+        # V. Bentkus, Ann. Probab. 32, 1650 (2004): at most e times the tail, at whole numbers.
+        assert bound <= math.e * tail * (1 + 1e-9)
+
+
+def test_convex_bound_holds_for_unequal_trials():
+    # Trials with scores 0, 1/2 and 1 and unequal means: the exact distribution of their sum.
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        masses = rng.dirichlet(np.full(3, 0.5), size=10)
+        distribution = np.ones(1)
+        for row in masses:
+            distribution = np.convolve(distribution, row)
+        mean = float((masses @ [0, 0.5, 1]).mean())
+        for twice in range(math.ceil(20 * mean) + 1, 21):
+            tail = float(distribution[twice:].sum())
+            assert tail <= 10 ** _log10_convex_tail(twice / 2, 10, mean)[1] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("expression", [tilted(), cglmp(3)], ids=["tilted", "cglmp"])
+def test_scores_have_a_mean_that_no_strategy_exceeds(expression):
+    rng = np.random.default_rng(1)
+    shots = rng.integers(20, 90, size=expression.scenario.num_settings)
+    counts = Behavior.white_noise(expression.scenario).sample(shots, 1)
+    test = game_test(counts, expression)
+    assert not test.binomial
+    scores = _scores(expression.coefficients, shots / shots.sum(), False)
+    assert scores.min() == 0
+    assert scores.max() == 1
+    tables = strategy_tables(enumerate_strategies(expression.scenario), expression.scenario)
+    weights = (shots / shots.sum()).reshape((*shots.shape, 1, 1))
+    means = tables @ (weights * scores).ravel()
+    assert means.max() <= test.score_bound
+    assert means.max() == pytest.approx(test.score_bound, abs=1e-12)
+    # The mean score is the value of the expression, shifted and scaled.
+    values = tables @ expression.coefficients.ravel()
+    np.testing.assert_allclose(
+        np.polyfit(values, means, 1) @ np.stack([values, np.ones_like(values)]), means, atol=1e-9
+    )
+
+
+def test_tilted_expression_sees_the_violation():
+    behavior = Behavior.from_correlators(np.array([[1, 1], [1, -1]]) * 0.68, marginals=False)
+    assert tilted().value(behavior) > local_bound(tilted()).value
+    test = game_test(behavior.sample(np.array([[900, 1000], [1000, 1200]]), 1), tilted())
+    assert test.p_value < 1e-6
+    assert test.verify()
+    assert not dataclasses.replace(test, log10_p_value=test.log10_p_value - 1e-3).verify()
+    assert not dataclasses.replace(test, score=test.score + 1).verify()
+    assert not dataclasses.replace(test, knot=math.ceil(test.score)).verify()
+
+
+def test_p_values_of_an_expression_are_valid_at_its_facet():
+    expression = tilted()
+    tables = strategy_tables(enumerate_strategies(expression.scenario), expression.scenario)
+    values = tables @ expression.coefficients.ravel()
+    best = tables[values >= values.max() - 1e-9]
+    behavior = Behavior(best.mean(axis=0).reshape(expression.scenario.shape))
+    found = [game_test(behavior.sample(np.array([[150, 30], [40, 60]]), s), expression).p_value for s in range(400)]
+    for alpha in (0.5, 0.1, 0.02):
+        assert np.mean(np.array(found) <= alpha) <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 400)
+
+
+def test_predictability_of_other_expressions():
+    rng = np.random.default_rng(2)
+    trials = BellTrials(rng.integers(2, size=(400, 2)), rng.integers(2, size=(400, 2)))
+    plain = game_test(trials, tilted())
+    careful = game_test(trials, tilted(), predictability=0.03)
+    assert plain.score_bound < careful.score_bound < 1
+    scores = _scores(tilted().coefficients, np.full((2, 2), 0.25), False)
+    tables = strategy_tables(enumerate_strategies(tilted().scenario), tilted().scenario)
+    for shifts in itertools.product((-0.03, 0.03), repeat=3):
+        first, second = 0.5 + shifts[0], 0.5 + np.array(shifts[1:])
+        p = np.array(
+            [[first * second[0], first * (1 - second[0])], [(1 - first) * second[1], (1 - first) * (1 - second[1])]]
+        )
+        assert (tables @ (p[:, :, None, None] * scores).ravel()).max() <= careful.score_bound
+
+
+# Refusals
+
+
+def test_expressions_that_cannot_be_tested():
+    counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
+    with pytest.raises(CountsError, match=r"expression.*shape"):
+        game_test(counts, mermin(3))
+    with pytest.raises(CountsError, match=r"expression.*differ"):
+        game_test(counts, BellExpression(np.ones((2, 2, 2, 2))))
+    # A local strategy that always answers 0 wins always.
+    trivial = np.zeros((2, 2, 2, 2))
+    trivial[:, :, 0, 0] = 1
+    with pytest.raises(CountsError, match=r"expression.*no local model reaches"):
+        game_test(counts, BellExpression(trivial))
+
+
+@pytest.mark.parametrize("expression", [chsh(), tilted()], ids=["game", "expression"])
+def test_settings_that_can_be_predicted_too_well(expression):
+    counts = load_bundled_counts("delft_2015").counts
+    with pytest.raises(CountsError, match=r"predictability.*settings \(0, 0\) have probability 0.25"):
+        game_test(counts, expression, predictability=0.5)
+    rare = BellCounts(counts.array, "random", np.array([[0.49, 0.01], [0.01, 0.49]]))
+    with pytest.raises(CountsError, match=r"predictability.*\(0, 1\) have probability 0.01"):
+        game_test(rare, chsh(), predictability=0.05)
+    blocks = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+    with pytest.raises(CountsError, match=r"predictability.*blocks"):
+        game_test(blocks, chsh(), predictability=0.01)
+
+
+def test_post_selected_counts_need_the_assumption():
+    counts = Behavior.from_state(werner_state(1), "chsh").with_efficiency(0.8).sample(500, 1)
+    kept = BellCounts(counts.array, lost_outcomes=(2, 2)).post_select()
+    with pytest.raises(CountsError, match=r"fair_sampling=True"):
+        game_test(kept, chsh())
+    assert game_test(kept, BellExpression(-chsh().coefficients), fair_sampling=True).p_value < 1e-5

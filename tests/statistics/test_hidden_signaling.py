@@ -1,0 +1,238 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    BellScenario,
+    CountsError,
+    SignalingAllowance,
+    ghz_state,
+    load_bundled_counts,
+    signaling_allowance,
+    werner_state,
+)
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.statistics.hidden_signaling import (
+    _distance_to_no_signaling,
+    hidden_signaling,
+    visible_signaling,
+)
+from qiskit_lhv.statistics.no_signaling import chsh_forms
+
+CHSH = BellScenario((2, 2), (2, 2))
+PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+SIGN = np.array([1.0, -1.0])
+
+
+def crosstalk(q, shape=(2, 2)):
+    """a = 0, b = x y, both flipped together with probability q."""
+    table = np.zeros((*shape, 2, 2))
+    for x, y in np.ndindex(shape):
+        b = int(x > 0 and y > 0)
+        table[x, y, 0, b] += 1 - q
+        table[x, y, 1, 1 - b] += q
+    return Behavior(table)
+
+
+def readout(behavior, share):
+    """The last party's outcome 1 is read as 0 with this probability if party 0 has its last setting."""
+    table = behavior.array.copy()
+    decayed = share * table[-1, ..., 1]
+    table[-1, ..., 1] -= decayed
+    table[-1, ..., 0] += decayed
+    return Behavior(table)
+
+
+def random_table(shape, seed):
+    half = len(shape) // 2
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.ones(int(np.prod(shape[half:]))), size=shape[:half]).reshape(shape)
+
+
+# Amounts
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_linear_program_agrees_with_the_closed_form_for_chsh(seed):
+    # arXiv:1412.4724: S <= 2 + D, with D twice the amount that marginals show.
+    table = random_table(CHSH.shape, seed)
+    if seed % 2:
+        box = Behavior.from_correlators(np.array([[1, 1], [1, -1]]), marginals=False).array
+        table = 0.3 * table + 0.7 * box
+    first, second = np.einsum("xyab,a->xy", table, SIGN), np.einsum("xyab,b->xy", table, SIGN)
+    shifts = np.abs(np.diff(first, axis=1)).sum() + np.abs(np.diff(second, axis=0)).sum()
+    assert visible_signaling(table) == pytest.approx(shifts / 2)
+    s = chsh_forms(np.einsum("xyab,a,b->xy", table, SIGN, SIGN)).max()
+    assert hidden_signaling(table, CHSH)[0] == pytest.approx(max(shifts / 2, s / 2 - 1), abs=1e-9)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.3, 0.5])
+def test_crosstalk_that_hides_from_the_marginals(q):
+    table = crosstalk(q).array
+    assert hidden_signaling(table, CHSH)[0] == pytest.approx(1)
+    assert visible_signaling(table) == pytest.approx(1 - 2 * q)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 2, 2, 2), (2, 2, 3, 2), (2, 2, 2, 2, 2, 2)])
+def test_dual_expression_proves_the_amount(shape):
+    scenario = BellScenario.from_shape(shape)
+    table = random_table(shape, 3)
+    amount, expression = hidden_signaling(table, scenario)
+    assert np.sum(expression * table) == pytest.approx(amount)
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    assert (tables @ expression.ravel()).max() <= 1e-7
+    for axis in scenario.outcome_axes:
+        assert np.ptp(expression, axis=axis).max() <= 1 + 1e-7
+
+
+def test_generated_strategies_give_the_same_amount(monkeypatch):
+    from qiskit_lhv.statistics import hidden_signaling as module
+
+    table = random_table((3, 3, 2, 2), 1)
+    listed = hidden_signaling(table, BellScenario((3, 3), (2, 2)))[0]
+    monkeypatch.setattr(module, "_ALL_COLUMNS", 5)
+    assert hidden_signaling(table, BellScenario((3, 3), (2, 2)))[0] == pytest.approx(listed, abs=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 3, 2, 2), (2, 3, 2, 2), (2, 2, 2, 3)])
+def test_visible_amount_of_two_parties_is_the_distance_to_no_signaling(shape):
+    for seed in range(3):
+        table = random_table(shape, seed)
+        assert visible_signaling(table) == pytest.approx(_distance_to_no_signaling(table), abs=1e-8)
+
+
+def test_joint_marginals_of_more_parties_count():
+    # Each single marginal is uniform; the joint one of parties 1 and 2 follows party 0's setting.
+    table = np.zeros((2, 1, 1, 2, 2, 2))
+    for x, a, b in np.ndindex(2, 2, 2):
+        table[x, 0, 0, a, b, b ^ x] = 0.25
+    assert visible_signaling(table) == pytest.approx(1)
+    assert hidden_signaling(table, BellScenario((2, 1, 1), (2, 2, 2)))[0] == pytest.approx(1)
+
+
+def test_no_amount_is_needed_for_local_behaviors():
+    behavior = Behavior.from_state(werner_state(0.6), [PLANE, PLANE])
+    assert hidden_signaling(behavior.array, behavior.scenario)[0] == pytest.approx(0, abs=1e-9)
+    assert visible_signaling(behavior.array) == pytest.approx(0, abs=1e-12)
+
+
+# The comparison
+
+
+def test_allowance_of_a_clear_violation():
+    allowance = signaling_allowance(load_bundled_counts("ibm_hanoi19_20circuit13").counts, alpha=0.01)
+    assert allowance.exceeded
+    assert 0.35 < allowance.hidden_lower < allowance.hidden_needed == pytest.approx(2.7682 / 2 - 1, abs=1e-4)
+    assert allowance.limit == pytest.approx(5 * allowance.visible_upper)
+    assert allowance.largest_kappa == pytest.approx(allowance.hidden_lower / allowance.visible_upper)
+    assert allowance.verify()
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        readout(Behavior.from_state(werner_state(0.8), "chsh"), 0.1),
+        readout(Behavior.from_state(werner_state(0.9), [PLANE, PLANE]), 0.1),
+        readout(Behavior.from_state(ghz_state(3, 0.7), "mermin"), 0.1),
+    ],
+    ids=["chsh", "3 x 3", "3 parties"],
+)
+def test_limits_hold_together(behavior):
+    hidden, _ = hidden_signaling(behavior.array, behavior.scenario)
+    visible = visible_signaling(behavior.array)
+    misses = 0
+    for seed in range(60):
+        allowance = signaling_allowance(behavior.sample(300, seed), alpha=0.1, seed=seed)
+        misses += allowance.hidden_lower > hidden + 1e-9 or allowance.visible_upper < visible - 1e-9
+    assert misses <= 0.1 * 60
+
+
+def test_kappa_decides():
+    counts = crosstalk(0.3).sample(20_000, 1)
+    assert not signaling_allowance(counts, kappa=5).exceeded
+    assert signaling_allowance(counts, kappa=1).exceeded
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        readout(Behavior.from_state(werner_state(2 / 3), [PLANE, PLANE]), 0.1),
+        readout(Behavior.from_state(ghz_state(3, 0.5), "mermin"), 0.1),
+        crosstalk(0.2, (3, 3)),
+    ],
+    ids=["3 x 3", "3 parties", "3 x 3, b = x y"],
+)
+def test_local_models_with_crosstalk_are_never_exceeded(behavior):
+    assert not any(signaling_allowance(behavior.sample(5000, s), seed=s).exceeded for s in range(15))
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        readout(Behavior.from_state(werner_state(0.95), [PLANE, PLANE]), 0.01),
+        readout(Behavior.from_state(ghz_state(3, 0.95), "mermin"), 0.01),
+        readout(Behavior.from_state(werner_state(0.95), "chsh"), 0.01),
+    ],
+    ids=["3 x 3", "3 parties", "chsh"],
+)
+def test_strong_nonlocality_exceeds_a_little_crosstalk(behavior):
+    allowance = signaling_allowance(behavior.sample(200_000, 1), seed=1)
+    assert allowance.exceeded
+    assert allowance.verify()
+
+
+def test_shots_that_choose_the_expression_do_not_test_it():
+    counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(1000, 1)
+    allowance = signaling_allowance(counts, seed=1)
+    np.testing.assert_array_equal(allowance.tested + allowance.trained, counts.array)
+    assert allowance.trained.sum() == counts.total_shots // 4
+    chsh_counts = load_bundled_counts("delft_2015").counts
+    assert signaling_allowance(chsh_counts).trained.sum() == 0
+    assert signaling_allowance(chsh_counts).num_forms == 8
+
+
+def changes():
+    yield "hidden_lower", lambda a: a.hidden_lower + 1e-3
+    yield "visible_upper", lambda a: a.visible_upper - 1e-3
+    yield "num_forms", lambda a: 1 if a.num_forms == 8 else 0.5
+    yield "alpha", lambda a: 2 * a.alpha
+    yield "tested", lambda a: a.tested + (np.indices(a.tested.shape).sum(axis=0) % 2)
+    yield (
+        "inequality",
+        lambda a: dataclasses.replace(
+            a.inequality, bound=dataclasses.replace(a.inequality.bound, value=a.inequality.bound.value - 0.1)
+        ),
+    )
+    yield (
+        "inequality",
+        lambda a: dataclasses.replace(
+            a.inequality,
+            expression=type(a.inequality.expression)(2 * a.inequality.expression.coefficients),
+            bound=dataclasses.replace(a.inequality.bound, value=2 * a.inequality.bound.value),
+        ),
+    )
+
+
+@pytest.mark.parametrize(("name", "change"), list(changes()))
+@pytest.mark.parametrize("settings", ["chsh", [PLANE, PLANE]], ids=["chsh", "3 x 3"])
+def test_verify_refuses_tampered_allowances(settings, name, change, tmp_path):
+    allowance = signaling_allowance(Behavior.from_state(werner_state(0.9), settings).sample(2000, 1), seed=1)
+    assert allowance.verify()
+    allowance.save(tmp_path / "allowance.json")
+    assert SignalingAllowance.load(tmp_path / "allowance.json") == allowance
+    assert not dataclasses.replace(allowance, **{name: change(allowance)}).verify()
+
+
+@pytest.mark.parametrize("kappa", [0.5, float("nan"), float("inf"), "five", True])
+def test_bad_kappa(kappa):
+    with pytest.raises(CountsError, match="kappa"):
+        signaling_allowance(load_bundled_counts("delft_2015").counts, kappa=kappa)
+
+
+def test_three_outcomes():
+    lossy = readout(Behavior.from_state(werner_state(0.95), "chsh"), 0.05).with_efficiency(0.95)
+    counts = lossy.sample(5000, 1)
+    allowance = signaling_allowance(counts, seed=1)
+    assert allowance.verify()
+    assert allowance.hidden_needed >= allowance.visible > 0

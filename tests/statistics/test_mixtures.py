@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from qiskit_lhv import Behavior, BellScenario, ghz_state, project_to_no_signaling, werner_state
+from qiskit_lhv.models.deterministic import enumerate_strategies
+from qiskit_lhv.statistics.mixtures import MixtureProblem
+from qiskit_lhv.targets.projections import project_cells
+
+
+def crosstalk(q):
+    table = np.zeros((2, 2, 2, 2))
+    for x, y in np.ndindex(2, 2):
+        table[x, y, 0, x & y] += 1 - q
+        table[x, y, 1, 1 - (x & y)] += q
+    return Behavior(table)
+
+
+BEHAVIORS = [
+    *(crosstalk(q) for q in (0.0, 0.3)),
+    Behavior.from_state(werner_state(1), "chsh"),
+    Behavior.from_state(ghz_state(3, 1.0), "mermin"),
+]
+
+
+@pytest.mark.parametrize("behavior", BEHAVIORS)
+@pytest.mark.parametrize("shots", [5, 50, 5000])
+def test_fits_and_projections_of_many_tables_reach_their_optimum(behavior, shots):
+    scenario = behavior.scenario
+    problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+    tables = np.stack([behavior.sample(shots, seed).array.ravel() for seed in range(12)])
+    cells = tables / tables.sum(axis=1, keepdims=True)
+    projected, _ = project_cells(cells, scenario)
+    # Also for targets with nearly empty cells, as projections have.
+    shares = projected / projected.sum(axis=1, keepdims=True)
+    for targets in (cells, shares):
+        weights, gaps = problem.fit(targets)
+        assert gaps.max() <= 1e-9
+        q = weights @ problem.tables
+        ratios = np.divide(targets, q, out=np.zeros_like(q), where=targets > 0)
+        assert (ratios @ problem.tables.T).max() <= 1 + 1e-9
+    # Where no cell is empty, (cells + t) / q has the same sum with every no-signaling behavior, so with strategies.
+    smoothed = (tables + 0.5) / (tables + 0.5).sum(axis=1, keepdims=True)
+    projected, multipliers = project_cells(smoothed, scenario, 1e-10)
+    np.testing.assert_allclose((smoothed / projected + multipliers) @ problem.tables.T, 1, atol=1e-6)
+
+
+def test_many_are_what_each_is_alone():
+    behavior = Behavior.from_state(werner_state(0.9), "chsh")
+    problem = MixtureProblem.of(enumerate_strategies(behavior.scenario), behavior.scenario)
+    targets = np.stack([behavior.sample(100, seed).array.ravel() / 400 for seed in range(5)])
+    together = problem.fit(targets)[0] @ problem.tables
+    alone = np.concatenate([problem.fit(row[None])[0] @ problem.tables for row in targets])
+    np.testing.assert_allclose(together, alone, atol=1e-7)
+    projected = project_cells(targets, behavior.scenario)[0]
+    for row, target in zip(projected, targets, strict=True):
+        single = project_to_no_signaling(Behavior(4 * target.reshape(2, 2, 2, 2)))
+        np.testing.assert_allclose(row.reshape(2, 2, 2, 2), single.array, atol=1e-9)
+
+
+def test_large_batches_are_cut(monkeypatch):
+    from qiskit_lhv.statistics import mixtures
+
+    scenario = BellScenario((2, 2), (2, 2))
+    problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+    rng = np.random.default_rng(1)
+    targets = rng.dirichlet(np.ones(16), size=7)
+    whole = problem.fit(targets)[0] @ problem.tables
+    monkeypatch.setattr(mixtures, "_BATCH_ENTRIES", 1)
+    np.testing.assert_allclose(problem.fit(targets)[0] @ problem.tables, whole, atol=1e-7)

@@ -1,0 +1,137 @@
+import math
+
+import numpy as np
+import pytest
+from qiskit_lhv import (
+    Behavior,
+    BellTrials,
+    CountsError,
+    ModelComparison,
+    compare_models,
+    divergence,
+    drift_test,
+    fit_local_model,
+    load_bundled_counts,
+    project_to_no_signaling,
+    werner_state,
+)
+from scipy.stats import chi2_contingency
+
+PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+
+
+def signaling_behavior():
+    table = Behavior.from_state(werner_state(0.5), "chsh").array.copy()
+    decayed = 0.2 * table[1, :, :, 1]
+    table[1, :, :, 1] -= decayed
+    table[1, :, :, 0] += decayed
+    return Behavior(table)
+
+
+# Fits
+
+
+def test_deviances_are_those_of_the_fits():
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[500, 400], [300, 200]]), 1)
+    found = compare_models(counts, num_replicates=0)
+    frequencies = counts.frequencies()
+    local = fit_local_model(counts)
+    free = project_to_no_signaling(frequencies, counts.num_shots)
+    total = 2 * counts.total_shots * local.divergence
+    signaling = 2 * counts.total_shots * divergence(frequencies, free, counts.num_shots)
+    assert found.total.deviance == pytest.approx(total, rel=1e-6)
+    assert found.signaling.deviance == pytest.approx(signaling, rel=1e-6)
+    assert found.nonlocality.deviance == pytest.approx(total - signaling, rel=1e-6)
+    np.testing.assert_allclose(found.no_signaling_behavior, free.array, atol=1e-6)
+    np.testing.assert_allclose(found.local_behavior, local.model.behavior().array, atol=1e-5)
+    assert found.num_parameters == {"local": 8, "no-signaling": 8, "unrestricted": 12}
+    assert math.isnan(found.total.p_value)
+
+
+def test_each_deviation_is_told_from_the_other():
+    nonlocal_counts = Behavior.from_state(werner_state(0.95), "chsh").sample(2000, 1)
+    found = compare_models(nonlocal_counts, num_replicates=200, seed=1)
+    assert found.nonlocality.p_value == pytest.approx(1 / 201)
+    assert found.signaling.p_value > 0.05
+    found = compare_models(signaling_behavior().sample(5000, 1), num_replicates=200, seed=1)
+    assert found.signaling.p_value == pytest.approx(1 / 201)
+    assert found.nonlocality.p_value > 0.05
+    assert found.total.p_value == pytest.approx(1 / 201)
+
+
+def test_bootstrap_is_calibrated_inside_the_local_set():
+    behavior = Behavior.from_state(werner_state(0.4), "chsh")
+    found = [compare_models(behavior.sample(300, seed), num_replicates=60, seed=seed) for seed in range(150)]
+    for step in ("signaling", "total"):
+        p = np.array([getattr(one, step).p_value for one in found])
+        for alpha in (0.2, 0.5):
+            assert abs(np.mean(p <= alpha) - alpha) <= 3.5 * math.sqrt(alpha * (1 - alpha) / 150) + 1 / 61
+
+
+def test_other_scenarios(monkeypatch):
+    counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(1000, 1)
+    listed = compare_models(counts, num_replicates=30, seed=1)
+    assert listed.nonlocality.p_value == pytest.approx(1 / 31)
+    from qiskit_lhv.statistics import likelihood, model_comparison
+
+    monkeypatch.setattr(model_comparison, "MAX_LISTED", 10)
+    monkeypatch.setattr(likelihood, "MAX_LISTED", 10)
+    generated = compare_models(counts, num_replicates=5, seed=1)
+    assert generated.total.deviance == pytest.approx(listed.total.deviance, rel=1e-6)
+
+
+def test_same_seed_same_numbers_and_saving(tmp_path):
+    counts = load_bundled_counts("delft_2015").counts
+    found = compare_models(counts, num_replicates=50, seed=3)
+    assert found == compare_models(counts, num_replicates=50, seed=3)
+    found.save(tmp_path / "comparison.json")
+    assert ModelComparison.load(tmp_path / "comparison.json") == found
+    assert "50" in str(found)
+
+
+@pytest.mark.parametrize("replicates", [-1, 1.5, "many"])
+def test_bad_number_of_replicates(replicates):
+    with pytest.raises(CountsError, match="num_replicates"):
+        compare_models(load_bundled_counts("delft_2015").counts, num_replicates=replicates)
+
+
+# Drift
+
+
+def trials(behaviors, count, seed):
+    rng = np.random.default_rng(seed)
+    settings = rng.integers(2, size=(count, 2))
+    rows = np.minimum(np.arange(count) * len(behaviors) // count, len(behaviors) - 1)
+    cells = np.stack([b.array for b in behaviors])[(rows, *settings.T)].reshape(count, -1)
+    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
+    return BellTrials(settings, np.array(np.unravel_index(np.minimum(drawn, 3), (2, 2))).T)
+
+
+def test_drift_is_found_and_stability_is_not():
+    steady, later = Behavior.from_state(werner_state(0.9), "chsh"), Behavior.from_state(werner_state(0.6), "chsh")
+    assert drift_test(trials([steady, later], 6000, 1)).p_value < 1e-4
+    p = [drift_test(trials([steady], 4000, seed)).p_value for seed in range(60)]
+    assert np.mean(np.array(p) <= 0.1) <= 0.1 + 3 * math.sqrt(0.09 / 60)
+
+
+def test_drift_between_runs_agrees_with_scipy():
+    behavior = Behavior.from_state(werner_state(0.6), "chsh")
+    runs = [behavior.sample(300, seed) for seed in range(4)]
+    found = drift_test(runs)
+    expected = [
+        chi2_contingency(np.stack([run.array[x].ravel() for run in runs]), lambda_="log-likelihood")
+        for x in np.ndindex(2, 2)
+    ]
+    assert found.deviance == pytest.approx(sum(one.statistic for one in expected))
+    assert found.degrees_of_freedom == sum(one.dof for one in expected) == 36
+    assert found.num_parts == 4
+
+
+def test_bad_parts():
+    behavior = Behavior.from_state(werner_state(0.6), "chsh")
+    with pytest.raises(CountsError, match="two parts"):
+        drift_test([behavior.sample(10, 1)])
+    with pytest.raises(CountsError, match="two parts"):
+        drift_test([behavior.sample(10, 1), Behavior.from_state(werner_state(0.6), [PLANE, PLANE]).sample(10, 1)])
+    with pytest.raises(CountsError, match="num_parts"):
+        drift_test(trials([behavior], 100, 1), num_parts=1)
