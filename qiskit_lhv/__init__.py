@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
     from .polytope.detection import DetectionThreshold, detection_threshold
+    from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
     from .polytope.facets import FacetList, enumerate_facets
     from .polytope.families import cglmp, chained, chsh, elegant, i3322, mermin
     from .polytope.full_correlators import FullCorrelatorBound, wwzb
@@ -105,6 +106,7 @@ _HOME = {
     "optimize.visibility": ("VisibilitySweep", "sweep_visibility"),
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
+    "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
     "polytope.full_correlators": ("FullCorrelatorBound", "wwzb"),
@@ -199,6 +201,7 @@ __all__ = [
     "EValue",
     "Evaluation",
     "EvidenceRate",
+    "ExtensionCertificate",
     "FacetList",
     "FullCorrelatorBound",
     "FunctionResponse",
@@ -257,6 +260,7 @@ __all__ = [
     "estimate_threshold",
     "evaluate_model",
     "evidence_rate",
+    "extend_local_models",
     "find_local_model",
     "find_local_models",
     "find_symmetry",
@@ -295,6 +299,7 @@ __all__ = [
     "simulated_log10_p",
     "sweep_visibility",
     "w_state",
+    "werner_certificate",
     "werner_inequality",
     "werner_state",
     "wwzb",

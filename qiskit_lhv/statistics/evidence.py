@@ -98,7 +98,8 @@ class EValue(Record):
         return BellInequality.of(BellExpression(np.rint(coefficients * scale) / scale))
 
     def __str__(self) -> str:
-        return f"log10 e = {self.log_e / math.log(10):.3f} from {self.num_shots} shots in {self.num_stages} stages"
+        against = "" if self.null == "local" else f"against {self.null}: "
+        return f"{against}log10 e = {self.log_e / math.log(10):.3f} from {self.num_shots} shots in {self.num_stages} stages"
 
     def verify(self) -> Verification:
         """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
