@@ -99,7 +99,8 @@ class EValue(Record):
 
     def __str__(self) -> str:
         against = "" if self.null == "local" else f"against {self.null}: "
-        return f"{against}log10 e = {self.log_e / math.log(10):.3f} from {self.num_shots} shots in {self.num_stages} stages"
+        shots = f"{self.num_shots} shots in {self.num_stages} stages"
+        return f"{against}log10 e = {self.log_e / math.log(10):.3f} from {shots}"
 
     def verify(self) -> Verification:
         """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
