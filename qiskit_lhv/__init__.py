@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .polytope.inequalities import BellExpression, BellInequality
     from .polytope.local_weights import LocalWeight, local_weight
     from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
+    from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
     from .polytope.projective_certificate import AllProjectiveCertificate
     from .polytope.quantum_bounds import QuantumBound, quantum_bound
     from .polytope.relabelings import are_equivalent
@@ -113,6 +114,7 @@ _HOME = {
     "polytope.inequalities": ("BellExpression", "BellInequality"),
     "polytope.local_weights": ("LocalWeight", "local_weight"),
     "polytope.no_signaling_bounds": ("NoSignalingBound", "no_signaling_bound"),
+    "polytope.optimized_settings": ("OptimizedSettings", "horodecki_settings", "optimize_settings"),
     "polytope.quantum_bounds": ("QuantumBound", "quantum_bound"),
     "polytope.relabelings": ("are_equivalent",),
     "polytope.all_projective": ("certify_all_projective",),
@@ -219,6 +221,7 @@ __all__ = [
     "ModelComparison",
     "NoSignalingBound",
     "OddMonomials",
+    "OptimizedSettings",
     "PlanarHarmonics",
     "QuantumBound",
     "Relabeling",
@@ -268,6 +271,7 @@ __all__ = [
     "game_test",
     "ghz_state",
     "graph_state",
+    "horodecki_settings",
     "i3322",
     "icosahedral_directions",
     "icosahedral_sizes",
@@ -285,6 +289,7 @@ __all__ = [
     "no_signaling_test",
     "nonlocality_threshold",
     "optimal_shares",
+    "optimize_settings",
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
+
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._validation import generator, probability, whole_numbers
 from .counts_report import CountsFindings
@@ -18,6 +21,7 @@ from .polytope.inequalities import BellExpression, BellInequality
 from .polytope.thresholds import nonlocality_threshold
 from .quantum.experiment import BellExperiment
 from .report import LocalityReport, Verdict
+from .state_report import analyze_state
 from .statistics.confidence import local_region
 from .statistics.evidence import EValue, ratio_e_values
 from .statistics.false_discovery import e_bh
@@ -28,6 +32,7 @@ from .statistics.model_comparison import compare_models, drift_test
 from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
 from .targets.behaviors import Behavior
+from .targets.correlations import CorrelationTensor
 from .targets.counts import BellCounts, require_all_shots
 from .targets.trials import BellTrials
 
@@ -41,36 +46,27 @@ _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
 
 
-@overload
-def analyze(
-    target: Behavior | BellCounts | BellTrials | BellExperiment,
-    *,
-    alpha: float = ...,
-    test: str = ...,
-    expression: BellExpression | None = ...,
-    kappa: float = ...,
-    predictability: float = ...,
-    fair_sampling: bool = ...,
-    num_replicates: int | None = ...,
-    time_limit: float | None = ...,
-    seed: int | None = ...,
-) -> LocalityReport: ...
+class _Options(TypedDict, total=False):
+    alpha: float
+    test: str
+    expression: BellExpression | None
+    kappa: float
+    predictability: float
+    fair_sampling: bool
+    num_replicates: int | None
+    measurements: str
+    time_limit: float | None
+    seed: int | None
 
 
 @overload
 def analyze(
-    target: Mapping[Any, BellCounts] | Mapping[Any, BellTrials],
-    *,
-    alpha: float = ...,
-    test: str = ...,
-    expression: BellExpression | None = ...,
-    kappa: float = ...,
-    predictability: float = ...,
-    fair_sampling: bool = ...,
-    num_replicates: int | None = ...,
-    time_limit: float | None = ...,
-    seed: int | None = ...,
+    target: Mapping[Any, BellCounts] | Mapping[Any, BellTrials], **options: Unpack[_Options]
 ) -> DeviceReport: ...
+
+
+@overload
+def analyze(target: Any, **options: Unpack[_Options]) -> LocalityReport: ...
 
 
 def analyze(
@@ -83,13 +79,15 @@ def analyze(
     predictability: float = 0.0,
     fair_sampling: bool = False,
     num_replicates: int | None = None,
+    measurements: str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport | DeviceReport:
     """Answers whether a target admits a local hidden-variable model.
 
     Args:
-        target: A behavior (or an experiment, for its exact behavior), answered by the local polytope; counts or trials,
+        target: A behavior (or an experiment, for its exact behavior), answered by the local polytope; a state of 2 to 6
+            qubits, its circuit or its correlation tensor, answered for all projective measurements; counts or trials,
             answered by statistics; or a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``, answered
             for all groups together.
         alpha: For counts, the largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
@@ -104,8 +102,9 @@ def analyze(
             refused.
         num_replicates: Bootstrap replicates for the figures of the fits, which decide nothing; default: 200 for small
             scenarios, none for large ones and for many groups.
-        time_limit: Seconds for the local polytope; default: none.
-        seed: Seed of the e-value's order of the shots. Declare it, or leave it ``None``: choosing
+        measurements: For states, ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds for the local polytope, default: none; for a state, default: 60.
+        seed: Seed of searches, and of the e-value's order of the shots. Declare it, or leave it ``None``: choosing
             among seeds is choosing among p-values.
 
     Returns:
@@ -125,6 +124,8 @@ def analyze(
         target = target.behavior()
     if isinstance(target, Behavior):
         return _analyze_behavior(target, time_limit)
+    if isinstance(target, DensityMatrix | Statevector | QuantumCircuit | CorrelationTensor):
+        return analyze_state(target, measurements=measurements, time_limit=time_limit, seed=seed)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     if test not in TESTS:
         raise CountsError.bad_argument("test", expected="'e-value' or 'game'", got=repr(test))
@@ -181,10 +182,10 @@ def _require_counts(target: object, argument: str) -> None:
     if not isinstance(target, BellCounts | BellTrials):
         raise LHVError.bad_argument(
             argument,
-            expected="a Behavior, BellCounts, BellTrials or BellExperiment",
+            expected="a Behavior, a state or circuit of qubits, BellCounts, BellTrials or BellExperiment",
             got=type(target).__name__,
             remedy=(
-                "A state or circuit needs settings: Behavior.from_state(state, settings) or "
+                "For chosen settings of a state: Behavior.from_state(state, settings) or "
                 "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts."
             ),
         )

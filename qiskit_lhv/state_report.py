@@ -1,0 +1,202 @@
+"""The answer for a state of qubits: proofs from both sides, cheapest first, within a common time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ._validation import generator, positive_number
+from .exceptions import LHVError, MeasurementError, SolverError
+from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.extended_models import ExtensionCertificate, extend_local_models
+from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.projective_certificate import AllProjectiveCertificate
+from .report import LocalityReport, Verdict
+from .targets.correlations import CorrelationTensor
+
+__all__ = ["analyze_state"]
+
+_DEFAULT_SECONDS = 60.0
+_MAX_QUBITS = 6
+_ROUNDING = 1e-9
+# A certificate that falls short of visibility 1 by this much is one of a state within the tolerance.
+_TOLERANCE = 1e-6
+# A model is looked for a little inside the local set, where the search converges.
+_ASIDE = 1.02
+_AXES = {2: (16, 46), 3: (6, 16)}
+_PLANAR_AXES = {2: (12, 32), 3: (8,)}
+_FEW_AXES = {True: (6,), False: (4,)}
+# Number of settings a party in the order in which they are tried, and their share of the time.
+_SETTINGS = {2: (3, 4), 3: (2, 3), 4: (2,), 5: (2,)}
+_SHARE_OF_SETTINGS = 0.25
+
+Certificate = AllProjectiveCertificate | ExtensionCertificate
+
+
+def analyze_state(
+    state: Any, *, measurements: str = "projective", time_limit: float | None = None, seed: int | None = None
+) -> LocalityReport:
+    """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
+
+    In this order: the criterion of Horodecki (two qubits); separability and extensions of the local Werner model (two
+    qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds; default: 60.
+        seed: Seed, or ``None``.
+
+    Raises:
+        MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
+    """
+    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+    n = tensor.num_parties
+    if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
+        raise MeasurementError.bad_argument(
+            "target",
+            expected=f"a state of 2 to {_MAX_QUBITS} qubits",
+            got=f"dimensions {tensor.dimensions}",
+            remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
+        )
+    generator(seed)
+    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
+    begin = time.monotonic()
+    findings = _Findings(tensor, measurements)
+    for settings in _settings(seen, measurements, seed, begin + _SHARE_OF_SETTINGS * limit):
+        # For the whole state, of which measurements in a plane see a part.
+        decided = findings.add_settings(replace(settings, correlations=tensor))
+        if not decided and n == 2 and measurements == "projective" and findings.certificate is None:
+            # After the quickest criterion for one side, the quickest for the other.
+            decided = findings.add_certificate(_extension(tensor))
+        if decided:
+            return findings.report(limit)
+    for certificate in _certificates(seen, measurements, seed, begin + limit):
+        if findings.add_certificate(certificate):
+            break
+    return findings.report(limit)
+
+
+def _settings(
+    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
+) -> Iterator[OptimizedSettings]:
+    n = tensor.num_parties
+    if n == 2:
+        # In a plane the correlations across it are zero, so the closed form stays in the plane, too.
+        yield horodecki_settings(tensor)
+    for count in _SETTINGS.get(n, (2,)):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        try:
+            yield optimize_settings(tensor, count, measurements=measurements, num_starts=40, time_limit=left, seed=seed)
+        except SolverError:
+            continue
+
+
+def _extension(tensor: CorrelationTensor) -> ExtensionCertificate | None:
+    try:
+        return extend_local_models(tensor)
+    except ImportError:
+        return None
+
+
+def _certificates(
+    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
+) -> Iterator[AllProjectiveCertificate]:
+    n = tensor.num_parties
+    everywhere = measurements == "projective"
+    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
+    for i, count in enumerate(axes):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        last = i == len(axes) - 1
+        try:
+            yield certify_all_projective(
+                tensor,
+                measurements=measurements,
+                num_settings=count,
+                max_visibility=_ASIDE,
+                time_limit=left if last else left / 4,
+                seed=seed,
+                progress=False,
+            )
+        except SolverError:
+            continue
+
+
+class _Findings:
+    """What is proven from either side so far."""
+
+    def __init__(self, tensor: CorrelationTensor, measurements: str) -> None:
+        self.tensor = tensor
+        self.measurements = measurements
+        self.certificate: Certificate | None = None
+        self.settings: OptimizedSettings | None = None
+        self.verdict: Verdict = Verdict.INCONCLUSIVE
+
+    def add_settings(self, settings: OptimizedSettings) -> bool:
+        """Keeps the settings of the lowest visibility; a verified violation decides."""
+        if self.settings is None or settings.visibility < self.settings.visibility:
+            self.settings = settings
+        if settings.violation > 0 and settings.verify(rounding_error=_ROUNDING):
+            self.settings = settings
+            self.verdict = Verdict.NONLOCAL
+        return self.verdict is Verdict.NONLOCAL
+
+    def add_certificate(self, certificate: Certificate | None) -> bool:
+        """Keeps the certificate of the highest visibility; a verified one of the whole state decides."""
+        if certificate is None:
+            return False
+        if self.certificate is None or certificate.visibility > self.certificate.visibility:
+            self.certificate = certificate
+        if certificate.visibility >= 1 - _TOLERANCE and certificate.verify():
+            self.certificate = certificate
+            self.verdict = Verdict.LOCAL
+        return self.verdict is Verdict.LOCAL
+
+    def report(self, limit: float) -> LocalityReport:
+        """The report."""
+        figures: dict[str, float] = {}
+        lower = 0.0 if self.certificate is None else self.certificate.visibility
+        upper = math.inf if self.settings is None else self.settings.visibility
+        figures["proven local up to visibility (white noise)"] = lower
+        if self.verdict is Verdict.NONLOCAL and self.settings is not None:
+            figures["proven nonlocal above visibility"] = upper
+            figures["violation"] = self.settings.violation
+        elif math.isfinite(upper):
+            figures["violation found above visibility"] = upper
+        kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
+        evidence = tuple(one for one in kept.get(self.verdict, (self.certificate,)) if one is not None)
+        scope = "all projective measurements"
+        if self.measurements != "projective":
+            scope += f" in the plane {self.measurements}"
+        assumptions = [f"the correlations of the state are known to {_ROUNDING:g}"]
+        if self.verdict is Verdict.LOCAL and lower < 1:
+            assumptions.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {_TOLERANCE:g}")
+        advice = ""
+        if self.verdict is Verdict.INCONCLUSIVE:
+            advice = (
+                f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
+                f"below {upper:.6g}. More time (time_limit above {limit:g} s) allows finer polyhedra, "
+                "certify_all_projective(state, num_settings=...), and more settings, optimize_settings(state, ...)."
+            )
+        return LocalityReport(
+            verdict=self.verdict,
+            target=f"state of {self.tensor.num_parties} qubits, {scope}",
+            admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(self.verdict),
+            model=None,
+            inequality=None if self.settings is None else self.settings.inequality,
+            alpha=None,
+            test=None,
+            log10_p_value=None,
+            statistics=figures,
+            evidence=evidence,
+            assumptions=tuple(assumptions),
+            advice=advice,
+        )
