@@ -53,6 +53,15 @@ if TYPE_CHECKING:
     from .quantum.measurements import Measurement, measurement
     from .quantum.polyhedra import inradius
     from .quantum.schedules import SettingSchedule
+    from .quantum.spin_chains import (
+        GroundState,
+        ground_state,
+        nearest_neighbor_chain,
+        reduced_state,
+        thermal_state,
+        xxz_chain,
+        xyz_chain,
+    )
     from .quantum.states import (
         bell_diagonal_state,
         ghz_state,
@@ -138,6 +147,15 @@ _HOME = {
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
     "quantum.schedules": ("SettingSchedule",),
+    "quantum.spin_chains": (
+        "GroundState",
+        "ground_state",
+        "nearest_neighbor_chain",
+        "reduced_state",
+        "thermal_state",
+        "xxz_chain",
+        "xyz_chain",
+    ),
     "quantum.states": (
         "bell_diagonal_state",
         "ghz_state",
@@ -208,6 +226,7 @@ __all__ = [
     "FullCorrelatorBound",
     "FunctionResponse",
     "GameTest",
+    "GroundState",
     "LHVError",
     "LocalBound",
     "LocalFit",
@@ -271,6 +290,7 @@ __all__ = [
     "game_test",
     "ghz_state",
     "graph_state",
+    "ground_state",
     "horodecki_settings",
     "i3322",
     "icosahedral_directions",
@@ -285,6 +305,7 @@ __all__ = [
     "measurement",
     "mermin",
     "mix_with_noise",
+    "nearest_neighbor_chain",
     "no_signaling_bound",
     "no_signaling_test",
     "nonlocality_threshold",
@@ -299,15 +320,19 @@ __all__ = [
     "ratio_e_value",
     "ratio_e_values",
     "read_counts",
+    "reduced_state",
     "shots_needed",
     "signaling_allowance",
     "simulated_log10_p",
     "sweep_visibility",
+    "thermal_state",
     "w_state",
     "werner_certificate",
     "werner_inequality",
     "werner_state",
     "wwzb",
+    "xxz_chain",
+    "xyz_chain",
 ]
 
 
