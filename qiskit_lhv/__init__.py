@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analysis import analyze
+    from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .device_report import DeviceReport
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "analysis": ("analyze",),
+    "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
     "device_report": ("DeviceReport",),
     "exceptions": (
@@ -212,6 +214,7 @@ __all__ = [
     "CombinedEValue",
     "CorrelationTensor",
     "CountsError",
+    "CriticalVisibility",
     "DetectionThreshold",
     "DeterministicModel",
     "DeviceExperiment",
@@ -273,6 +276,7 @@ __all__ = [
     "combine_e_values",
     "compare_models",
     "coupled_groups",
+    "critical_visibility",
     "detection_threshold",
     "divergence",
     "drift_test",

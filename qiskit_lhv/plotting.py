@@ -15,12 +15,20 @@ from .polytope.thresholds import Threshold
 from .statistics.likelihood import LocalFit
 
 if TYPE_CHECKING:
+    from .critical_visibilities import CriticalVisibility
     from .device_report import DeviceReport
     from .optimize.search import LocalModelResult
     from .optimize.visibility import VisibilitySweep
     from .report import LocalityReport
 
-__all__ = ["plot_device_report", "plot_hidden_variables", "plot_loss", "plot_report", "plot_visibility_sweep"]
+__all__ = [
+    "plot_critical_visibility",
+    "plot_device_report",
+    "plot_hidden_variables",
+    "plot_loss",
+    "plot_report",
+    "plot_visibility_sweep",
+]
 
 # Directions over which a response function is averaged, and bins of the pictures.
 _AVERAGED, _BINS, _SLICES = 240, 24, 8
@@ -167,6 +175,36 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
         right.plot([zero, v[-1]], [0, slope * (v[-1] - zero)], color="tab:red", linewidth=1)
     left.set_ylabel("KL divergence (nats a trial)")
     right.set_ylabel("square root of it")
+    return figure
+
+
+def plot_critical_visibility(found: CriticalVisibility) -> Any:
+    """What is proven of a critical visibility from either side, with the losses in between.
+
+    Args:
+        found: What ``critical_visibility`` returned.
+
+    Returns:
+        A matplotlib figure: green where the state is proven local, red where it is proven nonlocal.
+    """
+    figure = _figure(6, 3)
+    axis = figure.subplots()
+    left, right = 0.0, 1.0
+    if found.sweep is not None:
+        v, losses = found.sweep.visibilities, found.sweep.losses
+        axis.semilogy(v, np.maximum(losses, 1e-20), "o-", color="black", markersize=4)
+        axis.set_ylabel("KL divergence (nats a trial)")
+        left, right = float(v[0]), float(v[-1])
+    else:
+        axis.set_yticks([])
+    axis.axvspan(left, min(found.lower, right), color="tab:green", alpha=0.25, label="proven local")
+    if found.upper < right:
+        axis.axvspan(found.upper, right, color="tab:red", alpha=0.25, label="proven nonlocal")
+    if found.estimate is not None:
+        axis.axvline(found.estimate, color="black", linestyle="--", label=f"estimate {found.estimate:.4f}")
+    axis.set_xlim(left, right)
+    axis.set_xlabel("visibility")
+    axis.legend(fontsize=8)
     return figure
 
 

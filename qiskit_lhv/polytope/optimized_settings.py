@@ -46,6 +46,8 @@ class OptimizedSettings(Record):
     projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds for those too."""
     inequality: BellInequality
     """The inequality."""
+    noise: CorrelationTensor | None = None
+    """Correlations of the noise that ``visibility`` speaks of; ``None``: white noise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", tuple(frozen(np.asarray(one, dtype=float)) for one in self.settings))
@@ -62,15 +64,20 @@ class OptimizedSettings(Record):
 
     @property
     def visibility(self) -> float:
-        """Visibility in white noise above which the state violates the inequality; above 1 if it does not itself."""
-        coefficients = self.inequality.expression.coefficients
-        noise = float(coefficients.sum()) / math.prod(self.inequality.expression.scenario.num_outcomes)
+        """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
+        noise = self.inequality.expression.value(_behavior(self.noise or _white(self.correlations), self.settings))
         slope = self.value - noise
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
 
     def behavior(self) -> Behavior:
         """The behavior of the state with these settings."""
-        return self.correlations.behavior([list(one) for one in self.settings])
+        return _behavior(self.correlations, self.settings)
+
+    def mixed(self, visibility: float) -> OptimizedSettings:
+        """The same settings and inequality for the state at this visibility in the noise."""
+        noise = self.noise or _white(self.correlations)
+        array = visibility * self.correlations.array + (1 - visibility) * noise.array
+        return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
 
     def __str__(self) -> str:
         sizes = " x ".join(str(len(one)) for one in self.settings)
@@ -113,6 +120,16 @@ class OptimizedSettings(Record):
             float(violation),
         )
         return combine(self.inequality.verify(prove_bound=True), violated)
+
+
+def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
+    return tensor.behavior([list(one) for one in settings])
+
+
+def _white(tensor: CorrelationTensor) -> CorrelationTensor:
+    array = np.zeros(tensor.array.shape)
+    array.flat[0] = 1
+    return CorrelationTensor(array)
 
 
 def _operator(coefficients: Any, vectors: list[Any]) -> Any:
@@ -170,6 +187,7 @@ def optimize_settings(
     num_settings: int | Sequence[int] = 2,
     *,
     expression: BellExpression | None = None,
+    noise: Any = None,
     measurements: str = "projective",
     num_starts: int = 100,
     time_limit: float | None = None,
@@ -186,6 +204,7 @@ def optimize_settings(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
         num_settings: Number of settings, one for all parties or one each; ignored if an expression is given.
         expression: A Bell expression of two outcomes a party; default: whatever the polytope finds.
+        noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
         measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited.
         num_starts: Number of random starts: with an expression, of the ascent; without, a tenth of them are followed.
         time_limit: Seconds for the search; default: none.
@@ -214,6 +233,9 @@ def optimize_settings(
         time_limit = positive_number(time_limit, "time_limit", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     mask = _allowed(measurements)
+    other = None if noise is None else _qubits(noise)
+    if other is not None and other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument("noise", expected=f"a state of {n} qubits", got=repr(other))
     rng = generator(seed)
     if expression is not None:
         if expression.scenario.num_parties != n or not expression.scenario.is_two_outcome:
@@ -221,7 +243,7 @@ def optimize_settings(
                 "expression", expected=f"{n} parties with two outcomes", got=str(expression.scenario)
             )
         vectors, _ = ascend(tensor.array, expression.to_correlators(), mask, starts, rng)
-        return OptimizedSettings(tensor, tuple(_rounded(one) for one in vectors), BellInequality.of(expression))
+        return OptimizedSettings(tensor, tuple(_rounded(one) for one in vectors), BellInequality.of(expression), other)
     sizes = whole_numbers(num_settings, "num_settings", ScenarioError, minimum=1)
     sizes = sizes * n if len(sizes) == 1 else sizes
     if len(sizes) != n or min(sizes) < 2:
@@ -232,7 +254,7 @@ def optimize_settings(
         )
     best: OptimizedSettings | None = None
     for start in range(max(1, starts // 10)):
-        found = _alternate(tensor, sizes, mask, rng, deadline, first=start == 0)
+        found = _alternate(tensor, other, sizes, mask, rng, deadline, first=start == 0)
         if found is not None and (best is None or found.visibility < best.visibility):
             best = found
         if time.monotonic() > deadline:
@@ -241,12 +263,13 @@ def optimize_settings(
         # Not even the polytope met an inequality: the state is local for all settings that were tried.
         settings = tuple(_rounded(_random(rng, (m, 3), mask)) for m in sizes)
         zero = BellExpression(np.zeros((*sizes, *(2,) * n)))
-        return OptimizedSettings(tensor, settings, BellInequality.of(zero))
+        return OptimizedSettings(tensor, settings, BellInequality.of(zero), other)
     return best
 
 
 def _alternate(
     tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
     sizes: tuple[int, ...],
     mask: FloatArray,
     rng: np.random.Generator,
@@ -266,19 +289,25 @@ def _alternate(
     best: OptimizedSettings | None = None
     for _ in range(_MAX_ROUNDS):
         rounded = tuple(_rounded(one) for one in vectors)
-        behavior = tensor.behavior([list(one) for one in rounded])
         left = None if math.isinf(deadline) else max(0.05, deadline - time.monotonic())
-        threshold = nonlocality_threshold(behavior, max_visibility=100.0, time_limit=left)
+        threshold = nonlocality_threshold(
+            _behavior(tensor, rounded),
+            noise=None if noise is None else _behavior(noise, rounded),
+            max_visibility=100.0,
+            time_limit=left,
+        )
         if threshold.inequality is None:
             return best
-        found = OptimizedSettings(tensor, rounded, threshold.inequality)
+        found = OptimizedSettings(tensor, rounded, threshold.inequality, noise)
         stalled = best is not None and found.visibility > best.visibility - _STALLED
         if best is None or found.visibility < best.visibility:
             best = found
         if stalled or time.monotonic() > deadline:
             return best
+        # At the visibility reached, a larger value of the mixture means a lower visibility.
+        mixed = found.mixed(min(found.visibility, 100.0)).correlations
         coefficients = threshold.inequality.expression.to_correlators()
-        vectors, _ = ascend(tensor.array, coefficients, mask, 8, rng, given=vectors)
+        vectors, _ = ascend(mixed.array, coefficients, mask, 8, rng, given=vectors)
     return best
 
 

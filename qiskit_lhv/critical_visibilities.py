@@ -1,0 +1,241 @@
+"""Up to which visibility a noisy state is local, from below and from above."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._records import Record
+from ._validation import generator, positive_number
+from .exceptions import LHVError, MeasurementError, SolverError
+from .optimize.visibility import VisibilitySweep, sweep_visibility
+from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.extended_models import ExtensionCertificate, extend_local_models
+from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.projective_certificate import AllProjectiveCertificate
+from .targets.correlations import CorrelationTensor
+from .verification import Verification, combine
+
+__all__ = ["CriticalVisibility", "critical_visibility"]
+
+_DEFAULT_SECONDS = 600.0
+_SHARES = {"settings": 0.2, "proofs": 0.5}
+_SETTINGS = {2: (3, 4), 3: (2, 3, 4), 4: (2, 3), 5: (2,)}
+_AXES = {2: (16, 46, 181), 3: (6, 16, 21)}
+_PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
+_NUM_POINTS = 8
+# A search for models takes some time to compile, so short runs do without an estimate of their own.
+_LEAST_SECONDS = 30.0
+
+Certificate = AllProjectiveCertificate | ExtensionCertificate
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalVisibility(Record):
+    """The visibility up to which a noisy state is local for all projective measurements, or all in a plane."""
+
+    lower: float
+    """Visibility up to which ``certificate`` proves the state local; 0 if there is none."""
+    upper: float
+    """Visibility above which ``settings`` prove the state nonlocal; infinity if they do not."""
+    certificate: Certificate | None
+    """The proof from below."""
+    settings: OptimizedSettings | None
+    """The settings and inequality from above."""
+    sweep: VisibilitySweep | None
+    """Losses of local models along the way, from which the estimate comes; ``None`` if there was no time."""
+
+    @property
+    def estimate(self) -> float | None:
+        """Where the square root of the loss extrapolates to zero, within what is proven; ``None`` without a sweep."""
+        if self.sweep is None:
+            return None
+        found = self.sweep.extrapolated_visibility() or self.sweep.floor_visibility()
+        return None if found is None else min(max(found, self.lower), self.upper)
+
+    def __str__(self) -> str:
+        estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
+        return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}"
+
+    def verify(self) -> Verification:
+        """Re-checks the proof from below, and that a state just above the upper end is nonlocal."""
+        checks = []
+        if self.certificate is None:
+            checks.append(Verification(self.lower <= 0, "nothing is claimed from below"))
+        else:
+            checks.append(self.certificate.verify())
+            shown = self.certificate.visibility
+            checks.append(Verification(self.lower <= shown, f"the certificate shows {shown:.9g}"))
+        if self.settings is None:
+            checks.append(Verification(math.isinf(self.upper), "nothing is claimed from above"))
+        else:
+            checks.append(self.settings.mixed(self.upper).verify())
+        return combine(*checks)
+
+    def plot(self) -> Any:
+        """The losses against the visibility, and what is proven from either side, as a matplotlib figure.
+
+        Raises:
+            ImportError: If matplotlib is not installed (extra ``plot``).
+        """
+        from .plotting import plot_critical_visibility
+
+        return plot_critical_visibility(self)
+
+
+def critical_visibility(
+    state: Any,
+    *,
+    noise: Any = None,
+    measurements: str = "projective",
+    time_limit: float | None = None,
+    seed: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> CriticalVisibility:
+    """Brackets the visibility up to which a noisy state is local: proofs from both sides, and an estimate.
+
+    From above, settings are optimized (:func:`optimize_settings`), with more and more of them. From below come
+    polyhedra from coarse to fine (:func:`certify_all_projective`), for two qubits in white noise also extensions of the
+    local Werner model. In the remaining time local models are searched by gradient descent in between
+    (:func:`sweep_visibility`).
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        noise: A state of the same qubits; default: white noise.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds, shared by all parts; default: 600.
+        seed: Seed, or ``None``.
+        folder: Where to keep what is found; the same call goes on from there. Needs a seed.
+        **options: For ``sweep_visibility``, such as ``degree``, ``num_hidden`` or ``num_steps``.
+
+    Raises:
+        MeasurementError: If state or noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        ScenarioError: If the noise cannot be proven local.
+        CertificateError: If the folder holds another run's files.
+        LHVError: If a number is out of range, or there is a folder without a seed.
+    """
+    tensor = _tensor(state, "state")
+    other = None if noise is None else _tensor(noise, "noise")
+    if other is not None and other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument(
+            "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
+        )
+    generator(seed)
+    if folder is not None and seed is None:
+        raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
+    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    settings = _best_settings(tensor, other, measurements, seed, begin + _SHARES["settings"] * limit, place)
+    upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
+    if settings is None or not settings.mixed(upper).verify():
+        settings, upper = None, math.inf
+    deadline = begin + (_SHARES["settings"] + _SHARES["proofs"]) * limit
+    certificate = _best_certificate(tensor, other, measurements, seed, deadline, place)
+    lower = 0.0 if certificate is None else certificate.visibility
+    sweep = None
+    left = begin + limit - time.monotonic()
+    if left >= _LEAST_SECONDS and lower < min(upper, 1.0):
+        highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
+        grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
+        where = None if place is None else place / "sweep"
+        sweep = sweep_visibility(
+            tensor, grid, noise=other, measurements=measurements, time_limit=left, seed=seed, folder=where, **options
+        )
+    return CriticalVisibility(lower, upper, certificate, settings, sweep)
+
+
+def _tensor(state: Any, name: str) -> CorrelationTensor:
+    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+    if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= 6:
+        raise MeasurementError.bad_argument(name, expected="a state of 2 to 6 qubits", got=f"{tensor.dimensions}")
+    return tensor
+
+
+def _best_settings(
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    seed: int | None,
+    deadline: float,
+    folder: Path | None,
+) -> OptimizedSettings | None:
+    kept = None if folder is None else folder / "settings.json"
+    if kept is not None and kept.exists():
+        return OptimizedSettings.load(kept)
+    n = tensor.num_parties
+    found = []
+    if n == 2 and noise is None:
+        seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
+        closed = horodecki_settings(seen)
+        found.append(OptimizedSettings(tensor, closed.settings, closed.inequality))
+    for count in _SETTINGS.get(n, (2,)):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            found.append(
+                optimize_settings(
+                    tensor, count, noise=noise, measurements=measurements, num_starts=60, time_limit=left, seed=seed
+                )
+            )
+        except SolverError:
+            continue
+    best = min((one for one in found if one.inequality.bound.exact), key=lambda one: one.visibility, default=None)
+    if best is not None and kept is not None:
+        best.save(kept)
+    return best
+
+
+def _best_certificate(
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    seed: int | None,
+    deadline: float,
+    folder: Path | None,
+) -> Certificate | None:
+    n = tensor.num_parties
+    everywhere = measurements == "projective"
+    found: list[Certificate] = []
+    if n == 2 and noise is None and everywhere:
+        try:
+            extended = extend_local_models(tensor)
+            found += [extended] if extended is not None else []
+        except ImportError:
+            pass
+    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
+    for i, count in enumerate(axes):
+        left = deadline - time.monotonic()
+        kept = None if folder is None else folder / f"certificate_{count}.npz"
+        if kept is not None and kept.exists():
+            found.append(AllProjectiveCertificate.load(kept))
+            continue
+        if left <= 0:
+            break
+        try:
+            certificate = certify_all_projective(
+                tensor,
+                noise=noise,
+                measurements=measurements,
+                num_settings=count,
+                time_limit=left if i == len(axes) - 1 else left / 4,
+                seed=seed,
+                checkpoint=None if folder is None else folder / f"search_{count}.npz",
+                progress=False,
+            )
+        except SolverError:
+            continue
+        found.append(certificate)
+        if kept is not None:
+            certificate.save(kept)
+    return max(found, key=lambda one: one.visibility, default=None)
