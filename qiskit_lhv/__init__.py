@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .device_report import DeviceReport
+    from .estimated_state import EstimatedLocality, EstimatedViolation
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
     from .models.ensemble import ResponseModel
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from .targets.counts import BellCounts
     from .targets.projections import divergence, project_to_no_signaling
     from .targets.scenario import BellScenario
+    from .targets.tensor_estimates import TensorEstimate, estimate_from_expectations, estimate_tensor, pauli_labels
     from .targets.trials import BellTrials
     from .verification import Verification
 
@@ -101,6 +103,7 @@ _HOME = {
     "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
     "device_report": ("DeviceReport",),
+    "estimated_state": ("EstimatedLocality", "EstimatedViolation"),
     "exceptions": (
         "CertificateError",
         "CountsError",
@@ -193,6 +196,12 @@ _HOME = {
     "targets.counts": ("BellCounts",),
     "targets.projections": ("divergence", "project_to_no_signaling"),
     "targets.scenario": ("BellScenario",),
+    "targets.tensor_estimates": (
+        "TensorEstimate",
+        "estimate_from_expectations",
+        "estimate_tensor",
+        "pauli_labels",
+    ),
     "targets.trials": ("BellTrials",),
     "verification": ("Verification",),
 }
@@ -222,6 +231,8 @@ __all__ = [
     "DirectionResponse",
     "DriftTest",
     "EValue",
+    "EstimatedLocality",
+    "EstimatedViolation",
     "Evaluation",
     "EvidenceRate",
     "ExtensionCertificate",
@@ -258,6 +269,7 @@ __all__ = [
     "SymmetrizedModel",
     "Symmetry",
     "TableResponse",
+    "TensorEstimate",
     "Threshold",
     "ThresholdEstimate",
     "Verdict",
@@ -283,6 +295,8 @@ __all__ = [
     "e_bh",
     "elegant",
     "enumerate_facets",
+    "estimate_from_expectations",
+    "estimate_tensor",
     "estimate_threshold",
     "evaluate_model",
     "evidence_rate",
@@ -315,6 +329,7 @@ __all__ = [
     "nonlocality_threshold",
     "optimal_shares",
     "optimize_settings",
+    "pauli_labels",
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",

@@ -13,6 +13,7 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 from ._validation import generator, probability, whole_numbers
 from .counts_report import CountsFindings
 from .device_report import DeviceReport
+from .estimated_state import analyze_estimate
 from .exceptions import CountsError, LHVError
 from .models.local_model import LocalModel
 from .polytope.bounds import enumeration_size
@@ -34,6 +35,7 @@ from .statistics.predictability import check_predictability
 from .targets.behaviors import Behavior
 from .targets.correlations import CorrelationTensor
 from .targets.counts import BellCounts, require_all_shots
+from .targets.tensor_estimates import TensorEstimate
 from .targets.trials import BellTrials
 
 __all__ = ["analyze"]
@@ -87,9 +89,9 @@ def analyze(
 
     Args:
         target: A behavior (or an experiment, for its exact behavior), answered by the local polytope; a state of 2 to 6
-            qubits, its circuit or its correlation tensor, answered for all projective measurements; counts or trials,
-            answered by statistics; or a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``, answered
-            for all groups together.
+            qubits, its circuit or its correlation tensor, answered for all projective measurements; an estimate of its
+            correlations, with their errors; counts or trials, answered by statistics; or a dictionary of counts by
+            group of qubits, ``{(3, 4): counts, ...}``, answered for all groups together.
         alpha: For counts, the largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
         test: For counts, the test whose p-value decides, declared before the data are read:
             ``"e-value"`` (prediction-based ratios, for any scenario) or ``"game"``.
@@ -126,6 +128,8 @@ def analyze(
         return _analyze_behavior(target, time_limit)
     if isinstance(target, DensityMatrix | Statevector | QuantumCircuit | CorrelationTensor):
         return analyze_state(target, measurements=measurements, time_limit=time_limit, seed=seed)
+    if isinstance(target, TensorEstimate):
+        return analyze_estimate(target, alpha=alpha, measurements=measurements, time_limit=time_limit, seed=seed)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     if test not in TESTS:
         raise CountsError.bad_argument("test", expected="'e-value' or 'game'", got=repr(test))

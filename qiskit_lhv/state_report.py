@@ -17,7 +17,7 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .report import LocalityReport, Verdict
 from .targets.correlations import CorrelationTensor
 
-__all__ = ["analyze_state"]
+__all__ = ["Certificate", "analyze_state", "proofs_from_below"]
 
 _DEFAULT_SECONDS = 60.0
 _MAX_QUBITS = 6
@@ -70,15 +70,33 @@ def analyze_state(
     for settings in _settings(seen, measurements, seed, begin + _SHARE_OF_SETTINGS * limit):
         # For the whole state, of which measurements in a plane see a part.
         decided = findings.add_settings(replace(settings, correlations=tensor))
-        if not decided and n == 2 and measurements == "projective" and findings.certificate is None:
+        if not decided and findings.certificate is None:
             # After the quickest criterion for one side, the quickest for the other.
-            decided = findings.add_certificate(_extension(tensor))
+            decided = findings.add_certificate(_extension(tensor, measurements))
         if decided:
             return findings.report(limit)
     for certificate in _certificates(seen, measurements, seed, begin + limit):
         if findings.add_certificate(certificate):
             break
     return findings.report(limit)
+
+
+def proofs_from_below(
+    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
+) -> Iterator[Certificate]:
+    """Certificates of locality, from the quickest on, until the time is over.
+
+    Args:
+        tensor: Correlations of qubits.
+        measurements: ``"projective"`` or a plane.
+        seed: Seed, or ``None``.
+        deadline: On the clock of ``time.monotonic``.
+    """
+    extended = _extension(tensor, measurements)
+    if extended is not None:
+        yield extended
+    seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
+    yield from _certificates(seen, measurements, seed, deadline)
 
 
 def _settings(
@@ -98,7 +116,9 @@ def _settings(
             continue
 
 
-def _extension(tensor: CorrelationTensor) -> ExtensionCertificate | None:
+def _extension(tensor: CorrelationTensor, measurements: str) -> ExtensionCertificate | None:
+    if tensor.num_parties != 2 or measurements != "projective":
+        return None
     try:
         return extend_local_models(tensor)
     except ImportError:

@@ -73,6 +73,11 @@ class OptimizedSettings(Record):
         """The behavior of the state with these settings."""
         return _behavior(self.correlations, self.settings)
 
+    def operator(self) -> FloatArray:
+        """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
+        exact = _operator(rational(self.inequality.expression.coefficients), [rational(one) for one in self.settings])
+        return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
+
     def mixed(self, visibility: float) -> OptimizedSettings:
         """The same settings and inequality for the state at this visibility in the noise."""
         noise = self.noise or _white(self.correlations)

@@ -133,7 +133,7 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
 
     Args:
         name: ``"chsh"``: Z and X against (Z + X)/sqrt(2) and (Z - X)/sqrt(2), which reach 2 sqrt(2) on
-            the Bell state |00> + |11>; ``"mermin"``: X and Y for every party.
+            the Bell state |00> + |11>; ``"mermin"``: X and Y for every party; ``"pauli"``: X, Y and Z.
         num_parties: Number of parties.
 
     Raises:
@@ -148,8 +148,10 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
         return [["Z", "X"], [(half, 0.0, half), (-half, 0.0, half)]]
     if name == "mermin":
         return [["X", "Y"] for _ in range(num_parties)]
+    if name == "pauli":
+        return [["X", "Y", "Z"] for _ in range(num_parties)]
     raise MeasurementError.bad_argument(
-        "settings", expected="a sequence of settings for each party, or 'chsh' or 'mermin'", got=repr(name)
+        "settings", expected="a sequence of settings for each party, or 'chsh', 'mermin' or 'pauli'", got=repr(name)
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from ..exceptions import ScenarioError
 from ..quantum.measurements import Measurement, parse_settings
 from ..quantum.parties import reduced_state
 from .behaviors import Behavior
+
+if TYPE_CHECKING:
+    from .counts import BellCounts
 
 __all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis"]
 
@@ -129,6 +132,20 @@ class CorrelationTensor(Record):
             tensor = np.tensordot(tensor, hermitian_basis(dimension), axes=([0, n - k], [2, 1]))
         # A state's trace may be off by rounding; a tensor's first entry is the trace and must be 1.
         return cls(tensor.real / tensor.real.flat[0])
+
+    @classmethod
+    def from_counts(cls, counts: BellCounts) -> CorrelationTensor:
+        """The tensor estimated from counts in all Pauli bases; ``estimate_tensor(counts)`` also tells its errors.
+
+        Args:
+            counts: Those of ``BellExperiment(circuit, "pauli")``: settings X, Y and Z of every qubit.
+
+        Raises:
+            CountsError: If the counts are of another scenario.
+        """
+        from .tensor_estimates import estimate_tensor
+
+        return estimate_tensor(counts).tensor
 
     def behavior(self, settings: Sequence[Sequence[Any]] | str) -> Behavior:
         """The behavior under chosen measurements.

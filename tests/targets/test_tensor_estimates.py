@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp, state_fidelity
+from qiskit_lhv import (
+    Behavior,
+    BellCounts,
+    BellExperiment,
+    CorrelationTensor,
+    CountsError,
+    TensorEstimate,
+    estimate_from_expectations,
+    estimate_tensor,
+    ghz_state,
+    pauli_labels,
+    random_state,
+    werner_state,
+)
+
+
+def asymmetric():
+    circuit = QuantumCircuit(2)
+    circuit.ry(0.7, 0)
+    circuit.rx(1.1, 1)
+    circuit.cx(0, 1)
+    circuit.rz(0.4, 1)
+    circuit.ry(0.3, 0)
+    return circuit
+
+
+def sampled(state, shots, seed):
+    return estimate_tensor(Behavior.from_state(state, "pauli").sample(shots, seed))
+
+
+# Estimates
+
+
+def test_counts_of_a_circuit():
+    counts = BellExperiment(asymmetric(), "pauli").run(StatevectorSampler(seed=3), 4000)
+    estimate = estimate_tensor(counts)
+    exact = CorrelationTensor.from_state(asymmetric()).array
+    errors = np.abs(estimate.tensor.array - exact)
+    assert np.all(errors <= 4.5 * estimate.standard_errors + 1e-12)
+    # An asymmetric state: exchanging the qubits would be seen.
+    assert np.abs(exact - exact.T).max() > 0.3
+    assert CorrelationTensor.from_counts(counts).array == pytest.approx(estimate.tensor.array)
+
+
+def test_marginals_pool_all_settings_of_the_other_qubits():
+    shots = np.random.default_rng(1).integers(50, 300, size=(3, 3))
+    counts = Behavior.from_state(werner_state(0.5), "pauli").sample(shots, 2)
+    estimate = estimate_tensor(counts)
+    plus = counts.array[1, :, 0].sum() - counts.array[1, :, 1].sum()
+    assert estimate.tensor.array[2, 0] == pytest.approx(plus / shots[1].sum())
+    agree = np.einsum("ab,a,b->", counts.array[2, 0], [1, -1], [1, -1])
+    assert estimate.tensor.array[3, 1] == pytest.approx(agree / shots[2, 0])
+    assert estimate.standard_errors[0, 0] == 0
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2])
+def test_covariance_agrees_with_simulation(num_qubits):
+    state = random_state(num_qubits, seed=4)
+    shots = np.full((3,) * num_qubits, 60)
+    shots.flat[0] = 200
+    found = np.array([sampled(state, shots, seed).tensor.array.ravel() for seed in range(700)])
+    expected = sampled(state, shots * 2000, 1).covariance() * 2000
+    np.testing.assert_allclose(np.cov(found.T), expected, atol=0.16 * expected.max())
+    one = sampled(state, shots, 1)
+    np.testing.assert_allclose(np.sqrt(np.diag(one.covariance())), one.standard_errors.ravel(), atol=1e-12)
+
+
+def test_limits_hold_together():
+    state = random_state(2, seed=5)
+    exact = CorrelationTensor.from_state(state).array
+    misses = 0
+    for seed in range(200):
+        estimate = sampled(state, 100, seed)
+        misses += bool(np.any(np.abs(estimate.tensor.array - exact) > estimate.limits(0.2) + 1e-12))
+    assert misses <= 0.2 * 200
+
+
+def test_functional_is_bounded_from_below():
+    state = random_state(2, seed=6)
+    exact = CorrelationTensor.from_state(state).array
+    coefficients = np.random.default_rng(1).normal(size=(4, 4))
+    truth = float(np.sum(coefficients * exact))
+    misses = 0
+    for seed in range(200):
+        value, allowance = sampled(state, 80, seed).functional(coefficients, 0.1)
+        misses += value - allowance > truth
+    assert misses <= 0.1 * 200
+
+
+def test_split_parts_add_up():
+    estimate = sampled(werner_state(0.7), 101, 1)
+    first, second = estimate.split(0.5, seed=1)
+    np.testing.assert_array_equal(first.counts.array + second.counts.array, estimate.counts.array)
+    assert np.all(first.counts.num_shots == 50)
+
+
+# States
+
+
+@pytest.mark.parametrize("state", [random_state(2, rank=1, seed=1), ghz_state(3, 0.9), random_state(1, seed=2)])
+def test_nearest_state(state):
+    n = DensityMatrix(state).num_qubits
+    exact = TensorEstimate(CorrelationTensor.from_state(state), np.zeros((4,) * n))
+    np.testing.assert_allclose(exact.physical_state().data, DensityMatrix(state).data, atol=1e-10)
+    noisy = sampled(state, 400, 1)
+    projected = noisy.physical_state()
+    assert np.linalg.eigvalsh(projected.data).min() >= -1e-12
+    assert projected.trace() == pytest.approx(1)
+    assert state_fidelity(projected, DensityMatrix(state)) > 0.9
+
+
+def test_projection_of_smolin_gambetta_smith():
+    # Eigenvalues 0.6, 0.5, -0.1: the negative part is shared by the others.
+    tensor = CorrelationTensor.from_state(werner_state(0.5)).array * 1.0
+    scaled = tensor * 2.4
+    scaled[0, 0] = 1
+    found = TensorEstimate(CorrelationTensor(scaled), np.zeros((4, 4))).physical_state()
+    values = np.sort(np.linalg.eigvalsh(found.data))
+    np.testing.assert_allclose(values, [0, 0, 0, 1], atol=1e-12)
+
+
+# Expectation values
+
+
+def test_results_of_an_estimator():
+    labels = pauli_labels(2)
+    assert len(labels) == 15
+    result = (
+        StatevectorEstimator(seed=1)
+        .run([(asymmetric(), [SparsePauliOp(label) for label in labels], None, 0.01)])
+        .result()[0]
+    )
+    values = dict(zip(labels, result.data.evs, strict=True))
+    estimate = estimate_from_expectations(values, 0.01)
+    exact = CorrelationTensor.from_state(asymmetric()).array
+    assert np.abs(estimate.tensor.array - exact).max() < 0.05
+    np.testing.assert_allclose(estimate.covariance(), np.diag(estimate.standard_errors.ravel() ** 2))
+    assert estimate.standard_errors[1, 0] == 0.01
+
+
+def test_labels_follow_qiskit():
+    values = dict.fromkeys(pauli_labels(2), 0.0)
+    values["XZ"] = 0.5  # Z on qubit 0, X on qubit 1
+    errors = dict.fromkeys(values, 0.1)
+    errors["XZ"] = 0.2
+    estimate = estimate_from_expectations(values, errors)
+    assert estimate.tensor.array[3, 1] == 0.5
+    assert estimate.standard_errors[3, 1] == 0.2
+
+
+# Bad input
+
+
+def test_counts_of_other_settings():
+    counts = Behavior.from_state(werner_state(0.5), "chsh").sample(100, 1)
+    with pytest.raises(CountsError, match=r'X, Y and Z.*"pauli"'):
+        estimate_tensor(counts)
+    with pytest.raises(CountsError, match="two outcomes"):
+        estimate_tensor(BellCounts(np.ones((3, 3, 3, 2), dtype=int)))
+
+
+def test_missing_basis():
+    counts = {(x, y): {"00": 5} for x in range(3) for y in range(3)}
+    del counts[2, 1]
+    with pytest.raises(CountsError, match=r"none for \(2, 1\)"):
+        BellCounts.from_counts(counts)
+    values = dict.fromkeys(pauli_labels(2), 0.1)
+    del values["XZ"], values["IY"]
+    with pytest.raises(CountsError, match=r"all 15 Pauli labels of 2 qubits.*none for IY, XZ"):
+        estimate_from_expectations(values, 0.1)
+
+
+def test_bad_expectations():
+    values = dict.fromkeys(pauli_labels(1), 0.1)
+    with pytest.raises(CountsError, match="standard_errors"):
+        estimate_from_expectations(values, 0.0)
+    with pytest.raises(CountsError, match=r"from -1 to 1"):
+        estimate_from_expectations(values | {"X": 3.0}, 0.1)
+    with pytest.raises(CountsError, match=r"unknown Q"):
+        estimate_from_expectations(values | {"Q": 0.0}, 0.1)
+    with pytest.raises(CountsError, match="can be split"):
+        estimate_from_expectations(values, 0.1).split(0.5)
