@@ -45,9 +45,8 @@ def main():
     for one in rows[:: max(1, len(rows) // 12)]:
         print(f"{one[0]:>8.3f}{one[1]:>9.3f}{one[2]:>9.3f}{'':<6}{min(one[3], 1):>12.5f}{min(one[4], 1):>16.5f}")
     volume = [float(np.mean(part**3)) for part in (lower, upper)]
-    print(
-        f"of the volume (averages of cubes): local {volume[0]:.3f}, open {volume[1] - volume[0]:.3f}, nonlocal {1 - volume[1]:.3f}"
-    )
+    shares = {"local": volume[0], "open": volume[1] - volume[0], "nonlocal": 1 - volume[1]}
+    print("of the volume:", ", ".join(f"{name} {share:.3f}" for name, share in shares.items()))
     if options.picture:
         draw(rows, lower, upper, options.picture)
 

@@ -16,7 +16,7 @@ def main():
         "GHZ, 3 qubits": (ghz_state(3), {}),
         "GHZ, 4 qubits": (ghz_state(4), {}),
         "W, 3 qubits": (w_state(3), {}),
-        "linear cluster, 4 qubits": (graph_state([(0, 1), (1, 2), (2, 3)]), {}),
+        "linear cluster, 4 qubits": (graph_state([(0, 1), (1, 2), (2, 3)], 4), {}),
     }
     print(f"{'state':<28}{'proven local':>14}{'proven nonlocal':>17}{'seconds':>9}   checked")
     for name, (state, arguments) in states.items():

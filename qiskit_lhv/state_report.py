@@ -185,7 +185,8 @@ class _Findings:
         figures: dict[str, float] = {}
         lower = 0.0 if self.certificate is None else self.certificate.visibility
         upper = math.inf if self.settings is None else self.settings.visibility
-        figures["proven local up to visibility (white noise)"] = lower
+        if self.certificate is not None:
+            figures["proven local up to visibility (white noise)"] = lower
         if self.verdict is Verdict.NONLOCAL and self.settings is not None:
             figures["proven nonlocal above visibility"] = upper
             figures["violation"] = self.settings.violation

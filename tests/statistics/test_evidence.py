@@ -22,6 +22,8 @@ from qiskit_lhv import (
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.statistics import likelihood, ratios, stages
+from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
+from scipy.optimize import linprog
 
 UNEQUAL = np.array([[1300, 900], [900, 40]])
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
@@ -141,6 +143,25 @@ def test_a_factor_depends_on_earlier_shots_alone():
     assert np.abs(first.factors[k + 1 :] - second.factors[k + 1 :]).max() > 0.1
 
 
+@pytest.mark.parametrize("null", ["local", "no-signaling"])
+@pytest.mark.parametrize("design", ["blocks", "random"])
+def test_a_factor_of_counts_depends_on_earlier_stages_alone(design, null):
+    array = Behavior.from_state(werner_state(0.9), "chsh").sample(200, 2).array
+    counts = BellCounts(array, design, np.full((2, 2), 0.25) if design == "random" else None)
+    scenario, tables, weights = stages.draw_stages(counts, 3)
+    k = len(tables) // 2
+    # Party 0's outcomes are exchanged from stage k on; the numbers of shots of the settings stay.
+    replaced = np.concatenate([tables[:k], tables[k:, :, :, ::-1]])
+    assert not np.array_equal(replaced[k], tables[k])
+    engine = ratios.RatioEngine(scenario, null)
+    first, second = (engine.run(one[None], weights[None])[:2] for one in (tables, replaced))
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_allclose(before[0, : k + 1], after[0, : k + 1], rtol=1e-9)
+    assert np.abs(first[0][0, k + 1 :] - second[0][0, k + 1 :]).max() > 0.1
+    # And what the public function does is just this.
+    np.testing.assert_array_equal(ratio_e_value(counts, null=null, seed=3).factors, first[0][0])
+
+
 def test_many_at_once_are_what_each_is_alone():
     data = [
         Behavior.from_state(werner_state(0.9), "chsh").sample(200, 1),
@@ -222,6 +243,33 @@ def test_bounds_of_no_signaling_hold_for_boxes_and_mixtures():
     assert means.max() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [
+        Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(np.array([[9, 8, 7], [6, 60, 5], [4, 3, 2]]), 3),
+        Behavior.from_state(ghz_state(3, 0.8), "mermin").sample(40, 3),
+        Behavior.from_state(werner_state(1), "chsh").with_efficiency((0.9, 0.7)).sample(90, 3),
+    ],
+    ids=["3 x 3", "3 parties", "3 outcomes"],
+)
+def test_bounds_of_no_signaling_hold_for_its_extreme_behaviors(counts):
+    e_value = ratio_e_value(counts, null="no-signaling", seed=4)
+    assert e_value.verify()
+    # In Collins-Gisin coordinates, the first of which is 1, all that is asked is that no probability be negative.
+    maps = cells_from_collins_gisin(counts.scenario)
+    rng = np.random.default_rng(5)
+    coefficients = weighted(e_value)
+    for k, goal in enumerate([*coefficients[1:], *rng.normal(size=(10, coefficients.shape[1]))]):
+        found = linprog(
+            -goal @ maps, A_ub=-maps, b_ub=np.zeros(len(maps)), bounds=[(1, 1)] + [(None, None)] * (maps.shape[1] - 1)
+        )
+        means = coefficients @ maps @ found.x
+        assert np.all(means <= e_value.mean_bounds + 1e-9)
+        if k < len(coefficients) - 1:
+            # The largest mean there is; the bound is not much looser.
+            assert means[k + 1] == pytest.approx(e_value.mean_bounds[k + 1], abs=1e-3)
+
+
 # Validity
 
 
@@ -231,8 +279,13 @@ def mean_and_error(values):
 
 @pytest.mark.parametrize(
     ("expression", "shots"),
-    [(chsh(), np.full((2, 2), 60)), (chsh(), np.array([[200, 30], [30, 8]])), (mermin(3), np.full((2, 2, 2), 25))],
-    ids=["chsh", "unequal", "mermin"],
+    [
+        (chsh(), np.full((2, 2), 60)),
+        (chsh(), np.array([[200, 30], [30, 8]])),
+        (i3322(), np.array([[40, 30, 20], [30, 9, 5], [20, 5, 1]])),
+        (mermin(3), np.full((2, 2, 2), 25)),
+    ],
+    ids=["chsh", "unequal", "i3322", "mermin"],
 )
 def test_mean_of_e_is_at_most_one_for_local_models(expression, shots):
     rng = np.random.default_rng(7)
@@ -297,7 +350,93 @@ def test_predictable_settings_raise_the_bound():
     assert ratio_e_value(trials, predictability=0.3).log_e <= 0
 
 
+def drawn_probabilities(probabilities, predictability, rng):
+    """Probabilities whose conditionals, party after party, differ from those given by at most the predictability."""
+    drawn = np.ones_like(probabilities)
+    for k in range(probabilities.ndim):
+        joint = probabilities.sum(axis=tuple(range(k + 1, probabilities.ndim)))
+        conditional = joint / joint.sum(axis=-1, keepdims=True)
+        shift = rng.choice([-1, 0, 1, rng.uniform(-1, 1)], size=conditional.shape[:-1]) * predictability
+        moved = conditional + np.stack([shift, -shift], axis=-1)
+        drawn = drawn * moved.reshape(moved.shape + (1,) * (probabilities.ndim - k - 1))
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("behavior", "probabilities"),
+    [
+        (Behavior.from_state(werner_state(1), "chsh"), np.array([[0.4, 0.1], [0.3, 0.2]])),
+        (Behavior.from_state(ghz_state(3), "mermin"), np.random.default_rng(8).dirichlet(np.full(8, 9.0))),
+    ],
+    ids=["biased", "3 parties"],
+)
+def test_no_probabilities_within_the_limits_exceed_the_bound(behavior, probabilities):
+    scenario = behavior.scenario
+    probabilities = probabilities.reshape(scenario.num_settings)
+    trials = draw_trials(behavior, 1500, 3, probabilities)
+    e_value = ratio_e_value(trials, predictability=0.003)
+    assert e_value.verify()
+    assert e_value.log10_p_value < -5
+    rng = np.random.default_rng(2)
+    tables, largest = all_tables(scenario), 0.0
+    for _ in range(200):
+        p = drawn_probabilities(probabilities, 0.003, rng)
+        assert p.sum() == pytest.approx(1)
+        wide = p.reshape(p.shape + (1,) * p.ndim)
+        means = ((wide * e_value.factors).reshape(e_value.num_stages, -1) @ tables.T).max(axis=1)
+        assert np.all(means <= e_value.mean_bounds)
+        largest = max(largest, means[-1])
+    assert 1.001 < largest <= e_value.mean_bounds[-1] < 1.02
+
+
+def test_a_device_that_predicts_settings_gains_nothing():
+    # Each party's setting is known with probability 1/2 + tau: the one where the strategy loses is avoided.
+    tau, shots, scenario = 0.05, 1500, chsh().scenario
+    strategies = enumerate_strategies(scenario)
+    tables = all_tables(scenario).reshape(-1, *scenario.shape)
+    lost = [np.argwhere((table * chsh().coefficients).sum(axis=(2, 3)) < 0) for table in tables]
+    good = [k for k, where in enumerate(lost) if len(where) == 1]
+    assert len(good) == 8
+    data = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        chosen = rng.choice(good, size=shots)
+        settings = np.array([lost[k][0] for k in chosen]) ^ (rng.random((shots, 2)) < 0.5 + tau)
+        rows = np.arange(shots)
+        outcomes = np.stack([strategies[chosen][rows, settings[:, 0]], strategies[chosen][rows, 2 + settings[:, 1]]])
+        data.append(BellTrials(settings, outcomes.T, scenario))
+    plain, careful = (np.exp([one.log_e for one in ratio_e_values(data, predictability=value)]) for value in (0, tau))
+    # Who does not allow for it is misled.
+    assert np.median(plain) > 10
+    mean, error = mean_and_error(careful)
+    assert mean <= 1 + 3 * error
+
+
+def test_settings_that_a_device_may_know_give_no_evidence():
+    box = Behavior.from_correlators(np.array([[1, 1], [1, -1]]), marginals=False)
+    trials = draw_trials(box, 1000, 1)
+    found = [ratio_e_value(trials, predictability=tau) for tau in (0.1, 0.3, 0.5, 1)]
+    assert [one.p_value < 1 for one in found] == [True, True, False, False]
+    assert all(one.verify() for one in found)
+
+
 # Sizes
+
+
+def test_more_strategies_than_are_listed():
+    # 2**13 strategies: they are generated.
+    angles = [np.pi * np.arange(7) / 7, np.pi * (np.arange(6) + 0.5) / 6]
+    settings = [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles]
+    behavior = Behavior.from_state(werner_state(1), settings)
+    assert behavior.scenario.num_strategies > likelihood.MAX_LISTED
+    counts = behavior.sample(100, 1)
+    e_value = ratio_e_value(counts, seed=1)
+    assert e_value.log10_p_value < -5
+    assert e_value.verify()
+    np.testing.assert_array_equal(e_value.tested.sum(axis=0), counts.array)
+    means = weighted(e_value) @ all_tables(behavior.scenario).T
+    assert np.all(means.max(axis=1) <= e_value.mean_bounds)
+    np.testing.assert_allclose(means.max(axis=1), e_value.mean_bounds, rtol=1e-9)
 
 
 def test_single_shot_per_setting_is_enough():
@@ -370,6 +509,23 @@ def test_inequality_is_that_of_the_last_stage():
 def test_verify_refuses_tampered_e_values(change):
     counts = Behavior.from_state(werner_state(0.95), "chsh").sample(np.array([[900, 1000], [1000, 1100]]), 3)
     e_value = ratio_e_value(counts, seed=1)
+    assert e_value.verify()
+    assert not dataclasses.replace(e_value, **change(e_value)).verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: {"predictability": 0.03},
+        lambda e: {"design": "blocks"},
+        lambda e: {"setting_weights": np.roll(e.setting_weights, 1, axis=2)},
+        lambda e: {"setting_weights": np.concatenate([e.setting_weights[:-1], [[[0.1, 0.2], [0.3, 0.4]]]])},
+        lambda e: {"mean_bounds": e.mean_bounds - 1e-6},
+    ],
+)
+def test_verify_refuses_tampered_e_values_of_random_settings(change):
+    trials = draw_trials(Behavior.from_state(werner_state(1), "chsh"), 600, 3, np.array([[0.4, 0.1], [0.3, 0.2]]))
+    e_value = ratio_e_value(trials, predictability=0.02)
     assert e_value.verify()
     assert not dataclasses.replace(e_value, **change(e_value)).verify()
 
