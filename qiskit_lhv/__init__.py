@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .polytope.projective_certificate import AllProjectiveCertificate
     from .polytope.quantum_bounds import QuantumBound, quantum_bound
     from .polytope.relabelings import are_equivalent
+    from .polytope.separability import SeparabilityCertificate, prove_separable
     from .polytope.symmetrized_model import SymmetrizedModel
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         GroundState,
         ground_state,
         nearest_neighbor_chain,
+        random_chain,
         reduced_state,
         thermal_state,
         xxz_chain,
@@ -134,6 +136,7 @@ _HOME = {
     "polytope.all_projective": ("certify_all_projective",),
     "polytope.automorphisms": ("find_symmetry",),
     "polytope.projective_certificate": ("AllProjectiveCertificate",),
+    "polytope.separability": ("SeparabilityCertificate", "prove_separable"),
     "polytope.symmetrized_model": ("SymmetrizedModel",),
     "polytope.symmetry": ("Relabeling", "Symmetry"),
     "polytope.threshold_results": ("Threshold",),
@@ -156,6 +159,7 @@ _HOME = {
         "GroundState",
         "ground_state",
         "nearest_neighbor_chain",
+        "random_chain",
         "reduced_state",
         "thermal_state",
         "xxz_chain",
@@ -260,6 +264,7 @@ __all__ = [
     "Relabeling",
     "ResponseModel",
     "ScenarioError",
+    "SeparabilityCertificate",
     "SettingSchedule",
     "ShotPlan",
     "SignalingAllowance",
@@ -333,7 +338,9 @@ __all__ = [
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",
+    "prove_separable",
     "quantum_bound",
+    "random_chain",
     "random_directions",
     "random_state",
     "ratio_e_value",

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from qiskit.quantum_info import DensityMatrix, Statevector
+
 from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective, planar_tensor
 from .polytope.extended_models import ExtensionCertificate, extend_local_models
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
+from .polytope.separability import prove_separable
 from .report import LocalityReport, Verdict
 from .targets.correlations import CorrelationTensor
 
@@ -32,6 +35,9 @@ _FEW_AXES = {True: (6,), False: (4,)}
 # Number of settings a party in the order in which they are tried, and their share of the time.
 _SETTINGS = {2: (3, 4), 3: (2, 3), 4: (2,), 5: (2,)}
 _SHARE_OF_SETTINGS = 0.25
+# A search for a local model compiles for some seconds, so only longer calls have one.
+_SHARE_OF_SEARCH = 0.2
+_LEAST_SECONDS_OF_SEARCH = 40.0
 
 Certificate = AllProjectiveCertificate | ExtensionCertificate
 
@@ -53,6 +59,8 @@ def analyze_state(
     Raises:
         MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
     """
+    if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
+        return _qubit_and_qutrit(state)
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
     n = tensor.num_parties
     if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
@@ -75,10 +83,51 @@ def analyze_state(
             decided = findings.add_certificate(_extension(tensor, measurements))
         if decided:
             return findings.report(limit)
-    for certificate in _certificates(seen, measurements, seed, begin + limit):
+    searching = limit >= _LEAST_SECONDS_OF_SEARCH
+    share = 1 - _SHARE_OF_SEARCH if searching else 1.0
+    for certificate in _certificates(seen, measurements, seed, begin + share * limit):
         if findings.add_certificate(certificate):
-            break
+            return findings.report(limit)
+    if searching:
+        findings.loss = _loss(tensor, measurements, seed, begin + limit - time.monotonic())
     return findings.report(limit)
+
+
+def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float) -> float | None:
+    """Divergence of the best local model that a short search by gradient descent finds: an estimate, no proof."""
+    from .optimize.search import find_local_model
+
+    degree = 5 if tensor.num_parties == 2 else 3
+    found = find_local_model(
+        tensor,
+        measurements=measurements,
+        degree=degree,
+        num_hidden=4096,
+        num_steps=1000,
+        time_limit=max(1.0, seconds),
+        seed=seed,
+        progress=None,
+    )
+    return None if found.evaluation is None else float(found.evaluation.kl_divergence)
+
+
+def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
+    """The answer for a qubit and a qutrit, where separability is all that is decided."""
+    certificate = prove_separable(state)
+    return LocalityReport(
+        verdict=Verdict.INCONCLUSIVE if certificate is None else Verdict.LOCAL,
+        target="state of a qubit and a qutrit, all measurements",
+        admits_local_model=None if certificate is None else True,
+        model=None,
+        inequality=None,
+        alpha=None,
+        test=None,
+        log10_p_value=None,
+        statistics={},
+        evidence=() if certificate is None else (certificate,),
+        assumptions=(f"the state is known to {_TOLERANCE:g} of white noise",),
+        advice="" if certificate else "It is entangled; choose settings: Behavior.from_state(state, settings).",
+    )
 
 
 def proofs_from_below(
@@ -158,6 +207,7 @@ class _Findings:
         self.measurements = measurements
         self.certificate: Certificate | None = None
         self.settings: OptimizedSettings | None = None
+        self.loss: float | None = None
         self.verdict: Verdict = Verdict.INCONCLUSIVE
 
     def add_settings(self, settings: OptimizedSettings) -> bool:
@@ -192,6 +242,8 @@ class _Findings:
             figures["violation"] = self.settings.violation
         elif math.isfinite(upper):
             figures["violation found above visibility"] = upper
+        if self.loss is not None:
+            figures["best local model found: KL (nats a trial, an estimate)"] = self.loss
         kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
         evidence = tuple(one for one in kept.get(self.verdict, (self.certificate,)) if one is not None)
         scope = "all projective measurements"

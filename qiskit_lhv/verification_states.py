@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TRANSPOSED", "is_positive", "rational"]
+__all__ = ["TRANSPOSED", "is_positive", "is_positive_matrix", "rational"]
 
 # Signs of the Pauli matrices under transposition.
 TRANSPOSED = np.array([1, 1, -1, 1])
@@ -32,7 +32,15 @@ def is_positive(coefficients: Any) -> bool:
     Args:
         coefficients: Rational, shape ``(4, 4)``, indices in the order I, X, Y, Z.
     """
-    matrix = _matrix(coefficients)
+    return is_positive_matrix(_matrix(coefficients))
+
+
+def is_positive_matrix(matrix: list[list[Complex]]) -> bool:
+    """Whether a Hermitian matrix of rational numbers, as pairs of real and imaginary parts, has no negative eigenvalue.
+
+    Args:
+        matrix: Rows of pairs; taken as it is, so it must be Hermitian.
+    """
     size = len(matrix)
     # The Faddeev-LeVerrier recursion: M_k = A M_(k-1) + c I, with the elementary symmetric polynomials e_k.
     power = [[(Fraction(int(i == j)), _ZERO) for j in range(size)] for i in range(size)]

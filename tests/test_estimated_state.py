@@ -46,6 +46,17 @@ def test_states_of_a_noisy_backend(num_qubits, shots):
     assert check, check.reason
 
 
+@pytest.mark.parametrize("num_qubits", [2, 3])
+def test_states_of_a_fake_device(num_qubits):
+    provider = pytest.importorskip("qiskit_ibm_runtime.fake_provider")
+    backend = provider.FakeManilaV2()
+    sampler = BackendSamplerV2(backend=backend, options={"seed_simulator": 7})
+    counts = BellExperiment(circuit(num_qubits), "pauli").run(sampler, 3000 // num_qubits)
+    report = analyze(estimate_tensor(counts), time_limit=6, seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.verify()
+
+
 @pytest.mark.parametrize(("shots", "verdict"), [(20_000, Verdict.LOCAL), (300, Verdict.INCONCLUSIVE)])
 def test_local_states(shots, verdict):
     pytest.importorskip("cvxpy")

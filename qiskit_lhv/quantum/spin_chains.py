@@ -22,6 +22,7 @@ __all__ = [
     "GroundState",
     "ground_state",
     "nearest_neighbor_chain",
+    "random_chain",
     "reduced_state",
     "thermal_state",
     "xxz_chain",
@@ -120,6 +121,34 @@ def xxz_chain(num_spins: int, anisotropy: float, *, field: float = 0.0, periodic
         arXiv:2407.04673 (locality of its reduced states).
     """
     return xyz_chain(num_spins, (1.0, 1.0, anisotropy), fields=(0.0, 0.0, field), periodic=periodic)
+
+
+def random_chain(
+    num_spins: int, *, same_bonds: bool = False, fields: bool = True, periodic: bool = True, seed: int | None = None
+) -> SparsePauliOp:
+    """A chain whose neighbors are coupled by random Pauli terms, with normal coefficients of variance 1.
+
+    Args:
+        num_spins: Number of spins, at least 2.
+        same_bonds: Whether all bonds (and fields) are the same, as in a translation-invariant chain.
+        fields: Whether there are random fields on the spins.
+        periodic: Whether the chain is closed.
+        seed: Seed, or ``None``.
+
+    Raises:
+        MeasurementError: If the number of spins is below 2.
+    """
+    rng = generator(seed)
+    pairs = [a + b for a in "XYZ" for b in "XYZ"]
+    drawn = rng.normal(size=9)
+    chain = nearest_neighbor_chain(num_spins, SparsePauliOp(pairs, drawn), periodic=periodic)
+    if fields:
+        own = rng.normal(size=3)
+        chain = chain + nearest_neighbor_chain(
+            num_spins, SparsePauliOp("II", 0), SparsePauliOp(["X", "Y", "Z"], own), periodic=periodic
+        )
+    chain = chain.simplify()
+    return chain if same_bonds else SparsePauliOp(chain.paulis, rng.normal(size=len(chain)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,6 +7,7 @@ from qiskit_lhv import (
     MeasurementError,
     ground_state,
     nearest_neighbor_chain,
+    random_chain,
     reduced_state,
     thermal_state,
     xxz_chain,
@@ -34,6 +35,16 @@ def test_xyz_with_fields():
     assert dict(chain.to_list())["YY"] == pytest.approx(0.2)
     assert dict(chain.to_list())["IX"] == pytest.approx(1)
     assert dict(chain.to_list())["ZI"] == pytest.approx(-1)
+
+
+def test_random_chains():
+    chain = random_chain(4, seed=1)
+    assert random_chain(4, seed=1) == chain != random_chain(4, seed=2)
+    assert np.allclose(chain.to_matrix(), chain.to_matrix().conj().T)
+    same = dict(random_chain(4, same_bonds=True, seed=1).to_list())
+    assert same["IIXY"] == same["IXYI"] == same["YIIX"]
+    assert same["IIIX"] == same["XIII"]
+    assert not any(label.count("I") == 3 for label in dict(random_chain(4, fields=False, seed=1).to_list()))
 
 
 # Ground states

@@ -7,11 +7,14 @@ from qiskit_lhv import (
     Behavior,
     CombinedEValue,
     CountsError,
+    chsh,
     combine_e_values,
     load_bundled_counts,
     ratio_e_value,
+    ratio_e_values,
     werner_state,
 )
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 
 def runs(count=3):
@@ -33,6 +36,20 @@ def test_e_values_of_the_same_shots_are_averaged():
     combined = combine_e_values(parts, independent=False)
     assert math.exp(combined.log_e) == pytest.approx(np.mean([math.exp(part.log_e) for part in parts]))
     assert combined.verify()
+
+
+def test_averages_over_orders_are_e_values():
+    # The mean over experiments of one local device, at the center of the facet CHSH = 2, is at most 1.
+    scenario = chsh().scenario
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    facet = Behavior(tables[tables @ chsh().coefficients.ravel() == 2].mean(axis=0).reshape(scenario.shape))
+    data = [facet.sample(50, seed) for seed in range(150)]
+    orders = [ratio_e_values(data, seed=seed) for seed in (1, 2, 3)]
+    combined = [combine_e_values(parts, independent=False) for parts in zip(*orders, strict=True)]
+    e_values = np.exp([one.log_e for one in combined])
+    assert e_values.mean() <= 1 + 3 * e_values.std() / math.sqrt(len(e_values))
+    # An average varies less than what is averaged.
+    assert e_values.std() < max(np.std(np.exp([one.log_e for one in parts])) for parts in orders)
 
 
 def test_average_of_huge_e_values_does_not_overflow():

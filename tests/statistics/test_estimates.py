@@ -6,6 +6,7 @@ from qiskit_lhv import (
     Behavior,
     CountsError,
     LocalWeightInterval,
+    ThresholdEstimate,
     estimate_threshold,
     load_bundled_counts,
     local_weight,
@@ -89,6 +90,36 @@ def test_verify_refuses_tampered_weights(change, tmp_path):
     found.save(tmp_path / "weight.npz")
     assert LocalWeightInterval.load(tmp_path / "weight.npz") == found
     assert not dataclasses.replace(found, **change(found)).verify()
+
+
+@pytest.mark.parametrize("name", ["lower", "upper"])
+def test_verify_refuses_tampered_thresholds(name, tmp_path):
+    found = estimate_threshold(load_bundled_counts("ibm_hanoi19_20circuit13").counts, num_replicates=20, seed=1)
+    assert found.verify()
+    assert found.lower < found.estimate < found.upper < 1
+    found.save(tmp_path / "threshold.json")
+    assert ThresholdEstimate.load(tmp_path / "threshold.json") == found
+    shifted = {"lower": found.threshold.lower + 1e-3, "upper": found.threshold.upper - 1e-3}
+    forged = dataclasses.replace(found.threshold, **{name: shifted[name]})
+    assert not dataclasses.replace(found, threshold=forged).verify()
+
+
+def test_same_seed_same_interval():
+    counts = load_bundled_counts("delft_2015").counts
+    first, second, other = (estimate_threshold(counts, num_replicates=20, seed=seed) for seed in (1, 1, 2))
+    assert first == second
+    assert first.upper != other.upper
+
+
+def test_limits_of_the_local_weight_need_no_no_signaling():
+    # a = 0, b = x y signals and is no mixture with any local behavior: its local weight is 0.
+    table = np.zeros((2, 2, 2, 2))
+    for x, y in np.ndindex(2, 2):
+        table[x, y, 0, x & y] = 1
+    found = local_weight_interval(Behavior(table).sample(2000, 1))
+    assert found.lower == pytest.approx(0, abs=1e-9)
+    assert found.upper < 0.05
+    assert found.verify()
 
 
 def test_bad_arguments():

@@ -283,7 +283,7 @@ def mean_and_error(values):
         (chsh(), np.full((2, 2), 60)),
         (chsh(), np.array([[200, 30], [30, 8]])),
         (i3322(), np.array([[40, 30, 20], [30, 9, 5], [20, 5, 1]])),
-        (mermin(3), np.full((2, 2, 2), 25)),
+        (mermin(3), np.full((2, 2, 2), 14)),
     ],
     ids=["chsh", "unequal", "i3322", "mermin"],
 )

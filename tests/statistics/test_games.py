@@ -15,6 +15,7 @@ from qiskit_lhv import (
     cglmp,
     chsh,
     game_test,
+    i3322,
     load_bundled_counts,
     local_bound,
     mermin,
@@ -125,6 +126,36 @@ def test_convex_bound_lies_between_the_binomial_tail_and_the_other_bounds(total,
         assert bound <= math.e * tail * (1 + 1e-9)
 
 
+@pytest.mark.parametrize(("total", "mean"), [(12, 0.3), (40, 0.75)])
+def test_convex_bound_between_whole_scores(total, mean):
+    tails = [float(binomial_tail(k, total, Fraction(mean))) for k in range(total + 1)]
+    for score in np.arange(math.ceil(total * mean) + 1, total, 0.25):
+        bound = 10 ** _log10_convex_tail(float(score), total, mean)[1]
+        below = math.floor(score)
+        # Logarithms of the tail, interpolated.
+        tail = tails[below] ** (below + 1 - score) * tails[below + 1] ** (score - below)
+        assert tails[math.ceil(score)] * (1 - 1e-9) <= bound <= math.e * tail * (1 + 1e-9)
+        assert bound <= math.exp(-2 * (score - total * mean) ** 2 / total) * (1 + 1e-9)
+
+
+def test_convex_bound_is_the_best_over_all_knots():
+    # E[max(B - h, 0)] / (s - h) by hand, for whole and other h.
+    total, mean, score = 30, Fraction(3, 4), 27.5
+    masses = [math.comb(total, k) * mean**k * (1 - mean) ** (total - k) for k in range(total + 1)]
+
+    def bound(h):
+        return float(sum(m * max(k - Fraction(h), 0) for k, m in enumerate(masses))) / (score - h)
+
+    knot, log10_p = _log10_convex_tail(score, total, float(mean))
+    assert 10**log10_p == pytest.approx(bound(knot), rel=1e-10)
+    assert 10**log10_p <= min(bound(h) for h in np.arange(0, 27.5, 0.125)) * (1 + 1e-10)
+
+
+@pytest.mark.parametrize(("score", "total", "mean"), [(0.0, 10, 0.0), (7.5, 10, 0.75), (3.0, 10, 0.75)])
+def test_convex_bound_claims_nothing_up_to_the_mean(score, total, mean):
+    assert _log10_convex_tail(score, total, mean)[1] == 0
+
+
 def test_convex_bound_holds_for_unequal_trials():
     # Trials with scores 0, 1/2 and 1 and unequal means: the exact distribution of their sum.
     rng = np.random.default_rng(3)
@@ -139,7 +170,7 @@ def test_convex_bound_holds_for_unequal_trials():
             assert tail <= 10 ** _log10_convex_tail(twice / 2, 10, mean)[1] * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("expression", [tilted(), cglmp(3)], ids=["tilted", "cglmp"])
+@pytest.mark.parametrize("expression", [tilted(), cglmp(3), i3322()], ids=["tilted", "cglmp", "i3322"])
 def test_scores_have_a_mean_that_no_strategy_exceeds(expression):
     rng = np.random.default_rng(1)
     shots = rng.integers(20, 90, size=expression.scenario.num_settings)
@@ -172,12 +203,67 @@ def test_tilted_expression_sees_the_violation():
     assert not dataclasses.replace(test, knot=math.ceil(test.score)).verify()
 
 
-def test_p_values_of_an_expression_are_valid_at_its_facet():
-    expression = tilted()
+def i3322_behavior():
+    """The singlet at the settings that violate I3322 most: by 1/4 (arXiv:quant-ph/0306129)."""
+    angles = np.radians([[0, 60, 120], [240, 180, 120]])
+    return Behavior.from_state(werner_state(1), [[(np.sin(a), 0, np.cos(a)) for a in party] for party in angles])
+
+
+def cglmp_behavior():
+    """The maximally entangled pair of qutrits, which reaches 2.8729 (arXiv:quant-ph/0106024)."""
+    table = np.zeros((2, 2, 3, 3))
+    for x, y, a, b in np.ndindex(table.shape):
+        table[x, y, a, b] = 1 / (54 * np.sin(np.pi / 3 * (a - b + (0, 0.5)[x] + (0.25, -0.25)[y])) ** 2)
+    return Behavior(table)
+
+
+@pytest.mark.parametrize(
+    ("expression", "behavior", "value", "shots"),
+    [
+        (i3322(), i3322_behavior(), 0.25, 5 * np.array([[900, 1300, 1000], [1100, 1200, 800], [950, 1050, 1150]])),
+        (cglmp(3), cglmp_behavior(), 2.8729, np.array([[300, 500], [400, 350]])),
+    ],
+    ids=["i3322", "cglmp"],
+)
+@pytest.mark.parametrize("design", ["blocks", "random"])
+def test_other_inequalities_see_their_violation(expression, behavior, value, shots, design):
+    assert expression.value(behavior) == pytest.approx(value, abs=5e-5)
+    probabilities = shots / shots.sum() if design == "random" else None
+
+    def test_of(one):
+        return game_test(BellCounts(one.sample(shots, 1).array, design, probabilities), expression)
+
+    test = test_of(behavior)
+    assert not test.binomial
+    assert test.fixed_settings is (design == "blocks")
+    assert test.log10_p_value < -5
+    assert test.verify()
+    assert str(test.num_trials) in str(test)
+    for field, changed in (
+        ("log10_p_value", test.log10_p_value - 1e-3),
+        ("score", test.score + 1),
+        ("score_bound", test.score_bound - 1e-4),
+        ("num_trials", test.num_trials + 1),
+        ("knot", test.knot + 1),
+        ("binomial", True),
+    ):
+        assert not dataclasses.replace(test, **{field: changed}).verify(), field
+    # At the local bound nothing is found.
+    local = Behavior(local_tables(expression).mean(axis=0).reshape(expression.scenario.shape))
+    assert expression.value(local) == pytest.approx(local_bound(expression).value)
+    assert test_of(local).p_value > 0.05
+
+
+def local_tables(expression):
+    """Tables of the strategies that reach the local bound."""
     tables = strategy_tables(enumerate_strategies(expression.scenario), expression.scenario)
     values = tables @ expression.coefficients.ravel()
-    best = tables[values >= values.max() - 1e-9]
-    behavior = Behavior(best.mean(axis=0).reshape(expression.scenario.shape))
+    return tables[values >= values.max() - 1e-9]
+
+
+def test_p_values_of_an_expression_are_valid_at_its_facet():
+    expression = tilted()
+    behavior = Behavior(local_tables(expression).mean(axis=0).reshape(expression.scenario.shape))
     found = [game_test(behavior.sample(np.array([[150, 30], [40, 60]]), s), expression).p_value for s in range(400)]
     for alpha in (0.5, 0.1, 0.02):
         assert np.mean(np.array(found) <= alpha) <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 400)

@@ -102,6 +102,34 @@ def test_visible_amount_of_two_parties_is_the_distance_to_no_signaling(shape):
         assert visible_signaling(table) == pytest.approx(_distance_to_no_signaling(table), abs=1e-8)
 
 
+def test_visible_amount_with_more_outcomes_and_settings_is_not_too_small():
+    # With three outcomes and three settings the closed form may lie a little above the least amount, never below.
+    for seed in range(6):
+        table = random_table((3, 3, 3, 3), seed)
+        least = _distance_to_no_signaling(table)
+        assert least - 1e-8 <= visible_signaling(table) <= 1.3 * least
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 3, 2, 2), (2, 2, 2, 2, 2, 2), (2, 2, 3, 3)])
+def test_no_more_is_needed_than_was_put_in(shape):
+    # A local model, each cell of which loses some of its probability to a neighbor: one party's outcome changes.
+    scenario = BellScenario.from_shape(shape)
+    strategies = strategy_tables(enumerate_strategies(scenario), scenario)
+    n = scenario.num_parties
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        table = (rng.dirichlet(np.full(len(strategies), 0.2)) @ strategies).reshape(shape)
+        put_in = 0.0
+        for k in range(n):
+            share = 0.1 * rng.random(shape[:n]).reshape((*shape[:n], *[1] * n))
+            moved = share * np.take(table, [0], axis=n + k)
+            put_in += float(moved.sum())
+            table = table + np.concatenate([-moved, moved, *[0 * moved] * (scenario.num_outcomes[k] - 2)], axis=n + k)
+        needed, visible = hidden_signaling(table, scenario)[0], visible_signaling(table)
+        assert visible - 1e-9 <= needed <= put_in + 1e-9
+        assert visible > 0.02
+
+
 def test_joint_marginals_of_more_parties_count():
     # Each single marginal is uniform; the joint one of parties 1 and 2 follows party 0's setting.
     table = np.zeros((2, 1, 1, 2, 2, 2))
@@ -197,6 +225,7 @@ def changes():
     yield "visible_upper", lambda a: a.visible_upper - 1e-3
     yield "num_forms", lambda a: 1 if a.num_forms == 8 else 0.5
     yield "alpha", lambda a: 2 * a.alpha
+    yield "trained", lambda a: a.trained + 2000 * (np.indices(a.trained.shape)[2] == 0)
     yield "tested", lambda a: a.tested + (np.indices(a.tested.shape).sum(axis=0) % 2)
     yield (
         "inequality",
@@ -228,6 +257,12 @@ def test_verify_refuses_tampered_allowances(settings, name, change, tmp_path):
 def test_bad_kappa(kappa):
     with pytest.raises(CountsError, match="kappa"):
         signaling_allowance(load_bundled_counts("delft_2015").counts, kappa=kappa)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -0.1, float("nan"), "small"])
+def test_bad_alpha(alpha):
+    with pytest.raises(CountsError, match="alpha"):
+        signaling_allowance(load_bundled_counts("delft_2015").counts, alpha=alpha)
 
 
 def test_three_outcomes():

@@ -11,11 +11,12 @@ from qiskit_lhv import (
     divergence,
     drift_test,
     fit_local_model,
+    ghz_state,
     load_bundled_counts,
     project_to_no_signaling,
     werner_state,
 )
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2, chi2_contingency
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
@@ -64,8 +65,44 @@ def test_bootstrap_is_calibrated_inside_the_local_set():
     found = [compare_models(behavior.sample(300, seed), num_replicates=60, seed=seed) for seed in range(150)]
     for step in ("signaling", "total"):
         p = np.array([getattr(one, step).p_value for one in found])
-        for alpha in (0.2, 0.5):
+        for alpha in (0.1, 0.2, 0.5):
             assert abs(np.mean(p <= alpha) - alpha) <= 3.5 * math.sqrt(alpha * (1 - alpha) / 150) + 1 / 61
+    # Inside, the best no-signaling explanation is mostly local itself: then the share of replicates is 1.
+    p = np.array([one.nonlocality.p_value for one in found])
+    assert np.mean(p <= 0.1) <= 0.1 + 3 * math.sqrt(0.09 / 150)
+    assert np.mean(p == 1) > 0.5
+
+
+def test_asymptotic_p_values_are_those_of_chi_square():
+    found = compare_models(signaling_behavior().sample(500, 1), num_replicates=0)
+    freedom = {"nonlocality": 8, "signaling": 4, "total": 12}
+    for name, count in freedom.items():
+        step = getattr(found, name)
+        assert step.asymptotic_p_value == pytest.approx(chi2.sf(step.deviance, count))
+    assert (found.nonlocality.smaller, found.nonlocality.larger) == ("local", "no-signaling")
+    assert (found.signaling.smaller, found.signaling.larger) == ("no-signaling", "unrestricted")
+    assert (found.total.smaller, found.total.larger) == ("local", "unrestricted")
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        Behavior.from_state(werner_state(0.95), [PLANE, PLANE[:2]]),
+        Behavior.from_state(ghz_state(3, 0.9), "mermin"),
+        Behavior.from_state(werner_state(0.95), "chsh").with_efficiency((0.9, 1.0)),
+    ],
+    ids=["3 x 2", "3 parties", "3 outcomes"],
+)
+def test_deviances_add_up(behavior):
+    counts = behavior.sample(1000, 1)
+    found = compare_models(counts, num_replicates=20, seed=1)
+    assert found.nonlocality.deviance + found.signaling.deviance == pytest.approx(found.total.deviance, rel=1e-6)
+    assert found.total.deviance == pytest.approx(2 * counts.total_shots * fit_local_model(counts).divergence, rel=1e-6)
+    scenario = counts.scenario
+    free = np.prod([m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]) - 1
+    assert found.num_parameters["no-signaling"] == free
+    assert found.num_parameters["unrestricted"] == scenario.num_cells - scenario.num_setting_combinations
+    assert found.nonlocality.p_value == pytest.approx(1 / 21)
 
 
 def test_other_scenarios(monkeypatch):

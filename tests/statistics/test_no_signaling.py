@@ -8,7 +8,8 @@ from qiskit_lhv import (
     no_signaling_test,
     werner_state,
 )
-from scipy.stats import binomtest, chi2_contingency, kstest
+from qiskit_lhv.statistics.intervals import clopper_pearson
+from scipy.stats import binom, binomtest, chi2_contingency, kstest
 
 
 def test_comparisons_agree_with_scipy():
@@ -108,6 +109,28 @@ def test_distance_of_two_settings_is_the_shift():
     assert 0 < result.size_interval[0] < result.size < result.size_interval[1]
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.01, 1e-6])
+def test_clopper_pearson_limits_agree_with_scipy(alpha):
+    successes = np.array([[0, 1, 7], [19, 20, 10_000]])
+    total = np.array([[20, 20, 20], [20, 20, 1_000_000]])
+    lower, upper = clopper_pearson(successes, total, alpha)
+    for index in np.ndindex(successes.shape):
+        reference = binomtest(int(successes[index]), int(total[index])).proportion_ci(1 - alpha, method="exact")
+        assert (lower[index], upper[index]) == pytest.approx((reference.low, reference.high), rel=1e-8)
+    assert lower[0, 0] == 0
+    assert upper[1, 1] == 1
+
+
+@pytest.mark.parametrize("p", [0.02, 0.37])
+def test_clopper_pearson_limits_miss_rarely_enough(p):
+    # Exact: either limit misses with probability at most alpha / 2.
+    k = np.arange(51)
+    lower, upper = clopper_pearson(k, np.full(51, 50), 0.1)
+    masses = binom.pmf(k, 50, p)
+    assert masses[lower > p].sum() <= 0.05
+    assert masses[upper < p].sum() <= 0.05
+
+
 def test_limits_are_clopper_pearson_with_bonferroni():
     counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[400, 500], [600, 700]]), 1)
     result = no_signaling_test(counts, alpha=0.1)
@@ -121,6 +144,30 @@ def test_limits_are_clopper_pearson_with_bonferroni():
         max(abs(a.high - b.low), abs(b.high - a.low)) for a, b in zip(intervals[0], intervals[1], strict=True)
     )
     assert one.distance_upper == pytest.approx(highest / 2)
+
+
+def test_intervals_of_all_distances_hold_together():
+    behavior = Behavior(np.random.default_rng(1).dirichlet(np.ones(6), size=(3, 2)).reshape(3, 2, 2, 3))
+    counts = [behavior.sample(150, seed) for seed in range(100)]
+    results = [no_signaling_test(one, alpha=0.2) for one in counts]
+    truth = []
+    for one in results[0].comparisons:
+        if one.sender == 0:
+            rows = behavior.array[:, one.settings[1]].sum(axis=1)
+        else:
+            rows = behavior.array[one.settings[0]].sum(axis=2)
+        truth.append(max(np.abs(p - q).sum() / 2 for p in rows for q in rows))
+    misses = sum(
+        any(
+            not one.distance_lower <= size <= one.distance_upper
+            for one, size in zip(result.comparisons, truth, strict=True)
+        )
+        for result in results
+    )
+    assert misses <= 0.2 * 100
+    # The limits are not trivial.
+    assert any(one.distance_lower > 0.1 for one in results[0].comparisons)
+    assert all(one.distance_upper < 1 for one in results[0].comparisons)
 
 
 def test_interval_of_the_size_covers_it():
