@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .polytope.all_projective import certify_all_projective
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
+    from .polytope.correlator_settings import wwzb_settings
     from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
     from .polytope.facets import FacetList, enumerate_facets
@@ -122,6 +123,7 @@ _HOME = {
     "optimize.search": ("LocalModelResult", "find_local_model", "find_local_models"),
     "optimize.visibility": ("VisibilitySweep", "sweep_visibility"),
     "polytope.bounds": ("LocalBound", "local_bound"),
+    "polytope.correlator_settings": ("wwzb_settings",),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
@@ -357,6 +359,7 @@ __all__ = [
     "werner_inequality",
     "werner_state",
     "wwzb",
+    "wwzb_settings",
     "xxz_chain",
     "xyz_chain",
 ]

@@ -16,6 +16,7 @@ from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
 from .optimize.visibility import VisibilitySweep, sweep_visibility
 from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate, extend_local_models
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
@@ -178,6 +179,8 @@ def _best_settings(
         seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
         closed = horodecki_settings(seen)
         found.append(OptimizedSettings(tensor, closed.settings, closed.inequality))
+    elif noise is None:
+        found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
     for count in _SETTINGS.get(n, (2,)):
         left = deadline - time.monotonic()
         if left <= 0:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ._records import Record
 from ._validation import generator, positive_number, probability
 from .exceptions import CountsError, LHVError
+from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .report import LocalityReport, Verdict
 from .state_report import Certificate, proofs_from_below
@@ -192,6 +193,8 @@ def _candidates(
     found = []
     if tensor.num_parties == 2 and measurements == "projective":
         found.append(horodecki_settings(tensor))
+    elif tensor.num_parties > 2:
+        found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
     if not found or found[0].violation <= 0:
         searched = optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed)
         found.append(searched)

@@ -13,6 +13,7 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate, extend_local_models
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
@@ -47,8 +48,8 @@ def analyze_state(
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
-    In this order: the criterion of Horodecki (two qubits); separability and extensions of the local Werner model (two
-    qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
+    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); separability and extensions of the
+    local Werner model (two qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -155,6 +156,8 @@ def _settings(
     if n == 2:
         # In a plane the correlations across it are zero, so the closed form stays in the plane, too.
         yield horodecki_settings(tensor)
+    else:
+        yield wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
     for count in _SETTINGS.get(n, (2,)):
         left = deadline - time.monotonic()
         if left <= 0:

@@ -25,7 +25,14 @@ from .inequalities import BellExpression, BellInequality
 from .settings_ascent import ascend
 from .thresholds import nonlocality_threshold
 
-__all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
+__all__ = [
+    "OptimizedSettings",
+    "allowed_coordinates",
+    "horodecki_settings",
+    "optimize_settings",
+    "qubit_tensor",
+    "rounded_vectors",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -171,7 +178,7 @@ def horodecki_settings(state: Any) -> OptimizedSettings:
         >>> print(round(horodecki_settings(werner_state(1)).value, 6))
         2.828427
     """
-    tensor = _qubits(state)
+    tensor = qubit_tensor(state)
     if tensor.num_parties != 2:
         raise MeasurementError.bad_argument("state", expected="two qubits", got=f"{tensor.num_parties}")
     left, values, right = np.linalg.svd(tensor.array[1:, 1:])
@@ -184,7 +191,7 @@ def horodecki_settings(state: Any) -> OptimizedSettings:
             math.cos(theta) * right[0] - math.sin(theta) * right[1],
         ]
     )
-    return OptimizedSettings(tensor, (_rounded(first), _rounded(second)), BellInequality.of(chsh()))
+    return OptimizedSettings(tensor, (rounded_vectors(first), rounded_vectors(second)), BellInequality.of(chsh()))
 
 
 def optimize_settings(
@@ -231,14 +238,14 @@ def optimize_settings(
         >>> print(round(optimize_settings(ghz_state(3), expression=mermin(3), seed=1).visibility, 6))
         0.5
     """
-    tensor = _qubits(state)
+    tensor = qubit_tensor(state)
     n = tensor.num_parties
     starts = whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    mask = _allowed(measurements)
-    other = None if noise is None else _qubits(noise)
+    mask = allowed_coordinates(measurements)
+    other = None if noise is None else qubit_tensor(noise)
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state of {n} qubits", got=repr(other))
     rng = generator(seed)
@@ -248,7 +255,9 @@ def optimize_settings(
                 "expression", expected=f"{n} parties with two outcomes", got=str(expression.scenario)
             )
         vectors, _ = ascend(tensor.array, expression.to_correlators(), mask, starts, rng)
-        return OptimizedSettings(tensor, tuple(_rounded(one) for one in vectors), BellInequality.of(expression), other)
+        return OptimizedSettings(
+            tensor, tuple(rounded_vectors(one) for one in vectors), BellInequality.of(expression), other
+        )
     sizes = whole_numbers(num_settings, "num_settings", ScenarioError, minimum=1)
     sizes = sizes * n if len(sizes) == 1 else sizes
     if len(sizes) != n or min(sizes) < 2:
@@ -266,7 +275,7 @@ def optimize_settings(
             break
     if best is None:
         # Not even the polytope met an inequality: the state is local for all settings that were tried.
-        settings = tuple(_rounded(_random(rng, (m, 3), mask)) for m in sizes)
+        settings = tuple(rounded_vectors(_random(rng, (m, 3), mask)) for m in sizes)
         zero = BellExpression(np.zeros((*sizes, *(2,) * n)))
         return OptimizedSettings(tensor, settings, BellInequality.of(zero), other)
     return best
@@ -293,7 +302,7 @@ def _alternate(
         vectors = [_spread(m, mask) for m in sizes]
     best: OptimizedSettings | None = None
     for _ in range(_MAX_ROUNDS):
-        rounded = tuple(_rounded(one) for one in vectors)
+        rounded = tuple(rounded_vectors(one) for one in vectors)
         left = None if math.isinf(deadline) else max(0.05, deadline - time.monotonic())
         threshold = nonlocality_threshold(
             _behavior(tensor, rounded),
@@ -316,7 +325,12 @@ def _alternate(
     return best
 
 
-def _qubits(state: Any) -> CorrelationTensor:
+def qubit_tensor(state: Any) -> CorrelationTensor:
+    """The correlations of a state of 2 to 6 qubits.
+
+    Raises:
+        MeasurementError: If it is anything else.
+    """
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
     if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= _MAX_PARTIES:
         raise MeasurementError.bad_argument(
@@ -325,7 +339,7 @@ def _qubits(state: Any) -> CorrelationTensor:
     return tensor
 
 
-def _allowed(measurements: str) -> FloatArray:
+def allowed_coordinates(measurements: str) -> FloatArray:
     """1 for the coordinates of Bloch vectors that may differ from zero."""
     masks = {"projective": [1, 1, 1], "xy": [1, 1, 0], "xz": [1, 0, 1], "yz": [0, 1, 1]}
     if measurements not in masks:
@@ -349,7 +363,7 @@ def _spread(count: int, mask: FloatArray) -> FloatArray:
     return vectors
 
 
-def _rounded(vectors: FloatArray) -> FloatArray:
+def rounded_vectors(vectors: FloatArray) -> FloatArray:
     """Binary fractions, shortened a little so that no vector is longer than 1."""
     scale = 2.0**_BITS
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale

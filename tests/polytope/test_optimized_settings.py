@@ -19,6 +19,7 @@ from qiskit_lhv import (
     optimize_settings,
     w_state,
     werner_state,
+    wwzb_settings,
 )
 
 
@@ -100,6 +101,27 @@ def test_settings_of_a_plane_stay_there():
     planar = optimize_settings(CorrelationTensor(tensor), expression=chsh(), measurements="xz", seed=1)
     assert planar.value == pytest.approx(2 * np.sqrt(0.5))
     assert all(np.all(one[:, 1] == 0) for one in planar.settings)
+
+
+@pytest.mark.parametrize(("num_qubits", "visibility"), [(2, np.sqrt(0.5)), (3, 0.5), (4, np.sqrt(1 / 8)), (5, 0.25)])
+def test_wwzb_for_ghz_states(num_qubits, visibility):
+    # arXiv:quant-ph/0102024: GHZ states violate by 2 ** ((N - 1) / 2).
+    found = wwzb_settings(ghz_state(num_qubits), num_starts=8, seed=1)
+    assert found.visibility == pytest.approx(visibility, abs=1e-6)
+    assert found.inequality.bound.value == pytest.approx(1)
+    assert found.verify(ghz_state(num_qubits))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wwzb_for_two_qubits_is_horodecki(seed):
+    state = random_density_matrix(4, rank=2, seed=seed)
+    assert wwzb_settings(state, seed=1).visibility == pytest.approx(horodecki_settings(state).visibility, abs=1e-6)
+
+
+def test_wwzb_in_a_plane():
+    found = wwzb_settings(ghz_state(3), measurements="xz", seed=1)
+    assert all(np.all(one[:, 1] == 0) for one in found.settings)
+    assert found.visibility > 0.5 + 1e-3
 
 
 # Search without an expression

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellCounts,
     BellExpression,
     CountsError,
     bell_values,
@@ -10,6 +11,7 @@ from qiskit_lhv import (
     mermin,
     werner_state,
 )
+from scipy.stats import binom
 
 SHOTS = np.array([[300, 200], [150, 400]])
 
@@ -45,6 +47,16 @@ def test_bootstrap_interval_is_near_the_normal_one():
     np.testing.assert_allclose(found.bootstrap_lower, found.lower, atol=0.006)
     np.testing.assert_allclose(found.bootstrap_upper, found.upper, atol=0.006)
     assert np.isnan(bell_values(counts, chsh()).bootstrap_lower).all()
+
+
+def test_bootstrap_interval_is_reflected_where_it_is_skewed():
+    # One setting, 3 of 40 shots: the replicates are binomial.
+    counts = BellCounts(np.array([[3, 37]]))
+    found = bell_values(counts, BellExpression([[1.0, 0.0]]), alpha=0.1, num_replicates=20_000, seed=1)
+    low, high = binom.ppf([0.05, 0.95], 40, 3 / 40) / 40
+    assert high - 3 / 40 > 3 / 40 - low
+    assert found.bootstrap_lower == pytest.approx([2 * 3 / 40 - high])
+    assert found.bootstrap_upper == pytest.approx([2 * 3 / 40 - low])
 
 
 def test_bad_input():

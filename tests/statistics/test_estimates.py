@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellCounts,
     CountsError,
     LocalWeightInterval,
     ThresholdEstimate,
@@ -12,8 +13,10 @@ from qiskit_lhv import (
     local_weight,
     local_weight_interval,
     nonlocality_threshold,
+    project_to_no_signaling,
     werner_state,
 )
+from scipy.stats import binomtest
 
 
 def test_interval_of_the_threshold_covers_it():
@@ -28,6 +31,25 @@ def test_interval_of_the_threshold_covers_it():
     assert misses < 8
     assert found.verify()
     assert abs(found.estimate - truth) < 0.1
+
+
+def test_interval_of_the_threshold_is_reflected():
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[100, 200], [300, 400]]), 1)
+    found = estimate_threshold(counts, alpha=0.2, num_replicates=30, seed=5)
+    fitted = project_to_no_signaling(counts.frequencies(), counts.num_shots)
+    assert found.estimate == pytest.approx(nonlocality_threshold(fitted, max_visibility=100).estimate, abs=1e-6)
+    rng = np.random.default_rng(5)
+    p = fitted.array.reshape(4, 4)
+    thresholds = []
+    for drawn in rng.multinomial(counts.num_shots.ravel(), p / p.sum(axis=1, keepdims=True), size=(30, 4)):
+        replicate = BellCounts(drawn.reshape(2, 2, 2, 2))
+        projected = project_to_no_signaling(replicate.frequencies(), replicate.num_shots)
+        thresholds.append(nonlocality_threshold(projected, max_visibility=100).estimate)
+    low, high = np.quantile(thresholds, [0.1, 0.9])
+    assert found.lower == pytest.approx(2 * found.estimate - high, abs=1e-4)
+    assert found.upper == pytest.approx(2 * found.estimate - low, abs=1e-4)
+    # The replicates lie to one side, so that it matters.
+    assert abs(low + high - 2 * found.estimate) > 0.003
 
 
 def test_threshold_of_local_counts_exceeds_one():
@@ -53,6 +75,19 @@ def test_interval_of_the_local_weight_covers_it(behavior):
         misses += found.lower > truth.upper + 1e-12 or found.upper < truth.lower - 1e-12
     assert misses <= 0.1 * 60
     assert found.verify()
+
+
+def test_limits_of_probabilities_are_clopper_pearson_with_bonferroni():
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[100, 200], [300, 400]]), 1)
+    found = local_weight_interval(counts, alpha=0.08)
+    for index in np.ndindex(2, 2, 2, 2):
+        total = int(counts.num_shots[index[:2]])
+        # 16 probabilities.
+        limits = binomtest(int(counts.array[index]), total).proportion_ci(1 - 0.08 / 16, method="exact")
+        assert found.lower_limits[index] == pytest.approx(limits.low)
+        assert found.upper_limits[index] == pytest.approx(limits.high)
+    model = found.model.behavior().array
+    assert np.all(found.lower * model <= found.lower_limits + 1e-12)
 
 
 def test_limits_of_the_local_weight_close_in():

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellExpression,
+    BellInequality,
     BellScenario,
     CountsError,
     SignalingAllowance,
@@ -15,10 +17,12 @@ from qiskit_lhv import (
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.statistics.hidden_signaling import (
     _distance_to_no_signaling,
+    _hidden_lower,
     hidden_signaling,
     visible_signaling,
 )
 from qiskit_lhv.statistics.no_signaling import chsh_forms
+from scipy.optimize import linprog
 
 CHSH = BellScenario((2, 2), (2, 2))
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
@@ -107,7 +111,55 @@ def test_visible_amount_with_more_outcomes_and_settings_is_not_too_small():
     for seed in range(6):
         table = random_table((3, 3, 3, 3), seed)
         least = _distance_to_no_signaling(table)
-        assert least - 1e-8 <= visible_signaling(table) <= 1.3 * least
+        assert least - 1e-8 <= visible_signaling(table) <= 1.001 * least
+    table = random_table((4, 4, 4, 4), 0)
+    assert 1.01 < visible_signaling(table) / _distance_to_no_signaling(table) < 1.03
+
+
+def distance_by_cells(table):
+    """The least amount that changes a no-signaling behavior into the table, with all cells and moves as unknowns."""
+    half = table.ndim // 2
+    cells = np.arange(table.size).reshape(table.shape)
+    moves = [
+        (int(cells[a]), int(cells[b]))
+        for a in np.ndindex(table.shape)
+        for b in np.ndindex(table.shape)
+        if a[:half] == b[:half] and sum(i != j for i, j in zip(a, b, strict=True)) == 1
+    ]
+    count = table.size + len(moves)
+    rows, right = [], []
+    for cell, value in enumerate(table.ravel()):
+        row = np.zeros(count)
+        row[cell] = 1
+        for number, (source, target) in enumerate(moves):
+            row[table.size + number] = (target == cell) - (source == cell)
+        rows.append(row)
+        right.append(value)
+    # Any one party's setting leaves the joint outcomes of the others alone.
+    for k in range(half):
+        sums = np.moveaxis(cells, [k, half + k], [0, 1])
+        for x in range(1, table.shape[k]):
+            for one, other in zip(
+                np.moveaxis(sums[x], 0, -1).reshape(-1, table.shape[half + k]),
+                np.moveaxis(sums[0], 0, -1).reshape(-1, table.shape[half + k]),
+                strict=True,
+            ):
+                row = np.zeros(count)
+                row[one], row[other] = 1, -1
+                rows.append(row)
+                right.append(0.0)
+    cost = np.concatenate([np.zeros(table.size), np.ones(len(moves))])
+    return linprog(cost, A_eq=np.array(rows), b_eq=right, bounds=(0, None)).fun
+
+
+@pytest.mark.parametrize(("shape", "seed"), [((2, 2, 1, 2, 2, 2), 133), ((2, 2, 2, 2, 2, 2), 68), ((2, 2, 2, 3), 1)])
+def test_visible_amount_agrees_with_another_linear_program(shape, seed):
+    # Nearly deterministic tables, where it matters that the reference has no negative probability.
+    half = len(shape) // 2
+    rng = np.random.default_rng(seed)
+    outcomes = int(np.prod(shape[half:]))
+    table = rng.dirichlet(np.full(outcomes, 0.05), size=shape[:half]).reshape(shape)
+    assert visible_signaling(table) == pytest.approx(distance_by_cells(table), abs=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 3, 2, 2), (2, 2, 2, 2, 2, 2), (2, 2, 3, 3)])
@@ -174,6 +226,40 @@ def test_limits_hold_together(behavior):
         allowance = signaling_allowance(behavior.sample(300, seed), alpha=0.1, seed=seed)
         misses += allowance.hidden_lower > hidden + 1e-9 or allowance.visible_upper < visible - 1e-9
     assert misses <= 0.1 * 60
+
+
+def test_limits_by_hand():
+    # Hoeffding for the expression, with one of eight forms chosen; McDiarmid for the marginals of two parties.
+    shots = np.array([[300, 500], [700, 900]])
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(shots, 1)
+    allowance = signaling_allowance(counts, alpha=0.04)
+    correlators = np.einsum("xyab,a,b->xy", counts.frequencies().array, SIGN, SIGN)
+    s, spread = chsh_forms(correlators).max(), float((1 / shots).sum())
+    # One shot changes half a correlator by at most 1 / n.
+    error = np.sqrt(spread * np.log(8 / 0.02) / 2)
+    assert allowance.hidden_lower == pytest.approx(s / 2 - 1 - error)
+    visible = visible_signaling(counts.frequencies().array)
+    assert allowance.visible_upper == pytest.approx(visible + 2 * np.sqrt(spread * np.log(1 / 0.02) / 2))
+    # Three parties, and the shots that did not choose the expression.
+    counts = Behavior.from_state(ghz_state(3, 0.9), "mermin").sample(400, 1)
+    allowance = signaling_allowance(counts, alpha=0.04, seed=1)
+    coefficients, tested = allowance.inequality.expression.coefficients, allowance.tested
+    ranges = np.ptp(coefficients.reshape(8, 8), axis=1)
+    value = float((coefficients * tested).sum()) / 300
+    error = np.sqrt((ranges**2 / 300).sum() * np.log(1 / 0.02) / 2)
+    assert allowance.hidden_lower == pytest.approx(value - allowance.inequality.bound.value - error)
+    visible = visible_signaling(counts.frequencies().array)
+    assert allowance.visible_upper == pytest.approx(visible + 3 * np.sqrt(8 / 400 * np.log(1 / 0.02) / 2))
+
+
+def test_verify_refuses_expressions_that_change_too_much():
+    allowance = signaling_allowance(Behavior.from_state(werner_state(0.9), "chsh").sample(2000, 1), seed=1)
+    doubled = BellInequality.of(BellExpression(2 * allowance.inequality.expression.coefficients))
+    lower = _hidden_lower(doubled, allowance.tested, allowance.alpha / 2, allowance.num_forms)
+    assert lower > allowance.hidden_lower
+    check = dataclasses.replace(allowance, inequality=doubled, hidden_lower=lower).verify()
+    assert not check
+    assert "one changed outcome changes the expression by 2" in check.reason
 
 
 def test_kappa_decides():
