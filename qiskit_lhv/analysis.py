@@ -142,7 +142,7 @@ def analyze(
     for one in data:
         _require_counts(one, "target" if groups is None else "target (each group)")
         require_all_shots(one, fair_sampling)
-        check_predictability(predictability, one.design)
+        check_predictability(predictability, one.design, one.setting_probabilities)
     if groups is not None and test != "e-value":
         raise CountsError.bad_argument(
             "test", expected="'e-value' for many groups, whose false discovery rate is controlled", got=repr(test)

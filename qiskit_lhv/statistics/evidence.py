@@ -211,7 +211,7 @@ def ratio_e_values(
     """
     for one in data:
         require_all_shots(one, fair_sampling)
-        check_predictability(predictability, one.design)
+        check_predictability(predictability, one.design, one.setting_probabilities)
     stages = [draw_stages(one, seed) for one in data]
     groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
     for i, (_, tables, _) in enumerate(stages):

@@ -15,7 +15,7 @@ from ..polytope.inequalities import BellExpression
 from ..targets.counts import BellCounts, require_all_shots
 from ..targets.trials import BellTrials
 from ..verification import Verification
-from .predictability import check_predictability, mean_forms
+from .predictability import check_predictability, mean_forms, refuse_predictable
 
 __all__ = ["GameTest", "game_test"]
 
@@ -128,7 +128,7 @@ def game_test(
         raise CountsError.bad_argument(
             "expression", expected=f"coefficients of shape {table.shape}", got=f"{expression.coefficients.shape}"
         )
-    predictability = check_predictability(predictability, data.design)
+    predictability = check_predictability(predictability, data.design, data.setting_probabilities)
     require_all_shots(data, fair_sampling)
     if float(np.ptp(expression.coefficients)) == 0:
         raise CountsError.bad_argument("expression", expected="coefficients that differ", got="equal ones")
@@ -191,13 +191,7 @@ def _score_bound(
 
 def _refuse(probabilities: FloatArray, predictability: float) -> None:
     if predictability > 0:
-        rarest = tuple(int(i) for i in np.unravel_index(np.argmin(probabilities), probabilities.shape))
-        raise CountsError.bad_argument(
-            "predictability",
-            expected="settings unpredictable enough that a local model cannot reach every score",
-            got=f"{predictability:g}, while settings {rarest} have probability {float(probabilities.min()):.3g}",
-            remedy="A local model that knows when these settings do not come wins always; use better random numbers.",
-        )
+        refuse_predictable(probabilities, predictability)
     raise CountsError.bad_argument(
         "expression",
         expected="an expression whose largest value no local model reaches with these settings",

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from .._validation import probability
 from ..exceptions import CountsError
 
-__all__ = ["check_predictability", "mean_forms", "probability_limits"]
+__all__ = ["check_predictability", "mean_forms", "probability_limits", "refuse_predictable"]
 
 FloatArray = NDArray[np.float64]
 
 
-def check_predictability(predictability: float, design: str) -> float:
-    """Returns the predictability if it is one.
+def check_predictability(predictability: float, design: str, probabilities: FloatArray | None = None) -> float:
+    """Returns the predictability if it is one that leaves something to test.
 
     Raises:
-        CountsError: If it is not a number from 0 to 1, or the settings were fixed in blocks.
+        CountsError: If it is not a number from 0 to 1, the settings were fixed in blocks, or a setting combination
+            may never come: a local model that knows when is bound by nothing there.
     """
     number = probability(predictability, "predictability", CountsError)
     if number > 0 and design != "random":
@@ -30,7 +31,20 @@ def check_predictability(predictability: float, design: str) -> float:
             got=f"{number:g}",
             remedy="Fixed settings are wholly predictable; the tests rest on independent shots instead.",
         )
+    if number > 0 and probabilities is not None and float(probability_limits(probabilities, number)[0].min()) <= 0:
+        refuse_predictable(probabilities, number)
     return number
+
+
+def refuse_predictable(probabilities: FloatArray, predictability: float) -> None:
+    """Raises CountsError: the settings can be predicted too well."""
+    rarest = tuple(int(i) for i in np.unravel_index(np.argmin(probabilities), probabilities.shape))
+    raise CountsError.bad_argument(
+        "predictability",
+        expected="settings unpredictable enough that a local model cannot reach every score",
+        got=f"{predictability:g}, while settings {rarest} have probability {float(probabilities.min()):.3g}",
+        remedy="A local model that knows when these settings do not come wins always; use better random numbers.",
+    )
 
 
 def probability_limits(probabilities: FloatArray, predictability: float) -> tuple[Any, Any]:
