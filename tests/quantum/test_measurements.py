@@ -367,7 +367,7 @@ def test_rows_of_an_array_are_bloch_vectors():
         ([["X"], ["I"]], "settings[1]: expected at least two outcomes"),
         ([["X"], ["X", "Q"]], "settings[1][1]: spec: expected a Pauli label"),
         ([["X"], ["X", (1, 1, 0)]], "settings[1][1]: spec: expected a real Bloch vector"),
-        ("bell", "settings: expected a sequence of settings for each party, or 'chsh', 'mermin' or 'pauli', got 'bell'"),
+        ("bell", "a sequence of settings for each party, or 'chsh', 'mermin' or 'pauli', got 'bell'"),
     ],
 )
 def test_bad_settings_are_refused(settings, words):
