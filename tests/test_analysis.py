@@ -336,13 +336,13 @@ def test_predictable_settings():
 
 def test_predictability_lowers_the_evidence():
     trials = draw_trials(Behavior.from_state(werner_state(0.95), "chsh"), 2000, 1)
-    found = [analyze(trials, predictability=tau, num_replicates=0) for tau in (0, 0.005, 0.6)]
+    found = [analyze(trials, predictability=tau, num_replicates=0) for tau in (0, 0.005, 0.2)]
     assert found[0].log10_p_value < found[1].log10_p_value < -2
     assert found[1].verdict is Verdict.NONLOCAL
     assert any("predictable to within 0.005" in line for line in found[1].assumptions)
     assert "game: log10 p" in found[0].statistics
     assert "game: log10 p" not in found[1].statistics
-    # A device that may know the settings can do anything.
+    # Score 0.91 is within reach of a device that guesses the settings this well.
     assert found[2].p_value == 1
     assert found[2].verdict is Verdict.INCONCLUSIVE
     assert all(report.verify() for report in found)
