@@ -153,7 +153,7 @@ def ratio_e_value(
 
     Before each stage the factor R = f / q is chosen from all shots of earlier stages: f is the no-signaling behavior
     that explains them best, q the local behavior nearest to f. So no shots are given away for training but those of
-    the first stage, some two dozen.
+    the first stage, 16 or two for each setting combination.
 
     In blocks, the shots are taken in one random order; R is divided by the largest mean that a local model gives it
     with the stage's own numbers of shots, valid for independent shots of one fixed local model. With random settings
