@@ -1,14 +1,87 @@
 """Locality of neighboring spins in the XXZ ring: ground states of 22 spins, and verdicts on blocks of them.
 
 Blocks of two are proven local or not. For larger blocks (``--larger``): what optimized settings show, how far polyhedra
-prove locality, and the loss of the best local model found by gradient descent, an estimate.
+prove locality, and the loss of the best local model found by gradient descent, an estimate. ``--correlations`` prints
+the parameters of two-spin states at several distances, ``--timings`` time and memory of ground states by number of
+spins (every line is a process of its own, so that the memory is that of the line).
 """
 
 import argparse
+import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
-from qiskit_lhv import CorrelationTensor, analyze, find_local_model, ground_state, xxz_chain
+from qiskit_lhv import (
+    CorrelationTensor,
+    analyze,
+    evolve,
+    find_local_model,
+    ground_state,
+    random_chain,
+    xxz_chain,
+    xyz_chain,
+)
+
+ANISOTROPIES = (-0.9, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+def ring_ground_state(spins, delta):
+    """The ground state of an XXZ ring of an even number of spins above Delta = -1, which has no magnetization."""
+    return ground_state(xxz_chain(spins, delta), magnetization=0)
+
+
+CASES = {
+    "XXZ ring, Delta = 1, one sector": lambda n: ring_ground_state(n, 1.0),
+    "XXZ ring, Delta = 1, all sectors": lambda n: ground_state(xxz_chain(n, 1.0)),
+    "XXZ ring in a field of 0.3": lambda n: ground_state(xxz_chain(n, 1.0, field=0.3)),
+    "XYZ ring with fields, real": lambda n: ground_state(xyz_chain(n, (1.0, 0.7, 0.4), fields=(0.2, 0.0, 0.1))),
+    "random ring, complex": lambda n: ground_state(random_chain(n, seed=1)),
+}
+
+
+def timings(sizes):
+    """Time and memory of each case; Chebyshev evolution of the last state."""
+    print(f"{'case':<34}{'spins':>6}{'energy a spin':>15}{'gap':>9}{'residual':>10}{'seconds':>9}{'GiB':>7}")
+    for case in CASES:
+        for spins in sizes:
+            subprocess.run([sys.executable, __file__, "--case", case, "--spins", str(spins)], check=True)
+    for spins in sizes:
+        subprocess.run([sys.executable, __file__, "--case", "evolution", "--spins", str(spins)], check=True)
+
+
+def one_case(case, spins):
+    if case == "evolution":
+        amplitudes = np.zeros(2**spins)
+        amplitudes[sum(1 << k for k in range(0, spins, 2))] = 1
+        start = time.monotonic()
+        evolve(amplitudes, xxz_chain(spins, 0.5), 1.0)
+        line = f"{'XXZ ring, Neel state to t = 1':<34}{spins:>6}{'':>34}"
+    else:
+        start = time.monotonic()
+        found = CASES[case](spins)
+        line = f"{case:<34}{spins:>6}{found.energy / spins:>15.8f}{found.gap:>9.4f}{found.residual:>10.1e}"
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{line}{time.monotonic() - start:>9.1f}{memory:>7.2f}", flush=True)
+
+
+def correlations(spins):
+    """Two-spin states of the ring: Bell-diagonal, with t_x = t_y; at Delta = 1 Werner states at odd distances."""
+    print(f"XXZ ring of {spins} spins: t_x = t_y, t_z and the largest CHSH value of two spins by distance")
+    print(f"{'Delta':>6}" + "".join(f"{f'tx({r})':>11}{f'tz({r})':>9}{'CHSH':>7}" for r in (1, 2, 3)))
+    for delta in ANISOTROPIES:
+        found = ring_ground_state(spins, delta)
+        line = f"{delta:>6}"
+        for distance in (1, 2, 3):
+            block = found.reduced([0, distance])
+            tensor = np.real(CorrelationTensor.from_state(block).array)
+            if not np.allclose(tensor, np.diag(np.diag(tensor)), atol=1e-6) or abs(tensor[1, 1] - tensor[2, 2]) > 1e-6:
+                raise AssertionError(f"not Bell-diagonal with t_x = t_y at Delta = {delta}")
+            # The criterion of Horodecki, Phys. Lett. A 200, 340 (1995).
+            largest = 2 * np.linalg.norm(np.linalg.svd(tensor[1:, 1:], compute_uv=False)[:2])
+            line += f"{tensor[1, 1]:>11.5f}{tensor[3, 3]:>9.5f}{largest:>7.3f}"
+        print(line, flush=True)
 
 
 def larger_blocks(spins, time_limit):
@@ -24,7 +97,7 @@ def larger_blocks(spins, time_limit):
     }
     print("".join(f"{name:>{width}}" for name, width in names.items()))
     for delta in (-0.5, 1.0, 3.0):
-        found = ground_state(xxz_chain(spins, delta))
+        found = ring_ground_state(spins, delta)
         for size in (3, 4, 6):
             block = found.reduced(range(size))
             start = time.monotonic()
@@ -51,15 +124,27 @@ def main():
     parser.add_argument("--spins", type=int, default=22)
     parser.add_argument("--time-limit", type=float, default=60)
     parser.add_argument("--larger", action="store_true", help="blocks of three, four and six")
+    parser.add_argument("--correlations", action="store_true", help="parameters of two-spin states")
+    parser.add_argument("--timings", action="store_true", help="time and memory of 16 spins up to --spins")
+    parser.add_argument("--case", choices=[*CASES, "evolution"], help="one line of the timings")
     options = parser.parse_args()
+    if options.case:
+        one_case(options.case, options.spins)
+        return
+    if options.timings:
+        timings(range(16, options.spins + 1, 2))
+        return
+    if options.correlations:
+        correlations(options.spins)
+        return
     if options.larger:
         larger_blocks(options.spins, options.time_limit)
         return
     print(f"XXZ ring of {options.spins} spins, sum of XX + YY + Delta ZZ; blocks of two neighbors")
     print(f"{'Delta':>6}{'energy a spin':>15}{'<XX>':>9}{'<ZZ>':>9}{'seconds':>9}   verdict")
-    for delta in (-0.9, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
+    for delta in ANISOTROPIES:
         start = time.monotonic()
-        found = ground_state(xxz_chain(options.spins, delta))
+        found = ring_ground_state(options.spins, delta)
         seconds = time.monotonic() - start
         block = found.reduced([0, 1])
         tensor = np.real(CorrelationTensor.from_state(block).array)

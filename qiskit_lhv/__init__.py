@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
     from .polytope.werner import WernerInequality, werner_inequality
+    from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
     from .quantum.device_groups import coupled_groups
     from .quantum.direction_sets import (
@@ -54,19 +55,11 @@ if TYPE_CHECKING:
         random_directions,
     )
     from .quantum.experiment import BellExperiment
+    from .quantum.ground_states import GroundState, ground_state
     from .quantum.measurements import Measurement, measurement
     from .quantum.polyhedra import inradius
     from .quantum.schedules import SettingSchedule
-    from .quantum.spin_chains import (
-        GroundState,
-        ground_state,
-        nearest_neighbor_chain,
-        random_chain,
-        reduced_state,
-        thermal_state,
-        xxz_chain,
-        xyz_chain,
-    )
+    from .quantum.spin_chains import nearest_neighbor_chain, random_chain, xxz_chain, xyz_chain
     from .quantum.states import (
         bell_diagonal_state,
         ghz_state,
@@ -157,16 +150,9 @@ _HOME = {
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
     "quantum.schedules": ("SettingSchedule",),
-    "quantum.spin_chains": (
-        "GroundState",
-        "ground_state",
-        "nearest_neighbor_chain",
-        "random_chain",
-        "reduced_state",
-        "thermal_state",
-        "xxz_chain",
-        "xyz_chain",
-    ),
+    "quantum.chain_states": ("evolve", "reduced_state", "thermal_state"),
+    "quantum.ground_states": ("GroundState", "ground_state"),
+    "quantum.spin_chains": ("nearest_neighbor_chain", "random_chain", "xxz_chain", "xyz_chain"),
     "quantum.states": (
         "bell_diagonal_state",
         "ghz_state",
@@ -307,6 +293,7 @@ __all__ = [
     "estimate_threshold",
     "evaluate_model",
     "evidence_rate",
+    "evolve",
     "extend_local_models",
     "find_local_model",
     "find_local_models",

@@ -1,0 +1,237 @@
+"""States of spin chains: reduced states of a few spins, thermal states, time evolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp, Statevector
+
+from .._validation import is_whole_number, positive_number, real_array
+from ..exceptions import MeasurementError
+from .parties import to_state
+from .pauli_products import PauliTerms, checked_hamiltonian, sector_basis, sector_matrix
+
+__all__ = ["evolve", "reduced_state", "thermal_state"]
+
+_MAX_MATRIX = 12
+_MAX_REDUCED = 10
+_MAX_CHECKED = 1 << 8
+_TRACE = 1e-8
+_ROUNDING = 1e-12
+_CHEBYSHEV = 1e-15
+
+
+def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
+    """The state of some spins, straight from the amplitudes of all.
+
+    Args:
+        state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit``, array of amplitudes of shape ``(2 ** n,)``, or
+            ``GroundState``. Degenerate ground states count equally: the result is that of temperature zero.
+        spins: The spins, at most 10, in the order of the qubits of the result: qubit 0 is ``spins[0]``.
+
+    Returns:
+        The state on ``len(spins)`` qubits.
+
+    Raises:
+        MeasurementError: If the state is none, a spin does not exist or comes twice, or there are too many.
+
+    Examples:
+        >>> from qiskit.quantum_info import Statevector
+        >>> print(reduced_state(Statevector.from_label("100"), [2, 0]).probabilities())  # spin 2 is down
+        [0. 1. 0. 0.]
+    """
+    from .ground_states import GroundState
+
+    if isinstance(state, GroundState):
+        listed = _listed_spins(spins, state.num_spins)
+        return DensityMatrix(np.stack([_reduce(vector, listed) for vector in state.vectors]).mean(axis=0))
+    checked = _checked_state(state)
+    n = int(checked.num_qubits)
+    listed = _listed_spins(spins, n)
+    if isinstance(checked, Statevector):
+        return DensityMatrix(_reduce(checked.data, listed))
+    kept, rest = _axes(listed, n)
+    size, other = 2 ** len(kept), 2 ** len(rest)
+    order = kept + rest + [n + axis for axis in kept] + [n + axis for axis in rest]
+    tensor = checked.data.reshape((2,) * (2 * n)).transpose(order)
+    return DensityMatrix(np.einsum("arbr->ab", tensor.reshape(size, other, size, other)))
+
+
+def thermal_state(hamiltonian: SparsePauliOp, temperature: float) -> DensityMatrix:
+    """The Gibbs state ``exp(-H / T) / Z`` of a small chain, by full diagonalization.
+
+    Where the Hamiltonian conserves the magnetization, every sector is diagonalized by itself, which is much faster.
+
+    Args:
+        hamiltonian: The Hamiltonian, with real coefficients, of at most 12 spins.
+        temperature: T, in units of the Hamiltonian's coefficients (Boltzmann's constant is 1); positive.
+
+    Returns:
+        The state of all spins. A part of it: :func:`reduced_state`.
+
+    Raises:
+        MeasurementError: If the Hamiltonian is not Hermitian or has too many spins, or T is not positive.
+
+    Examples:
+        >>> from qiskit.quantum_info import SparsePauliOp
+        >>> state = thermal_state(SparsePauliOp("Z"), 1.0)
+        >>> print(round(state.data[0, 0].real, 6))  # exp(-1) / (exp(-1) + exp(1))
+        0.119203
+    """
+    hamiltonian = checked_hamiltonian(hamiltonian)
+    temperature = positive_number(temperature, "temperature", MeasurementError)
+    n = hamiltonian.num_qubits
+    if n > _MAX_MATRIX:
+        raise MeasurementError.bad_argument(
+            "hamiltonian",
+            expected=f"at most {_MAX_MATRIX} spins for a thermal state",
+            got=f"{n}",
+            remedy="The state has 4**n entries, and all eigenvectors are needed.",
+        )
+    levels = [(basis, *np.linalg.eigh(matrix)) for basis, matrix in _blocks(hamiltonian)]
+    lowest = min(float(values[0]) for _, values, _ in levels)
+    highest = max(float(values[-1]) for _, values, _ in levels)
+    state = np.zeros((2**n, 2**n), dtype=np.complex128)
+    for basis, values, vectors in levels:
+        # Counted from the lowest level no weight overflows; states that only rounding keeps apart from it are in it.
+        excess = np.where(values - lowest > _ROUNDING * (highest - lowest), values - lowest, 0.0)
+        state[np.ix_(basis, basis)] = (vectors * np.exp(-excess / temperature)) @ vectors.conj().T
+    state /= np.trace(state).real
+    return DensityMatrix(state)
+
+
+def evolve(state: Any, hamiltonian: SparsePauliOp, time: float) -> Statevector | DensityMatrix:
+    """The state after a time, ``exp(-i H t) |state>`` (or ``exp(-i H t) rho exp(i H t)``), without product formulas.
+
+    The exponential is a series of Chebyshev polynomials of H, summed to rounding error: some ``t`` times the sum of the
+    coefficients' absolute values products of H with the state, and no matrix of H. For a circuit of Trotter steps
+    instead, put Qiskit's ``PauliEvolutionGate`` into a ``QuantumCircuit`` and give that to :func:`reduced_state`.
+
+    Args:
+        state: ``Statevector``, ``DensityMatrix`` (at most 12 spins), ``QuantumCircuit``, array, or a ``GroundState``
+            that is not degenerate.
+        hamiltonian: The Hamiltonian, with real coefficients, on as many qubits.
+        time: t, in units of one over the Hamiltonian's coefficients; negative goes back.
+
+    Returns:
+        ``Statevector`` or ``DensityMatrix``, like the state.
+
+    Raises:
+        MeasurementError: If the state is none, the Hamiltonian is not Hermitian or on other qubits, or t is no number.
+
+    References:
+        H. Tal-Ezer and R. Kosloff, J. Chem. Phys. 81, 3967 (1984).
+
+    Examples:
+        >>> from qiskit.quantum_info import SparsePauliOp, Statevector
+        >>> flipped = evolve(Statevector.from_label("0"), SparsePauliOp("X"), np.pi / 2)
+        >>> print(flipped.probabilities().round(9))
+        [0. 1.]
+    """
+    from .ground_states import GroundState
+
+    hamiltonian = checked_hamiltonian(hamiltonian)
+    time = float(real_array(time, "time", MeasurementError, ndim=0))
+    if isinstance(state, GroundState):
+        if state.degeneracy > 1:
+            raise MeasurementError.bad_argument(
+                "state",
+                expected="one state",
+                got=f"{state.degeneracy} degenerate ground states",
+                remedy="Evolve a row of its `vectors`.",
+            )
+        state = Statevector(state.vector)
+    checked = _checked_state(state)
+    n = int(checked.num_qubits)
+    if hamiltonian.num_qubits != n:
+        raise MeasurementError.bad_argument(
+            "hamiltonian", expected=f"an operator on {n} qubits", got=f"{hamiltonian.num_qubits} qubits"
+        )
+    if isinstance(checked, Statevector):
+        return Statevector(_propagate(hamiltonian, checked.data, time))
+    if n > _MAX_MATRIX:
+        raise MeasurementError.bad_argument(
+            "state", expected=f"at most {_MAX_MATRIX} spins for a density matrix", got=f"{n}"
+        )
+    left = _propagate(hamiltonian, checked.data, time)
+    return DensityMatrix(_propagate(hamiltonian, left.conj().T, time).conj().T)
+
+
+def _propagate(hamiltonian: SparsePauliOp, columns: NDArray[np.complex128], time: float) -> NDArray[np.complex128]:
+    """Applies ``exp(-i H t)`` to a vector or to columns."""
+    from scipy.special import jv
+
+    terms = PauliTerms(hamiltonian)
+    radius = terms.radius
+    if radius * time == 0:
+        return columns.copy()
+    product = terms.to_operator()
+    reach = radius * abs(time)
+    # Bessel functions fall off faster than exponentially once the order exceeds the argument.
+    weights = jv(np.arange(math.ceil(reach + 20 * reach ** (1 / 3) + 40)), reach)
+    last = int(np.flatnonzero(np.abs(weights) > _CHEBYSHEV)[-1])
+    turn = -1j if time > 0 else 1j
+    before: NDArray[Any] = columns.astype(np.complex128)
+    now = product(before) / radius
+    total = weights[0] * before
+    power: complex = 1
+    for order in range(1, last + 1):
+        power *= turn
+        total += (2 * weights[order] * power) * now
+        following = product(now)
+        following *= 2 / radius
+        following -= before
+        before, now = now, following
+    return total
+
+
+def _blocks(hamiltonian: SparsePauliOp) -> list[tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Basis and matrix of every sector; one of all states where the magnetization is not conserved."""
+    terms = PauliTerms(hamiltonian)
+    n = terms.num_spins
+    if terms.conserves_magnetization:
+        bases = [sector_basis(n, magnetization) for magnetization in range(-n, n + 1, 2)]
+    else:
+        bases = [np.arange(2**n)]
+    return [(basis, sector_matrix(terms, basis).toarray()) for basis in bases]
+
+
+def _checked_state(state: Any) -> Statevector | DensityMatrix:
+    # The eigenvalues of a large density matrix would take longer than all else: its positivity is taken on trust.
+    large = isinstance(state, DensityMatrix) and state.dim > _MAX_CHECKED
+    checked = state if large else to_state(state)
+    if checked.num_qubits is None:
+        raise MeasurementError.bad_argument("state", expected="a state of qubits", got=f"dimensions {checked.dims()}")
+    if large and not abs(checked.trace() - 1) < _TRACE:
+        raise MeasurementError.bad_argument("state", expected="trace 1", got=f"trace {checked.trace():.6g}")
+    return checked
+
+
+def _listed_spins(spins: Sequence[int], num_spins: int) -> list[int]:
+    try:
+        listed = list(spins)
+    except TypeError:
+        listed = []
+    valid = all(is_whole_number(k) and 0 <= k < num_spins for k in listed)
+    if not listed or not valid or len(set(listed)) != len(listed) or len(listed) > _MAX_REDUCED:
+        raise MeasurementError.bad_argument(
+            "spins", expected=f"different spins from 0 to {num_spins - 1}, 1 to {_MAX_REDUCED} of them", got=repr(spins)
+        )
+    return [int(k) for k in listed]
+
+
+def _axes(spins: list[int], num_spins: int) -> tuple[list[int], list[int]]:
+    """The axes of the amplitudes that are kept, most significant first, and the others."""
+    # Axis k of the amplitudes is qubit n - 1 - k; the first listed spin must become the least significant.
+    kept = [num_spins - 1 - k for k in reversed(spins)]
+    return kept, [axis for axis in range(num_spins) if axis not in kept]
+
+
+def _reduce(vector: NDArray[np.complex128], spins: list[int]) -> NDArray[np.complex128]:
+    kept, rest = _axes(spins, len(vector).bit_length() - 1)
+    amplitudes = vector.reshape((2,) * (len(kept) + len(rest))).transpose(kept + rest).reshape(2 ** len(kept), -1)
+    return amplitudes @ amplitudes.conj().T
