@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     from .polytope.facets import FacetList, enumerate_facets
     from .polytope.families import cglmp, chained, chsh, elegant, i3322, mermin
     from .polytope.full_correlators import FullCorrelatorBound, wwzb
+    from .polytope.horodecki import HorodeckiCriterion, horodecki_chsh, horodecki_settings
     from .polytope.inequalities import BellExpression, BellInequality
     from .polytope.local_weights import LocalWeight, local_weight
     from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
-    from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+    from .polytope.optimized_settings import optimize_settings
     from .polytope.projective_certificate import AllProjectiveCertificate
     from .polytope.quantum_bounds import QuantumBound, quantum_bound
     from .polytope.relabelings import are_equivalent
     from .polytope.separability import SeparabilityCertificate, prove_separable
+    from .polytope.settings_record import OptimizedSettings
     from .polytope.symmetrized_model import SymmetrizedModel
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
@@ -122,16 +124,18 @@ _HOME = {
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
     "polytope.full_correlators": ("FullCorrelatorBound", "wwzb"),
+    "polytope.horodecki": ("HorodeckiCriterion", "horodecki_chsh", "horodecki_settings"),
     "polytope.inequalities": ("BellExpression", "BellInequality"),
     "polytope.local_weights": ("LocalWeight", "local_weight"),
     "polytope.no_signaling_bounds": ("NoSignalingBound", "no_signaling_bound"),
-    "polytope.optimized_settings": ("OptimizedSettings", "horodecki_settings", "optimize_settings"),
+    "polytope.optimized_settings": ("optimize_settings",),
     "polytope.quantum_bounds": ("QuantumBound", "quantum_bound"),
     "polytope.relabelings": ("are_equivalent",),
     "polytope.all_projective": ("certify_all_projective",),
     "polytope.automorphisms": ("find_symmetry",),
     "polytope.projective_certificate": ("AllProjectiveCertificate",),
     "polytope.separability": ("SeparabilityCertificate", "prove_separable"),
+    "polytope.settings_record": ("OptimizedSettings",),
     "polytope.symmetrized_model": ("SymmetrizedModel",),
     "polytope.symmetry": ("Relabeling", "Symmetry"),
     "polytope.threshold_results": ("Threshold",),
@@ -233,6 +237,7 @@ __all__ = [
     "FunctionResponse",
     "GameTest",
     "GroundState",
+    "HorodeckiCriterion",
     "LHVError",
     "LocalBound",
     "LocalFit",
@@ -303,6 +308,7 @@ __all__ = [
     "ghz_state",
     "graph_state",
     "ground_state",
+    "horodecki_chsh",
     "horodecki_settings",
     "i3322",
     "icosahedral_directions",

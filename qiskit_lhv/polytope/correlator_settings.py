@@ -12,8 +12,8 @@ from ..exceptions import ScenarioError
 from ..targets.correlations import CorrelationTensor
 from .full_correlators import wwzb
 from .inequalities import BellInequality
-from .optimized_settings import OptimizedSettings, allowed_coordinates, qubit_tensor, rounded_vectors
 from .settings_ascent import ascend
+from .settings_record import OptimizedSettings, allowed_coordinates, qubit_tensor, rounded_vectors
 
 __all__ = ["wwzb_settings"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ascend"]
+__all__ = ["ascend", "ascend_all"]
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +26,7 @@ def ascend(
     *,
     given: Sequence[FloatArray] | None = None,
     max_sweeps: int = _MAX_SWEEPS,
+    deadline: float = math.inf,
 ) -> tuple[list[FloatArray], float]:
     """Maximizes the value of an expression over the Bloch vectors of all settings.
 
@@ -31,13 +34,39 @@ def ascend(
         tensor: Correlations of N qubits, shape ``(4,) * N``.
         coefficients: Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent.
         mask: 1 for coordinates that a Bloch vector may have, shape ``(3,)``.
-        num_starts: Number of random starts.
+        num_starts: Number of starts, all of them random unless one is given.
         rng: Where they come from.
-        given: Takes the place of the first start: Bloch vectors of each party, shape ``(m_k, 3)``.
+        given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         max_sweeps: Largest number of times that every party is improved.
+        deadline: On the clock of ``time.monotonic``: when to stop.
 
     Returns:
         The best Bloch vectors of each party, and the value.
+    """
+    settings, values = ascend_all(
+        tensor, coefficients, mask, num_starts, rng, given=given, max_sweeps=max_sweeps, deadline=deadline
+    )
+    best = int(np.argmax(values))
+    return [vectors[best].copy() for vectors in settings], float(values[best])
+
+
+def ascend_all(
+    tensor: FloatArray,
+    coefficients: FloatArray,
+    mask: FloatArray,
+    num_starts: int,
+    rng: np.random.Generator,
+    *,
+    given: Sequence[FloatArray] | None = None,
+    max_sweeps: int = _MAX_SWEEPS,
+    deadline: float = math.inf,
+) -> tuple[list[FloatArray], FloatArray]:
+    """What each start of :func:`ascend` leads to.
+
+    Args as of :func:`ascend`.
+
+    Returns:
+        Bloch vectors of each party, shape ``(B, m_k, 3)``, and the values, shape ``(B,)``.
     """
     n = tensor.ndim
     # For every start a matrix a party: row 0 is the identity, the others are Bloch vectors, shape (B, m + 1, 4).
@@ -51,34 +80,40 @@ def ascend(
         rows[:, 0, 0] = 1
         rows[:, 1:, 1:] = vectors
         settings.append(rows)
-    last = np.full(num_starts, -np.inf)
+    values = np.full(num_starts, -np.inf)
+    # Starts that have converged are left alone, so that a few slow ones do not keep all of them busy.
+    active = np.arange(num_starts)
     for _ in range(max_sweeps):
-        values = last
+        moving = [rows[active] for rows in settings]
+        reached = values[active]
         for k in range(n):
-            slopes = _slopes(tensor, coefficients, settings, k)
+            slopes = _slopes(tensor, coefficients, moving, k)
             directions = slopes[:, 1:, 1:] * mask
             lengths = np.linalg.norm(directions, axis=2, keepdims=True)
             # Where nothing depends on a vector, it stays.
-            better = np.where(lengths > 1e-300, directions / np.maximum(lengths, 1e-300), settings[k][:, 1:, 1:])
-            settings[k][:, 1:, 1:] = better
-            values = np.einsum("bij,bij->b", slopes, settings[k])
-        if np.all(values - last <= _CONVERGED * np.maximum(1, np.abs(values))):
-            last = values
+            better = np.where(lengths > 1e-300, directions / np.maximum(lengths, 1e-300), moving[k][:, 1:, 1:])
+            moving[k][:, 1:, 1:] = better
+            reached = np.einsum("bij,bij->b", slopes, moving[k])
+        for rows, moved in zip(settings, moving, strict=True):
+            rows[active] = moved
+        still = reached - values[active] > _CONVERGED * np.maximum(1, np.abs(reached))
+        values[active] = reached
+        active = active[still]
+        if not len(active) or time.monotonic() > deadline:
             break
-        last = values
-    best = int(np.argmax(last))
-    return [rows[best, 1:, 1:].copy() for rows in settings], float(last[best])
+    return [rows[:, 1:, 1:] for rows in settings], values
 
 
 def _slopes(tensor: FloatArray, coefficients: FloatArray, settings: list[FloatArray], k: int) -> FloatArray:
     """Derivatives of the value with respect to party k's matrix, shape ``(B, m_k + 1, 4)``."""
     n = tensor.ndim
-    rows, columns = "abcdef"[:n], "uvwxyz"[:n]
-    # Batch p, correlators abc..., state's coordinates uvw...
-    terms = [f"{rows}", f"{columns}"]
-    operands = [coefficients, tensor]
-    for j in range(n):
-        if j != k:
-            terms.append(f"p{rows[j]}{columns[j]}")
-            operands.append(settings[j])
-    return np.einsum(f"{','.join(terms)}->p{rows[k]}{columns[k]}", *operands, optimize=True)
+    count = len(settings[0])
+    # Party k goes last; the others are contracted with the state one after the other, start by start.
+    order = [j for j in range(n) if j != k] + [k]
+    state = np.ascontiguousarray(tensor.transpose(order)).reshape(1, 4, -1)
+    for j in order[:-1]:
+        # Axes: start, the party's correlations, all that follows; the party's settings go to the end.
+        state = np.swapaxes(settings[j] @ state, 1, 2).reshape(count, 4, -1)
+    # Now: party k's correlations, then the settings of the others in order.
+    weights = coefficients.transpose(order).reshape(-1, coefficients.shape[k])
+    return np.swapaxes(state.reshape(count, 4, -1) @ weights, 1, 2)

@@ -198,4 +198,4 @@ def test_bad_input():
     with pytest.raises(ScenarioError, match="num_settings"):
         optimize_settings(werner_state(1), 1)
     with pytest.raises(MeasurementError, match="measurements"):
-        optimize_settings(werner_state(1), measurements="planar")
+        optimize_settings(werner_state(1), measurements="yx")

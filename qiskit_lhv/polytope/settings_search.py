@@ -1,0 +1,319 @@
+"""Search for settings: the best ones of an expression, or, in turn with the polytope, of the lowest visibility."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import SolverError
+from ..quantum.direction_sets import icosahedral_directions, icosahedral_sizes, platonic_directions
+from ..targets.behaviors import Behavior
+from ..targets.correlations import CorrelationTensor
+from .correlator_settings import wwzb_settings
+from .families import chained, i3322
+from .horodecki import horodecki_settings
+from .inequalities import BellExpression, BellInequality
+from .settings_ascent import ascend, ascend_all
+from .settings_record import OptimizedSettings, rounded_vectors, white_noise
+from .thresholds import nonlocality_threshold
+
+__all__ = ["Search"]
+
+FloatArray = NDArray[np.float64]
+
+_MAX_ROUNDS = 30
+_MAX_RATIO_ROUNDS = 20
+_STALLED = 1e-7
+_SAME_RATIO = 1e-12
+_SAME_VALUE = 1e-9
+_MAX_VISIBILITY = 100.0
+# Starts of the ascent within one turn, the settings of the last turn among them.
+_STARTS_PER_ROUND = 8
+_STARTS_OF_FAMILY = 100
+_REGULAR_STARTS = 2
+_LEAST_SECONDS = 0.05
+_SOLIDS = {3: "octahedron", 4: "cube", 6: "icosahedron", 10: "dodecahedron"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the settings are sought for, and how."""
+
+    tensor: CorrelationTensor
+    """Correlations of the state, of qubits."""
+    noise: CorrelationTensor | None
+    """Those of the noise; ``None``: white noise."""
+    mask: FloatArray
+    """1 for coordinates that a Bloch vector may have, shape ``(3,)``."""
+    planar: bool
+    """Whether each party's settings lie in one plane, whichever is best; needs gradients."""
+    gradients: bool
+    """Whether gradients are followed instead of the closed form of one party's best settings."""
+    rng: np.random.Generator
+    """Where random starts come from."""
+    deadline: float
+    """On the clock of ``time.monotonic``."""
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.deadline
+
+    def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
+        """Settings at which the expression is violated at the lowest visibility, or has the largest value.
+
+        In white noise that is the same; in other noise the value is what counts where no visibility is reached.
+        """
+        inequality = BellInequality.of(expression)
+        coefficients, bound = expression.to_correlators(), inequality.bound.value
+        if self.gradients:
+            # Loads JAX, so only here.
+            from .settings_gradients import climb_all
+
+            found, ratios = climb_all(
+                self.tensor.array,
+                (self.noise or white_noise(self.tensor)).array,
+                coefficients,
+                bound,
+                self.mask,
+                num_starts,
+                self.rng,
+                planar=self.planar,
+                deadline=self.deadline,
+            )
+            reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
+            best = int(np.argmax(ratios))
+            return self._record([one[best] for one in found], inequality, reached)
+        found, values = ascend_all(
+            self.tensor.array, coefficients, self.mask, num_starts, self.rng, deadline=self.deadline
+        )
+        if self.noise is None:
+            reference = float(coefficients.flat[0])
+            slopes = (values - reference).tolist()
+            reached = tuple((bound - reference) / one if one > 0 else math.inf for one in slopes)
+            best = int(np.argmax(values))
+            return self._record([one[best] for one in found], inequality, reached)
+        starts = [self._record([one[i] for one in found], inequality) for i in _distinct(values)]
+        ends = [self._lower(start, coefficients) for start in starts]
+        lowest = min(ends, key=lambda one: one.visibility)
+        if math.isinf(lowest.visibility):
+            lowest = max(ends, key=lambda one: one.value)
+        return replace(lowest, history=tuple(one.visibility for one in ends))
+
+    def alternate(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
+        """Settings, the inequality of the polytope, better settings for it, and so on, until the visibility stalls.
+
+        Args:
+            vectors: Bloch vectors of each party to start from, shape ``(m_k, 3)``.
+
+        Returns:
+            The best settings met; ``None`` if the polytope had no inequality to begin with.
+        """
+        best: OptimizedSettings | None = None
+        for _ in range(_MAX_ROUNDS):
+            found = self._at(vectors)
+            if found is None:
+                return best
+            stalled = best is not None and found.visibility > best.visibility - _STALLED
+            if best is None or found.visibility < best.visibility:
+                best = found
+            if stalled or self.late():
+                return best
+            vectors = self._improve(found)
+        return best
+
+    def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[FloatArray]]:
+        """Settings to start from: regular ones, those of known inequalities, random ones.
+
+        Args:
+            sizes: Number of settings of each party.
+            num_random: Number of random ones.
+
+        Yields:
+            Bloch vectors of each party, shape ``(m_k, 3)``.
+        """
+        # Regular ones first: with their symmetries the polytope takes no time.
+        yield from self._best_regular(sizes)
+        for one in self._of_inequalities(sizes):
+            filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
+            yield [_flattened(vectors) for vectors in filled] if self.planar else filled
+        for _ in range(num_random):
+            yield [self.random(m) for m in sizes]
+
+    def random(self, count: int) -> FloatArray:
+        """Random Bloch vectors that may be settings of one party."""
+        vectors = self.rng.normal(size=(count, 3)) * self.mask
+        if self.planar:
+            normal = self.rng.normal(size=3)
+            vectors = vectors - np.outer(vectors @ normal, normal) / (normal @ normal)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    def _at(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
+        """These settings, with the inequality that they violate at the lowest visibility, if the polytope has one."""
+        settings = tuple(rounded_vectors(one) for one in vectors)
+        behavior = _behavior(self.tensor, settings)
+        noise = Behavior.white_noise(behavior.scenario) if self.noise is None else _behavior(self.noise, settings)
+        if np.abs(behavior.array - noise.array).max() < 1e-9:
+            return None
+        left = None
+        if math.isfinite(self.deadline):
+            left = max(_LEAST_SECONDS, self.deadline - time.monotonic())
+        try:
+            inequality = nonlocality_threshold(
+                behavior, noise=noise, max_visibility=_MAX_VISIBILITY, time_limit=left, progress=False
+            ).inequality
+        except SolverError:
+            # The linear program failed on these settings; others remain.
+            return None
+        return None if inequality is None else OptimizedSettings(self.tensor, settings, inequality, self.noise)
+
+    def _improve(self, found: OptimizedSettings) -> list[FloatArray]:
+        """Better settings for the inequality, from its own and a few random ones."""
+        coefficients = found.inequality.expression.to_correlators()
+        if self.gradients:
+            from .settings_gradients import climb
+
+            return climb(
+                self.tensor.array,
+                (self.noise or white_noise(self.tensor)).array,
+                coefficients,
+                found.inequality.bound.value,
+                self.mask,
+                _STARTS_PER_ROUND,
+                self.rng,
+                planar=self.planar,
+                given=found.settings,
+                deadline=self.deadline,
+            )[0]
+        # At the visibility reached, a larger value of the mixture means a lower visibility.
+        mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
+        return ascend(
+            mixed.array,
+            coefficients,
+            self.mask,
+            _STARTS_PER_ROUND,
+            self.rng,
+            given=found.settings,
+            deadline=self.deadline,
+        )[0]
+
+    def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
+        """Lowers the visibility in noise: the mixture's value at the last visibility, maximized again and again.
+
+        That is Dinkelbach's method for a ratio: what the mixture exceeds the bound by lowers the visibility.
+        """
+        best = start
+        for _ in range(_MAX_RATIO_ROUNDS):
+            if math.isinf(best.visibility) or self.late():
+                break
+            mixed = best.mixed(best.visibility).correlations
+            vectors, _ = ascend(
+                mixed.array, coefficients, self.mask, 1, self.rng, given=best.settings, deadline=self.deadline
+            )
+            found = self._record(vectors, best.inequality)
+            if found.visibility > best.visibility - _SAME_RATIO:
+                break
+            best = found
+        return best
+
+    def _record(
+        self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
+    ) -> OptimizedSettings:
+        rounded = tuple(rounded_vectors(one) for one in vectors)
+        return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
+
+    def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
+        """Equally spaced axes of a plane, and axes of regular solids: those that do best as they are."""
+        regular = []
+        for plane in combinations(np.flatnonzero(self.mask).tolist(), 2):
+            regular.append([_equally_spaced(m, plane, 0.0) for m in sizes])
+            if max(sizes) > 2:
+                # Half a step further: no axis along the first coordinate.
+                regular.append([_equally_spaced(m, plane, 0.5) for m in sizes])
+        if self.mask.all() and not self.planar and max(sizes) > 2:
+            regular.append([self._filled(_solid(m), m) for m in sizes])
+        visibilities = []
+        for vectors in regular:
+            if self.late():
+                break
+            found = self._at(vectors)
+            visibilities.append(math.inf if found is None else found.visibility)
+        best = np.argsort(visibilities, kind="stable")[:_REGULAR_STARTS]
+        return [regular[i] for i in best.tolist()]
+
+    def _of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+        """Best settings of inequalities that are known to be violated by many states."""
+        seen = CorrelationTensor(self.tensor.array * _outer(self.mask, len(sizes)))
+        if len(sizes) > 2:
+            plane = "".join(axis for axis, used in zip("xyz", self.mask, strict=True) if used)
+            name = "projective" if self.mask.all() else plane
+            seed = int(self.rng.integers(1 << 31))
+            yield list(wwzb_settings(seen, measurements=name, num_starts=4, seed=seed).settings)
+            return
+        yield list(horodecki_settings(seen).settings)
+        for expression in (i3322(), chained(min(sizes))) if min(sizes) >= 3 else ():
+            yield ascend(
+                self.tensor.array,
+                expression.to_correlators(),
+                self.mask,
+                _STARTS_OF_FAMILY,
+                self.rng,
+                deadline=self.deadline,
+            )[0]
+
+    def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
+        """The settings, and random ones where there are too few."""
+        return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
+
+
+def _equally_spaced(count: int, plane: tuple[int, int], offset: float) -> FloatArray:
+    """Equally spaced axes of a coordinate plane, turned by a part of the step."""
+    angles = math.pi * (np.arange(count) + offset) / count
+    vectors = np.zeros((count, 3))
+    vectors[:, plane[0]], vectors[:, plane[1]] = np.cos(angles), np.sin(angles)
+    return vectors
+
+
+def _solid(count: int) -> FloatArray:
+    """Axes of the largest regular solid, or set with the symmetry of the icosahedron, that has no more of them."""
+    size = max([s for s in (*_SOLIDS, *icosahedral_sizes(count)) if s <= count], default=0)
+    if not size:
+        return np.eye(3)[:count]
+    return platonic_directions(_SOLIDS[size]) if size in _SOLIDS else icosahedral_directions(size)
+
+
+def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
+    return tensor.behavior([list(one) for one in settings])
+
+
+def _flattened(vectors: FloatArray) -> FloatArray:
+    """The Bloch vectors turned into the plane that is nearest to them."""
+    frame = np.linalg.svd(vectors)[2][:2]
+    coordinates = vectors @ frame.T
+    # A vector across the plane has no nearest direction in it; any will do.
+    coordinates[np.linalg.norm(coordinates, axis=1) < 1e-6] = [1.0, 0.0]
+    flat = coordinates @ frame
+    return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
+
+
+def _outer(mask: FloatArray, num_parties: int) -> FloatArray:
+    """1 for the correlations that settings with these coordinates see."""
+    one = np.concatenate([[1.0], mask])
+    result = one
+    for _ in range(num_parties - 1):
+        result = np.multiply.outer(result, one)
+    return result
+
+
+def _distinct(values: FloatArray) -> list[int]:
+    """The first start of each value that was reached, the largest value first."""
+    kept: list[int] = []
+    for i in np.argsort(-values, kind="stable").tolist():
+        if not kept or values[kept[-1]] - values[i] > _SAME_VALUE:
+            kept.append(i)
+    return kept
