@@ -146,7 +146,8 @@ class DeviceExperiment:
 
         Raises:
             CountsError: As in :meth:`pubs`.
-            MeasurementError: As in :meth:`pubs`.
+            MeasurementError: As in :meth:`pubs`; or if a seeded Aer simulator with noise chooses a method for each
+                layer, which gives wrong counts (layers of different size are jobs of their own if it has no seed).
         """
         plan = self._plan(shots)
         return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)

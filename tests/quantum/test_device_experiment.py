@@ -421,3 +421,43 @@ def test_results_of_other_experiments_are_refused():
     for pubs in (own[:1], own * 2, own[::-1], BellExperiment(bell_circuit(), "chsh").pubs(10), []):
         with pytest.raises(CountsError, match=r"^result: expected"):
             experiment.counts(sampler.run(pubs).result())
+
+
+@ignore_missing_coherence_times
+@pytest.mark.parametrize("make", [AerSampler.from_backend, lambda backend: BackendSamplerV2(backend=backend)])
+def test_layers_of_different_size_are_right_when_aer_chooses_the_method(make):
+    # Four pairs take 2 ** 8 amplitudes, more than there are shots, and are run as state vectors; three are not.
+    backend = GenericBackendV2(10, coupling_map=CouplingMap.from_ring(10), seed=1)
+    groups = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (1, 2), (5, 6)]
+    experiment = DeviceExperiment(bell_circuit(), "chsh", groups)
+    assert sorted(map(len, experiment.layers)) == [3, 4]
+    sampler = make(AerSimulator.from_backend(backend))
+    counts = experiment.run(sampler, shots=200, backend=backend)
+    for group in groups:
+        value = chsh().value(counts[group].frequencies())
+        # One standard error is 0.1; the wrong counts gave 2.0.
+        assert value > 2.3
+
+
+@ignore_missing_coherence_times
+def test_only_simulators_that_choose_their_method_get_several_jobs():
+    backend = GenericBackendV2(6, coupling_map=CouplingMap.from_line(6), seed=1)
+    experiment = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (2, 3), (1, 2)])
+    for method, jobs in (("automatic", 2), ("density_matrix", 1)):
+        sampler = AerSampler.from_backend(AerSimulator.from_backend(backend, method=method))
+        submitted = []
+        run = sampler.run
+        sampler.run = lambda pubs, run=run, submitted=submitted: (submitted.append(len(pubs)), run(pubs))[1]
+        assert set(experiment.run(sampler, shots=50, backend=backend)) == set(experiment.groups)
+        assert len(submitted) == jobs
+
+
+@ignore_missing_coherence_times
+def test_seeded_simulators_that_choose_their_method_are_refused():
+    backend = GenericBackendV2(6, coupling_map=CouplingMap.from_line(6), seed=1)
+    experiment = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (2, 3), (1, 2)])
+    simulator = AerSimulator.from_backend(backend)
+    seeded = AerSimulator.from_backend(backend, seed_simulator=2)
+    for sampler in (AerSampler.from_backend(simulator, seed=2), AerSampler.from_backend(seeded)):
+        with pytest.raises(MeasurementError, match="method='density_matrix'"):
+            experiment.run(sampler, shots=50, backend=backend)
