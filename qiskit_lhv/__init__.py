@@ -90,9 +90,15 @@ if TYPE_CHECKING:
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
     from .targets.counts import BellCounts
+    from .targets.expectation_values import (
+        estimate_from_estimator,
+        estimate_from_expectations,
+        pauli_labels,
+        pauli_observables,
+    )
     from .targets.projections import divergence, project_to_no_signaling
     from .targets.scenario import BellScenario
-    from .targets.tensor_estimates import TensorEstimate, estimate_from_expectations, estimate_tensor, pauli_labels
+    from .targets.tensor_estimates import TensorEstimate, estimate_tensor
     from .targets.trials import BellTrials
     from .verification import Verification
 
@@ -190,14 +196,15 @@ _HOME = {
     "targets.behaviors": ("Behavior",),
     "targets.correlations": ("CorrelationTensor",),
     "targets.counts": ("BellCounts",),
+    "targets.expectation_values": (
+        "estimate_from_estimator",
+        "estimate_from_expectations",
+        "pauli_labels",
+        "pauli_observables",
+    ),
     "targets.projections": ("divergence", "project_to_no_signaling"),
     "targets.scenario": ("BellScenario",),
-    "targets.tensor_estimates": (
-        "TensorEstimate",
-        "estimate_from_expectations",
-        "estimate_tensor",
-        "pauli_labels",
-    ),
+    "targets.tensor_estimates": ("TensorEstimate", "estimate_tensor"),
     "targets.trials": ("BellTrials",),
     "verification": ("Verification",),
 }
@@ -293,6 +300,7 @@ __all__ = [
     "e_bh",
     "elegant",
     "enumerate_facets",
+    "estimate_from_estimator",
     "estimate_from_expectations",
     "estimate_tensor",
     "estimate_threshold",
@@ -330,6 +338,7 @@ __all__ = [
     "optimal_shares",
     "optimize_settings",
     "pauli_labels",
+    "pauli_observables",
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",

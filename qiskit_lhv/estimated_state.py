@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .report import LocalityReport, Verdict
 from .state_report import Certificate, proofs_from_below
+from .statistics.absorbing_noise import absorbing_noise
 from .targets.correlations import CorrelationTensor
 from .targets.tensor_estimates import TensorEstimate
 from .verification import Verification, combine
@@ -83,8 +83,8 @@ class EstimatedLocality(Record):
 
     @property
     def radius(self) -> float:
-        """Weight of white noise that makes any deviation within the errors separable."""
-        return absorbing_noise(self.estimate.limits(self.alpha))
+        """Weight of white noise that makes any deviation within the errors local."""
+        return absorbing_noise(self.estimate, self.alpha)
 
     @property
     def needed(self) -> float:
@@ -108,25 +108,6 @@ class EstimatedLocality(Record):
         if not self.inside:
             return Verification(True, "no claim is made")
         return self.certificate.verify(self.estimate.tensor)
-
-
-def absorbing_noise(limits: FloatArray) -> float:
-    """Weight of white noise that makes every deviation within the limits separable.
-
-    White noise plus a single Pauli correlation of at most 1 is separable, so the sum of all limits is enough. For the
-    correlations of exactly k qubits, so is ``sqrt(3 ** (k - 1))`` times their 2-norm: one direction of the first qubit
-    after the other, each matrix of correlations is a mixture of products.
-
-    Args:
-        limits: Largest deviation of each correlation, shape ``(4,) * N``.
-    """
-    n = limits.ndim
-    total = 0.0
-    for members in itertools.product((False, True), repeat=n):
-        if any(members):
-            block = limits[tuple(slice(1, None) if member else 0 for member in members)]
-            total += min(float(block.sum()), math.sqrt(3.0 ** (sum(members) - 1)) * float(np.linalg.norm(block)))
-    return total
 
 
 def analyze_estimate(
@@ -171,16 +152,19 @@ def analyze_estimate(
     if best.violated and best.verify():
         verdict = Verdict.NONLOCAL
     else:
-        for certificate in proofs_from_below(estimate.tensor, measurements, seed, begin + limit):
+        radius = absorbing_noise(estimate, alpha)
+        needed = 1 / (1 - radius) if radius < 1 else math.inf
+        figures["weight of white noise that absorbs the errors"] = radius
+        # Errors so large that no visibility is enough leave nothing to prove.
+        proofs = proofs_from_below(estimate.tensor, measurements, seed, begin + limit, needed) if radius < 1 else ()
+        proven = 0.0
+        for certificate in proofs:
             region = EstimatedLocality(certificate, estimate, alpha)
-            figures["proven local up to visibility (white noise)"] = max(
-                certificate.visibility, figures.get("proven local up to visibility (white noise)", 0.0)
-            )
+            proven = max(proven, certificate.visibility)
+            figures["proven local up to visibility (white noise)"] = proven
             figures["needed for all correlations within the errors"] = region.needed
             if region.inside and region.verify():
                 verdict, evidence = Verdict.LOCAL, region
-                break
-            if math.isinf(region.needed):
                 break
     return _report(estimate, verdict, evidence, figures, alpha, measurements)
 

@@ -132,7 +132,7 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
 
 
 def proofs_from_below(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
+    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
 ) -> Iterator[Certificate]:
     """Certificates of locality, from the quickest on, until the time is over.
 
@@ -141,12 +141,13 @@ def proofs_from_below(
         measurements: ``"projective"`` or a plane.
         seed: Seed, or ``None``.
         deadline: On the clock of ``time.monotonic``.
+        visibility: Visibility in white noise that is asked for.
     """
-    extended = _extension(tensor, measurements)
+    extended = _extension(tensor, measurements, visibility)
     if extended is not None:
         yield extended
     seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
-    yield from _certificates(seen, measurements, seed, deadline)
+    yield from _certificates(seen, measurements, seed, deadline, visibility)
 
 
 def _settings(
@@ -168,17 +169,17 @@ def _settings(
             continue
 
 
-def _extension(tensor: CorrelationTensor, measurements: str) -> ExtensionCertificate | None:
+def _extension(tensor: CorrelationTensor, measurements: str, visibility: float = 1.0) -> ExtensionCertificate | None:
     if tensor.num_parties != 2 or measurements != "projective":
         return None
     try:
-        return extend_local_models(tensor)
+        return extend_local_models(tensor, visibility=visibility)
     except ImportError:
         return None
 
 
 def _certificates(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
+    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
 ) -> Iterator[AllProjectiveCertificate]:
     n = tensor.num_parties
     everywhere = measurements == "projective"
@@ -193,7 +194,7 @@ def _certificates(
                 tensor,
                 measurements=measurements,
                 num_settings=count,
-                max_visibility=_ASIDE,
+                max_visibility=_ASIDE * visibility,
                 time_limit=left if last else left / 4,
                 seed=seed,
                 progress=False,

@@ -19,7 +19,6 @@ from qiskit_lhv import (
     pauli_labels,
     werner_state,
 )
-from qiskit_lhv.estimated_state import absorbing_noise
 
 
 def estimate(visibility, shots, seed):
@@ -85,20 +84,6 @@ def test_expectation_values():
     assert any("normal" in line for line in report.assumptions)
     coarse = analyze(estimate_from_expectations(values, 0.2), time_limit=2, seed=1)
     assert coarse.verdict is Verdict.INCONCLUSIVE
-
-
-def test_noise_that_absorbs_deviations():
-    limits = np.zeros((4, 4))
-    limits[1, 0] = 0.1
-    assert absorbing_noise(limits) == pytest.approx(0.1)
-    limits[1:, 1:] = 0.02
-    # White noise plus nine correlations of at most 0.02: their sum, or sqrt(3) times their 2-norm.
-    assert absorbing_noise(limits) == pytest.approx(0.1 + min(0.18, np.sqrt(3) * 0.06))
-    rng = np.random.default_rng(1)
-    for _ in range(50):
-        block = rng.normal(size=(3, 3))
-        # The sum of singular values tells how much noise makes a matrix of correlations separable.
-        assert np.linalg.norm(block, "nuc") <= absorbing_noise(np.pad(np.abs(block), ((1, 0), (1, 0)))) + 1e-12
 
 
 def test_reports_are_saved_and_tampering_is_seen(tmp_path):

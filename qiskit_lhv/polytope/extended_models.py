@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen
-from ..exceptions import MeasurementError
+from .._validation import frozen, positive_number
+from ..exceptions import MeasurementError, ScenarioError
 from ..targets.correlations import CorrelationTensor
 from ..verification import Verification
 from ..verification_states import TRANSPOSED, is_positive, rational
@@ -25,7 +25,7 @@ __all__ = ["ExtensionCertificate", "extend_local_models", "werner_certificate"]
 
 FloatArray = NDArray[np.float64]
 
-_MAX_VISIBILITY = 2.0
+_MAX_VISIBILITY = 8.0
 # Shares of white noise that make a solver's solution strictly feasible.
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 _BITS = 48
@@ -136,21 +136,23 @@ def _mixture(tensor: Any, visibility: Any) -> Any:
     return mixed
 
 
-def extend_local_models(state: Any) -> ExtensionCertificate | None:
+def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCertificate | None:
     """Proves a two-qubit state local by extending what is known: separable states and Werner states.
 
-    A semidefinite program finds the largest visibility, up to 2, at which the state is a separable operator plus images
+    A semidefinite program finds the largest visibility, up to 8, at which the state is a separable operator plus images
     of a local Werner state under positive maps of either qubit. Its solution is rounded to rational numbers that pass
     the exact check. Separable states need no maps.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
+        visibility: Visibility that is asked for: a state that is separable up to there needs no program.
 
     Returns:
         The certificate; it proves the state local if its visibility is at least 1. ``None`` if the solver found none.
 
     Raises:
         MeasurementError: If the state is not one of two qubits.
+        ScenarioError: If the visibility is not positive.
         ImportError: If cvxpy and Clarabel are not installed (extra ``sdp``).
 
     Examples:
@@ -164,8 +166,9 @@ def extend_local_models(state: Any) -> ExtensionCertificate | None:
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
     if tensor.dimensions != (2, 2):
         raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    visibility = positive_number(visibility, "visibility", ScenarioError)
     separable = _rounded(tensor, _separable_visibility(tensor), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
-    if separable is not None and separable.visibility >= 1:
+    if separable is not None and separable.visibility >= visibility:
         return separable
     known = werner_certificate().visibility
     solution = _solve(tensor, known)
@@ -177,7 +180,7 @@ def extend_local_models(state: Any) -> ExtensionCertificate | None:
 
 
 def _separable_visibility(tensor: CorrelationTensor) -> float:
-    """The largest visibility, up to 2, at which the mixture and its partial transpose have no negative eigenvalue."""
+    """The largest visibility, up to 8, at which the mixture and its partial transpose have no negative eigenvalue."""
     traceless = tensor.array.copy()
     traceless[0, 0] = 0
     lowest = min(float(np.linalg.eigvalsh(_operator(part)).min()) for part in (traceless, traceless * TRANSPOSED))

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix
 
 from .._records import Record
-from .._validation import frozen, positive_number
+from .._validation import frozen
 from ..exceptions import CountsError
 from .correlations import CorrelationTensor, hermitian_basis
 from .counts import BellCounts
 
-__all__ = ["TensorEstimate", "estimate_from_expectations", "estimate_tensor", "pauli_labels"]
+__all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "pooled_shots"]
 
 FloatArray = NDArray[np.float64]
 
-_MAX_QUBITS = 6
+MAX_QUBITS = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,11 +51,10 @@ class TensorEstimate(Record):
         """Covariance of all entries, flattened, shape ``(4**N, 4**N)``; expectation values count as independent."""
         if self.counts is None:
             return np.diag(self.standard_errors.ravel() ** 2)
-        cells = self.counts.frequencies().array.reshape(3**self.num_qubits, -1)
         total = np.zeros((4**self.num_qubits, 4**self.num_qubits))
-        for p, scores, shots in zip(cells, _scores(self.counts), self.counts.num_shots.ravel(), strict=True):
-            centered = scores - scores @ p[:, None]
-            total += (centered * p) @ centered.T / shots
+        for one in _settings(self.counts):
+            spread = (one.signs * one.frequencies) @ one.signs.T - np.outer(one.means, one.means)
+            total[np.ix_(one.entries, one.entries)] += spread * np.outer(one.shares, one.shares) / one.shots
         return total
 
     def physical_state(self) -> DensityMatrix:
@@ -102,8 +99,11 @@ class TensorEstimate(Record):
 
             rest = np.abs(coefficients) * self.standard_errors
             return value, float(ndtri(1 - delta) * rest.sum())
-        ranges = [np.ptp(coefficients.ravel() @ scores) for scores in _scores(self.counts)]
-        spread = float(np.sum(np.square(ranges) / self.counts.num_shots.ravel()))
+        flat = np.asarray(coefficients).ravel()
+        spread = sum(
+            float(np.ptp((flat[one.entries] * one.shares) @ one.signs)) ** 2 / one.shots
+            for one in _settings(self.counts)
+        )
         return value, math.sqrt(spread * math.log(1 / delta) / 2)
 
     def limits(self, alpha: float) -> FloatArray:
@@ -120,10 +120,7 @@ class TensorEstimate(Record):
 
             found = float(ndtri(1 - alpha / entries / 2)) * self.standard_errors
         else:
-            spread = np.zeros((4,) * self.num_qubits)
-            for position, shots in np.ndenumerate(_pooled_shots(self.counts)):
-                spread[position] = 2 / shots
-            found = np.sqrt(spread * math.log(2 * entries / alpha))
+            found = np.sqrt(2 / pooled_shots(self.counts) * math.log(2 * entries / alpha))
         found = np.minimum(found, 2.0)
         found[(0,) * self.num_qubits] = 0
         return found
@@ -150,18 +147,6 @@ class TensorEstimate(Record):
         return estimate_tensor(BellCounts(first)), estimate_tensor(BellCounts(self.counts.array - first))
 
 
-def pauli_labels(num_qubits: int) -> tuple[str, ...]:
-    """All Pauli labels but the identity, in Qiskit's order of characters (qubit 0 at the right).
-
-    As observables of an Estimator: ``SparsePauliOp(label)`` for each, or ``ObservablesArray``.
-
-    Examples:
-        >>> pauli_labels(1)
-        ('X', 'Y', 'Z')
-    """
-    return tuple("".join(reversed(one)) for one in itertools.product("IXYZ", repeat=num_qubits))[1:]
-
-
 def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     """The correlation tensor from counts in all Pauli bases.
 
@@ -182,27 +167,22 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
             got=str(scenario),
             remedy='Measure BellExperiment(circuit, "pauli").',
         )
-    if scenario.num_parties > _MAX_QUBITS:
-        raise CountsError.bad_argument(
-            "counts", expected=f"at most {_MAX_QUBITS} qubits", got=f"{scenario.num_parties}"
-        )
+    if scenario.num_parties > MAX_QUBITS:
+        raise CountsError.bad_argument("counts", expected=f"at most {MAX_QUBITS} qubits", got=f"{scenario.num_parties}")
     if counts.post_selected:
         raise CountsError.bad_argument("counts", expected="all shots", got="post-selected ones")
     n = scenario.num_parties
-    cells = counts.frequencies().array.reshape(3**n, -1)
-    scores = _scores(counts)
-    values = np.zeros(4**n)
-    variance = np.zeros(4**n)
-    for p, one, shots in zip(cells, scores, counts.num_shots.ravel(), strict=True):
-        mean = one @ p
-        values += mean
-        variance += (one**2 @ p - mean**2) / shots
+    values, variances = np.zeros(4**n), np.zeros(4**n)
+    for one in _settings(counts):
+        values[one.entries] += one.shares * one.means
+        variances[one.entries] += one.shares**2 * np.maximum(1 - one.means**2, 0) / one.shots
+    # The shares of the first entry, the trace, add up to 1 up to rounding.
+    values[0] = 1
     shape = (4,) * n
-    errors = np.sqrt(np.maximum(variance, 0)).reshape(shape)
-    return TensorEstimate(CorrelationTensor(values.reshape(shape)), errors, counts)
+    return TensorEstimate(CorrelationTensor(values.reshape(shape)), np.sqrt(variances).reshape(shape), counts)
 
 
-def _pooled_shots(counts: BellCounts) -> NDArray[np.int64]:
+def pooled_shots(counts: BellCounts) -> NDArray[np.int64]:
     """Number of shots that measure each entry, shape ``(4,) * N``: an identity is measured by all settings."""
     pooled = counts.num_shots
     for k in range(counts.scenario.num_parties):
@@ -210,64 +190,36 @@ def _pooled_shots(counts: BellCounts) -> NDArray[np.int64]:
     return pooled
 
 
-def _scores(counts: BellCounts) -> list[FloatArray]:
-    """For each setting combination what its outcomes add to each entry, times its share; shape ``(4**N, 2**N)`` each.
+@dataclass(frozen=True)
+class _Setting:
+    """What the shots of one combination of settings tell about the correlations."""
 
-    The mean of an entry is the sum over settings of the means of these scores.
-    """
+    entries: NDArray[np.intp]
+    """Positions, in the flattened tensor, of the ``2**N`` correlations that they measure."""
+    signs: FloatArray
+    """Product of outcomes for each of those (rows) and each outcome (columns), shape ``(2**N, 2**N)``."""
+    frequencies: FloatArray
+    """Relative frequency of each outcome, shape ``(2**N,)``."""
+    shares: FloatArray
+    """Their share of all shots that measure each of those correlations, shape ``(2**N,)``."""
+    shots: int
+    """Number of shots."""
+
+    @property
+    def means(self) -> FloatArray:
+        """The correlations as these shots alone have them."""
+        return self.signs @ self.frequencies
+
+
+def _settings(counts: BellCounts) -> Iterator[_Setting]:
+    """Every combination of settings; one at a time, since all together would need gigabytes for six qubits."""
     n = counts.scenario.num_parties
-    pooled = _pooled_shots(counts)
-    result = []
+    pooled = pooled_shots(counts).ravel()
+    signs = np.ones((1, 1))
+    for _ in range(n):
+        signs = np.kron(signs, np.array([[1.0, 1.0], [1.0, -1.0]]))
     for setting in np.ndindex(counts.num_shots.shape):
-        own = np.ones((1, 1))
-        for x in setting:
-            # Entries I, X, Y, Z of one qubit, outcomes 0 and 1.
-            factor = np.zeros((4, 2))
-            factor[0] = 1
-            factor[1 + x] = [1, -1]
-            own = np.einsum("ia,jb->ijab", own, factor).reshape(len(own) * 4, -1)
-        share = counts.num_shots[setting] / pooled.ravel()
-        result.append(own * share[:, None])
-    assert result[0].shape == (4**n, 2**n)
-    return result
-
-
-def estimate_from_expectations(
-    values: Mapping[str, float], standard_errors: Mapping[str, float] | float
-) -> TensorEstimate:
-    """The correlation tensor from expectation values, such as those of an Estimator.
-
-    Args:
-        values: Expectation value of each Pauli label but the identity (:func:`pauli_labels`; qubit 0 at the right).
-        standard_errors: Standard error of each, or one for all. Errors are taken as normal; of mitigated values
-            nothing better is known.
-
-    Raises:
-        CountsError: If a label is missing or unknown, a value is not a number from -1 to 1 within five
-            standard errors, or a standard error is not positive.
-    """
-    if not isinstance(values, Mapping) or not values:
-        raise CountsError.bad_argument("values", expected="expectation values by Pauli label", got=repr(values))
-    n = len(next(iter(values)))
-    labels = pauli_labels(n) if 0 < n <= _MAX_QUBITS else ()
-    unknown = [label for label in values if label not in labels and set(label) != {"I"}]
-    missing = [label for label in labels if label not in values]
-    if unknown or missing or not labels:
-        listed: Sequence[str] = missing or unknown
-        raise CountsError.bad_argument(
-            "values",
-            expected=f"all {4**n - 1} Pauli labels of {n} qubits",
-            got=f"{'none for' if missing else 'unknown'} {', '.join(map(str, listed[:8]))}",
-            remedy="pauli_labels(num_qubits) lists them.",
-        )
-    tensor, errors = np.zeros((4,) * n), np.zeros((4,) * n)
-    tensor[(0,) * n] = 1
-    for label in labels:
-        index = tuple("IXYZ".index(character) for character in reversed(label))
-        given: Any = standard_errors[label] if isinstance(standard_errors, Mapping) else standard_errors
-        error = positive_number(given, f"standard_errors[{label!r}]", CountsError)
-        value = float(values[label])
-        if not abs(value) <= 1 + 5 * error:
-            raise CountsError.bad_argument(f"values[{label!r}]", expected="a number from -1 to 1", got=f"{value}")
-        tensor[index], errors[index] = value, error
-    return TensorEstimate(CorrelationTensor(tensor), errors)
+        shots = int(counts.num_shots[setting])
+        axes = np.ix_(*[(0, 1 + x) for x in setting])
+        entries = np.arange(4**n).reshape((4,) * n)[axes].ravel()
+        yield _Setting(entries, signs, counts.array[setting].ravel() / shots, shots / pooled[entries], shots)
