@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .quantum.direction_sets import (
         icosahedral_directions,
         icosahedral_sizes,
+        octahedral_directions,
+        octahedral_sizes,
         planar_directions,
         platonic_directions,
         random_directions,
@@ -151,6 +153,8 @@ _HOME = {
     "quantum.direction_sets": (
         "icosahedral_directions",
         "icosahedral_sizes",
+        "octahedral_directions",
+        "octahedral_sizes",
         "planar_directions",
         "platonic_directions",
         "random_directions",
@@ -335,6 +339,8 @@ __all__ = [
     "no_signaling_bound",
     "no_signaling_test",
     "nonlocality_threshold",
+    "octahedral_directions",
+    "octahedral_sizes",
     "optimal_shares",
     "optimize_settings",
     "pauli_labels",

@@ -14,13 +14,14 @@ from .._progress import ProgressBar
 from .._validation import generator, positive_number, whole_numbers
 from ..exceptions import MeasurementError, ScenarioError
 from .horodecki import horodecki_settings
-from .inequalities import BellExpression, BellInequality
-from .settings_record import OptimizedSettings, allowed_coordinates, qubit_tensor, rounded_vectors
+from .inequalities import BellExpression
+from .regular_search import best_regular
+from .settings_record import OptimizedSettings, allowed_coordinates, qubit_tensor
 from .settings_search import Search
 
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
 
-_METHODS = ("ascent", "gradient")
+_METHODS = ("ascent", "gradient", "regular")
 
 
 def optimize_settings(
@@ -53,8 +54,10 @@ def optimize_settings(
         measurements: ``"projective"``; a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; or
             ``"planar"``: one plane a party, whichever is best (as good as ``"projective"`` for two settings a party;
             for more, gradients are followed).
-        method: ``"ascent"``, party by party; or ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes
-            some seconds to compile for each number of settings).
+        method: ``"ascent"``, party by party; ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes some
+            seconds to compile for each number of settings); or ``"regular"``: equally spaced axes of a plane and axes
+            with the symmetry of the octahedron (3, 4, 6, 7, 9, 10 or 13) or icosahedron (6, 10, 16), improved for one
+            inequality only: for many settings of more than two parties, where the symmetry makes the polytope small.
         num_starts: Number of random starts: with an expression, all of them are followed at once; without, a tenth of
             them, beside those that are known.
         time_limit: Seconds for the search; default: none.
@@ -85,7 +88,13 @@ def optimize_settings(
     planar = measurements == "planar"
     mask = np.ones(3) if planar else _mask(measurements)
     if method not in _METHODS:
-        raise ScenarioError.bad_argument("method", expected="'ascent' or 'gradient'", got=repr(method))
+        raise ScenarioError.bad_argument("method", expected="'ascent', 'gradient' or 'regular'", got=repr(method))
+    if method == "regular" and expression is not None:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="None for regular settings, whose inequality the polytope finds",
+            got=repr(expression),
+        )
     starts = whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError)
@@ -111,6 +120,8 @@ def optimize_settings(
     search = Search(tensor, other, mask, planar, planar or method == "gradient", rng, deadline)
     if expression is not None:
         return search.best_for(expression, starts)
+    if method == "regular":
+        return best_regular(search, sizes) or search.nothing(sizes)
     return _search_polytope(search, sizes, max(1, starts // 10), progress)
 
 
@@ -129,10 +140,7 @@ def _search_polytope(
             if search.late():
                 break
     if best is None:
-        # Not even the polytope met an inequality: the state is local for all settings that were tried.
-        settings = tuple(rounded_vectors(search.random(m)) for m in sizes)
-        zero = BellExpression(np.zeros((*sizes, *(2,) * len(sizes))))
-        best = OptimizedSettings(search.tensor, settings, BellInequality.of(zero), search.noise)
+        best = search.nothing(sizes)
     return replace(best, history=tuple(history))
 
 

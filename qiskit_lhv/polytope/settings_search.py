@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from .correlator_settings import wwzb_settings
 from .families import chained, i3322
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression, BellInequality
+from .regular_settings import polygons
 from .settings_ascent import ascend, ascend_all
 from .settings_record import OptimizedSettings, rounded_vectors, white_noise
 from .thresholds import nonlocality_threshold
@@ -88,7 +88,7 @@ class Search:
             )
             reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
             best = int(np.argmax(ratios))
-            return self._record([one[best] for one in found], inequality, reached)
+            return self.record([one[best] for one in found], inequality, reached)
         found, values = ascend_all(
             self.tensor.array, coefficients, self.mask, num_starts, self.rng, deadline=self.deadline
         )
@@ -97,8 +97,8 @@ class Search:
             slopes = (values - reference).tolist()
             reached = tuple((bound - reference) / one if one > 0 else math.inf for one in slopes)
             best = int(np.argmax(values))
-            return self._record([one[best] for one in found], inequality, reached)
-        starts = [self._record([one[i] for one in found], inequality) for i in _distinct(values)]
+            return self.record([one[best] for one in found], inequality, reached)
+        starts = [self.record([one[i] for one in found], inequality) for i in _distinct(values)]
         ends = [self._lower(start, coefficients) for start in starts]
         lowest = min(ends, key=lambda one: one.visibility)
         if math.isinf(lowest.visibility):
@@ -116,7 +116,7 @@ class Search:
         """
         best: OptimizedSettings | None = None
         for _ in range(_MAX_ROUNDS):
-            found = self._at(vectors)
+            found = self.at(vectors)
             if found is None:
                 return best
             stalled = best is not None and found.visibility > best.visibility - _STALLED
@@ -124,7 +124,7 @@ class Search:
                 best = found
             if stalled or self.late():
                 return best
-            vectors = self._improve(found)
+            vectors = self.improve(found)
         return best
 
     def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[FloatArray]]:
@@ -139,7 +139,7 @@ class Search:
         """
         # Regular ones first: with their symmetries the polytope takes no time.
         yield from self._best_regular(sizes)
-        for one in self._of_inequalities(sizes):
+        for one in self.of_inequalities(sizes):
             filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
             yield [_flattened(vectors) for vectors in filled] if self.planar else filled
         for _ in range(num_random):
@@ -153,8 +153,19 @@ class Search:
             vectors = vectors - np.outer(vectors @ normal, normal) / (normal @ normal)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
-    def _at(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
-        """These settings, with the inequality that they violate at the lowest visibility, if the polytope has one."""
+    def nothing(self, sizes: tuple[int, ...]) -> OptimizedSettings:
+        """What is returned where not even the polytope met an inequality: the state is local for all that was tried."""
+        settings = tuple(rounded_vectors(self.random(m)) for m in sizes)
+        zero = BellExpression(np.zeros((*sizes, *(2,) * len(sizes))))
+        return OptimizedSettings(self.tensor, settings, BellInequality.of(zero), self.noise)
+
+    def at(self, vectors: Sequence[FloatArray], share: float = 1.0) -> OptimizedSettings | None:
+        """These settings, with the inequality that they violate at the lowest visibility, if the polytope has one.
+
+        Args:
+            vectors: Bloch vectors of each party.
+            share: Which share of the remaining time this may take.
+        """
         settings = tuple(rounded_vectors(one) for one in vectors)
         behavior = _behavior(self.tensor, settings)
         noise = Behavior.white_noise(behavior.scenario) if self.noise is None else _behavior(self.noise, settings)
@@ -162,7 +173,7 @@ class Search:
             return None
         left = None
         if math.isfinite(self.deadline):
-            left = max(_LEAST_SECONDS, self.deadline - time.monotonic())
+            left = max(_LEAST_SECONDS, share * (self.deadline - time.monotonic()))
         try:
             inequality = nonlocality_threshold(
                 behavior, noise=noise, max_visibility=_MAX_VISIBILITY, time_limit=left, progress=False
@@ -172,7 +183,7 @@ class Search:
             return None
         return None if inequality is None else OptimizedSettings(self.tensor, settings, inequality, self.noise)
 
-    def _improve(self, found: OptimizedSettings) -> list[FloatArray]:
+    def improve(self, found: OptimizedSettings) -> list[FloatArray]:
         """Better settings for the inequality, from its own and a few random ones."""
         coefficients = found.inequality.expression.to_correlators()
         if self.gradients:
@@ -215,38 +226,35 @@ class Search:
             vectors, _ = ascend(
                 mixed.array, coefficients, self.mask, 1, self.rng, given=best.settings, deadline=self.deadline
             )
-            found = self._record(vectors, best.inequality)
+            found = self.record(vectors, best.inequality)
             if found.visibility > best.visibility - _SAME_RATIO:
                 break
             best = found
         return best
 
-    def _record(
+    def record(
         self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
     ) -> OptimizedSettings:
+        """Settings with an inequality, rounded so that they can be checked exactly."""
         rounded = tuple(rounded_vectors(one) for one in vectors)
         return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
 
     def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
         """Equally spaced axes of a plane, and axes of regular solids: those that do best as they are."""
-        regular = []
-        for plane in combinations(np.flatnonzero(self.mask).tolist(), 2):
-            regular.append([_equally_spaced(m, plane, 0.0) for m in sizes])
-            if max(sizes) > 2:
-                # Half a step further: no axis along the first coordinate.
-                regular.append([_equally_spaced(m, plane, 0.5) for m in sizes])
+        frames = [np.eye(3)] * len(sizes)
+        regular = list(polygons(sizes, frames, self.mask))
         if self.mask.all() and not self.planar and max(sizes) > 2:
             regular.append([self._filled(_solid(m), m) for m in sizes])
         visibilities = []
         for vectors in regular:
             if self.late():
                 break
-            found = self._at(vectors)
+            found = self.at(vectors)
             visibilities.append(math.inf if found is None else found.visibility)
         best = np.argsort(visibilities, kind="stable")[:_REGULAR_STARTS]
         return [regular[i] for i in best.tolist()]
 
-    def _of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+    def of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
         """Best settings of inequalities that are known to be violated by many states."""
         seen = CorrelationTensor(self.tensor.array * _outer(self.mask, len(sizes)))
         if len(sizes) > 2:
@@ -269,14 +277,6 @@ class Search:
     def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
         """The settings, and random ones where there are too few."""
         return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
-
-
-def _equally_spaced(count: int, plane: tuple[int, int], offset: float) -> FloatArray:
-    """Equally spaced axes of a coordinate plane, turned by a part of the step."""
-    angles = math.pi * (np.arange(count) + offset) / count
-    vectors = np.zeros((count, 3))
-    vectors[:, plane[0]], vectors[:, plane[1]] = np.cos(angles), np.sin(angles)
-    return vectors
 
 
 def _solid(count: int) -> FloatArray:

@@ -16,6 +16,8 @@ __all__ = [
     "icosahedral_directions",
     "icosahedral_rotations",
     "icosahedral_sizes",
+    "octahedral_directions",
+    "octahedral_sizes",
     "planar_directions",
     "platonic_directions",
     "random_directions",
@@ -27,6 +29,8 @@ IntArray = NDArray[np.int64]
 _GOLDEN = (1 + math.sqrt(5)) / 2
 _SAME = 1e-7
 _MAX_FREQUENCY = 40
+# Which of the axes through vertices, faces and edges of an octahedron: as many as 3, 4, 6 or a sum of those.
+_OCTAHEDRAL = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
 _PLATONIC = ("octahedron", "cube", "icosahedron", "dodecahedron")
 
 
@@ -58,6 +62,42 @@ def platonic_directions(name: str) -> FloatArray:
     else:
         raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC)}", got=repr(name))
     return frozen(_axes(vertices))
+
+
+def octahedral_sizes() -> list[int]:
+    """The numbers of axes for which :func:`octahedral_directions` has a set.
+
+    Examples:
+        >>> octahedral_sizes()
+        [3, 4, 6, 7, 9, 10, 13]
+    """
+    return sorted(_OCTAHEDRAL)
+
+
+def octahedral_directions(num_settings: int) -> FloatArray:
+    """Axes with the symmetry of the octahedron: through its vertices (3), faces (4), edges (6), or several of those.
+
+    Args:
+        num_settings: Number of axes, one of :func:`octahedral_sizes`.
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``, one of each pair n, -n.
+
+    Raises:
+        MeasurementError: If there is no such set.
+
+    Examples:
+        >>> len(octahedral_directions(13))
+        13
+    """
+    count = _count(num_settings, 1)
+    if count not in _OCTAHEDRAL:
+        sizes = ", ".join(map(str, octahedral_sizes()))
+        raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
+    grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    # Vertices have one nonzero coordinate, edges two, faces three.
+    nonzero = np.abs(grid).sum(axis=1)
+    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL[count]])))
 
 
 def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> FloatArray:
