@@ -132,7 +132,8 @@ def _signed_permutations(given: FloatArray, wanted: FloatArray) -> Iterator[tupl
     The images of as many independent rows as the rank determine all others.
     """
     size = float(np.abs(wanted).max())
-    if size == 0 or given.shape != wanted.shape:
+    # Correlators that are zero but for rounding have no directions that could be told apart.
+    if size <= _ATOL**2 or given.shape != wanted.shape:
         return
     vectors, images = _embedded(wanted), _embedded(given)
     rank = vectors.shape[1]
@@ -174,7 +175,7 @@ def _independent(vectors: FloatArray) -> list[int]:
     rest, chosen = vectors.copy(), []
     for _ in range(vectors.shape[1]):
         lengths = np.linalg.norm(rest, axis=1)
-        chosen.append(int(np.argmax(np.round(lengths, 9))))
+        chosen.append(int(np.argmax(np.round(lengths / lengths.max(), 9))))
         unit = rest[chosen[-1]] / lengths[chosen[-1]]
         rest = rest - np.outer(rest @ unit, unit)
     return chosen

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import DensityMatrix
+from qiskit_lhv import find_symmetry
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import DeterministicModel
 from qiskit_lhv.polytope.families import chsh
@@ -561,3 +562,21 @@ def test_axis_symmetries(directions, size):
     for one in maps:
         overlaps = np.abs(directions @ one.T @ directions.T)
         assert np.allclose(overlaps.max(axis=1), 1)
+
+
+def test_correlators_that_are_zero_but_for_rounding():
+    # A product state, with settings of party 0 across its Bloch vector up to rounding.
+    first = np.array([1.0, 0.0, 0.0, 2e-16])
+    others = [np.array([1.0, np.sqrt(0.5), np.sqrt(0.5) / 2, -np.sqrt(0.5) / 2]), np.array([1.0, 0.0, 1.0, 1.0])]
+    array = np.multiply.outer(np.multiply.outer(first, others[0]), others[1])
+    group = find_symmetry(Behavior.from_correlators(array, marginals=True))
+    assert len(group) >= 1
+
+
+def test_small_correlators_keep_their_symmetries():
+    array = np.zeros((4, 4))
+    array[0, 0] = 1
+    array[1:, 1:] = 1e-6 * np.eye(3)
+    small = find_symmetry(Behavior.from_correlators(array, marginals=True))
+    array[1:, 1:] = 0.5 * np.eye(3)
+    assert len(small) == len(find_symmetry(Behavior.from_correlators(array, marginals=True)))
