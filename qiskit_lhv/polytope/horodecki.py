@@ -49,8 +49,11 @@ class HorodeckiCriterion(Record):
 
     @property
     def violates(self) -> bool:
-        """Whether a CHSH inequality is violated."""
-        return self.m > 1
+        """Whether a CHSH inequality is violated: ``m`` exceeds 1 by more than the rounding that ``verify`` allows.
+
+        Product states have ``m = 1``, and rounding may raise it.
+        """
+        return self.m - _ROUNDING * max(1.0, self.m) > 1
 
     def __str__(self) -> str:
         relation = "violates a CHSH inequality" if self.violates else "violates no CHSH inequality"

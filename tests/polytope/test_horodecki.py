@@ -2,7 +2,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import DensityMatrix, Operator, Statevector, random_density_matrix, random_unitary
+from qiskit.quantum_info import (
+    DensityMatrix,
+    Operator,
+    Statevector,
+    random_density_matrix,
+    random_statevector,
+    random_unitary,
+)
 from qiskit_lhv import (
     Behavior,
     HorodeckiCriterion,
@@ -100,3 +107,15 @@ def test_bad_input():
         horodecki_chsh(ghz_state(3))
     with pytest.raises(MeasurementError, match="qubits"):
         horodecki_chsh(DensityMatrix(Operator(np.eye(9) / 9), dims=(3, 3)))
+
+
+def test_product_states_violate_nothing_whatever_rounding_does():
+    raised = 0
+    for seed in range(60):
+        parts = [random_statevector(2, seed=seed).data, random_statevector(2, seed=1000 + seed).data]
+        found = horodecki_chsh(Statevector(np.kron(*parts)))
+        raised += found.m > 1
+        assert found.m == pytest.approx(1, abs=1e-12)
+        assert not found.violates
+        assert "violates no CHSH inequality" in str(found)
+    assert raised
