@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import is_whole_number, real_array
+from .._validation import frozen, is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..quantum.measurements import Measurement, parse_settings
 from ..quantum.parties import reduced_state
@@ -78,7 +78,8 @@ class CorrelationTensor(Record):
     Args:
         array: Shape ``(D_1**2, ..., D_N**2)``; index 0 is the identity, then X, Y, Z for a qubit and
             the generalized Gell-Mann matrices (symmetric, antisymmetric, diagonal; each of squared
-            norm 2) for larger parties. Entry ``[0, ..., 0]`` is 1.
+            norm 2) for larger parties. Entry ``[0, ..., 0]`` is 1 (set to 1
+            where it misses it by at most 1e-9).
 
     Raises:
         ScenarioError: If an axis is not the square of a dimension, or entry ``[0, ..., 0]`` is not 1.
@@ -96,6 +97,11 @@ class CorrelationTensor(Record):
             )
         if abs(array.flat[0] - 1) > 1e-9:
             raise ScenarioError.bad_argument("array", expected="1 at [0, ..., 0], the trace", got=f"{array.flat[0]}")
+        if array.flat[0] != 1:
+            # Mixtures of tensors miss it by rounding; proofs in exact arithmetic need it as it is meant.
+            exact = array.copy()
+            exact.flat[0] = 1
+            array = frozen(exact)
         object.__setattr__(self, "array", array)
 
     def __repr__(self) -> str:

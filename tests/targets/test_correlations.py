@@ -238,3 +238,13 @@ def test_array_is_read_only_and_named_by_its_dimensions():
 def test_settings_that_do_not_fit_are_refused(settings):
     with pytest.raises(MeasurementError, match=r"^settings"):
         CorrelationTensor(np.diag([1.0, 0, 0, 0])).behavior(settings)
+
+
+def test_the_trace_is_exactly_1():
+    own = CorrelationTensor.from_state(random_density_matrix(4, seed=1)).array
+    mixed = sum(weight * own for weight in np.random.default_rng(3).dirichlet(np.ones(5)))
+    assert mixed[0, 0] != 1
+    tensor = CorrelationTensor(mixed)
+    assert tensor.array[0, 0] == 1
+    assert not tensor.array.flags.writeable
+    np.testing.assert_array_equal(tensor.array.ravel()[1:], mixed.ravel()[1:])
