@@ -43,7 +43,8 @@ class ProductStateOracle:
             vectors[: _STARTS // 2] = known[rng.choice(len(known), _STARTS // 2, p=weights / weights.sum())].reshape(
                 -1, n, 3
             )
-        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+        # A known vector may be zero: that of a party which nothing depends on.
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-300)
         best = np.full(_STARTS, -np.inf)
         values = best
         for _ in range(_MAX_ROUNDS):

@@ -641,3 +641,11 @@ def test_certificates_of_a_plane_claim_no_more():
 def test_bad_planes(arguments):
     with pytest.raises(MeasurementError, match=r"measurements|plane"):
         certify_all_projective(werner_state(1), **arguments)
+
+
+def test_a_party_that_nothing_depends_on():
+    # Its Bloch vector in the product states of the search is zero.
+    state = DensityMatrix(np.kron(np.eye(2) / 2, werner_state(0.5).data))
+    certificate = certify_all_projective(state, num_settings=6, max_visibility=1.02, time_limit=5, seed=1)
+    assert certificate.visibility > 0.9
+    assert certificate.verify(state)
