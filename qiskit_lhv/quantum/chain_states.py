@@ -13,7 +13,7 @@ from qiskit.quantum_info import DensityMatrix, SparsePauliOp, Statevector
 from .._validation import is_whole_number, positive_number, real_array
 from ..exceptions import MeasurementError
 from .parties import to_state
-from .pauli_products import PauliTerms, checked_hamiltonian, sector_basis, sector_matrix
+from .pauli_products import PauliTerms, checked_hamiltonian, in_natural_units, sector_basis, sector_matrix
 
 __all__ = ["evolve", "reduced_state", "thermal_state"]
 
@@ -22,7 +22,10 @@ _MAX_REDUCED = 10
 _MAX_CHECKED = 1 << 8
 _TRACE = 1e-8
 _ROUNDING = 1e-12
+_COLDEST = 1e-300
 _CHEBYSHEV = 1e-15
+# More products of the Hamiltonian with a state than anybody waits for.
+_MAX_REACH = 1e8
 
 
 def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
@@ -92,6 +95,8 @@ def thermal_state(hamiltonian: SparsePauliOp, temperature: float) -> DensityMatr
             got=f"{n}",
             remedy="The state has 4**n entries, and all eigenvectors are needed.",
         )
+    hamiltonian, unit = in_natural_units(hamiltonian)
+    temperature = max(temperature / unit, _COLDEST)
     levels = [(basis, *np.linalg.eigh(matrix)) for basis, matrix in _blocks(hamiltonian)]
     lowest = min(float(values[0]) for _, values, _ in levels)
     highest = max(float(values[-1]) for _, values, _ in levels)
@@ -171,6 +176,13 @@ def _propagate(hamiltonian: SparsePauliOp, columns: NDArray[np.complex128], time
         return columns.copy()
     product = terms.to_operator()
     reach = radius * abs(time)
+    if reach > _MAX_REACH:
+        raise MeasurementError.bad_argument(
+            "time",
+            expected=f"at most {_MAX_REACH / radius:.3g}, or the series has more than {_MAX_REACH:.0e} terms",
+            got=f"{time:.6g}",
+            remedy="For so long a time diagonalize the Hamiltonian.",
+        )
     # Bessel functions fall off faster than exponentially once the order exceeds the argument.
     weights = jv(np.arange(math.ceil(reach + 20 * reach ** (1 / 3) + 40)), reach)
     last = int(np.flatnonzero(np.abs(weights) > _CHEBYSHEV)[-1])

@@ -17,7 +17,7 @@ from .._validation import frozen, generator, is_whole_number, positive_number
 from ..exceptions import MeasurementError
 from .chain_states import reduced_state
 from .lanczos import NUM_LANCZOS_VECTORS, Sector, closeness, lowest_level
-from .pauli_products import PauliTerms, checked_hamiltonian
+from .pauli_products import PauliTerms, checked_hamiltonian, in_natural_units
 
 if TYPE_CHECKING:
     from ..verification import Verification
@@ -90,19 +90,24 @@ class GroundState(Record):
 
         Args:
             hamiltonian: The Hamiltonian.
-            atol: Largest deviation accepted, in the Hamiltonian's units.
+            atol: Largest deviation accepted, in units of the Hamiltonian's largest coefficient.
 
         Returns:
             True or false, and why.
+
+        Raises:
+            MeasurementError: If the Hamiltonian is none or the deviation is not positive.
         """
         from ..verification import Verification
 
+        hamiltonian = checked_hamiltonian(hamiltonian)
+        atol = positive_number(atol, "atol", MeasurementError)
         if hamiltonian.num_qubits != self.num_spins:
             return Verification(False, f"the Hamiltonian has {hamiltonian.num_qubits} spins", math.inf)
         matrix = hamiltonian.to_matrix(sparse=True)
         off = float(np.abs(self.vectors.conj() @ self.vectors.T - np.eye(self.degeneracy)).max())
         residual = max(float(np.linalg.norm(matrix @ vector - self.energy * vector)) for vector in self.vectors)
-        deviation = max(off, residual)
+        deviation = max(off, residual / (float(np.abs(hamiltonian.coeffs).max(initial=0.0)) or 1.0))
         return Verification(
             deviation <= atol, f"|H v - E v| is at most {residual:.2g}, overlaps are off by {off:.2g}", deviation
         )
@@ -128,8 +133,8 @@ def ground_state(
         hamiltonian: The Hamiltonian, with real coefficients.
         magnetization: Search one sector only: number of spins up (outcome 0) minus number of spins down. Faster where
             the sector is known, such as 0 for the antiferromagnetic chain of an even number of spins.
-        max_degeneracy: Largest number of states in the lowest level. States whose energies differ by a
-            relative 1e-8 or less belong to one level.
+        max_degeneracy: Largest number of states in the lowest level. States whose energies differ by 1e-8 or less,
+            relative to the sum of the coefficients' absolute values, belong to one level.
         tolerance: Relative accuracy of the energies (residual over energy).
         seed: Seed of the start vectors.
 
@@ -147,7 +152,8 @@ def ground_state(
         >>> print(ground_state(xxz_chain(4, -2.0)))  # all up, or all down
         ground state of 4 spins: energy -8, gap 4, 2-fold degenerate
     """
-    terms = PauliTerms(checked_hamiltonian(hamiltonian))
+    scaled, unit = in_natural_units(checked_hamiltonian(hamiltonian))
+    terms = PauliTerms(scaled)
     tolerance = positive_number(tolerance, "tolerance", MeasurementError)
     if not is_whole_number(max_degeneracy) or max_degeneracy < 1:
         raise MeasurementError.bad_argument(
@@ -179,7 +185,8 @@ def ground_state(
                 residuals.append(residual + value - ground)
                 if conserved:
                     magnetizations += [sector.magnetization, -sector.magnetization][: sector.copies]
-    return GroundState(ground, following - ground, np.stack(vectors), max(residuals), tuple(magnetizations))
+    gap, residual = unit * (following - ground), unit * max(residuals)
+    return GroundState(unit * ground, gap, np.stack(vectors), residual, tuple(magnetizations))
 
 
 def _check_magnetization(magnetization: object, num_spins: int, conserved: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ..exceptions import LHVError, MeasurementError
 
-__all__ = ["PauliTerms", "SumProduct", "checked_hamiltonian", "real_coefficients", "sector_basis", "sector_matrix"]
+__all__ = [
+    "PauliTerms",
+    "SumProduct",
+    "checked_hamiltonian",
+    "in_natural_units",
+    "real_coefficients",
+    "sector_basis",
+    "sector_matrix",
+]
 
 _HERMITIAN = 1e-12
 _CONSERVED = 1e-12
@@ -51,7 +60,23 @@ def checked_hamiltonian(operator: Any) -> SparsePauliOp:
     # The same string may stand in the sum twice, with coefficients that are real together only.
     if operator.coeffs.dtype.kind in "iufc" and np.all(np.isfinite(operator.coeffs)):
         operator = operator.simplify(atol=0.0)
+    if not operator.num_qubits:
+        raise MeasurementError.bad_argument("hamiltonian", expected="an operator on qubits", got="one on no qubit")
     return SparsePauliOp(operator.paulis, real_coefficients(operator, "hamiltonian"))
+
+
+def in_natural_units(operator: SparsePauliOp) -> tuple[SparsePauliOp, float]:
+    """The Hamiltonian over a power of two, and that power: absolute values of coefficients add up to 1/2 to 1.
+
+    So what counts as zero, or as one level, does not depend on the units, and no digit is lost.
+    """
+    largest = float(np.abs(operator.coeffs.real).max(initial=0.0))
+    if largest == 0:
+        return operator, 1.0
+    exponent = math.frexp(largest)[1]
+    exponent += math.frexp(float(np.ldexp(np.abs(operator.coeffs.real), -exponent).sum()))[1]
+    exponent = min(max(exponent, -1000), 1000)
+    return SparsePauliOp(operator.paulis, np.ldexp(operator.coeffs.real, -exponent)), 2.0**exponent
 
 
 class PauliTerms:

@@ -476,3 +476,39 @@ def test_bad_states_and_spins():
         evolve(vector, xxz_chain(5, 1.0), math.inf)
     with pytest.raises(MeasurementError, match=r"4 degenerate ground states"):
         evolve(ground_state(xxz_chain(5, 1.0)), xxz_chain(5, 1.0), 1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-23, 1e-12, 1e12])
+@pytest.mark.parametrize("num_spins", [4, 9])
+def test_units_do_not_matter(num_spins, unit):
+    chain = xxz_chain(num_spins, 0.5)
+    small = SparsePauliOp(chain.paulis, chain.coeffs * unit)
+    found, expected = ground_state(small), ground_state(chain)
+    assert found.energy / unit == pytest.approx(expected.energy, abs=1e-8)
+    assert found.gap / unit == pytest.approx(expected.gap, abs=1e-6)
+    assert found.degeneracy == expected.degeneracy
+    np.testing.assert_allclose(found.reduced([0, 1]).data, expected.reduced([0, 1]).data, atol=1e-6)
+    np.testing.assert_allclose(thermal_state(small, unit).data, thermal_state(chain, 1.0).data, atol=1e-12)
+    assert found.verify(small)
+    wrong = np.eye(1, 2**num_spins, 5)
+    assert not GroundState(found.energy, found.gap, wrong, found.residual).verify(small)
+
+
+@pytest.mark.parametrize("time", [1e9, -1e300])
+def test_times_that_are_too_long(time):
+    with pytest.raises(MeasurementError, match="time: expected at most"):
+        evolve(Statevector.from_label("0101"), xxz_chain(4, 1.0), time)
+
+
+def test_a_hamiltonian_on_no_qubit():
+    with pytest.raises(MeasurementError, match="hamiltonian: expected an operator on qubits"):
+        ground_state(SparsePauliOp([""], [1.0]))
+
+
+def test_arguments_of_the_check_of_ground_states():
+    chain = xxz_chain(3, 1.0)
+    found = ground_state(chain)
+    with pytest.raises(MeasurementError, match="hamiltonian: expected a SparsePauliOp"):
+        found.verify("chain")
+    with pytest.raises(MeasurementError, match="atol: expected a positive number"):
+        found.verify(chain, atol="small")
