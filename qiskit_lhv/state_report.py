@@ -12,10 +12,11 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
-from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.all_projective import certify_all_projective, check_measurements, planar_tensor
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate, extend_local_models
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.product_certificates import product_certificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
 from .report import LocalityReport, Verdict
@@ -48,8 +49,8 @@ def analyze_state(
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
-    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); separability and extensions of the
-    local Werner model (two qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
+    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; separability and
+    extensions of the local Werner model (two qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -60,7 +61,17 @@ def analyze_state(
     Raises:
         MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
     """
+    generator(seed)
+    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    plane = check_measurements(measurements)
     if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
+        if plane:
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected="'projective' for a qubit and a qutrit",
+                got=repr(measurements),
+                remedy="A plane is one of Bloch vectors, and a qutrit has none.",
+            )
         return _qubit_and_qutrit(state)
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
     n = tensor.num_parties
@@ -71,9 +82,7 @@ def analyze_state(
             got=f"dimensions {tensor.dimensions}",
             remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
         )
-    generator(seed)
-    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
-    seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
+    seen = planar_tensor(tensor, measurements)
     begin = time.monotonic()
     findings = _Findings(tensor, measurements)
     for settings in _settings(seen, measurements, seed, begin + _SHARE_OF_SETTINGS * limit):
@@ -81,7 +90,7 @@ def analyze_state(
         decided = findings.add_settings(replace(settings, correlations=tensor))
         if not decided and findings.certificate is None:
             # After the quickest criterion for one side, the quickest for the other.
-            decided = findings.add_certificate(_extension(tensor, measurements))
+            decided = findings.add_certificate(_quick_certificate(tensor, seen, measurements))
         if decided:
             return findings.report(limit)
     searching = limit >= _LEAST_SECONDS_OF_SEARCH
@@ -143,10 +152,10 @@ def proofs_from_below(
         deadline: On the clock of ``time.monotonic``.
         visibility: Visibility in white noise that is asked for.
     """
-    extended = _extension(tensor, measurements, visibility)
-    if extended is not None:
-        yield extended
-    seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
+    seen = planar_tensor(tensor, measurements)
+    quick = _quick_certificate(tensor, seen, measurements, visibility)
+    if quick is not None:
+        yield quick
     yield from _certificates(seen, measurements, seed, deadline, visibility)
 
 
@@ -169,13 +178,17 @@ def _settings(
             continue
 
 
-def _extension(tensor: CorrelationTensor, measurements: str, visibility: float = 1.0) -> ExtensionCertificate | None:
-    if tensor.num_parties != 2 or measurements != "projective":
-        return None
-    try:
-        return extend_local_models(tensor, visibility=visibility)
-    except ImportError:
-        return None
+def _quick_certificate(
+    tensor: CorrelationTensor, seen: CorrelationTensor, measurements: str, visibility: float = 1.0
+) -> Certificate | None:
+    """A certificate that takes no search: that of a product state, or for two qubits by a semidefinite program."""
+    plane = check_measurements(measurements)
+    if tensor.num_parties == 2 and not plane:
+        try:
+            return extend_local_models(tensor, visibility=visibility)
+        except ImportError:
+            pass
+    return product_certificate(seen, plane)
 
 
 def _certificates(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
+from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_statevector
 from qiskit_lhv import (
     CorrelationTensor,
     LHVError,
@@ -9,12 +9,15 @@ from qiskit_lhv import (
     MeasurementError,
     Verdict,
     analyze,
+    certify_all_projective,
     ghz_state,
     horodecki_settings,
     isotropic_state,
     w_state,
     werner_state,
+    wwzb_settings,
 )
+from qiskit_lhv.polytope.product_certificates import product_certificate
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,35 @@ def test_bad_states():
         analyze(werner_state(0.5), measurements="planar")
     with pytest.raises(LHVError, match="time_limit"):
         analyze(werner_state(0.5), time_limit=-1)
+
+
+@pytest.mark.parametrize("measurements", ["projective", "xy", "xz", "yz"])
+@pytest.mark.parametrize("num_qubits", [2, 3, 5])
+def test_product_states_are_local(num_qubits, measurements):
+    ket = np.ones(1)
+    for k in range(num_qubits):
+        ket = np.kron(ket, random_statevector(2, seed=10 * num_qubits + k).data)
+    report = analyze(Statevector(ket), measurements=measurements, time_limit=3, seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert report.evidence[0].verify(Statevector(ket))
+
+
+def test_no_product_certificate_for_correlated_states():
+    tensor = CorrelationTensor.from_state(ghz_state(3, 1e-8))
+    assert product_certificate(tensor) is None
+    assert product_certificate(CorrelationTensor(np.array([1, 0, 0, 1.01]))) is None
+
+
+def test_a_tensor_whose_trace_misses_1_by_rounding():
+    array = CorrelationTensor.from_state(werner_state(0.6)).array.copy()
+    array[0, 0] += 1e-12
+    report = analyze(CorrelationTensor(array), measurements="xz", time_limit=10, seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert report.verify()
+
+
+@pytest.mark.parametrize("measurements", [None, "", "zx", ["xz"], 3])
+@pytest.mark.parametrize("function", [analyze, certify_all_projective, wwzb_settings])
+def test_unknown_measurements(function, measurements):
+    with pytest.raises(MeasurementError, match="measurements: expected"):
+        function(werner_state(0.5), measurements=measurements)

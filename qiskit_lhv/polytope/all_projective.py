@@ -22,7 +22,7 @@ from ..targets.correlations import CorrelationTensor
 from .projective_certificate import AllProjectiveCertificate
 from .projective_search import DIRECTION_BITS, ProjectiveSearch
 
-__all__ = ["certify_all_projective", "planar_tensor"]
+__all__ = ["certify_all_projective", "check_measurements", "planar_tensor"]
 
 FloatArray = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def certify_all_projective(
         (True, True)
     """
     tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state, parties)
-    plane = "" if measurements == "projective" else measurements
+    plane = check_measurements(measurements)
     if plane:
         tensor = planar_tensor(tensor, plane)
         noise = noise if noise is None else planar_tensor(_tensor(noise), plane)
@@ -150,20 +150,31 @@ def _proven_noise(
     return proof
 
 
+def check_measurements(measurements: Any) -> str:
+    """Returns the plane, or ``""`` for all projective measurements.
+
+    Raises:
+        MeasurementError: If it is neither ``"projective"`` nor a plane.
+    """
+    if not isinstance(measurements, str) or measurements not in ("projective", *_PLANES):
+        raise MeasurementError.bad_argument(
+            "measurements", expected=f"'projective' or one of {', '.join(map(repr, _PLANES))}", got=repr(measurements)
+        )
+    return "" if measurements == "projective" else measurements
+
+
 def planar_tensor(tensor: CorrelationTensor, plane: str) -> CorrelationTensor:
     """The tensor without the correlations that measurements in a plane never see.
 
     Args:
         tensor: Correlations of qubits.
-        plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        plane: ``"xy"``, ``"xz"`` or ``"yz"``; ``"projective"`` leaves it as it is.
 
     Raises:
         MeasurementError: If the plane is none of these or the tensor is not one of qubits.
     """
-    if plane not in _PLANES:
-        raise MeasurementError.bad_argument(
-            "measurements", expected=f"'projective' or one of {', '.join(map(repr, _PLANES))}", got=repr(plane)
-        )
+    if not check_measurements(plane):
+        return tensor
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
     array = tensor.array.copy()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import generator, whole_numbers
+from .._validation import generator, is_whole_number
 from ..exceptions import ScenarioError
 from ..targets.correlations import CorrelationTensor
 from .full_correlators import wwzb
@@ -53,10 +53,11 @@ def wwzb_settings(
     """
     tensor = qubit_tensor(state)
     mask = allowed_coordinates(measurements)
-    starts = whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
+    if not is_whole_number(num_starts) or num_starts < 1:
+        raise ScenarioError.bad_argument("num_starts", expected="a whole number of at least 1", got=repr(num_starts))
     rng = generator(seed)
     best, best_value = None, -np.inf
-    for _ in range(starts):
+    for _ in range(num_starts):
         vectors = rng.normal(size=(tensor.num_parties, 2, 3)) * mask
         settings = list(vectors / np.linalg.norm(vectors, axis=2, keepdims=True))
         value = -np.inf

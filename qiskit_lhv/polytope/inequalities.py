@@ -295,6 +295,8 @@ class BellInequality(Record):
         Returns:
             Whether the bound holds for every local model, and the behavior violates it.
         """
+        if not math.isfinite(self.bound.value):
+            return Verification(False, f"the bound is {self.bound.value}", math.inf)
         coefficients, claim = self.expression.coefficients, Fraction(self.bound.value)
         if not self.bound.exact:
             return Verification(False, "the bound is heuristic: a local model may exceed it", math.inf)

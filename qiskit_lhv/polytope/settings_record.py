@@ -127,6 +127,8 @@ class OptimizedSettings(Record):
         shape = tuple(len(one) for one in self.settings)
         if expression.scenario != BellScenario(shape, (2,) * len(shape)):
             return Verification(False, f"the inequality has {expression.scenario}", math.inf)
+        if not math.isfinite(self.inequality.bound.value):
+            return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
         vectors = [rational(one) for one in self.settings]
         longest = max(sum(x * x for x in row) for one in vectors for row in one)
         if longest > 1:
@@ -194,7 +196,7 @@ def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
 def allowed_coordinates(measurements: str) -> FloatArray:
     """1 for the coordinates of Bloch vectors that may differ from zero."""
     masks = {"projective": [1, 1, 1], "xy": [1, 1, 0], "xz": [1, 0, 1], "yz": [0, 1, 1]}
-    if measurements not in masks:
+    if not isinstance(measurements, str) or measurements not in masks:
         raise MeasurementError.bad_argument(
             "measurements", expected=f"one of {', '.join(map(repr, masks))}", got=repr(measurements)
         )

@@ -199,3 +199,18 @@ def test_bad_input():
         optimize_settings(werner_state(1), 1)
     with pytest.raises(MeasurementError, match="measurements"):
         optimize_settings(werner_state(1), measurements="yx")
+
+
+@pytest.mark.parametrize("num_starts", [0, [], [1, 2], 1.5, None])
+def test_number_of_starts_of_wwzb(num_starts):
+    with pytest.raises(ScenarioError, match="num_starts: expected"):
+        wwzb_settings(ghz_state(3), num_starts=num_starts)
+
+
+@pytest.mark.parametrize("bound", [np.nan, np.inf])
+def test_bounds_that_are_no_numbers(bound):
+    found = horodecki_settings(werner_state(0.8))
+    inequality = found.inequality
+    changed = dataclasses.replace(inequality, bound=dataclasses.replace(inequality.bound, value=bound))
+    assert not changed.verify()
+    assert not dataclasses.replace(found, inequality=changed).verify()
