@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, positive_number
-from ..exceptions import MeasurementError, ScenarioError
+from .._validation import positive_number, real_array
+from ..exceptions import CertificateError, MeasurementError, ScenarioError
 from ..targets.correlations import CorrelationTensor
 from ..verification import Verification
 from ..verification_states import TRANSPOSED, is_positive, rational
@@ -65,8 +65,15 @@ class ExtensionCertificate(Record):
     """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
+            raise CertificateError.bad_argument(
+                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
+            )
+        for name in ("visibility", "werner_visibility"):
+            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
+            object.__setattr__(self, name, float(number))
         for name in ("maps", "positive_parts"):
-            object.__setattr__(self, name, frozen(np.asarray(getattr(self, name), dtype=np.float64)))
+            object.__setattr__(self, name, real_array(getattr(self, name), name, CertificateError))
 
     @property
     def is_separable(self) -> bool:

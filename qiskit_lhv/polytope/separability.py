@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix
 
 from .._records import Record
-from .._validation import frozen
-from ..exceptions import MeasurementError
+from .._validation import frozen, real_array, whole_numbers
+from ..exceptions import CertificateError, MeasurementError
+from ..quantum.parties import to_state
 from ..verification import Verification
 from ..verification_states import is_positive_matrix
 
@@ -21,6 +22,8 @@ __all__ = ["SeparabilityCertificate", "prove_separable"]
 
 ComplexArray = NDArray[np.complex128]
 
+# How far the trace of a state may be from 1.
+_TRACE = Fraction(1, 10**7)
 _MARGINS = (0.0, 1e-12, 1e-10, 1e-8, 1e-6)
 
 
@@ -39,8 +42,12 @@ class SeparabilityCertificate(Record):
     """Dimensions of subsystems 0 and 1."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matrix", frozen(np.asarray(self.matrix, dtype=np.complex128)))
-        object.__setattr__(self, "dimensions", tuple(int(d) for d in self.dimensions))
+        parts = [real_array(part(self.matrix), "matrix", CertificateError, ndim=2) for part in (np.real, np.imag)]
+        object.__setattr__(self, "matrix", frozen(parts[0] + 1j * parts[1]))
+        dimensions = whole_numbers(self.dimensions, "dimensions", CertificateError, minimum=1)
+        object.__setattr__(self, "dimensions", dimensions)
+        visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "visibility", float(visibility))
 
     def __str__(self) -> str:
         return f"separable up to visibility {self.visibility:.9g}, so local for all measurements"
@@ -55,8 +62,10 @@ class SeparabilityCertificate(Record):
             Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038.
         """
         if state is not None:
-            other = DensityMatrix(state).data
-            off = float(np.abs(other - self.matrix).max()) if other.shape == self.matrix.shape else math.inf
+            other = DensityMatrix(to_state(state))
+            # Of a matrix alone nobody can tell which of its indices belong to the qubit.
+            same = other.dims() == self.dimensions and other.data.shape == self.matrix.shape
+            off = float(np.abs(other.data - self.matrix).max()) if same else math.inf
             if off > 1e-12:
                 return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
         if sorted(self.dimensions) not in ([2, 2], [2, 3]) or self.matrix.shape != (math.prod(self.dimensions),) * 2:
@@ -68,6 +77,8 @@ class SeparabilityCertificate(Record):
             return Verification(False, "the visibility is not between 0 and 1", math.inf)
         size = len(self.matrix)
         trace = sum((Fraction(float(self.matrix[i, i].real)) for i in range(size)), Fraction(0))
+        if abs(trace - 1) > _TRACE:
+            return Verification(False, f"the trace is {float(trace):.9g}", float(abs(trace - 1)))
         noise = (1 - visibility) * trace / size
         mixture = [
             [
@@ -92,14 +103,15 @@ def prove_separable(state: Any) -> SeparabilityCertificate | None:
     """Proves a state of two qubits, or of a qubit and a qutrit, separable, if its partial transpose is positive.
 
     Args:
-        state: ``DensityMatrix`` or ``Statevector`` of dimensions (2, 2), (2, 3) or (3, 2).
+        state: ``DensityMatrix`` or ``Statevector`` of dimensions (2, 2), (2, 3) or (3, 2), or a ``QuantumCircuit`` of
+            two qubits.
 
     Returns:
         The certificate, with at most 1e-6 of white noise for states on the boundary; ``None`` if the state is not
         proven separable (then it is entangled, or too close to the boundary).
 
     Raises:
-        MeasurementError: If the dimensions are others.
+        MeasurementError: If it is no state, or the dimensions are others.
 
     Examples:
         >>> from qiskit_lhv import werner_state
@@ -108,7 +120,7 @@ def prove_separable(state: Any) -> SeparabilityCertificate | None:
         >>> prove_separable(werner_state(0.4)) is None
         True
     """
-    matrix = DensityMatrix(state)
+    matrix = DensityMatrix(to_state(state))
     dimensions = matrix.dims()
     if sorted(dimensions) not in ([2, 2], [2, 3]):
         raise MeasurementError.bad_argument(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_density_matrix
 from qiskit_lhv import (
+    CertificateError,
     CorrelationTensor,
     MeasurementError,
     ScenarioError,
@@ -124,3 +125,21 @@ def test_saved_certificate_verifies_after_loading(tmp_path):
 def test_other_states_are_refused():
     with pytest.raises((MeasurementError, ScenarioError), match="two qubits"):
         extend_local_models(ghz_state(3, 0.5))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"visibility": np.nan},
+        {"visibility": np.inf},
+        {"werner_visibility": np.nan},
+        {"maps": np.full((2, 4, 4), np.nan)},
+        {"positive_parts": None},
+        {"correlations": CorrelationTensor.from_state(ghz_state(3))},
+        {"correlations": None},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_fields_that_mean_nothing(change):
+    with pytest.raises(CertificateError):
+        dataclasses.replace(extend_local_models(werner_state(0.3)), **change)

@@ -2,8 +2,17 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import DensityMatrix, random_density_matrix
-from qiskit_lhv import MeasurementError, Verdict, analyze, ghz_state, prove_separable, werner_state
+from qiskit.quantum_info import DensityMatrix, random_density_matrix, random_statevector
+from qiskit_lhv import (
+    CertificateError,
+    LHVError,
+    MeasurementError,
+    Verdict,
+    analyze,
+    ghz_state,
+    prove_separable,
+    werner_state,
+)
 
 
 def qubit_and_qutrit(seed, order=(2, 3)):
@@ -56,3 +65,69 @@ def test_tampering_and_other_dimensions():
     assert not certificate.verify(qubit_and_qutrit(3))
     with pytest.raises(MeasurementError, match="qubit and a qutrit"):
         prove_separable(ghz_state(3))
+
+
+def test_a_certificate_is_about_one_order_of_subsystems():
+    # The same matrix: a product of a qutrit and a qubit, and an entangled state of a qubit and a qutrit.
+    ket = np.kron(random_statevector(2, seed=2).data, random_statevector(3, seed=1).data)
+    matrix = 0.9 * np.outer(ket, ket.conj()) + 0.1 * np.eye(6) / 6
+    product, entangled = (DensityMatrix(matrix, dims=dims) for dims in ((3, 2), (2, 3)))
+    certificate = prove_separable(product)
+    assert certificate.verify(product)
+    assert prove_separable(entangled) is None
+    assert not certificate.verify(entangled)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.zeros((6, 6)),
+        np.eye(6) / 3,
+        np.full((6, 6), np.nan),
+        np.diag([1.5, -0.5, 0, 0, 0, 0]),
+        np.eye(6) / 6 + np.diag([0.1] * 5, 1) - np.diag([0.1] * 5, -1),
+    ],
+    ids=["zero", "trace 2", "nan", "negative", "not Hermitian"],
+)
+def test_refuses_what_is_no_state(matrix):
+    state = DensityMatrix(matrix, dims=(2, 3))
+    with pytest.raises(MeasurementError, match="state: expected"):
+        prove_separable(state)
+    with pytest.raises(MeasurementError, match="state: expected"):
+        analyze(state)
+
+
+@pytest.mark.parametrize("state", ["x", 5])
+def test_refuses_other_objects(state):
+    with pytest.raises(MeasurementError, match="state: expected"):
+        prove_separable(state)
+    with pytest.raises(MeasurementError, match="state: expected"):
+        prove_separable(werner_state(0.3)).verify(state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"visibility": np.nan},
+        {"visibility": "x"},
+        {"matrix": np.full((4, 4), np.nan)},
+        {"matrix": np.zeros(4)},
+        {"dimensions": (2, 0)},
+    ],
+    ids=str,
+)
+def test_fields_that_mean_nothing(change):
+    with pytest.raises(CertificateError):
+        dataclasses.replace(prove_separable(werner_state(0.3)), **change)
+
+
+def test_a_certificate_of_no_state():
+    assert not dataclasses.replace(prove_separable(werner_state(0.3)), matrix=np.zeros((4, 4))).verify()
+
+
+@pytest.mark.parametrize(
+    "options", [{"measurements": "xz"}, {"measurements": "all"}, {"time_limit": -1}, {"seed": "x"}]
+)
+def test_arguments_are_checked_for_a_qubit_and_a_qutrit(options):
+    with pytest.raises(LHVError, match=next(iter(options))):
+        analyze(qubit_and_qutrit(1), **options)
