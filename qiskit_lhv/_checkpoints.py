@@ -44,10 +44,12 @@ class ArrayCheckpoint:
         run: Fingerprint of the run.
 
     Raises:
-        CertificateError: If there is no such folder.
+        CertificateError: If it is no path, or there is no such folder.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise CertificateError.bad_argument("checkpoint", expected="a path", got=repr(path))
         self._path = Path(path)
         self._run = run
         self._last = time.monotonic()

@@ -13,26 +13,37 @@ import numpy as np
 
 from ._records import Record
 from ._validation import generator, positive_number
-from .exceptions import LHVError, MeasurementError, SolverError
+from .exceptions import CertificateError, LHVError, MeasurementError, SolverError
 from .optimize.visibility import VisibilitySweep, sweep_visibility
-from .polytope.all_projective import certify_all_projective, planar_tensor
+from .polytope.all_projective import certify_all_projective, check_measurements, planar_tensor
 from .polytope.correlator_settings import wwzb_settings
-from .polytope.extended_models import ExtensionCertificate, extend_local_models
+from .polytope.extended_models import ExtensionCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
+from .polytope.settings_record import white_noise
+from .state_report import quick_certificate
 from .targets.correlations import CorrelationTensor
 from .verification import Verification, combine
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
 
 _DEFAULT_SECONDS = 600.0
-_SHARES = {"settings": 0.2, "proofs": 0.5}
-_SETTINGS = {2: (3, 4), 3: (2, 3, 4), 4: (2, 3), 5: (2,)}
-_AXES = {2: (16, 46, 181), 3: (6, 16, 21)}
+_SHARES = {"settings": 0.3, "proofs": 0.5}
+# Method and number of settings a party, in the order in which they are tried.
+_SETTINGS = {
+    2: (("ascent", 3), ("ascent", 4)),
+    3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10), ("regular", 13)),
+    4: (("ascent", 2), ("ascent", 3), ("regular", 4), ("regular", 6)),
+    5: (("ascent", 2), ("regular", 4)),
+    6: (("ascent", 2),),
+}
+_AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
 _NUM_POINTS = 8
 # A search for models takes some time to compile, so short runs do without an estimate of their own.
 _LEAST_SECONDS = 30.0
+# States that differ by no more in any correlation are the same.
+_SAME = 1e-12
 
 Certificate = AllProjectiveCertificate | ExtensionCertificate
 
@@ -64,9 +75,13 @@ class CriticalVisibility(Record):
         estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
         return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}"
 
-    def verify(self) -> Verification:
-        """Re-checks the proof from below, and that a state just above the upper end is nonlocal."""
-        checks = []
+    def verify(self, state: Any = None) -> Verification:
+        """Re-checks both proofs, and that they are about the same state, noise and measurements.
+
+        Args:
+            state: A state or correlation tensor that this should be about; default: its own.
+        """
+        checks = [self._about_one_state(state)]
         if self.certificate is None:
             checks.append(Verification(self.lower <= 0, "nothing is claimed from below"))
         else:
@@ -75,9 +90,32 @@ class CriticalVisibility(Record):
             checks.append(Verification(self.lower <= shown, f"the certificate shows {shown:.9g}"))
         if self.settings is None:
             checks.append(Verification(math.isinf(self.upper), "nothing is claimed from above"))
+        elif not 0 < self.upper < math.inf:
+            checks.append(Verification(False, f"the upper end is {self.upper}", math.inf))
         else:
             checks.append(self.settings.mixed(self.upper).verify())
         return combine(*checks)
+
+    def _about_one_state(self, state: Any) -> Verification:
+        """Whether both sides are about the same state, noise and measurements."""
+        below, above = self.certificate, self.settings
+        plane = below.plane if isinstance(below, AllProjectiveCertificate) else ""
+        tensors = [one.correlations for one in (below, above) if one is not None]
+        noises = []
+        if below is not None:
+            proof = below.noise if isinstance(below, AllProjectiveCertificate) else None
+            noises.append(None if proof is None else proof.correlations)
+        if above is not None:
+            noises.append(above.noise)
+        if state is not None:
+            tensors.append(_tensor(state, "state"))
+        if not all(_same(one, tensors[0], plane) for one in tensors[1:]):
+            return Verification(False, "the proofs are about different states", math.inf)
+        if not all(_same(one, noises[0], plane) for one in noises[1:]):
+            return Verification(False, "the proofs are about different noise", math.inf)
+        if above is not None and not _in_plane(above, plane):
+            return Verification(False, f"the settings are not in the plane {plane}", math.inf)
+        return Verification(True, "both sides are about the same state")
 
     def plot(self) -> Any:
         """The losses against the visibility, and what is proven from either side, as a matplotlib figure.
@@ -128,6 +166,11 @@ def critical_visibility(
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
         )
+    if np.array_equal((white_noise(tensor) if other is None else other).array, tensor.array):
+        raise MeasurementError.bad_argument(
+            "noise", expected="another state than the first", got="the same one", remedy="They make no line."
+        )
+    check_measurements(measurements)
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
@@ -138,7 +181,7 @@ def critical_visibility(
     begin = time.monotonic()
     settings = _best_settings(tensor, other, measurements, seed, begin + _SHARES["settings"] * limit, place)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
-    if settings is None or not settings.mixed(upper).verify():
+    if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
     deadline = begin + (_SHARES["settings"] + _SHARES["proofs"]) * limit
     certificate = _best_certificate(tensor, other, measurements, seed, deadline, place)
@@ -162,6 +205,40 @@ def _tensor(state: Any, name: str) -> CorrelationTensor:
     return tensor
 
 
+def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, plane: str) -> bool:
+    """Whether these are the same correlations, of measurements in a plane if there is one; ``None``: white noise."""
+    if first is None or second is None:
+        return first is second
+    if first.array.shape != second.array.shape:
+        return False
+    seen = [planar_tensor(one, plane or "projective").array for one in (first, second)]
+    return bool(np.abs(seen[0] - seen[1]).max() <= _SAME)
+
+
+def _in_plane(settings: OptimizedSettings, plane: str) -> bool:
+    across = [k for k, axis in enumerate("xyz") if plane and axis not in plane]
+    return not any(np.any(one[:, across]) for one in settings.settings)
+
+
+def _require_same(
+    file: Path,
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    kept: CorrelationTensor,
+    kept_noise: CorrelationTensor | None,
+    kept_measurements: str,
+) -> None:
+    plane = "" if measurements == "projective" else measurements
+    if measurements != kept_measurements or not _same(tensor, kept, plane) or not _same(noise, kept_noise, plane):
+        raise CertificateError.bad_argument(
+            "folder",
+            expected="a new folder, or one of this very run",
+            got=f"{file.name} of another state, noise or measurements",
+            remedy="Nothing was changed: pass another folder.",
+        )
+
+
 def _best_settings(
     tensor: CorrelationTensor,
     noise: CorrelationTensor | None,
@@ -172,23 +249,35 @@ def _best_settings(
 ) -> OptimizedSettings | None:
     kept = None if folder is None else folder / "settings.json"
     if kept is not None and kept.exists():
-        return OptimizedSettings.load(kept)
+        loaded = OptimizedSettings.load(kept)
+        plane = check_measurements(measurements)
+        inside = measurements if _in_plane(loaded, plane) else "projective"
+        _require_same(kept, tensor, noise, measurements, loaded.correlations, loaded.noise, inside)
+        return loaded
     n = tensor.num_parties
     found = []
     if n == 2 and noise is None:
-        seen = tensor if measurements == "projective" else planar_tensor(tensor, measurements)
-        closed = horodecki_settings(seen)
+        closed = horodecki_settings(planar_tensor(tensor, measurements))
         found.append(OptimizedSettings(tensor, closed.settings, closed.inequality))
     elif noise is None:
         found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
-    for count in _SETTINGS.get(n, (2,)):
-        left = deadline - time.monotonic()
+    plan = _SETTINGS[n]
+    for i, (method, count) in enumerate(plan):
+        # What one leaves over goes to the next; later ones take longer.
+        left = (deadline - time.monotonic()) / (len(plan) - i)
         if left <= 0:
             break
         try:
             found.append(
                 optimize_settings(
-                    tensor, count, noise=noise, measurements=measurements, num_starts=60, time_limit=left, seed=seed
+                    tensor,
+                    count,
+                    noise=noise,
+                    measurements=measurements,
+                    method=method,
+                    num_starts=60,
+                    time_limit=left,
+                    seed=seed,
                 )
             )
         except SolverError:
@@ -210,18 +299,18 @@ def _best_certificate(
     n = tensor.num_parties
     everywhere = measurements == "projective"
     found: list[Certificate] = []
-    if n == 2 and noise is None and everywhere:
-        try:
-            extended = extend_local_models(tensor)
-            found += [extended] if extended is not None else []
-        except ImportError:
-            pass
+    if noise is None:
+        quick = quick_certificate(tensor, planar_tensor(tensor, measurements), measurements)
+        found += [quick] if quick is not None else []
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
     for i, count in enumerate(axes):
         left = deadline - time.monotonic()
         kept = None if folder is None else folder / f"certificate_{count}.npz"
         if kept is not None and kept.exists():
-            found.append(AllProjectiveCertificate.load(kept))
+            loaded = AllProjectiveCertificate.load(kept)
+            proven = None if loaded.noise is None else loaded.noise.correlations
+            _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.plane or "projective")
+            found.append(loaded)
             continue
         if left <= 0:
             break

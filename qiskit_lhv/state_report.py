@@ -22,20 +22,24 @@ from .polytope.separability import prove_separable
 from .report import LocalityReport, Verdict
 from .targets.correlations import CorrelationTensor
 
-__all__ = ["Certificate", "analyze_state", "proofs_from_below"]
+__all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]
 
 _DEFAULT_SECONDS = 60.0
 _MAX_QUBITS = 6
 _ROUNDING = 1e-9
 # A certificate that falls short of visibility 1 by this much is one of a state within the tolerance.
-_TOLERANCE = 1e-6
+_TOLERANCE = 2e-7
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
-_AXES = {2: (16, 46), 3: (6, 16)}
+_AXES = {2: (16, 46), 3: (6, 16), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
-# Number of settings a party in the order in which they are tried, and their share of the time.
-_SETTINGS = {2: (3, 4), 3: (2, 3), 4: (2,), 5: (2,)}
+# Method and number of settings a party in the order in which they are tried, and their share of the time.
+_SETTINGS = {
+    2: (("ascent", 3), ("ascent", 4)),
+    3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10)),
+    4: (("ascent", 2), ("regular", 4)),
+}
 _SHARE_OF_SETTINGS = 0.25
 # A search for a local model compiles for some seconds, so only longer calls have one.
 _SHARE_OF_SEARCH = 0.2
@@ -90,7 +94,7 @@ def analyze_state(
         decided = findings.add_settings(replace(settings, correlations=tensor))
         if not decided and findings.certificate is None:
             # After the quickest criterion for one side, the quickest for the other.
-            decided = findings.add_certificate(_quick_certificate(tensor, seen, measurements))
+            decided = findings.add_certificate(quick_certificate(tensor, seen, measurements))
         if decided:
             return findings.report(limit)
     searching = limit >= _LEAST_SECONDS_OF_SEARCH
@@ -153,7 +157,7 @@ def proofs_from_below(
         visibility: Visibility in white noise that is asked for.
     """
     seen = planar_tensor(tensor, measurements)
-    quick = _quick_certificate(tensor, seen, measurements, visibility)
+    quick = quick_certificate(tensor, seen, measurements, visibility)
     if quick is not None:
         yield quick
     yield from _certificates(seen, measurements, seed, deadline, visibility)
@@ -168,17 +172,26 @@ def _settings(
         yield horodecki_settings(tensor)
     else:
         yield wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
-    for count in _SETTINGS.get(n, (2,)):
-        left = deadline - time.monotonic()
+    plan = _SETTINGS.get(n, (("ascent", 2),))
+    for i, (method, count) in enumerate(plan):
+        left = (deadline - time.monotonic()) / (len(plan) - i)
         if left <= 0:
             return
         try:
-            yield optimize_settings(tensor, count, measurements=measurements, num_starts=40, time_limit=left, seed=seed)
+            yield optimize_settings(
+                tensor,
+                count,
+                measurements=measurements,
+                method=method,
+                num_starts=40,
+                time_limit=left,
+                seed=seed,
+            )
         except SolverError:
             continue
 
 
-def _quick_certificate(
+def quick_certificate(
     tensor: CorrelationTensor, seen: CorrelationTensor, measurements: str, visibility: float = 1.0
 ) -> Certificate | None:
     """A certificate that takes no search: that of a product state, or for two qubits by a semidefinite program."""

@@ -2,14 +2,20 @@ import dataclasses
 
 import numpy as np
 import pytest
+from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import (
+    CertificateError,
     CriticalVisibility,
     LHVError,
     MeasurementError,
     ScenarioError,
+    chsh,
     critical_visibility,
     ghz_state,
+    horodecki_settings,
     isotropic_state,
+    optimize_settings,
+    w_state,
     werner_state,
 )
 
@@ -38,8 +44,10 @@ def test_measurements_in_a_plane():
 
 def test_three_qubits():
     found = critical_visibility(ghz_state(3), time_limit=20, seed=1)
-    assert 0.2 < found.lower < 0.5 <= found.upper < 0.5001
-    assert found.verify()
+    # Two settings show 1/2; equally spaced ones of a plane less (arXiv:2310.20677: 0.4932 for eight).
+    assert 0.2 < found.lower < 0.491 < found.upper < 0.4956
+    assert found.verify(ghz_state(3))
+    assert not found.verify(w_state(3))
 
 
 def test_other_noise():
@@ -62,9 +70,43 @@ def test_a_run_goes_on_where_it_was(tmp_path):
         critical_visibility(werner_state(1), folder=tmp_path)
 
 
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    critical_visibility(werner_state(1), measurements="xz", time_limit=3, seed=1, folder=tmp_path)
+    with pytest.raises(CertificateError, match=r"folder: expected a new folder.*settings.json of another state"):
+        critical_visibility(ghz_state(2), measurements="xz", time_limit=3, seed=1, folder=tmp_path)
+    with pytest.raises(CertificateError, match="of another state, noise or measurements"):
+        critical_visibility(werner_state(1), measurements="xy", time_limit=3, seed=1, folder=tmp_path)
+    noise = np.diag([0.3, 0.2, 0.2, 0.3])
+    with pytest.raises(CertificateError, match="of another state, noise or measurements"):
+        critical_visibility(werner_state(1), noise=noise, measurements="xz", time_limit=3, seed=1, folder=tmp_path)
+    # The settings may be gone; a certificate says as well what it is about.
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(CertificateError, match=r"certificate_\d+.npz of another state"):
+        critical_visibility(ghz_state(2), measurements="xz", time_limit=3, seed=1, folder=tmp_path)
+
+
+def test_both_sides_are_about_one_state(werner):
+    other = horodecki_settings(ghz_state(2, 0.9))
+    upper = other.visibility * (1 + 1e-8)
+    assert other.mixed(upper).verify()
+    check = dataclasses.replace(werner, settings=other, upper=upper).verify()
+    assert not check
+    assert "different states" in check.reason
+    noisy = optimize_settings(werner_state(1), expression=chsh(), noise=np.diag([0.3, 0.2, 0.2, 0.3]), seed=1)
+    check = dataclasses.replace(werner, settings=noisy, upper=noisy.visibility * (1 + 1e-8)).verify()
+    assert "different noise" in check.reason
+
+
+def test_product_states_are_local():
+    found = critical_visibility(DensityMatrix.from_label("00+"), time_limit=3, seed=1)
+    assert found.lower == pytest.approx(1, abs=2e-7)
+    assert found.verify()
+
+
 def test_tampering(werner):
     assert not dataclasses.replace(werner, lower=werner.lower + 1e-3).verify()
     assert not dataclasses.replace(werner, upper=werner.upper - 1e-3).verify()
+    assert not dataclasses.replace(werner, upper=np.nan).verify()
     assert not dataclasses.replace(werner, settings=None).verify()
     assert not dataclasses.replace(werner, certificate=None).verify()
 
@@ -85,5 +127,8 @@ def test_bad_input():
         critical_visibility(werner_state(1), noise=np.diag([1.5, -0.5, 0, 0]), time_limit=5)
     with pytest.raises(MeasurementError, match="measurements"):
         critical_visibility(werner_state(1), measurements="planar")
+    for same in ({}, {"noise": np.eye(4) / 4}):
+        with pytest.raises(MeasurementError, match="noise: expected another state"):
+            critical_visibility(np.eye(4) / 4, **same)
     with pytest.raises(LHVError, match="time_limit"):
         critical_visibility(werner_state(1), time_limit=0)

@@ -28,6 +28,7 @@ _BITS = 57
 _QUICK_WORK = 1 << 28
 _SECONDS_PER_ENTRY = 2e-10  # of an enumeration in 16-bit integers on two cores; twice that in 32-bit ones
 _MAX_SECONDS = 1800.0
+_MAX_OUTER = 1 << 24
 _SECONDS_PER_FORM = 3e-4
 
 
@@ -117,13 +118,16 @@ def _more_parties(
         tensor.shape[2 * k + 1] == tensor.shape[-1] == 2 and np.array_equal(tensor, np.flip(tensor, (2 * k + 1, -1)))
         for k in range(n - 2)
     ]
-    lists = [party_strategies(m, d) for m, d in sizes[:-2]]
-    lists = [table[table[:, 0] == 0] if flip else table for table, flip in zip(lists, flips, strict=True)]
-    outer = math.prod(len(table) for table in lists)
+    outer = math.prod(d**m // (d if flip else 1) for (m, d), flip in zip(sizes[:-2], flips, strict=True))
     inner = sizes[-2][1] ** sizes[-2][0]
     expected = outer * (_SECONDS_PER_FORM + inner * math.prod(sizes[-1]) * 2 * _SECONDS_PER_ENTRY)
     if time_limit is None and expected > _MAX_SECONDS:
         raise _too_large(outer * inner, expected, _MAX_SECONDS)
+    if outer > _MAX_OUTER:
+        # Their table would not fit; nor would the time be enough.
+        return known_value, None, False
+    lists = [party_strategies(m, d) for m, d in sizes[:-2]]
+    lists = [table[table[:, 0] == 0] if flip else table for table, flip in zip(lists, flips, strict=True)]
     best, found = known_value, None
     for chosen, rest in _settled(tensor, lists):
         if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._progress import ProgressBar
 from .._validation import generator, positive_number, whole_numbers
-from ..exceptions import MeasurementError, ScenarioError
+from ..exceptions import MeasurementError, ScenarioError, SolverError
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression
 from .regular_search import best_regular
@@ -21,6 +21,8 @@ from .settings_search import Search
 
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
 
+_ROUNDING = 1e-9
+_MAX_CELLS = 1 << 16
 _METHODS = ("ascent", "gradient", "regular")
 
 
@@ -71,6 +73,7 @@ def optimize_settings(
     Raises:
         MeasurementError: If the state or the noise is not one of 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the expression, the method or a number does not fit, or the noise is not local.
+        SolverError: If the time is over before any settings had an inequality.
 
     References:
         arXiv:2310.20677 and references there; J. Gruca et al., arXiv:1005.0481 (thresholds of states of many qubits).
@@ -95,7 +98,9 @@ def optimize_settings(
             expected="None for regular settings, whose inequality the polytope finds",
             got=repr(expression),
         )
-    starts = whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
+    if other is not None and np.array_equal(other.array, tensor.array):
+        raise MeasurementError.bad_argument("noise", expected="another state than the first", got="the same one")
+    starts = _one_number(num_starts)
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
@@ -109,7 +114,17 @@ def optimize_settings(
                 expected=f"numbers of at least 2, one for all or one for each of {n} parties",
                 got=f"{sizes}",
             )
+        cells = math.prod(m + 1 for m in sizes)
+        if cells > _MAX_CELLS:
+            raise ScenarioError.bad_argument(
+                "num_settings",
+                expected=f"at most {_MAX_CELLS} combinations of settings",
+                got=f"{cells}",
+                remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} settings a party fit.",
+            )
     else:
+        if not isinstance(expression, BellExpression):
+            raise ScenarioError.bad_argument("expression", expected="a BellExpression", got=repr(expression))
         if expression.scenario.num_parties != n or not expression.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
                 "expression", expected=f"{n} parties with two outcomes", got=str(expression.scenario)
@@ -119,9 +134,9 @@ def optimize_settings(
     planar = planar and max(sizes) > 2
     search = Search(tensor, other, mask, planar, planar or method == "gradient", rng, deadline)
     if expression is not None:
-        return search.best_for(expression, starts)
+        return _with_local_noise(search.best_for(expression, starts))
     if method == "regular":
-        return best_regular(search, sizes) or search.nothing(sizes)
+        return _found_in_time(search, best_regular(search, sizes), sizes)
     return _search_polytope(search, sizes, max(1, starts // 10), progress)
 
 
@@ -139,9 +154,36 @@ def _search_polytope(
             bar.update(1, "no inequality yet" if best is None else f"visibility {best.visibility:.6g}")
             if search.late():
                 break
-    if best is None:
-        best = search.nothing(sizes)
-    return replace(best, history=tuple(history))
+    return replace(_found_in_time(search, best, sizes), history=tuple(history))
+
+
+def _found_in_time(search: Search, best: OptimizedSettings | None, sizes: tuple[int, ...]) -> OptimizedSettings:
+    if best is None and search.late():
+        raise SolverError.bad_argument(
+            "time_limit",
+            expected="time for the polytope of the first settings",
+            got="none left before it had an inequality",
+            remedy="Give more time, or ask for fewer settings.",
+        )
+    # Otherwise not even the polytope met an inequality: the state is local for all settings that were tried.
+    return search.nothing(sizes) if best is None else best
+
+
+def _one_number(num_starts: Any) -> int:
+    if isinstance(num_starts, Sequence):
+        raise ScenarioError.bad_argument("num_starts", expected="one whole number", got=repr(num_starts))
+    return whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
+
+
+def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
+    """The same settings, unless the noise violates the inequality, too: then no visibility would mean anything."""
+    if found.noise is not None:
+        noise = replace(found, correlations=found.noise, noise=None)
+        if noise.violation > _ROUNDING:
+            raise ScenarioError.bad_argument(
+                "noise", expected="a local state", got=f"one that violates the inequality by {noise.violation:.6g}"
+            )
+    return found
 
 
 def _mask(measurements: str) -> Any:

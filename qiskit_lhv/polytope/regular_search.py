@@ -23,13 +23,15 @@ __all__ = ["best_regular"]
 FloatArray = NDArray[np.float64]
 Frames = list[FloatArray]
 
-# Number of settings at which planes are compared, and how many of the planes are tried with all settings.
-_SCREENED = 4
-_NUM_PLANES = 4
+# Number of settings at which planes are compared, and how many planes are tried with all settings.
+_SCREENED = 3
+_NUM_PLANES = 2
+# With more parties the search for symmetries takes longer than what their order would save.
+_MAX_PARTIES_IN_ORDER = 3
 # Shares of the remaining time: for one set, since without symmetries the polytope may take minutes; and for all sets,
 # since the local bound of the best one has to be proven.
-_SHARE_OF_PLANE = 0.05
-_SHARE_OF_SET = 0.25
+_SHARE_OF_PLANE = 0.02
+_SHARE_OF_SET = 0.4
 _SHARE_OF_SETS = 0.6
 
 
@@ -37,7 +39,7 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     """The best regular settings, improved for the inequality that they violate.
 
     Every set is tried along the coordinate axes, along the best two settings of each party, and along the axis that the
-    state singles out for each party; those with more symmetries first.
+    state singles out for each party; solids with more symmetries first.
 
     Args:
         search: What is sought.
@@ -50,10 +52,8 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     if math.isfinite(until):
         until -= (1 - _SHARE_OF_SETS) * (until - time.monotonic())
     trying = replace(search, deadline=until)
-    candidates = _candidates(trying, sizes)
-    candidates.sort(key=lambda vectors: -_num_symmetries(search, vectors))
     found = []
-    for vectors in candidates:
+    for vectors in _candidates(trying, sizes):
         one = trying.at(vectors, _SHARE_OF_SET)
         found.append((math.inf if one is None else one.visibility, one))
         if trying.late():
@@ -74,21 +74,25 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     return replace(min((best, improved), key=lambda this: this.visibility), history=history)
 
 
-def _candidates(search: Search, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
+def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+    """Sets in the order in which they are tried: the best plane, solids, the next plane."""
     frames = list(_frames(search, len(sizes)))
     few = tuple(min(m, _SCREENED) for m in sizes)
     # Which plane is best shows with few settings.
-    screened: list[tuple[float, list[FloatArray]]] = []
+    screened: list[tuple[float, list[list[FloatArray]]]] = []
     for one in frames:
-        for coarse, fine in zip(
-            polygons(few, one, search.mask), polygons(sizes, one, search.mask), strict=max(sizes) > 2
-        ):
-            settings = search.at(coarse, _SHARE_OF_PLANE)
-            screened.append((math.inf if settings is None else settings.visibility, fine))
-    candidates = [fine for _, fine in sorted(screened, key=lambda pair: pair[0])[:_NUM_PLANES]]
+        for coarse, fine in zip(polygons(few, one, search.mask), polygons(sizes, one, search.mask), strict=True):
+            settings = [None if search.late() else search.at(vectors, _SHARE_OF_PLANE) for vectors in coarse]
+            reached = [math.inf if one is None else one.visibility for one in settings]
+            screened.append((min(reached), [fine[i] for i in np.argsort(reached, kind="stable")]))
+    planes = [turned for _, turned in sorted(screened, key=lambda pair: pair[0])[:_NUM_PLANES]]
+    yield planes[0][0]
     if search.mask.all() and not search.planar:
-        candidates += [vectors for one in frames for vectors in regular_solids(sizes, one)]
-    return candidates
+        solids = [vectors for one in frames for vectors in regular_solids(sizes, one)]
+        if len(sizes) <= _MAX_PARTIES_IN_ORDER:
+            solids.sort(key=lambda vectors: -_num_symmetries(search, vectors))
+        yield from solids
+    yield from [vectors for turned in planes for vectors in turned][1:]
 
 
 def _frames(search: Search, num_parties: int) -> Iterator[Frames]:

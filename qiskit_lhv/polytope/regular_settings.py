@@ -41,7 +41,7 @@ def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame
 
 
-def polygons(sizes: Sequence[int], frames: Sequence[FloatArray], mask: FloatArray) -> Iterator[list[FloatArray]]:
+def polygons(sizes: Sequence[int], frames: Sequence[FloatArray], mask: FloatArray) -> Iterator[list[list[FloatArray]]]:
     """Equally spaced axes of each party, in the planes of any two vectors of the party's frame that the mask allows.
 
     Args:
@@ -50,14 +50,16 @@ def polygons(sizes: Sequence[int], frames: Sequence[FloatArray], mask: FloatArra
         mask: 1 for the coordinates that settings may have, shape ``(3,)``.
 
     Yields:
-        Bloch vectors of each party, shape ``(m_k, 3)``.
+        For each plane, the Bloch vectors of each party, shape ``(m_k, 3)``: with an axis along the first vector, and
+        turned by half a step.
     """
     for plane in combinations(range(3), 2):
         if any(np.abs(frame[list(plane)] * (1 - mask)).max() > _IN_PLANE for frame in frames):
             continue
-        # Turned by half a step, no axis lies along the first vector; with two settings that is a rotation.
-        for offset in (0.0, 0.5) if max(sizes) > 2 else (0.0,):
-            yield [equally_spaced(m, frame[list(plane)], offset) for m, frame in zip(sizes, frames, strict=True)]
+        yield [
+            [equally_spaced(m, frame[list(plane)], offset) for m, frame in zip(sizes, frames, strict=True)]
+            for offset in (0.0, 0.5)
+        ]
 
 
 def regular_solids(sizes: Sequence[int], frames: Sequence[FloatArray]) -> Iterator[list[FloatArray]]:

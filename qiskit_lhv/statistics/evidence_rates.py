@@ -21,6 +21,7 @@ from ..targets.projections import project_to_no_signaling
 from ..verification import Verification, combine, exact_model_table
 from .allocation import NO_EVIDENCE, exact_behavior, local_error, setting_divergences
 from .likelihood import LocalFit, fit_local_model
+from .stages import FIRST_STAGE
 
 if TYPE_CHECKING:
     from ..quantum.experiment import BellExperiment
@@ -30,8 +31,6 @@ __all__ = ["EvidenceRate", "evidence_rate", "learning_cost", "log10_goal", "tria
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# About the shots before ratio_e_value has a first factor; only estimates rest on it, which simulated runs correct.
-_FIRST_STAGE = 24
 _FIRST_SHOTS_PER_SETTING = 2
 _PSEUDO_COUNT = 0.5
 _NUM_FOLDS = 10
@@ -299,7 +298,7 @@ def learning_cost(fit: LocalFit, total: float) -> float:
     num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
     missing = num_parameters - int(np.linalg.matrix_rank(used))
     impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
-    first = max(_FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * scenario.num_setting_combinations)
+    first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * scenario.num_setting_combinations)
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 
 

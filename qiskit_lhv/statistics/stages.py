@@ -12,12 +12,12 @@ from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from .likelihood import MAX_LISTED
 
-__all__ = ["draw_stages", "random_part", "stage_ends"]
+__all__ = ["FIRST_STAGE", "draw_stages", "random_part", "stage_ends"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_FIRST_STAGE, _SHORTEST_STAGE = 16, 8
+FIRST_STAGE, _SHORTEST_STAGE = 16, 8
 # Each stage adds this share of the shots before it. Where strategies must be generated, a stage is expensive.
 _GROWTH, _COARSE_GROWTH = 0.1, 1.0
 # What NumPy's generator draws from without replacement.
@@ -29,7 +29,7 @@ def stage_ends(total: int, scenario: BellScenario) -> IntArray:
     growth = _GROWTH if scenario.num_strategies <= MAX_LISTED else _COARSE_GROWTH
     combinations = scenario.num_setting_combinations
     shortest = max(_SHORTEST_STAGE, combinations)
-    ends = [min(max(_FIRST_STAGE, 2 * combinations), total)]
+    ends = [min(max(FIRST_STAGE, 2 * combinations), total)]
     while ends[-1] < total:
         ends.append(min(total, ends[-1] + max(shortest, int(growth * ends[-1]))))
     # A short last stage joins the one before it.

@@ -9,6 +9,7 @@ from qiskit_lhv import (
     MeasurementError,
     OptimizedSettings,
     ScenarioError,
+    SolverError,
     chained,
     chsh,
     ghz_state,
@@ -21,6 +22,7 @@ from qiskit_lhv import (
     werner_state,
     wwzb_settings,
 )
+from qiskit_lhv.polytope.settings_search import Search
 
 
 def collins_gisin_state():
@@ -214,3 +216,27 @@ def test_bounds_that_are_no_numbers(bound):
     changed = dataclasses.replace(inequality, bound=dataclasses.replace(inequality.bound, value=bound))
     assert not changed.verify()
     assert not dataclasses.replace(found, inequality=changed).verify()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"expression": "x"}, "expression: expected a BellExpression, got 'x'"),
+        ({"num_starts": []}, "num_starts: expected one whole number"),
+        ({"num_starts": [1, 2]}, "num_starts: expected one whole number"),
+        ({"num_settings": 300}, r"num_settings: expected at most 65536 combinations.*About 255 settings"),
+        ({"noise": werner_state(1.0), "expression": chsh()}, "noise: expected a local state, got one that violates"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, match):
+    with pytest.raises(ScenarioError, match=match):
+        optimize_settings(werner_state(0.9), **arguments)
+    with pytest.raises(MeasurementError, match="noise: expected another state"):
+        optimize_settings(werner_state(0.9), noise=werner_state(0.9))
+
+
+@pytest.mark.parametrize("method", ["ascent", "regular"])
+def test_a_search_that_had_no_time_says_so(monkeypatch, method):
+    monkeypatch.setattr(Search, "at", lambda *_: None)
+    with pytest.raises(SolverError, match="time_limit"):
+        optimize_settings(ghz_state(3), 3, method=method, time_limit=1e-6, seed=1)
