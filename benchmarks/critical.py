@@ -8,7 +8,7 @@ from qiskit_lhv import critical_visibility, ghz_state, graph_state, w_state, wer
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=90, help="for each state")
+    parser.add_argument("--seconds", type=float, default=100, help="for each state")
     options = parser.parse_args()
     states = {
         "Werner, all projective": (werner_state(1), {}),

@@ -14,6 +14,7 @@ from ._validation import generator, positive_number, probability
 from .exceptions import CountsError, LHVError
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.projective_certificate import AllProjectiveCertificate
 from .report import LocalityReport, Verdict
 from .state_report import Certificate, proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
@@ -107,6 +108,8 @@ class EstimatedLocality(Record):
         """Re-checks the certificate, that it is about the estimate, and that the errors are absorbed."""
         if not self.inside:
             return Verification(True, "no claim is made")
+        if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
+            return Verification(False, "the certificate is about noise that is not white", math.inf)
         return self.certificate.verify(self.estimate.tensor)
 
 

@@ -14,6 +14,7 @@ from qiskit_lhv import (
     LocalityReport,
     Verdict,
     analyze,
+    certify_all_projective,
     estimate_from_expectations,
     estimate_tensor,
     pauli_labels,
@@ -84,6 +85,20 @@ def test_expectation_values():
     assert any("normal" in line for line in report.assumptions)
     coarse = analyze(estimate_from_expectations(values, 0.2), time_limit=2, seed=1)
     assert coarse.verdict is Verdict.INCONCLUSIVE
+
+
+def test_proofs_in_other_noise_are_refused():
+    # Noise that is itself far inside the local set, but not white: what it absorbs says nothing of the errors.
+    noise = np.diag([0.3, 0.2, 0.2, 0.3])
+    sampled = estimate(0.3, 100_000, 1)
+    state = sampled.tensor
+    certificate = certify_all_projective(state, noise=noise, num_settings=6, max_visibility=1.5, seed=1, progress=False)
+    piece = EstimatedLocality(certificate, sampled, 0.01)
+    assert certificate.verify()
+    assert piece.inside
+    check = piece.verify()
+    assert not check
+    assert "not white" in check.reason
 
 
 def test_reports_are_saved_and_tampering_is_seen(tmp_path):

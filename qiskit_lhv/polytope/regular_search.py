@@ -39,7 +39,7 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     """The best regular settings, improved for the inequality that they violate.
 
     Every set is tried along the coordinate axes, along the best two settings of each party, and along the axis that the
-    state singles out for each party; solids with more symmetries first.
+    state singles out for each party; those with more symmetries first.
 
     Args:
         search: What is sought.
@@ -75,7 +75,7 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
 
 
 def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
-    """Sets in the order in which they are tried: the best plane, solids, the next plane."""
+    """Sets in the order in which they are tried: the best plane and solids, then the next plane."""
     frames = list(_frames(search, len(sizes)))
     few = tuple(min(m, _SCREENED) for m in sizes)
     # Which plane is best shows with few settings.
@@ -86,13 +86,15 @@ def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatAr
             reached = [math.inf if one is None else one.visibility for one in settings]
             screened.append((min(reached), [fine[i] for i in np.argsort(reached, kind="stable")]))
     planes = [turned for _, turned in sorted(screened, key=lambda pair: pair[0])[:_NUM_PLANES]]
-    yield planes[0][0]
+    solids: list[list[FloatArray]] = []
     if search.mask.all() and not search.planar:
         solids = [vectors for one in frames for vectors in regular_solids(sizes, one)]
-        if len(sizes) <= _MAX_PARTIES_IN_ORDER:
-            solids.sort(key=lambda vectors: -_num_symmetries(search, vectors))
-        yield from solids
-    yield from [vectors for turned in planes for vectors in turned][1:]
+    candidates = planes[0] + solids
+    if len(sizes) <= _MAX_PARTIES_IN_ORDER and solids:
+        candidates.sort(key=lambda vectors: -_num_symmetries(search, vectors))
+    yield from candidates
+    for turned in planes[1:]:
+        yield from turned
 
 
 def _frames(search: Search, num_parties: int) -> Iterator[Frames]:
