@@ -242,7 +242,9 @@ class Search:
     def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
         """Equally spaced axes of a plane, and axes of regular solids: those that do best as they are."""
         frames = [np.eye(3)] * len(sizes)
-        regular = [vectors for plane in polygons(sizes, frames, self.mask) for vectors in plane]
+        # Of two settings, a turn by half a step is only a rotation.
+        turns = 2 if max(sizes) > 2 else 1
+        regular = [vectors for plane in polygons(sizes, frames, self.mask) for vectors in plane[:turns]]
         if self.mask.all() and not self.planar and max(sizes) > 2:
             regular.append([self._filled(_solid(m), m) for m in sizes])
         visibilities = []

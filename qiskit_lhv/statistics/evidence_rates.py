@@ -188,7 +188,7 @@ def evidence_rate(
         >>> print(rate)
         0.0320746 nats (0.0462738 bits) of evidence a trial
         >>> rate.shots(1e-6)
-        503
+        501
 
     References:
         arXiv:quant-ph/0307125 (the divergence as the strength of a test), arXiv:1108.2468.

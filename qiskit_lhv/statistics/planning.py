@@ -120,9 +120,9 @@ def shots_needed(
         >>> device = Behavior.from_state(werner_state(0.9), "chsh")
         >>> plan = shots_needed(device, 1e-6, simulate=False)
         >>> print(plan)
-        1211 shots for log10 p = -6 with probability 0.5 (estimated)
+        1218 shots for log10 p = -6 with probability 0.5 (estimated)
         >>> plan.shots.tolist()
-        [[303, 303], [303, 302]]
+        [[305, 305], [304, 304]]
     """
     goal = log10_goal(p_value, log10_p_value)
     power = probability(power, "power", ScenarioError, open_interval=True)
