@@ -73,10 +73,15 @@ class Alternation:
         best = np.full(count, -np.inf, dtype=np.float32)
         values = best
         for _ in range(_MAX_ROUNDS):
+            before = list(answers)
             for k in range(n):
                 others = [answers[j] for j in range(n) if j != k]
                 answers[k], values = self._best_answers(_contract(flattened[k], others, count), k)
-            if np.all(values <= best + 1e-6 * np.abs(values)):
+            # Answers that changed at equal value may let another party do better.
+            stalled = values <= best + 1e-6 * np.abs(values)
+            for old, new in zip(before, answers, strict=True):
+                stalled &= np.all(old == new, axis=1)
+            if np.all(stalled):
                 break
             best = values
         return values.astype(np.float64), np.hstack([self._decode(answers[k], k) for k in range(n)])

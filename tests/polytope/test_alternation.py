@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.polytope import alternation as module
@@ -46,6 +46,8 @@ def test_values_are_reached_and_the_best_is_the_bound(scenario, seed):
     assert values.max() == pytest.approx(local_bound(expression).value, abs=1e-4)
 
 
+# Answers changed at equal value in the last round, after which another party could do better.
+@example(BellScenario((2, 1, 2, 1), (2, 2, 2, 2)), 1022)
 @given(st.sampled_from(SCENARIOS), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
 def test_no_party_alone_can_do_better(scenario, seed):
