@@ -165,7 +165,7 @@ def analyze_estimate(
             region = EstimatedLocality(certificate, estimate, alpha)
             proven = max(proven, certificate.visibility)
             figures["proven local up to visibility (white noise)"] = proven
-            figures["needed for all correlations within the errors"] = region.needed
+            figures["needed for all correlations within the errors"] = needed
             if region.inside and region.verify():
                 verdict, evidence = Verdict.LOCAL, region
                 break
