@@ -20,7 +20,7 @@ from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
-from .polytope.settings_record import white_noise
+from .polytope.settings_record import qubit_tensor, white_noise
 from .state_report import quick_certificate
 from .targets.correlations import CorrelationTensor
 from .verification import Verification, combine
@@ -108,7 +108,7 @@ class CriticalVisibility(Record):
         if above is not None:
             noises.append(above.noise)
         if state is not None:
-            tensors.append(_tensor(state, "state"))
+            tensors.append(qubit_tensor(state))
         if not all(_same(one, tensors[0], plane) for one in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
         if not all(_same(one, noises[0], plane) for one in noises[1:]):
@@ -160,8 +160,8 @@ def critical_visibility(
         CertificateError: If the folder holds another run's files.
         LHVError: If a number is out of range, or there is a folder without a seed.
     """
-    tensor = _tensor(state, "state")
-    other = None if noise is None else _tensor(noise, "noise")
+    tensor = qubit_tensor(state)
+    other = None if noise is None else qubit_tensor(noise, "noise")
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
@@ -196,13 +196,6 @@ def critical_visibility(
             tensor, grid, noise=other, measurements=measurements, time_limit=left, seed=seed, folder=where, **options
         )
     return CriticalVisibility(lower, upper, certificate, settings, sweep)
-
-
-def _tensor(state: Any, name: str) -> CorrelationTensor:
-    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
-    if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= 6:
-        raise MeasurementError.bad_argument(name, expected="a state of 2 to 6 qubits", got=f"{tensor.dimensions}")
-    return tensor
 
 
 def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, plane: str) -> bool:
