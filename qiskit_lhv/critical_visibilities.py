@@ -15,12 +15,13 @@ from ._records import Record
 from ._validation import generator, positive_number
 from .exceptions import CertificateError, LHVError, MeasurementError, SolverError
 from .optimize.visibility import VisibilitySweep, sweep_visibility
-from .polytope.all_projective import certify_all_projective, check_measurements, planar_tensor
+from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
-from .polytope.settings_record import qubit_tensor, white_noise
+from .polytope.settings_record import qubit_tensor
 from .state_report import quick_certificate
 from .targets.correlations import CorrelationTensor
 from .verification import Verification, combine
@@ -166,7 +167,8 @@ def critical_visibility(
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
         )
-    if np.array_equal((white_noise(tensor) if other is None else other).array, tensor.array):
+    given = CorrelationTensor.white_noise(tensor.dimensions) if other is None else other
+    if np.array_equal(given.array, tensor.array):
         raise MeasurementError.bad_argument(
             "noise", expected="another state than the first", got="the same one", remedy="They make no line."
         )
@@ -202,10 +204,10 @@ def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, pla
     """Whether these are the same correlations, of measurements in a plane if there is one; ``None``: white noise."""
     if first is None or second is None:
         return first is second
-    if first.array.shape != second.array.shape:
+    if first.dimensions != second.dimensions:
         return False
-    seen = [planar_tensor(one, plane or "projective").array for one in (first, second)]
-    return bool(np.abs(seen[0] - seen[1]).max() <= _SAME)
+    one, other = (planar_tensor(tensor, plane or "projective") for tensor in (first, second))
+    return one.largest_difference(other) <= _SAME
 
 
 def _in_plane(settings: OptimizedSettings, plane: str) -> bool:

@@ -12,10 +12,11 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
-from .polytope.all_projective import certify_all_projective, check_measurements, planar_tensor
+from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.extended_models import ExtensionCertificate, extend_local_models
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.planes import check_measurements, planar_tensor
 from .polytope.product_certificates import product_certificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
@@ -77,7 +78,7 @@ def analyze_state(
                 remedy="A plane is one of Bloch vectors, and a qutrit has none.",
             )
         return _qubit_and_qutrit(state)
-    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+    tensor = CorrelationTensor.of(state)
     n = tensor.num_parties
     if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
         raise MeasurementError.bad_argument(

@@ -19,16 +19,16 @@ from ..models.ensemble import ResponseModel
 from ..quantum.direction_sets import icosahedral_directions, planar_directions
 from ..quantum.polyhedra import inradius
 from ..targets.correlations import CorrelationTensor
+from .planes import PLANES, check_measurements, planar_tensor
 from .projective_certificate import AllProjectiveCertificate
 from .projective_search import DIRECTION_BITS, ProjectiveSearch
 
-__all__ = ["certify_all_projective", "check_measurements", "planar_tensor"]
+__all__ = ["certify_all_projective"]
 
 FloatArray = NDArray[np.float64]
 
 _AXES = {1: 6, 2: 181, 3: 21, 4: 6}
 _PLANAR_AXES = {2: 24, 3: 10}
-_PLANES: dict[str, tuple[int, int]] = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2)}
 # So far away that the polyhedron of a polygon and two such points has the polygon's inradius up to 1e-9.
 _APEX = 2.0**15
 _MAX_CELLS = 1 << 23
@@ -96,11 +96,11 @@ def certify_all_projective(
         >>> 0.59 < certificate.visibility < 0.605, bool(certificate.verify())
         (True, True)
     """
-    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state, parties)
+    tensor = CorrelationTensor.of(state, parties)
     plane = check_measurements(measurements)
     if plane:
         tensor = planar_tensor(tensor, plane)
-        noise = noise if noise is None else planar_tensor(_tensor(noise), plane)
+        noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise), plane)
     axes = _directions(tensor, num_settings, directions, plane)
     for name, value in (("visibility", visibility), ("max_visibility", max_visibility)):
         if value is not None:
@@ -132,7 +132,7 @@ def _proven_noise(
     noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
-    other = _tensor(noise)
+    other = CorrelationTensor.of(noise)
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)
@@ -150,47 +150,13 @@ def _proven_noise(
     return proof
 
 
-def check_measurements(measurements: Any) -> str:
-    """Returns the plane, or ``""`` for all projective measurements.
-
-    Raises:
-        MeasurementError: If it is neither ``"projective"`` nor a plane.
-    """
-    if not isinstance(measurements, str) or measurements not in ("projective", *_PLANES):
-        raise MeasurementError.bad_argument(
-            "measurements", expected=f"'projective' or one of {', '.join(map(repr, _PLANES))}", got=repr(measurements)
-        )
-    return "" if measurements == "projective" else measurements
-
-
-def planar_tensor(tensor: CorrelationTensor, plane: str) -> CorrelationTensor:
-    """The tensor without the correlations that measurements in a plane never see.
-
-    Args:
-        tensor: Correlations of qubits.
-        plane: ``"xy"``, ``"xz"`` or ``"yz"``; ``"projective"`` leaves it as it is.
-
-    Raises:
-        MeasurementError: If the plane is none of these or the tensor is not one of qubits.
-    """
-    if not check_measurements(plane):
-        return tensor
-    if set(tensor.dimensions) != {2}:
-        raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
-    array = tensor.array.copy()
-    (missing,) = {0, 1, 2} - {*_PLANES[plane]}
-    for axis in range(array.ndim):
-        array[(slice(None),) * axis + (missing + 1,)] = 0
-    return CorrelationTensor(array)
-
-
 def _with_apex(axes: FloatArray, plane: str) -> FloatArray:
     """The axes of a plane and a point far above it.
 
     Where no correlation sees the direction across the plane, only the polygon matters: the far point makes
     the polyhedron's inradius that of the polygon, and its own correlators are all zero.
     """
-    (missing,) = {0, 1, 2} - {*_PLANES[plane]}
+    (missing,) = {0, 1, 2} - {*PLANES[plane]}
     if np.abs(axes[:, missing]).max() > 1e-9:
         raise MeasurementError.bad_argument("directions", expected=f"directions in the plane {plane}", got="others")
     apex = np.zeros((1, 3))
@@ -198,10 +164,6 @@ def _with_apex(axes: FloatArray, plane: str) -> FloatArray:
     flat = axes.copy()
     flat[:, missing] = 0
     return np.concatenate([flat, apex])
-
-
-def _tensor(state: Any) -> CorrelationTensor:
-    return state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
 
 
 def _directions(
@@ -215,7 +177,7 @@ def _directions(
         raise ScenarioError.bad_argument("num_settings", expected="nothing beside directions", got=f"{num_settings}")
     if directions is None and plane:
         count = _PLANAR_AXES.get(n, 4) if num_settings is None else num_settings
-        axes = [planar_directions(count, _PLANES[plane])] * n
+        axes = [planar_directions(count, PLANES[plane])] * n
     elif directions is None:
         axes = [icosahedral_directions(_AXES.get(n, 6) if num_settings is None else num_settings)] * n
     else:

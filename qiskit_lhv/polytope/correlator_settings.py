@@ -12,8 +12,9 @@ from ..exceptions import ScenarioError
 from ..targets.correlations import CorrelationTensor
 from .full_correlators import wwzb
 from .inequalities import BellInequality
+from .planes import allowed_coordinates
 from .settings_ascent import ascend
-from .settings_record import OptimizedSettings, allowed_coordinates, qubit_tensor, rounded_vectors
+from .settings_record import OptimizedSettings, qubit_tensor, rounded_vectors
 
 __all__ = ["wwzb_settings"]
 

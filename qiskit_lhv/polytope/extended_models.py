@@ -105,12 +105,9 @@ class ExtensionCertificate(Record):
             Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability of two qubits);
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
-        if state is not None:
-            tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
-            same = tensor.array.shape == self.correlations.array.shape
-            off = float(np.abs(tensor.array - self.correlations.array).max()) if same else math.inf
-            if off > _ATOL:
-                return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        off = 0.0 if state is None else self.correlations.largest_difference(state)
+        if off > _ATOL:
+            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
         if self.maps.shape != (2, 4, 4) or self.positive_parts.shape != (2, 4, 4):
             return Verification(False, "the maps are not two of a qubit", math.inf)
         maps, parts = rational(self.maps), rational(self.positive_parts)
@@ -171,7 +168,7 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
         >>> certificate.visibility >= 1, bool(certificate.verify(noisy))
         (True, True)
     """
-    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+    tensor = CorrelationTensor.of(state)
     if tensor.dimensions != (2, 2):
         raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
     visibility = positive_number(visibility, "visibility", ScenarioError)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from .._records import Record
 from .._validation import positive_number
 from ..exceptions import MeasurementError
-from ..targets.correlations import CorrelationTensor
 from ..verification import Verification
 from ..verification_states import is_positive_matrix, rational
 from .families import chsh
@@ -77,12 +76,9 @@ class HorodeckiCriterion(Record):
         own = self.settings.correlations
         if own.array.shape != (4, 4):
             return Verification(False, "the settings are not those of two qubits", math.inf)
-        if state is not None:
-            tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
-            same = tensor.array.shape == (4, 4)
-            off = float(np.abs(tensor.array - own.array).max()) if same else math.inf
-            if off > rounding_error:
-                return Verification(False, f"this is about another state, which differs by {off:.3g}", off)
+        off = 0.0 if state is None else own.largest_difference(state)
+        if off > rounding_error:
+            return Verification(False, f"this is about another state, which differs by {off:.3g}", off)
         if not math.isfinite(self.m):
             return Verification(False, f"m is {self.m}", math.inf)
         both = rational(own.array[1:, 1:])

@@ -15,8 +15,9 @@ from .._validation import generator, positive_number, whole_numbers
 from ..exceptions import MeasurementError, ScenarioError, SolverError
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression
+from .planes import allowed_coordinates
 from .regular_search import best_regular
-from .settings_record import OptimizedSettings, allowed_coordinates, qubit_tensor
+from .settings_record import OptimizedSettings, qubit_tensor
 from .settings_search import Search
 
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]

@@ -17,6 +17,7 @@ from ..exceptions import CertificateError, MeasurementError
 from ..targets.correlations import CorrelationTensor
 from ..verification import Verification
 from ..verification_projective import Proof, ProofError, proven_visibility
+from .planes import PLANES, planar_tensor
 
 __all__ = ["CLAIM_DIGITS", "AllProjectiveCertificate", "claimed_visibility"]
 
@@ -78,7 +79,7 @@ class AllProjectiveCertificate(Record):
             raise CertificateError.bad_argument(
                 "noise", expected=f"a certificate of {n} qubits in white noise", got=repr(self.noise)
             )
-        if self.plane not in ("", "xy", "xz", "yz"):
+        if self.plane not in ("", *PLANES):
             raise CertificateError.bad_argument("plane", expected="'', 'xy', 'xz' or 'yz'", got=repr(self.plane))
         directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
         if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
@@ -152,12 +153,13 @@ class AllProjectiveCertificate(Record):
         References:
             arXiv:1609.06114, arXiv:2302.04721.
         """
-        own_noise = None if self.noise is None else self.noise.correlations
+        white = CorrelationTensor.white_noise(self.correlations.dimensions)
+        own_noise = white if self.noise is None else self.noise.correlations
         for what, given, own in (("state", state, self.correlations), ("noise", noise, own_noise)):
             off = 0.0 if given is None else _difference(given, own, self.plane)
             if off > 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
-        across = max(_across(one.array, self.plane) for one in (self.correlations, own_noise) if one is not None)
+        across = max(_difference(one, one, self.plane) for one in (self.correlations, own_noise))
         if across:
             return Verification(False, f"there are correlations across the plane {self.plane}", across)
         of_noise: Fraction | None = None
@@ -203,30 +205,12 @@ class AllProjectiveCertificate(Record):
         )
 
 
-def _across(array: FloatArray, plane: str) -> float:
-    """The largest correlation that has an index across the plane."""
-    if not plane:
-        return 0.0
-    axis = 1 + "xyz".index(({*"xyz"} - {*plane}).pop())
-    return max(float(np.abs(np.take(array, axis, axis=k)).max()) for k in range(array.ndim))
-
-
-def _difference(given: Any, own: CorrelationTensor | None, plane: str = "") -> float:
-    """The largest difference between the correlations of a state (in the plane) and those of a certificate."""
-    tensor = given if isinstance(given, CorrelationTensor) else CorrelationTensor.from_state(given)
-    if own is None:
-        own_array = np.zeros(tensor.array.shape)
-        own_array.flat[0] = 1
-    else:
-        own_array = own.array
-    if own_array.shape != tensor.array.shape:
-        return math.inf
-    seen = np.abs(tensor.array - own_array)
-    if plane:
-        axis = 1 + "xyz".index(({*"xyz"} - {*plane}).pop())
-        for k in range(seen.ndim):
-            seen = np.delete(seen, axis, axis=k)
-    return float(seen.max())
+def _difference(given: Any, own: CorrelationTensor, plane: str) -> float:
+    """The largest difference between the correlations of a state, in the plane, and those of a certificate."""
+    tensor = CorrelationTensor.of(given)
+    if plane and tensor.dimensions == own.dimensions:
+        tensor = planar_tensor(tensor, plane)
+    return own.largest_difference(tensor)
 
 
 def claimed_visibility(proven: Fraction) -> float:

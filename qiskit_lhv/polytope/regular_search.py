@@ -15,7 +15,7 @@ from .automorphisms import find_symmetry
 from .bounds import local_bound
 from .inequalities import BellInequality
 from .regular_settings import axial_frame, polygons, regular_solids, two_setting_frame
-from .settings_record import OptimizedSettings, white_noise
+from .settings_record import OptimizedSettings
 from .settings_search import Search
 
 __all__ = ["best_regular"]
@@ -107,7 +107,7 @@ def _frames(search: Search, num_parties: int) -> Iterator[Frames]:
 
 
 def _num_symmetries(search: Search, vectors: list[FloatArray]) -> int:
-    tensors = (search.tensor, search.noise or white_noise(search.tensor))
+    tensors = (search.tensor, search.mixed_in)
     return len(find_symmetry(*(one.behavior([list(party) for party in vectors]) for one in tensors)))
 
 

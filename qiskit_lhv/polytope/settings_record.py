@@ -21,7 +21,7 @@ from ..verification import Verification, combine
 from ..verification_states import rational
 from .inequalities import BellInequality
 
-__all__ = ["OptimizedSettings", "allowed_coordinates", "qubit_tensor", "rounded_vectors", "white_noise"]
+__all__ = ["OptimizedSettings", "qubit_tensor", "rounded_vectors"]
 
 FloatArray = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class OptimizedSettings(Record):
     @property
     def visibility(self) -> float:
         """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
-        noise = self.inequality.expression.value(_behavior(self.noise or white_noise(self.correlations), self.settings))
+        noise = self.inequality.expression.value(_behavior(self._mixed_in, self.settings))
         slope = self.value - noise
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
 
@@ -93,9 +93,13 @@ class OptimizedSettings(Record):
 
     def mixed(self, visibility: float) -> OptimizedSettings:
         """The same settings and inequality for the state at this visibility in the noise."""
-        noise = self.noise or white_noise(self.correlations)
+        noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
+
+    @property
+    def _mixed_in(self) -> CorrelationTensor:
+        return self.noise or CorrelationTensor.white_noise(self.correlations.dimensions)
 
     def __str__(self) -> str:
         sizes = " x ".join(str(len(one)) for one in self.settings)
@@ -116,13 +120,10 @@ class OptimizedSettings(Record):
             MeasurementError: If the rounding error is negative.
         """
         error = Fraction(positive_number(rounding_error, "rounding_error", MeasurementError, zero=True))
-        tensor = self.correlations
-        if state is not None:
-            tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
-            same = tensor.array.shape == self.correlations.array.shape
-            off = float(np.abs(tensor.array - self.correlations.array).max()) if same else math.inf
-            if off > rounding_error:
-                return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
+        tensor = self.correlations if state is None else CorrelationTensor.of(state)
+        off = self.correlations.largest_difference(tensor)
+        if off > rounding_error:
+            return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
         shape = tuple(len(one) for one in self.settings)
         if expression.scenario != BellScenario(shape, (2,) * len(shape)):
@@ -168,13 +169,6 @@ def _operator(coefficients: Any, vectors: list[Any]) -> Any:
     return tensor
 
 
-def white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
-    """The correlations of white noise of the same parties."""
-    array = np.zeros(tensor.array.shape)
-    array.flat[0] = 1
-    return CorrelationTensor(array)
-
-
 def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
     """The correlations of a state of 2 to 6 qubits.
 
@@ -185,22 +179,12 @@ def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
     Raises:
         MeasurementError: If it is anything else.
     """
-    tensor = state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state)
+    tensor = CorrelationTensor.of(state)
     if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= _MAX_PARTIES:
         raise MeasurementError.bad_argument(
             name, expected=f"2 to {_MAX_PARTIES} qubits", got=f"dimensions {tensor.dimensions}"
         )
     return tensor
-
-
-def allowed_coordinates(measurements: str) -> FloatArray:
-    """1 for the coordinates of Bloch vectors that may differ from zero."""
-    masks = {"projective": [1, 1, 1], "xy": [1, 1, 0], "xz": [1, 0, 1], "yz": [0, 1, 1]}
-    if not isinstance(measurements, str) or measurements not in masks:
-        raise MeasurementError.bad_argument(
-            "measurements", expected=f"one of {', '.join(map(repr, masks))}", got=repr(measurements)
-        )
-    return np.array(masks[measurements], dtype=float)
 
 
 def rounded_vectors(vectors: FloatArray) -> FloatArray:

@@ -18,9 +18,10 @@ from .correlator_settings import wwzb_settings
 from .families import chained, i3322
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression, BellInequality
+from .planes import planar_tensor
 from .regular_settings import polygons
 from .settings_ascent import ascend, ascend_all
-from .settings_record import OptimizedSettings, rounded_vectors, white_noise
+from .settings_record import OptimizedSettings, rounded_vectors
 from .thresholds import nonlocality_threshold
 
 __all__ = ["Search"]
@@ -60,6 +61,11 @@ class Search:
     deadline: float
     """On the clock of ``time.monotonic``."""
 
+    @property
+    def mixed_in(self) -> CorrelationTensor:
+        """Correlations of the noise, white or not."""
+        return self.noise or CorrelationTensor.white_noise(self.tensor.dimensions)
+
     def late(self) -> bool:
         """Whether the time is over."""
         return time.monotonic() > self.deadline
@@ -77,7 +83,7 @@ class Search:
 
             found, ratios = climb_all(
                 self.tensor.array,
-                (self.noise or white_noise(self.tensor)).array,
+                self.mixed_in.array,
                 coefficients,
                 bound,
                 self.mask,
@@ -191,7 +197,7 @@ class Search:
 
             return climb(
                 self.tensor.array,
-                (self.noise or white_noise(self.tensor)).array,
+                self.mixed_in.array,
                 coefficients,
                 found.inequality.bound.value,
                 self.mask,
@@ -258,10 +264,10 @@ class Search:
 
     def of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
         """Best settings of inequalities that are known to be violated by many states."""
-        seen = CorrelationTensor(self.tensor.array * _outer(self.mask, len(sizes)))
+        plane = "".join(axis for axis, used in zip("xyz", self.mask, strict=True) if used)
+        name = "projective" if self.mask.all() else plane
+        seen = planar_tensor(self.tensor, name)
         if len(sizes) > 2:
-            plane = "".join(axis for axis, used in zip("xyz", self.mask, strict=True) if used)
-            name = "projective" if self.mask.all() else plane
             seed = int(self.rng.integers(1 << 31))
             yield list(wwzb_settings(seen, measurements=name, num_starts=4, seed=seed).settings)
             return
@@ -301,15 +307,6 @@ def _flattened(vectors: FloatArray) -> FloatArray:
     coordinates[np.linalg.norm(coordinates, axis=1) < 1e-6] = [1.0, 0.0]
     flat = coordinates @ frame
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
-
-
-def _outer(mask: FloatArray, num_parties: int) -> FloatArray:
-    """1 for the correlations that settings with these coordinates see."""
-    one = np.concatenate([[1.0], mask])
-    result = one
-    for _ in range(num_parties - 1):
-        result = np.multiply.outer(result, one)
-    return result
 
 
 def _distinct(values: FloatArray) -> list[int]:

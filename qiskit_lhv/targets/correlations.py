@@ -140,6 +140,30 @@ class CorrelationTensor(Record):
         return cls(tensor.real / tensor.real.flat[0])
 
     @classmethod
+    def of(cls, state: Any, parties: Sequence[Any] | None = None) -> CorrelationTensor:
+        """The tensor of a state, as :meth:`from_state`; a tensor is returned as it is.
+
+        Args:
+            state: A tensor, or a state as in :meth:`from_state`.
+            parties: The qubits of each party of a state; a tensor has its own.
+
+        Raises:
+            MeasurementError: If the state or the parties cannot be used.
+        """
+        return state if isinstance(state, CorrelationTensor) else cls.from_state(state, parties)
+
+    @classmethod
+    def white_noise(cls, dimensions: Sequence[int]) -> CorrelationTensor:
+        """The tensor of the maximally mixed state: all correlations are zero.
+
+        Args:
+            dimensions: Dimension of each party's space.
+        """
+        array = np.zeros([dimension**2 for dimension in dimensions])
+        array.flat[0] = 1
+        return cls(array)
+
+    @classmethod
     def from_counts(cls, counts: BellCounts) -> CorrelationTensor:
         """The tensor estimated from counts in all Pauli bases; ``estimate_tensor(counts)`` also tells its errors.
 
@@ -152,6 +176,20 @@ class CorrelationTensor(Record):
         from .tensor_estimates import estimate_tensor
 
         return estimate_tensor(counts).tensor
+
+    def largest_difference(self, other: Any) -> float:
+        """The largest difference between correlations; infinite if the dimensions differ.
+
+        Args:
+            other: A tensor, or a state as in :meth:`from_state`.
+
+        Raises:
+            MeasurementError: If the state cannot be used.
+        """
+        tensor = CorrelationTensor.of(other)
+        if tensor.array.shape != self.array.shape:
+            return math.inf
+        return float(np.abs(tensor.array - self.array).max())
 
     def behavior(self, settings: Sequence[Sequence[Any]] | str) -> Behavior:
         """The behavior under chosen measurements.

@@ -248,3 +248,23 @@ def test_the_trace_is_exactly_1():
     assert tensor.array[0, 0] == 1
     assert not tensor.array.flags.writeable
     np.testing.assert_array_equal(tensor.array.ravel()[1:], mixed.ravel()[1:])
+
+
+@pytest.mark.parametrize("dims", [(2, 2), (2, 3), (2, 2, 2)])
+def test_white_noise_is_the_maximally_mixed_state(dims):
+    size = int(np.prod(dims))
+    state = DensityMatrix(np.eye(size) / size, dims=dims)
+    np.testing.assert_allclose(CorrelationTensor.white_noise(dims).array, CorrelationTensor.of(state).array, atol=1e-15)
+
+
+def test_largest_difference_to_a_state():
+    state = random_density_matrix(4, seed=5)
+    tensor = CorrelationTensor.of(state)
+    assert CorrelationTensor.of(tensor) is tensor
+    assert tensor.largest_difference(state) == 0
+    changed = tensor.array.copy()
+    changed[1, 2] -= 0.25
+    assert tensor.largest_difference(CorrelationTensor(changed)) == pytest.approx(0.25, abs=1e-15)
+    assert tensor.largest_difference(random_density_matrix(8, seed=5)) == np.inf
+    with pytest.raises(MeasurementError, match=r"^state"):
+        tensor.largest_difference("a state")
