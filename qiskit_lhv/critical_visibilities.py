@@ -22,6 +22,7 @@ from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, 
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.settings_record import qubit_tensor
+from .polytope.subsystem_settings import lifted_settings, subsystem_settings
 from .state_report import quick_certificate
 from .targets.correlations import CorrelationTensor
 from .verification import Verification, combine
@@ -40,6 +41,8 @@ _SETTINGS = {
 }
 _AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
+# Of the time for settings, for those of reduced states.
+_SHARE_OF_SUBSYSTEMS = 0.1
 _NUM_POINTS = 8
 # A search for models takes some time to compile, so short runs do without an estimate of their own.
 _LEAST_SECONDS = 30.0
@@ -256,6 +259,9 @@ def _best_settings(
         found.append(OptimizedSettings(tensor, closed.settings, closed.inequality))
     elif noise is None:
         found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
+        quick = time.monotonic() + _SHARE_OF_SUBSYSTEMS * (deadline - time.monotonic())
+        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, deadline=quick)
+        found += [lifted_settings(one, tensor, parties, measurements) for parties, one in of_some[:1]]
     plan = _SETTINGS[n]
     for i, (method, count) in enumerate(plan):
         # What one leaves over goes to the next; later ones take longer.

@@ -20,6 +20,7 @@ from .polytope.planes import check_measurements, planar_tensor
 from .polytope.product_certificates import product_certificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
+from .polytope.subsystem_settings import lifted_settings, subsystem_settings
 from .report import LocalityReport, Verdict
 from .targets.correlations import CorrelationTensor
 
@@ -42,9 +43,12 @@ _SETTINGS = {
     4: (("ascent", 2), ("regular", 4)),
 }
 _SHARE_OF_SETTINGS = 0.25
+# Of that, for reduced states.
+_SHARE_OF_SUBSYSTEMS = 0.25
 # A search for a local model compiles for some seconds, so only longer calls have one.
 _SHARE_OF_SEARCH = 0.2
 _LEAST_SECONDS_OF_SEARCH = 40.0
+_LEAST_SECONDS = 0.1
 
 Certificate = AllProjectiveCertificate | ExtensionCertificate
 
@@ -55,7 +59,8 @@ def analyze_state(
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
     In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; separability and
-    extensions of the local Werner model (two qubits, extra ``sdp``); optimized settings; polyhedra from coarse to fine.
+    extensions of the local Werner model (two qubits, extra ``sdp``); those criteria for reduced states, as their
+    nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -173,6 +178,24 @@ def _settings(
         yield horodecki_settings(tensor)
     else:
         yield wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
+        quick = time.monotonic() + _SHARE_OF_SUBSYSTEMS * (deadline - time.monotonic())
+        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, deadline=quick)
+        for parties, found in of_some[:1]:
+            yield lifted_settings(found, tensor, parties, measurements)
+        for parties, _ in [one for one in of_some if 4 == len(one[0]) < n][:1]:
+            # More settings than fit the whole state.
+            try:
+                found = optimize_settings(
+                    tensor.reduce(parties),
+                    4,
+                    measurements=measurements,
+                    method="regular",
+                    time_limit=max(_LEAST_SECONDS, (deadline - time.monotonic()) / 2),
+                    seed=seed,
+                )
+                yield lifted_settings(found, tensor, parties, measurements)
+            except SolverError:
+                pass
     plan = _SETTINGS.get(n, (("ascent", 2),))
     for i, (method, count) in enumerate(plan):
         left = (deadline - time.monotonic()) / (len(plan) - i)

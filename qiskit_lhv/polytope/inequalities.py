@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from .._records import Record
-from .._validation import real_array
+from .._validation import is_whole_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..quantum.measurements import parse_settings
 from ..targets import coordinates
@@ -201,6 +201,42 @@ class BellExpression(Record):
         """
         relabeling = Relabeling.of(self.scenario, parties=parties, settings=settings, outcomes=outcomes)
         return BellExpression(relabeling.table(self.coefficients), self.scenario)
+
+    def lift(self, num_parties: int, parties: Sequence[int]) -> BellExpression:
+        """The expression for more parties, of whom only some take part; the others have one setting of two outcomes.
+
+        The value is that on the behavior of the parties that take part, so local, quantum and no-signaling bounds stay
+        as they are.
+
+        Args:
+            num_parties: Number of parties afterwards.
+            parties: For each party, which one it becomes; ascending.
+
+        Raises:
+            ScenarioError: If the parties are not distinct ones in ascending order.
+
+        References:
+            S. Pironio, arXiv:1210.0194 (J. Math. Phys. 46, 062112).
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> print(chsh().lift(3, [0, 2]))
+            <A0 C0> + <A0 C1> + <A1 C0> - <A1 C1>
+        """
+        chosen = list(parties) if isinstance(parties, Sequence | np.ndarray) else []
+        n = self.scenario.num_parties
+        valid = all(is_whole_number(k) for k in chosen) and len(chosen) == n and chosen == sorted(set(chosen))
+        if not valid or not is_whole_number(num_parties) or chosen[0] < 0 or chosen[-1] >= num_parties:
+            raise ScenarioError.bad_argument(
+                "parties", expected=f"{n} distinct parties of {num_parties}, ascending", got=repr(parties)
+            )
+        others = tuple(k for k in range(num_parties) if k not in chosen)
+        axes = [*others, *(num_parties + k for k in others)]
+        array = np.expand_dims(self.coefficients, axes)
+        for k in others:
+            # Whatever the outcome of a party that does not take part.
+            array = np.repeat(array, 2, axis=num_parties + k)
+        return BellExpression(array)
 
     def value(self, behavior: Behavior) -> float:
         """The value on a behavior.

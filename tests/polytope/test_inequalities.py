@@ -3,12 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 import sympy
-from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
+from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_statevector
 from qiskit_lhv import (
     Behavior,
     BellExpression,
     BellInequality,
     BellScenario,
+    CorrelationTensor,
     MeasurementError,
     ScenarioError,
     chsh,
@@ -180,3 +181,25 @@ def test_bad_input():
         mermin(1)
     with pytest.raises(ScenarioError, match="two outcomes"):
         BellExpression(np.zeros((1, 1, 3, 2))).to_correlators()
+
+
+@pytest.mark.parametrize("parties", [(0, 1), (0, 2), (1, 3)])
+def test_lifted_expression_has_the_value_on_the_parties_that_take_part(parties):
+    rng = np.random.default_rng(5)
+    expression = BellExpression(rng.integers(-3, 4, size=(2, 3, 2, 2)).astype(float))
+    lifted = expression.lift(4, parties)
+    sizes = [1] * 4
+    sizes[parties[0]], sizes[parties[1]] = 2, 3
+    assert lifted.scenario == BellScenario(tuple(sizes), (2, 2, 2, 2))
+    settings = [[rng.normal(size=3) for _ in range(m)] for m in sizes]
+    settings = [[one / np.linalg.norm(one) for one in party] for party in settings]
+    tensor = CorrelationTensor.from_state(random_statevector(16, seed=2))
+    reduced = tensor.reduce(parties).behavior([settings[k] for k in parties])
+    assert lifted.value(tensor.behavior(settings)) == pytest.approx(expression.value(reduced), abs=1e-12)
+    assert local_bound(lifted).value == local_bound(expression).value
+
+
+@pytest.mark.parametrize("parties", [(0,), (0, 0), (1, 0), (0, 4), (-1, 2), (0, 1, 2), 3, (0.0, 1)])
+def test_parties_to_lift_to_that_do_not_fit(parties):
+    with pytest.raises(ScenarioError, match="parties: expected 2 distinct parties of 4, ascending"):
+        chsh().lift(4, parties)
