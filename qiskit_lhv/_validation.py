@@ -20,6 +20,7 @@ __all__ = [
     "probability",
     "real_array",
     "whole_array",
+    "whole_number",
     "whole_numbers",
 ]
 
@@ -82,6 +83,17 @@ def whole_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int
     if np.any(array != np.rint(array)):
         raise error.bad_argument(name, expected="whole numbers", got="fractions")
     return frozen(array.astype(np.int64))
+
+
+def whole_number(value: object, name: str, error: type[LHVError], *, minimum: int = 1) -> int:
+    """Returns ``value`` as an integer.
+
+    Raises:
+        LHVError: Of class ``error``, when it is not a whole number of at least ``minimum``.
+    """
+    if not is_whole_number(value) or value < minimum:
+        raise error.bad_argument(name, expected=f"a whole number of at least {minimum}", got=repr(value))
+    return int(value)
 
 
 def whole_numbers(value: int | Iterable[int], name: str, error: type[LHVError], *, minimum: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 
 from .._records import Record, encode
-from .._validation import generator, is_whole_number
+from .._validation import generator, whole_number
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
@@ -160,10 +160,7 @@ class QubitResponse(Response, ABC):
     hidden_axes: ClassVar[str] = "F"
 
     def __post_init__(self) -> None:
-        if not is_whole_number(self.num_parties) or self.num_parties < 1:
-            raise ScenarioError.bad_argument(
-                "num_parties", expected="a whole number of at least 1", got=repr(self.num_parties)
-            )
+        whole_number(self.num_parties, "num_parties", ScenarioError)
 
     @property
     def domain(self) -> Directions:
@@ -287,10 +284,7 @@ class FunctionResponse(QubitResponse):
         super().__post_init__()
         if not callable(self.function):
             raise ScenarioError.bad_argument("function", expected="a function", got=repr(self.function))
-        if not is_whole_number(self.num_variables) or self.num_variables < 1:
-            raise ScenarioError.bad_argument(
-                "num_variables", expected="a whole number of at least 1", got=repr(self.num_variables)
-            )
+        whole_number(self.num_variables, "num_variables", ScenarioError)
         self._check()
 
     def _check(self) -> None:

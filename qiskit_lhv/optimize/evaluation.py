@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 
 from .._records import Record
-from .._validation import generator, is_whole_number
+from .._validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.directions import parse_directions
 from ..models.ensemble import ResponseModel
@@ -76,8 +76,7 @@ def evaluate_model(
         raise ScenarioError.bad_argument(
             "target", expected=f"a state for {model!r}", got=f"{tensor.num_parties} qubits"
         )
-    if not is_whole_number(num_settings) or num_settings < 2:
-        raise LHVError.bad_argument("num_settings", expected="a whole number of at least 2", got=repr(num_settings))
+    num_settings = whole_number(num_settings, "num_settings", LHVError, minimum=2)
     n, rng = model.num_parties, generator(seed)
     sets = parse_directions(measurements, n)
     kl, l1, l2, largest = [], [], [], 0.0

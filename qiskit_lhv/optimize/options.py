@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._checkpoints import fingerprint
-from .._validation import generator, is_whole_number
+from .._validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
@@ -42,12 +42,9 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("num_hidden", "num_steps", "num_starts", "patience"):
             value = getattr(self, name)
-            if not (value is None and name != "num_starts") and (not is_whole_number(value) or value < 1):
-                raise LHVError.bad_argument(name, expected="a whole number of at least 1", got=repr(value))
-        if not is_whole_number(self.num_evaluated) or self.num_evaluated < 2:
-            raise LHVError.bad_argument(
-                "num_evaluated", expected="a whole number of at least 2", got=repr(self.num_evaluated)
-            )
+            if value is not None or name == "num_starts":
+                whole_number(value, name, LHVError)
+        whole_number(self.num_evaluated, "num_evaluated", LHVError, minimum=2)
         for name in ("target_loss", "time_limit", "learning_rate", "diffusion"):
             value = getattr(self, name)
             positive = name == "learning_rate"

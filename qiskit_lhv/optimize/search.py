@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record, encode
-from .._validation import frozen, is_whole_number
+from .._validation import frozen, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.directions import Directions, Plane, parse_directions
 from ..models.ensemble import ResponseModel
@@ -226,8 +226,7 @@ def find_local_models(
     directions = tuple(parse_directions(measurements, num_parties))
     if num_settings is None:
         num_settings = _NUM_SETTINGS.get(num_parties, _MANY_SETTINGS)
-    if not is_whole_number(num_settings) or num_settings < 1:
-        raise LHVError.bad_argument("num_settings", expected="a whole number of at least 1", got=repr(num_settings))
+    num_settings = whole_number(num_settings, "num_settings", LHVError)
     if sampling not in ("lattice", "uniform"):
         raise LHVError.bad_argument("sampling", expected="'lattice' or 'uniform'", got=repr(sampling))
     function = _response(response, degree, directions[0], num_parties)

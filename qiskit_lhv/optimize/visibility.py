@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .._files import write_whole
 from .._records import Record, encode
-from .._validation import frozen, generator, is_whole_number, real_array
+from .._validation import frozen, generator, real_array, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..models.directions import parse_directions
 from ..models.responses import FunctionResponse, Response
@@ -180,8 +180,8 @@ def sweep_visibility(
         )
     for name in {"initial_model", "checkpoint", "num_starts"} & set(options):
         raise LHVError.bad_argument(name, expected="none in a sweep", got=repr(options[name]))
-    if first_steps is not None and (not is_whole_number(first_steps) or first_steps < 1):
-        raise LHVError.bad_argument("first_steps", expected="a whole number of at least 1", got=repr(first_steps))
+    if first_steps is not None:
+        first_steps = whole_number(first_steps, "first_steps", LHVError)
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import generator, is_whole_number
+from .._validation import generator, whole_number
 from ..exceptions import ScenarioError
 from ..targets.correlations import CorrelationTensor
 from .full_correlators import wwzb
@@ -54,8 +54,7 @@ def wwzb_settings(
     """
     tensor = qubit_tensor(state)
     mask = allowed_coordinates(measurements)
-    if not is_whole_number(num_starts) or num_starts < 1:
-        raise ScenarioError.bad_argument("num_starts", expected="a whole number of at least 1", got=repr(num_starts))
+    num_starts = whole_number(num_starts, "num_starts", ScenarioError)
     rng = generator(seed)
     best, best_value = None, -np.inf
     for _ in range(num_starts):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._validation import whole_numbers
+from .._validation import whole_number, whole_numbers
 from ..exceptions import ScenarioError
 from ..targets.scenario import BellScenario
 from .inequalities import BellExpression
@@ -50,7 +50,7 @@ def mermin(num_parties: int) -> BellExpression:
     References:
         N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990).
     """
-    n = _whole_number(num_parties, "num_parties", minimum=2)
+    n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2)
     ones = np.indices((2,) * n).sum(axis=0)
     return BellExpression.from_correlators(np.array([1.0, 0.0, -1.0, 0.0])[ones % 4], marginals=False)
 
@@ -70,7 +70,7 @@ def chained(num_settings: int) -> BellExpression:
     References:
         S. L. Braunstein, C. M. Caves, Ann. Phys. 202, 22 (1990); S. Wehner, arXiv:quant-ph/0510076.
     """
-    m = _whole_number(num_settings, "num_settings", minimum=2)
+    m = whole_number(num_settings, "num_settings", ScenarioError, minimum=2)
     correlators = np.eye(m) + np.eye(m, k=-1)
     correlators[0, m - 1] = -1
     return BellExpression.from_correlators(correlators, marginals=False)
@@ -119,7 +119,7 @@ def cglmp(num_outcomes: int) -> BellExpression:
     References:
         D. Collins, N. Gisin, N. Linden, S. Massar, S. Popescu, arXiv:quant-ph/0106024.
     """
-    d = _whole_number(num_outcomes, "num_outcomes", minimum=2)
+    d = whole_number(num_outcomes, "num_outcomes", ScenarioError, minimum=2)
     coefficients = np.zeros((2, 2, d, d))
     a, b = np.indices((d, d))
     for k in range(d // 2):
@@ -131,10 +131,3 @@ def cglmp(num_outcomes: int) -> BellExpression:
             coefficients[1, 1][(a - b - shift) % d == 0] += sign
             coefficients[0, 1][(b - a - shift) % d == 0] += sign
     return BellExpression(coefficients)
-
-
-def _whole_number(value: int, name: str, minimum: int) -> int:
-    numbers = whole_numbers(value, name, ScenarioError, minimum=minimum)
-    if len(numbers) != 1:
-        raise ScenarioError.bad_argument(name, expected="one whole number", got=f"{value}")
-    return numbers[0]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._progress import ProgressBar
-from .._validation import generator, positive_number, whole_numbers
+from .._validation import generator, positive_number, whole_number, whole_numbers
 from ..exceptions import MeasurementError, ScenarioError, SolverError
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression
@@ -101,7 +101,7 @@ def optimize_settings(
         )
     if other is not None and np.array_equal(other.array, tensor.array):
         raise MeasurementError.bad_argument("noise", expected="another state than the first", got="the same one")
-    starts = _one_number(num_starts)
+    starts = whole_number(num_starts, "num_starts", ScenarioError)
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
@@ -168,12 +168,6 @@ def _found_in_time(search: Search, best: OptimizedSettings | None, sizes: tuple[
         )
     # Otherwise not even the polytope met an inequality: the state is local for all settings that were tried.
     return search.nothing(sizes) if best is None else best
-
-
-def _one_number(num_starts: Any) -> int:
-    if isinstance(num_starts, Sequence):
-        raise ScenarioError.bad_argument("num_starts", expected="one whole number", got=repr(num_starts))
-    return whole_numbers(num_starts, "num_starts", ScenarioError, minimum=1)[0]
 
 
 def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:

@@ -10,7 +10,7 @@ import rustworkx as rx
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 
-from .._validation import is_whole_number
+from .._validation import whole_number
 from ..exceptions import CountsError, MeasurementError
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
@@ -72,8 +72,7 @@ class DeviceExperiment:
         self._experiment = BellExperiment(circuit, settings, parties)
         self._measurements = SettingCircuits(self._experiment.settings, self._experiment.parties)
         self._graph: rx.PyGraph | None = None if coupling_map is None else coupling_graph(coupling_map)
-        if not is_whole_number(spacing) or spacing < 1:
-            raise MeasurementError.bad_argument("spacing", expected="a positive whole number", got=repr(spacing))
+        spacing = whole_number(spacing, "spacing", MeasurementError)
         if spacing > 1 and self._graph is None:
             raise MeasurementError.bad_argument(
                 "coupling_map",

@@ -9,7 +9,7 @@ import numpy as np
 import rustworkx as rx
 from qiskit.transpiler import CouplingMap
 
-from .._validation import is_whole_number, whole_numbers
+from .._validation import is_whole_number, whole_number, whole_numbers
 from ..exceptions import MeasurementError
 
 __all__ = ["coupled_groups", "coupling_graph", "parse_groups", "schedule_layers"]
@@ -76,11 +76,10 @@ def coupled_groups(device: Any, size: int = 2) -> tuple[tuple[int, ...], ...]:
         >>> coupled_groups([(0, 1), (2, 1), (1, 3)], size=3)
         ((0, 1, 2), (0, 1, 3), (2, 1, 3))
     """
-    if not is_whole_number(size) or size < 2:
-        raise MeasurementError.bad_argument("size", expected="a whole number of at least 2", got=repr(size))
+    size = whole_number(size, "size", MeasurementError, minimum=2)
     graph = coupling_graph(device, "device")
     chains: list[tuple[int, ...]] = [(qubit,) for qubit in graph.node_indices()]
-    for _ in range(int(size) - 1):
+    for _ in range(size - 1):
         chains = [(*chain, n) for chain in chains for n in graph.neighbors(chain[-1]) if n not in chain]
         if len(chains) > _MAX_GROUPS:
             raise MeasurementError.bad_argument(

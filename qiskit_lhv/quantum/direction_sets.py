@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import frozen, generator, is_whole_number
+from .._validation import frozen, generator, whole_number
 from ..exceptions import MeasurementError
 from .inradius_ascent import with_larger_inradius
 
@@ -90,7 +90,7 @@ def octahedral_directions(num_settings: int) -> FloatArray:
         >>> len(octahedral_directions(13))
         13
     """
-    count = _count(num_settings, 1)
+    count = whole_number(num_settings, "num_settings", MeasurementError)
     if count not in _OCTAHEDRAL:
         sizes = ", ".join(map(str, octahedral_sizes()))
         raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
@@ -113,7 +113,7 @@ def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> Flo
     Raises:
         MeasurementError: If the number is below 1 or the plane is not two different axes.
     """
-    count = _count(num_settings, 1)
+    count = whole_number(num_settings, "num_settings", MeasurementError)
     if len(plane) != 2 or sorted({*plane} & {0, 1, 2}) != sorted(plane):
         raise MeasurementError.bad_argument("plane", expected="two different axes out of 0, 1, 2", got=repr(plane))
     angles = np.arange(count) * math.pi / count
@@ -135,7 +135,7 @@ def random_directions(num_settings: int, seed: int | None = None) -> FloatArray:
     Raises:
         MeasurementError: If the number is below 1.
     """
-    vectors = generator(seed).standard_normal((_count(num_settings, 1), 3))
+    vectors = generator(seed).standard_normal((whole_number(num_settings, "num_settings", MeasurementError), 3))
     return frozen(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
@@ -175,7 +175,7 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
         >>> round(inradius(directions) ** 2, 4)
         0.8512
     """
-    count = _count(num_settings, 1)
+    count = whole_number(num_settings, "num_settings", MeasurementError)
     classes = _geodesic_classes()
     if count not in classes:
         near = sorted(classes, key=lambda size: abs(size - count))[:2]
@@ -210,14 +210,6 @@ def icosahedral_rotations() -> FloatArray:
                 rotations.append(image @ np.linalg.inv(frame))
     # The two source vertices are neighbors, so every image pair gives one rotation.
     return frozen(np.array(rotations))
-
-
-def _count(value: object, minimum: int) -> int:
-    if not is_whole_number(value) or value < minimum:
-        raise MeasurementError.bad_argument(
-            "num_settings", expected=f"a whole number of at least {minimum}", got=repr(value)
-        )
-    return int(value)
 
 
 def _icosahedron() -> FloatArray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparsePauliOp
 
 from .._records import Record
-from .._validation import frozen, generator, is_whole_number, positive_number
+from .._validation import frozen, generator, is_whole_number, positive_number, whole_number
 from ..exceptions import MeasurementError
 from .chain_states import reduced_state
 from .lanczos import NUM_LANCZOS_VECTORS, Sector, closeness, lowest_level
@@ -155,10 +155,7 @@ def ground_state(
     scaled, unit = in_natural_units(checked_hamiltonian(hamiltonian))
     terms = PauliTerms(scaled)
     tolerance = positive_number(tolerance, "tolerance", MeasurementError)
-    if not is_whole_number(max_degeneracy) or max_degeneracy < 1:
-        raise MeasurementError.bad_argument(
-            "max_degeneracy", expected="a whole number of at least 1", got=repr(max_degeneracy)
-        )
+    max_degeneracy = whole_number(max_degeneracy, "max_degeneracy", MeasurementError)
     rng = generator(seed)
     n = terms.num_spins
     conserved = terms.conserves_magnetization

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, is_whole_number, whole_array, whole_numbers
+from .._validation import frozen, generator, is_whole_number, whole_array, whole_number, whole_numbers
 from ..exceptions import CountsError
 from ..targets.counts import check_design, check_shots
 
@@ -146,11 +146,10 @@ class SettingSchedule(Record):
         """
         grid = whole_numbers(num_settings, "num_settings", CountsError, minimum=1)
         numbers = check_shots(shots, grid).ravel()
-        if not is_whole_number(rounds) or rounds < 1:
-            raise CountsError.bad_argument("rounds", expected="a positive whole number", got=repr(rounds))
+        rounds = whole_number(rounds, "rounds", CountsError)
         rng, combinations = generator(seed), _combinations(grid)
         # More rounds than shots would be empty.
-        num_rounds = min(int(rounds), int(numbers.max()))
+        num_rounds = min(rounds, int(numbers.max()))
         positions, shares = [], []
         for i in range(num_rounds):
             # Rounding the running total keeps the shares even and spreads the remainder over the rounds.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from qiskit.quantum_info import SparsePauliOp
 
-from .._validation import generator, is_whole_number, real_array
+from .._validation import generator, real_array, whole_number
 from ..exceptions import MeasurementError
 from .pauli_products import real_coefficients
 
@@ -39,9 +39,7 @@ def nearest_neighbor_chain(
         >>> nearest_neighbor_chain(3, SparsePauliOp("XZ"), periodic=False).paulis.to_labels()
         ['IXZ', 'XZI']
     """
-    if not is_whole_number(num_spins) or num_spins < 2:
-        raise MeasurementError.bad_argument("num_spins", expected="a whole number of at least 2", got=repr(num_spins))
-    num_spins = int(num_spins)
+    num_spins = whole_number(num_spins, "num_spins", MeasurementError, minimum=2)
     for name, operator, qubits in (("bond", bond, 2), ("site", site, 1)):
         if operator is None and name == "site":
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
 
-from .._validation import generator, is_whole_number, probability, real_array
+from .._validation import generator, is_whole_number, probability, real_array, whole_number
 from ..exceptions import MeasurementError
 from .parties import to_state
 
@@ -77,7 +77,7 @@ def isotropic_state(visibility: float, dimension: int = 2) -> DensityMatrix:
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    dimension = _at_least(dimension, "dimension", 2)
+    dimension = whole_number(dimension, "dimension", MeasurementError, minimum=2)
     entangled = Statevector(np.eye(dimension).ravel() / np.sqrt(dimension), dims=(dimension, dimension))
     return mix_with_noise(entangled, visibility)
 
@@ -117,7 +117,7 @@ def ghz_state(num_qubits: int, visibility: float = 1.0, noise: Any = None) -> De
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    amplitudes = np.zeros(2 ** _at_least(num_qubits, "num_qubits", 2))
+    amplitudes = np.zeros(2 ** whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2))
     amplitudes[[0, -1]] = np.sqrt(0.5)
     return mix_with_noise(amplitudes, visibility, noise)
 
@@ -133,7 +133,7 @@ def w_state(num_qubits: int, visibility: float = 1.0, noise: Any = None) -> Dens
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    num_qubits = _at_least(num_qubits, "num_qubits", 2)
+    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2)
     amplitudes = np.zeros(2**num_qubits)
     amplitudes[2 ** np.arange(num_qubits)] = 1 / np.sqrt(num_qubits)
     return mix_with_noise(amplitudes, visibility, noise)
@@ -153,7 +153,7 @@ def graph_state(
     Raises:
         MeasurementError: If an edge does not join two of the qubits, or an argument is out of range.
     """
-    num_qubits = _at_least(num_qubits, "num_qubits", 2)
+    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2)
     circuit = QuantumCircuit(num_qubits)
     circuit.h(range(num_qubits))
     for edge in edges:
@@ -178,14 +178,8 @@ def random_state(num_qubits: int, rank: int | None = None, seed: int | None = No
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    dimension = 2 ** _at_least(num_qubits, "num_qubits", 1)
-    rank = dimension if rank is None else _at_least(rank, "rank", 1)
+    dimension = 2 ** whole_number(num_qubits, "num_qubits", MeasurementError)
+    rank = dimension if rank is None else whole_number(rank, "rank", MeasurementError)
     if rank > dimension:
         raise MeasurementError.bad_argument("rank", expected=f"at most {dimension}", got=f"{rank}")
     return random_density_matrix((2,) * num_qubits, rank=rank, seed=generator(seed))
-
-
-def _at_least(value: object, name: str, minimum: int) -> int:
-    if not is_whole_number(value) or value < minimum:
-        raise MeasurementError.bad_argument(name, expected=f"a whole number of at least {minimum}", got=repr(value))
-    return int(value)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, is_whole_number, positive_number, whole_array
+from .._validation import frozen, generator, positive_number, whole_array, whole_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel
 from ..polytope.bounds import best_strategies
@@ -172,8 +172,7 @@ def optimal_shares(
     """
     behavior = exact_behavior(behavior, "behavior")
     tolerance = positive_number(tolerance, "tolerance", ScenarioError)
-    if not is_whole_number(num_starts) or num_starts < 1:
-        raise ScenarioError.bad_argument("num_starts", expected="a whole number of at least 1", got=repr(num_starts))
+    num_starts = whole_number(num_starts, "num_starts", ScenarioError)
     rng = generator(seed)
     program = MinimaxProgram(behavior)
     shape = behavior.scenario.num_settings

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, is_whole_number, probability
+from .._validation import frozen, generator, probability, whole_number
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, check_shots
@@ -126,7 +126,7 @@ def shots_needed(
     """
     goal = log10_goal(p_value, log10_p_value)
     power = probability(power, "power", ScenarioError, open_interval=True)
-    num_runs = _checked_runs(num_runs)
+    num_runs = whole_number(num_runs, "num_runs", ScenarioError, minimum=2)
     rng = generator(seed)
     if isinstance(behavior, BellCounts):
         raise ScenarioError.bad_argument(
@@ -168,14 +168,10 @@ def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, 
     """
     behavior = exact_behavior(behavior, "behavior")
     numbers = check_shots(shots, behavior.scenario.num_settings)
-    log_e = _simulated_log_e(behavior, numbers, _checked_runs(num_runs), generator(seed))
+    log_e = _simulated_log_e(
+        behavior, numbers, whole_number(num_runs, "num_runs", ScenarioError, minimum=2), generator(seed)
+    )
     return frozen(np.minimum(0.0, -log_e / math.log(10)))
-
-
-def _checked_runs(num_runs: int) -> int:
-    if not is_whole_number(num_runs) or num_runs < 2:
-        raise ScenarioError.bad_argument("num_runs", expected="a whole number of at least 2", got=repr(num_runs))
-    return int(num_runs)
 
 
 def _simulated_log_e(behavior: Behavior, shots: IntArray, num_runs: int, rng: np.random.Generator) -> FloatArray:

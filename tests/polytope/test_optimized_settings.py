@@ -222,8 +222,8 @@ def test_bounds_that_are_no_numbers(bound):
     ("arguments", "match"),
     [
         ({"expression": "x"}, "expression: expected a BellExpression, got 'x'"),
-        ({"num_starts": []}, "num_starts: expected one whole number"),
-        ({"num_starts": [1, 2]}, "num_starts: expected one whole number"),
+        ({"num_starts": []}, "num_starts: expected a whole number of at least 1"),
+        ({"num_starts": [1, 2]}, "num_starts: expected a whole number of at least 1"),
         ({"num_settings": 300}, r"num_settings: expected at most 65536 combinations.*About 255 settings"),
         ({"noise": werner_state(1.0), "expression": chsh()}, "noise: expected a local state, got one that violates"),
     ],
