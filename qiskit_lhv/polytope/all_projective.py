@@ -100,7 +100,7 @@ def certify_all_projective(
     plane = check_measurements(measurements)
     if plane:
         tensor = planar_tensor(tensor, plane)
-        noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise), plane)
+        noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise, name="noise"), plane)
     axes = _directions(tensor, num_settings, directions, plane)
     for name, value in (("visibility", visibility), ("max_visibility", max_visibility)):
         if value is not None:
@@ -132,7 +132,7 @@ def _proven_noise(
     noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
-    other = CorrelationTensor.of(noise)
+    other = CorrelationTensor.of(noise, name="noise")
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)

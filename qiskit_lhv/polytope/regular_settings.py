@@ -19,12 +19,13 @@ from ..quantum.direction_sets import (
 )
 from ..targets.correlations import CorrelationTensor
 
-__all__ = ["axial_frame", "equally_spaced", "polygons", "regular_solids", "two_setting_frame"]
+__all__ = ["axial_frame", "equally_spaced", "largest_solid", "polygons", "regular_solids", "two_setting_frame"]
 
 FloatArray = NDArray[np.float64]
 
 _MAX_ICOSAHEDRAL = 16
 _DODECAHEDRON = 10
+_SOLIDS = {3: "octahedron", 4: "cube", 6: "icosahedron", 10: "dodecahedron"}
 _IN_PLANE = 1e-12
 _SAME = 1e-6
 
@@ -77,6 +78,14 @@ def regular_solids(sizes: Sequence[int], frames: Sequence[FloatArray]) -> Iterat
         # Parties of the same number get the same set; of different numbers, sets in the same order.
         for i in range(max(map(len, variants))):
             yield [sets[i % len(sets)] @ frame for sets, frame in zip(variants, frames, strict=True)]
+
+
+def largest_solid(count: int) -> FloatArray:
+    """Axes of the largest regular solid, or set with the symmetry of the icosahedron, that has no more of them."""
+    size = max([s for s in (*_SOLIDS, *icosahedral_sizes(count)) if s <= count], default=0)
+    if not size:
+        return np.eye(3)[:count]
+    return platonic_directions(_SOLIDS[size]) if size in _SOLIDS else icosahedral_directions(size)
 
 
 @cache

@@ -179,7 +179,7 @@ def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
     Raises:
         MeasurementError: If it is anything else.
     """
-    tensor = CorrelationTensor.of(state)
+    tensor = CorrelationTensor.of(state, name=name)
     if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= _MAX_PARTIES:
         raise MeasurementError.bad_argument(
             name, expected=f"2 to {_MAX_PARTIES} qubits", got=f"dimensions {tensor.dimensions}"

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import SolverError
-from ..quantum.direction_sets import icosahedral_directions, icosahedral_sizes, platonic_directions
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from .correlator_settings import wwzb_settings
@@ -19,7 +18,7 @@ from .families import chained, i3322
 from .horodecki import horodecki_settings
 from .inequalities import BellExpression, BellInequality
 from .planes import planar_tensor
-from .regular_settings import polygons
+from .regular_settings import largest_solid, polygons
 from .settings_ascent import ascend, ascend_all
 from .settings_record import OptimizedSettings, rounded_vectors
 from .thresholds import nonlocality_threshold
@@ -39,7 +38,6 @@ _STARTS_PER_ROUND = 8
 _STARTS_OF_FAMILY = 100
 _REGULAR_STARTS = 2
 _LEAST_SECONDS = 0.05
-_SOLIDS = {3: "octahedron", 4: "cube", 6: "icosahedron", 10: "dodecahedron"}
 
 
 @dataclass(frozen=True)
@@ -252,7 +250,7 @@ class Search:
         turns = 2 if max(sizes) > 2 else 1
         regular = [vectors for plane in polygons(sizes, frames, self.mask) for vectors in plane[:turns]]
         if self.mask.all() and not self.planar and max(sizes) > 2:
-            regular.append([self._filled(_solid(m), m) for m in sizes])
+            regular.append([self._filled(largest_solid(m), m) for m in sizes])
         visibilities = []
         for vectors in regular:
             if self.late():
@@ -285,14 +283,6 @@ class Search:
     def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
         """The settings, and random ones where there are too few."""
         return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
-
-
-def _solid(count: int) -> FloatArray:
-    """Axes of the largest regular solid, or set with the symmetry of the icosahedron, that has no more of them."""
-    size = max([s for s in (*_SOLIDS, *icosahedral_sizes(count)) if s <= count], default=0)
-    if not size:
-        return np.eye(3)[:count]
-    return platonic_directions(_SOLIDS[size]) if size in _SOLIDS else icosahedral_directions(size)
 
 
 def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:

@@ -92,12 +92,13 @@ def _classical_action(instruction: CircuitInstruction) -> str | None:
     return None
 
 
-def to_state(state: Any) -> DensityMatrix | Statevector:
+def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     """Turns a state or circuit into a checked ``Statevector`` or ``DensityMatrix``.
 
     Args:
         state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit`` without measurements, or an array
             (one axis: amplitudes; two axes: a density matrix).
+        name: Name of the argument, for messages.
 
     Raises:
         MeasurementError: If it is none of these, not normalized, or not positive.
@@ -115,11 +116,11 @@ def to_state(state: Any) -> DensityMatrix | Statevector:
         raise
     except (QiskitError, TypeError, ValueError) as exc:
         raise MeasurementError.bad_argument(
-            "state",
+            name,
             expected="a DensityMatrix, Statevector, QuantumCircuit or array that is a state",
             got=f"{type(state).__name__} ({exc})",
         ) from exc
-    _check_state(result)
+    _check_state(result, name)
     return result
 
 
@@ -150,29 +151,30 @@ def _stays_pure(circuit: QuantumCircuit, used: set[Any]) -> bool:
     return True
 
 
-def _check_state(state: DensityMatrix | Statevector) -> None:
+def _check_state(state: DensityMatrix | Statevector, name: str) -> None:
     data = state.data
     if not np.all(np.isfinite(data)):
-        raise MeasurementError.bad_argument("state", expected="finite numbers", got="NaN or infinity")
+        raise MeasurementError.bad_argument(name, expected="finite numbers", got="NaN or infinity")
     trace = state.trace()
     if abs(trace - 1) > _ATOL:
-        raise MeasurementError.bad_argument("state", expected="trace 1", got=f"trace {trace:.6g}")
+        raise MeasurementError.bad_argument(name, expected="trace 1", got=f"trace {trace:.6g}")
     if isinstance(state, DensityMatrix):
         if np.abs(data - data.conj().T).max() > _ATOL:
-            raise MeasurementError.bad_argument("state", expected="a Hermitian matrix", got="another one")
+            raise MeasurementError.bad_argument(name, expected="a Hermitian matrix", got="another one")
         lowest = float(np.linalg.eigvalsh(data)[0])
         if lowest < -_ATOL:
             raise MeasurementError.bad_argument(
-                "state", expected="a positive matrix", got=f"an eigenvalue of {lowest:.3g}"
+                name, expected="a positive matrix", got=f"an eigenvalue of {lowest:.3g}"
             )
 
 
-def reduced_state(state: Any, parties: Sequence[Any] | None) -> tuple[np.ndarray, tuple[int, ...]]:
+def reduced_state(state: Any, parties: Sequence[Any] | None, name: str = "state") -> tuple[np.ndarray, tuple[int, ...]]:
     """The state of the parties, with axes in party order.
 
     Args:
         state: Anything :func:`to_state` takes.
         parties: As in :func:`parse_parties`.
+        name: Name of the argument, for messages.
 
     Returns:
         An array of shape ``(D_1, ..., D_N, D_1, ..., D_N)``, ket axes first, and the dimensions
@@ -181,7 +183,7 @@ def reduced_state(state: Any, parties: Sequence[Any] | None) -> tuple[np.ndarray
     Raises:
         MeasurementError: If the state or the parties cannot be used.
     """
-    checked = to_state(state)
+    checked = to_state(state, name)
     dims = checked.dims()
     groups = parse_parties(parties, len(dims))
     kept = sorted(qubit for group in groups for qubit in group)

@@ -43,7 +43,7 @@ def mix_with_noise(state: Any, visibility: float, noise: Any = None) -> DensityM
     if noise is None:
         other = np.eye(matrix.dim) / matrix.dim
     else:
-        checked = DensityMatrix(to_state(noise))
+        checked = DensityMatrix(to_state(noise, "noise"))
         if checked.dim != matrix.dim:
             raise MeasurementError.bad_argument(
                 "noise", expected=f"a state of dimension {matrix.dim}", got=f"dimension {checked.dim}"

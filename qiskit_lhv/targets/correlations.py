@@ -131,26 +131,29 @@ class CorrelationTensor(Record):
         Raises:
             MeasurementError: If the state or the parties cannot be used.
         """
-        tensor, dimensions = reduced_state(state, parties)
+        return cls.of(state, parties)
+
+    @classmethod
+    def of(cls, state: Any, parties: Sequence[Any] | None = None, *, name: str = "state") -> CorrelationTensor:
+        """The tensor of a state, as :meth:`from_state`; a tensor is returned as it is.
+
+        Args:
+            state: A tensor, or a state as in :meth:`from_state`.
+            parties: The qubits of each party of a state; a tensor has its own.
+            name: Name of the argument, for messages.
+
+        Raises:
+            MeasurementError: If the state or the parties cannot be used.
+        """
+        if isinstance(state, CorrelationTensor):
+            return state
+        tensor, dimensions = reduced_state(state, parties, name)
         n = len(dimensions)
         for k, dimension in enumerate(dimensions):
             # tr(rho G_i) takes the ket axis (always first) with the bra axis of the same party.
             tensor = np.tensordot(tensor, hermitian_basis(dimension), axes=([0, n - k], [2, 1]))
         # A state's trace may be off by rounding; a tensor's first entry is the trace and must be 1.
         return cls(tensor.real / tensor.real.flat[0])
-
-    @classmethod
-    def of(cls, state: Any, parties: Sequence[Any] | None = None) -> CorrelationTensor:
-        """The tensor of a state, as :meth:`from_state`; a tensor is returned as it is.
-
-        Args:
-            state: A tensor, or a state as in :meth:`from_state`.
-            parties: The qubits of each party of a state; a tensor has its own.
-
-        Raises:
-            MeasurementError: If the state or the parties cannot be used.
-        """
-        return state if isinstance(state, CorrelationTensor) else cls.from_state(state, parties)
 
     @classmethod
     def white_noise(cls, dimensions: Sequence[int]) -> CorrelationTensor:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Operator, Pauli, Statevector, random_density_matrix, random_statevector
-from qiskit_lhv import CorrelationTensor, MeasurementError, ScenarioError
+from qiskit_lhv import (
+    CorrelationTensor,
+    MeasurementError,
+    ScenarioError,
+    certify_all_projective,
+    critical_visibility,
+    mix_with_noise,
+    optimize_settings,
+    werner_state,
+)
 from qiskit_lhv.targets.correlations import hermitian_basis
 
 PAULIS = {
@@ -268,3 +277,18 @@ def test_largest_difference_to_a_state():
     assert tensor.largest_difference(random_density_matrix(8, seed=5)) == np.inf
     with pytest.raises(MeasurementError, match=r"^state"):
         tensor.largest_difference("a state")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda noise: mix_with_noise(werner_state(1), 0.5, noise),
+        lambda noise: certify_all_projective(werner_state(1), noise=noise, num_settings=6),
+        lambda noise: optimize_settings(werner_state(1), noise=noise),
+        lambda noise: critical_visibility(werner_state(1), noise=noise),
+    ],
+)
+@pytest.mark.parametrize("noise", ["a state", np.diag([1.5, -0.5, 0, 0]), 2 * np.eye(4), np.full((4, 4), np.nan)])
+def test_bad_noise_is_named_as_such(call, noise):
+    with pytest.raises(MeasurementError, match=r"^noise: expected "):
+        call(noise)
