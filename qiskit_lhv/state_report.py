@@ -49,6 +49,8 @@ _SHARE_OF_SUBSYSTEMS = 0.25
 _SHARE_OF_SEARCH = 0.2
 _LEAST_SECONDS_OF_SEARCH = 40.0
 _LEAST_SECONDS = 0.1
+# Of the time for polyhedra, for each but the finest.
+_SHARE_OF_COARSE = 0.2
 
 Certificate = AllProjectiveCertificate | ExtensionCertificate
 
@@ -234,23 +236,36 @@ def _certificates(
     n = tensor.num_parties
     everywhere = measurements == "projective"
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
+
+    def certify(count: int, seconds: float, goal: float | None) -> AllProjectiveCertificate | None:
+        try:
+            return certify_all_projective(
+                tensor,
+                measurements=measurements,
+                num_settings=count,
+                max_visibility=_ASIDE * visibility,
+                goal=goal,
+                time_limit=seconds,
+                seed=seed,
+                progress=False,
+            )
+        except SolverError:
+            return None
+
+    # Each set only until it is clear whether it reaches the goal; the last one then shows how far it comes.
     for i, count in enumerate(axes):
         left = deadline - time.monotonic()
         if left <= 0:
             return
         last = i == len(axes) - 1
-        try:
-            yield certify_all_projective(
-                tensor,
-                measurements=measurements,
-                num_settings=count,
-                max_visibility=_ASIDE * visibility,
-                time_limit=left if last else left / 4,
-                seed=seed,
-                progress=False,
-            )
-        except SolverError:
-            continue
+        certificate = certify(count, left if last else _SHARE_OF_COARSE * left, visibility)
+        if certificate is not None:
+            yield certificate
+    left = deadline - time.monotonic()
+    if left > _LEAST_SECONDS:
+        certificate = certify(axes[-1], left, None)
+        if certificate is not None:
+            yield certificate
 
 
 class _Findings:

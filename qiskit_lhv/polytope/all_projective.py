@@ -34,6 +34,8 @@ _APEX = 2.0**15
 _MAX_CELLS = 1 << 23
 # Noise that is local up to this visibility in white noise serves nearly as well as white noise.
 _ENOUGH_FOR_NOISE = 1.5
+# What the exact check may show less than floats.
+_ASIDE = 2e-6
 
 
 def certify_all_projective(
@@ -46,6 +48,7 @@ def certify_all_projective(
     parties: Sequence[Any] | None = None,
     visibility: float | None = None,
     max_visibility: float = 1.0,
+    goal: float | None = None,
     start: ResponseModel | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
@@ -72,6 +75,7 @@ def certify_all_projective(
         visibility: Visibility at which a model is looked for; default: found by the search, in stages that
             come closer and closer to the threshold.
         max_visibility: Largest visibility considered. Above 1 it tells how far inside the local set the state lies.
+        goal: Visibility that is enough: the search ends once it is proven, or once the directions seem not to reach it.
         start: A local model of the state, from ``find_local_model``; its hidden variables give starting strategies.
         time_limit: Seconds for the search; default: until the last stage is reached.
         seed: Seed, or ``None``.
@@ -102,7 +106,7 @@ def certify_all_projective(
         tensor = planar_tensor(tensor, plane)
         noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise, name="noise"), plane)
     axes = _directions(tensor, num_settings, directions, plane)
-    for name, value in (("visibility", visibility), ("max_visibility", max_visibility)):
+    for name, value in (("visibility", visibility), ("max_visibility", max_visibility), ("goal", goal)):
         if value is not None:
             positive_number(value, name, ScenarioError)
     if time_limit is not None:
@@ -124,7 +128,7 @@ def certify_all_projective(
     if start is not None:
         search.add_model(start)
     with ProgressBar(None, progress, "call") as bar:
-        search.run(visibility, max_visibility, deadline, bar, file)
+        search.run(visibility, max_visibility, deadline, bar, file, math.inf if goal is None else goal * (1 + _ASIDE))
     return search.certificate()
 
 

@@ -55,6 +55,7 @@ class VisibilitySearch(ABC):
         self.separation: FloatArray | None = None
         self.stage = 0
         self.best = -math.inf
+        self.goal = math.inf
 
     @abstractmethod
     def proven(self, visibility: float, *, now: bool = False) -> float:
@@ -80,6 +81,7 @@ class VisibilitySearch(ABC):
         deadline: float,
         bar: ProgressBar,
         file: ArrayCheckpoint | None = None,
+        goal: float = math.inf,
     ) -> None:
         """Runs the stages that are left.
 
@@ -89,7 +91,10 @@ class VisibilitySearch(ABC):
             deadline: Time, as of ``time.monotonic``, when to stop.
             bar: Shows how far it is.
             file: Where the state is kept, if anywhere.
+            goal: Visibility that is enough: the stages end once it is proven, or once it lies above the threshold as
+                far as the oracle can tell.
         """
+        self.goal = goal
         if visibility is not None:
             self._approach(visibility, visibility * 1e-6, deadline, bar, file)
             return
@@ -99,7 +104,7 @@ class VisibilitySearch(ABC):
             self._bracket(highest, deadline, bar)
             self.stage = 1
         failures = 0
-        while self.stage <= len(self.margins) and time.monotonic() < deadline:
+        while self.stage <= len(self.margins) and time.monotonic() < deadline and not self._settled():
             margin = self.margins[self.stage - 1]
             aim = min(self.ceiling * (1 - margin), highest)
             # Once what is missing is small beside what the next stage can bring, go on there.
@@ -113,6 +118,10 @@ class VisibilitySearch(ABC):
                 # The threshold lies lower than thought: the same distance below a lower estimate.
                 self.ceiling = max(min(self.ceiling, aim), self.best)
                 failures += 1
+
+    def _settled(self) -> bool:
+        """Whether the goal is proven, or out of reach as far as the oracle can tell."""
+        return math.isfinite(self.goal) and (self.best >= self.goal or self.ceiling < self.goal)
 
     def _lower_ceiling(self) -> None:
         """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
@@ -131,7 +140,7 @@ class VisibilitySearch(ABC):
             distance = self.gradient.step(self.at(visibility))
             self._lower_ceiling()
             bar.update(1, f"threshold at most {self.ceiling:.5f}")
-            if distance < 1e-6 or time.monotonic() > deadline:
+            if distance < 1e-6 or time.monotonic() > deadline or self._settled():
                 return
             if call % 10 == 0:
                 if self.ceiling > before * (1 - 1e-3):
@@ -164,7 +173,7 @@ class VisibilitySearch(ABC):
             if calls % _CALLS_BETWEEN_LOOKS == 0:
                 stuck = distance > _PROGRESS * before
                 before = distance
-            return missing < enough or stuck or self.ceiling < visibility * (1 - 1e-4)
+            return missing < enough or stuck or self.ceiling < visibility * (1 - 1e-4) or self._settled()
 
         self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
         missing = consider(now=True)

@@ -12,6 +12,7 @@ from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_table
 from qiskit_lhv.optimize.search import find_local_model
 from qiskit_lhv.polytope import all_projective as module
 from qiskit_lhv.polytope.all_projective import certify_all_projective
+from qiskit_lhv.polytope.conditional_gradient import ConditionalGradient
 from qiskit_lhv.polytope.projective_certificate import AllProjectiveCertificate
 from qiskit_lhv.polytope.projective_search import ProjectiveSearch
 from qiskit_lhv.quantum.direction_sets import (
@@ -539,6 +540,7 @@ def test_short_times_give_a_true_certificate():
         ({"visibility": -0.5}, ScenarioError, "visibility: expected a positive number"),
         ({"visibility": math.inf}, ScenarioError, "visibility: expected a positive number"),
         ({"max_visibility": -1}, ScenarioError, "max_visibility: expected a positive number"),
+        ({"goal": 0}, ScenarioError, "goal: expected a positive number"),
         ({"start": "model"}, ScenarioError, "start: expected a ResponseModel of 2 parties"),
         ({"seed": -1}, LHVError, "seed: expected None or a non-negative whole number"),
         ({"seed": 0.5}, LHVError, "seed: expected None or a non-negative whole number"),
@@ -649,3 +651,39 @@ def test_a_party_that_nothing_depends_on():
     certificate = certify_all_projective(state, num_settings=6, max_visibility=1.02, time_limit=5, seed=1)
     assert certificate.visibility > 0.9
     assert certificate.verify(state)
+
+
+def counted(monkeypatch):
+    """Counts the steps of conditional gradients."""
+    calls = []
+    step = ConditionalGradient.step
+
+    def counting(self, *arguments, **options):
+        calls.append(1)
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(ConditionalGradient, "step", counting)
+    return calls
+
+
+def test_search_ends_at_its_goal(monkeypatch):
+    calls = counted(monkeypatch)
+    whole = certify(werner_state(1), directions=SIXTEEN)
+    all_calls = len(calls)
+    calls.clear()
+    enough = certify(werner_state(1), directions=SIXTEEN, goal=0.55)
+    assert 0.55 <= enough.visibility < whole.visibility
+    assert enough.verify(werner_state(1))
+    assert len(calls) < all_calls
+
+
+def test_search_ends_where_its_goal_is_out_of_reach(monkeypatch):
+    calls = counted(monkeypatch)
+    certificate = certify(werner_state(1), directions=SIXTEEN)
+    all_calls = len(calls)
+    calls.clear()
+    # Nonlocal at 0.9.
+    hopeless = certify(werner_state(1), directions=SIXTEEN, goal=0.9)
+    assert hopeless.visibility <= certificate.visibility
+    assert hopeless.verify(werner_state(1))
+    assert len(calls) < all_calls / 2
