@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import positive_number
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
@@ -43,7 +46,7 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
                 )
 
 
-def find_symmetry(*behaviors: Behavior) -> Symmetry:
+def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symmetry:
     """A group of relabelings that leave all the behaviors unchanged.
 
     Candidates are permutations of the parties together with, for two outcomes a party, relabelings of settings
@@ -52,10 +55,17 @@ def find_symmetry(*behaviors: Behavior) -> Symmetry:
 
     Args:
         behaviors: Behaviors of one scenario; the search goes by the first.
+        time_limit: Seconds after which the relabelings found so far are all; default: none.
 
     Returns:
         The group found, not always the largest one.
+
+    Raises:
+        ScenarioError: If the time limit is negative.
     """
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     scenario = behaviors[0].scenario
     found: list[Relabeling] = []
     orders = [
@@ -66,7 +76,7 @@ def find_symmetry(*behaviors: Behavior) -> Symmetry:
     ]
     for order in orders:
         own = order == tuple(range(scenario.num_parties))
-        for candidate in _candidates(behaviors[0], order):
+        for candidate in _candidates(behaviors[0], order, deadline):
             if any(np.abs(candidate.behavior(one).array - one.array).max() > _INVARIANT for one in behaviors):
                 continue
             found.append(candidate)
@@ -75,9 +85,11 @@ def find_symmetry(*behaviors: Behavior) -> Symmetry:
     return Symmetry.grown_by(found, scenario)
 
 
-def _candidates(behavior: Behavior, order: tuple[int, ...]) -> Iterator[Relabeling]:
+def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: float) -> Iterator[Relabeling]:
     scenario = behavior.scenario
     yield Relabeling.of(scenario, parties=order)
+    if time.monotonic() > deadline:
+        return
     if not scenario.is_two_outcome or scenario.num_parties < 2:
         return
     wanted = behavior.to_correlators()
@@ -91,6 +103,8 @@ def _candidates(behavior: Behavior, order: tuple[int, ...]) -> Iterator[Relabeli
     last = wanted.ndim - 1
     rows = wanted.reshape(-1, wanted.shape[last])
     for choice in choices:
+        if time.monotonic() > deadline:
+            return
         moved = given
         for k, (numbers, signs) in enumerate(choice):
             index = np.concatenate([[0], 1 + numbers])

@@ -108,7 +108,11 @@ def _frames(search: Search, num_parties: int) -> Iterator[Frames]:
 
 def _num_symmetries(search: Search, vectors: list[FloatArray]) -> int:
     tensors = (search.tensor, search.mixed_in)
-    return len(find_symmetry(*(one.behavior([list(party) for party in vectors]) for one in tensors)))
+    left = search.deadline - time.monotonic()
+    seconds = None if math.isinf(left) else max(0.0, _SHARE_OF_PLANE * left)
+    return len(
+        find_symmetry(*(one.behavior([list(party) for party in vectors]) for one in tensors), time_limit=seconds)
+    )
 
 
 def _proven(found: OptimizedSettings, deadline: float) -> OptimizedSettings:

@@ -24,6 +24,8 @@ from .threshold_search import MAX_COORDINATES, generate_columns, search_by_gradi
 __all__ = ["Threshold", "nonlocality_threshold"]
 
 _ALL_COLUMNS = 300
+# Of the time, for finding symmetries.
+_SHARE_OF_SYMMETRY = 0.3
 
 
 def nonlocality_threshold(
@@ -78,8 +80,8 @@ def nonlocality_threshold(
         time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
-    group = _parse_symmetry(symmetry, behavior, noise)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    group = _parse_symmetry(symmetry, behavior, noise, time_limit=time_limit)
     strategies = _starting_strategies(noise, group, seed)
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
@@ -89,12 +91,14 @@ def nonlocality_threshold(
     return generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)
 
 
-def _parse_symmetry(symmetry: Any, *behaviors: Behavior) -> Symmetry:
+def _parse_symmetry(symmetry: Any, *behaviors: Behavior, time_limit: float | None) -> Symmetry:
     scenario = behaviors[0].scenario
     if isinstance(symmetry, str) and symmetry == "auto":
         # Small linear programs are solved before symmetries would be found.
         small = scenario.num_strategies <= _ALL_COLUMNS
-        return Symmetry.trivial(scenario) if small else find_symmetry(*behaviors)
+        if small:
+            return Symmetry.trivial(scenario)
+        return find_symmetry(*behaviors, time_limit=None if time_limit is None else _SHARE_OF_SYMMETRY * time_limit)
     if symmetry is None:
         return Symmetry.trivial(scenario)
     if isinstance(symmetry, Symmetry):

@@ -8,6 +8,7 @@ from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import find_symmetry
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import DeterministicModel
+from qiskit_lhv.polytope.automorphisms import check_symmetry
 from qiskit_lhv.polytope.families import chsh
 from qiskit_lhv.polytope.state_symmetry import axis_symmetries, state_symmetry
 from qiskit_lhv.polytope.symmetry import MAX_GROUP, Relabeling, Symmetry
@@ -580,3 +581,14 @@ def test_small_correlators_keep_their_symmetries():
     small = find_symmetry(Behavior.from_correlators(array, marginals=True))
     array[1:, 1:] = 0.5 * np.eye(3)
     assert len(small) == len(find_symmetry(Behavior.from_correlators(array, marginals=True)))
+
+
+def test_symmetries_found_until_the_time_is_over_are_symmetries():
+    behavior = CorrelationTensor.from_state(ghz_state(3)).behavior([list(planar_directions(3, (0, 1)))] * 3)
+    whole = find_symmetry(behavior)
+    none = find_symmetry(behavior, time_limit=0)
+    assert len(none) <= len(whole)
+    check_symmetry(none, behavior)
+    assert len(find_symmetry(behavior, time_limit=1000)) == len(whole) > 1
+    with pytest.raises(ScenarioError, match="time_limit"):
+        find_symmetry(behavior, time_limit=-1)
