@@ -85,7 +85,7 @@ def correlations(spins):
 
 
 def larger_blocks(spins, time_limit):
-    """Blocks of three, four and six neighbors at a few anisotropies."""
+    """Blocks of three, four and six neighbors at a few anisotropies; longer searches take more settings."""
     names = {
         "Delta": 6,
         "block": 7,

@@ -42,6 +42,9 @@ _SETTINGS = {
     3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10)),
     4: (("ascent", 2), ("regular", 4)),
 }
+# Six settings for four qubits, where each search has so many seconds.
+_LONG_SETTINGS = {4: (("regular", 6),)}
+_LEAST_SECONDS_OF_LONG = 15.0
 _SHARE_OF_SETTINGS = 0.25
 # Of that, for reduced states.
 _SHARE_OF_SUBSYSTEMS = 0.25
@@ -199,6 +202,9 @@ def _settings(
             except SolverError:
                 pass
     plan = _SETTINGS.get(n, (("ascent", 2),))
+    longer = plan + _LONG_SETTINGS.get(n, ())
+    if (deadline - time.monotonic()) / len(longer) >= _LEAST_SECONDS_OF_LONG:
+        plan = longer
     for i, (method, count) in enumerate(plan):
         left = (deadline - time.monotonic()) / (len(plan) - i)
         if left <= 0:
