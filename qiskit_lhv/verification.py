@@ -289,11 +289,15 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     for start in range(0, count, block):
         constant = start // powers[: num_settings - changing] % num_outcomes
         chosen[:, : num_settings - changing] = constant[:, None] == np.arange(1, num_outcomes)
-        gained = stacked @ matrices[0]
-        np.maximum(gained, nothing, out=gained)
-        for matrix in matrices[1:]:
-            np.maximum(gained, stacked @ matrix, out=gained)
-        top = int((gained @ ones + stacked @ plain).max())
+        # Some linear algebra libraries compute lanes beside the matrix, whose garbage sets the flag of an invalid
+        # operation. All numbers here are whole and below the limit; NaN or infinity could not become an integer.
+        with np.errstate(invalid="ignore"):
+            gained = stacked @ matrices[0]
+            np.maximum(gained, nothing, out=gained)
+            for matrix in matrices[1:]:
+                np.maximum(gained, stacked @ matrix, out=gained)
+            values = gained @ ones + stacked @ plain
+        top = int(values.max())
         best = top if best is None else max(best, top)
     assert best is not None
     return best
