@@ -6,7 +6,6 @@ import time
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..targets.correlations import CorrelationTensor
 from .correlator_settings import wwzb_settings
@@ -16,8 +15,6 @@ from .planes import allowed_coordinates, planar_tensor
 from .settings_record import OptimizedSettings
 
 __all__ = ["lifted_settings", "subsystem_settings"]
-
-FloatArray = NDArray[np.float64]
 
 _STARTS = 4
 # Reduced states that differ by less in any correlation are the same, as those along a ring.
@@ -61,15 +58,15 @@ def subsystem_settings(
         :func:`lifted_settings`.
     """
     found: list[tuple[tuple[int, ...], OptimizedSettings]] = []
-    seen: list[FloatArray] = []
+    seen: list[CorrelationTensor] = []
     n = tensor.num_parties
     for parties in (some for size in range(2, n) for some in combinations(range(n), size)):
         if len(parties) > 2 and time.monotonic() > deadline:
             break
         reduced = tensor.reduce(parties)
-        if any(one.shape == reduced.array.shape and np.abs(one - reduced.array).max() < _SAME for one in seen):
+        if any(one.largest_difference(reduced) < _SAME for one in seen):
             continue
-        seen.append(reduced.array)
+        seen.append(reduced)
         if len(parties) == 2:
             one = horodecki_settings(planar_tensor(reduced, measurements))
         else:

@@ -666,24 +666,26 @@ def counted(monkeypatch):
     return calls
 
 
+def steps_and_certificate(calls, **options):
+    calls.clear()
+    certificate = certify(werner_state(1), directions=SIXTEEN, **options)
+    return len(calls), certificate
+
+
 def test_search_ends_at_its_goal(monkeypatch):
     calls = counted(monkeypatch)
-    whole = certify(werner_state(1), directions=SIXTEEN)
-    all_calls = len(calls)
-    calls.clear()
-    enough = certify(werner_state(1), directions=SIXTEEN, goal=0.55)
+    all_steps, whole = steps_and_certificate(calls)
+    steps, enough = steps_and_certificate(calls, goal=0.55)
     assert 0.55 <= enough.visibility < whole.visibility
     assert enough.verify(werner_state(1))
-    assert len(calls) < all_calls
+    assert steps < all_steps
 
 
 def test_search_ends_where_its_goal_is_out_of_reach(monkeypatch):
     calls = counted(monkeypatch)
-    certificate = certify(werner_state(1), directions=SIXTEEN)
-    all_calls = len(calls)
-    calls.clear()
+    all_steps, whole = steps_and_certificate(calls)
     # Nonlocal at 0.9.
-    hopeless = certify(werner_state(1), directions=SIXTEEN, goal=0.9)
-    assert hopeless.visibility <= certificate.visibility
+    steps, hopeless = steps_and_certificate(calls, goal=0.9)
+    assert hopeless.visibility <= whole.visibility
     assert hopeless.verify(werner_state(1))
-    assert len(calls) < all_calls / 2
+    assert steps < all_steps / 2
