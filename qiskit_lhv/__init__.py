@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         w_state,
         werner_state,
     )
-    from .report import LocalityReport, Verdict
+    from .report import LocalityReport
     from .statistics.allocation import Allocation, optimal_shares
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
@@ -177,7 +177,8 @@ _HOME = {
         "w_state",
         "werner_state",
     ),
-    "report": ("LocalityReport", "Verdict"),
+    "report": ("LocalityReport",),
+    "verdict": ("Verdict",),
     "statistics.allocation": ("Allocation", "optimal_shares"),
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),

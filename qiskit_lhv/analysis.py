@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, TypedDict, Unpack, overload
 
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 
-from ._validation import generator, probability, whole_numbers
-from .counts_report import CountsFindings
-from .device_report import DeviceReport
+from ._validation import whole_numbers
+from .behavior_report import analyze_behavior
+from .counts_analysis import CountsOptions, counts_findings, group_findings
+from .device_report import DeviceReport, group_lists
 from .estimated_state import analyze_estimate
 from .exceptions import CountsError, LHVError
-from .models.local_model import LocalModel
-from .polytope.bounds import enumeration_size
-from .polytope.families import chsh
-from .polytope.inequalities import BellExpression, BellInequality
-from .polytope.thresholds import nonlocality_threshold
+from .polytope.inequalities import BellExpression
 from .quantum.experiment import BellExperiment
-from .report import LocalityReport, Verdict
+from .report import LocalityReport
 from .state_report import analyze_state
-from .statistics.confidence import local_region
-from .statistics.evidence import EValue, ratio_e_values
-from .statistics.false_discovery import e_bh
-from .statistics.games import GameTest, game_test
-from .statistics.hidden_signaling import check_kappa, signaling_allowance
-from .statistics.likelihood import fit_local_model
-from .statistics.model_comparison import compare_models, drift_test
-from .statistics.no_signaling import no_signaling_test
-from .statistics.predictability import check_predictability
 from .targets.behaviors import Behavior
 from .targets.correlations import CorrelationTensor
-from .targets.counts import BellCounts, require_all_shots
+from .targets.counts import BellCounts
 from .targets.tensor_estimates import TensorEstimate
 from .targets.trials import BellTrials
 
 __all__ = ["analyze"]
 
-TESTS = ("e-value", "game")
-_ROUNDING = 1e-9
-# Scenarios up to here get bootstrap replicates and a linear program for hidden signaling within about a second.
-_QUICK_STRATEGIES = 256
-_QUICK_ENUMERATION = 1 << 10
-_QUICK_CELLS = 1 << 10
-
 
 class _Options(TypedDict, total=False):
     alpha: float
-    test: str
+    test: str | None
     expression: BellExpression | None
-    kappa: float
+    kappa: float | None
+    signaling_level: float
     predictability: float
     fair_sampling: bool
     num_replicates: int | None
+    tolerance: float
     measurements: str
     time_limit: float | None
+    progress: bool | None
     seed: int | None
 
 
@@ -75,14 +58,17 @@ def analyze(
     target: Any,
     *,
     alpha: float = 0.01,
-    test: str = "e-value",
+    test: str | None = None,
     expression: BellExpression | None = None,
-    kappa: float = 5.0,
+    kappa: float | None = None,
+    signaling_level: float = 0.01,
     predictability: float = 0.0,
     fair_sampling: bool = False,
     num_replicates: int | None = None,
+    tolerance: float = 1e-7,
     measurements: str = "projective",
     time_limit: float | None = None,
+    progress: bool | None = None,
     seed: int | None = None,
 ) -> LocalityReport | DeviceReport:
     """Answers whether a target admits a local hidden-variable model.
@@ -94,28 +80,37 @@ def analyze(
             group of qubits, ``{(3, 4): counts, ...}``, answered for all groups together.
         alpha: For counts, the largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
         test: For counts, the test whose p-value decides, declared before the data are read:
-            ``"e-value"`` (prediction-based ratios, for any scenario) or ``"game"``.
+            ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or ``"combined"`` (the e-value and
+            all forms of CHSH, each with its share of alpha). Default: ``"combined"`` for counts of CHSH tests,
+            ``"e-value"`` for trials, many groups and other scenarios.
         expression: For ``"game"``, the rule of the game or another Bell expression, declared likewise;
             default: ``chsh()`` in its scenario.
-        kappa: For counts that signal, the assumed largest ratio of a hidden influence between the
-            parties to the part of it that marginals show.
+        kappa: For counts, the assumed largest ratio of a hidden influence between the parties to the part of it that
+            marginals show. A declared one is always applied: NONLOCAL then excludes local models with such
+            influences. Without one, NONLOCAL stands on "nothing passes between the parties" where no signaling is
+            detected, and on kappa = 5 where it is.
+        signaling_level: For counts, the level at which signaling counts as detected.
         predictability: For random settings, how far the probability of a party's setting may be from the one given.
         fair_sampling: States the assumption that post-selected shots are a fair sample of all; without it they are
             refused.
         num_replicates: Bootstrap replicates for the figures of the fits, which decide nothing; default: 200 for small
             scenarios, none for large ones and for many groups.
+        tolerance: For behaviors, how far each probability may be from the true one.
         measurements: For states, ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds for the local polytope, default: none; for a state, default: 60.
-        seed: Seed of searches, and of the e-value's order of the shots. Declare it, or leave it ``None``: choosing
-            among seeds is choosing among p-values.
+        time_limit: Seconds. For behaviors, default: none. For states, default: 60. For counts, the declared test and
+            the test of no-signaling always run; figures that are due after the limit are absent; default: none.
+        progress: Whether to show a progress bar over many groups; default: only on a terminal.
+        seed: Seed of searches, and of the e-value's orders of the shots. Declare it, or leave it ``None`` for fresh
+            entropy, which the report records: choosing among seeds is choosing among p-values.
 
     Returns:
         The report, whose ``evidence`` can be re-checked by ``verify()``; a ``DeviceReport`` for many groups.
 
     Raises:
         LHVError: If the target is of another type, or an argument is out of range.
-        CountsError: If the counts cannot be used for the declared test.
-        ScenarioError: If a behavior is signaling or its scenario is too large.
+        CountsError: If the counts cannot be used for the declared test, or their settings contradict the declared
+            design.
+        ScenarioError: If a behavior signals more than its tolerance explains, or its scenario is too large.
 
     Examples:
         >>> from qiskit_lhv import analyze, load_bundled_counts
@@ -125,48 +120,44 @@ def analyze(
     if isinstance(target, BellExperiment):
         target = target.behavior()
     if isinstance(target, Behavior):
-        return _analyze_behavior(target, time_limit)
+        return analyze_behavior(target, tolerance=tolerance, time_limit=time_limit)
     if isinstance(target, DensityMatrix | Statevector | QuantumCircuit | CorrelationTensor):
         return analyze_state(target, measurements=measurements, time_limit=time_limit, seed=seed)
     if isinstance(target, TensorEstimate):
-        return analyze_estimate(target, alpha=alpha, measurements=measurements, time_limit=time_limit, seed=seed)
-    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    if test not in TESTS:
-        raise CountsError.bad_argument("test", expected="'e-value' or 'game'", got=repr(test))
-    check_kappa(kappa)
-    generator(seed)
-    if num_replicates is not None:
-        (num_replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=0)
-    groups = _groups(target) if isinstance(target, Mapping) else None
-    data = list(target.values()) if groups is not None else [target]
-    for one in data:
-        _require_counts(one, "target" if groups is None else "target (each group)")
-        require_all_shots(one, fair_sampling)
-        check_predictability(predictability, one.design, one.setting_probabilities)
-    if groups is not None and test != "e-value":
-        raise CountsError.bad_argument(
-            "test", expected="'e-value' for many groups, whose false discovery rate is controlled", got=repr(test)
+        return analyze_estimate(
+            target,
+            alpha=alpha,
+            signaling_level=signaling_level,
+            measurements=measurements,
+            time_limit=time_limit,
+            seed=seed,
         )
-    games = [_declared_game(one, test, expression, predictability, fair_sampling) for one in data]
-    if seed is None:
-        # Drawn once and reported, so that the result can be had again.
-        seed = secrets.randbits(31)
-    e_values = ratio_e_values(data, predictability=predictability, fair_sampling=fair_sampling, seed=seed)
-    signaling = ratio_e_values(data, null="no-signaling", fair_sampling=fair_sampling, seed=seed)
-    rejected: list[bool] | list[None] = [None] * len(data)
-    if groups is not None:
-        rejected = [bool(one) for one in e_bh([e_value.log_e for e_value in e_values], alpha)]
-        num_replicates = num_replicates or 0
+    given = locals()
+    options = CountsOptions(**{field.name: given[field.name] for field in fields(CountsOptions)})
+    if isinstance(target, Mapping):
+        return _analyze_groups(target, options)
+    _require_counts(target, "target")
+    return counts_findings([target], options.checked())[0].report()
+
+
+def _analyze_groups(target: Mapping[Any, Any], options: CountsOptions) -> DeviceReport:
+    groups = _groups(target)
+    for one in target.values():
+        _require_counts(one, "target (each group)")
+    if options.test not in (None, "e-value"):
+        raise CountsError.bad_argument(
+            "test",
+            expected="'e-value' for many groups, whose false discovery rate is controlled",
+            got=repr(options.test),
+        )
+    options = replace(options, test="e-value").checked()
+    found, failures = group_findings(dict(zip(groups, target.values(), strict=True)), options)
+    lists = group_lists([(one.rule, one.found) for one in found.values()], options.alpha, len(groups))
     reports = []
-    for one, e_value, no_signaling, game, decision in zip(data, e_values, signaling, games, rejected, strict=True):
-        findings = _findings(one, e_value, no_signaling, game, alpha, kappa, num_replicates, seed)
-        findings = replace(findings, test=test, predictability=float(predictability), rejected=decision)
-        if findings.verdict is Verdict.INCONCLUSIVE:
-            center = findings.fit.model.behavior()
-            region = local_region(findings.counts, center, alpha=alpha, time_limit=time_limit)
-            findings = replace(findings, region=region)
-        reports.append(findings.report())
-    return reports[0] if groups is None else DeviceReport(groups, tuple(reports), alpha)
+    for one, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
+        rule = replace(one.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
+        reports.append(replace(one, rule=rule).report())
+    return DeviceReport(tuple(found), tuple(reports), options.alpha, failures=tuple(failures.items()))
 
 
 def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
@@ -193,99 +184,3 @@ def _require_counts(target: object, argument: str) -> None:
                 "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts."
             ),
         )
-
-
-def _findings(
-    data: BellCounts | BellTrials,
-    e_value: EValue,
-    signaling_e_value: EValue,
-    game: GameTest | None,
-    alpha: float,
-    kappa: float,
-    num_replicates: int | None,
-    seed: int,
-) -> CountsFindings:
-    counts = data.to_counts() if isinstance(data, BellTrials) else data
-    scenario = counts.scenario
-    signaling = no_signaling_test(counts, alpha=alpha)
-    quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
-    if num_replicates is None:
-        num_replicates = 200 if scenario.num_strategies <= _QUICK_STRATEGIES else 0
-    return CountsFindings(
-        counts=counts,
-        ordered=isinstance(data, BellTrials),
-        alpha=alpha,
-        kappa=kappa,
-        test="e-value",
-        predictability=0.0,
-        seed=seed,
-        e_value=e_value,
-        signaling_e_value=signaling_e_value,
-        game=game,
-        fit=fit_local_model(counts),
-        comparison=compare_models(counts, num_replicates=num_replicates, seed=seed),
-        drift=drift_test(data) if isinstance(data, BellTrials) and data.num_trials > 1 else None,
-        signaling=signaling,
-        allowance=signaling_allowance(counts, alpha=alpha, kappa=kappa, seed=seed) if quick else None,
-    )
-
-
-def _declared_game(
-    data: BellCounts | BellTrials,
-    test: str,
-    expression: BellExpression | None,
-    predictability: float,
-    fair_sampling: bool,
-) -> GameTest | None:
-    counts = data.to_counts() if isinstance(data, BellTrials) else data
-    if expression is None and counts.scenario.is_chsh:
-        if test == "e-value" and predictability > 0:
-            # Only shown; with settings so predictable it may have nothing to say.
-            return None
-        expression = chsh()
-    if expression is not None:
-        return game_test(data, expression, predictability=predictability, fair_sampling=fair_sampling)
-    if test == "game":
-        raise CountsError.bad_argument(
-            "expression", expected="the rule of the game for this scenario", got="None", remedy="Declare it."
-        )
-    return None
-
-
-def _analyze_behavior(behavior: Behavior, time_limit: float | None) -> LocalityReport:
-    threshold = nonlocality_threshold(behavior, time_limit=time_limit)
-    verdict, advice = Verdict.INCONCLUSIVE, ""
-    model: LocalModel | None = threshold.model
-    inequality: BellInequality | None = threshold.inequality
-    if threshold.lower >= 1 and threshold.model.verify(behavior, _ROUNDING):
-        verdict, inequality = Verdict.LOCAL, None
-    elif inequality is not None and inequality.verify(behavior, _ROUNDING, prove_bound=True):
-        verdict = Verdict.NONLOCAL
-    elif inequality is not None and not inequality.bound.exact and threshold.upper < 1:
-        advice = (
-            "An inequality seems to be violated, but its local bound could not be proven in the time allowed: prove it "
-            "with local_bound(report.inequality.expression), or use fewer settings."
-        )
-    elif time_limit is not None and threshold.upper - threshold.lower > 1e-6:
-        advice = f"More time: so far the threshold lies in [{threshold.lower:.6g}, {threshold.upper:.6g}]."
-    else:
-        advice = "The behavior lies on the boundary of the local set within rounding: give it more exactly."
-    admits = {Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(verdict)
-    statistics = {"visibility threshold (white noise)": threshold.estimate}
-    if inequality is not None:
-        statistics["violation"] = inequality.violation(behavior)
-    assumptions = (f"the probabilities are known to {_ROUNDING:g}",)
-    return LocalityReport(
-        verdict=verdict,
-        target=f"behavior of {behavior.scenario}",
-        admits_local_model=admits,
-        model=model,
-        inequality=inequality,
-        alpha=None,
-        test=None,
-        log10_p_value=None,
-        statistics=statistics,
-        evidence=(threshold,),
-        assumptions=assumptions,
-        advice=advice,
-    )

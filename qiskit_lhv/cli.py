@@ -47,7 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     analyze = commands.add_parser("analyze", help="a verdict on the counts in a JSON file")
     analyze.add_argument("counts", type=Path, help='JSON file: {"counts": {"0,0": {"00": 17, ...}, ...}}')
     analyze.add_argument("--alpha", type=float, default=0.01, help="error probability (default: %(default)s)")
-    analyze.add_argument("--test", choices=("e-value", "game"), default="e-value", help="the test that decides")
+    analyze.add_argument(
+        "--test",
+        choices=("combined", "e-value", "game"),
+        default=None,
+        help="the test that decides (default: combined for CHSH, e-value elsewhere)",
+    )
     analyze.add_argument(
         "--minus",
         type=int,
@@ -56,7 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="settings of the correlator with the minus sign in the CHSH game (default: 1 1)",
     )
-    analyze.add_argument("--kappa", type=float, default=5.0, help="hidden to visible signaling (default: %(default)s)")
+    analyze.add_argument(
+        "--kappa",
+        type=float,
+        default=None,
+        help="largest ratio of hidden influences to what marginals show that NONLOCAL must exclude (default: none "
+        "declared; 5 where signaling is detected)",
+    )
+    analyze.add_argument(
+        "--signaling-level",
+        type=float,
+        default=0.01,
+        help="level at which signaling counts as detected (default: %(default)s)",
+    )
     analyze.add_argument(
         "--predictability",
         type=float,
@@ -66,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--fair-sampling", action="store_true", help="state that post-selected shots are a fair sample of all"
     )
-    analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's random order")
+    analyze.add_argument("--time-limit", type=float, default=None, help="seconds for figures (default: no limit)")
+    analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's random orders")
     analyze.add_argument("--json", type=Path, default=None, help="also write the whole report to this file")
     analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (SVG) of a CHSH test")
     analyze.set_defaults(command=_analyze)
@@ -96,8 +114,10 @@ def _analyze(options: argparse.Namespace) -> int:
         test=options.test,
         expression=None if options.minus is None else chsh(options.minus),
         kappa=options.kappa,
+        signaling_level=options.signaling_level,
         predictability=options.predictability,
         fair_sampling=options.fair_sampling,
+        time_limit=options.time_limit,
         seed=options.seed,
     )
     print(report)

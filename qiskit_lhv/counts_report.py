@@ -1,138 +1,192 @@
-"""What was found about counts, and the report that follows from it."""
+"""What was found about counts, in words: the report that follows from the evidence."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .report import LocalityReport, Verdict
-from .statistics.confidence import LocalRegion
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
+from .polytope.inequalities import BellExpression
+from .report import LocalityReport
 from .statistics.evidence import EValue
-from .statistics.games import GameTest
-from .statistics.hidden_signaling import SignalingAllowance
-from .statistics.likelihood import LocalFit, fit_local_model
-from .statistics.model_comparison import DriftTest, ModelComparison
-from .statistics.no_signaling import SignalingTest, chsh_forms
+from .statistics.combined_evidence import CombinedEValue
+from .statistics.games import best_other_form, game_shots_needed
+from .statistics.likelihood import LocalFit
+from .statistics.model_comparison import ModelComparison
+from .statistics.no_signaling import chsh_forms
 from .targets.counts import BellCounts
-from .targets.projections import project_to_no_signaling
+from .verdict import Verdict
 
 __all__ = ["CountsFindings", "chsh_value"]
+
+# From so many standard errors above the quantum bound on, S is taken for a mistake in the data.
+_IMPOSSIBLE = 5.0
+# From this p-value of the setting numbers on, the reader is told.
+_SUSPICIOUS = 0.01
 
 
 @dataclass(frozen=True)
 class CountsFindings:
-    """Everything that was computed for counts, from which the verdict follows."""
+    """Everything that was computed for counts, from which the report follows."""
 
-    counts: BellCounts
-    ordered: bool
-    alpha: float
-    kappa: float
-    test: str
-    predictability: float
+    rule: CountsRule
+    found: CountsEvidence
     seed: int
-    e_value: EValue
-    signaling_e_value: EValue
-    game: GameTest | None
-    fit: LocalFit
-    comparison: ModelComparison
-    drift: DriftTest | None
-    signaling: SignalingTest
-    allowance: SignalingAllowance | None
-    region: LocalRegion | None = None
-    # For many groups of qubits at once: whether e-BH rejects this one.
-    rejected: bool | None = None
+    signaling_e_value: EValue | CombinedEValue | None = None
+    fit: LocalFit | None = None
+    comparison: ModelComparison | None = None
+    # Expected log-evidence per trial if the best no-signaling explanation of the counts is the truth, in nats.
+    expected_rate: float | None = None
+    # Predictability up to which the result stands, where the settings came a little otherwise than declared.
+    standing_predictability: float | None = None
+    # Signaling that vanishes when outcomes of some settings are swapped, in words.
+    swapped: str | None = None
+    expression: BellExpression | None = None
+    absent: dict[str, str] = field(default_factory=dict)
+    # Whether the time limit ended before every figure was computed.
+    out_of_time: bool = False
 
     @property
-    def decisive(self) -> EValue | GameTest:
-        """The result of the declared test."""
-        return self.game if self.test == "game" and self.game is not None else self.e_value
+    def counts(self) -> BellCounts:
+        """The counts."""
+        return self.rule.counts
 
-    @property
-    def significant(self) -> bool:
-        """Whether the declared p-value is at most alpha, or the group is rejected together with others."""
-        return self.decisive.log10_p_value <= math.log10(self.alpha) if self.rejected is None else self.rejected
-
-    @property
-    def signaling_seen(self) -> bool:
-        """Whether no-signaling is rejected."""
-        return self.signaling.p_value <= self.alpha
-
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """The verdict."""
-        beyond_signaling = self.allowance is not None and self.allowance.exceeded
-        if self.significant and (beyond_signaling or not self.signaling_seen):
-            return Verdict.NONLOCAL
-        if self.signaling_seen:
-            return Verdict.SIGNALING
-        if self.region is not None and self.region.inside:
-            return Verdict.LOCAL
-        return Verdict.INCONCLUSIVE
+        return self.rule.verdict(self.found)
 
-    @cached_property
-    def expected_rate(self) -> float:
-        """Expected log-evidence a trial if the best no-signaling explanation of the counts is the truth."""
-        no_signaling = project_to_no_signaling(self.counts.frequencies(), self.counts.num_shots)
-        return fit_local_model(no_signaling, self.counts.num_shots).divergence
-
-    @cached_property
-    def goodness_of_fit(self) -> float:
+    @property
+    def goodness_of_fit(self) -> float | None:
         """Asymptotic p-value of the local fit; conservative, as the fit's freedom is not subtracted."""
-        return self.comparison.total.asymptotic_p_value
+        return None if self.comparison is None else self.comparison.total.asymptotic_p_value
+
+    @property
+    def admits_local_model(self) -> bool | None:
+        """Whether a local model fits the counts."""
+        if self.verdict is Verdict.LOCAL:
+            return True
+        if self.verdict is not Verdict.INCONCLUSIVE:
+            return False
+        if self.rule.signaling_seen(self.found) or self.rule.significant(self.found):
+            return False
+        return None if self.goodness_of_fit is None else self.goodness_of_fit > self.rule.alpha
 
     @property
     def statistics(self) -> dict[str, float]:
         """Figures for the reader."""
-        figures: dict[str, float] = {"shots": self.counts.total_shots}
+        found, figures = self.found, {"shots": float(self.counts.total_shots)}
         if self.counts.scenario.is_chsh:
             figures["S"], figures["S standard error"] = chsh_value(self.counts)
-        figures["local fit: KL (nats a trial)"] = self.fit.divergence
-        figures["local fit: goodness-of-fit p"] = self.goodness_of_fit
-        steps = {"nonlocality": self.comparison.nonlocality, "signaling": self.comparison.signaling}
-        for name, step in steps.items():
-            figures[f"deviance by {name}"] = step.deviance
+        if self.fit is not None:
+            figures["local fit: KL (nats per trial)"] = self.fit.divergence
+        if self.goodness_of_fit is not None:
+            figures["local fit: goodness-of-fit p"] = self.goodness_of_fit
+        if self.comparison is not None:
+            steps = {"nonlocality": self.comparison.nonlocality, "signaling": self.comparison.signaling}
+            for name, step in steps.items():
+                figures[f"deviance by {name}"] = step.deviance
+                if self.comparison.num_replicates:
+                    figures[f"deviance by {name}: bootstrap p"] = step.p_value
             if self.comparison.num_replicates:
-                figures[f"deviance by {name}: bootstrap p"] = step.p_value
-        if self.comparison.num_replicates:
-            figures["local fit: bootstrap p"] = self.comparison.total.p_value
-        if self.drift is not None:
-            figures["drift: p-value"] = self.drift.p_value
-        figures["no-signaling: p-value"] = self.signaling.p_value
-        figures["no-signaling: largest shift"] = self.signaling.largest_shift
-        figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
-        if self.allowance is not None:
-            figures["signaling: hidden, needed by a local model"] = self.allowance.hidden_needed
-            figures["signaling: visible in marginals"] = self.allowance.visible
-            figures["signaling: violation stands up to kappa"] = self.allowance.largest_kappa
-        figures["e-value: log10 e"] = self.e_value.log_e / math.log(10)
-        figures["e-value: expected log10 e a trial"] = self.expected_rate / math.log(10)
-        if self.game is not None:
-            figures["game: wins" if self.game.binomial else "game: score"] = self.game.score
-            figures["game: log10 p"] = self.game.log10_p_value
+                figures["local fit: bootstrap p"] = self.comparison.total.p_value
+        if found.settings is not None and self.counts.design == "random":
+            figures["settings: p-value"] = 10**found.settings.log10_p_value
+        if found.drift is not None:
+            figures["drift: p-value"] = found.drift.p_value
+        if found.signaling is not None:
+            figures["no-signaling: p-value"] = found.signaling.p_value
+            figures["no-signaling: largest shift"] = found.signaling.largest_shift
+        if self.signaling_e_value is not None:
+            figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
+        if found.allowance is not None:
+            figures["signaling: hidden, needed by a local model"] = found.allowance.hidden_needed
+            figures["signaling: visible in marginals"] = found.allowance.visible
+            figures["signaling: violation stands up to kappa"] = found.allowance.largest_kappa
+        if found.e_value is not None:
+            figures["e-value: log10 e"] = found.e_value.log_e / math.log(10)
+        if self.expected_rate is not None:
+            figures["e-value: expected log10 e per trial"] = self.expected_rate / math.log(10)
+        if found.game is not None:
+            figures["game: wins" if found.game.binomial else "game: score"] = found.game.score
+            figures["game: log10 p"] = found.game.log10_p_value
+        if found.combined is not None:
+            figures["combined test: log10 p"] = found.combined.log10_p_value
+        if self.standing_predictability is not None:
+            figures["settings: result stands up to predictability"] = self.standing_predictability
         figures["seed of the order"] = self.seed
         return figures
+
+    # Words
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks wrong about the data."""
+        lines = []
+        if self.counts.scenario.is_chsh:
+            value, error = chsh_value(self.counts)
+            if value > 2 * math.sqrt(2) + _IMPOSSIBLE * error:
+                lines.append(
+                    f"S = {value:.4g} lies more than {_IMPOSSIBLE:g} standard errors above the quantum bound 2 sqrt(2): "
+                    "look for a wrong order of bits, post-selection, or communication between the parties"
+                )
+        if self.swapped is not None:
+            lines.append(self.swapped)
+        settings = self.found.settings
+        if settings is not None and settings.log10_p_value < math.log10(_SUSPICIOUS):
+            explained = settings.explaining_predictability
+            line = (
+                f"the settings did not quite come as declared (p = {10**settings.log10_p_value:.2g}): "
+                f"{settings.contradiction}; a predictability of {explained:.3g} would explain them"
+            )
+            if self.standing_predictability is not None:
+                line += f", and the result stands up to one of {self.standing_predictability:.3g}"
+            lines.append(line)
+        if self.rule.ordered and self.rule.drifts(self.found):
+            if self.found.drift is not None:
+                lines.append(f"the outcomes change in time (p = {self.found.drift.p_value:.2g})")
+        decisive = self.rule.decisive(self.found)
+        if (
+            self.verdict is Verdict.NONLOCAL
+            and self.rule.ordered
+            and decisive is not None
+            and not self.rule.frequencies_violate(decisive.inequality)
+        ):
+            lines.append(
+                "the frequencies of all trials together are local: the result rests on a change in time, and on the "
+                "settings being as random as declared"
+            )
+        return tuple(lines)
 
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the verdict rests on."""
+        rule = self.rule
         independent = "shots are independent, from one device that neither drifts nor remembers"
         lines = []
         if self.counts.design == "blocks":
             lines += ["the numbers of shots of each setting were fixed beforehand", independent]
         else:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
-            if self.predictability:
-                how += f" (predictable to within {self.predictability:g} a party)"
+            if rule.predictability:
+                how += f" (predictable to within {rule.predictability:g} per party)"
             lines.append(how)
-            if self.test == "e-value" and not self.ordered:
+            if rule.test != "game" and not rule.ordered:
                 lines.append(f"{independent} (the counts do not say in which order they came)")
-            elif self.ordered:
+            elif rule.ordered:
                 lines.append("the trials are in the order they were taken; the device may remember earlier ones")
-        lines.append(f"the test ({self.test}) and its settings were chosen before the data were seen")
+            if rule.test == "game":
+                lines.append(
+                    "the number of trials was fixed before the first (a run that ends when it looks good needs the "
+                    "e-value)"
+                )
+            if rule.ordered:
+                lines.append(f"of the figures, allowance for signaling and confidence region: {independent}")
+        lines.append(f"the test ({rule.test}) and its settings were chosen before the data were seen")
         if self.counts.post_selected:
             lines.append("fair sampling: the shots that were kept are like those that were dropped")
         elif self.counts.lost_outcomes is not None:
@@ -146,74 +200,116 @@ class CountsFindings:
         lines.append(
             "the parties do not communicate during a trial: on one chip there is no space-like separation to enforce it"
         )
-        if self.signaling_seen:
-            lines.append(f"hidden influence is at most kappa = {self.kappa:g} times what marginals show")
-        elif self.verdict is Verdict.NONLOCAL and self.allowance is not None and not self.allowance.exceeded:
+        if rule.kappa is not None:
+            lines.append(f"hidden influence is at most kappa = {rule.kappa:g} times what marginals show (declared)")
+        elif rule.signaling_seen(self.found):
+            lines.append(f"hidden influence is at most kappa = {UNDECLARED_KAPPA:g} times what marginals show")
+        elif self.verdict is Verdict.NONLOCAL and self.found.allowance is not None:
             lines.append(
-                "signaling too weak to be detected with these shots does not explain the violation (the counts rule it "
-                f"out only for hidden influences up to {self.allowance.largest_kappa:.2g} times what marginals show)"
+                "nothing passes between the parties: no signaling was detected, but the counts rule out hidden "
+                f"influences only up to {self.found.allowance.largest_kappa:.2g} times what marginals show"
             )
-        if self.rejected is not None:
+        if rule.in_nonlocal_list is not None:
             lines.append("many groups were tested; NONLOCAL is given so that few are wrong (false discovery rate)")
         if self.verdict is Verdict.LOCAL:
-            lines.append("the behavior is no-signaling")
+            lines.append("the behavior is no-signaling, and the same in all shots")
         return tuple(lines)
 
     @property
     def advice(self) -> str:
         """What would settle an open question."""
         if self.verdict is Verdict.SIGNALING:
-            if not self.significant:
-                return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
-            if self.allowance is None:
-                return "Reduce crosstalk: the scenario is too large to weigh a violation against signaling."
-            return f"Reduce crosstalk, or take more shots: {self.allowance}."
+            return self._advice_on_signaling()
         if self.verdict is not Verdict.INCONCLUSIVE:
             return ""
-        if self.expected_rate * self.counts.total_shots > 1:
-            needed = -math.log(self.alpha) / self.expected_rate
-            rounded = float(f"{needed:.2g}")
+        if self.rule.significant(self.found) and not self.rule.beyond_signaling(self.found):
+            return self._advice_on_signaling()
+        decisive = self.rule.decisive(self.found)
+        if decisive is not None and self.rule.significant(self.found):
             return (
-                f"More shots: about {rounded:,.0f} in a new run would reach alpha, if the frequencies seen were "
-                "the device's probabilities (by chance they overstate a violation)."
+                "The declared test is significant only because of how often each setting came: the frequencies of the "
+                "setting combinations are local. Check the design and the setting probabilities."
             )
+        if self.rule.test == "game":
+            return self._advice_on_game()
+        if self.expected_rate is not None and self.expected_rate * self.counts.total_shots > 1:
+            return _more_shots(-math.log(self.rule.alpha) / self.expected_rate)
+        if self.out_of_time:
+            return "More time: some figures, or a LOCAL verdict, were left out when the time limit ended."
         return "The frequencies are all but local: more shots for a LOCAL verdict, other settings for a NONLOCAL one."
+
+    def _advice_on_signaling(self) -> str:
+        if not self.rule.significant(self.found):
+            return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
+        allowance = self.found.allowance
+        if allowance is None:
+            reason = self.absent.get("signaling allowance", "it was not computed")
+            return f"Reduce crosstalk: the violation could not be weighed against signaling ({reason})."
+        return f"Reduce crosstalk, or take more shots: {allowance}."
+
+    def _advice_on_game(self) -> str:
+        game = self.found.game
+        assert game is not None
+        needed = game_shots_needed(game, self.rule.alpha)
+        if needed is not None:
+            return _more_shots(needed)
+        text = "No number of shots helps the declared game: it is won no more often than a local model can win it"
+        if self.expression is not None:
+            other = best_other_form(self.counts, self.expression)
+            if other is not None:
+                name, value = other
+                return f"{text}; the other CHSH form, {name}, has S = {value:.2f}; a new run could declare it."
+        return f"{text}."
 
     def report(self) -> LocalityReport:
         """The report."""
-        admits = {Verdict.LOCAL: True, Verdict.INCONCLUSIVE: self.goodness_of_fit > self.alpha}
+        found = self.found
+        decisive = self.rule.decisive(found)
+        assert decisive is not None
         pieces = (
-            self.decisive,
-            self.e_value,
-            self.game,
+            decisive,
+            found.e_value,
+            found.game,
             self.fit,
-            self.comparison if self.comparison.num_replicates else None,
-            self.drift,
-            self.signaling,
+            self.comparison if self.comparison is not None and self.comparison.num_replicates else None,
+            found.settings,
+            found.drift,
+            found.signaling,
             self.signaling_e_value,
-            self.allowance,
-            self.region,
+            found.allowance,
+            found.region,
         )
         evidence: list[Any] = []
         for piece in pieces:
             if piece is not None and not any(piece is other for other in evidence):
                 evidence.append(piece)
-        kind = "trials" if self.ordered else "counts"
+        kind = "trials" if self.rule.ordered else "counts"
         design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
         return LocalityReport(
             verdict=self.verdict,
             target=f"{kind} of {self.counts.scenario}, {design[self.counts.design]}",
-            admits_local_model=admits.get(self.verdict, False),
-            model=self.fit.model,
-            inequality=self.e_value.inequality,
-            alpha=self.alpha,
-            test=self.test,
-            log10_p_value=self.decisive.log10_p_value,
+            admits_local_model=self.admits_local_model,
+            model=None if self.fit is None else self.fit.model,
+            inequality=decisive.inequality,
+            alpha=self.rule.alpha,
+            test=self.rule.test,
+            log10_p_value=decisive.log10_p_value,
             statistics=self.statistics,
             evidence=tuple(evidence),
             assumptions=self.assumptions,
             advice=self.advice,
+            warnings=self.warnings,
+            absent=self.absent,
+            largest_kappa=None if found.allowance is None else found.allowance.largest_kappa,
+            rule=self.rule,
         )
+
+
+def _more_shots(needed: float) -> str:
+    return (
+        f"More shots: about {float(f'{needed:.2g}'):,.0f} in a new run would reach alpha, if the frequencies seen were "
+        "the device's probabilities (by chance they overstate a violation)."
+    )
 
 
 def chsh_value(counts: BellCounts) -> tuple[float, float]:

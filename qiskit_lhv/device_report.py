@@ -6,27 +6,30 @@ import html
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ._records import Record, encode
 from ._validation import probability, whole_numbers
+from .counts_rule import CountsEvidence, CountsRule
 from .exceptions import CountsError
-from .report import LocalityReport, Verdict
-from .statistics.evidence import EValue
-from .statistics.false_discovery import e_bh
+from .report import LocalityReport
+from .statistics.false_discovery import benjamini_yekutieli, e_bh
+from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["DeviceReport"]
+__all__ = ["DeviceReport", "group_lists"]
 
 Group = tuple[int, ...]
 
 _S, _ERROR = "S", "S standard error"
-_DIVERGENCE = "local fit: KL (nats a trial)"
+_DIVERGENCE = "local fit: KL (nats per trial)"
 _EVIDENCE = "e-value: log10 e"
 _P_VALUE, _SHIFT = "no-signaling: p-value", "no-signaling: largest shift"
+_KAPPA = "signaling: violation stands up to kappa"
 _ORDERS: dict[str, Callable[[dict[str, float]], Any]] = {
     "group": lambda figures: 0,
     # Values of S first, then divergences: the two do not compare.
@@ -34,6 +37,31 @@ _ORDERS: dict[str, Callable[[dict[str, float]], Any]] = {
     "evidence": lambda figures: figures.get(_EVIDENCE, -math.inf),
     "signaling": lambda figures: figures.get(_SHIFT, 0.0),
 }
+
+
+def group_lists(
+    findings: Sequence[tuple[CountsRule, CountsEvidence]], alpha: float, number: int
+) -> tuple[list[bool], list[bool]]:
+    """Which of many groups are listed as nonlocal and as signaling, each list with its false discovery rate.
+
+    For the nonlocal ones, the e-BH procedure runs with an e-value of 0 for groups that something else than their
+    evidence keeps from being NONLOCAL, such as signaling. For the signaling ones, the procedure of Benjamini and
+    Yekutieli runs on the p-values of no-signaling.
+
+    Args:
+        findings: Rule and evidence of each group that could be analyzed.
+        alpha: False discovery rate of the nonlocal groups; that of the signaling ones is their signaling level.
+        number: Number of all groups, also those that could not.
+    """
+    if not findings:
+        return [], []
+    missing = number - len(findings)
+    logs = [_log_e(found) if rule.may_be_nonlocal(found) else -math.inf for rule, found in findings]
+    p_values = [1.0 if found.signaling is None else found.signaling.p_value for _, found in findings]
+    level = min(rule.signaling_level for rule, _ in findings)
+    nonlocal_list = e_bh([*logs, *[-math.inf] * missing], alpha)
+    signaling_list = benjamini_yekutieli([*p_values, *[1.0] * missing], level)
+    return [bool(one) for one in nonlocal_list[: len(findings)]], [bool(one) for one in signaling_list[: len(findings)]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,36 +77,43 @@ class DeviceReport(Record):
         reports: Report on the counts of each group, in the same order.
         alpha: The false discovery rate.
         rejected: Whether the local models of each group are rejected; default: by ``e_bh``.
+        failures: Groups that could not be analyzed, each with the reason.
 
     Raises:
         CountsError: If the lengths differ, a group comes twice, or a report is not one on counts.
 
     References:
-        arXiv:2009.02824 (e-BH).
+        arXiv:2009.02824 (e-BH); Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001).
     """
 
     groups: tuple[Group, ...]
-    """Physical qubits of each group."""
+    """Physical qubits of each group that was analyzed."""
     reports: tuple[LocalityReport, ...]
     """Report of each group, in the same order."""
     alpha: float
     """The false discovery rate: largest expected share of wrong rejections among all rejections."""
     rejected: tuple[bool, ...] | None = None
     """Whether the local models of each group are rejected by the e-BH procedure."""
+    failures: tuple[tuple[Group, str], ...] = ()
+    """Groups that could not be analyzed, each with the reason."""
 
     def __post_init__(self) -> None:
         groups = tuple(whole_numbers(group, "groups", CountsError, minimum=0) for group in self.groups)
+        failures = tuple(
+            (whole_numbers(group, "failures", CountsError, minimum=0), str(why)) for group, why in self.failures
+        )
         reports = tuple(self.reports)
-        if not groups or len(set(groups)) != len(groups):
+        listed = [*groups, *(group for group, _ in failures)]
+        if not listed or len(set(listed)) != len(listed):
             raise CountsError.bad_argument(
-                "groups", expected="at least one group, each once", got=f"{len(groups)}, {len(set(groups))} different"
+                "groups", expected="at least one group, each once", got=f"{len(listed)}, {len(set(listed))} different"
             )
         if len(reports) != len(groups):
             raise CountsError.bad_argument(
                 "reports", expected=f"{len(groups)} reports, one for each group", got=f"{len(reports)}"
             )
         for group, report in zip(groups, reports, strict=True):
-            if not isinstance(report, LocalityReport) or _e_value(report) is None:
+            if not isinstance(report, LocalityReport) or report.rule is None or _evidence(report).e_value is None:
                 raise CountsError.bad_argument(
                     "reports",
                     expected="reports on counts, with an e-value",
@@ -87,9 +122,13 @@ class DeviceReport(Record):
                 )
         alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
         object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "failures", failures)
         object.__setattr__(self, "reports", reports)
         object.__setattr__(self, "alpha", alpha)
-        rejected = e_bh(self._log_e_values(), alpha) if self.rejected is None else self.rejected
+        rejected = self.rejected
+        if rejected is None:
+            missing = [-math.inf] * len(failures)
+            rejected = e_bh([*self._log_e_values(), *missing], alpha)[: len(groups)]
         if len(rejected) != len(groups):
             raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
         object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))
@@ -98,6 +137,9 @@ class DeviceReport(Record):
 
     def __getitem__(self, group: Sequence[int]) -> LocalityReport:
         key = whole_numbers(group, "group", CountsError, minimum=0)
+        for failed, why in self.failures:
+            if failed == key:
+                raise CountsError(f"group {key} could not be analyzed: {why}")
         if key not in self.groups:
             raise KeyError(key)
         return self.reports[self.groups.index(key)]
@@ -119,21 +161,37 @@ class DeviceReport(Record):
         assert self.rejected is not None
         return tuple(group for group, rejected in zip(self.groups, self.rejected, strict=True) if rejected)
 
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verdict of each group as one of many: NONLOCAL and SIGNALING only for groups on the respective list."""
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        return tuple(
+            replace(rule, in_nonlocal_list=listed, in_signaling_list=signaling).verdict(found)
+            for (rule, found), listed, signaling in zip(findings, *lists, strict=True)
+        )
+
     @property
     def nonlocal_groups(self) -> tuple[Group, ...]:
-        """The groups whose local models are rejected and whose own verdict is NONLOCAL.
+        """The groups whose verdict as one of many is NONLOCAL.
 
-        The e-BH procedure runs again with an e-value of 0 for groups of another verdict, such as those that
+        The e-BH procedure runs again with an e-value of 0 for groups that cannot have this verdict, such as those that
         signal; so the false discovery rate of this list is at most ``alpha``, too.
         """
-        kept = [report.verdict is Verdict.NONLOCAL for report in self.reports]
-        chosen = e_bh(np.where(kept, self._log_e_values(), -np.inf), self.alpha)
-        return tuple(group for group, one in zip(self.groups, chosen, strict=True) if one)
+        return self._with(Verdict.NONLOCAL)
 
     @property
     def signaling_groups(self) -> tuple[Group, ...]:
-        """The groups whose marginals depend on another party's setting, each at the alpha of its own report."""
-        return tuple(group for group, report in zip(self.groups, self.reports, strict=True) if _signaling_seen(report))
+        """The groups whose marginals depend on another party's setting.
+
+        The expected share of wrong ones among them is at most the signaling level of the reports.
+        """
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        _, signaling = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        return tuple(group for group, one in zip(self.groups, signaling, strict=True) if one)
+
+    def _with(self, verdict: Verdict) -> tuple[Group, ...]:
+        return tuple(group for group, one in zip(self.groups, self.verdicts, strict=True) if one is verdict)
 
     def statistic(self, name: str) -> dict[Group, float]:
         """One of the figures of the reports, by group, where they have it.
@@ -154,12 +212,20 @@ class DeviceReport(Record):
                 checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
         if not checks:
             checks.append(Verification(True, f"{len(self.groups)} reports verified"))
-        return combine(*checks, self._verify_rejections(), self._verify_figures())
+        return combine(*checks, self._verify_rejections(), self._verify_lists(), self._verify_figures())
+
+    def _verify_lists(self) -> Verification:
+        """Compares the verdicts of reports that were made for a list of groups with these lists."""
+        for group, report, verdict in zip(self.groups, self.reports, self.verdicts, strict=True):
+            of_list = report.rule is not None and report.rule.in_nonlocal_list is not None
+            if of_list and report.verdict is not verdict:
+                return Verification(False, f"group {group}: {report.verdict}, but the lists give {verdict}", math.inf)
+        return Verification(True, f"{len(self.nonlocal_groups)} groups are listed as nonlocal")
 
     def _verify_rejections(self) -> Verification:
         """Compares with the definition: the largest k for which k e-values are at least K / (alpha k)."""
         assert self.rejected is not None
-        logs, number = self._log_e_values().tolist(), len(self.groups)
+        logs, number = self._log_e_values().tolist(), len(self.groups) + len(self.failures)
         size = sum(self.rejected)
         inside = [one for one, rejected in zip(logs, self.rejected, strict=True) if rejected]
         outside = [one for one, rejected in zip(logs, self.rejected, strict=True) if not rejected]
@@ -177,12 +243,11 @@ class DeviceReport(Record):
     def _verify_figures(self) -> Verification:
         """Compares the log10 e that the table shows with the evidence."""
         shown = [report.statistics.get(_EVIDENCE, math.nan) for report in self.reports]
-        error = float(np.max(np.abs(np.array(shown) - self._log_e_values() / math.log(10))))
+        error = float(np.max(np.abs(np.array(shown) - self._log_e_values() / math.log(10)), initial=0.0))
         return Verification(error <= 1e-9, "log10 e of the table is that of the evidence", error)
 
     def _log_e_values(self) -> np.ndarray:
-        found = [_e_value(report) for report in self.reports]
-        return np.array([one.log_e for one in found if one is not None])
+        return np.array([_log_e(_evidence(report)) for report in self.reports])
 
     # For people
 
@@ -206,7 +271,7 @@ class DeviceReport(Record):
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
             lines.append("  ".join(cells).rstrip())
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def _rows(self, sort: str) -> tuple[list[str], list[list[str]]]:
         assert self.rejected is not None
@@ -219,22 +284,44 @@ class DeviceReport(Record):
         if any(_S not in one for one in figures):
             columns.append(("KL", _DIVERGENCE, ".3g"))
         columns += [("log10 e", _EVIDENCE, ".2f"), ("no-signaling p", _P_VALUE, ".2g"), ("shift", _SHIFT, ".3f")]
+        if any(_KAPPA in one for one in figures):
+            columns.append(("up to kappa", _KAPPA, ".2g"))
         rows = []
         for i in sorted(range(len(figures)), key=lambda i: _ORDERS[sort](figures[i]), reverse=True):
-            cells = ["-".join(map(str, self.groups[i])), str(self.reports[i].verdict)]
+            cells = ["-".join(map(str, self.groups[i])), str(self.verdicts[i])]
             cells.append("yes" if self.rejected[i] else "no")
             cells += [_number(figures[i].get(name), form) for _, name, form in columns]
             rows.append(cells)
+        for group, _ in self.failures:
+            rows.append(["-".join(map(str, group)), "failed", "no", *[""] * len(columns)])
         return ["group", "verdict", "rejected", *(title for title, _, _ in columns)], rows
 
     def _summary(self) -> str:
-        number = len(self.groups)
-        verdicts = [report.verdict for report in self.reports]
-        counted = ", ".join(f"{verdicts.count(one)} {one}" for one in Verdict if one in verdicts)
+        number = len(self.groups) + len(self.failures)
+        counted = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
+        if self.failures:
+            counted += f"{', ' if counted else ''}{len(self.failures)} failed"
         return (
             f"{number} group{'s' if number > 1 else ''}: {counted}; local models rejected for "
             f"{len(self.rejected_groups)} (false discovery rate at most {self.alpha:g})"
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the verdicts of the table stand on, and why groups failed, in words."""
+        lines = []
+        if self.nonlocal_groups:
+            kappas = {report.rule.kappa for report in self.reports if report.rule is not None}
+            if None in kappas:
+                lines.append(
+                    "NONLOCAL: if nothing passes between the parties; hidden influences are excluded up to the kappa "
+                    "of the last column, times what marginals show."
+                )
+            else:
+                listed = ", ".join(f"{kappa:g}" for kappa in sorted(one for one in kappas if one is not None))
+                lines.append(f"NONLOCAL: also with hidden influences up to {listed} times what marginals show.")
+        lines += [f"{'-'.join(map(str, group))} failed: {why}" for group, why in self.failures]
+        return tuple(lines)
 
     def __str__(self) -> str:
         return self._summary()
@@ -247,6 +334,8 @@ class DeviceReport(Record):
         data = encode(self)
         data["summary"] = {
             "sentence": self._summary(),
+            "notes": self.notes,
+            "verdicts": [[list(group), str(one)] for group, one in zip(self.groups, self.verdicts, strict=True)],
             "nonlocal_groups": self.nonlocal_groups,
             "rejected_groups": self.rejected_groups,
             "signaling_groups": self.signaling_groups,
@@ -258,7 +347,8 @@ class DeviceReport(Record):
         header, rows = self._rows("group")
         head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        return f"<div>{html.escape(self._summary())}<table><tr>{head}</tr>{body}</table></div>"
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<div>{html.escape(self._summary())}<table><tr>{head}</tr>{body}</table>{notes}</div>"
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -281,14 +371,12 @@ class DeviceReport(Record):
         return plot_device_report(self, coupling_map, positions)
 
 
-def _e_value(report: LocalityReport) -> EValue | None:
-    pieces = (piece for piece in report.evidence if isinstance(piece, EValue))
-    return next((piece for piece in pieces if piece.null == "local"), None)
+def _evidence(report: LocalityReport) -> CountsEvidence:
+    return CountsEvidence.of(report.evidence)
 
 
-def _signaling_seen(report: LocalityReport) -> bool:
-    level = 0.0 if report.alpha is None else report.alpha
-    return report.statistics.get(_P_VALUE, 1.0) <= level
+def _log_e(found: CountsEvidence) -> float:
+    return -math.inf if found.e_value is None else found.e_value.log_e
 
 
 def _number(value: float | None, form: str) -> str:

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass
-from enum import Enum
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 from ._records import Record, encode
+from .counts_rule import CountsEvidence, CountsRule
 from .models.local_model import LocalModel
 from .polytope.inequalities import BellInequality
+from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["LocalityReport", "Verdict", "format_p_value"]
-
-
-class Verdict(Enum):
-    """What is known about a local hidden-variable model; each member carries a sentence for people."""
-
-    LOCAL = "LOCAL"
-    NONLOCAL = "NONLOCAL"
-    SIGNALING = "SIGNALING"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in one sentence."""
-        return _SENTENCES[self]
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-_SENTENCES = {
-    Verdict.LOCAL: "A local hidden-variable model explains the target.",
-    Verdict.NONLOCAL: "No local hidden-variable model explains the target.",
-    Verdict.SIGNALING: (
-        "Outcomes depend on another party's setting; that, not nonlocality, may be what excludes a local model."
-    ),
-    Verdict.INCONCLUSIVE: "Neither a local model nor its impossibility is established.",
-}
+__all__ = ["LocalityReport", "format_p_value"]
 
 
 def format_p_value(log10_p_value: float) -> str:
@@ -85,6 +60,15 @@ class LocalityReport(Record):
     """What the verdict rests on."""
     advice: str
     """What would settle an open question; empty if nothing is open."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong about the data, in words."""
+    absent: dict[str, str] = field(default_factory=dict)
+    """Figures that could not be had, with the reason."""
+    largest_kappa: float | None = None
+    """For counts, the largest ratio of hidden influences to what marginals show up to which the violation stands;
+    ``None`` where it was not computed."""
+    rule: CountsRule | None = None
+    """For counts, what was declared before they were read, and how the verdict follows."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -94,10 +78,37 @@ class LocalityReport(Record):
         """The declared p-value; 0.0 where it is below the smallest float (see ``log10_p_value``)."""
         return None if self.log10_p_value is None else 10**self.log10_p_value
 
+    @property
+    def headline(self) -> str:
+        """The verdict in one sentence; for counts, with what it stands on."""
+        if self.rule is None:
+            return self.verdict.sentence
+        return self.rule.headline(CountsEvidence.of(self.evidence))
+
     def verify(self) -> Verification:
-        """Re-checks every piece of evidence without the solvers that found it."""
+        """Re-checks every piece of evidence without the solvers that found it, and that the verdict follows from it."""
         checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
-        return combine(*checks) if checks else Verification(True, "there is no evidence to check")
+        if self.rule is not None:
+            return combine(*checks, self.rule_check())
+        if not checks and self.verdict is not Verdict.INCONCLUSIVE:
+            return Verification(False, f"there is no evidence of {self.verdict}", math.inf)
+        shown = {piece.shows for piece in self.evidence if hasattr(piece, "shows")}
+        if shown:
+            wanted = None if self.verdict is Verdict.INCONCLUSIVE else self.verdict.value
+            same = shown - {None} == ({wanted} - {None})
+            words = " and ".join(sorted(one for one in shown if one)) or "nothing"
+            checks.append(Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf))
+        return combine(*checks) if checks else Verification(True, "nothing is claimed")
+
+    def rule_check(self) -> Verification:
+        """Checks that the verdict on counts, its p-value and its kappa follow from the evidence."""
+        assert self.rule is not None
+        if (self.alpha, self.test) != (self.rule.alpha, self.rule.test):
+            return Verification(False, "alpha or the test are not those declared", math.inf)
+        allowance = CountsEvidence.of(self.evidence).allowance
+        if self.largest_kappa != (None if allowance is None else allowance.largest_kappa):
+            return Verification(False, "the largest kappa is not that of the evidence", math.inf)
+        return self.rule.verify(self.evidence, self.verdict, self.log10_p_value)
 
     def _lines(self) -> list[tuple[str, str]]:
         lines = [("target", self.target)]
@@ -106,14 +117,16 @@ class LocalityReport(Record):
             lines.append(("p-value", f"{p} (declared test: {self.test}; alpha = {self.alpha:g})"))
         fits = {True: "yes", False: "no", None: "unknown"}[self.admits_local_model]
         lines.append(("admits local model", fits))
+        lines += [("warning", warning) for warning in self.warnings]
         lines += [(name, f"{value:.6g}") for name, value in self.statistics.items()]
+        lines += [(name, f"absent: {reason}") for name, reason in self.absent.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
         return lines
 
     def __str__(self) -> str:
         lines = self._lines()
         width = max(len(name) for name, _ in lines) + 2
-        text = [f"{self.verdict}: {self.verdict.sentence}"]
+        text = [f"{self.verdict}: {self.headline}"]
         text += [f"  {name:<{width}}{value}" for name, value in lines]
         text += [f"  assumes {'':<{width - 8}}{assumption}" for assumption in self.assumptions]
         if self.advice:
@@ -132,8 +145,9 @@ class LocalityReport(Record):
         data = encode(self)
         data["summary"] = {
             "verdict": str(self.verdict),
-            "sentence": self.verdict.sentence,
+            "sentence": self.headline,
             "p_value": self.p_value,
+            "largest_kappa": self.largest_kappa,
         }
         return json.dumps(data, indent=1, allow_nan=False)
 
@@ -147,7 +161,7 @@ class LocalityReport(Record):
             f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
             for name, value in rows
         )
-        return f"<div><b>{self.verdict}</b>: {html.escape(self.verdict.sentence)}<table>{body}</table></div>"
+        return f"<div><b>{self.verdict}</b>: {html.escape(self.headline)}<table>{body}</table></div>"
 
     def _repr_html_(self) -> str:
         return self.to_html()

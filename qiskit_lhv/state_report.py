@@ -21,7 +21,8 @@ from .polytope.product_certificates import product_certificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
 from .polytope.subsystem_settings import lifted_settings, subsystem_settings
-from .report import LocalityReport, Verdict
+from .report import LocalityReport
+from .verdict import Verdict
 from .targets.correlations import CorrelationTensor
 
 __all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]

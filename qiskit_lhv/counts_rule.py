@@ -1,0 +1,249 @@
+"""The rule by which a verdict on counts follows from the evidence, and the check that it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._records import Record
+from .polytope.inequalities import BellInequality
+from .statistics.combined_evidence import CombinedEValue
+from .statistics.combined_test import CombinedTest
+from .statistics.confidence import LocalRegion, region_limits
+from .statistics.drift import DriftTest
+from .statistics.evidence import EValue
+from .statistics.games import GameTest
+from .statistics.hidden_signaling import SignalingAllowance
+from .statistics.no_signaling import SignalingTest, no_signaling_test
+from .statistics.setting_choice import REFUSAL_LEVEL, SettingsTest
+from .targets.counts import BellCounts
+from .verdict import Verdict
+from .verification import Verification, combine
+
+__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule"]
+
+# The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
+UNDECLARED_KAPPA = 5.0
+# Level at which a drift withholds LOCAL.
+DRIFT_LEVEL = 0.01
+
+Evidence = EValue | CombinedEValue | GameTest | CombinedTest
+
+
+@dataclass(frozen=True)
+class CountsEvidence:
+    """The pieces of evidence that a verdict on counts may rest on; ``None``: not there."""
+
+    e_value: EValue | CombinedEValue | None = None
+    game: GameTest | None = None
+    combined: CombinedTest | None = None
+    settings: SettingsTest | None = None
+    signaling: SignalingTest | None = None
+    allowance: SignalingAllowance | None = None
+    drift: DriftTest | None = None
+    region: LocalRegion | None = None
+
+    @classmethod
+    def of(cls, pieces: Sequence[Any]) -> CountsEvidence:
+        """Finds them among the evidence of a report."""
+
+        def first(kind: type[Any] | tuple[type[Any], ...]) -> Any:
+            return next((piece for piece in pieces if isinstance(piece, kind)), None)
+
+        e_values = [piece for piece in pieces if isinstance(piece, EValue | CombinedEValue) and piece.null == "local"]
+        return cls(
+            e_values[0] if e_values else None,
+            first(GameTest),
+            first(CombinedTest),
+            first(SettingsTest),
+            first(SignalingTest),
+            first(SignalingAllowance),
+            first(DriftTest),
+            first(LocalRegion),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CountsRule(Record):
+    """What was declared about counts before they were read, and how the verdict follows from the evidence."""
+
+    counts: BellCounts
+    """The counts; of trials, the counts of all of them."""
+    ordered: bool
+    """Whether they are trials whose order is known."""
+    alpha: float
+    """Largest probability of a wrong NONLOCAL, and of a wrong LOCAL."""
+    test: str
+    """The declared test: ``"combined"``, ``"e-value"`` or ``"game"``."""
+    kappa: float | None
+    """The declared kappa, which is always applied; ``None``: none was declared."""
+    signaling_level: float
+    """Level at which signaling counts as detected."""
+    predictability: float = 0.0
+    """Declared predictability of random settings."""
+    in_nonlocal_list: bool | None = None
+    """For one of many groups, whether the procedure that controls the false discovery rate lists it as nonlocal."""
+    in_signaling_list: bool | None = None
+    """The same for the list of signaling groups."""
+
+    def decisive(self, found: CountsEvidence) -> Evidence | None:
+        """The result of the declared test."""
+        pieces: dict[str, Evidence | None] = {"combined": found.combined, "game": found.game, "e-value": found.e_value}
+        return pieces[self.test]
+
+    def significant(self, found: CountsEvidence) -> bool:
+        """Whether the declared p-value is at most alpha, or the list of many groups holds this one."""
+        if self.in_nonlocal_list is not None:
+            return self.in_nonlocal_list
+        decisive = self.decisive(found)
+        return decisive is not None and decisive.log10_p_value <= math.log10(self.alpha)
+
+    def signaling_seen(self, found: CountsEvidence) -> bool:
+        """Whether no-signaling is rejected; also where it could not be tested, since then nothing speaks for it."""
+        return found.signaling is None or found.signaling.p_value <= self.signaling_level
+
+    def frequencies_violate(self, inequality: BellInequality) -> bool:
+        """Whether the frequencies of the setting combinations violate an inequality."""
+        return inequality.violation(self.counts.frequencies()) > 0
+
+    def beyond_signaling(self, found: CountsEvidence) -> bool:
+        """Whether signaling does not explain a violation, as far as the declarations ask."""
+        if self.kappa is not None or self.signaling_seen(found):
+            return found.allowance is not None and found.allowance.exceeded
+        return True
+
+    def may_be_nonlocal(self, found: CountsEvidence) -> bool:
+        """Whether NONLOCAL depends on nothing but the significance of the declared test."""
+        decisive = self.decisive(found)
+        if decisive is None or not self.beyond_signaling(found):
+            return False
+        # A table does not say when its shots were taken: if its frequencies are local, so may every trial have been.
+        return self.ordered or self.frequencies_violate(decisive.inequality)
+
+    def verdict(self, found: CountsEvidence) -> Verdict:
+        """The verdict that follows."""
+        if self.significant(found) and self.may_be_nonlocal(found):
+            return Verdict.NONLOCAL
+        if self.signaling_seen(found):
+            listed = found.signaling is not None and self.in_signaling_list is not False
+            return Verdict.SIGNALING if listed else Verdict.INCONCLUSIVE
+        if found.region is not None and found.region.inside and not self.drifts(found):
+            return Verdict.LOCAL
+        return Verdict.INCONCLUSIVE
+
+    def drifts(self, found: CountsEvidence) -> bool:
+        """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
+        if not self.ordered:
+            return False
+        return found.drift is None or found.drift.p_value <= DRIFT_LEVEL
+
+    def headline(self, found: CountsEvidence) -> str:
+        """The verdict in one sentence, with what it stands on."""
+        verdict = self.verdict(found)
+        if verdict is not Verdict.NONLOCAL:
+            return verdict.sentence
+        sentence = "No local hidden-variable model explains the counts"
+        if self.kappa is not None:
+            return f"{sentence}, not even with hidden influences up to {self.kappa:g} times what marginals show."
+        if self.signaling_seen(found):
+            return (
+                f"{sentence}, not even with hidden influences up to {UNDECLARED_KAPPA:g} times the signaling that "
+                "marginals show."
+            )
+        if found.allowance is None:
+            return f"{sentence}, if nothing passes between the parties."
+        return (
+            f"{sentence}, if nothing passes between the parties; the counts exclude hidden influences up to "
+            f"{found.allowance.largest_kappa:.2g} times what marginals show."
+        )
+
+    # Checks
+
+    def verify(self, pieces: Sequence[Any], verdict: Verdict, log10_p_value: float | None) -> Verification:
+        """Checks that the pieces are about these counts, and that the verdict follows from them.
+
+        Args:
+            pieces: The evidence of a report, each verified by itself elsewhere.
+            verdict: The verdict that it claims.
+            log10_p_value: The p-value that it claims.
+        """
+        found = CountsEvidence.of(pieces)
+        decisive = self.decisive(found) if self.test in ("combined", "game", "e-value") else None
+        if decisive is None:
+            return Verification(False, f"the result of the declared test ({self.test}) is missing", math.inf)
+        if decisive.log10_p_value != log10_p_value:
+            return Verification(False, "the p-value is not that of the declared test", math.inf)
+        checks = [self._about_counts(piece) for piece in pieces]
+        checks += [self._of_declared_design(piece) for piece in (found.e_value, found.game, found.combined)]
+        if found.signaling is not None:
+            again = no_signaling_test(self.counts, level=found.signaling.level, seed=found.signaling.seed)
+            error = abs(again.p_value - found.signaling.p_value)
+            checks.append(Verification(error <= 1e-6 * max(again.p_value, 1e-6), "no-signaling p-value", error))
+        if found.region is not None:
+            checks.append(self._region(found.region))
+        if self.counts.design == "random":
+            refused = found.settings is None or found.settings.log10_p_value < math.log10(REFUSAL_LEVEL)
+            checks.append(Verification(not refused, "the settings came as declared"))
+        derived = self.verdict(found)
+        checks.append(Verification(derived is verdict, f"the evidence shows {derived}"))
+        return combine(*checks)
+
+    def _about_counts(self, piece: Any) -> Verification:
+        """Whether a piece was computed from these counts."""
+        tables = [np.asarray(table) for table in _tables(piece)]
+        same = all(
+            table.shape == self.counts.array.shape and np.array_equal(table, self.counts.array) for table in tables
+        )
+        return Verification(same, f"{type(piece).__name__} is about {'these' if same else 'other'} counts")
+
+    def _of_declared_design(self, piece: Any) -> Verification:
+        """Whether a test took the settings as they were declared."""
+        parts = _parts(piece)
+        same = all(
+            part.design == self.counts.design and part.predictability == self.predictability
+            for part in parts
+        )
+        if same and self.counts.setting_probabilities is not None:
+            wanted = self.counts.setting_probabilities / self.counts.setting_probabilities.sum()
+            for part in parts:
+                given = part.setting_weights if isinstance(part, EValue) else part.setting_probabilities
+                same = same and given is not None and bool(np.allclose(given, wanted, rtol=0, atol=1e-12))
+        return Verification(same, "the tests took the settings as declared" if same else "a test has another design")
+
+    def _region(self, region: LocalRegion) -> Verification:
+        if region.alpha != self.alpha:
+            return Verification(False, "the confidence region has another level", math.inf)
+        limits = region_limits(self.counts, self.alpha)
+        error = max(
+            float(np.max(np.abs(given - wanted)))
+            for given, wanted in zip((region.lower, region.upper), limits, strict=True)
+        )
+        return Verification(error <= 1e-12, "the confidence region is that of the counts", error)
+
+
+def _parts(piece: Any) -> list[Any]:
+    """The e-values and games that a piece consists of."""
+    if piece is None:
+        return []
+    if isinstance(piece, CombinedEValue):
+        return list(piece.parts)
+    if isinstance(piece, CombinedTest):
+        return [*_parts(piece.e_value), *piece.games]
+    return [piece]
+
+
+def _tables(piece: Any) -> list[Any]:
+    """Tables of the counts from which a piece was computed."""
+    if isinstance(piece, EValue):
+        return [piece.tested.sum(axis=0)]
+    if isinstance(piece, CombinedEValue | CombinedTest):
+        return [table for part in _parts(piece) for table in _tables(part)]
+    if isinstance(piece, GameTest):
+        return [piece.table]
+    if isinstance(piece, SignalingAllowance):
+        return [piece.tested + piece.trained]
+    return []
