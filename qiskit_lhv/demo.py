@@ -83,7 +83,7 @@ def run_demo(
     exact = nonlocality_threshold(behavior, max_visibility=1 / _SEARCH_VISIBILITY)
     say(
         f"\nWerner state, visibility {_SEARCH_VISIBILITY}, six settings a party (icosahedron):\n"
-        f"  JAX search    KL {search.loss:.2e} nats a trial after {len(search.history)} steps, "
+        f"  JAX search    KL {search.loss:.2e} nats per trial after {len(search.history)} steps, "
         f"{search.model.num_hidden} hidden variables\n"
         f"  exact         a model of {len(exact.model.weights)} deterministic strategies up to visibility "
         f"{_SEARCH_VISIBILITY * exact.lower:.6f}, none above"

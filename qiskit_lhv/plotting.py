@@ -173,7 +173,7 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
     if line is not None:
         slope, zero = line
         right.plot([zero, v[-1]], [0, slope * (v[-1] - zero)], color="tab:red", linewidth=1)
-    left.set_ylabel("KL divergence (nats a trial)")
+    left.set_ylabel("KL divergence (nats per trial)")
     right.set_ylabel("square root of it")
     return figure
 
@@ -193,7 +193,7 @@ def plot_critical_visibility(found: CriticalVisibility) -> Any:
     if found.sweep is not None:
         v, losses = found.sweep.visibilities, found.sweep.losses
         axis.semilogy(v, np.maximum(losses, 1e-20), "o-", color="black", markersize=4)
-        axis.set_ylabel("KL divergence (nats a trial)")
+        axis.set_ylabel("KL divergence (nats per trial)")
         left, right = float(v[0]), float(v[-1])
     else:
         axis.set_yticks([])
@@ -290,8 +290,8 @@ def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, An
         low, high = min(1.5, *violation), max(2 * np.sqrt(2), *violation)
         first = ("CHSH value S (white: 2, the local bound)", violation, "PuOr", TwoSlopeNorm(2, low, high))
     else:
-        violation = [one["local fit: KL (nats a trial)"] for one in figures]
-        first = ("KL divergence from local models (nats a trial)", violation, "viridis", _color_range(violation))
+        violation = [one["local fit: KL (nats per trial)"] for one in figures]
+        first = ("KL divergence from local models (nats per trial)", violation, "viridis", _color_range(violation))
     evidence = [one["e-value: log10 e"] for one in figures]
     shifts = [one["no-signaling: largest shift"] for one in figures]
     return [

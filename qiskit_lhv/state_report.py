@@ -319,7 +319,7 @@ class _Findings:
         elif math.isfinite(upper):
             figures["violation found above visibility"] = upper
         if self.loss is not None:
-            figures["best local model found: KL (nats a trial, an estimate)"] = self.loss
+            figures["best local model found: KL (nats per trial, an estimate)"] = self.loss
         kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
         evidence = tuple(one for one in kept.get(self.verdict, (self.certificate,)) if one is not None)
         scope = "all projective measurements"

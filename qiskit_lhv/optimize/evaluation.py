@@ -29,7 +29,7 @@ class Evaluation(Record):
     """Losses of a model on fresh random settings, in float64."""
 
     kl_divergence: float
-    """Mean Kullback-Leibler divergence of the target from the model, in nats a trial."""
+    """Mean Kullback-Leibler divergence of the target from the model, in nats per trial."""
     kl_standard_error: float
     """Its standard error over the settings drawn."""
     l1_distance: float
@@ -43,7 +43,7 @@ class Evaluation(Record):
 
     def __str__(self) -> str:
         return (
-            f"KL {self.kl_divergence:.3e} +- {self.kl_standard_error:.1e} nats a trial, largest deviation "
+            f"KL {self.kl_divergence:.3e} +- {self.kl_standard_error:.1e} nats per trial, largest deviation "
             f"{self.max_deviation:.2e} on {self.num_settings} fresh settings"
         )
 

@@ -51,7 +51,7 @@ class VisibilitySweep(Record):
 
     @property
     def losses(self) -> FloatArray:
-        """Kullback-Leibler divergence at each visibility, in nats a trial."""
+        """Kullback-Leibler divergence at each visibility, in nats per trial."""
         return np.array([evaluation.kl_divergence for evaluation in self.evaluations])
 
     @property
