@@ -14,7 +14,7 @@ from .polytope.inequalities import BellExpression
 from .report import LocalityReport
 from .statistics.evidence import EValue
 from .statistics.combined_evidence import CombinedEValue
-from .statistics.games import best_other_form, game_shots_needed
+from .statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
 from .statistics.likelihood import LocalFit
 from .statistics.model_comparison import ModelComparison
 from .statistics.no_signaling import chsh_forms
@@ -179,10 +179,10 @@ class CountsFindings:
                 lines.append(f"{independent} (the counts do not say in which order they came)")
             elif rule.ordered:
                 lines.append("the trials are in the order they were taken; the device may remember earlier ones")
-            if rule.test == "game":
+            if rule.test != "e-value":
                 lines.append(
                     "the number of trials was fixed before the first (a run that ends when it looks good needs the "
-                    "e-value)"
+                    "e-value of trials)"
                 )
             if rule.ordered:
                 lines.append(f"of the figures, allowance for signaling and confidence region: {independent}")
@@ -233,7 +233,11 @@ class CountsFindings:
         if self.rule.test == "game":
             return self._advice_on_game()
         if self.expected_rate is not None and self.expected_rate * self.counts.total_shots > 1:
-            return _more_shots(-math.log(self.rule.alpha) / self.expected_rate)
+            needed = -math.log(self.rule.alpha) / self.expected_rate
+            if self.found.combined is not None:
+                by_games = combined_shots_needed(self.found.combined, self.rule.alpha)
+                needed = needed if by_games is None else min(needed, by_games)
+            return _more_shots(needed)
         if self.out_of_time:
             return "More time: some figures, or a LOCAL verdict, were left out when the time limit ended."
         return "The frequencies are all but local: more shots for a LOCAL verdict, other settings for a NONLOCAL one."
@@ -257,8 +261,7 @@ class CountsFindings:
         if self.expression is not None:
             other = best_other_form(self.counts, self.expression)
             if other is not None:
-                name, value = other
-                return f"{text}; the other CHSH form, {name}, has S = {value:.2f}; a new run could declare it."
+                return f"{text}; {other[0]}."
         return f"{text}."
 
     def report(self) -> LocalityReport:

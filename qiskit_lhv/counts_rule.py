@@ -185,6 +185,8 @@ class CountsRule(Record):
             checks.append(Verification(error <= 1e-6 * max(again.p_value, 1e-6), "no-signaling p-value", error))
         if found.region is not None:
             checks.append(self._region(found.region))
+        if found.settings is not None:
+            checks.append(self._settings(found.settings))
         if self.counts.design == "random":
             refused = found.settings is None or found.settings.log10_p_value < math.log10(REFUSAL_LEVEL)
             checks.append(Verification(not refused, "the settings came as declared"))
@@ -213,6 +215,20 @@ class CountsRule(Record):
                 given = part.setting_weights if isinstance(part, EValue) else part.setting_probabilities
                 same = same and given is not None and bool(np.allclose(given, wanted, rtol=0, atol=1e-12))
         return Verification(same, "the tests took the settings as declared" if same else "a test has another design")
+
+    def _settings(self, settings: SettingsTest) -> Verification:
+        """Whether the test of the settings is about these settings, as they were declared."""
+        declared = self.counts.setting_probabilities
+        given = settings.setting_probabilities
+        same = (
+            settings.design == self.counts.design
+            and settings.predictability == self.predictability
+            and np.array_equal(settings.setting_numbers, self.counts.num_shots)
+            and (declared is None) == (given is None)
+            and (declared is None or bool(np.allclose(given, declared, rtol=0, atol=1e-12)))
+        )
+        words = "these settings" if same else "other settings"
+        return Verification(same, f"the test of the settings is about {words}")
 
     def _region(self, region: LocalRegion) -> Verification:
         if region.alpha != self.alpha:
@@ -243,7 +259,7 @@ def _tables(piece: Any) -> list[Any]:
     if isinstance(piece, CombinedEValue | CombinedTest):
         return [table for part in _parts(piece) for table in _tables(part)]
     if isinstance(piece, GameTest):
-        return [piece.table]
+        return [piece.tested]
     if isinstance(piece, SignalingAllowance):
         return [piece.tested + piece.trained]
     return []
