@@ -24,7 +24,7 @@ from ..verification_games import check_log10_p, exact_score, proven_mean, proven
 from .binomial_tails import convex_tail, log_tail
 from .predictability import check_predictability, mean_forms, refuse_predictable
 
-__all__ = ["GameTest", "game_test"]
+__all__ = ["GameTest", "declared_game", "game_test"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -233,6 +233,23 @@ def game_test(
         >>> round(game_test(load_bundled_counts("delft_2015").counts, chsh()).p_value, 6)
         0.039078
     """
+    test = declared_game(data, expression, predictability, fair_sampling)
+    if test is not None:
+        return test
+    if predictability > 0 and data.setting_probabilities is not None:
+        refuse_predictable(data.setting_probabilities, predictability)
+    raise CountsError.bad_argument(
+        "expression",
+        expected="an expression whose largest value no local model reaches with these settings",
+        got="one that a local model reaches",
+        remedy="Its local bound is trivial, so nothing can be tested with it.",
+    )
+
+
+def declared_game(
+    data: BellCounts | BellTrials, expression: BellExpression, predictability: float, fair_sampling: bool
+) -> GameTest | None:
+    """The test of :func:`game_test`, or ``None`` if a local model reaches every score."""
     table = data.table if isinstance(data, BellTrials) else data.array
     if expression.coefficients.shape != table.shape:
         raise CountsError.bad_argument(
@@ -253,7 +270,7 @@ def game_test(
         _score_bound(scores, weights, predictability) if most_wins is None else _rounded_up(Fraction(most_wins, total))
     )
     if bound >= 1 - _TRIVIAL:
-        _refuse(weights, predictability)
+        return None
     score = _rounded_down(_total_score(table, scores))
     knot, log_p = 0, 0.0
     if not _claims_nothing(score, total, bound, most_wins):
@@ -356,14 +373,3 @@ def _rounded_up(value: Fraction) -> float:
 
 def _rounded_down(value: Fraction) -> float:
     return -_rounded_up(-value)
-
-
-def _refuse(weights: FloatArray, predictability: float) -> None:
-    if predictability > 0:
-        refuse_predictable(weights, predictability)
-    raise CountsError.bad_argument(
-        "expression",
-        expected="an expression whose largest value no local model reaches with these settings",
-        got="one that a local model reaches",
-        remedy="Its local bound is trivial, so nothing can be tested with it.",
-    )
