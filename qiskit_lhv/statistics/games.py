@@ -205,8 +205,8 @@ def game_test(
     the (interpolated) binomial tail. It holds against memory if settings were random.
 
     *The number of trials must be fixed beforehand*, also with random settings: who looks now and then and stops when
-    the result is good finds small p-values too often (60 looks: p <= .01 in 9 % of local experiments). The e-value of
-    trials in their order, ``ratio_e_value(trials)``, allows to stop at any time.
+    the result is good finds small p-values too often (60 looks: p <= .01 in 6 to 9 % of local experiments, as the looks
+    are spaced). The e-value of trials in their order, ``ratio_e_value(trials)``, allows to stop at any time.
 
     Args:
         data: Counts or trials.
