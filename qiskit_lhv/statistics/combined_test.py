@@ -28,6 +28,8 @@ __all__ = ["CombinedTest", "combined_test", "family_of"]
 # The e-value gets this part of alpha, the members of the family the rest in equal parts.
 _E_VALUE_SHARE = Fraction(1, 10)
 _TOLERANCE = 1e-9
+# A share of wins (S = 2.4) at which two ways to score are compared.
+_TYPICAL = 0.8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,13 +169,15 @@ def combined_test(
     """The p-value of the e-value and of the games of a family together, which needs no choice of an inequality.
 
     It is ``min(10 / e, (10 F / 9) min p_form)`` for a family of F forms; for CHSH ``min(10 / e, (80 / 9) min p_form)``.
-    Few shots that violate one of the forms are told by its game, which an e-value would have to find first. It is a
+    Few shots that violate one of the forms are told by its game; an e-value would have to find the form first. It is a
     p-value, not an e-value: it can be neither multiplied nor averaged with others.
 
     Args:
         data: The counts.
         e_value: Their e-value against local models, with the same predictability; or the mean of such.
-        family: Expressions declared before the data were seen; default: those of :func:`family_of`.
+        family: Expressions declared before the data were seen; default: those of :func:`family_of`. Where settings come
+            so unequally often that it pays, their wins are weighed by the inverse of the setting's share, so that the
+            score is S; that depends on the numbers of shots (blocks) or the probabilities alone, not on outcomes.
         predictability: See :func:`game_test`.
         fair_sampling: See :func:`game_test`.
 
@@ -193,7 +197,7 @@ def combined_test(
     """
     if not isinstance(data, BellCounts):
         raise CountsError.bad_argument("data", expected="BellCounts", got=type(data).__name__)
-    forms = family_of(data.scenario) if family is None else tuple(family)
+    forms = _as_tested(data) if family is None else tuple(family)
     if not forms:
         raise CountsError.bad_argument(
             "family",
@@ -213,6 +217,34 @@ def combined_test(
     shares = (int(_E_VALUE_SHARE * denominator), *(int(rest * denominator) for _ in games))
     smallest = min(0.0, *_adjusted((e_value, *games), shares, denominator))
     return CombinedTest(e_value, tuple(games), shares, denominator, smallest)
+
+
+def _as_tested(data: BellCounts) -> tuple[BellExpression, ...]:
+    """The forms of the family, marked to be scored by S instead of by wins where that is expected to tell more.
+
+    Every form is lost by a local model in one setting combination at least. Of n trials, with the rarest combination's
+    share r, it wins a share of 1 - r; with wins weighed by r over the setting's own share it scores (K - 1) r. The
+    bound of weighted scores costs a factor of up to e.
+    """
+    forms = family_of(data.scenario)
+    shares = data.num_shots / data.total_shots if data.setting_probabilities is None else data.setting_probabilities
+    count, r = shares.size, float(shares.min())
+    unweighted = data.total_shots * _divergence(_TYPICAL, 1 - r)
+    weighted = data.total_shots * _divergence(count * r * _TYPICAL, (count - 1) * r) - 1
+    if weighted <= unweighted:
+        return forms
+    # A constant added in one setting and subtracted in another changes no value, and makes it no game.
+    constants = np.zeros(shares.shape)
+    constants.flat[0], constants.flat[-1] = 0.5, -0.5
+    wide = constants.reshape(constants.shape + (1,) * constants.ndim)
+    return tuple(BellExpression(form.coefficients + wide) for form in forms)
+
+
+def _divergence(seen: float, bound: float) -> float:
+    """The relative entropy of two coins, for more wins than the bound; else 0."""
+    if seen <= bound:
+        return 0.0
+    return seen * math.log(seen / bound) + (1 - seen) * math.log((1 - seen) / (1 - bound))
 
 
 def _adjusted(parts: Sequence[Any], shares: Sequence[int], denominator: int) -> list[float]:

@@ -68,8 +68,9 @@ def test_the_part_that_decides():
     assert test.decisive is test.games[3]
     assert test.inequality.expression == chsh()
     assert "decided by the game" in str(test)
-    # So many shots that the e-value is far ahead of any game: unequal blocks, whose games have a large bound.
-    counts = isotropic(2.8).sample(np.array([[4000, 4000], [4000, 300]]), 1)
+    # Correlators of unequal size, for which the e-value finds better weights than those of CHSH.
+    behavior = Behavior.from_correlators([[1, 1], [1, 0.2]], marginals=False)
+    counts = behavior.sample(2000, 1)
     e_value = ratio_e_value(counts, seed=1)
     test = combined_test(counts, e_value)
     assert test.decisive is test.e_value
@@ -222,7 +223,7 @@ def facet_behaviors():
     return [Behavior(np.tensordot(w, best, axes=1)) for w in weights]
 
 
-@pytest.mark.parametrize("shots", [np.full((2, 2), 60), np.array([[66, 60], [58, 60]])], ids=["equal", "unequal"])
+@pytest.mark.parametrize("shots", [np.full((2, 2), 60), np.array([[600, 240], [160, 240]])], ids=["equal", "unequal"])
 def test_local_models_on_the_facet_are_not_called_nonlocal(shots):
     for behavior in facet_behaviors():
         data = [behavior.sample(shots, seed) for seed in range(200)]
@@ -240,6 +241,28 @@ def test_it_finds_small_violations_that_the_e_value_misses():
     alone = np.mean([e.p_value <= 0.01 for e in e_values])
     assert alone < 0.13
     assert combined > 0.14
+
+
+def test_unequal_blocks_are_scored_by_s():
+    shots = np.array([[1300, 900], [900, 900]])
+    counts = isotropic(2.25).sample(shots, 1)
+    e_value = ratio_e_value(counts, seed=1)
+    test = combined_test(counts, e_value)
+    right = test.games[3]
+    assert not right.binomial
+    assert right.inequality.bound.value == 2
+    assert str(right.expression) == str(chsh())
+    # The mean score is S, shifted and scaled so that 2 becomes the bound, and a local model loses in any setting.
+    s = chsh().value(counts.frequencies())
+    assert right.score / 4000 == pytest.approx((s + 4) / 8 * 4 * 900 / 4000, rel=1e-9)
+    assert right.score_bound == pytest.approx(3 * 900 / 4000, abs=1e-9)
+    assert right.log10_p_value < game_test(counts, chsh()).log10_p_value - 1
+    assert test.verify()
+    # The choice looks at the shots alone, and equal or nearly equal ones stay games.
+    other = BellCounts(isotropic(0).sample(shots, 2).array)
+    assert not combined_test(other, ratio_e_value(other, seed=1)).games[0].binomial
+    nearly = isotropic(2.25).sample(np.array([[101, 100], [100, 99]]), 1)
+    assert combined_test(nearly, ratio_e_value(nearly, seed=1)).games[0].binomial
 
 
 # Advice
