@@ -47,14 +47,16 @@ def alarm(behavior, shots, test, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
-    runs = parser.parse_args().runs
+    parser.add_argument("--tests", nargs="+", default=["combined", "e-value", "game"], help="the declared tests")
+    options = parser.parse_args()
+    runs = options.runs
     limit = ALPHA + 2 * np.sqrt(ALPHA * (1 - ALPHA) / runs)
     print(f"{runs} experiments each, alpha = {ALPHA}; allowed: at most {limit:.4f}")
     worst = 0.0
     with ProcessPoolExecutor() as pool:
         for blocks, shots in BLOCKS.items():
             for name, behavior in models(shots).items():
-                for test in ("e-value", "game"):
+                for test in options.tests:
                     found = np.array(list(pool.map(partial(alarm, behavior, shots, test), range(runs), chunksize=50)))
                     verdicts, p_values = found.mean(axis=0)
                     worst = max(worst, p_values)

@@ -22,7 +22,11 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.games import _log10_binomial_tail, _log10_convex_tail, _scores
+from qiskit_lhv.statistics.binomial_tails import convex_tail, log_mean_excess, log_tail
+from qiskit_lhv.statistics.games import _scores
+from qiskit_lhv.verification_games import check_log10_p, precise_log10_excess, precise_log10_tail
+
+LN10 = math.log(10)
 
 
 def binomial_tail(wins, total, p):
@@ -82,23 +86,6 @@ def test_game_in_blocks_claims_nothing_below_one_win_above_the_bound():
     assert game_test(BellCounts(fewer), chsh()).p_value == 1
 
 
-@pytest.mark.parametrize(
-    ("wins", "total", "p"), [(5, 10, 0.75), (10, 10, 0.75), (0, 10, 0.5), (180, 200, 0.8), (1, 3, 1.0)]
-)
-def test_binomial_tail_is_exact(wins, total, p):
-    assert 10 ** _log10_binomial_tail(wins, total, p) == pytest.approx(float(binomial_tail(wins, total, p)), rel=1e-10)
-
-
-def test_tails_below_the_smallest_float():
-    log10_p = _log10_binomial_tail(160_000, 180_000, 0.75)
-    assert log10_p < -1000
-    assert GameTest("chsh", 160_000, 180_000, 0.75, True, False, 0, log10_p).verify()
-    assert not GameTest("chsh", 160_000, 180_000, 0.75, True, False, 0, log10_p - 0.01).verify()
-    knot, bound = _log10_convex_tail(160_000, 180_000, 0.75)
-    assert log10_p < bound < log10_p + 1
-    assert GameTest("chsh", 160_000, 180_000, 0.75, False, False, knot, bound).verify()
-
-
 def test_game_with_known_setting_probabilities():
     counts = Behavior.from_state(werner_state(1), "chsh").sample(100, 1)
     probabilities = np.array([[0.4, 0.1], [0.3, 0.2]])
@@ -107,14 +94,176 @@ def test_game_with_known_setting_probabilities():
     assert not test.fixed_settings
 
 
+# Tails
+
+
+TAILS = [
+    (n, p, z)
+    for n in (1, 2, 10, 400, 10**6, 10**9, 2**53)
+    for p in (1e-9, 0.3, math.nextafter(0.75, 1), 0.999)
+    for z in (-20, 0, 0.2, 3, 40)
+]
+
+
+def test_tails_have_thirteen_digits_and_are_rounded_up():
+    checked = 0
+    for n, p, z in TAILS:
+        k = round(n * p + z * math.sqrt(n * p * (1 - p)))
+        if not 1 <= k <= n:
+            continue
+        exact = float(precise_log10_tail(k, n, p))
+        error = log_tail(k, n, p) / LN10 - exact
+        assert 0 <= error <= 2e-13 + 2e-14 * abs(exact), (n, p, k)
+        if k < n:
+            exact = float(precise_log10_excess(k, n, p))
+            error = log_mean_excess(k, n, p) / LN10 - exact
+            assert 0 <= error <= 2e-13 + 2e-14 * abs(exact), (n, p, k)
+        checked += 1
+    assert checked > 80
+
+
+@pytest.mark.parametrize(
+    ("wins", "total", "p"),
+    [(5, 10, 0.75), (10, 10, 0.75), (0, 10, 0.5), (180, 200, 0.8), (1, 3, 1.0), (11, 10, 0.5), (1, 1, 0.25)],
+)
+def test_binomial_tail_is_exact(wins, total, p):
+    exact = float(binomial_tail(wins, total, p))
+    assert math.exp(log_tail(wins, total, p)) == pytest.approx(exact, rel=1e-12)
+    assert 10.0 ** float(precise_log10_tail(wins, total, p)) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("knot", [0, 1, 5, 14, 25, 29])
+def test_mean_excess_is_exact(knot):
+    masses = [math.comb(30, k) * Fraction(3, 4) ** k * Fraction(1, 4) ** (30 - k) for k in range(31)]
+    exact = float(sum(mass * max(k - knot, 0) for k, mass in enumerate(masses)))
+    assert math.exp(log_mean_excess(knot, 30, 0.75)) == pytest.approx(exact, rel=1e-12)
+    assert 10.0 ** float(precise_log10_excess(knot, 30, 0.75)) == pytest.approx(exact, rel=1e-12)
+
+
+def test_term_by_term_and_integral_agree(monkeypatch):
+    # The check adds up terms where they are few, and integrates else.
+    import qiskit_lhv.verification_games as checks
+
+    cases = [(760_000, 10**6, 0.75), (750_100, 10**6, 0.75), (740_000, 10**6, 0.75), (40, 100, 0.3), (3, 1000, 1e-3)]
+    added = [(precise_log10_tail(*case), precise_log10_excess(*case)) for case in cases]
+    monkeypatch.setattr(checks, "_MAX_TERMS", 0)
+    for case, (tail, excess) in zip(cases, added, strict=True):
+        assert abs(precise_log10_tail(*case) - tail) < 1e-25
+        assert abs(precise_log10_excess(*case) - excess) < 1e-25
+
+
+def test_tails_below_the_smallest_float():
+    log10_p = log_tail(160_000, 180_000, 0.75) / LN10
+    assert log10_p < -1000
+    assert check_log10_p(log10_p, 160_000, 180_000, 0.75, None)
+    assert not check_log10_p(log10_p - 1e-9, 160_000, 180_000, 0.75, None)
+    assert not check_log10_p(log10_p + 0.01, 160_000, 180_000, 0.75, None)
+    knot, log_bound = convex_tail(160_000, 180_000, 0.75)
+    assert log10_p < log_bound / LN10 < log10_p + 1
+    assert check_log10_p(log_bound / LN10, 160_000, 180_000, 0.75, knot)
+
+
+# Verification
+
+
+@pytest.mark.parametrize("shots", [250_000, 2_500_000, 250_000_000])
+@pytest.mark.parametrize("design", ["blocks", "random"])
+def test_tests_of_many_trials_near_the_bound_verify(shots, design):
+    # S a little above 2: the logarithms of factorials cancel to 1e-7 there.
+    wins = shots * 3 // 4 + round(0.6 * math.sqrt(shots))
+    array = np.zeros((2, 2, 2, 2), dtype=int)
+    for x, y in np.ndindex(2, 2):
+        array[x, y, 0, 0 if (x, y) != (1, 1) else 1] = wins
+        array[x, y, 1, 0 if (x, y) != (1, 1) else 1] = shots - wins
+    counts = BellCounts(array, design, np.full((2, 2), 0.25) if design == "random" else None)
+    for expression in (chsh(), tilted()):
+        test = game_test(counts, expression)
+        assert test.verify(), test.verify().reason
+    assert -3 < game_test(counts, chsh()).log10_p_value < -1
+
+
+def honest_test():
+    return game_test(load_bundled_counts("delft_2015").counts, chsh())
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["expression", "tested", "setting_probabilities", "predictability", "score", "score_bound", "log10_p_value"],
+)
+@pytest.mark.parametrize(
+    "garbage",
+    [math.nan, math.inf, -math.inf, -1, 1e300, "text", None, [], {}, np.array([1.5]), np.full((2, 2, 2, 2), np.nan)],
+    ids=repr,
+)
+def test_garbage_is_refuted_and_never_raises(field, garbage):
+    checked = dataclasses.replace(honest_test(), **{field: garbage}).verify()
+    assert not checked
+    assert checked.reason
+    assert checked.deviation > 0
+
+
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, -1, 0.5, 10**9, "text", None, []], ids=repr)
+def test_garbage_knots_and_designs_are_refuted(garbage):
+    behavior = Behavior.from_correlators(np.array([[1, 1], [1, -1]]) * 0.68, marginals=False)
+    test = game_test(behavior.sample(200, 1), tilted())
+    assert test.log10_p_value < -1
+    assert test.verify()
+    assert not dataclasses.replace(test, knot=garbage).verify()
+    assert not dataclasses.replace(test, design=garbage).verify()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("score", 197.0),
+        ("score_bound", 0.74),
+        ("score_bound", 0.76),
+        ("predictability", 0.01),
+        ("design", "blocks"),
+        ("setting_probabilities", np.array([[0.3, 0.2], [0.3, 0.2]])),
+        ("expression", chsh((0, 0))),
+        ("log10_p_value", -1.5),
+        ("log10_p_value", -1.3),
+    ],
+)
+def test_edited_tests_are_refuted(field, value):
+    assert honest_test().verify()
+    assert not dataclasses.replace(honest_test(), **{field: value}).verify()
+
+
+def test_saved_tests_verify(tmp_path):
+    honest_test().save(tmp_path / "game.json")
+    loaded = GameTest.load(tmp_path / "game.json")
+    assert loaded == honest_test()
+    assert loaded.verify()
+
+
+def test_assumptions_name_what_was_fixed_beforehand():
+    assert any("number of trials was fixed" in line for line in honest_test().assumptions)
+    blocks = game_test(Behavior.from_state(werner_state(1), "chsh").sample(50, 1), chsh())
+    assert any("shots of each setting were fixed" in line for line in blocks.assumptions)
+
+
+def test_settings_without_trials_do_not_count():
+    # In blocks: only three of the settings were played, in which a local strategy scores as much as possible.
+    settings = np.repeat([[0, 0], [0, 1], [1, 0]], 20, axis=0)
+    trials = BellTrials(settings, np.zeros_like(settings), chsh().scenario, "blocks")
+    test = game_test(trials, tilted())
+    assert test.score_bound == pytest.approx(test.score / 60, abs=1e-12)
+    assert test.p_value == 1
+    assert test.verify()
+    with pytest.raises(CountsError, match=r"expression.*no local model reaches"):
+        game_test(trials, chsh())
+
+
 # Other expressions
 
 
 @pytest.mark.parametrize(("total", "mean"), [(12, 0.3), (40, 0.75), (60, 0.5)])
 def test_convex_bound_lies_between_the_binomial_tail_and_the_other_bounds(total, mean):
     for score in range(math.ceil(total * mean) + 1, total + 1):
-        knot, log10_p = _log10_convex_tail(score, total, mean)
-        bound, tail = 10**log10_p, float(binomial_tail(score, total, Fraction(mean)))
+        knot, log_p = convex_tail(score, total, mean)
+        bound, tail = math.exp(log_p), float(binomial_tail(score, total, Fraction(mean)))
         assert knot < score
         share = score / total
         chernoff = math.exp(
@@ -130,7 +279,7 @@ def test_convex_bound_lies_between_the_binomial_tail_and_the_other_bounds(total,
 def test_convex_bound_between_whole_scores(total, mean):
     tails = [float(binomial_tail(k, total, Fraction(mean))) for k in range(total + 1)]
     for score in np.arange(math.ceil(total * mean) + 1, total, 0.25):
-        bound = 10 ** _log10_convex_tail(float(score), total, mean)[1]
+        bound = math.exp(convex_tail(float(score), total, mean)[1])
         below = math.floor(score)
         # Logarithms of the tail, interpolated.
         tail = tails[below] ** (below + 1 - score) * tails[below + 1] ** (score - below)
@@ -146,14 +295,14 @@ def test_convex_bound_is_the_best_over_all_knots():
     def bound(h):
         return float(sum(m * max(k - Fraction(h), 0) for k, m in enumerate(masses))) / (score - h)
 
-    knot, log10_p = _log10_convex_tail(score, total, float(mean))
-    assert 10**log10_p == pytest.approx(bound(knot), rel=1e-10)
-    assert 10**log10_p <= min(bound(h) for h in np.arange(0, 27.5, 0.125)) * (1 + 1e-10)
+    knot, log_p = convex_tail(score, total, float(mean))
+    assert math.exp(log_p) == pytest.approx(bound(knot), rel=1e-10)
+    assert math.exp(log_p) <= min(bound(h) for h in np.arange(0, 27.5, 0.125)) * (1 + 1e-10)
 
 
 @pytest.mark.parametrize(("score", "total", "mean"), [(0.0, 10, 0.0), (7.5, 10, 0.75), (3.0, 10, 0.75)])
 def test_convex_bound_claims_nothing_up_to_the_mean(score, total, mean):
-    assert _log10_convex_tail(score, total, mean)[1] == 0
+    assert convex_tail(score, total, mean)[1] == 0
 
 
 def test_convex_bound_holds_for_unequal_trials():
@@ -167,7 +316,7 @@ def test_convex_bound_holds_for_unequal_trials():
         mean = float((masses @ [0, 0.5, 1]).mean())
         for twice in range(math.ceil(20 * mean) + 1, 21):
             tail = float(distribution[twice:].sum())
-            assert tail <= 10 ** _log10_convex_tail(twice / 2, 10, mean)[1] * (1 + 1e-9)
+            assert tail <= math.exp(convex_tail(twice / 2, 10, mean)[1]) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("expression", [tilted(), cglmp(3), i3322()], ids=["tilted", "cglmp", "i3322"])
@@ -243,9 +392,10 @@ def test_other_inequalities_see_their_violation(expression, behavior, value, sho
         ("log10_p_value", test.log10_p_value - 1e-3),
         ("score", test.score + 1),
         ("score_bound", test.score_bound - 1e-4),
-        ("num_trials", test.num_trials + 1),
+        ("score_bound", test.score_bound + 1e-4),
+        ("tested", test.tested + 1),
         ("knot", test.knot + 1),
-        ("binomial", True),
+        ("expression", BellExpression(2 * test.expression.coefficients + np.eye(test.tested.shape[-1]))),
     ):
         assert not dataclasses.replace(test, **{field: changed}).verify(), field
     # At the local bound nothing is found.

@@ -1,0 +1,117 @@
+"""What a new run could do better, after a declared expression was tested."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .._validation import probability
+from ..exceptions import CountsError
+from ..polytope.inequalities import BellExpression
+from ..targets.counts import BellCounts
+from .binomial_tails import convex_tail, log_tail
+from .combined_test import CombinedTest, family_of
+from .games import GameTest
+
+__all__ = ["best_other_form", "combined_shots_needed", "game_shots_needed"]
+
+_STANDARD_ERRORS = 2.0
+
+
+def best_other_form(counts: BellCounts, expression: BellExpression) -> tuple[str, float] | None:
+    """The form of the family that counts violate, if the declared one is not the right one.
+
+    Args:
+        counts: The counts.
+        expression: The expression that was declared.
+
+    Returns:
+        A sentence for people and the value S of the form that is largest in the counts, if the declared form of CHSH is
+        at or below its local bound and that one exceeds it by more than two standard errors; else ``None``.
+
+    Examples:
+        >>> from qiskit_lhv import chsh, load_bundled_counts
+        >>> counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+        >>> best_other_form(counts, chsh())[0]
+        'the other CHSH form, minus at (0, 0), has S = 2.77; a new run could declare it'
+    """
+    family = family_of(counts.scenario)
+    won = [form.coefficients == form.coefficients.max() for form in family]
+    declared = expression.coefficients == expression.coefficients.max()
+    place = next((i for i, mask in enumerate(won) if np.array_equal(mask, declared)), None)
+    if place is None or len(np.unique(expression.coefficients)) != 2:
+        return None
+    frequencies = counts.frequencies()
+    values = [form.value(frequencies) for form in family]
+    best = int(np.argmax(values))
+    # A value is the sum of four correlators, each with a variance of (1 - E**2) / n.
+    correlators = np.einsum("xyab,a,b->xy", frequencies.array, [1.0, -1.0], [1.0, -1.0])
+    error = math.sqrt(float(np.sum((1 - correlators**2) / counts.num_shots)))
+    if values[place] > 2 or not values[best] > 2 + _STANDARD_ERRORS * error:
+        return None
+    # The signs of the correlators: one of them differs from the other three.
+    signs = family[best].coefficients[..., 0, 0]
+    rare = -1.0 if signs.sum() > 0 else 1.0
+    x, y = (int(i) for i in np.argwhere(np.sign(signs) == rare)[0])
+    where = f"minus at ({x}, {y})" if rare < 0 else f"plus at ({x}, {y}) and minus elsewhere"
+    return f"the other CHSH form, {where}, has S = {values[best]:.2f}; a new run could declare it", values[best]
+
+
+def game_shots_needed(test: GameTest, alpha: float) -> float | None:
+    """About how many trials of a new run would reach alpha, if the mean score stayed as it is in these.
+
+    By chance a score that was singled out overstates what the device does. Settings are taken to come as often as in
+    these trials.
+
+    Args:
+        test: The test of the trials so far.
+        alpha: The level.
+
+    Returns:
+        The number of trials at which a run with this mean score has a p-value of at most alpha; ``None`` where the mean
+        score does not exceed the local bound, so that no number of trials helps.
+
+    Raises:
+        CountsError: If alpha is not between 0 and 1.
+    """
+    level = probability(alpha, "alpha", CountsError)
+    if not 0 < level < 1:
+        raise CountsError.bad_argument("alpha", expected="a number between 0 and 1", got=f"{alpha}")
+    rate, bound = test.score / test.num_trials, test.score_bound
+    if rate <= bound:
+        return None
+    ahead = 1 if test.binomial and test.fixed_settings else 0
+
+    def enough(trials: int) -> bool:
+        score = trials * rate
+        if test.binomial:
+            wins = round(score)
+            return wins >= trials * bound + ahead and log_tail(wins, trials, bound) <= math.log(level)
+        return convex_tail(score, trials, bound)[1] <= math.log(level)
+
+    most = 1
+    while not enough(most):
+        if most > 2**52:
+            return None
+        most *= 2
+    least = most // 2
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if enough(middle) else (middle, most)
+    return float(most)
+
+
+def combined_shots_needed(test: CombinedTest, alpha: float) -> float | None:
+    """The fewest trials with which one of a combined test's games would reach its part of alpha.
+
+    Args:
+        test: The test of the trials so far.
+        alpha: The level of the combined test.
+
+    Returns:
+        See :func:`game_shots_needed`; ``None`` where no game's mean score exceeds its local bound.
+    """
+    weights = test.weights[1:]
+    found = [game_shots_needed(game, alpha * w) for game, w in zip(test.games, weights, strict=True)]
+    return min((trials for trials in found if trials is not None), default=None)
