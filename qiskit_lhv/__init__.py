@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
     from .statistics.confidence import LocalRegion, local_region
+    from .statistics.drift import DriftTest, drift_test
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
     from .statistics.evidence import EValue, ratio_e_value, ratio_e_values
     from .statistics.evidence_rates import EvidenceRate, evidence_rate
@@ -86,7 +87,7 @@ if TYPE_CHECKING:
     from .statistics.games import GameTest, game_test
     from .statistics.hidden_signaling import SignalingAllowance, signaling_allowance
     from .statistics.likelihood import LocalFit, fit_local_model
-    from .statistics.model_comparison import DriftTest, ModelComparison, compare_models, drift_test
+    from .statistics.model_comparison import ModelComparison, compare_models
     from .statistics.no_signaling import SignalingTest, no_signaling_test
     from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
     from .targets.behaviors import Behavior
@@ -182,6 +183,7 @@ _HOME = {
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
     "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
+    "statistics.drift": ("DriftTest", "drift_test"),
     "statistics.estimates": (
         "LocalWeightInterval",
         "ThresholdEstimate",
@@ -194,7 +196,7 @@ _HOME = {
     "statistics.likelihood": ("LocalFit", "fit_local_model"),
     "statistics.games": ("GameTest", "game_test"),
     "statistics.hidden_signaling": ("SignalingAllowance", "signaling_allowance"),
-    "statistics.model_comparison": ("DriftTest", "ModelComparison", "compare_models", "drift_test"),
+    "statistics.model_comparison": ("ModelComparison", "compare_models"),
     "statistics.no_signaling": ("SignalingTest", "no_signaling_test"),
     "statistics.planning": ("ShotPlan", "shots_needed", "simulated_log10_p"),
     "targets.behaviors": ("Behavior",),

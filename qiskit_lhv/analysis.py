@@ -24,12 +24,13 @@ from .quantum.experiment import BellExperiment
 from .report import LocalityReport, Verdict
 from .state_report import analyze_state
 from .statistics.confidence import local_region
+from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
 from .statistics.false_discovery import e_bh
 from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import check_kappa, signaling_allowance
 from .statistics.likelihood import fit_local_model
-from .statistics.model_comparison import compare_models, drift_test
+from .statistics.model_comparison import compare_models
 from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
 from .targets.behaviors import Behavior

@@ -11,11 +11,12 @@ import numpy as np
 
 from .report import LocalityReport, Verdict
 from .statistics.confidence import LocalRegion
+from .statistics.drift import DriftTest
 from .statistics.evidence import EValue
 from .statistics.games import GameTest
 from .statistics.hidden_signaling import SignalingAllowance
 from .statistics.likelihood import LocalFit, fit_local_model
-from .statistics.model_comparison import DriftTest, ModelComparison
+from .statistics.model_comparison import ModelComparison
 from .statistics.no_signaling import SignalingTest, chsh_forms
 from .targets.counts import BellCounts
 from .targets.projections import project_to_no_signaling
