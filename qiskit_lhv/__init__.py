@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from .statistics.model_comparison import ModelComparison, compare_models
     from .statistics.no_signaling import SignalingTest, no_signaling_test
     from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
+    from .statistics.setting_choice import SettingsTest, settings_test
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
     from .targets.counts import BellCounts
@@ -199,6 +200,7 @@ _HOME = {
     "statistics.model_comparison": ("ModelComparison", "compare_models"),
     "statistics.no_signaling": ("SignalingTest", "no_signaling_test"),
     "statistics.planning": ("ShotPlan", "shots_needed", "simulated_log10_p"),
+    "statistics.setting_choice": ("SettingsTest", "settings_test"),
     "targets.behaviors": ("Behavior",),
     "targets.correlations": ("CorrelationTensor",),
     "targets.counts": ("BellCounts",),
@@ -272,6 +274,7 @@ __all__ = [
     "ScenarioError",
     "SeparabilityCertificate",
     "SettingSchedule",
+    "SettingsTest",
     "ShotPlan",
     "SignalingAllowance",
     "SignalingTest",
@@ -359,6 +362,7 @@ __all__ = [
     "ratio_e_values",
     "read_counts",
     "reduced_state",
+    "settings_test",
     "shots_needed",
     "signaling_allowance",
     "simulated_log10_p",

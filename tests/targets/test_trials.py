@@ -135,7 +135,9 @@ def test_bad_rows_are_refused_by_name(name, rows, words):
 
 
 def test_settings_and_outcomes_must_have_one_shape():
-    assert refusal(SETTINGS, OUTCOMES[:4], design="random").startswith("outcomes: expected shape (5, 2), as settings have")
+    assert refusal(SETTINGS, OUTCOMES[:4], design="random").startswith(
+        "outcomes: expected shape (5, 2), as settings have"
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,9 @@ def test_entries_out_of_range_are_refused(scenario, name):
 
 
 def test_scenario_must_have_as_many_parties():
-    assert refusal(SETTINGS, OUTCOMES, BellScenario((2,), (2,)), "random").startswith("scenario: expected 2 parties, got 1")
+    assert refusal(SETTINGS, OUTCOMES, BellScenario((2,), (2,)), "random").startswith(
+        "scenario: expected 2 parties, got 1"
+    )
 
 
 def test_scenario_must_be_a_scenario():
