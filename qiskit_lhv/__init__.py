@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
     from .statistics.confidence import LocalRegion, local_region
+    from .statistics.drift import DriftTest, drift_test
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
     from .statistics.evidence import EValue, ratio_e_value, ratio_e_values
     from .statistics.evidence_rates import EvidenceRate, evidence_rate
@@ -86,9 +87,10 @@ if TYPE_CHECKING:
     from .statistics.games import GameTest, game_test
     from .statistics.hidden_signaling import SignalingAllowance, signaling_allowance
     from .statistics.likelihood import LocalFit, fit_local_model
-    from .statistics.model_comparison import DriftTest, ModelComparison, compare_models, drift_test
+    from .statistics.model_comparison import ModelComparison, compare_models
     from .statistics.no_signaling import SignalingTest, no_signaling_test
     from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
+    from .statistics.setting_choice import SettingsTest, settings_test
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
     from .targets.counts import BellCounts
@@ -183,6 +185,7 @@ _HOME = {
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
     "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
+    "statistics.drift": ("DriftTest", "drift_test"),
     "statistics.estimates": (
         "LocalWeightInterval",
         "ThresholdEstimate",
@@ -195,9 +198,10 @@ _HOME = {
     "statistics.likelihood": ("LocalFit", "fit_local_model"),
     "statistics.games": ("GameTest", "game_test"),
     "statistics.hidden_signaling": ("SignalingAllowance", "signaling_allowance"),
-    "statistics.model_comparison": ("DriftTest", "ModelComparison", "compare_models", "drift_test"),
+    "statistics.model_comparison": ("ModelComparison", "compare_models"),
     "statistics.no_signaling": ("SignalingTest", "no_signaling_test"),
     "statistics.planning": ("ShotPlan", "shots_needed", "simulated_log10_p"),
+    "statistics.setting_choice": ("SettingsTest", "settings_test"),
     "targets.behaviors": ("Behavior",),
     "targets.correlations": ("CorrelationTensor",),
     "targets.counts": ("BellCounts",),
@@ -271,6 +275,7 @@ __all__ = [
     "ScenarioError",
     "SeparabilityCertificate",
     "SettingSchedule",
+    "SettingsTest",
     "ShotPlan",
     "SignalingAllowance",
     "SignalingTest",
@@ -358,6 +363,7 @@ __all__ = [
     "ratio_e_values",
     "read_counts",
     "reduced_state",
+    "settings_test",
     "shots_needed",
     "signaling_allowance",
     "simulated_log10_p",

@@ -443,7 +443,9 @@ def test_drift_of_trials_is_shown():
     assert analyze(steady, num_replicates=0).statistics["drift: p-value"] > 0.01
     later = draw_trials(Behavior.from_state(werner_state(0.3), "chsh"), 3000, 2)
     both = BellTrials(
-        np.concatenate([steady.settings, later.settings]), np.concatenate([steady.outcomes, later.outcomes])
+        np.concatenate([steady.settings, later.settings]),
+        np.concatenate([steady.outcomes, later.outcomes]),
+        design="random",
     )
     assert analyze(both, num_replicates=0).statistics["drift: p-value"] < 1e-6
 
@@ -480,7 +482,7 @@ def test_device_with_memory_gains_nothing_from_it():
             if sign[x, y, a, b] < 0:
                 wins = [s for s in good if sign[x, y, s[x], s[2 + y]] > 0]
                 current = wins[rng.integers(len(wins))]
-        trials = BellTrials(settings, outcomes, scenario)
+        trials = BellTrials(settings, outcomes, scenario, "random")
         report = analyze(trials, alpha=0.1, test="game", num_replicates=0, seed=seed)
         alarms += np.array([report.verdict is Verdict.NONLOCAL, report.statistics["e-value: log10 e"] >= 1])
     assert np.all(alarms <= 6 + 3 * np.sqrt(60 * 0.09))

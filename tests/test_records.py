@@ -32,7 +32,9 @@ RECORDS = [
     Behavior(PROBABILITIES),
     BellCounts(RNG.integers(1, 10**6, size=SCENARIO.shape)),
     BellCounts(RNG.integers(1, 9, size=SCENARIO.shape), "random", [[1 / 3], [2 / 3]]),
-    BellTrials([[0, 0], [1, 0], [1, 0]], [[1, 2], [0, 0], [1, 1]], setting_probabilities=[[0.1], [0.9]]),
+    BellTrials(
+        [[0, 0], [1, 0], [1, 0]], [[1, 2], [0, 0], [1, 1]], design="random", setting_probabilities=[[0.1], [0.9]]
+    ),
     BellTrials([[0, 0], [1, 0]], [[1, 2], [0, 0]], design="blocks"),
     SCENARIO,
     CorrelationTensor(np.concatenate([[1], RNG.normal(size=35)]).reshape(4, 9)),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,11 @@ from ..models.deterministic import enumerate_strategies
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import project_cells
-from ..targets.trials import BellTrials
 from .likelihood import MAX_LISTED, fit_local_model
 from .mixtures import MixtureProblem
 from .no_signaling import num_no_signaling_parameters
 
-__all__ = ["DriftTest", "ModelComparison", "ModelStep", "compare_models", "drift_test"]
+__all__ = ["ModelComparison", "ModelStep", "compare_models"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -191,58 +189,3 @@ class _Fits:
         p = np.maximum(behavior, 0)
         p = p / p.sum(axis=1, keepdims=True)
         return rng.multinomial(self._shots, p, size=(count, len(self._shots)))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class DriftTest(Record):
-    """Whether one behavior explains all parts of the data: the goodness of fit of unrestricted models."""
-
-    deviance: float
-    """Twice the log-likelihood that one behavior for each part gains over one behavior for all."""
-    degrees_of_freedom: int
-    """Number of parameters gained."""
-    p_value: float
-    """Its asymptotic p-value; approximate with few shots a cell."""
-    num_parts: int
-    """Number of parts."""
-
-    def __str__(self) -> str:
-        return f"drift over {self.num_parts} parts: deviance {self.deviance:.5g}, p = {self.p_value:.3g}"
-
-
-def drift_test(data: BellTrials | Sequence[BellCounts], *, num_parts: int = 10) -> DriftTest:
-    """Tests whether outcomes follow the same behavior throughout (likelihood ratio of homogeneity).
-
-    Args:
-        data: Trials, which are cut into parts of equal length in the order they were taken; or the counts of several
-            runs.
-        num_parts: Number of parts of trials.
-
-    Raises:
-        CountsError: If there are fewer than two parts or the runs' scenarios differ.
-    """
-    from scipy.special import chdtrc, xlogy
-
-    if isinstance(data, BellTrials):
-        (parts,) = whole_numbers(num_parts, "num_parts", CountsError, minimum=2)
-        cuts = np.linspace(0, data.num_trials, min(parts, data.num_trials) + 1).astype(int)
-        arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
-        half = data.settings.shape[1]
-    else:
-        arrays = [one.array for one in data]
-        half = arrays[0].ndim // 2 if arrays else 0
-    if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
-        raise CountsError.bad_argument(
-            "data", expected="at least two parts of one scenario", got=f"{[array.shape for array in arrays]}"
-        )
-    # Parts, setting combinations, outcomes.
-    table = np.stack(arrays).reshape(len(arrays), int(np.prod(arrays[0].shape[:half])), -1)
-    shots, total = table.sum(axis=2), table.sum(axis=0)
-
-    def log_likelihood(counts: IntArray, sizes: IntArray) -> float:
-        return float(xlogy(counts, counts).sum() - xlogy(sizes, sizes).sum())
-
-    deviance = max(0.0, 2 * (log_likelihood(table, shots) - log_likelihood(total, total.sum(axis=1))))
-    seen = np.maximum((total > 0).sum(axis=1) - 1, 0)
-    freedom = int(np.sum(np.maximum((shots > 0).sum(axis=0) - 1, 0) * seen))
-    return DriftTest(deviance, freedom, float(chdtrc(freedom, deviance)) if freedom else 1.0, len(arrays))

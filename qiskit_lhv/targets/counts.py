@@ -29,9 +29,19 @@ from .scenario import BellScenario
 if TYPE_CHECKING:
     from .trials import BellTrials
 
-__all__ = ["DESIGNS", "BellCounts", "check_design", "check_shots", "require_all_shots"]
+__all__ = [
+    "DESIGNS",
+    "MAX_DRAWN",
+    "BellCounts",
+    "check_design",
+    "check_shot_limit",
+    "check_shots",
+    "require_all_shots",
+]
 
 DESIGNS = ("blocks", "random")
+# What NumPy's generator draws from without replacement.
+MAX_DRAWN = 10**9
 
 
 def check_design(
@@ -273,6 +283,30 @@ class BellCounts(Record):
         refuse_empty_settings(self.num_shots, array.sum(axis=self.scenario.outcome_axes))
         dropped = int(array.sum()) < self.total_shots
         return replace(self, array=array, lost_outcomes=None, post_selected=self.post_selected or dropped)
+
+
+def check_shot_limit(counts: BellCounts) -> None:
+    """Refuses counts that are too many to be put into random order, before any work is done on them.
+
+    In blocks the shots of each setting combination are put into an order of their own, with random settings all
+    shots into one.
+
+    Args:
+        counts: The counts.
+
+    Raises:
+        CountsError: If there are 10**9 shots or more in one of these orders.
+    """
+    blocks = counts.design == "blocks"
+    largest = int(counts.num_shots.max()) if blocks else counts.total_shots
+    if largest >= MAX_DRAWN:
+        raise CountsError.bad_argument(
+            "counts",
+            expected=f"fewer than {MAX_DRAWN} shots {'per setting combination' if blocks else 'in all'}, to put into "
+            "random order",
+            got=f"{largest}",
+            remedy="Analyze parts of them, and multiply with combine_e_values(parts, independent=True).",
+        )
 
 
 def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> None:

@@ -26,19 +26,30 @@ from .scenario import BellScenario, check_scenario
 
 __all__ = ["BellTrials"]
 
+# Tables of counts are dense: this many cells take 0.8 GB.
+_MAX_CELLS = 10**8
+_DECLARE = (
+    'Write BellTrials(settings, outcomes, design="random") if they were drawn at random trial by trial, each '
+    'combination equally likely; BellTrials(settings, outcomes, design="random", setting_probabilities=p) with an '
+    "array p of shape (m_1, ..., m_N) if they were drawn with other known probabilities; or BellTrials(settings, "
+    'outcomes, design="blocks") if the order was fixed beforehand.'
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BellTrials(Record):
     """Settings and outcomes of every trial, in the order they were taken.
 
     The order lets a test stand against devices that remember earlier trials, if the settings were
-    drawn at random.
+    drawn at random. Whether they were, the data do not say: it must be declared, and ``settings_test``
+    refuses trials that contradict it.
 
     Args:
         settings: Shape ``(T, N)``: the setting of each party in each trial.
         outcomes: Shape ``(T, N)``: the outcome of each party in each trial.
         scenario: Number of settings and outcomes; default: those seen, at least two outcomes.
-        design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand).
+        design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand). There is
+            no default.
         setting_probabilities: For ``"random"``, the known probability of each setting combination, shape
             ``(m_1, ..., m_N)``; default: uniform.
         lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
@@ -46,7 +57,13 @@ class BellTrials(Record):
         post_selected: Whether trials were dropped because of their outcomes.
 
     Raises:
-        CountsError: If shapes differ, there is no trial, or an entry is not a whole number in range.
+        CountsError: If shapes differ, there is no trial, an entry is not a whole number in range, no design is
+            declared, or there are too many combinations of settings and outcomes to count.
+
+    Examples:
+        >>> trials = BellTrials([[0, 1], [1, 1], [0, 0]], [[0, 0], [1, 0], [1, 1]], design="random")
+        >>> trials.num_trials, trials.setting_probabilities.tolist()
+        (3, [[0.25, 0.25], [0.25, 0.25]])
     """
 
     settings: NDArray[np.int64]
@@ -55,7 +72,8 @@ class BellTrials(Record):
     """Outcome of each party, shape ``(T, N)``, int64, read-only."""
     scenario: BellScenario | None = None
     """The number of settings and outcomes of each party."""
-    design: str = "random"
+    # Without a declaration the constructor refuses, so that every object has one.
+    design: str = None  # type: ignore[assignment]
     """``"random"`` or ``"blocks"``."""
     setting_probabilities: NDArray[np.float64] | None = None
     """Probability of each setting combination for ``"random"``, else ``None``."""
@@ -73,6 +91,13 @@ class BellTrials(Record):
                 expected=f"shape {settings.shape}, as settings have",
                 got=f"shape {outcomes.shape}",
             )
+        if self.design is None:
+            raise CountsError.bad_argument(
+                "design",
+                expected="how the settings were chosen, which the data do not say",
+                got="nothing",
+                remedy=_DECLARE,
+            )
         scenario = self.scenario
         if scenario is None:
             scenario = BellScenario(
@@ -83,6 +108,13 @@ class BellTrials(Record):
         if scenario.num_parties != settings.shape[1]:
             raise CountsError.bad_argument(
                 "scenario", expected=f"{settings.shape[1]} parties", got=f"{scenario.num_parties}"
+            )
+        if scenario.num_cells > _MAX_CELLS:
+            raise CountsError.bad_argument(
+                "scenario",
+                expected=f"at most {_MAX_CELLS} combinations of settings and outcomes",
+                got=f"{scenario.num_cells}: {scenario}",
+                remedy="Number settings and outcomes from 0 without gaps.",
             )
         for name, rows, sizes in (
             ("settings", settings, scenario.num_settings),
@@ -208,4 +240,12 @@ def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
         )
     if array.min() < 0 or np.any(array != np.rint(array)):
         raise CountsError.bad_argument(name, expected="whole numbers of at least zero", got="other numbers")
+    # Before they are cast, where larger ones would wrap.
+    if array.max() >= _MAX_CELLS:
+        raise CountsError.bad_argument(
+            name,
+            expected=f"numbers below {_MAX_CELLS}",
+            got=f"{array.max():.6g}",
+            remedy="Number settings and outcomes from 0 without gaps.",
+        )
     return frozen(array.astype(np.int64))

@@ -136,7 +136,7 @@ def test_a_factor_depends_on_earlier_shots_alone():
     cut = int(first.tested[:k].sum())
     outcomes = trials.outcomes.copy()
     outcomes[cut:, 0] = 1 - outcomes[cut:, 0]
-    second = ratio_e_value(BellTrials(trials.settings, outcomes, trials.scenario))
+    second = ratio_e_value(BellTrials(trials.settings, outcomes, trials.scenario, "random"))
     # The first stage whose shots differ still has the same factor; later ones do not.
     np.testing.assert_allclose(first.factors[: k + 1], second.factors[: k + 1], rtol=1e-12)
     np.testing.assert_allclose(first.mean_bounds[: k + 1], second.mean_bounds[: k + 1], rtol=1e-12)
@@ -315,7 +315,7 @@ def test_memory_gains_nothing():
             if not won[x, y, a, b]:
                 winners = [s for s in good if won[x, y, s[x], s[2 + y]]]
                 current = winners[rng.integers(len(winners))]
-        data.append(BellTrials(settings, outcomes, scenario))
+        data.append(BellTrials(settings, outcomes, scenario, "random"))
     e_values = np.exp([one.log_e for one in ratio_e_values(data)])
     mean, error = mean_and_error(e_values)
     assert mean <= 1 + 3 * error
@@ -404,7 +404,7 @@ def test_a_device_that_predicts_settings_gains_nothing():
         settings = np.array([lost[k][0] for k in chosen]) ^ (rng.random((shots, 2)) < 0.5 + tau)
         rows = np.arange(shots)
         outcomes = np.stack([strategies[chosen][rows, settings[:, 0]], strategies[chosen][rows, 2 + settings[:, 1]]])
-        data.append(BellTrials(settings, outcomes.T, scenario))
+        data.append(BellTrials(settings, outcomes.T, scenario, "random"))
     plain, careful = (np.exp([one.log_e for one in ratio_e_values(data, predictability=value)]) for value in (0, tau))
     # Who does not allow for it is misled.
     assert np.median(plain) > 10

@@ -421,7 +421,7 @@ def test_p_values_of_an_expression_are_valid_at_its_facet():
 
 def test_predictability_of_other_expressions():
     rng = np.random.default_rng(2)
-    trials = BellTrials(rng.integers(2, size=(400, 2)), rng.integers(2, size=(400, 2)))
+    trials = BellTrials(rng.integers(2, size=(400, 2)), rng.integers(2, size=(400, 2)), design="random")
     plain = game_test(trials, tilted())
     careful = game_test(trials, tilted(), predictability=0.03)
     assert plain.score_bound < careful.score_bound < 1

@@ -4,19 +4,17 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
-    BellTrials,
     CountsError,
     ModelComparison,
     compare_models,
     divergence,
-    drift_test,
     fit_local_model,
     ghz_state,
     load_bundled_counts,
     project_to_no_signaling,
     werner_state,
 )
-from scipy.stats import chi2, chi2_contingency
+from scipy.stats import chi2
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
@@ -130,45 +128,3 @@ def test_same_seed_same_numbers_and_saving(tmp_path):
 def test_bad_number_of_replicates(replicates):
     with pytest.raises(CountsError, match="num_replicates"):
         compare_models(load_bundled_counts("delft_2015").counts, num_replicates=replicates)
-
-
-# Drift
-
-
-def trials(behaviors, count, seed):
-    rng = np.random.default_rng(seed)
-    settings = rng.integers(2, size=(count, 2))
-    rows = np.minimum(np.arange(count) * len(behaviors) // count, len(behaviors) - 1)
-    cells = np.stack([b.array for b in behaviors])[(rows, *settings.T)].reshape(count, -1)
-    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    return BellTrials(settings, np.array(np.unravel_index(np.minimum(drawn, 3), (2, 2))).T)
-
-
-def test_drift_is_found_and_stability_is_not():
-    steady, later = Behavior.from_state(werner_state(0.9), "chsh"), Behavior.from_state(werner_state(0.6), "chsh")
-    assert drift_test(trials([steady, later], 6000, 1)).p_value < 1e-4
-    p = [drift_test(trials([steady], 4000, seed)).p_value for seed in range(60)]
-    assert np.mean(np.array(p) <= 0.1) <= 0.1 + 3 * math.sqrt(0.09 / 60)
-
-
-def test_drift_between_runs_agrees_with_scipy():
-    behavior = Behavior.from_state(werner_state(0.6), "chsh")
-    runs = [behavior.sample(300, seed) for seed in range(4)]
-    found = drift_test(runs)
-    expected = [
-        chi2_contingency(np.stack([run.array[x].ravel() for run in runs]), lambda_="log-likelihood")
-        for x in np.ndindex(2, 2)
-    ]
-    assert found.deviance == pytest.approx(sum(one.statistic for one in expected))
-    assert found.degrees_of_freedom == sum(one.dof for one in expected) == 36
-    assert found.num_parts == 4
-
-
-def test_bad_parts():
-    behavior = Behavior.from_state(werner_state(0.6), "chsh")
-    with pytest.raises(CountsError, match="two parts"):
-        drift_test([behavior.sample(10, 1)])
-    with pytest.raises(CountsError, match="two parts"):
-        drift_test([behavior.sample(10, 1), Behavior.from_state(werner_state(0.6), [PLANE, PLANE]).sample(10, 1)])
-    with pytest.raises(CountsError, match="num_parts"):
-        drift_test(trials([behavior], 100, 1), num_parts=1)

@@ -365,3 +365,15 @@ def test_refusals_raise_no_warnings_on_the_way():
         warnings.simplefilter("error")
         refusal(lambda: BellCounts([[np.nan, np.inf]]))
         refusal(lambda: BellCounts.from_counts({(0,): {"0": np.float64("-inf")}}))
+
+
+def test_shots_are_limited_before_work():
+    from qiskit_lhv.targets.counts import check_shot_limit
+
+    many = np.full((2, 2, 2, 2), 10**9 // 4 - 1)
+    check_shot_limit(BellCounts(many))
+    for array in (many + 1, np.full((2, 2, 2, 2), 10**14)):
+        with pytest.raises(CountsError, match=r"fewer than 1000000000 shots per setting combination.*combine_e_values"):
+            check_shot_limit(BellCounts(array))
+    with pytest.raises(CountsError, match="fewer than 1000000000 shots in all"):
+        check_shot_limit(BellCounts(many, "random", np.full((2, 2), 0.25)))

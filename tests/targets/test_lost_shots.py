@@ -70,7 +70,7 @@ def test_comparison_takes_the_fields_into_account():
 def test_bad_lost_outcomes_are_refused(lost):
     for make in (
         lambda: BellCounts(ARRAY, lost_outcomes=lost),
-        lambda: BellTrials([[0, 0], [1, 1]], [[2, 0], [0, 2]], lost_outcomes=lost),
+        lambda: BellTrials([[0, 0], [1, 1]], [[2, 0], [0, 2]], design="random", lost_outcomes=lost),
     ):
         assert refusal(make).startswith("lost_outcomes: expected None, or for each of 2 parties")
 
@@ -79,7 +79,7 @@ def test_bad_lost_outcomes_are_refused(lost):
 def test_post_selected_is_a_truth_value(post_selected):
     for make in (
         lambda: BellCounts(ARRAY, post_selected=post_selected),
-        lambda: BellTrials([[0, 0]], [[2, 0]], post_selected=post_selected),
+        lambda: BellTrials([[0, 0]], [[2, 0]], design="random", post_selected=post_selected),
     ):
         assert refusal(make).startswith("post_selected: expected True or False")
 
@@ -288,7 +288,7 @@ def test_every_setting_needs_a_shot_that_is_left():
 
 
 def test_trials_may_lack_a_setting_from_the_start():
-    trials = BellTrials([[0, 0], [1, 1], [1, 1]], [[0, 1], [1, 2], [0, 0]], lost_outcomes=(None, 2))
+    trials = BellTrials([[0, 0], [1, 1], [1, 1]], [[0, 1], [1, 2], [0, 0]], design="random", lost_outcomes=(None, 2))
     assert trials.post_select().num_trials == 2
 
 
@@ -313,7 +313,7 @@ def test_lost_fractions_of_parties_that_lose_nothing_are_zero():
 
 
 def test_lost_fractions_without_trials_are_unknown():
-    trials = BellTrials([[0, 0], [1, 1]], [[0, 1], [1, 2]], lost_outcomes=(None, 2))
+    trials = BellTrials([[0, 0], [1, 1]], [[0, 1], [1, 2]], design="random", lost_outcomes=(None, 2))
     assert np.isnan(trials.lost_fraction[1, 0, 1])
     assert trials.lost_fraction[1, 1, 1] == 1
 
