@@ -15,63 +15,39 @@ from typing import Any
 
 __all__ = ["one_blas_thread"]
 
-# Modules with which a BLAS library comes.
-_OWNERS = ("scipy.linalg", "scipy.linalg.blas", "scipy.sparse.linalg", "sklearn", "torch")
+# Modules with which another BLAS library may come.
+_OWNERS = ("scipy.linalg", "scipy.sparse.linalg", "sklearn", "torch")
 
-
-class _Cap:
-    """The cap of this process: how many sections are inside of it, and what the libraries had before."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.depth = 0
-        self.controller: Any = None
-        self.seen: list[str] = []
-        self.before: list[tuple[Any, int]] = []
-
-    def enter(self) -> None:
-        with self.lock:
-            self.depth += 1
-            if self.depth > 1:
-                return
-            try:
-                self.before = [(one, int(one.num_threads)) for one in self.libraries()]
-                for library, _ in self.before:
-                    library.set_num_threads(1)
-            except BaseException:
-                self.depth = 0
-                raise
-
-    def leave(self) -> None:
-        with self.lock:
-            self.depth -= 1
-            if self.depth == 0:
-                for library, threads in self.before:
-                    library.set_num_threads(threads)
-                self.before = []
-
-    def libraries(self) -> list[Any]:
-        """The BLAS libraries that are loaded; looking for them takes long, so it is done when there may be new ones."""
-        # SciPy brings a BLAS of its own, which is loaded when it is first needed.
-        present = [name for name in _OWNERS if name in sys.modules]
-        if self.controller is None or present != self.seen:
-            from threadpoolctl import ThreadpoolController
-
-            self.controller, self.seen = ThreadpoolController().select(user_api="blas"), present
-        return list(self.controller.lib_controllers)
-
-
-_cap = _Cap()
+_held = threading.local()
+_found: dict[tuple[str, ...], list[Any]] = {}
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Holds BLAS to one thread, as a context or as a decorator; cheap where it is held already.
+    """Holds BLAS to one thread, as a context or as a decorator; cheap where this Python thread holds it already.
 
-    The number belongs to the process: sections of several threads may overlap, and the last one to end restores it.
+    The number belongs to the process; where several Python threads ask, the first one decides (see threadpoolctl).
     """
-    _cap.enter()
+    if getattr(_held, "inside", False):
+        yield
+        return
+    _held.inside = True
+    before = [(library, library.num_threads) for library in _libraries()]
     try:
+        for library, _ in before:
+            library.set_num_threads(1)
         yield
     finally:
-        _cap.leave()
+        for library, threads in before:
+            library.set_num_threads(threads)
+        _held.inside = False
+
+
+def _libraries() -> list[Any]:
+    """The BLAS libraries that are loaded; looking for them takes long, so it is done when there may be new ones."""
+    owners = tuple(name for name in _OWNERS if name in sys.modules)
+    if owners not in _found:
+        from threadpoolctl import ThreadpoolController
+
+        _found[owners] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return _found[owners]

@@ -28,20 +28,12 @@ try:
 except ValueError:
     pass
 assert threads() == before
-# The last of overlapping sections restores the number.
-begun, go_on = threading.Event(), threading.Event()
-def other():
-    with one_blas_thread():
-        begun.set()
-        go_on.wait(60)
-thread = threading.Thread(target=other)
-thread.start()
-begun.wait(60)
+# Another thread neither undoes the cap of this one, nor keeps it.
 with one_blas_thread():
-    pass
-assert threads() == {1}
-go_on.set()
-thread.join()
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert threads() == {1}
 assert threads() == before
 print("done")
 """
