@@ -21,7 +21,7 @@ from ..verification import Verification, combine, exact_local_bound, exact_model
 from .conditional_fits import ConditionalProblem, conditional_size
 from .mixtures import MixtureProblem
 
-__all__ = ["LocalFit", "fit_local_model"]
+__all__ = ["LocalFit", "fit_local_model", "is_listed"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -127,6 +127,13 @@ def fit_local_model(
     return LocalFit(model, divergence(target, model.behavior(), share), max(gap, 0.0), target, share)
 
 
+def is_listed(scenario: BellScenario) -> bool:
+    """Whether fits in this scenario list all strategies."""
+    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    work = scenario.num_strategies * math.prod(m * (d - 1) + 1 for m, d in sizes) ** 2
+    return scenario.num_strategies <= MAX_LISTED and work <= _MAX_STEP_WORK
+
+
 class _Search:
     """Finds the mixture for one target, by the method that suits its scenario."""
 
@@ -150,7 +157,7 @@ class _Search:
                 got=f"{coordinates} and {conditional_size(scenario)}",
                 remedy="Use fewer settings or outcomes.",
             )
-        listed = scenario.num_strategies <= MAX_LISTED and scenario.num_strategies * coordinates**2 <= _MAX_STEP_WORK
+        listed = is_listed(scenario)
         if not listed and coordinates > _MAX_COORDINATES and conditional:
             return self._answers()
         found = self._listed() if listed else self._generated()
