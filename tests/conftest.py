@@ -1,4 +1,18 @@
 import os
 
+import pytest
+
 # Set before JAX is first imported, so that silent broadcasting is an error in the tests.
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+# Set before NumPy loads its BLAS: small systems beside other busy processes are many times faster with one thread.
+for _library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Holds BLAS to one thread also where it was loaded before this file was read."""
+    from qiskit_lhv._threads import one_blas_thread
+
+    with one_blas_thread():
+        yield

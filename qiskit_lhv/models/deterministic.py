@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._validation import whole_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
+from ..targets.coordinates import from_party_axes
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification import Verification
 from ..verification_models import exact_model_deviation
@@ -23,12 +24,15 @@ __all__ = [
     "check_strategies",
     "constant_strategies",
     "enumerate_strategies",
+    "mixture_table",
     "party_strategies",
     "strategy_tables",
 ]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_CHUNK_ENTRIES = 1 << 22
 
 
 def party_strategies(num_settings: int, num_outcomes: int) -> IntArray:
@@ -64,6 +68,32 @@ def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
         tables = tables * one_hot.reshape(len(strategies), *shape)
         start += m
     return tables.reshape(len(strategies), -1)
+
+
+def mixture_table(weights: FloatArray, strategies: IntArray, scenario: BellScenario) -> FloatArray:
+    """The table of a mixture of strategies, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+
+    Unlike :func:`strategy_tables` it never holds a number for each strategy and each cell: the parties are split in two
+    halves, whose tables are multiplied.
+    """
+    n = scenario.num_parties
+    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    starts = np.cumsum([0, *scenario.num_settings])
+    half = (n + 1) // 2
+    width = sum(math.prod(m * d for m, d in part) for part in (sizes[:half], sizes[half:]))
+    chunk = max(1, _CHUNK_ENTRIES // width)
+    total: FloatArray = np.zeros((1, 1))
+    for start in range(0, len(weights), chunk):
+        rows = strategies[start : start + chunk]
+        factors = []
+        for parties in (range(half), range(half, n)):
+            table = np.ones((len(rows), 1))
+            for k in parties:
+                one_hot = np.eye(sizes[k][1])[rows[:, starts[k] : starts[k + 1]]].reshape(len(rows), 1, -1)
+                table = (table[:, :, None] * one_hot).reshape(len(rows), -1)
+            factors.append(table)
+        total = total + (factors[0] * weights[start : start + chunk, None]).T @ factors[1]
+    return from_party_axes(total.reshape([m * d for m, d in sizes]), scenario)
 
 
 def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario: BellScenario) -> IntArray:
@@ -131,8 +161,8 @@ class DeterministicModel(LocalModel):
         Raises:
             ScenarioError: If a setting is out of range.
         """
-        table = self.weights @ strategy_tables(self.strategies, self.scenario)
-        return select_settings(Behavior(table.reshape(self.scenario.shape)), settings)
+        table = mixture_table(self.weights, self.strategies, self.scenario)
+        return select_settings(Behavior(table), settings)
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
         """Re-checks the model in rational arithmetic, without the solver's code.

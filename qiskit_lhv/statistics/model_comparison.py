@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
+from .._threads import one_blas_thread
 from .._validation import generator, whole_numbers
 from ..exceptions import CountsError
 from ..models.deterministic import enumerate_strategies
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import project_cells
-from .likelihood import MAX_LISTED, fit_local_model
+from ..targets.scenario import BellScenario
+from .likelihood import fit_local_model, is_listed
 from .mixtures import MixtureProblem
 from .no_signaling import num_no_signaling_parameters
 
-__all__ = ["ModelComparison", "ModelStep", "compare_models"]
+__all__ = ["ModelComparison", "ModelStep", "compare_models", "quick_replicates"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _TOLERANCE = 1e-9
+_RELATIVE_TOLERANCE = 1e-3
+# Numbers of a Newton step, times replicates.
+_QUICK_WORK = 1e8
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,10 @@ class ModelComparison(Record):
         return f"deviances: {', '.join(parts)}; bootstrap of {self.num_replicates}"
 
 
-def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int | None = None) -> ModelComparison:
+@one_blas_thread()
+def compare_models(
+    counts: BellCounts, *, num_replicates: int | None = None, seed: int | None = None
+) -> ModelComparison:
     """Fits local, no-signaling and unrestricted models, with a parametric bootstrap of their deviances.
 
     The deviance of the local models from the unrestricted ones falls into two parts: what no-signaling models explain
@@ -85,7 +93,8 @@ def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int 
 
     Args:
         counts: The counts.
-        num_replicates: Number of replicates; 0: none.
+        num_replicates: Number of replicates; 0: none; default: what :func:`quick_replicates` says, which is 1000 for
+            CHSH and 0 in large scenarios.
         seed: For the replicates.
 
     Returns:
@@ -93,7 +102,7 @@ def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int 
 
     Raises:
         CountsError: If the number of replicates is not a whole number of at least 0.
-        ScenarioError: If the scenario is too large to enumerate all parties but one.
+        ScenarioError: If the scenario is too large for :func:`fit_local_model`.
 
     References:
         arXiv:1108.2468, section III (likelihood and its sets of models).
@@ -104,6 +113,8 @@ def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int 
         >>> comparison.nonlocality.p_value < 0.1 < comparison.signaling.p_value
         True
     """
+    if num_replicates is None:
+        num_replicates = quick_replicates(counts.scenario)
     (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=0)
     rng = generator(seed)
     fits = _Fits(counts)
@@ -114,7 +125,7 @@ def compare_models(counts: BellCounts, *, num_replicates: int = 1000, seed: int 
     within_local = np.empty(0)
     if replicates:
         drawn = fits.draw(local[0], replicates, rng)
-        from_local = fits.deviance(drawn, fits.local(drawn))
+        from_local = fits.deviance(drawn, fits.replicates(drawn))
         within_local = from_local - fits.deviance(drawn, fits.no_signaling(drawn))
         drawn = fits.draw(free[0], replicates, rng)
         from_free = fits.deviance(drawn, fits.no_signaling(drawn))
@@ -144,6 +155,14 @@ def _step(smaller: str, larger: str, deviance: float, replicates: FloatArray, fr
     return ModelStep(smaller, larger, float(deviance), p, asymptotic)
 
 
+def quick_replicates(scenario: BellScenario) -> int:
+    """How many replicates of the fits in this scenario take no more than about half a second: 1000, 200 or none."""
+    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
+    work = (scenario.num_strategies + scenario.num_cells) * coordinates**2
+    return next((count for count in (1000, 200) if count * work <= _QUICK_WORK), 0)
+
+
 class _Fits:
     """Fits of many tables with the same numbers of shots."""
 
@@ -153,28 +172,44 @@ class _Fits:
         self._shots = counts.num_shots.ravel()
         self.shape = (scenario.num_setting_combinations, scenario.num_cells // scenario.num_setting_combinations)
         self._share = (self._shots / self._shots.sum())[:, None]
-        self._fit_local: Callable[[FloatArray], FloatArray] = self._fit_one_by_one
-        if scenario.num_strategies <= MAX_LISTED:
-            problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
-            self._fit_local = lambda cells: problem.fit(cells, _TOLERANCE)[0] @ problem.tables
+        self._problem: MixtureProblem | None = None
+        self._weights: FloatArray = np.empty((0, 0))
+        if is_listed(scenario):
+            self._problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
 
     def _cells(self, tables: IntArray) -> FloatArray:
         return (tables / self._shots.sum()).reshape(len(tables), -1)
 
     def local(self, tables: IntArray) -> FloatArray:
         """Behaviors of the local fits, shape ``(B, X, A)``."""
-        return self._fit_local(self._cells(tables)).reshape(-1, *self.shape)
+        cells = self._cells(tables)
+        if self._problem is None:
+            return self._fit_one_by_one(cells, _TOLERANCE, 0.0)
+        self._weights = self._problem.fit(cells, _TOLERANCE)[0]
+        return (self._weights @ self._problem.tables).reshape(-1, *self.shape)
+
+    def replicates(self, tables: IntArray) -> FloatArray:
+        """Local fits of replicates, from the fit that they were drawn from: their deviances are good to 1e-3."""
+        cells, tolerance = self._cells(tables), max(_TOLERANCE, 5e-4 / float(self._shots.sum()))
+        if self._problem is None:
+            return self._fit_one_by_one(cells, tolerance, _RELATIVE_TOLERANCE)
+        start = np.broadcast_to(self._weights, (len(cells), self._weights.shape[1]))
+        weights = self._problem.fit(cells, tolerance, start=start)[0]
+        return (weights @ self._problem.tables).reshape(-1, *self.shape)
 
     def no_signaling(self, tables: IntArray) -> FloatArray:
         """The no-signaling fits, shape ``(B, X, A)``."""
         return project_cells(self._cells(tables), self._scenario, 1e-11)[0].reshape(-1, *self.shape)
 
-    def _fit_one_by_one(self, cells: FloatArray) -> FloatArray:
+    def _fit_one_by_one(self, cells: FloatArray, tolerance: float, relative_tolerance: float) -> FloatArray:
         tables = cells.reshape(-1, *self.shape) / self._share
         behaviors = [Behavior(table.reshape(self._scenario.shape)) for table in tables]
         weights = self._shots.reshape(self._scenario.num_settings)
-        fits = [fit_local_model(one, weights, tolerance=_TOLERANCE) for one in behaviors]
-        return np.stack([fit.model.behavior().array.ravel() for fit in fits])
+        fits = [
+            fit_local_model(one, weights, tolerance=tolerance, relative_tolerance=relative_tolerance)
+            for one in behaviors
+        ]
+        return np.stack([fit.model.behavior().array.reshape(self.shape) for fit in fits])
 
     def deviance(self, tables: IntArray, behaviors: FloatArray) -> FloatArray:
         """Twice the log-likelihood deficits, shape ``(B,)``."""

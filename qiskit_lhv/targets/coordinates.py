@@ -25,6 +25,7 @@ __all__ = [
     "from_party_axes",
     "full_table_from_collins_gisin_matrices",
     "full_table_from_correlator_matrices",
+    "places",
     "to_party_axes",
 ]
 
@@ -107,13 +108,13 @@ def full_table_from_collins_gisin_matrices(scenario: BellScenario) -> list[Float
 @lru_cache(maxsize=16)
 def cells_from_collins_gisin(scenario: BellScenario) -> FloatArray:
     """One matrix from a flattened Collins-Gisin table to a flattened behavior, shape ``(num_cells, r)``."""
-    return _read_only(_joint(full_table_from_collins_gisin_matrices(scenario))[_places(scenario)])
+    return _read_only(_joint(full_table_from_collins_gisin_matrices(scenario))[places(scenario)])
 
 
 @lru_cache(maxsize=16)
 def collins_gisin_from_cells(scenario: BellScenario) -> FloatArray:
     """One matrix from a flattened behavior to its flattened Collins-Gisin table, shape ``(r, num_cells)``."""
-    return _read_only(_joint(collins_gisin_matrices(scenario))[:, _places(scenario)])
+    return _read_only(_joint(collins_gisin_matrices(scenario))[:, places(scenario)])
 
 
 def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
@@ -123,7 +124,7 @@ def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
     return joint
 
 
-def _places(scenario: BellScenario) -> NDArray[np.int64]:
+def places(scenario: BellScenario) -> NDArray[np.int64]:
     """For each cell of a flattened behavior, its place in the flattened table with one axis a party."""
     numbers = np.arange(scenario.num_cells, dtype=np.float64)
     sizes = [m * d for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]

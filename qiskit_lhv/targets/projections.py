@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._threads import one_blas_thread
 from .._validation import real_array
-from ..exceptions import ScenarioError, SolverError
+from ..exceptions import ScenarioError
 from . import coordinates
 from .behaviors import Behavior
 from .scenario import BellScenario
@@ -18,7 +21,9 @@ __all__ = ["divergence", "project_cells", "project_to_no_signaling", "setting_sh
 FloatArray = NDArray[np.float64]
 
 _LAST_BARRIER = 1e-13
-_MAX_NEWTON_STEPS = 500
+_MAX_NEWTON_STEPS = 300
+# Above this number of coordinates the conditions of no-signaling are used instead, where there are fewer of those.
+_MAX_COORDINATES = 150
 # Beyond this ratio of curvatures the Hessian itself would lose too many digits.
 _STEEP = 1e8
 # Numbers that one batch of linear systems may take.
@@ -67,6 +72,7 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
     return float(np.sum(share.reshape(share.shape + (1,) * share.ndim) * terms))
 
 
+@one_blas_thread()
 def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None) -> Behavior:
     """Projects a behavior onto the no-signaling polytope, in Kullback-Leibler divergence.
 
@@ -78,11 +84,11 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
 
     Returns:
-        The projection; its divergence exceeds the least possible one by at most about 1e-12 nats.
+        The projection; its divergence exceeds the least possible one by at most about 1e-12 nats, or 1e-13 times the
+        number of cells if that is more.
 
     Raises:
         ScenarioError: If the weights have the wrong shape or are not positive.
-        SolverError: If the minimization does not converge.
 
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
@@ -93,13 +99,15 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     return Behavior(projected.reshape(behavior.array.shape))
 
 
+@one_blas_thread()
 def project_cells(
     cells: FloatArray, scenario: BellScenario, tolerance: float = _LAST_BARRIER
 ) -> tuple[FloatArray, FloatArray]:
     """Projects many tables onto the no-signaling polytope at once.
 
     Each row minimizes ``-sum cells * log q`` over positive no-signaling q by Newton steps with a barrier that adds t to
-    every cell: its optimum misses the minimum by at most t times the number of cells.
+    every cell: its optimum misses the minimum by at most t times the number of cells. A row on which rounding errors
+    stop the steps keeps the barrier that it has reached.
 
     Args:
         cells: ``w_x p(a|x)``, one flattened table a row, shape ``(B, C)``.
@@ -109,66 +117,155 @@ def project_cells(
     Returns:
         The projections q, shape ``(B, C)``, and t / q, shape ``(B, C)``: the multipliers of q >= 0. Up to rounding,
         ``(cells + t) / q`` has the same sum with every no-signaling behavior.
-
-    Raises:
-        SolverError: If the minimization does not converge.
     """
-    basis = coordinates.cells_from_collins_gisin(scenario)[:, 1:]
-    rows = max(1, _BATCH_ENTRIES // basis.size)
+    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    num_coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
+    system: _Coordinates | _Conditions
+    if num_coordinates > _MAX_COORDINATES and scenario.num_cells - num_coordinates < num_coordinates:
+        system, rows = _Conditions(scenario), 1
+    else:
+        system = _Coordinates(coordinates.cells_from_collins_gisin(scenario)[:, 1:])
+        rows = max(1, _BATCH_ENTRIES // system.basis.size)
     origin = 1 / math.prod(scenario.num_outcomes)
-    parts = [_project(cells[i : i + rows], basis, origin, tolerance) for i in range(0, len(cells), rows)]
+    parts = [_project(cells[i : i + rows], system, origin, tolerance) for i in range(0, len(cells), rows)]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _project(cells: FloatArray, basis: FloatArray, origin: float, tolerance: float) -> tuple[FloatArray, FloatArray]:
-    # All no-signaling tables are origin + basis @ c, with white noise at c = 0.
+def _project(
+    cells: FloatArray, system: _Coordinates | _Conditions, origin: float, tolerance: float
+) -> tuple[FloatArray, FloatArray]:
+    # White noise is a no-signaling table, and the steps lead only to such tables.
     count, size = cells.shape
     q = np.full((count, size), origin)
     barrier = np.full(count, max(1e-2 / size, tolerance))
+    reached = np.full(count, np.inf)
+    best = q.copy()
     active = np.arange(count)
     for _ in range(_MAX_NEWTON_STEPS):
         weight = cells[active] + barrier[active, None]
         here = q[active]
-        slope = (weight / here) @ basis
-        step = _newton_step(basis, weight, here, slope)
-        decrement = np.sum(slope * step, axis=1)
-        settled = decrement <= np.maximum(barrier[active] * 1e-2, tolerance)
+        step = system.newton_step(weight, here)
+        decrement = np.sum(weight / here * step, axis=1)
+        # Without a step there is nothing left to gain that rounding errors would not hide.
+        sound = np.isfinite(step).all(axis=1)
+        settled = sound & (decrement <= np.maximum(barrier[active] * 1e-2, tolerance))
+        best[active[settled]], reached[active[settled]] = here[settled], barrier[active[settled]]
         finished = settled & (barrier[active] <= tolerance)
         barrier[active[settled & ~finished]] = np.maximum(barrier[active[settled & ~finished]] / 30, tolerance)
-        moving = ~settled
+        moving = sound & ~settled
+        stopped = ~sound
         if moving.any():
-            q[active[moving]] = _line_search(here[moving], step[moving] @ basis.T, weight[moving])
+            moved, stuck = _line_search(here[moving], step[moving], weight[moving])
+            q[active[moving]] = moved
+            stopped[np.flatnonzero(moving)[stuck]] = True
         if finished.any():
             # One more step, whose error is the square of what is left; short as it is, it needs no line search.
-            last = here[finished] + step[finished] @ basis.T
-            q[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
-        active = active[~finished]
+            last = here[finished] + step[finished]
+            best[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
+        active = active[~finished & ~stopped]
         if not active.size:
-            return q, barrier[:, None] / q
-    raise SolverError(
-        f"project_to_no_signaling: no convergence in {_MAX_NEWTON_STEPS} Newton steps. "
-        "Mix the behavior with a little white noise first."
-    )
+            break
+    unsettled = ~np.isfinite(reached)
+    best[unsettled], reached[unsettled] = q[unsettled], barrier[unsettled]
+    return best, reached[:, None] / best
 
 
-def _newton_step(basis: FloatArray, weight: FloatArray, q: FloatArray, slope: FloatArray) -> FloatArray:
-    """Solves ``basis^T diag(weight / q**2) basis step = slope`` for every row."""
-    curvature = weight / q**2
-    step = np.empty_like(slope)
-    steep = curvature.max(axis=1) > _STEEP * curvature.min(axis=1)
-    if not steep.all():
-        hessian = np.matmul(basis.T * curvature[~steep, None, :], basis)
-        step[~steep] = np.linalg.solve(hessian, slope[~steep, :, None])[:, :, 0]
-    if steep.any():
-        # Where cells are nearly empty: least squares with the roots, whose condition is the root of the Hessian's.
-        roots = basis * np.sqrt(curvature[steep])[:, :, None]
-        inverse = np.linalg.pinv(roots, rcond=np.finfo(float).eps * max(basis.shape))
-        step[steep] = np.matmul(inverse, np.sqrt(weight[steep])[:, :, None])[:, :, 0]
-    return step
+class _Coordinates:
+    """Newton steps in coordinates: all no-signaling tables are white noise plus ``basis @ c``."""
+
+    def __init__(self, basis: FloatArray) -> None:
+        self.basis = basis
+
+    def newton_step(self, weight: FloatArray, q: FloatArray) -> FloatArray:
+        """``basis s`` with ``basis^T diag(weight / q**2) basis s = basis^T (weight / q)``, for every row."""
+        curvature = weight / q**2
+        found = np.full((len(q), self.basis.shape[1]), np.nan)
+        steep = curvature.max(axis=1) > _STEEP * curvature.min(axis=1)
+        for rows, solve in ((np.flatnonzero(~steep), self._by_hessian), (np.flatnonzero(steep), self._by_roots)):
+            if rows.size:
+                try:
+                    found[rows] = solve(weight[rows], q[rows], curvature[rows])
+                except np.linalg.LinAlgError:
+                    continue
+        for row in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+            roots = self.basis * np.sqrt(curvature[row])[:, None]
+            with np.errstate(over="ignore", invalid="ignore"):
+                try:
+                    found[row] = np.linalg.lstsq(roots, np.sqrt(weight[row]), rcond=None)[0]
+                except np.linalg.LinAlgError:
+                    continue
+        return found @ self.basis.T
+
+    def _by_hessian(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
+        hessian = np.matmul(self.basis.T * curvature[:, None, :], self.basis)
+        return np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
+
+    def _by_roots(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
+        """Where cells are nearly empty: least squares with the roots, whose condition is the root of the Hessian's."""
+        # Of rows of very different size, those that come first keep their digits.
+        order = np.argsort(-curvature, axis=1, kind="stable")
+        roots = self.basis[order] * np.sqrt(np.take_along_axis(curvature, order, axis=1))[:, :, None]
+        right = np.sqrt(np.take_along_axis(weight, order, axis=1))
+        unitary, triangular = np.linalg.qr(roots)
+        return np.linalg.solve(triangular, np.matmul(right[:, None, :], unitary)[:, 0, :, None])[:, :, 0]
 
 
-def _line_search(q: FloatArray, direction: FloatArray, weight: FloatArray) -> FloatArray:
-    """Moves every row along its direction, as far as it stays positive and its likelihood rises."""
+class _Conditions:
+    """Newton steps with the conditions of no-signaling, of which there are few for many outcomes."""
+
+    def __init__(self, scenario: BellScenario) -> None:
+        self._matrix, self._transpose = _conditions(scenario)
+        # Only the last condition, the normalization, has another right side than 0.
+        self._right = np.zeros(self._matrix.shape[0])
+        self._right[-1] = 1
+
+    def newton_step(self, weight: FloatArray, q: FloatArray) -> FloatArray:
+        """The step that minimizes the quadratic form of ``-weight log q`` under the conditions, for every row."""
+        from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+        steps = np.full_like(q, np.nan)
+        for i, (cells, here) in enumerate(zip(weight, q, strict=True)):
+            inverse = here**2 / cells
+            system = (self._matrix.multiply(inverse) @ self._transpose).toarray()
+            scale = 1 / np.sqrt(np.diag(system))
+            scaled = system * scale[:, None] * scale
+            right = scale * (2 * (self._matrix @ here) - self._right)
+            try:
+                multipliers = cho_solve(cho_factor(scaled), right)
+            except LinAlgError:
+                multipliers = np.linalg.lstsq(scaled, right, rcond=None)[0]
+            steps[i] = here - inverse * (self._transpose @ (scale * multipliers))
+        return steps
+
+
+@lru_cache(maxsize=8)
+def _conditions(scenario: BellScenario) -> tuple[Any, Any]:
+    """Independent conditions of no-signaling on a flattened table, and normalization, as a sparse matrix."""
+    from scipy.sparse import csr_matrix, eye_array, kron, vstack
+
+    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    reduced = [csr_matrix(matrix) for matrix in coordinates.collins_gisin_matrices(scenario)]
+    blocks = []
+    for k, (m, d) in enumerate(sizes):
+        # The sum over outcomes is the same for one setting and the next; parties before k do not signal any more.
+        if m == 1:
+            continue
+        difference = csr_matrix(np.kron(np.eye(m - 1, m) - np.eye(m - 1, m, 1), np.ones((1, d))))
+        block = csr_matrix(np.ones((1, 1)))
+        for j in range(len(sizes)):
+            factor = reduced[j] if j < k else (difference if j == k else eye_array(math.prod(sizes[j])))
+            block = kron(block, factor, format="csr")
+        blocks.append(block)
+    one = csr_matrix(np.ones((1, 1)))
+    for matrix in reduced:
+        one = kron(one, matrix[:1], format="csr")
+    places = coordinates.places(scenario)
+    matrix = csr_matrix(vstack([*blocks, one], format="csr")[:, places])
+    return matrix, csr_matrix(matrix.T)
+
+
+def _line_search(q: FloatArray, direction: FloatArray, weight: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Moves every row along its direction, as far as its likelihood rises; and says which rows cannot be moved."""
     shrink = np.max(-direction / q, axis=1)
     size = np.where(shrink > 0.99, 0.99 / np.maximum(shrink, 0.99), 1.0)
     slope = -np.sum(weight * direction / q, axis=1)
@@ -179,8 +276,8 @@ def _line_search(q: FloatArray, direction: FloatArray, weight: FloatArray) -> Fl
         change = -np.sum(weight[waiting] * np.log(trial[waiting] / q[waiting]), axis=1)
         waiting = waiting[change > 1e-4 * size[waiting] * slope[waiting] + 1e-15]
         if not waiting.size:
-            return trial
+            return trial, waiting
         size[waiting] /= 2
         trial[waiting] = q[waiting] + size[waiting, None] * direction[waiting]
     trial[waiting] = q[waiting]
-    return trial
+    return trial, waiting
