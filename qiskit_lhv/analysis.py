@@ -207,7 +207,7 @@ def _findings(
 ) -> CountsFindings:
     counts = data.to_counts() if isinstance(data, BellTrials) else data
     scenario = counts.scenario
-    signaling = no_signaling_test(counts, alpha=alpha)
+    signaling = no_signaling_test(counts, seed=seed)
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
     if num_replicates is None:
         num_replicates = 200 if scenario.num_strategies <= _QUICK_STRATEGIES else 0
