@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from itertools import combinations
+import secrets
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import probability
-from ..exceptions import CountsError
+from .._validation import generator, probability
+from ..exceptions import CountsError, SolverError
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, project_to_no_signaling
 from ..targets.scenario import BellScenario
 from .intervals import clopper_pearson
+from .marginal_tests import bonferroni, compare_rows, holm
 
-__all__ = ["MarginalComparison", "SignalingTest", "chsh_forms", "no_signaling_test"]
+__all__ = ["MarginalComparison", "SignalingTest", "chsh_forms", "no_signaling_test", "num_no_signaling_parameters"]
 
 FloatArray = NDArray[np.float64]
+
+# Fewest shots a cell, seen and expected, with which the likelihood ratio follows its asymptotic distribution; the bias
+# of all cells together, in standard deviations of that distribution; and the largest projection that is made for it.
+_FEWEST_SEEN, _FEWEST_EXPECTED, _LARGEST_BIAS = 5, 10.0, 0.1
+_MOST_PARAMETERS, _MOST_CELLS = 256, 1 << 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,9 @@ class MarginalComparison(Record):
     degrees_of_freedom: int
     """Its degrees of freedom."""
     p_value: float
-    """Its asymptotic p-value."""
+    """The p-value: asymptotic where every expected count is large enough, else exact."""
+    exact: bool
+    """Whether the p-value is exact: valid for any number of shots."""
     adjusted_p_value: float
     """The p-value after Holm's correction for all comparisons."""
     distance: float
@@ -55,15 +63,25 @@ class SignalingTest(Record):
     comparisons: tuple[MarginalComparison, ...]
     """One for each party and settings of the others."""
     p_value: float
-    """Smallest p-value after Holm's correction."""
-    deviance: float
-    """Twice the log-likelihood deficit of the best no-signaling behavior."""
+    """One p-value of no-signaling: twice the smaller of the next two, at most 1."""
+    comparison_p_value: float
+    """Smallest p-value of a comparison after Holm's correction."""
+    spread_p_value: float
+    """p-value of all shifts together, however they are spread: that of the likelihood ratio where there is one,
+    else the smallest of ``sender_p_values``, multiplied by their number."""
+    sender_p_values: tuple[float, ...]
+    """For each party with more than one setting, p-value of the sum of its comparisons' statistics."""
+    deviance: float | None
+    """Twice the log-likelihood deficit of the best no-signaling behavior; ``None`` where cells have too few shots, or
+    are too many, for its asymptotic distribution."""
     degrees_of_freedom: int
     """How many parameters no-signaling takes away."""
-    likelihood_ratio_p_value: float
-    """Asymptotic p-value of the deviance."""
-    alpha: float
-    """The intervals of all distances miss with probability at most alpha."""
+    likelihood_ratio_p_value: float | None
+    """Asymptotic p-value of the deviance, or ``None``."""
+    level: float
+    """The intervals of all distances miss with probability at most this."""
+    seed: int
+    """Seed of the random tables that exact p-values are compared with."""
 
     @property
     def largest_shift(self) -> float:
@@ -89,51 +107,114 @@ class SignalingTest(Record):
         )
 
 
-def no_signaling_test(counts: BellCounts, *, alpha: float = 0.01) -> SignalingTest:
+def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | None = None) -> SignalingTest:
     """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
 
-    For every party and all settings of the others, the others' joint outcomes are compared between
-    that party's settings (chi-square test of homogeneity), with Holm's correction; and the best no-signaling behavior
-    with the frequencies (likelihood ratio). The p-values are asymptotic: with few shots a cell they are approximate;
-    ``ratio_e_value(counts, null="no-signaling")`` gives one that is not. The intervals of the distances are exact or
+    For every party and all settings of the others, the others' joint outcomes are compared between that party's
+    settings, with Holm's correction for the number of comparisons. Signaling that is spread over many marginals is seen
+    by all of them together: by the likelihood ratio against the best no-signaling behavior where every cell has shots
+    enough for its asymptotic distribution, elsewhere by the sum of a party's statistics. ``p_value`` combines both.
+
+    The comparisons of one party use disjoint shots, and without signaling, given how often each outcome was seen, every
+    way to hand the outcomes to that party's settings is equally likely. Where expected counts are small the p-values
+    come from that, exactly (Fisher's test, and random tables with the same sums), with Bonferroni's correction for the
+    parties; elsewhere they are those of the chi-square distribution. The intervals of the distances are exact or
     conservative (Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction).
 
     Args:
         counts: The counts.
-        alpha: Probability that any interval misses.
+        level: Probability that any interval misses.
+        seed: Seed of the random tables; default: drawn, and kept in the result.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1.
+        CountsError: If the level is not between 0 and 1.
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts, no_signaling_test
+        >>> no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts).p_value < 1e-20
+        True
 
     References:
-        S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949 (signaling on devices).
+        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
+        (signaling on devices).
     """
-    from scipy.special import chdtrc
-
-    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    level = probability(level, "level", CountsError, open_interval=True)
+    seed = secrets.randbits(31) if seed is None else seed
+    rng = generator(seed)
     scenario = counts.scenario
     n = scenario.num_parties
     senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
     # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
     marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
-    level = alpha / max(1, sum(marginal.size for marginal in marginals))
-    found: list[MarginalComparison] = []
-    for k, marginal in zip(senders, marginals, strict=True):
-        for others in np.ndindex(marginal.shape[: n - 1]):
-            table = marginal[others].reshape(marginal.shape[n - 1], -1)
-            statistic, dof, shift = _homogeneity(table)
+    interval_level = level / max(1, sum(marginal.size for marginal in marginals))
+    tables = [
+        marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))
+        for k, marginal in zip(senders, marginals, strict=True)
+    ]
+    tests = [compare_rows(table, rng) for table in tables]
+    p_values = np.concatenate([[], *(test.p_values for test in tests)])
+    adjusted = iter(holm(p_values).tolist())
+    comparisons: list[MarginalComparison] = []
+    for k, marginal, table, test in zip(senders, marginals, tables, tests, strict=True):
+        shifts = np.ptp(table / table.sum(axis=2, keepdims=True), axis=1).max(axis=1)
+        distances = _distances(table, interval_level)
+        for t, others in enumerate(np.ndindex(marginal.shape[: n - 1])):
             settings: list[int | None] = list(others)
             settings.insert(k, None)
-            p = float(chdtrc(dof, statistic)) if dof else 1.0
-            found.append(MarginalComparison(k, tuple(settings), shift, statistic, dof, p, p, *_distances(table, level)))
-    adjusted = _holm([one.p_value for one in found])
-    comparisons = tuple(replace(one, adjusted_p_value=p) for one, p in zip(found, adjusted, strict=True))
+            comparisons.append(
+                MarginalComparison(
+                    k,
+                    tuple(settings),
+                    float(shifts[t]),
+                    float(test.statistics[t]),
+                    int(test.degrees_of_freedom[t]),
+                    float(test.p_values[t]),
+                    bool(test.exact[t]),
+                    next(adjusted),
+                    *(float(one[t]) for one in distances),
+                )
+            )
+    by_sender = tuple(test.total_p_value for test in tests)
+    deviance, freedom, ratio = _likelihood_ratio(counts)
+    smallest = min((one.adjusted_p_value for one in comparisons), default=1.0)
+    spread = bonferroni(list(by_sender)) if ratio is None else ratio
+    return SignalingTest(
+        tuple(comparisons),
+        bonferroni([smallest, spread]),
+        smallest,
+        spread,
+        by_sender,
+        deviance,
+        freedom,
+        ratio,
+        level,
+        seed,
+    )
+
+
+def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | None]:
+    """The deviance of no-signaling, its degrees of freedom and p-value, where its asymptotic distribution serves."""
+    from scipy.special import chdtrc
+
+    scenario = counts.scenario
+    parameters = num_no_signaling_parameters(scenario)
+    freedom = scenario.num_cells - scenario.num_setting_combinations - parameters
+    if not freedom:
+        return 0.0, 0, 1.0
+    if parameters > _MOST_PARAMETERS or scenario.num_cells > _MOST_CELLS or counts.array.min() < _FEWEST_SEEN:
+        return None, freedom, None
     frequencies = counts.frequencies()
-    projection = project_to_no_signaling(frequencies, counts.num_shots)
+    try:
+        projection = project_to_no_signaling(frequencies, counts.num_shots)
+    except SolverError:
+        return None, freedom, None
+    expected = projection.array * counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties)
+    # The mean of a cell's deviance exceeds its limit by one sixth of the inverse expected count.
+    bias = float((1 / (6 * expected)).sum())
+    if expected.min() < _FEWEST_EXPECTED or bias > _LARGEST_BIAS * math.sqrt(2 * freedom):
+        return None, freedom, None
     deviance = 2 * counts.total_shots * divergence(frequencies, projection, counts.num_shots)
-    freedom = scenario.num_cells - scenario.num_setting_combinations - num_no_signaling_parameters(scenario)
-    ratio = float(chdtrc(freedom, deviance)) if freedom else 1.0
-    return SignalingTest(comparisons, min(adjusted, default=1.0), deviance, freedom, ratio, alpha)
+    return deviance, freedom, float(chdtrc(freedom, deviance))
 
 
 def num_no_signaling_parameters(scenario: BellScenario) -> int:
@@ -142,39 +223,22 @@ def num_no_signaling_parameters(scenario: BellScenario) -> int:
     return math.prod(m * (d - 1) + 1 for m, d in pairs) - 1
 
 
-def _distances(table: NDArray[np.int64], level: float) -> tuple[float, float, float]:
-    """Largest distance (total variation) between two rows' distributions, with its lower and upper limit."""
-    rows = table.sum(axis=1, keepdims=True)
-    p = table / rows
-    lower, upper = clopper_pearson(table, np.broadcast_to(rows, table.shape), level)
-    estimate = low = high = 0.0
-    for i, j in combinations(range(len(table)), 2):
-        estimate = max(estimate, float(np.abs(p[i] - p[j]).sum() / 2))
-        gaps = np.maximum(lower[i] - upper[j], lower[j] - upper[i])
-        # A single outcome's difference is a lower limit of the distance; all that are certain to one side add up.
-        ups, downs = np.maximum(lower[i] - upper[j], 0).sum(), np.maximum(lower[j] - upper[i], 0).sum()
-        low = max(low, float(gaps.max()), float(ups), float(downs))
-        most = np.maximum(np.abs(upper[i] - lower[j]), np.abs(upper[j] - lower[i]))
-        high = max(high, min(1.0, float(most.sum() / 2)))
-    return estimate, max(0.0, low), high
-
-
-def _homogeneity(table: NDArray[np.int64]) -> tuple[float, int, float]:
-    """Chi-square, degrees of freedom and largest shift of the rows' distributions."""
-    rows = table.sum(axis=1, keepdims=True)
-    shift = float(np.ptp(table / rows, axis=0).max())
-    seen = table[:, table.sum(axis=0) > 0]
-    expected = rows * seen.sum(axis=0) / rows.sum()
-    return float(((seen - expected) ** 2 / expected).sum()), (len(seen) - 1) * (seen.shape[1] - 1), shift
-
-
-def _holm(p_values: list[float]) -> list[float]:
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
+def _distances(tables: NDArray[np.int64], level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Largest distance (total variation) between two rows' distributions of each table, with its limits."""
+    rows = tables.sum(axis=2, keepdims=True)
+    p = tables / rows
+    lower, upper = clopper_pearson(tables, np.broadcast_to(rows, tables.shape), level)
+    estimate, low, high = np.zeros((3, len(tables)))
+    for i in range(tables.shape[1] - 1):
+        rest, here = slice(i + 1, None), slice(i, i + 1)
+        estimate = np.maximum(estimate, np.abs(p[:, here] - p[:, rest]).sum(axis=2).max(axis=1) / 2)
+        up, down = lower[:, here] - upper[:, rest], lower[:, rest] - upper[:, here]
+        # All differences that are certain to one side add up to a lower limit of the distance.
+        for gap in (up, down):
+            low = np.maximum(low, np.maximum(gap, 0).sum(axis=2).max(axis=1))
+        most = np.maximum(np.abs(up), np.abs(down)).sum(axis=2).max(axis=1) / 2
+        high = np.maximum(high, np.minimum(1.0, most))
+    return estimate, low, high
 
 
 def chsh_forms(correlators: FloatArray) -> FloatArray:

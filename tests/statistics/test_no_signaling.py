@@ -33,7 +33,7 @@ def test_holm_correction():
     ordered = sorted(result.comparisons, key=lambda one: one.p_value)
     expected = np.minimum(1, np.maximum.accumulate([(4 - i) * one.p_value for i, one in enumerate(ordered)]))
     np.testing.assert_allclose([one.adjusted_p_value for one in ordered], expected)
-    assert result.p_value == pytest.approx(expected[0])
+    assert result.comparison_p_value == pytest.approx(expected[0])
 
 
 def test_published_devices():
@@ -133,7 +133,7 @@ def test_clopper_pearson_limits_miss_rarely_enough(p):
 
 def test_limits_are_clopper_pearson_with_bonferroni():
     counts = Behavior.from_state(werner_state(0.9), "chsh").sample(np.array([[400, 500], [600, 700]]), 1)
-    result = no_signaling_test(counts, alpha=0.1)
+    result = no_signaling_test(counts, level=0.1)
     one = next(c for c in result.comparisons if c.sender == 0 and c.settings == (None, 1))
     table = counts.array[:, 1].sum(axis=1)
     # Two parties, two settings of either, two outcomes: 16 marginal probabilities.
@@ -149,7 +149,7 @@ def test_limits_are_clopper_pearson_with_bonferroni():
 def test_intervals_of_all_distances_hold_together():
     behavior = Behavior(np.random.default_rng(1).dirichlet(np.ones(6), size=(3, 2)).reshape(3, 2, 2, 3))
     counts = [behavior.sample(150, seed) for seed in range(100)]
-    results = [no_signaling_test(one, alpha=0.2) for one in counts]
+    results = [no_signaling_test(one, level=0.2) for one in counts]
     truth = []
     for one in results[0].comparisons:
         if one.sender == 0:
@@ -178,11 +178,11 @@ def test_interval_of_the_size_covers_it():
     size = max(size, np.abs(table[1, 0].sum(axis=1) - table[1, 1].sum(axis=1)).sum() / 2)
     misses = 0
     for seed in range(200):
-        low, high = no_signaling_test(behavior.sample(300, seed), alpha=0.2).size_interval
+        low, high = no_signaling_test(behavior.sample(300, seed), level=0.2).size_interval
         misses += not low <= size <= high
     assert misses <= 0.2 * 200
 
 
-def test_bad_alpha():
-    with pytest.raises(CountsError, match="alpha"):
-        no_signaling_test(load_bundled_counts("delft_2015").counts, alpha=1.5)
+def test_bad_level():
+    with pytest.raises(CountsError, match="level"):
+        no_signaling_test(load_bundled_counts("delft_2015").counts, level=1.5)
