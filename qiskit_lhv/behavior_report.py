@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._validation import positive_number
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
@@ -17,7 +18,6 @@ from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_loca
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport, Verdict
-from .statistics.no_signaling import chsh_forms
 from .targets.behaviors import Behavior
 
 __all__ = ["analyze_behavior"]
@@ -160,10 +160,15 @@ class _Search:
         if can_find_nearest(scenario):
             left = None if self.time_limit is None else max(0.0, self.time_limit - (time.monotonic() - begin))
             try:
-                self.nearest = nearest_local(self.behavior, time_limit=left)
+                self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=left)
             except SolverError:
                 return
             self._decide()
+
+    def _known_strategies(self) -> NDArray[np.int64] | None:
+        if self.threshold is None:
+            return None
+        return self.threshold.model.strategies.astype(np.int64)
 
     @property
     def inequality(self) -> BellInequality | None:
@@ -189,17 +194,18 @@ class _Search:
             if violation.shows and violation.verify(prove_bound=True):
                 self.proof = violation
                 return True
-        if not self.coarse:
-            locality = BehaviorLocality(self.behavior, self.tolerance, model, None)
-        elif self.behavior.scenario.is_chsh or only_local_behaviors(self.behavior.scenario):
-            locality = BehaviorLocality(self.behavior, self.tolerance, None, None)
-        elif self.threshold is not None and self.threshold.lower > 1:
-            locality = BehaviorLocality(self.behavior, self.tolerance, None, self.threshold)
-        else:
-            return False
-        if locality.shows and locality.verify():
-            self.proof = locality
+        self.proof = self._locality(self.tolerance)
         return self.proof is not None
+
+    def _locality(self, tolerance: float) -> BehaviorLocality | None:
+        """The proof that numbers of this accuracy are local, if there is one."""
+        scenario, threshold = self.behavior.scenario, None
+        if self.coarse and not (scenario.is_chsh or only_local_behaviors(scenario)):
+            threshold = self.threshold
+            if threshold is None or threshold.lower <= 1:
+                return None
+        locality = BehaviorLocality(self.behavior, tolerance, None if self.coarse else self.model, threshold)
+        return locality if locality.shows and locality.verify() else None
 
     # The report
 
@@ -229,8 +235,8 @@ class _Search:
         needed = self._needed_accuracy()
         if needed is None:
             return (
-                "The behavior lies so near to the boundary of the local set that its numbers tell neither: give them "
-                "more exactly, with a smaller tolerance."
+                "The behavior is so near to the boundary of the local set that its numbers tell neither: give them more "
+                "exactly, with a smaller tolerance."
             )
         accuracy, answer = needed
         return f"If these numbers were accurate to {accuracy}, the answer would be {answer}."
@@ -242,12 +248,14 @@ class _Search:
             reached = self._relative_violation(inequality)
             if reached > 1e-9:
                 return _rounded_down(reached * (1 - 1e-6)), Verdict.NONLOCAL
-        if self.coarse and self.behavior.scenario.is_chsh:
-            forms = chsh_forms(self.center.to_correlators()[1:, 1:])
-            room = (2 - float(forms.max())) / self.behavior.scenario.num_cells
-            if room > ROUNDING:
-                return _rounded_down(room * (1 - 1e-6)), Verdict.LOCAL
-        if not self.coarse and model is not None:
+        if self.coarse:
+            accuracy = self.tolerance / 2
+            while accuracy > ROUNDING:
+                if self._locality(accuracy) is not None:
+                    return _rounded_down(accuracy), Verdict.LOCAL
+                accuracy /= 2
+            return None
+        if model is not None:
             deviation = float(model.verify(self.behavior, self.tolerance).deviation)
             if deviation <= ROUNDING:
                 return _rounded_up(deviation), Verdict.LOCAL

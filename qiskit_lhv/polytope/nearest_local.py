@@ -31,7 +31,7 @@ _PRICE_TOLERANCE = 1e-9
 _FEASIBILITY = 1e-10
 _FINE_BITS = 44
 # Larger programs take minutes.
-_MAX_CELLS = 256
+_MAX_CELLS = 1024
 _MAX_ENUMERATED = 1 << 16
 
 
@@ -84,11 +84,14 @@ def can_find_nearest(scenario: BellScenario) -> bool:
     return scenario.num_cells <= _MAX_CELLS and enumeration_size(scenario) <= _MAX_ENUMERATED
 
 
-def nearest_local(behavior: Behavior, *, time_limit: float | None = None) -> NearestLocal:
+def nearest_local(
+    behavior: Behavior, *, start: IntArray | None = None, time_limit: float | None = None
+) -> NearestLocal:
     """Finds the local behavior with the least largest difference of a probability: a linear program and its dual.
 
     Args:
         behavior: The numbers; they may be signaling.
+        start: Strategies that are likely to be needed, shape ``(K, m_1 + ... + m_N)``.
         time_limit: Seconds after which the best found so far is returned; default: none.
 
     Raises:
@@ -99,6 +102,8 @@ def nearest_local(behavior: Behavior, *, time_limit: float | None = None) -> Nea
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     small = scenario.num_strategies <= _ALL_COLUMNS
     strategies = enumerate_strategies(scenario) if small else constant_strategies(scenario)
+    if start is not None and not small:
+        strategies = np.unique(np.concatenate([strategies, start]), axis=0)
     program = _DistanceProgram(behavior.array.ravel())
     program.add(strategy_tables(strategies, scenario))
     while True:
