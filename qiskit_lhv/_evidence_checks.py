@@ -36,4 +36,5 @@ def readable(claim: Callable[[], T], otherwise: T) -> T:
 
 def positive_and_finite(value: object) -> bool:
     """Whether a field holds a positive, finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    # A truth value is a number to Python, but not to people.
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf

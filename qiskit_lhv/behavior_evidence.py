@@ -51,7 +51,7 @@ class BehaviorViolation(Record):
 
     @property
     def shows(self) -> str | None:
-        """``"NONLOCAL"`` if the inequality has an exact bound and is violated by more than errors make, else ``None``."""
+        """``"NONLOCAL"`` if the bound is exact and exceeded by more than errors can make, else ``None``."""
 
         def claim() -> bool:
             return positive_and_finite(self.tolerance) and bool(self.inequality.bound.exact) and self.exceeds
@@ -74,8 +74,9 @@ class BehaviorViolation(Record):
         return refute_unreadable(lambda: self._check(prove_bound))
 
     def _check(self, prove_bound: bool | None) -> Verification:
-        if not positive_and_finite(self.tolerance):
-            return Verification(False, f"the tolerance is {self.tolerance!r}", math.inf)
+        fault = _fault(self.behavior, self.tolerance)
+        if fault is not None:
+            return fault
         left = Verification(
             self.exceeds,
             f"it is violated by {float(self.inequality.exact_violation(self.behavior)):.6g}, which errors up to "
@@ -88,8 +89,8 @@ class BehaviorViolation(Record):
 class BehaviorLocality(Record):
     """That a behavior is local, as far as its numbers tell.
 
-    Numbers accurate to 1e-6 or better: a model reproduces them within their accuracy. Others: every no-signaling behavior
-    that they may stand for is local.
+    Numbers accurate to 1e-6 or better: a model reproduces them within their accuracy. Others: every no-signaling
+    behavior that they may stand for is local.
     """
 
     behavior: Behavior
@@ -114,9 +115,7 @@ class BehaviorLocality(Record):
         """``"LOCAL"`` if the evidence is complete and in agreement, else ``None``."""
 
         def claim() -> bool:
-            if not positive_and_finite(self.tolerance):
-                return False
-            if self.tolerance <= ROUNDING:
+            if self.tolerance <= ROUNDING and _fault(self.behavior, self.tolerance) is None:
                 return self.deviation <= self.tolerance * (1 + 1e-6)
             return bool(self._check())
 
@@ -124,7 +123,9 @@ class BehaviorLocality(Record):
 
     def __str__(self) -> str:
         if self.model is not None:
-            return f"a local model reproduces every probability to {self.deviation:.2g}, asked for is {self.tolerance:g}"
+            return (
+                f"a local model reproduces every probability to {self.deviation:.2g}, asked for is {self.tolerance:g}"
+            )
         return f"every no-signaling behavior within {self.tolerance:g} of the probabilities is local"
 
     def verify(self) -> Verification:
@@ -132,8 +133,9 @@ class BehaviorLocality(Record):
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
-        if not positive_and_finite(self.tolerance):
-            return Verification(False, f"the tolerance is {self.tolerance!r}", math.inf)
+        fault = _fault(self.behavior, self.tolerance)
+        if fault is not None:
+            return fault
         if self.tolerance <= ROUNDING:
             if not isinstance(self.model, DeterministicModel | SymmetrizedModel):
                 return Verification(False, "there is no model of the behavior", math.inf)
@@ -153,6 +155,15 @@ class BehaviorLocality(Record):
             checks.append(Verification(bool(white), "the threshold's noise is white"))
         region = LocalRegion(0.0, lower, upper, True, 0.0, None if scenario.is_chsh else self.threshold)
         return combine(*checks, region.verify())
+
+
+def _fault(behavior: object, tolerance: object) -> Verification | None:
+    """What is wrong with fields that both kinds of evidence have."""
+    if not isinstance(behavior, Behavior):
+        return Verification(False, f"the behavior is a {type(behavior).__name__}", math.inf)
+    if not positive_and_finite(tolerance):
+        return Verification(False, f"the tolerance is {tolerance!r}", math.inf)
+    return None
 
 
 def only_local_behaviors(scenario: BellScenario) -> bool:

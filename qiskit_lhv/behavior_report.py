@@ -29,16 +29,14 @@ _WHITE = 1e-9
 _NEAR_WHITE = 1e-6
 
 
-def analyze_behavior(
-    behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None
-) -> LocalityReport:
+def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None) -> LocalityReport:
     """Answers whether a behavior, whose numbers are known to some accuracy, is local.
 
-    NONLOCAL: an inequality with a proven local bound is violated by more than the tolerance times the sum of its absolute
-    coefficients, so no local behavior is within the errors. LOCAL: up to a tolerance of 1e-6, a model reproduces every
-    probability within it; beyond, every no-signaling behavior within the errors is local. In the scenario of CHSH that is
-    a question of the eight forms (Fine's theorem); elsewhere the behavior must stay local when it is scaled away from
-    white noise by a factor that leaves room for the errors.
+    NONLOCAL: an inequality with a proven local bound is violated by more than the tolerance times the sum of its
+    absolute coefficients, so no local behavior is within the errors. LOCAL: up to a tolerance of 1e-6, a model
+    reproduces every probability within it; beyond, every no-signaling behavior within the errors is local. In the
+    scenario of CHSH that is a question of the eight forms (Fine's theorem); elsewhere the behavior must stay local when
+    it is scaled away from white noise by a factor that leaves room for the errors.
 
     Args:
         behavior: The behavior. It may be signaling as much as the errors explain.
@@ -148,7 +146,7 @@ class _Search:
         white = Behavior.white_noise(scenario)
         if needs_room and np.abs(center.array - white.array).max() < _WHITE:
             corner = np.zeros(scenario.shape)
-            corner[(..., *[0] * scenario.num_parties)] = 1
+            corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
             center = Behavior(corner).mix(visibility=_NEAR_WHITE)
         try:
             self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
@@ -188,7 +186,7 @@ class _Search:
         return inequality.violation(self.behavior) / sum_of_coefficients(inequality)
 
     def _decide(self) -> bool:
-        inequality, model = self.inequality, self.model
+        inequality = self.inequality
         if inequality is not None and inequality.bound.exact:
             violation = BehaviorViolation(self.behavior, self.tolerance, inequality)
             if violation.shows and violation.verify(prove_bound=True):
@@ -227,16 +225,16 @@ class _Search:
         threshold, inequality = self.threshold, self.inequality
         if inequality is not None and not inequality.bound.exact and inequality.violation(self.behavior) > 0:
             return (
-                "An inequality seems to be violated, but its local bound could not be proven in the time allowed: prove "
-                "it with local_bound(report.inequality.expression), or use fewer settings."
+                "An inequality seems to be violated, but its local bound could not be proven in the time allowed: "
+                "prove it with local_bound(report.inequality.expression), or use fewer settings."
             )
         if self.time_limit is not None and threshold is not None and threshold.upper - threshold.lower > ROUNDING:
             return f"More time: so far the threshold lies in [{threshold.lower:.6g}, {threshold.upper:.6g}]."
         needed = self._needed_accuracy()
         if needed is None:
             return (
-                "The behavior is so near to the boundary of the local set that its numbers tell neither: give them more "
-                "exactly, with a smaller tolerance."
+                "The behavior is so near to the boundary of the local set that its numbers tell neither: give them "
+                "more exactly, with a smaller tolerance."
             )
         accuracy, answer = needed
         return f"If these numbers were accurate to {accuracy}, the answer would be {answer}."
@@ -293,4 +291,3 @@ class _Search:
             ),
             advice=self._advice(),
         )
-

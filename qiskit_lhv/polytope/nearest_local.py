@@ -44,14 +44,14 @@ class NearestLocal:
     model: DeterministicModel
     """The model."""
     inequality: BellInequality | None
-    """Its violation, divided by the sum of the absolute coefficients, is the distance up to rounding; ``None``: local."""
+    """Its violation over the sum of the absolute coefficients is the distance, up to rounding; ``None``: local."""
 
 
 def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tolerance: float) -> Fraction:
     """How much is left of a violation, at least, when every probability may be wrong by the tolerance.
 
-    In rational arithmetic. The true probabilities of each setting combination add up to 1; so a number may be subtracted
-    from its coefficients, and from the bound. The median leaves the least sum of absolute coefficients.
+    In rational arithmetic. The true probabilities of each setting combination add up to 1; so a number may be
+    subtracted from its coefficients, and from the bound. The median leaves the least sum of absolute coefficients.
 
     Args:
         inequality: The inequality.
@@ -139,7 +139,7 @@ class _DistanceProgram:
 
     def add(self, tables: FloatArray) -> None:
         """Adds strategies, one flattened table of zeros and ones each."""
-        count, size = tables.shape
+        count = len(tables)
         columns = np.hstack([np.ones((count, 1)), tables, tables])
         which, rows = np.nonzero(columns)
         self._highs.addCols(

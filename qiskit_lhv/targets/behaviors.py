@@ -76,8 +76,8 @@ class Behavior(Record):
                 expected="outcomes that sum to 1 for every setting combination",
                 got=f"a sum of {totals[worst]} for settings {tuple(int(i) for i in worst)}",
                 remedy=(
-                    "Normalize it; counts go to BellCounts. Numbers with errors: divide each setting's by their sum, and "
-                    "tell their accuracy, analyze(behavior, tolerance=...)."
+                    "Normalize it; counts go to BellCounts. Numbers with errors: divide each setting's by their sum, "
+                    "and tell their accuracy, analyze(behavior, tolerance=...)."
                 ),
             )
         array = np.maximum(array, 0)
