@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._evidence_checks import readable, refute_unreadable
 from ._records import Record
 from ._validation import generator, positive_number, probability
 from .exceptions import CountsError, LHVError
@@ -18,8 +19,9 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .report import LocalityReport, Verdict
 from .state_report import Certificate, proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
+from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
-from .targets.tensor_estimates import TensorEstimate
+from .targets.tensor_estimates import TensorEstimate, estimate_tensor
 from .verification import Verification, combine
 
 __all__ = ["EstimatedLocality", "EstimatedViolation", "analyze_estimate"]
@@ -41,6 +43,8 @@ class EstimatedViolation(Record):
     """Whether the settings were chosen with the tested data."""
     alpha: float
     """Error probability."""
+    same_state: SameStateTest | None
+    """Whether the bases may measure one state, for counts."""
 
     @property
     def lower(self) -> float:
@@ -57,6 +61,15 @@ class EstimatedViolation(Record):
         """Whether the limit exceeds the local bound."""
         return self.lower > self.settings.inequality.bound.value
 
+    @property
+    def shows(self) -> str | None:
+        """``"NONLOCAL"`` if the bound is exceeded and the bases may measure one state, else ``None``."""
+
+        def claim() -> bool:
+            return self.violated and not (self.same_state is not None and self.same_state.refuted)
+
+        return "NONLOCAL" if readable(claim, False) else None
+
     def __str__(self) -> str:
         bound = self.settings.inequality.bound.value
         relation = "above" if self.violated else "not above"
@@ -64,11 +77,19 @@ class EstimatedViolation(Record):
 
     def verify(self) -> Verification:
         """Re-proves the local bound and recomputes the limit; nothing is claimed if it is not above the bound."""
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
         if not self.violated:
             return Verification(True, "no violation is claimed")
+        if self.same_data is not (self.tested.counts is None):
+            return Verification(False, "counts are tested on other shots, expectation values on themselves", math.inf)
         longest = max(float(np.linalg.norm(one, axis=1).max()) for one in self.settings.settings)
         vectors = Verification(longest <= 1, f"Bloch vectors have lengths up to {longest:.12g}")
-        return combine(self.settings.inequality.verify(prove_bound=True), vectors)
+        return combine(
+            self.settings.inequality.verify(prove_bound=True), vectors, _from_one_state(self.tested, self.same_state)
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +102,8 @@ class EstimatedLocality(Record):
     """The estimate."""
     alpha: float
     """The errors hold together with confidence 1 - alpha."""
+    same_state: SameStateTest | None
+    """Whether the bases may measure one state, for counts."""
 
     @property
     def radius(self) -> float:
@@ -104,19 +127,48 @@ class EstimatedLocality(Record):
             f"correlations of the {100 * (1 - self.alpha):g}% confidence region local"
         )
 
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if the certificate reaches far enough and the bases may measure one state, else ``None``."""
+
+        def claim() -> bool:
+            return self.inside and not (self.same_state is not None and self.same_state.refuted)
+
+        return "LOCAL" if readable(claim, False) else None
+
     def verify(self) -> Verification:
         """Re-checks the certificate, that it is about the estimate, and that the errors are absorbed."""
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
         if not self.inside:
             return Verification(True, "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
             return Verification(False, "the certificate is about noise that is not white", math.inf)
-        return self.certificate.verify(self.estimate.tensor)
+        return combine(self.certificate.verify(self.estimate.tensor), _from_one_state(self.estimate, self.same_state))
+
+
+def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Verification:
+    """Checks that an estimate is that of its counts, and that these, among all shots, may be of one state."""
+    if estimate.counts is None:
+        return Verification(True, "expectation values, once each, cannot tell whether they are of one state")
+    if test is None:
+        return Verification(False, "that all bases measure the same state was not tested", math.inf)
+    table, whole = estimate.counts.array, test.counts.array
+    if table.shape != whole.shape or np.any(table > whole):
+        return Verification(False, "the shots are not among those tested for one state", math.inf)
+    if test.refuted:
+        return Verification(False, "the bases do not measure the same state", math.inf)
+    off = float(np.abs(estimate_tensor(estimate.counts).tensor.array - estimate.tensor.array).max())
+    return combine(Verification(off <= 1e-12, "the correlations are those of the counts", off), test.verify())
 
 
 def analyze_estimate(
     estimate: TensorEstimate,
     *,
     alpha: float = 0.01,
+    signaling_level: float = 0.01,
     measurements: str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
@@ -127,27 +179,36 @@ def analyze_estimate(
     (Expectation values cannot be split: there the limits of all correlations hold at once.) LOCAL: a certificate for
     the estimate that leaves room for the errors of all correlations.
 
+    SIGNALING: counts whose outcomes depend on the other qubits' bases are of no single state, and their correlations
+    prove nothing. Expectation values are given once each and cannot be tested so.
+
     Args:
         estimate: From ``estimate_tensor`` or ``estimate_from_expectations``.
         alpha: Error probability of either verdict.
+        signaling_level: Level at which counts are taken to contradict that all bases measure the same state.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
         time_limit: Seconds; default: 60.
         seed: Seed of the split and of the searches.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1.
+        CountsError: If alpha or the level is not between 0 and 1.
         MeasurementError: If the estimate is one of fewer than 2 qubits, or the measurements are unknown.
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
     limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
     generator(seed)
     begin = time.monotonic()
+    test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level)
+    figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+    if test is not None and test.refuted:
+        return _report(estimate, Verdict.SIGNALING, test, figures, alpha, measurements)
     same = estimate.counts is None
     chosen, tested = (estimate, estimate) if same else estimate.split(0.5, seed)
     candidates = _candidates(chosen, measurements, seed, 0.25 * limit)
-    tests = [EstimatedViolation(one, tested, same, alpha / len(candidates)) for one in candidates]
+    tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     best = max(tests, key=lambda one: one.lower - one.settings.inequality.bound.value)
-    verdict, figures = Verdict.INCONCLUSIVE, {}
+    verdict = Verdict.INCONCLUSIVE
     evidence: EstimatedViolation | EstimatedLocality = best
     figures["value"] = float(np.sum(best.settings.operator() * tested.tensor.array))
     figures["value: lower limit"] = best.lower
@@ -162,7 +223,7 @@ def analyze_estimate(
         proofs = proofs_from_below(estimate.tensor, measurements, seed, begin + limit, needed) if radius < 1 else ()
         proven = 0.0
         for certificate in proofs:
-            region = EstimatedLocality(certificate, estimate, alpha)
+            region = EstimatedLocality(certificate, estimate, alpha, test)
             proven = max(proven, certificate.visibility)
             figures["proven local up to visibility (white noise)"] = proven
             figures["needed for all correlations within the errors"] = needed
@@ -191,7 +252,7 @@ def _candidates(
 def _report(
     estimate: TensorEstimate,
     verdict: Verdict,
-    evidence: EstimatedViolation | EstimatedLocality,
+    evidence: EstimatedViolation | EstimatedLocality | SameStateTest,
     figures: dict[str, float],
     alpha: float,
     measurements: str,
@@ -199,12 +260,19 @@ def _report(
     scope = "all projective measurements" + ("" if measurements == "projective" else f" in the plane {measurements}")
     assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
     if estimate.counts is None:
+        assumptions[0] += " (each correlation is given once, so this cannot be tested)"
         assumptions.append("errors of the expectation values are normal with the standard errors given")
     else:
         assumptions.append("shots are independent, and none was discarded")
     advice = ""
     if verdict is Verdict.INCONCLUSIVE:
         advice = "More shots make the confidence region smaller; more time_limit allows finer polyhedra."
+    elif isinstance(evidence, SameStateTest):
+        advice = (
+            f"Outcomes of some qubits depend on the basis in which others are measured (p = {evidence.p_value:.2g}): "
+            "these are not the correlations of one state. Look for crosstalk, and for drift between the bases; measure "
+            "the bases in turn, or ask the question of the counts themselves, analyze(counts)."
+        )
     settings = evidence.settings if isinstance(evidence, EstimatedViolation) else None
     return LocalityReport(
         verdict=verdict,

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from qiskit.primitives import BackendSamplerV2
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_lhv import (
     Behavior,
+    BellCounts,
     BellExperiment,
     CorrelationTensor,
     CountsError,
@@ -17,9 +19,12 @@ from qiskit_lhv import (
     certify_all_projective,
     estimate_from_expectations,
     estimate_tensor,
+    ghz_state,
     pauli_labels,
     werner_state,
 )
+from qiskit_lhv.estimated_state import analyze_estimate
+from qiskit_lhv.statistics.same_state import _parts, same_state_test
 
 
 def estimate(visibility, shots, seed):
@@ -93,7 +98,7 @@ def test_proofs_in_other_noise_are_refused():
     sampled = estimate(0.3, 100_000, 1)
     state = sampled.tensor
     certificate = certify_all_projective(state, noise=noise, num_settings=6, max_visibility=1.5, seed=1, progress=False)
-    piece = EstimatedLocality(certificate, sampled, 0.01)
+    piece = EstimatedLocality(certificate, sampled, 0.01, same_state_test(sampled.counts))
     assert certificate.verify()
     assert piece.inside
     check = piece.verify()
@@ -120,3 +125,111 @@ def test_reports_are_saved_and_tampering_is_seen(tmp_path):
 def test_bad_alpha():
     with pytest.raises(CountsError, match="alpha"):
         analyze(estimate(0.5, 10, 1), alpha=1.5)
+
+
+# Counts of no single state
+
+
+def crosstalk(num_qubits, share, state, shots, seed):
+    """Counts in which a part of the last qubit's outcomes is set to 0 whenever qubit 0 is measured in basis X."""
+    counts = Behavior.from_state(state, "pauli").sample(shots, seed)
+    table = counts.array.copy()
+    first = table[0]
+    ones = np.take(first, 1, axis=-1)
+    moved = np.random.default_rng(seed).binomial(ones, share)
+    zero, one = [(..., k) for k in (0, 1)]
+    first[zero] += moved
+    first[one] -= moved
+    assert table.sum() == counts.total_shots
+    assert num_qubits == table.ndim // 2
+    return BellCounts(table)
+
+
+def test_counts_that_refute_one_state_give_no_verdict_on_it():
+    counts = crosstalk(2, 0.35, werner_state(0.98), 4000, 1)
+    estimated = estimate_tensor(counts)
+    report = analyze_estimate(estimated, time_limit=4, seed=1)
+    assert report.verdict is Verdict.SIGNALING
+    assert report.statistics["no-signaling: p-value"] < 1e-50
+    assert report.admits_local_model is None
+    assert "depend on the basis in which others are measured" in report.advice
+    assert [piece.shows for piece in report.evidence] == ["SIGNALING"]
+    assert report.verify()
+    # The same correlations, as expectation values, cannot be tested: the report says so.
+    values = {
+        label: float(estimated.tensor.array[tuple("IXYZ".index(c) for c in reversed(label))])
+        for label in pauli_labels(2)
+    }
+    blind = analyze_estimate(estimate_from_expectations(values, 0.01), time_limit=4, seed=1)
+    assert blind.verdict is Verdict.NONLOCAL
+    assert any("cannot be tested" in line for line in blind.assumptions)
+    # Weak crosstalk, found at a level that is asked for alone.
+    weak = estimate_tensor(crosstalk(2, 0.06, werner_state(0.98), 1000, 3))
+    p = same_state_test(weak.counts).p_value
+    assert 1e-6 < p < 0.5
+    strict = analyze_estimate(weak, signaling_level=p / 2, alpha=1e-3, time_limit=4, seed=1)
+    loose = analyze_estimate(weak, signaling_level=min(0.99, 2 * p), alpha=1e-3, time_limit=4, seed=1)
+    assert (strict.verdict, loose.verdict) == (Verdict.NONLOCAL, Verdict.SIGNALING)
+
+
+def test_local_states_with_crosstalk_are_not_called_local():
+    report = analyze_estimate(estimate_tensor(crosstalk(2, 0.1, werner_state(0.3), 100_000, 1)), time_limit=4, seed=1)
+    assert report.verdict is Verdict.SIGNALING
+
+
+def test_one_state_is_rarely_refuted():
+    p_values = [same_state_test(estimate(0.8, 50, seed).counts).p_value for seed in range(200)]
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
+def test_crosstalk_of_two_among_more_qubits_is_seen():
+    state = ghz_state(3, 0.8)
+    assert same_state_test(Behavior.from_state(state, "pauli").sample(500, 1)).p_value > 1e-3
+    assert same_state_test(crosstalk(3, 0.3, state, 500, 1)).p_value < 1e-20
+    parts = list(_parts(crosstalk(5, 0.3, ghz_state(5, 0.8), 20, 1)))
+    assert sorted({part.scenario.num_parties for part in parts}) == [2, 3, 4]
+    assert len(parts) == 25
+    assert {part.total_shots for part in parts} == {20 * 3**5}
+
+
+# What the evidence shows
+
+
+def test_evidence_shows_the_verdict_and_forgeries_are_refuted():
+    report = analyze_estimate(estimate(0.95, 2000, 2), seed=1)
+    (piece,) = report.evidence
+    assert report.verdict is Verdict.NONLOCAL
+    assert piece.shows == "NONLOCAL"
+    refuted = dataclasses.replace(piece.same_state, p_value=1e-9)
+    for change in (
+        {"same_data": True},
+        {"same_state": None},
+        {"same_state": refuted},
+        {"same_state": 3},
+        {"alpha": math.nan},
+        {"alpha": 2.0},
+        {"alpha": "0.01"},
+        {"tested": None},
+        {"settings": None},
+        {"tested": dataclasses.replace(piece.tested, tensor=werner_tensor(1.0))},
+    ):
+        forged = dataclasses.replace(piece, **change)
+        # Some changes take the claim away, the others are refuted.
+        assert not (forged.verify() and forged.shows), change
+    assert dataclasses.replace(piece, same_state=refuted).shows is None
+    assert dataclasses.replace(piece, settings=None).shows is None
+    test = piece.same_state
+    for change in ({"p_value": math.nan}, {"p_value": 1e-30}, {"level": 0.0}, {"level": "a"}, {"counts": None}):
+        assert not dataclasses.replace(test, **change).verify(), change
+    weak = analyze_estimate(estimate(0.7, 500, 1), time_limit=1, seed=1)
+    assert weak.verdict is Verdict.INCONCLUSIVE
+    assert [one.shows for one in weak.evidence] == [None]
+
+
+def werner_tensor(visibility):
+    return CorrelationTensor.from_state(werner_state(visibility))
+
+
+def test_bad_signaling_level():
+    with pytest.raises(CountsError, match="signaling_level"):
+        analyze_estimate(estimate(0.5, 10, 1), signaling_level=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ __all__ = ["Behavior"]
 
 FloatArray = NDArray[np.float64]
 _ATOL = 1e-9
+# Numbers rounded to 8 decimals: sums may be off by this, or by this much of ten numbers for every outcome.
+_ROUNDED = 1e-7
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,11 +38,13 @@ class Behavior(Record):
     Args:
         array: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, all setting axes, then all outcome axes:
             ``array[x_1, ..., x_N, a_1, ..., a_N]`` = p(a_1 ... a_N | x_1 ... x_N). Entries may be
-            below 0 by rounding of at most 1e-9, and are then set to 0.
+            below 0 by rounding of at most 1e-9, and are then set to 0. Sums may be off as those of numbers rounded to
+            8 decimals are; beyond 1e-9 they are divided out.
 
     Raises:
         ScenarioError: If the shape is not of this form, an entry is negative or not finite, or the
-            outcomes of some settings do not sum to 1 within 1e-9.
+            outcomes of some settings do not sum to 1 within 1e-7 (within 1e-8 for each of them, if these are more than
+            ten).
 
     Examples:
         A party whose outcome copies its setting, beside one that tosses a fair coin:
@@ -64,14 +69,21 @@ class Behavior(Record):
             )
         totals = array.sum(axis=scenario.outcome_axes)
         worst = np.unravel_index(np.argmax(np.abs(totals - 1)), totals.shape)
-        if abs(totals[worst] - 1) > _ATOL:
+        outcomes = math.prod(scenario.num_outcomes)
+        if abs(totals[worst] - 1) > _ROUNDED * max(1.0, outcomes / 10):
             raise ScenarioError.bad_argument(
                 "array",
                 expected="outcomes that sum to 1 for every setting combination",
                 got=f"a sum of {totals[worst]} for settings {tuple(int(i) for i in worst)}",
-                remedy="Normalize it; counts go to BellCounts.",
+                remedy=(
+                    "Normalize it; counts go to BellCounts. Numbers with errors: divide each setting's by their sum, "
+                    "and tell their accuracy, analyze(behavior, tolerance=...)."
+                ),
             )
-        object.__setattr__(self, "array", frozen(np.maximum(array, 0)))
+        array = np.maximum(array, 0)
+        if abs(totals[worst] - 1) > _ATOL:
+            array = array / array.sum(axis=scenario.outcome_axes, keepdims=True)
+        object.__setattr__(self, "array", frozen(array))
 
     def __repr__(self) -> str:
         return f"Behavior({self.scenario})"
@@ -111,6 +123,10 @@ class Behavior(Record):
     def from_correlators(cls, correlators: ArrayLike, *, marginals: bool = True) -> Behavior:
         """The two-outcome behavior with given expectation values.
 
+        They count as exact. Measured values have errors, which a verdict must know of: ``analyze(behavior,
+        tolerance=...)`` takes the largest error of a probability. With two outcomes a party, probabilities are means of
+        ``2**N`` correlators (marginals included), so none is further off than the correlators are.
+
         Args:
             correlators: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an
                 axis means that the party does not take part (so entry ``[0, ..., 0]`` is 1);
@@ -118,7 +134,7 @@ class Behavior(Record):
             marginals: Whether the array holds the correlators of fewer than all parties.
 
         Raises:
-            ScenarioError: If the correlators belong to no behavior.
+            ScenarioError: If the correlators belong to no behavior (within 1e-7).
         """
         array = real_array(correlators, "correlators", ScenarioError)
         if not marginals:
@@ -157,8 +173,13 @@ class Behavior(Record):
 
     @classmethod
     def _from_table(cls, tensor: FloatArray, scenario: BellScenario, argument: str) -> Behavior:
+        cells = coordinates.from_party_axes(tensor, scenario)
+        if -_ROUNDED <= cells.min() < -_ATOL:
+            # Rounded correlators of outcomes that never happen.
+            cells = np.maximum(cells, 0)
+            cells = cells / cells.sum(axis=scenario.outcome_axes, keepdims=True)
         try:
-            return cls(coordinates.from_party_axes(tensor, scenario))
+            return cls(cells)
         except ScenarioError as exc:
             raise ScenarioError.bad_argument(
                 argument, expected="numbers that belong to probabilities", got=f"an impossible table ({exc})"

@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from .._validation import positive_number, whole_numbers
 from ..exceptions import CountsError
 from .correlations import CorrelationTensor
-from .tensor_estimates import MAX_QUBITS, TensorEstimate
+from .tensor_estimates import MAX_QUBITS, TensorEstimate, least_standard_error
 
 __all__ = ["estimate_from_estimator", "estimate_from_expectations", "pauli_labels", "pauli_observables"]
 
@@ -59,15 +59,16 @@ def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
 def estimate_from_estimator(result: PubResult) -> TensorEstimate:
     """The correlation tensor from what an Estimator returned for one PUB ``(circuit, pauli_observables(n))``.
 
-    Standard errors are those of the result. Where one is 0, it stands for what it cannot be: of n shots that all
-    agree it is taken as 2 / n (one more shot of either outcome); and an Estimator that reports none (such as
-    ``StatevectorEstimator``, which adds noise of the target precision) is taken at its target precision.
+    Standard errors are those of the result, as far as they can be: of n shots none is taken below 6 / n, the least at
+    which normal limits hold where all shots agree (``estimate_tensor`` has the same rule). An Estimator that reports
+    errors of 0 and no shots (such as ``StatevectorEstimator``, which adds noise of the target precision) is taken at
+    its target precision.
 
     Args:
         result: One of the results of ``estimator.run([(circuit, pauli_observables(n))]).result()``.
 
     Raises:
-        CountsError: If the result is no Estimator's, has another number of values, or has no errors.
+        CountsError: If the result is no Estimator's, has another number of values, or has no errors, or negative ones.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -96,16 +97,19 @@ def estimate_from_estimator(result: PubResult) -> TensorEstimate:
         )
     metadata = getattr(result, "metadata", None) or {}
     shots, precision = metadata.get("shots"), metadata.get("target_precision")
-    least = 2 / shots if shots else precision
-    if np.any(errors == 0):
-        if not least:
+    if not np.all(errors >= 0):
+        raise CountsError.bad_argument("result", expected="standard errors above 0", got=f"{errors[~(errors >= 0)][0]}")
+    if shots:
+        errors = np.maximum(errors, least_standard_error(shots))
+    elif np.any(errors == 0):
+        if not precision:
             raise CountsError.bad_argument(
                 "result",
                 expected="standard errors above 0",
                 got="0, and neither shots nor a target precision in the metadata",
                 remedy="Exact values are those of CorrelationTensor.from_state(circuit).",
             )
-        errors = np.where(errors == 0, float(least), errors)
+        errors = np.where(errors == 0, float(precision), errors)
     labels = pauli_labels(sizes[len(values)])
     return estimate_from_expectations(
         dict(zip(labels, values.tolist(), strict=True)), dict(zip(labels, errors.tolist(), strict=True))
@@ -120,7 +124,8 @@ def estimate_from_expectations(
     Args:
         values: Expectation value of each Pauli label but the identity (:func:`pauli_labels`; qubit 0 at the right).
         standard_errors: Standard error of each, or one for all. Errors are taken as normal; of mitigated values
-            nothing better is known.
+            nothing better is known. Nor can it be tested whether all values belong to one state: each correlation is
+            given once, which leaves nothing to compare. Counts in all bases can be tested (``estimate_tensor``).
 
     Raises:
         CountsError: If a label is missing or unknown, a value is not a number from -1 to 1 within five

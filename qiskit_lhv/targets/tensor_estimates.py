@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from qiskit.quantum_info import DensityMatrix
 
 from .._records import Record
-from .._validation import frozen
+from .._validation import real_array
 from ..exceptions import CountsError
 from .correlations import CorrelationTensor, hermitian_basis
 from .counts import BellCounts
 
-__all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "pooled_shots"]
+__all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 
 FloatArray = NDArray[np.float64]
 
@@ -25,7 +25,11 @@ MAX_QUBITS = 6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TensorEstimate(Record):
-    """A correlation tensor of qubits, estimated from counts or from expectation values with errors."""
+    """A correlation tensor of qubits, estimated from counts or from expectation values with errors.
+
+    Raises:
+        CountsError: If a standard error is not positive (that of the trace must be 0), or the shapes differ.
+    """
 
     tensor: CorrelationTensor
     """The estimate; by chance it may belong to no state."""
@@ -35,7 +39,24 @@ class TensorEstimate(Record):
     """The counts in all Pauli bases, where the estimate comes from counts."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "standard_errors", frozen(np.asarray(self.standard_errors, dtype=float)))
+        errors = real_array(self.standard_errors, "standard_errors", CountsError)
+        if errors.shape != self.tensor.array.shape or set(errors.shape) != {4}:
+            raise CountsError.bad_argument(
+                "standard_errors",
+                expected=f"one for each entry of a tensor of qubits, shape {self.tensor.array.shape}",
+                got=f"shape {errors.shape}",
+            )
+        wrong = errors <= 0
+        wrong[(0,) * errors.ndim] = errors.flat[0] != 0
+        if wrong.any():
+            position = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise CountsError.bad_argument(
+                "standard_errors",
+                expected="positive numbers, and 0 for the trace",
+                got=f"{errors[position]} at index {position}",
+                remedy="Exact values are those of CorrelationTensor.from_state(circuit).",
+            )
+        object.__setattr__(self, "standard_errors", errors)
 
     @property
     def num_qubits(self) -> int:
@@ -48,13 +69,17 @@ class TensorEstimate(Record):
         return f"correlations of {self.num_qubits} qubits from {source}, standard errors up to {largest:.2g}"
 
     def covariance(self) -> FloatArray:
-        """Covariance of all entries, flattened, shape ``(4**N, 4**N)``; expectation values count as independent."""
+        """Covariance of all entries, flattened, shape ``(4**N, 4**N)``; expectation values count as independent.
+
+        Its diagonal holds the squares of the standard errors.
+        """
         if self.counts is None:
             return np.diag(self.standard_errors.ravel() ** 2)
         total = np.zeros((4**self.num_qubits, 4**self.num_qubits))
         for one in _settings(self.counts):
             spread = (one.signs * one.frequencies) @ one.signs.T - np.outer(one.means, one.means)
             total[np.ix_(one.entries, one.entries)] += spread * np.outer(one.shares, one.shares) / one.shots
+        np.fill_diagonal(total, self.standard_errors.ravel() ** 2)
         return total
 
     def physical_state(self) -> DensityMatrix:
@@ -150,7 +175,8 @@ class TensorEstimate(Record):
 def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     """The correlation tensor from counts in all Pauli bases.
 
-    Every expectation value pools all bases that measure it, weighted by their shots.
+    Every expectation value pools all bases that measure it, weighted by their shots. A standard error is never below
+    :func:`least_standard_error` of these shots, also where all of them agree.
 
     Args:
         counts: Two outcomes a party and three settings, X, Y and Z in this order, as ``BellExperiment(circuit,
@@ -179,7 +205,23 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     # The shares of the first entry, the trace, add up to 1 up to rounding.
     values[0] = 1
     shape = (4,) * n
-    return TensorEstimate(CorrelationTensor(values.reshape(shape)), np.sqrt(variances).reshape(shape), counts)
+    errors = np.maximum(np.sqrt(variances).reshape(shape), least_standard_error(pooled_shots(counts)))
+    errors[(0,) * n] = 0
+    return TensorEstimate(CorrelationTensor(values.reshape(shape)), errors, counts)
+
+
+def least_standard_error(shots: ArrayLike) -> FloatArray:
+    """The smallest standard error that a mean of so many outcomes +1 and -1 is given: 6 / n.
+
+    All n outcomes agree with probability ``(1 - q) ** n <= exp(-n q)`` if each is the other one with probability q, and
+    then the mean is off by 2 q. At 6 / n the normal limit, z times the error, misses with probability at most
+    ``exp(-3 z)``, which is below the normal tail for z from 0.4 to 4.9 (one-sided levels from 0.34 to 5e-7). At 2 / n,
+    one outcome of n, it would be above the tail for every z.
+
+    Args:
+        shots: Numbers of outcomes n.
+    """
+    return 6 / np.asarray(shots, dtype=np.float64)
 
 
 def pooled_shots(counts: BellCounts) -> NDArray[np.int64]:

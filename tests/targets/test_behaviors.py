@@ -92,6 +92,34 @@ def test_rounding_below_zero_is_set_to_zero():
         Behavior([[1 + 1e-8, -1e-8]])
 
 
+@pytest.mark.parametrize("decimals", [8, 9, 12])
+@pytest.mark.parametrize(("num_settings", "num_outcomes"), [((2, 2), (2, 2)), ((2, 3), (3, 4)), ((2, 2), (7, 7))])
+def test_rounded_numbers_are_taken_and_normalized(decimals, num_settings, num_outcomes):
+    rng = np.random.default_rng(decimals)
+    for _ in range(20):
+        rounded = np.round(random_local(rng, num_settings, num_outcomes), decimals)
+        behavior = Behavior(rounded)
+        assert np.abs(behavior.array.sum(axis=(2, 3)) - 1).max() <= 1e-9
+        assert np.abs(behavior.array - rounded).max() <= 1e-7
+        assert Behavior(behavior.array) == behavior
+    noise = Behavior(np.round(Behavior.white_noise(BellScenario((1, 1), (7, 7))).array, 8))
+    np.testing.assert_allclose(noise.array, 1 / 49, rtol=1e-15)
+
+
+def test_sums_that_rounding_does_not_explain():
+    with pytest.raises(ScenarioError, match=r"sum of 1.000001.*tolerance"):
+        Behavior([[0.500001, 0.5]])
+
+
+def test_rounded_correlators_of_outcomes_that_never_happen():
+    # p(1, 1) would be -2.5e-9.
+    behavior = Behavior.from_correlators([[1, 0.33333333], [0.33333333, -0.33333335]])
+    assert behavior.array.min() == 0
+    assert behavior.array.sum() == pytest.approx(1, abs=1e-15)
+    with pytest.raises(ScenarioError, match="impossible table"):
+        Behavior.from_correlators([[1, 0.333], [0.333, -0.335]])
+
+
 def test_behaviors_compare_by_their_arrays_and_have_no_hash():
     behavior = copying_box()
     assert behavior == Behavior(behavior.array.copy())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.primitives import BackendEstimatorV2, StatevectorEstimator, StatevectorSampler
+from qiskit.primitives import BackendEstimatorV2, DataBin, PubResult, StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
@@ -53,7 +53,7 @@ def test_results_from_shots_of_a_backend():
     estimate = estimate_from_estimator(result)
     # All 400 shots of XX agree, which does not mean that there is no error.
     assert estimate.tensor.array[1, 1] == 1
-    assert estimate.standard_errors[1, 1] == pytest.approx(2 / 400)
+    assert estimate.standard_errors[1, 1] == pytest.approx(6 / 400)
     np.testing.assert_allclose(estimate.standard_errors[1, 3], 0.05, rtol=0.05)
 
 
@@ -67,6 +67,20 @@ def test_labels_follow_qiskit():
     assert estimate.standard_errors[3, 1] == 0.2
     assert [one.paulis[0].to_label() for one in pauli_observables(2)] == list(values)
     assert pauli_observables(1)[2] == SparsePauliOp("Z")
+
+
+def test_errors_of_shots_are_never_too_small():
+    def result(errors, **metadata):
+        values = np.zeros(3)
+        return PubResult(DataBin(evs=values, stds=np.array(errors), shape=(3,)), metadata)
+
+    found = estimate_from_estimator(result([0.0, 1e-12, 0.2], shots=100)).standard_errors[1:]
+    np.testing.assert_allclose(found, [0.06, 0.06, 0.2])
+    found = estimate_from_estimator(result([0.0, 0.01, 0.2], target_precision=0.1)).standard_errors[1:]
+    np.testing.assert_allclose(found, [0.1, 0.01, 0.2])
+    for wrong in (-0.1, np.nan):
+        with pytest.raises(CountsError, match="standard errors above 0"):
+            estimate_from_estimator(result([0.1, wrong, 0.1], shots=100))
 
 
 # Bad input
@@ -83,6 +97,11 @@ def test_bad_expectations():
     values = dict.fromkeys(pauli_labels(1), 0.1)
     with pytest.raises(CountsError, match="standard_errors"):
         estimate_from_expectations(values, 0.0)
+    for wrong in (-0.1, np.nan, np.inf, None, True):
+        with pytest.raises(CountsError, match="standard_errors"):
+            estimate_from_expectations(values, wrong)
+        with pytest.raises(CountsError, match=r"standard_errors\['Y'\]"):
+            estimate_from_expectations(values, {"X": 0.1, "Y": wrong, "Z": 0.1})
     with pytest.raises(CountsError, match=r"from -1 to 1"):
         estimate_from_expectations(values | {"X": 3.0}, 0.1)
     with pytest.raises(CountsError, match=r"unknown Q"):

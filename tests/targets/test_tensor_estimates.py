@@ -15,6 +15,8 @@ from qiskit_lhv import (
     random_state,
     werner_state,
 )
+from qiskit_lhv.targets.tensor_estimates import least_standard_error
+from scipy import stats
 
 
 def asymmetric():
@@ -25,6 +27,12 @@ def asymmetric():
     circuit.rz(0.4, 1)
     circuit.ry(0.3, 0)
     return circuit
+
+
+def errors_of(num_qubits, size=1e-3):
+    errors = np.full((4,) * num_qubits, size)
+    errors[(0,) * num_qubits] = 0
+    return errors
 
 
 def sampled(state, shots, seed):
@@ -97,13 +105,31 @@ def test_split_parts_add_up():
     assert np.all(first.counts.num_shots == 50)
 
 
+def test_shots_that_all_agree_have_an_error():
+    estimate = sampled(ghz_state(2), 100, 1)
+    assert estimate.tensor.array[1, 1] == estimate.tensor.array[3, 3] == 1
+    assert estimate.standard_errors[1, 1] == pytest.approx(6 / 100)
+    assert estimate.standard_errors[1, 3] == pytest.approx(0.1, rel=0.05)
+    np.testing.assert_allclose(np.diag(estimate.covariance()), estimate.standard_errors.ravel() ** 2)
+    assert np.linalg.eigvalsh(estimate.covariance()).min() > -1e-12
+
+
+@pytest.mark.parametrize("z", [0.4, 1, 2, 3, 4, 4.9])
+def test_least_error_is_valid_where_all_shots_agree(z):
+    # The largest deviation at which n shots all agree as rarely as the normal limit may miss.
+    n = 200
+    miss = (1 - z * least_standard_error(n) / 2) ** n
+    assert miss <= stats.norm.sf(z)
+    assert (1 - z * 2 / n / 2) ** n > stats.norm.sf(z)
+
+
 # States
 
 
 @pytest.mark.parametrize("state", [random_state(2, rank=1, seed=1), ghz_state(3, 0.9), random_state(1, seed=2)])
 def test_nearest_state(state):
     n = DensityMatrix(state).num_qubits
-    exact = TensorEstimate(CorrelationTensor.from_state(state), np.zeros((4,) * n))
+    exact = TensorEstimate(CorrelationTensor.from_state(state), errors_of(n))
     np.testing.assert_allclose(exact.physical_state().data, DensityMatrix(state).data, atol=1e-10)
     noisy = sampled(state, 400, 1)
     projected = noisy.physical_state()
@@ -117,12 +143,28 @@ def test_projection_of_smolin_gambetta_smith():
     tensor = CorrelationTensor.from_state(werner_state(0.5)).array * 1.0
     scaled = tensor * 2.4
     scaled[0, 0] = 1
-    found = TensorEstimate(CorrelationTensor(scaled), np.zeros((4, 4))).physical_state()
+    found = TensorEstimate(CorrelationTensor(scaled), errors_of(2)).physical_state()
     values = np.sort(np.linalg.eigvalsh(found.data))
     np.testing.assert_allclose(values, [0, 0, 0, 1], atol=1e-12)
 
 
 # Bad input
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, np.nan, np.inf])
+def test_standard_errors_that_are_not_positive(wrong):
+    errors = errors_of(2)
+    errors[1, 2] = wrong
+    with pytest.raises(CountsError, match=r"standard_errors.*\(1, 2\)"):
+        TensorEstimate(CorrelationTensor.from_state(werner_state(0.5)), errors)
+
+
+def test_standard_errors_of_another_shape():
+    tensor = CorrelationTensor.from_state(werner_state(0.5))
+    with pytest.raises(CountsError, match=r"standard_errors.*shape \(4, 4\)"):
+        TensorEstimate(tensor, np.ones((4, 4, 4)))
+    with pytest.raises(CountsError, match="0 for the trace"):
+        TensorEstimate(tensor, np.ones((4, 4)))
 
 
 def test_counts_of_other_settings():

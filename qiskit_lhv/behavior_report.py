@@ -1,0 +1,293 @@
+"""Verdicts on behaviors, whose numbers are known to a stated accuracy."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._validation import positive_number
+from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
+from .exceptions import ScenarioError, SolverError
+from .models.deterministic import DeterministicModel
+from .polytope.inequalities import BellInequality
+from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
+from .polytope.symmetrized_model import SymmetrizedModel
+from .polytope.thresholds import Threshold, nonlocality_threshold
+from .report import LocalityReport, Verdict
+from .targets.behaviors import Behavior
+
+__all__ = ["analyze_behavior"]
+
+# Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
+_LARGEST_VISIBILITY = 100.0
+# A behavior this near to white noise is replaced by one of which a threshold can be asked.
+_WHITE = 1e-9
+_NEAR_WHITE = 1e-6
+
+
+def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None) -> LocalityReport:
+    """Answers whether a behavior, whose numbers are known to some accuracy, is local.
+
+    NONLOCAL: an inequality with a proven local bound is violated by more than the tolerance times the sum of its
+    absolute coefficients, so no local behavior is within the errors. LOCAL: up to a tolerance of 1e-6, a model
+    reproduces every probability within it; beyond, every no-signaling behavior within the errors is local. In the
+    scenario of CHSH that is a question of the eight forms (Fine's theorem); elsewhere the behavior must stay local when
+    it is scaled away from white noise by a factor that leaves room for the errors.
+
+    Args:
+        behavior: The behavior. It may be signaling as much as the errors explain.
+        tolerance: Accuracy of the numbers in ``behavior.array``: the largest error of a probability.
+        time_limit: Seconds for each search; default: none.
+
+    Returns:
+        The report. Its first line says which accuracy the numbers were taken to have.
+
+    Raises:
+        ScenarioError: If the behavior is signaling by more than the errors explain, or an argument is out of range.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
+
+    Examples:
+        Measured correlators with S = 2.05 and errors of 0.05:
+
+        >>> measured = Behavior.from_correlators([[0.52, 0.51], [0.51, -0.51]], marginals=False)
+        >>> analyze_behavior(measured, tolerance=0.0125).verdict.name
+        'INCONCLUSIVE'
+    """
+    tolerance = positive_number(tolerance, "tolerance", ScenarioError)
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
+    _require_explained_signaling(behavior, tolerance)
+    center = _near_no_signaling(behavior)
+    search = _Search(behavior, center, tolerance, time_limit)
+    search.run()
+    return search.report()
+
+
+def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
+    """Refuses what is certainly no no-signaling behavior with errors up to the tolerance."""
+    n = behavior.scenario.num_parties
+    needed = shift = 0.0
+    for k in range(n):
+        if n > 1:
+            # A marginal is a sum of the cells of party k's outcomes; two of them differ by twice their errors.
+            moves = float(np.ptp(behavior.array.sum(axis=n + k), axis=k).max())
+            shift = max(shift, moves)
+            needed = max(needed, moves / (2 * behavior.scenario.num_outcomes[k]))
+    if needed <= tolerance + 1e-12:
+        return
+    raise ScenarioError.bad_argument(
+        "behavior",
+        expected=f"a no-signaling behavior, up to errors of {tolerance:g} in each probability (tolerance)",
+        got=f"marginals that move by {shift:.3g} with another party's setting",
+        remedy=(
+            f"If its numbers are less accurate, say so: tolerance={_rounded_up(needed)} or more. "
+            "project_to_no_signaling(behavior) gives the nearest no-signaling one; counts go to analyze()."
+        ),
+    )
+
+
+def _rounded_up(number: float) -> str:
+    """A positive number with two digits, not below itself."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.2g}"
+
+
+def _rounded_down(number: float) -> str:
+    """A positive number with two digits, not above itself."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.floor(number / unit * (1 + 1e-12)) * unit:.2g}"
+
+
+def _near_no_signaling(behavior: Behavior) -> Behavior:
+    """A no-signaling behavior near the numbers: their orthogonal projection, mixed with white noise if negative."""
+    scenario = behavior.scenario
+    n = scenario.num_parties
+    table = behavior.array
+    for k in range(n):
+        # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
+        table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
+    table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
+    below = max(0.0, -float(table.min()))
+    return Behavior((table + below) / (1 + below * math.prod(scenario.num_outcomes)))
+
+
+@dataclass
+class _Search:
+    """The verdict as found so far, and what it rests on."""
+
+    behavior: Behavior
+    center: Behavior
+    """A no-signaling behavior near it."""
+    tolerance: float
+    time_limit: float | None
+
+    def __post_init__(self) -> None:
+        self.threshold: Threshold | None = None
+        self.nearest: NearestLocal | None = None
+        self.proof: BehaviorLocality | BehaviorViolation | None = None
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the numbers are an estimate, more than rounded."""
+        return self.tolerance > ROUNDING
+
+    def run(self) -> None:
+        """Looks for a proof of either verdict, the quick ones first."""
+        begin = time.monotonic()
+        scenario = self.behavior.scenario
+        needs_room = self.coarse and not scenario.is_chsh and not only_local_behaviors(scenario)
+        center, largest = self.center, _LARGEST_VISIBILITY if needs_room else 1.0
+        white = Behavior.white_noise(scenario)
+        if needs_room and np.abs(center.array - white.array).max() < _WHITE:
+            corner = np.zeros(scenario.shape)
+            corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
+            center = Behavior(corner).mix(visibility=_NEAR_WHITE)
+        try:
+            self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
+        except SolverError:
+            # A linear program that fails here may be replaced by the other one.
+            self.threshold = None
+        if self._decide():
+            return
+        if can_find_nearest(scenario):
+            left = None if self.time_limit is None else max(0.0, self.time_limit - (time.monotonic() - begin))
+            try:
+                self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=left)
+            except SolverError:
+                return
+            self._decide()
+
+    def _known_strategies(self) -> NDArray[np.int64] | None:
+        if self.threshold is None:
+            return None
+        return self.threshold.model.strategies.astype(np.int64)
+
+    @property
+    def inequality(self) -> BellInequality | None:
+        """The inequality that comes nearest to a proof."""
+        found = [one.inequality for one in (self.threshold, self.nearest) if one is not None]
+        known = [one for one in found if one is not None]
+        return max(known, key=self._relative_violation, default=None)
+
+    @property
+    def model(self) -> DeterministicModel | SymmetrizedModel | None:
+        """The model that comes nearest to the numbers."""
+        found = [one.model for one in (self.threshold, self.nearest) if one is not None]
+        distances = [float(np.abs(one.behavior().array - self.behavior.array).max()) for one in found]
+        return found[int(np.argmin(distances))] if found else None
+
+    def _relative_violation(self, inequality: BellInequality) -> float:
+        return inequality.violation(self.behavior) / sum_of_coefficients(inequality)
+
+    def _decide(self) -> bool:
+        inequality = self.inequality
+        if inequality is not None and inequality.bound.exact:
+            violation = BehaviorViolation(self.behavior, self.tolerance, inequality)
+            if violation.shows and violation.verify(prove_bound=True):
+                self.proof = violation
+                return True
+        self.proof = self._locality(self.tolerance)
+        return self.proof is not None
+
+    def _locality(self, tolerance: float) -> BehaviorLocality | None:
+        """The proof that numbers of this accuracy are local, if there is one."""
+        scenario, threshold = self.behavior.scenario, None
+        if self.coarse and not (scenario.is_chsh or only_local_behaviors(scenario)):
+            threshold = self.threshold
+            if threshold is None or threshold.lower <= 1:
+                return None
+        locality = BehaviorLocality(self.behavior, tolerance, None if self.coarse else self.model, threshold)
+        return locality if locality.shows and locality.verify() else None
+
+    # The report
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the proof shows."""
+        return Verdict.INCONCLUSIVE if self.proof is None else Verdict(self.proof.shows)
+
+    def _fits(self) -> bool | None:
+        """Whether a local model is within the errors."""
+        if self.verdict is not Verdict.INCONCLUSIVE:
+            return self.verdict is Verdict.LOCAL
+        model = self.model
+        return True if model is not None and model.verify(self.behavior, self.tolerance) else None
+
+    def _advice(self) -> str:
+        if self.proof is not None:
+            return ""
+        threshold, inequality = self.threshold, self.inequality
+        if inequality is not None and not inequality.bound.exact and inequality.violation(self.behavior) > 0:
+            return (
+                "An inequality seems to be violated, but its local bound could not be proven in the time allowed: "
+                "prove it with local_bound(report.inequality.expression), or use fewer settings."
+            )
+        if self.time_limit is not None and threshold is not None and threshold.upper - threshold.lower > ROUNDING:
+            return f"More time: so far the threshold lies in [{threshold.lower:.6g}, {threshold.upper:.6g}]."
+        needed = self._needed_accuracy()
+        if needed is None:
+            return (
+                "The behavior is so near to the boundary of the local set that its numbers tell neither: give them "
+                "more exactly, with a smaller tolerance."
+            )
+        accuracy, answer = needed
+        return f"If these numbers were accurate to {accuracy}, the answer would be {answer}."
+
+    def _needed_accuracy(self) -> tuple[str, Verdict] | None:
+        """The accuracy at which the numbers, should they stay the same, have an answer, and that."""
+        inequality, model = self.inequality, self.model
+        if inequality is not None:
+            reached = self._relative_violation(inequality)
+            if reached > 1e-9:
+                return _rounded_down(reached * (1 - 1e-6)), Verdict.NONLOCAL
+        if self.coarse:
+            accuracy = self.tolerance / 2
+            while accuracy > ROUNDING:
+                if self._locality(accuracy) is not None:
+                    return _rounded_down(accuracy), Verdict.LOCAL
+                accuracy /= 2
+            return None
+        if model is not None:
+            deviation = float(model.verify(self.behavior, self.tolerance).deviation)
+            if deviation <= ROUNDING:
+                return _rounded_up(deviation), Verdict.LOCAL
+        return None
+
+    def report(self) -> LocalityReport:
+        """The report."""
+        verdict, proof, inequality = self.verdict, self.proof, self.inequality
+        figures: dict[str, float] = {}
+        if self.threshold is not None:
+            figures["visibility threshold (white noise)"] = self.threshold.estimate
+        if isinstance(proof, BehaviorViolation):
+            inequality = proof.inequality
+        elif verdict is Verdict.LOCAL:
+            inequality = None
+        if inequality is not None:
+            figures["violation"] = inequality.violation(self.behavior)
+            errors = self.tolerance * sum_of_coefficients(inequality)
+            figures["largest violation by errors alone"] = errors
+        pieces = (proof, self.threshold)
+        return LocalityReport(
+            verdict=verdict,
+            target=f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}",
+            admits_local_model=self._fits(),
+            model=self.model,
+            inequality=inequality,
+            alpha=None,
+            test=None,
+            log10_p_value=None,
+            statistics=figures,
+            evidence=tuple(piece for piece in pieces if piece is not None),
+            assumptions=(
+                f"each probability is known to within {self.tolerance:g}",
+                "the behavior is no-signaling",
+            ),
+            advice=self._advice(),
+        )

@@ -1,0 +1,90 @@
+"""Test of the assumption that every measurement basis measures the same state."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._evidence_checks import readable, refute_unreadable
+from .._records import Record
+from .._validation import probability
+from ..exceptions import CountsError
+from ..targets.counts import BellCounts
+from ..verification import Verification
+from .no_signaling import no_signaling_test
+
+__all__ = ["SameStateTest", "same_state_test"]
+
+# The test of five qubits together takes a minute, that of six gigabytes.
+_MAX_TOGETHER = 4
+# Where tables are drawn at random, p-values differ a little from run to run.
+_REPEATABLE = 10.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SameStateTest(Record):
+    """Whether counts in all bases may come from one state: the others' basis must not change a qubit's outcomes."""
+
+    counts: BellCounts
+    """All counts."""
+    p_value: float
+    """P-value of the no-signaling test."""
+    level: float
+    """Level at or below which the p-value refutes it."""
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the counts contradict it."""
+        return self.p_value <= self.level
+
+    @property
+    def shows(self) -> str | None:
+        """``"SIGNALING"`` if the counts contradict it, else ``None``."""
+        return "SIGNALING" if readable(lambda: self.refuted, False) else None
+
+    def __str__(self) -> str:
+        relation = "not the same state in every basis" if self.refuted else "nothing speaks against one state"
+        return f"no-signaling of the bases: p = {self.p_value:.3g}, {relation} (level {self.level:g})"
+
+    def verify(self) -> Verification:
+        """Runs the test again and compares its outcome."""
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
+        level = probability(self.level, "level", CountsError, open_interval=True)
+        claimed = probability(self.p_value, "p_value", CountsError)
+        again = same_state_test(self.counts, level).p_value
+        # Only the decision counts, and near the level a p-value from random tables may fall on either side.
+        same = again <= level * _REPEATABLE if self.refuted else again > level / _REPEATABLE
+        return Verification(same, f"the no-signaling test gives p = {again:.3g}, the claim is {claimed:.3g}")
+
+
+def same_state_test(counts: BellCounts, level: float = 0.01) -> SameStateTest:
+    """Tests whether all bases measure the same state: the no-signaling test of the counts.
+
+    Not only of all qubits together, where crosstalk of two is spread over many bases of the others: of every two, three
+    and four qubits, with the shots of all bases of the others together, and Bonferroni's correction.
+
+    Args:
+        counts: Counts in all Pauli bases.
+        level: Level at or below which the p-value refutes it.
+
+    Raises:
+        CountsError: If the level is not between 0 and 1.
+    """
+    level = probability(level, "signaling_level", CountsError, open_interval=True)
+    p_values = [float(no_signaling_test(part).p_value) for part in _parts(counts)]
+    return SameStateTest(counts, min(1.0, len(p_values) * min(p_values)), level)
+
+
+def _parts(counts: BellCounts) -> Iterator[BellCounts]:
+    n = counts.scenario.num_parties
+    for size in range(min(n, 2), min(n, _MAX_TOGETHER) + 1):
+        for kept in itertools.combinations(range(n), size):
+            rest = [k for k in range(n) if k not in kept]
+            table: NDArray[np.int64] = counts.array.sum(axis=(*rest, *(n + k for k in rest)))
+            yield BellCounts(table)
