@@ -18,29 +18,35 @@ __all__ = ["one_blas_thread"]
 # Modules with which another BLAS library may come.
 _OWNERS = ("scipy.linalg", "scipy.sparse.linalg", "sklearn", "torch")
 
-_held = threading.local()
 _found: dict[tuple[str, ...], list[Any]] = {}
+_lock = threading.Lock()
+# How many sections hold the cap now, and the numbers of threads before the first of them, by library.
+_holders = 0
+_before: list[tuple[Any, int]] = []
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Holds BLAS to one thread, as a context or as a decorator; cheap where this Python thread holds it already.
+    """Holds BLAS to one thread, as a context or as a decorator; cheap where it is held already.
 
-    The number belongs to the process; where several Python threads ask, the first one decides (see threadpoolctl).
+    The number belongs to the process: the first section that asks sets it, and the last one that ends restores it, also
+    where sections of several Python threads overlap.
     """
-    if getattr(_held, "inside", False):
-        yield
-        return
-    _held.inside = True
-    before = [(library, library.num_threads) for library in _libraries()]
+    global _holders
+    with _lock:
+        if _holders == 0:
+            _before[:] = [(library, library.num_threads) for library in _libraries()]
+            for library, _ in _before:
+                library.set_num_threads(1)
+        _holders += 1
     try:
-        for library, _ in before:
-            library.set_num_threads(1)
         yield
     finally:
-        for library, threads in before:
-            library.set_num_threads(threads)
-        _held.inside = False
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                for library, threads in _before:
+                    library.set_num_threads(threads)
 
 
 def _libraries() -> list[Any]:

@@ -27,7 +27,7 @@ from .statistics.evidence import EValue, ratio_e_values
 from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import check_kappa, signaling_allowance
 from .statistics.likelihood import fit_local_model
-from .statistics.model_comparison import compare_models
+from .statistics.model_comparison import compare_models, quick_replicates
 from .statistics.no_signaling import no_signaling_test, swapped_outcomes
 from .statistics.predictability import check_predictability
 from .statistics.setting_choice import require_declared_settings, settings_test, standing_predictability
@@ -43,8 +43,8 @@ T = TypeVar("T")
 Group = tuple[int, ...]
 
 TESTS = ("combined", "e-value", "game")
-# Scenarios up to here get bootstrap replicates and a linear program for hidden signaling within about a second.
-_QUICK_STRATEGIES = 256
+_REPLICATES = 200
+# Scenarios up to here get a linear program for hidden signaling within about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
 # A fit for the reader stops when what is missing is this share of its divergence.
@@ -162,7 +162,8 @@ def counts_findings(data: Sequence[Data], options: CountsOptions, *, together: b
 
 def _check(data: Data, options: CountsOptions) -> Any:
     """Everything that is checked before long work; returns the test of the setting numbers."""
-    check_shot_limit(data)
+    if isinstance(data, BellCounts):
+        check_shot_limit(data)
     require_all_shots(data, options.fair_sampling)
     check_predictability(options.predictability, data.design, data.setting_probabilities)
     settings = settings_test(data, options.predictability)
@@ -255,7 +256,7 @@ def _findings(
     rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(counts))
     replicates = options.num_replicates
     if replicates is None:
-        replicates = 200 if scenario.num_strategies <= _QUICK_STRATEGIES and num_groups == 1 else 0
+        replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
     comparison = figures.compute(
         "deviances", lambda: compare_models(counts, num_replicates=replicates, seed=seed)
     )
