@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analysis import analyze
+    from .behavior_evidence import BehaviorLocality, BehaviorViolation
+    from .counts_rule import CountsRule
     from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .device_report import DeviceReport
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from .statistics.allocation import Allocation, optimal_shares
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
+    from .statistics.combined_test import CombinedTest, combined_test
+    from .statistics.same_state import SameStateTest
     from .statistics.confidence import LocalRegion, local_region
     from .statistics.drift import DriftTest, drift_test
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
@@ -108,6 +112,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "analysis": ("analyze",),
+    "behavior_evidence": ("BehaviorLocality", "BehaviorViolation"),
+    "counts_rule": ("CountsRule",),
     "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
     "device_report": ("DeviceReport",),
@@ -185,6 +191,8 @@ _HOME = {
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
     "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
+    "statistics.combined_test": ("CombinedTest", "combined_test"),
+    "statistics.same_state": ("SameStateTest",),
     "statistics.drift": ("DriftTest", "drift_test"),
     "statistics.estimates": (
         "LocalWeightInterval",

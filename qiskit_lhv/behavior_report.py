@@ -17,7 +17,8 @@ from .polytope.inequalities import BellInequality
 from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold, nonlocality_threshold
-from .report import LocalityReport, Verdict
+from .report import LocalityReport
+from .verdict import Verdict
 from .targets.behaviors import Behavior
 
 __all__ = ["analyze_behavior"]

@@ -90,15 +90,18 @@ class LocalityReport(Record):
         checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
         if self.rule is not None:
             return combine(*checks, self.rule_check())
-        if not checks and self.verdict is not Verdict.INCONCLUSIVE:
-            return Verification(False, f"there is no evidence of {self.verdict}", math.inf)
-        shown = {piece.shows for piece in self.evidence if hasattr(piece, "shows")}
-        if shown:
-            wanted = None if self.verdict is Verdict.INCONCLUSIVE else self.verdict.value
-            same = shown - {None} == ({wanted} - {None})
-            words = " and ".join(sorted(one for one in shown if one)) or "nothing"
-            checks.append(Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf))
-        return combine(*checks) if checks else Verification(True, "nothing is claimed")
+        return combine(*checks, self._evidence_check())
+
+    def _evidence_check(self) -> Verification:
+        """Checks that the evidence on a behavior or a state shows just the verdict."""
+        shown = {piece.shows for piece in self.evidence if getattr(piece, "shows", None) is not None}
+        claimed = set() if self.verdict is Verdict.INCONCLUSIVE else {self.verdict.value}
+        words = " and ".join(sorted(shown)) or "nothing"
+        levels = [piece.alpha for piece in self.evidence if self.alpha is not None and hasattr(piece, "alpha")]
+        if any(not 0 < level <= self.alpha for level in levels if self.alpha is not None):
+            return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
+        same = shown == claimed
+        return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
 
     def rule_check(self) -> Verification:
         """Checks that the verdict on counts, its p-value and its kappa follow from the evidence."""

@@ -22,7 +22,7 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
 from .polytope.subsystem_settings import lifted_settings, subsystem_settings
 from .report import LocalityReport
-from .verdict import Verdict
+from .verdict import STATE_TOLERANCE, Verdict
 from .targets.correlations import CorrelationTensor
 
 __all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]
@@ -30,8 +30,6 @@ __all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certifica
 _DEFAULT_SECONDS = 60.0
 _MAX_QUBITS = 6
 _ROUNDING = 1e-9
-# A certificate that falls short of visibility 1 by this much is one of a state within the tolerance.
-_TOLERANCE = 2e-7
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
 _AXES = {2: (16, 46), 3: (6, 16, 46), 4: (6, 16)}
@@ -140,6 +138,8 @@ def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, second
 def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
     """The answer for a qubit and a qutrit, where separability is all that is decided."""
     certificate = prove_separable(state)
+    if certificate is not None and certificate.shows is None:
+        certificate = None
     return LocalityReport(
         verdict=Verdict.INCONCLUSIVE if certificate is None else Verdict.LOCAL,
         target="state of a qubit and a qutrit, all measurements",
@@ -151,7 +151,7 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
         log10_p_value=None,
         statistics={},
         evidence=() if certificate is None else (certificate,),
-        assumptions=(f"the state is known to {_TOLERANCE:g} of white noise",),
+        assumptions=(f"the state is known to {STATE_TOLERANCE:g} of white noise",),
         advice="" if certificate else "It is entangled; choose settings: Behavior.from_state(state, settings).",
     )
 
@@ -301,7 +301,7 @@ class _Findings:
             return False
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
-        if certificate.visibility >= 1 - _TOLERANCE and certificate.verify():
+        if certificate.visibility >= 1 - STATE_TOLERANCE and certificate.verify():
             self.certificate = certificate
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL
@@ -327,7 +327,7 @@ class _Findings:
             scope += f" in the plane {self.measurements}"
         assumptions = [f"the correlations of the state are known to {_ROUNDING:g}"]
         if self.verdict is Verdict.LOCAL and lower < 1:
-            assumptions.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {_TOLERANCE:g}")
+            assumptions.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}")
         advice = ""
         if self.verdict is Verdict.INCONCLUSIVE:
             advice = (

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Verdict"]
+__all__ = ["STATE_TOLERANCE", "Verdict"]
+
+STATE_TOLERANCE = 2e-7
+"""A state is called LOCAL where it is proven so with at most this weight of white noise."""
 
 
 class Verdict(Enum):

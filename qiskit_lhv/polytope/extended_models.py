@@ -17,6 +17,7 @@ from .._records import Record
 from .._validation import positive_number, real_array
 from ..exceptions import CertificateError, MeasurementError, ScenarioError
 from ..targets.correlations import CorrelationTensor
+from ..verdict import STATE_TOLERANCE
 from ..verification import Verification
 from ..verification_states import TRANSPOSED, is_positive, rational
 from .projective_certificate import AllProjectiveCertificate
@@ -80,6 +81,11 @@ class ExtensionCertificate(Record):
     def is_separable(self) -> bool:
         """Whether the separable part is all, so that the state is local for all measurements."""
         return not np.any(self.maps)
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         if self.is_separable:

@@ -15,6 +15,7 @@ from .._records import Record
 from .._validation import frozen, real_array, whole_array
 from ..exceptions import CertificateError, MeasurementError
 from ..targets.correlations import CorrelationTensor
+from ..verdict import STATE_TOLERANCE
 from ..verification import Verification
 from ..verification_projective import Proof, ProofError, proven_visibility
 from .planes import PLANES, planar_tensor
@@ -118,6 +119,11 @@ class AllProjectiveCertificate(Record):
         object.__setattr__(self, "triangles", triangles)
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         sizes = " x ".join(str(len(d) - bool(self.plane)) for d in self.directions)

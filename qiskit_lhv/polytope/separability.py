@@ -15,6 +15,7 @@ from .._records import Record
 from .._validation import frozen, real_array, whole_numbers
 from ..exceptions import CertificateError, MeasurementError
 from ..quantum.parties import to_state
+from ..verdict import STATE_TOLERANCE
 from ..verification import Verification
 from ..verification_states import is_positive_matrix
 
@@ -48,6 +49,11 @@ class SeparabilityCertificate(Record):
         object.__setattr__(self, "dimensions", dimensions)
         visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
         object.__setattr__(self, "visibility", float(visibility))
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return f"separable up to visibility {self.visibility:.9g}, so local for all measurements"

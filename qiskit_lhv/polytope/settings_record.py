@@ -82,6 +82,11 @@ class OptimizedSettings(Record):
         lowest = min(self.history, default=math.inf)
         return sum(one <= lowest + _SAME for one in self.history) if math.isfinite(lowest) else 0
 
+    @property
+    def shows(self) -> str | None:
+        """``"NONLOCAL"`` if the state exceeds a bound that is marked as exact; else ``None``."""
+        return "NONLOCAL" if self.violation > 0 and self.inequality.bound.exact else None
+
     def behavior(self) -> Behavior:
         """The behavior of the state with these settings."""
         return _behavior(self.correlations, self.settings)
