@@ -81,7 +81,6 @@ if TYPE_CHECKING:
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
     from .statistics.combined_test import CombinedTest, combined_test
-    from .statistics.same_state import SameStateTest
     from .statistics.confidence import LocalRegion, local_region
     from .statistics.drift import DriftTest, drift_test
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
@@ -94,6 +93,7 @@ if TYPE_CHECKING:
     from .statistics.model_comparison import ModelComparison, compare_models
     from .statistics.no_signaling import SignalingTest, no_signaling_test
     from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
+    from .statistics.same_state import SameStateTest
     from .statistics.setting_choice import SettingsTest, settings_test
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
@@ -231,6 +231,8 @@ __all__ = [
     "AllProjectiveCertificate",
     "Allocation",
     "Behavior",
+    "BehaviorLocality",
+    "BehaviorViolation",
     "BellCounts",
     "BellExperiment",
     "BellExpression",
@@ -241,8 +243,10 @@ __all__ = [
     "BundledCounts",
     "CertificateError",
     "CombinedEValue",
+    "CombinedTest",
     "CorrelationTensor",
     "CountsError",
+    "CountsRule",
     "CriticalVisibility",
     "DetectionThreshold",
     "DeterministicModel",
@@ -280,6 +284,7 @@ __all__ = [
     "QuantumBound",
     "Relabeling",
     "ResponseModel",
+    "SameStateTest",
     "ScenarioError",
     "SeparabilityCertificate",
     "SettingSchedule",
@@ -309,6 +314,7 @@ __all__ = [
     "chained",
     "chsh",
     "combine_e_values",
+    "combined_test",
     "compare_models",
     "coupled_groups",
     "critical_visibility",

@@ -18,8 +18,8 @@ from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_loca
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport
-from .verdict import Verdict
 from .targets.behaviors import Behavior
+from .verdict import Verdict
 
 __all__ = ["analyze_behavior"]
 

@@ -180,9 +180,7 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
             return None
         expression = chsh()
     if expression is not None:
-        return game_test(
-            data, expression, predictability=options.predictability, fair_sampling=options.fair_sampling
-        )
+        return game_test(data, expression, predictability=options.predictability, fair_sampling=options.fair_sampling)
     if test == "game":
         raise CountsError.bad_argument(
             "expression", expected="the rule of the game for this scenario", got="None", remedy="Declare it."
@@ -249,17 +247,13 @@ def _findings(
         figures.absent["signaling allowance"] = f"{scenario} is too large for its linear program"
     fit = figures.compute(
         "local fit",
-        lambda: fit_local_model(
-            counts, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
-        ),
+        lambda: fit_local_model(counts, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE),
     )
     rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(counts))
     replicates = options.num_replicates
     if replicates is None:
         replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
-    comparison = figures.compute(
-        "deviances", lambda: compare_models(counts, num_replicates=replicates, seed=seed)
-    )
+    comparison = figures.compute("deviances", lambda: compare_models(counts, num_replicates=replicates, seed=seed))
     signaling_e_value = figures.compute(
         "no-signaling: log10 e",
         lambda: ratio_e_values([data], null="no-signaling", fair_sampling=options.fair_sampling, seed=seed)[0],

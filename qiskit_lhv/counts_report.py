@@ -12,8 +12,8 @@ import numpy as np
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
 from .polytope.inequalities import BellExpression
 from .report import LocalityReport
-from .statistics.evidence import EValue
 from .statistics.combined_evidence import CombinedEValue
+from .statistics.evidence import EValue
 from .statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
 from .statistics.likelihood import LocalFit
 from .statistics.model_comparison import ModelComparison
@@ -131,8 +131,8 @@ class CountsFindings:
             value, error = chsh_value(self.counts)
             if value > 2 * math.sqrt(2) + _IMPOSSIBLE * error:
                 lines.append(
-                    f"S = {value:.4g} lies more than {_IMPOSSIBLE:g} standard errors above the quantum bound 2 sqrt(2): "
-                    "look for a wrong order of bits, post-selection, or communication between the parties"
+                    f"S = {value:.4g} lies more than {_IMPOSSIBLE:g} standard errors above the quantum bound 2 sqrt(2)"
+                    ": look for a wrong order of bits, post-selection, or communication between the parties"
                 )
         if self.swapped is not None:
             lines.append(self.swapped)
@@ -146,9 +146,9 @@ class CountsFindings:
             if self.standing_predictability is not None:
                 line += f", and the result stands up to one of {self.standing_predictability:.3g}"
             lines.append(line)
-        if self.rule.ordered and self.rule.drifts(self.found):
-            if self.found.drift is not None:
-                lines.append(f"the outcomes change in time (p = {self.found.drift.p_value:.2g})")
+        drift = self.found.drift
+        if drift is not None and self.rule.drifts(self.found):
+            lines.append(f"the outcomes change in time (p = {drift.p_value:.2g})")
         decisive = self.rule.decisive(self.found)
         if (
             self.verdict is Verdict.NONLOCAL

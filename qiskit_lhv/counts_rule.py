@@ -137,9 +137,7 @@ class CountsRule(Record):
 
     def drifts(self, found: CountsEvidence) -> bool:
         """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
-        if not self.ordered:
-            return False
-        return found.drift is None or found.drift.p_value <= DRIFT_LEVEL
+        return self.ordered if found.drift is None else found.drift.p_value <= DRIFT_LEVEL
 
     def headline(self, found: CountsEvidence) -> str:
         """The verdict in one sentence, with what it stands on."""
@@ -205,10 +203,7 @@ class CountsRule(Record):
     def _of_declared_design(self, piece: Any) -> Verification:
         """Whether a test took the settings as they were declared."""
         parts = _parts(piece)
-        same = all(
-            part.design == self.counts.design and part.predictability == self.predictability
-            for part in parts
-        )
+        same = all(part.design == self.counts.design and part.predictability == self.predictability for part in parts)
         if same and self.counts.setting_probabilities is not None:
             wanted = self.counts.setting_probabilities / self.counts.setting_probabilities.sum()
             for part in parts:

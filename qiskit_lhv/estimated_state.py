@@ -17,12 +17,12 @@ from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .report import LocalityReport
-from .verdict import Verdict
 from .state_report import Certificate, proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
 from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
 from .targets.tensor_estimates import TensorEstimate, estimate_tensor
+from .verdict import Verdict
 from .verification import Verification, combine
 
 __all__ = ["EstimatedLocality", "EstimatedViolation", "analyze_estimate"]

@@ -22,8 +22,8 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
 from .polytope.subsystem_settings import lifted_settings, subsystem_settings
 from .report import LocalityReport
-from .verdict import STATE_TOLERANCE, Verdict
 from .targets.correlations import CorrelationTensor
+from .verdict import STATE_TOLERANCE, Verdict
 
 __all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]
 
