@@ -221,9 +221,7 @@ def right_designs(number):
         logs = np.array(logs)
         alarms += int(np.sum(logs < math.log10(REFUSAL_LEVEL)))
         shares = ", ".join(f"p <= {level:g}: {np.mean(logs <= math.log10(level)):.4f}" for level in (0.1, 0.01, 0.001))
-        print(
-            f"as drawn, {form}: {len(logs)} data sets, {len(chosen)} devices; {shares}; log10 {logs.min():.1f}"
-        )
+        print(f"as drawn, {form}: {len(logs)} data sets, {len(chosen)} devices; {shares}; log10 {logs.min():.1f}")
     print(f"{1e3 * seconds / len(found['trials']):.1f} ms each")
     return alarms
 
