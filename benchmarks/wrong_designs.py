@@ -2,8 +2,8 @@
 
 Two hundred data sets are declared random though their settings were in blocks, drawn with other probabilities of one
 party or of one combination, repeat earlier settings, or follow the last outcome. Each mismatch is made so strong that
-it can be detected at 1e-6 with power .99 without knowing it: of the logarithm of the likelihood ratio of what is true to
-what is declared, the mean less 2.33 standard deviations is ``1.2 (log 1e6 + 5.3 + 5 k)``. The test that knows the
+it can be detected at 1e-6 with power .99 without knowing it: of the logarithm of the likelihood ratio of what is true
+to what is declared, the mean less 2.33 standard deviations is ``1.2 (log 1e6 + 5.3 + 5 k)``. The test that knows the
 mismatch would need ``log 1e6``; 5.3 = log 200 is for looking at both numbers and order and at some fifty kinds of
 mismatches, and 5 for each of the k contexts (outcomes that are followed, for example) in which the strength of the
 mismatch must be learned. Then two thousand data sets are drawn as declared, with the devices of validity.py.
@@ -17,6 +17,7 @@ from collections import defaultdict
 import numpy as np
 from qiskit_lhv import Behavior, BellCounts, BellTrials, CountsError, ghz_state, settings_test
 from qiskit_lhv.statistics.setting_choice import REFUSAL_LEVEL, require_declared_settings
+
 from validity import cases, draw_trials
 
 ANGLES = [0, math.pi / 4, math.pi / 8, 3 * math.pi / 8]
@@ -181,7 +182,8 @@ def wrong_designs(number):
             settings, outcomes, strength = made
             data = BellTrials(settings, outcomes, behavior.scenario, "random", p)
             # Numbers do not tell the order: half of the wrong probabilities come as counts.
-            if name.startswith("wrong") and seed % 2 and (data.table.sum(axis=behavior.scenario.outcome_axes) > 0).all():
+            complete = bool((data.table.sum(axis=behavior.scenario.outcome_axes) > 0).all())
+            if name.startswith("wrong") and seed % 2 and complete:
                 data = BellCounts(data.table, "random", p)
             start = time.process_time()
             test = settings_test(data)
@@ -191,8 +193,8 @@ def wrong_designs(number):
             strengths.append(strength)
         missed += wanted - count
         print(
-            f"{name:<38}{count:4d} of {wanted} refused; log10 p median {np.median(logs):8.1f}, largest {max(logs):6.1f};"
-            f" strengths {min(strengths):.3f} to {max(strengths):.3f}; {1e3 * seconds / wanted:.1f} ms each",
+            f"{name:<38}{count:4d} of {wanted} refused; log10 p median {np.median(logs):8.1f}, largest {max(logs):6.1f}"
+            f"; strengths {min(strengths):.3f} to {max(strengths):.3f}; {1e3 * seconds / wanted:.1f} ms each",
             flush=True,
         )
     return missed
@@ -219,7 +221,7 @@ def right_designs(number):
         logs = np.array(logs)
         alarms += int(np.sum(logs < math.log10(REFUSAL_LEVEL)))
         shares = ", ".join(f"p <= {level:g}: {np.mean(logs <= math.log10(level)):.4f}" for level in (0.1, 0.01, 0.001))
-        print(f"as declared, {form}: {len(logs)} data sets of {len(chosen)} devices; {shares}; smallest 10^{logs.min():.1f}")
+        print(f"as drawn, {form}: {len(logs)} data sets, {len(chosen)} devices; {shares}; log10 {logs.min():.1f}")
     print(f"{1e3 * seconds / len(found['trials']):.1f} ms each")
     return alarms
 
@@ -232,7 +234,8 @@ def main():
     start = time.process_time()
     missed = wrong_designs(options.wrong)
     alarms = right_designs(options.right)
-    print(f"{missed} wrong designs passed, {alarms} right ones refused; {time.process_time() - start:.0f} s of one core")
+    spent = time.process_time() - start
+    print(f"{missed} wrong designs passed, {alarms} right ones refused; {spent:.0f} s of one core")
 
 
 if __name__ == "__main__":

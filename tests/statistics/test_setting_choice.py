@@ -78,7 +78,7 @@ def test_counts_whose_settings_came_too_rarely_are_refused():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda rng: np.repeat(draw_settings(rng, 500), 2, axis=0), "previous settings"),
+        (lambda rng: np.repeat(draw_settings(rng, 500), 2, axis=0), "settings repeat themselves in the next trial"),
         (lambda rng: np.tile(draw_settings(rng, 300), (2, 1)), "the settings repeat themselves after 300 trials"),
         (lambda rng: np.array([[t % 2, 0] for t in range(300)]) | draw_settings(rng, 300) * [0, 1], "party 0"),
         (
