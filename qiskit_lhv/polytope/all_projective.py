@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
+from .._threads import one_blas_thread
 from .._validation import positive_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
@@ -38,6 +39,7 @@ _ENOUGH_FOR_NOISE = 1.5
 _ASIDE = 2e-6
 
 
+@one_blas_thread()
 def certify_all_projective(
     state: Any,
     *,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._progress import ProgressBar
+from .._threads import one_blas_thread
 from .._validation import generator, positive_number, whole_number, whole_numbers
 from ..exceptions import MeasurementError, ScenarioError, SolverError
 from .horodecki import horodecki_settings
@@ -27,6 +28,7 @@ _MAX_CELLS = 1 << 16
 _METHODS = ("ascent", "gradient", "regular")
 
 
+@one_blas_thread()
 def optimize_settings(
     state: Any,
     num_settings: int | Sequence[int] = 2,

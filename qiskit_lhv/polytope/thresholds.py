@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._threads import one_blas_thread
 from .._validation import positive_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
@@ -28,6 +29,7 @@ _ALL_COLUMNS = 300
 _SHARE_OF_SYMMETRY = 0.3
 
 
+@one_blas_thread()
 def nonlocality_threshold(
     behavior: Behavior,
     *,

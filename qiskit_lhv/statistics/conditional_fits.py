@@ -70,8 +70,10 @@ class ConditionalProblem:
         others = [k for k in range(scenario.num_parties) if k != last]
         sizes = [(scenario.num_settings[k], scenario.num_outcomes[k]) for k in others]
         tables = [party_strategies(m, d) for m, d in sizes]
-        index = np.indices([len(table) for table in tables]).reshape(len(tables), -1)
-        count = index.shape[1] if tables else 1
+        index = (
+            np.indices([len(table) for table in tables]).reshape(len(tables), -1) if tables else np.empty((0, 1), int)
+        )
+        count = index.shape[1]
         listed = np.hstack([np.empty((count, 0), dtype=np.int64), *(t[i] for t, i in zip(tables, index, strict=True))])
         # The cells in which a strategy plays: one for each combination of the listed parties' settings.
         cells = np.zeros((count, 1), dtype=np.int64)

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
+from .._threads import one_blas_thread
 from .._validation import frozen, probability
 from ..exceptions import CountsError, SolverError
+from ..polytope.bounds import best_strategies, enumeration_size
+from ..polytope.threshold_search import MAX_COORDINATES
 from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import apply_per_party, to_party_axes
 from ..targets.counts import BellCounts
+from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
 from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
@@ -24,8 +28,10 @@ __all__ = ["LocalRegion", "correlator_intervals", "local_region", "marginal_inte
 
 FloatArray = NDArray[np.float64]
 
-# Beyond this the margin of a center near white noise is not worth knowing.
-_LARGEST_SCALE = 100.0
+# How much further than needed the center's threshold is looked for: the question is only whether it is far enough.
+_FURTHER = 1.01
+# Strategies that are compared to see at once that the center is not far enough inside.
+_QUICK_ENUMERATION = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +48,8 @@ class LocalRegion(Record):
     inside: bool
     """Whether the whole region was proven to lie in the local set."""
     margin: float
-    """How far inside, in units of the limit that the argument compares with; negative if outside."""
+    """How far inside, in units of the limit that the argument compares with, as far as that was looked for; negative if
+    outside, 0 if that is not known."""
     threshold: Threshold | None
     """Threshold of the region's center, where the argument needs it."""
 
@@ -154,6 +161,7 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
     return lower, upper
 
 
+@one_blas_thread()
 def local_region(
     counts: BellCounts, center: Behavior, *, alpha: float = 0.01, time_limit: float | None = None
 ) -> LocalRegion:
@@ -170,7 +178,8 @@ def local_region(
         counts: The counts.
         center: A local behavior near the frequencies, such as the maximum-likelihood fit's.
         alpha: Probability that the region misses the behavior.
-        time_limit: Seconds for the center's threshold; default: none.
+        time_limit: Seconds for the center's threshold; default: none, but then it is not looked for with more than 250
+            parameters, where it may take minutes.
 
     Returns:
         The region, and whether it was proven to lie inside.
@@ -192,12 +201,40 @@ def local_region(
     if radius >= 1:
         return LocalRegion(alpha, lower, upper, False, 1 - radius, None)
     needed = 1 / (1 - radius)
+    reach = _reach(counts, center)
+    if reach < needed:
+        return LocalRegion(alpha, lower, upper, False, reach - needed, None)
+    if time_limit is None and _num_coordinates(counts.scenario) > MAX_COORDINATES:
+        return LocalRegion(alpha, lower, upper, False, 0.0, None)
     try:
-        threshold = nonlocality_threshold(center, max_visibility=_LARGEST_SCALE * needed, time_limit=time_limit)
+        threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=time_limit)
     except SolverError:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     margin = threshold.lower - needed
     return LocalRegion(alpha, lower, upper, margin >= 0, margin, threshold)
+
+
+def _num_coordinates(scenario: BellScenario) -> int:
+    return math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)) - 1
+
+
+def _reach(counts: BellCounts, center: Behavior) -> float:
+    """A visibility, found at once, above which the center is not local: a sufficient one, to spare the search.
+
+    Probabilities may not become negative; nor may the ratios of frequencies to center, which as a Bell expression reach
+    their local bound at the center if it is the best local explanation of counts outside of the local set.
+    """
+    scenario = counts.scenario
+    white = 1 / math.prod(scenario.num_outcomes)
+    reach = white / max(white - float(center.array.min()), 1e-300)
+    if enumeration_size(scenario) > _QUICK_ENUMERATION:
+        return reach
+    ratios = np.divide(counts.array, center.array, out=np.zeros_like(center.array), where=center.array > 0)
+    bound = float(best_strategies(ratios, scenario, 1)[0][0])
+    noise = white * float(ratios.sum())
+    slope = float(np.sum(ratios * center.array)) - noise
+    # Rounding errors must not deny what lies on the boundary.
+    return min(reach, (bound - noise) / slope * (1 + 1e-9)) if slope > 1e-9 * bound else reach
 
 
 def _radius_of(lower: FloatArray, upper: FloatArray, center: Behavior) -> float:

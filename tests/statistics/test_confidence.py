@@ -75,6 +75,39 @@ def test_region_in_white_noise(visibility, shots, inside):
     assert found.verify()
 
 
+@pytest.mark.parametrize(("visibility", "searched"), [(0.95, False), (0.4, True)])
+def test_hopeless_regions_cost_no_search(visibility, searched, monkeypatch):
+    from qiskit_lhv.statistics import confidence
+
+    asked = []
+
+    def search(center, **options):
+        asked.append(options["max_visibility"])
+        return nonlocality_threshold(center, **options)
+
+    monkeypatch.setattr(confidence, "nonlocality_threshold", search)
+    found = region(visibility, [PLANE, PLANE], 100_000)
+    assert bool(asked) is searched
+    assert found.inside is searched
+    if searched:
+        # Only as far as the region needs it.
+        assert found.margin <= 0.02
+        assert found.threshold.lower == pytest.approx(asked[0])
+
+
+def test_large_scenarios_are_searched_only_in_a_given_time(monkeypatch):
+    from qiskit_lhv.statistics import confidence
+
+    monkeypatch.setattr(confidence, "MAX_COORDINATES", 10)
+    counts = Behavior.from_state(werner_state(0.4), [PLANE, PLANE]).sample(100_000, 1)
+    center = fit_local_model(counts).model.behavior()
+    unknown = local_region(counts, center)
+    assert not unknown.inside
+    assert unknown.threshold is None
+    assert unknown.margin == 0
+    assert local_region(counts, center, time_limit=1e6).inside
+
+
 def test_verify_refuses_tampered_regions():
     found = region(0.6, "chsh", 10_000)
     wider = dataclasses.replace(found, upper=np.minimum(found.upper + 0.2, 1), lower=np.maximum(found.lower - 0.2, -1))

@@ -5,11 +5,13 @@ import pytest
 from qiskit_lhv import (
     Behavior,
     BellCounts,
+    BellScenario,
     DeterministicModel,
     ScenarioError,
     divergence,
     fit_local_model,
     load_bundled_counts,
+    project_to_no_signaling,
     werner_state,
 )
 from qiskit_lhv.demo import ICOSAHEDRON_AXES
@@ -104,6 +106,113 @@ def test_degenerate_target_on_the_boundary_converges():
     fit = fit_local_model(target)
     assert fit.duality_gap <= 1e-9
     assert fit.divergence < 1e-9
+
+
+# Degenerate counts and large scenarios
+
+
+def magic_square(visibility):
+    table = np.zeros((3, 3, 4, 4))
+    for x, y, a, b in np.ndindex(table.shape):
+        row, column = [a & 1, a >> 1], [b & 1, b >> 1]
+        row.append(sum(row) % 2)
+        column.append((sum(column) + 1) % 2)
+        table[x, y, a, b] = (row[y] == column[x]) / 8
+    return Behavior(visibility * table + (1 - visibility) / 16)
+
+
+def deterministic_mixture(seed, settings=4):
+    """Counts of three strategies of two parties."""
+    rng = np.random.default_rng(seed)
+    table = np.zeros((settings, settings, 2, 2))
+    for weight in rng.dirichlet(np.ones(3)):
+        a, b = rng.integers(2, size=(2, settings))
+        for x, y in np.ndindex(settings, settings):
+            table[x, y, a[x], b[y]] += weight
+    return Behavior(table).sample(1000, seed)
+
+
+def near_zero(seed):
+    """Counts of |00> read out with rare errors."""
+    rng = np.random.default_rng(seed)
+    table = np.stack([rng.multinomial(1000, [0.975, 0.002, 0.001, 0.022]) for _ in range(4)])
+    return BellCounts(table.reshape(2, 2, 2, 2))
+
+
+def singular():
+    table = [[972, 0, 0, 28], [981, 0, 0, 19], [972, 0, 0, 28], [976, 6, 0, 18]]
+    return BellCounts(np.array(table).reshape(2, 2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        singular(),
+        *(near_zero(seed) for seed in range(12)),
+        *(deterministic_mixture(seed) for seed in range(3)),
+        magic_square(1).sample(1000, 1),
+        magic_square(0.95).sample(200, 1),
+    ],
+)
+def test_degenerate_counts_are_fitted(counts):
+    fit = fit_local_model(counts)
+    assert fit.duality_gap < 1e-7
+    assert fit.verify()
+    projected = project_to_no_signaling(counts.frequencies(), counts.num_shots)
+    assert projected.max_signaling() < 1e-9
+    assert fit_local_model(projected, counts.num_shots).duality_gap < 1e-7
+
+
+def test_a_gap_that_is_not_as_small_as_wished_is_reported(monkeypatch):
+    from qiskit_lhv.statistics import conditional_fits, mixtures
+
+    for module in (mixtures, conditional_fits):
+        monkeypatch.setattr(module, "_MAX_STEPS", 4)
+    fit = fit_local_model(Behavior.from_state(werner_state(0.9), [ICOSAHEDRON_AXES[:3]] * 2))
+    assert fit.duality_gap > 1e-10
+    assert fit.verify()
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (6, 6, 2, 2), (2, 2, 8, 8)])
+def test_relative_tolerance(shape):
+    target = random_behavior(shape, 5)
+    exact = fit_local_model(target)
+    rough = fit_local_model(target, relative_tolerance=1e-2)
+    assert exact.duality_gap < 1e-7 < rough.duality_gap <= 1e-2 * rough.divergence
+    assert exact.divergence - 1e-9 <= rough.divergence <= exact.divergence + rough.duality_gap
+    assert rough.verify()
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 5, 5), (3, 2, 4, 5)])
+def test_many_outcomes_agree_with_all_strategies(shape, monkeypatch):
+    target = random_behavior(shape, 6)
+    weights = np.random.default_rng(1).uniform(0.5, 2, size=shape[:2])
+    listed = fit_local_model(target, weights)
+    monkeypatch.setattr("qiskit_lhv.statistics.likelihood.MAX_LISTED", 10)
+    monkeypatch.setattr("qiskit_lhv.statistics.likelihood._MAX_COORDINATES", 10)
+    answered = fit_local_model(target, weights)
+    assert answered.divergence == pytest.approx(listed.divergence, abs=1e-7)
+    assert answered.duality_gap < 1e-7
+    assert answered.verify()
+
+
+def test_sixteen_outcomes():
+    # 65536 strategies, 1024 cells. At the optimum no CGLMP game is lost by more than the local bound allows.
+    table = np.zeros((2, 2, 16, 16))
+    outcomes = np.arange(16)
+    for x, y in np.ndindex(2, 2):
+        shift = outcomes[:, None] - outcomes + [0, 0.5][x] + [0.25, -0.25][y]
+        table[x, y] = 1 / np.sin(np.pi * shift / 16) ** 2
+    table /= table.sum(axis=(2, 3), keepdims=True)
+    counts = Behavior(0.9 * table + 0.1 / 256).sample(5000, 1)
+    fit = fit_local_model(counts, relative_tolerance=1e-2)
+    assert fit.duality_gap <= 1e-2 * fit.divergence
+    assert fit.verify()
+
+
+def test_what_is_too_large_is_refused():
+    with pytest.raises(ScenarioError, match="target"):
+        fit_local_model(Behavior.white_noise(BellScenario((7, 7), (10, 10))))
 
 
 def test_verify_refuses_tampered_fits():

@@ -66,3 +66,36 @@ def test_large_batches_are_cut(monkeypatch):
     whole = problem.fit(targets)[0] @ problem.tables
     monkeypatch.setattr(mixtures, "_BATCH_ENTRIES", 1)
     np.testing.assert_allclose(problem.fit(targets)[0] @ problem.tables, whole, atol=1e-7)
+
+
+def test_known_weights_and_rough_fits_lead_to_the_same_mixture():
+    behavior = Behavior.from_state(werner_state(0.9), "chsh")
+    problem = MixtureProblem.of(enumerate_strategies(behavior.scenario), behavior.scenario)
+    targets = np.stack([behavior.sample(200, seed).array.ravel() / 800 for seed in range(20)])
+    exact, _ = problem.fit(targets)
+    warm, gaps = problem.fit(targets, start=np.roll(exact, 1, axis=0))
+    assert gaps.max() < 1e-9
+    np.testing.assert_allclose(warm @ problem.tables, exact @ problem.tables, atol=1e-4)
+    rough, gaps = problem.fit(targets, relative_tolerance=0.01)
+    least = np.sum(targets * np.log(np.where(targets > 0, 4 * targets / (exact @ problem.tables) / 4, 1)), axis=1)
+    reached = np.sum(targets * np.log(np.where(targets > 0, targets / (rough @ problem.tables), 1)), axis=1)
+    assert np.all(reached - least <= gaps + 1e-9)
+    assert gaps.max() > 1e-7
+    gaps = problem.fit(targets, np.where(np.arange(20) < 10, 1e-2, 1e-9))[1]
+    assert gaps[10:].max() < 1e-8 < gaps[:10].min()
+
+
+def test_a_row_without_a_solution_does_not_stop_the_others(monkeypatch):
+    scenario = BellScenario((2, 2), (2, 2))
+    problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+    targets = np.random.default_rng(1).dirichlet(np.ones(16), size=6)
+    whole = problem.fit(targets)[0] @ problem.tables
+    solve = np.linalg.solve
+
+    def singular_batches(matrix, right):
+        if len(matrix) > 1:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return solve(matrix, right)
+
+    monkeypatch.setattr(np.linalg, "solve", singular_batches)
+    np.testing.assert_allclose(problem.fit(targets)[0] @ problem.tables, whole, atol=1e-6)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellCounts,
+    BellScenario,
     CountsError,
     ModelComparison,
     compare_models,
@@ -14,6 +16,7 @@ from qiskit_lhv import (
     project_to_no_signaling,
     werner_state,
 )
+from qiskit_lhv.statistics.model_comparison import quick_replicates
 from scipy.stats import chi2
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
@@ -107,12 +110,39 @@ def test_other_scenarios(monkeypatch):
     counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(1000, 1)
     listed = compare_models(counts, num_replicates=30, seed=1)
     assert listed.nonlocality.p_value == pytest.approx(1 / 31)
-    from qiskit_lhv.statistics import likelihood, model_comparison
+    from qiskit_lhv.statistics import likelihood
 
-    monkeypatch.setattr(model_comparison, "MAX_LISTED", 10)
     monkeypatch.setattr(likelihood, "MAX_LISTED", 10)
     generated = compare_models(counts, num_replicates=5, seed=1)
     assert generated.total.deviance == pytest.approx(listed.total.deviance, rel=1e-6)
+
+
+def test_replicates_are_the_default_only_where_they_are_fast():
+    assert quick_replicates(BellScenario((2, 2), (2, 2))) == 1000
+    assert quick_replicates(BellScenario((2, 2, 2), (2, 2, 2))) == 1000
+    assert quick_replicates(BellScenario((8, 8), (2, 2))) == 0
+    counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(1000, 1)
+    assert compare_models(counts, seed=1).num_replicates == quick_replicates(counts.scenario)
+    assert compare_models(Behavior.from_state(ghz_state(4, 0.9), "mermin").sample(100, 1)).num_replicates == 0
+
+
+def test_replicates_of_extreme_counts_end():
+    # Nearly all shots in one cell: degenerate fits, of which none may stop the others.
+    table = np.array([[972, 0, 0, 28], [981, 0, 0, 19], [972, 0, 0, 28], [976, 6, 0, 18]]).reshape(2, 2, 2, 2)
+    found = compare_models(BellCounts(table), num_replicates=200, seed=1)
+    assert 0 < found.signaling.p_value < 1
+    assert found.nonlocality.deviance + found.signaling.deviance == pytest.approx(found.total.deviance, abs=1e-5)
+
+
+def test_warm_replicates_give_the_p_values_of_cold_ones(monkeypatch):
+    from qiskit_lhv.statistics import model_comparison
+
+    counts = Behavior.from_state(werner_state(0.73), "chsh").sample(300, 3)
+    warm = compare_models(counts, num_replicates=300, seed=1)
+    monkeypatch.setattr(model_comparison._Fits, "replicates", lambda self, tables: self.local(tables))
+    cold = compare_models(counts, num_replicates=300, seed=1)
+    for step in ("nonlocality", "signaling", "total"):
+        assert abs(getattr(warm, step).p_value - getattr(cold, step).p_value) <= 3 / 301
 
 
 def test_same_seed_same_numbers_and_saving(tmp_path):

@@ -4,6 +4,9 @@ import mpmath
 import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellScenario, ScenarioError, divergence, project_to_no_signaling
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.targets import projections
+from qiskit_lhv.targets.projections import project_cells
 from scipy.optimize import linprog
 
 
@@ -240,3 +243,58 @@ def test_projection_of_frequencies_with_empty_cells_is_optimal():
 def test_white_noise_is_its_own_projection():
     noise = Behavior.white_noise(BellScenario((2, 3), (3, 2)))
     np.testing.assert_allclose(project_to_no_signaling(noise).array, noise.array, atol=1e-9)
+
+
+# Degenerate and large tables
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 3, 2, 2), (2, 2, 3, 3), (2, 2, 2, 2, 2, 2), (2, 3, 1, 3, 2, 2)])
+@pytest.mark.parametrize("conditions", [False, True])
+def test_tables_with_empty_cells_are_projected(shape, conditions, monkeypatch):
+    # Both kinds of Newton steps, on tables of few shots, of one outcome a setting, and of rare errors.
+    scenario = BellScenario.from_shape(shape)
+    monkeypatch.setattr(projections, "_MAX_COORDINATES", 0 if conditions else 10**6)
+    half = len(shape) // 2
+    outcomes = int(np.prod(shape[half:]))
+    rng = np.random.default_rng(3)
+    rows = []
+    for concentration in (0.02, 0.1, 1.0):
+        for shots in (1, 3, 50, 5000):
+            p = rng.dirichlet(np.full(outcomes, concentration), size=scenario.num_setting_combinations)
+            rows.append(rng.multinomial(shots, p).ravel() / shots)
+    cells = np.stack(rows) / scenario.num_setting_combinations
+    projected, _ = project_cells(cells, scenario)
+    assert projected.min() > 0
+    for table, q in zip(cells, projected, strict=True):
+        behavior = Behavior(q.reshape(shape))
+        assert behavior.max_signaling() < 1e-9
+        # No step to a local behavior improves the likelihood by more than the barrier allows.
+        strategies = strategy_tables(enumerate_strategies(scenario)[::7], scenario)
+        ratio = np.divide(table, q, out=np.zeros_like(q), where=table > 0)
+        assert (strategies @ ratio).max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 4, 4), (2, 3, 3, 4), (2, 2, 2, 2, 3, 2)])
+def test_conditions_and_coordinates_lead_to_the_same_projection(shape, monkeypatch):
+    behavior = random_behavior(4, shape)
+    weights = np.random.default_rng(2).uniform(1, 3, size=shape[: len(shape) // 2])
+    monkeypatch.setattr(projections, "_MAX_COORDINATES", 10**6)
+    one = project_to_no_signaling(behavior, weights)
+    monkeypatch.setattr(projections, "_MAX_COORDINATES", 0)
+    other = project_to_no_signaling(behavior, weights)
+    np.testing.assert_allclose(one.array, other.array, atol=1e-7)
+    assert other.max_signaling() < 1e-12
+
+
+def test_thirty_two_outcomes():
+    # 4096 cells with 3968 parameters, but only 127 conditions.
+    rng = np.random.default_rng(1)
+    table = rng.multinomial(20_000, rng.dirichlet(np.full(1024, 0.3), size=4)).reshape(2, 2, 32, 32)
+    frequencies = Behavior(table / 20_000)
+    projected = project_to_no_signaling(frequencies)
+    assert projected.max_signaling() < 1e-12
+    least = divergence(frequencies, projected)
+    for seed in range(5):
+        other = project_to_no_signaling(random_behavior(seed, (2, 2, 32, 32)))
+        mixed = Behavior(0.999 * projected.array + 0.001 * other.array)
+        assert divergence(frequencies, mixed) >= least - 1e-9
