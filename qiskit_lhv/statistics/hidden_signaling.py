@@ -154,7 +154,7 @@ def signaling_allowance(
     fewest = int(counts.num_shots.min())
     fraction = max(_SMALLEST_FRACTION, _ENOUGH_TRAINING / fewest)
     if scenario.is_chsh:
-        fraction = _TRAINING_FOR_CHSH / fewest
+        fraction = (_TRAINING_FOR_CHSH + 0.5) / fewest
     try:
         trained = random_part(counts, min(_LARGEST_FRACTION, fraction), rng)
     except CountsError as exc:
