@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
     from .statistics.evidence import EValue, ratio_e_value, ratio_e_values
     from .statistics.evidence_rates import EvidenceRate, evidence_rate
-    from .statistics.false_discovery import e_bh
+    from .statistics.false_discovery import benjamini_yekutieli, e_bh
     from .statistics.games import GameTest, game_test
     from .statistics.hidden_signaling import SignalingAllowance, signaling_allowance
     from .statistics.likelihood import LocalFit, fit_local_model
@@ -202,7 +202,7 @@ _HOME = {
     ),
     "statistics.evidence": ("EValue", "ratio_e_value", "ratio_e_values"),
     "statistics.evidence_rates": ("EvidenceRate", "evidence_rate"),
-    "statistics.false_discovery": ("e_bh",),
+    "statistics.false_discovery": ("benjamini_yekutieli", "e_bh"),
     "statistics.likelihood": ("LocalFit", "fit_local_model"),
     "statistics.games": ("GameTest", "game_test"),
     "statistics.hidden_signaling": ("SignalingAllowance", "signaling_allowance"),
@@ -308,6 +308,7 @@ __all__ = [
     "are_equivalent",
     "bell_diagonal_state",
     "bell_values",
+    "benjamini_yekutieli",
     "bundled_counts",
     "certify_all_projective",
     "cglmp",

@@ -21,7 +21,7 @@ _VARIANCE_SHARE, _MEAN_SHARE = 0.02, 0.001
 # Functions that are listed for two parties; beyond, pairs of outcomes limit the variance, and the range where they are
 # too many.
 _MOST_LISTED, _MOST_PAIRS = 256, 1 << 22
-_TINY = 1e-200
+_TINY = 1e-100
 _LARGEST_KAPPA, _PRECISION, _MAX_STEPS = 1e6, 1e-4, 60
 
 

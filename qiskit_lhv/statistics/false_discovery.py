@@ -1,4 +1,4 @@
-"""Many e-values at once: which to reject so that few rejections are wrong."""
+"""Many e-values or p-values at once: which to reject so that few rejections are wrong."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import frozen, probability
+from .._validation import frozen, probability, real_array
 from ..exceptions import CountsError
 
-__all__ = ["e_bh"]
+__all__ = ["benjamini_yekutieli", "e_bh"]
 
 
 def e_bh(log_e_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
@@ -52,11 +52,52 @@ def e_bh(log_e_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
             expected="one logarithm for each e-value, shape (K,)",
             got="NaN" if np.isnan(values).any() else f"shape {values.shape}",
         )
-    number = len(values)
-    order = np.argsort(-values, kind="stable")
-    thresholds = np.log(number) - math.log(alpha) - np.log(np.arange(1, number + 1))
-    passed = np.flatnonzero(values[order] >= thresholds)
-    rejected = np.zeros(number, dtype=bool)
+    thresholds = np.log(len(values)) - math.log(alpha) - np.log(np.arange(1, len(values) + 1))
+    return _largest_set(-values, -thresholds)
+
+
+def benjamini_yekutieli(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
+    """The procedure of Benjamini and Yekutieli: rejects many null hypotheses by their p-values, with few false ones.
+
+    The k smallest of K p-values are rejected, where k is the largest number such that the k-th smallest is at most
+    ``level k / (K (1 + 1/2 + ... + 1/K))``. The expected share of wrong rejections among all, the false discovery rate,
+    is then at most ``level``, however the p-values depend on each other: for pairs of qubits on one chip, also where
+    they share qubits.
+
+    Args:
+        p_values: The p-values, shape ``(K,)``.
+        level: Largest false discovery rate.
+
+    Returns:
+        Whether each is rejected, shape ``(K,)``.
+
+    Raises:
+        CountsError: If an entry is not between 0 and 1, there is none, or the level is not between 0 and 1.
+
+    Examples:
+        >>> benjamini_yekutieli([0.001, 0.4, 0.02, 0.9], level=0.05).tolist()
+        [True, False, False, False]
+
+    References:
+        Y. Benjamini and D. Yekutieli, Ann. Statist. 29, 1165 (2001).
+    """
+    level = probability(level, "level", CountsError, open_interval=True)
+    values = real_array(p_values, "p_values", CountsError)
+    if values.ndim != 1 or not len(values) or values.min() < 0 or values.max() > 1:
+        raise CountsError.bad_argument(
+            "p_values",
+            expected="one number from 0 to 1 for each hypothesis, shape (K,)",
+            got=f"shape {values.shape}" if values.ndim != 1 or not len(values) else f"{values.min()} to {values.max()}",
+        )
+    ranks = np.arange(1, len(values) + 1)
+    return _largest_set(values, level * ranks / (len(values) * (1 / ranks).sum()))
+
+
+def _largest_set(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The k smallest values, with the largest k for which the k-th smallest is at most its limit."""
+    order = np.argsort(values, kind="stable")
+    passed = np.flatnonzero(values[order] <= limits)
+    rejected = np.zeros(len(values), dtype=bool)
     if len(passed):
         rejected[order[: passed[-1] + 1]] = True
     return frozen(rejected)

@@ -16,11 +16,19 @@ from ..polytope.bounds import enumeration_size
 from ..polytope.families import chsh
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.behaviors import Behavior
+from ..targets.coordinates import (
+    apply_per_party,
+    collins_gisin_matrices,
+    from_party_axes,
+    full_table_from_collins_gisin_matrices,
+    to_party_axes,
+)
 from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
 from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
 from .allowance_limits import AllowanceLimits
+from .no_signaling import num_no_signaling_parameters
 from .signaling_amounts import hidden_signaling, visible_signaling
 from .stages import random_part
 
@@ -29,11 +37,14 @@ __all__ = ["SignalingAllowance", "check_kappa", "signaling_allowance"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_TRAINING_FRACTION = 0.25
+# Shots of a setting that choose the expression: a quarter of all where shots are few, a tenth where they are many.
+_LARGEST_FRACTION, _SMALLEST_FRACTION, _ENOUGH_TRAINING = 0.25, 0.1, 500
 # Shots of a setting that tell which of the eight forms of CHSH is violated.
 _TRAINING_FOR_CHSH = 48
-# The largest scenarios: strategies of all parties but one, and cells.
-_MOST_STRATEGIES, _MOST_CELLS = 1 << 10, 1 << 10
+# The largest scenarios: strategies of all parties but one, and ways to change one party's outcome in one cell.
+_MOST_STRATEGIES, _MOST_CHANGES = 1 << 10, 6000
+# Parameters of no-signaling behaviors up to which the nearest one is found.
+_MOST_PROJECTED = 100
 _BITS = 40
 
 
@@ -54,11 +65,12 @@ class SignalingAllowance(Record):
     trained: NDArray[np.int64]
     """The shots that chose the inequality."""
     hidden_needed: float
-    """Estimate of the amount that a local model needs to give the frequencies."""
+    """Estimate of the amount that a local model needs: by how much the inequality is violated, or what marginals show,
+    if that is more."""
     hidden_lower: float
     """Lower confidence limit of the amount that a local model needs."""
     visible: float
-    """The amount that the marginals of the frequencies show."""
+    """The amount that the marginals of the tested shots show (of all shots for CHSH)."""
     visible_upper: float
     """Upper confidence limit of the amount that marginals show; both limits hold together with confidence 1 - alpha."""
     kappa: float
@@ -89,7 +101,10 @@ class SignalingAllowance(Record):
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
         )
-        limits = _limits(self.inequality, self.tested)
+        n = self.tested.ndim // 2
+        visible = visible_signaling(self.tested / self.tested.sum(axis=tuple(range(n, 2 * n)), keepdims=True))
+        expression = self.inequality.expression.coefficients
+        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible)
         found = _figures(limits, self.kappa, self.alpha)
         claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa)
         error = max(abs(one - other) for one, other in zip(found[:3], claimed, strict=True))
@@ -109,10 +124,10 @@ def signaling_allowance(
     with D the summed shifts of the four marginal expectation values (there kappa = 1 is exact).
     Part of a crosstalk can hide from the marginals, so kappa is an assumption about the device.
 
-    A random part of the shots chooses the expression and the others test it: for CHSH about fifty shots of each setting
-    choose among the eight forms, elsewhere a quarter of all shots, through the linear program. That the expression
-    exceeds kappa times the visible signaling is then one test (see :class:`.allowance_limits.AllowanceLimits`), for
-    independent shots with the same behavior throughout.
+    A random part of the shots chooses the expression and the others test it: for CHSH about fifty shots of each
+    setting choose among the eight forms, elsewhere a tenth to a quarter of all shots, through the linear program. That
+    the expression exceeds kappa times the visible signaling is then one test (see
+    :class:`.allowance_limits.AllowanceLimits`), for independent shots with the same behavior throughout.
 
     Args:
         counts: The counts.
@@ -122,8 +137,9 @@ def signaling_allowance(
 
     Raises:
         CountsError: If alpha is not between 0 and 1 or kappa is below 1.
-        SolverError: If a linear program fails, the scenario is too large (more than 1024 cells, or strategies of all
-            parties but one), a setting has no shots left to be tested, or there are too many shots to choose from.
+        SolverError: If a linear program fails, the scenario is too large (more than 1024 strategies of all parties but
+            one, or 6000 ways to change one party's outcome in one cell), a setting has no shots left to be tested, or
+            there are too many shots to choose from.
 
     References:
         arXiv:1412.4724 (contextuality by default, cyclic systems; kappa = 1); arXiv:2602.05507 (bounded signaling).
@@ -132,51 +148,49 @@ def signaling_allowance(
     check_kappa(kappa)
     rng = generator(seed)
     scenario = counts.scenario
-    if scenario.num_cells > _MOST_CELLS or enumeration_size(scenario) > _MOST_STRATEGIES:
-        raise SolverError(f"signaling_allowance: {scenario} are too many to weigh a violation against signaling.")
-    fraction = _TRAINING_FRACTION
+    changes = scenario.num_cells * sum(d - 1 for d in scenario.num_outcomes)
+    if changes > _MOST_CHANGES or enumeration_size(scenario) > _MOST_STRATEGIES:
+        raise SolverError(f"signaling_allowance: {scenario}: too many to weigh a violation against signaling.")
+    fewest = int(counts.num_shots.min())
+    fraction = max(_SMALLEST_FRACTION, _ENOUGH_TRAINING / fewest)
     if scenario.is_chsh:
-        fraction = min(fraction, _TRAINING_FOR_CHSH / int(counts.num_shots.min()))
+        fraction = (_TRAINING_FOR_CHSH + 0.5) / fewest
     try:
-        trained = random_part(counts, fraction, rng)
+        trained = random_part(counts, min(_LARGEST_FRACTION, fraction), rng)
     except CountsError as exc:
         raise SolverError(f"signaling_allowance: {exc}") from exc
     tested = counts.array - trained
     if tested.sum(axis=scenario.outcome_axes).min() == 0:
         raise SolverError("signaling_allowance: a setting combination has no shot left to be tested.")
-    frequencies = counts.frequencies()
     if scenario.is_chsh:
         inequality = _best_chsh_form(_smoothed(trained, scenario))
-        needed = max(visible_signaling(frequencies.array), _best_chsh_form(frequencies.array).violation(frequencies))
+        seen = counts.frequencies().array
     else:
         try:
             _, found = hidden_signaling(_no_signaling_part(trained, scenario), scenario)
-            needed, _ = hidden_signaling(frequencies.array, scenario)
             inequality = _exact_inequality(found)
         except ScenarioError as exc:
             raise SolverError(f"signaling_allowance: {exc}") from exc
-    lower, upper, largest, exceeded = _figures(_limits(inequality, tested), float(kappa), alpha)
+        # Shots that chose the expression would overstate its value.
+        seen = tested / tested.sum(axis=scenario.outcome_axes, keepdims=True)
+    visible = visible_signaling(seen)
+    needed = float(np.sum(inequality.expression.coefficients * seen)) - inequality.bound.value
+    # For CHSH every function that shows signaling is listed, so that limits do not use the amount.
+    limits = AllowanceLimits(inequality.expression.coefficients, inequality.bound.value, tested, visible)
+    lower, upper, largest, exceeded = _figures(limits, float(kappa), alpha)
     return SignalingAllowance(
         inequality=inequality,
         tested=tested,
         trained=trained,
-        hidden_needed=float(needed),
+        hidden_needed=max(visible, needed),
         hidden_lower=lower,
-        visible=visible_signaling(frequencies.array),
+        visible=visible,
         visible_upper=upper,
         kappa=float(kappa),
         alpha=alpha,
         exceeded=exceeded,
         largest_kappa=largest,
     )
-
-
-def _limits(inequality: BellInequality, tested: IntArray) -> AllowanceLimits:
-    n = tested.ndim // 2
-    frequencies = tested / tested.sum(axis=tuple(range(n, 2 * n)), keepdims=True)
-    # For CHSH every function that shows signaling is listed, so that the amount is not needed.
-    visible = 0.0 if tested.shape == (2, 2, 2, 2) else visible_signaling(frequencies)
-    return AllowanceLimits(inequality.expression.coefficients, inequality.bound.value, tested, visible)
 
 
 def _figures(limits: AllowanceLimits, kappa: float, alpha: float) -> tuple[float, float, float, bool]:
@@ -197,10 +211,17 @@ def _smoothed(counts: IntArray, scenario: BellScenario) -> FloatArray:
 
 
 def _no_signaling_part(trained: IntArray, scenario: BellScenario) -> FloatArray:
-    """The no-signaling behavior nearest to the shots: signaling, which is subtracted later, must not choose."""
+    """A no-signaling behavior near the shots: signaling, which is subtracted later, must not choose the expression."""
     frequencies = _smoothed(trained, scenario)
-    weights = trained.sum(axis=scenario.outcome_axes) + 1
-    return project_to_no_signaling(Behavior(frequencies), weights).array
+    if num_no_signaling_parameters(scenario) <= _MOST_PROJECTED:
+        weights = trained.sum(axis=scenario.outcome_axes) + 1
+        return project_to_no_signaling(Behavior(frequencies), weights).array
+    # Means of the marginals that should agree; probabilities that become negative by this are cut off.
+    short = apply_per_party(to_party_axes(frequencies, scenario), collins_gisin_matrices(scenario))
+    full = apply_per_party(short, full_table_from_collins_gisin_matrices(scenario))
+    positive = np.maximum(from_party_axes(full, scenario), 0)
+    near: FloatArray = positive / positive.sum(axis=scenario.outcome_axes, keepdims=True)
+    return near
 
 
 def _best_chsh_form(frequencies: FloatArray) -> BellInequality:

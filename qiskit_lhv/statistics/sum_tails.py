@@ -88,19 +88,19 @@ def log_tail(excess: ArrayLike, variance: ArrayLike, deviation: ArrayLike) -> Fl
 def excess_at(log_level: float, variance: ArrayLike, deviation: ArrayLike) -> FloatArray:
     """A number that the sum exceeds with probability at most ``exp(log_level)``: see :func:`log_tail`."""
     v, b = np.broadcast_arrays(np.asarray(variance, dtype=np.float64), np.asarray(deviation, dtype=np.float64))
-    # Bernstein's inequality is valid; Newton's steps lead from there to the sharp bound, in the squared number, of
-    # which the logarithm is nearly linear. Only numbers that the bound confirms are returned.
+    # Bernstein's inequality is valid; Newton's steps, with Bennett's slope, lead from there to the sharp bound. Only
+    # numbers that the bound confirms are returned.
     linear = b * -log_level / 3
     valid = linear + np.sqrt(linear**2 + 2 * v * -log_level)
-    square = valid**2
+    number = valid
     for _ in range(_MAX_STEPS):
-        number = np.sqrt(square)
         missing = log_tail(number, v, b) - log_level
         valid = np.where(missing <= 0, np.minimum(valid, number), valid)
         if np.all((missing <= 0) & (missing > -_PRECISION)):
             break
         # Aimed a little beyond, to end on the valid side.
-        square = np.maximum(square + 2 * v * (missing + _PRECISION / 2) / (1 + v / square), linear**2 / 100)
+        slope = np.log1p(b * number / v) / b * (1 + v / number**2)
+        number = np.maximum(number + (missing + _PRECISION / 2) / slope, number / 4)
     return valid
 
 

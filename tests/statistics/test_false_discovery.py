@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from qiskit_lhv import CountsError, e_bh
+from qiskit_lhv import CountsError, benjamini_yekutieli, e_bh
+from scipy.stats import norm
 
 
 def defined(values, alpha):
@@ -78,3 +79,48 @@ def test_bad_e_values_are_refused(values):
 def test_bad_alphas_are_refused(alpha):
     with pytest.raises(CountsError, match=r"^alpha: expected a number strictly between 0 and 1"):
         e_bh([1.0], alpha)
+
+
+# p-values
+
+
+def test_benjamini_yekutieli_by_hand():
+    # K = 3: H = 11/6, limits 0.06 k / 5.5 = 0.0109, 0.0218, 0.0327. The second misses its limit, the third does not.
+    assert benjamini_yekutieli([0.03, 0.001, 0.029], 0.06).tolist() == [True, True, True]
+    assert benjamini_yekutieli([0.04, 0.001, 0.029], 0.06).tolist() == [False, True, False]
+    assert benjamini_yekutieli([0.05], 0.05).tolist() == [True]
+    assert benjamini_yekutieli([0.0, 1.0], 0.05).tolist() == [True, False]
+
+
+def test_clean_pairs_are_not_listed():
+    # Sixty p-values of clean pairs at 0.05: three would be listed one by one.
+    rng = np.random.default_rng(1)
+    listed = [benjamini_yekutieli(rng.uniform(size=60), 0.05).sum() for _ in range(500)]
+    assert np.mean(np.array(listed) > 0) <= 0.05
+    p_values = np.concatenate([rng.uniform(size=50), np.full(10, 1e-5)])
+    assert benjamini_yekutieli(p_values, 0.05)[50:].all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+def test_the_rate_of_p_values_is_controlled_under_dependence(correlation):
+    rng = np.random.default_rng(2)
+    covariance = np.full((20, 20), correlation) + (1 - correlation) * np.eye(20)
+    scores = rng.multivariate_normal(np.zeros(20), covariance, size=3000)
+    scores[:, 15:] += 3
+    shares = []
+    for row in norm.sf(scores):
+        rejected = benjamini_yekutieli(row, 0.2)
+        shares.append(rejected[:15].sum() / max(rejected.sum(), 1))
+    assert 0 < np.mean(shares) <= 0.2
+
+
+@pytest.mark.parametrize("values", [[], [[0.1]], 0.1, [np.nan], [1.1], [-0.1], ["many"], None])
+def test_bad_p_values_are_refused(values):
+    with pytest.raises(CountsError, match=r"^p_values: expected"):
+        benjamini_yekutieli(values, 0.05)
+
+
+@pytest.mark.parametrize("level", [0, 1, np.nan, None])
+def test_bad_levels_are_refused(level):
+    with pytest.raises(CountsError, match=r"^level: expected a number strictly between 0 and 1"):
+        benjamini_yekutieli([0.5], level)

@@ -4,6 +4,7 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     CountsError,
+    SolverError,
     load_bundled_counts,
     no_signaling_test,
     werner_state,
@@ -186,3 +187,103 @@ def test_interval_of_the_size_covers_it():
 def test_bad_level():
     with pytest.raises(CountsError, match="level"):
         no_signaling_test(load_bundled_counts("delft_2015").counts, level=1.5)
+
+
+# One p-value
+
+
+def test_both_parts_make_one_p_value():
+    result = no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts)
+    assert result.spread_p_value == result.likelihood_ratio_p_value
+    assert result.p_value == pytest.approx(2 * min(result.comparison_p_value, result.spread_p_value))
+
+
+def shifted(shift, correlation, shots):
+    """Four marginals that shift by the same amount, in the directions in which correlated outcomes rarely do."""
+    sign = np.array([1.0, -1.0])
+    first, second = shift * np.array([[1, -1], [1, -1]]), shift * np.array([[1, 1], [-1, -1]])
+    correlators = correlation * np.array([[1, 1], [1, -1]])
+    table = 1 + first[..., None, None] * sign[:, None] + second[..., None, None] * sign
+    table = (table + correlators[..., None, None] * np.outer(sign, sign)) / 4
+    return BellCounts(np.rint(shots * table).astype(int))
+
+
+def test_signaling_that_is_spread_out_is_seen():
+    # S = 2.8: no single marginal is beyond chance, all together are.
+    result = no_signaling_test(shifted(0.06, 0.7, 500))
+    assert result.comparison_p_value > 0.1
+    assert result.likelihood_ratio_p_value < 1e-4
+    assert result.p_value < 1e-3
+
+
+def test_signaling_that_is_spread_out_is_seen_in_thin_tables():
+    # Fifty comparisons of party 1's three outcomes, each shifted by little, and too few shots for chi-square.
+    table = np.full((2, 50, 2, 3), 1 / 6)
+    table[1, :, :, 0] += 0.07
+    table[1, :, :, 1] -= 0.07
+    result = no_signaling_test(Behavior(table).sample(40, 1), seed=1)
+    assert result.deviance is None
+    assert all(one.exact for one in result.comparisons if one.sender == 0)
+    assert result.comparison_p_value > 0.01
+    assert result.spread_p_value < 1e-3
+    assert result.p_value < 0.01
+
+
+def test_level_does_not_enter_the_p_value():
+    counts = BellCounts(np.array([[400, 100, 100, 400]] * 3 + [[136, 364, 436, 64]]).reshape(2, 2, 2, 2))
+    p_values = {no_signaling_test(counts, level=level).p_value for level in (0.1, 0.01, 1e-6)}
+    assert len(p_values) == 1
+    assert p_values.pop() <= 0.01
+
+
+RARE = np.zeros((2, 2, 2, 2))
+RARE[..., 0, 0], RARE[..., 0, 1], RARE[..., 1, 0] = 0.99, 0.005, 0.005
+
+
+@pytest.mark.parametrize(
+    ("behavior", "shots"),
+    [
+        (Behavior(RARE), np.array([[5000, 20], [20, 5000]])),
+        (Behavior.from_state(werner_state(0.9), "chsh"), 25),
+        (Behavior.from_state(werner_state(0.9), "chsh"), 400),
+        (Behavior(np.tile([[0.9, 0.03, 0.03], [0.02, 0.01, 0.01]], (2, 2, 1, 1))), np.array([[50, 400], [200, 30]])),
+    ],
+    ids=["rare outcomes, unequal shots", "few shots", "many shots", "three outcomes"],
+)
+def test_false_alarms_keep_the_level(behavior, shots):
+    runs = 500
+    p_values = np.array([no_signaling_test(behavior.sample(shots, s), seed=s).p_value for s in range(runs)])
+    for level in (0.01, 0.1):
+        assert np.mean(p_values <= level) <= level + 3 * np.sqrt(level * (1 - level) / runs)
+
+
+def test_without_a_seed_one_is_drawn_and_kept():
+    counts = Behavior.from_state(werner_state(0.9), [["X", "Y", "Z"]] * 2).sample(10, 1)
+    first = no_signaling_test(counts)
+    again = no_signaling_test(counts, seed=first.seed)
+    assert first == again
+
+
+def test_large_scenarios_need_no_projection(monkeypatch):
+    from qiskit_lhv.statistics import no_signaling as module
+
+    monkeypatch.setattr(module, "project_to_no_signaling", None)
+    counts = BellCounts(np.full((2, 2, 24, 24), 40))
+    result = no_signaling_test(counts, seed=1)
+    assert result.deviance is None
+    assert result.likelihood_ratio_p_value is None
+    assert result.p_value == 1
+    assert result.degrees_of_freedom == 4 * (24**2 - 1) - (47**2 - 1)
+
+
+def test_a_projection_that_fails_is_done_without(monkeypatch):
+    from qiskit_lhv.statistics import no_signaling as module
+
+    def fail(*_):
+        raise SolverError("no convergence")
+
+    monkeypatch.setattr(module, "project_to_no_signaling", fail)
+    result = no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts)
+    assert result.deviance is None
+    assert result.spread_p_value == 2 * min(result.sender_p_values)
+    assert result.p_value < 1e-10
