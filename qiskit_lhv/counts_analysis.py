@@ -28,9 +28,10 @@ from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import check_kappa, signaling_allowance
 from .statistics.likelihood import fit_local_model
 from .statistics.model_comparison import compare_models, quick_replicates
-from .statistics.no_signaling import no_signaling_test, swapped_outcomes
+from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
 from .statistics.setting_choice import require_declared_settings, settings_test, standing_predictability
+from .statistics.swapped_bits import swapped_bits_hint
 from .targets.counts import BellCounts, check_shot_limit, require_all_shots
 from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
@@ -272,7 +273,7 @@ def _findings(
         absent=figures.absent,
     )
     if signaling is not None and rule.signaling_seen(found):
-        swapped = figures.compute("swapped outcomes", lambda: swapped_outcomes(counts, seed=seed))
+        swapped = figures.compute("swapped outcomes", lambda: swapped_bits_hint(counts, seed=seed))
         findings = replace(findings, swapped=swapped)
     if settings.log10_p_value < _SUSPICIOUS_LOG10 and rule.significant(found):
         standing = figures.compute("standing predictability", lambda: _standing(data, test, options))

@@ -24,7 +24,7 @@ from ..verification import Verification, combine
 from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
 
-__all__ = ["LocalRegion", "correlator_intervals", "local_region", "marginal_intervals"]
+__all__ = ["LocalRegion", "correlator_intervals", "local_region", "marginal_intervals", "region_limits"]
 
 FloatArray = NDArray[np.float64]
 
@@ -162,6 +162,16 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
 
 
 @one_blas_thread()
+def region_limits(counts: BellCounts, alpha: float) -> tuple[FloatArray, FloatArray]:
+    """Limits of the region: of the correlators for two outcomes, else of all marginal probabilities.
+
+    Args:
+        counts: The counts.
+        alpha: Probability that the region misses the behavior.
+    """
+    return (correlator_intervals if counts.scenario.is_two_outcome else marginal_intervals)(counts, alpha)
+
+
 def local_region(
     counts: BellCounts, center: Behavior, *, alpha: float = 0.01, time_limit: float | None = None
 ) -> LocalRegion:
@@ -191,8 +201,7 @@ def local_region(
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    two_outcomes = counts.scenario.is_two_outcome
-    lower, upper = (correlator_intervals if two_outcomes else marginal_intervals)(counts, alpha)
+    lower, upper = region_limits(counts, alpha)
     if counts.scenario.is_chsh:
         middle, half = (lower + upper)[1:, 1:] / 2, (upper - lower)[1:, 1:] / 2
         margin = 2 - float(chsh_forms(middle).max() + half.sum())
