@@ -32,7 +32,7 @@ from qiskit_lhv import (
     ratio_e_values,
     werner_state,
 )
-from qiskit_lhv.statistics.combined_test import combined_test
+from qiskit_lhv.statistics.combined_tests import combined_test
 from qiskit_lhv.statistics.ratios import RatioEngine
 from qiskit_lhv.statistics.stages import random_part
 

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from .statistics.allocation import Allocation, optimal_shares
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, combine_e_values
-    from .statistics.combined_test import CombinedTest, combined_test
+    from .statistics.combined_tests import CombinedTest, combined_test
     from .statistics.confidence import LocalRegion, local_region
     from .statistics.drift import DriftTest, drift_test
     from .statistics.estimates import LocalWeightInterval, ThresholdEstimate, estimate_threshold, local_weight_interval
@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from .targets.scenario import BellScenario
     from .targets.tensor_estimates import TensorEstimate, estimate_tensor
     from .targets.trials import BellTrials
+    from .verdict import Verdict
     from .verification import Verification
 
 _HOME = {
@@ -191,7 +192,7 @@ _HOME = {
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
     "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
-    "statistics.combined_test": ("CombinedTest", "combined_test"),
+    "statistics.combined_tests": ("CombinedTest", "combined_test"),
     "statistics.same_state": ("SameStateTest",),
     "statistics.drift": ("DriftTest", "drift_test"),
     "statistics.estimates": (

@@ -20,7 +20,7 @@ from .polytope.bounds import enumeration_size
 from .polytope.families import chsh
 from .polytope.inequalities import BellExpression
 from .statistics.combined_evidence import CombinedEValue, averaged_e_values, num_orders
-from .statistics.combined_test import combined_test, family_of
+from .statistics.combined_tests import combined_test, family_of
 from .statistics.confidence import local_region
 from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
@@ -195,7 +195,8 @@ def _e_values(data: Sequence[Data], options: CountsOptions, together: bool) -> l
     single = [i for i, one in enumerate(data) if together or num_orders(one) == 1]
     several = [i for i in range(len(data)) if i not in set(single)]
     found: dict[int, EValue | CombinedEValue] = {}
-    found.update(zip(single, ratio_e_values([data[i] for i in single], **common), strict=True))  # type: ignore[arg-type]
+    if single:
+        found.update(zip(single, ratio_e_values([data[i] for i in single], **common), strict=True))  # type: ignore[arg-type]
     found.update(zip(several, averaged_e_values([data[i] for i in several], **common), strict=True))  # type: ignore[arg-type]
     return [found[i] for i in range(len(data))]
 

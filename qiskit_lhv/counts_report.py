@@ -219,6 +219,8 @@ class CountsFindings:
     def advice(self) -> str:
         """What would settle an open question."""
         if self.verdict is Verdict.SIGNALING:
+            if self.swapped is not None:
+                return "Check the order of the bits first: see the warning."
             return self._advice_on_signaling()
         if self.verdict is not Verdict.INCONCLUSIVE:
             return ""

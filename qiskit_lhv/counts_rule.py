@@ -12,7 +12,7 @@ import numpy as np
 from ._records import Record
 from .polytope.inequalities import BellInequality
 from .statistics.combined_evidence import CombinedEValue
-from .statistics.combined_test import CombinedTest
+from .statistics.combined_tests import CombinedTest
 from .statistics.confidence import LocalRegion, region_limits
 from .statistics.drift import DriftTest
 from .statistics.evidence import EValue

@@ -11,7 +11,7 @@ from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression
 from ..targets.counts import BellCounts
 from .binomial_tails import convex_tail, log_tail
-from .combined_test import CombinedTest, family_of
+from .combined_tests import CombinedTest, family_of
 from .games import GameTest
 
 __all__ = ["best_other_form", "combined_shots_needed", "game_shots_needed"]

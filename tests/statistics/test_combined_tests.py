@@ -18,7 +18,7 @@ from qiskit_lhv import (
     ratio_e_values,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.combined_test import CombinedTest, combined_test, family_of
+from qiskit_lhv.statistics.combined_tests import CombinedTest, combined_test, family_of
 from qiskit_lhv.statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
 
 
