@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import CountsError
-from ..models.deterministic import enumerate_strategies
-from ..polytope.bounds import local_bound
-from ..polytope.inequalities import BellExpression
-from ..targets.behaviors import Behavior
-from ..targets.coordinates import cells_from_collins_gisin
-from ..targets.projections import project_cells
 from ..targets.scenario import BellScenario
-from .likelihood import MAX_LISTED, fit_local_model
-from .mixtures import MixtureProblem
 from .predictability import mean_forms
+from .projection_steps import SignalingTables
+from .quick_fits import fit_responses
+from .responses import ResponseMaps
 
 __all__ = ["NULLS", "RatioEngine"]
 
@@ -27,13 +20,15 @@ IntArray = NDArray[np.int64]
 NULLS = ("local", "no-signaling")
 
 _PSEUDO_COUNT = 0.5
-_FIT_TOLERANCE = 1e-8
-_PROJECTION_TOLERANCE = 1e-10
-_LEAST_PROBABILITY = 1e-12
+# A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
+_GAP_SHARE = 0.003
+_GAP_IN_ALL = 0.01
+_LEAST_FACTOR = 2.0**-30
 _LEAST_WEIGHT = 1e-6
 # A sum of at most 2**12 products of positive floats is exact within a relative error of 2**-40.
 _ROUNDING = 2.0**-40
-_BITS = 50
+# Numbers that one batch of tables may take.
+_BATCH_ENTRIES = 1 << 22
 
 
 class RatioEngine:
@@ -58,9 +53,8 @@ class RatioEngine:
         self._scenario = scenario
         self._null = null
         self._predictability = predictability
-        self._mixtures = None
-        if null == "local" and scenario.num_strategies <= MAX_LISTED:
-            self._mixtures = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+        self._signaling = SignalingTables(scenario)
+        self._maps = ResponseMaps(scenario)
 
     def run(self, tables: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Factors and bounds of all stages of several sets of data.
@@ -78,87 +72,95 @@ class RatioEngine:
         combinations = scenario.num_setting_combinations
         flat = tables.reshape(sets, stages, combinations, -1)
         shares = weights.reshape(sets, stages, combinations)
-        factors = np.ones((sets, stages, scenario.num_cells))
-        multipliers = np.zeros_like(factors)
-        if stages > 1:
-            # What a stage knows are the shots before it, so all stages are computed at once.
-            past = np.cumsum(flat, axis=1)[:, :-1].reshape(-1, *flat.shape[2:])
-            found = self.factors(past, shares[:, 1:].reshape(-1, combinations))
-            factors[:, 1:], multipliers[:, 1:] = (part.reshape(sets, stages - 1, -1) for part in found)
-        rows, weights_of_rows = factors.reshape(sets * stages, -1), shares.reshape(sets * stages, -1)
-        if self._null == "local":
-            bounds = self._local_bounds(rows, weights_of_rows).reshape(sets, stages)
-            return factors.reshape(tables.shape), bounds, None
-        bounds = self._no_signaling_bounds(rows, weights_of_rows, multipliers.reshape(sets * stages, -1))
-        return factors.reshape(tables.shape), bounds.reshape(sets, stages), multipliers.reshape(tables.shape)
+        factors, bounds = np.ones((sets, stages, scenario.num_cells)), np.ones((sets, stages))
+        multipliers = np.zeros_like(factors) if self._null == "no-signaling" else None
+        # What a stage knows are the shots before it, so all stages are computed at once.
+        past = np.cumsum(flat, axis=1) - flat
+        left = (flat.sum(axis=1, keepdims=True) - past).sum(axis=(2, 3))
+        rows = [(r, k) for r in range(sets) for k in range(1, stages)]
+        size = max(1, _BATCH_ENTRIES // scenario.num_cells)
+        for start in range(0, len(rows), size):
+            r, k = np.array(rows[start : start + size]).T
+            found = self._factors(past[r, k], shares[r, k], left[r, k])
+            factors[r, k], bounds[r, k] = found[0], found[1]
+            if multipliers is not None and found[2] is not None:
+                multipliers[r, k] = found[2]
+        # Factors of 1 have a mean of 1, up to the rounding of the weights.
+        bounds[:, 0] = 1 + _ROUNDING
+        shaped = None if multipliers is None else multipliers.reshape(tables.shape)
+        return factors.reshape(tables.shape), bounds, shaped
 
-    def factors(self, counts: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The factors that are best if the shots so far tell the truth.
+    def _factors(
+        self, counts: IntArray, weights: FloatArray, left: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """The factors that are best if the shots so far tell the truth, and bounds of their means.
 
         Args:
-            counts: Shots so far, shape ``(R, X, A)``: setting combinations, outcomes.
-            weights: Weights of the setting combinations in the next stage, shape ``(R, X)``.
-
-        Returns:
-            Positive numbers, shape ``(R, X * A)``, and the multipliers of the projection onto the no-signaling
-            behaviors, of the same shape.
+            counts: Shots so far, shape ``(B, X, A)``: setting combinations, outcomes.
+            weights: Weights of the setting combinations in the next stage, shape ``(B, X)``.
+            left: Shots that are still to come, shape ``(B,)``.
         """
+        batch, combinations, outcomes = counts.shape
+        # The batch comes last from here on.
+        counts, weights = np.moveaxis(counts, 0, -1), np.ascontiguousarray(weights.T)
         # The added fractions of a shot keep every ratio finite and positive.
         smoothed = counts + _PSEUDO_COUNT
-        f = smoothed / smoothed.sum(axis=2, keepdims=True)
-        positive = np.maximum(weights, _LEAST_WEIGHT)[:, :, None]
-        positive = positive / positive.sum(axis=1, keepdims=True)
-        flat = f.reshape(len(f), -1)
-        projected, multipliers = project_cells(
-            (f * positive).reshape(flat.shape), self._scenario, _PROJECTION_TOLERANCE
-        )
+        shots = smoothed.sum(axis=1)
+        f = smoothed / shots[:, None]
+        positive = np.maximum(weights, _LEAST_WEIGHT)
+        positive = positive / positive.sum(axis=0)
+        least_gap = _GAP_IN_ALL / np.maximum(left, 1)
         if self._null == "no-signaling":
-            return flat / projected, multipliers
-        cells = (projected.reshape(f.shape) * positive).reshape(flat.shape)
-        if self._mixtures is not None:
-            q = self._mixtures.fit(cells, _FIT_TOLERANCE)[0] @ self._mixtures.tables
-        else:
-            q = np.stack([self._generated_fit(p, w) for p, w in zip(projected, positive, strict=True)])
-        return np.maximum(projected, _LEAST_PROBABILITY) / np.maximum(q, _LEAST_PROBABILITY), multipliers
+            g = self._signaling_part(f, positive, least_gap)
+            factors = 1 + g / positive[:, None]
+            # Where all weights are positive, w R = w + g, up to the sum of the weights.
+            rest = weights[:, None] * factors - g * np.maximum(weights, _LEAST_WEIGHT).sum(axis=0)
+            largest = rest.max(axis=1, keepdims=True)
+            bounds = largest.sum(axis=(0, 1)) * (1 + _ROUNDING)
+            multipliers = largest - rest
+            dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
+            factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + _ROUNDING, 0.0
+            parts = (np.moveaxis(part, -1, 0).reshape(batch, -1) for part in (factors, multipliers))
+            return next(parts), bounds, next(parts)
+        shares = shots / shots.sum(axis=0)
+        f = f / (1 + self._signaling_part(f, shares, _GAP_IN_ALL / shots.sum(axis=0)) / shares[:, None])
+        f = f / f.sum(axis=1, keepdims=True)
+        cells = (f * positive[:, None]).reshape(-1, batch)
+        q, _ = fit_responses(self._maps, cells, np.repeat(positive, outcomes, axis=0), _GAP_SHARE, least_gap)
+        factors = np.maximum(f / q.reshape(f.shape), _LEAST_FACTOR)
+        bounds = self._local_bounds(factors, weights)
+        dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
+        # A factor that promises nothing, or is no number, gives way to the one that risks nothing.
+        factors[..., dull], bounds[dull] = 1.0, 1 + _ROUNDING
+        return np.moveaxis(factors, -1, 0).reshape(batch, -1), bounds, None
 
-    def _generated_fit(self, table: FloatArray, weights: FloatArray) -> FloatArray:
-        behavior = Behavior(table.reshape(self._scenario.shape))
-        fit = fit_local_model(behavior, weights.reshape(self._scenario.num_settings), tolerance=_FIT_TOLERANCE)
-        return fit.model.behavior().array.ravel()
+    def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
+        """The g with ``w f / (w + g)`` no-signaling, up to the tolerance, shape of ``f``."""
+        scenario = self._scenario
+        ones = (1,) * scenario.num_parties
+        cells = (f * weights[:, None]).reshape(*scenario.shape, -1)
+        wide = weights.reshape(*scenario.num_settings, *ones, -1)
+        return self._signaling.maximize(cells, wide, tolerance).reshape(f.shape)
 
     def _local_bounds(self, factors: FloatArray, weights: FloatArray) -> FloatArray:
-        """Upper bounds of ``sum_x w_x R(a_strategy(x), x)`` over all strategies, shape ``(R,)``."""
-        outcomes = factors.shape[1] // weights.shape[1]
+        """Upper bounds of ``sum_x w_x R(a_strategy(x), x)`` over all strategies, shape ``(B,)``."""
         if self._predictability == 0:
-            return self._largest_sums(np.repeat(weights, outcomes, axis=1) * factors) * (1 + _ROUNDING)
-        found = np.full(len(factors), np.inf)
-        largest = factors.max(axis=1)
-        forms = [mean_forms(row.reshape(self._scenario.num_settings), self._predictability) for row in weights]
+            return self._largest_sums(weights[:, None] * factors) * (1 + _ROUNDING)
+        found = np.full(weights.shape[1], np.inf)
+        largest = factors.max(axis=(0, 1))
+        shape = self._scenario.num_settings
+        forms = [mean_forms(row.reshape(shape), self._predictability) for row in weights.T]
         for parts in zip(*forms, strict=True):
             # The form bounds means of numbers from 0 to 1, so it is applied to R / max R.
             shares = np.array([share for share, _ in parts])
-            limits = np.stack([limit.ravel() for _, limit in parts])
-            bounds = largest * shares + self._largest_sums(np.repeat(limits, outcomes, axis=1) * factors)
+            limits = np.stack([limit.ravel() for _, limit in parts], axis=1)
+            bounds = largest * shares + self._largest_sums(limits[:, None] * factors)
             found = np.minimum(found, bounds * (1 + _ROUNDING))
         return found
 
     def _largest_sums(self, coefficients: FloatArray) -> FloatArray:
-        """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(R,)``."""
-        if self._mixtures is not None:
-            return (coefficients @ self._mixtures.tables.T).max(axis=1)
-        found = []
-        for row in coefficients:
-            scale = 2.0 ** (_BITS - math.ceil(math.log2(float(row.sum()) + 1)))
-            rounded = (np.ceil(row * scale) + 1) / scale
-            found.append(local_bound(BellExpression(rounded.reshape(self._scenario.shape))).value)
-        return np.array(found)
-
-    def _no_signaling_bounds(self, factors: FloatArray, weights: FloatArray, multipliers: FloatArray) -> FloatArray:
-        """Upper bounds of ``sum w_x R p`` over no-signaling p, shape ``(R,)``.
-
-        Expression plus multipliers is nearly constant on them. What is left are multiples of probabilities, which
-        are at most 1.
-        """
-        coefficients = np.repeat(weights, factors.shape[1] // weights.shape[1], axis=1) * factors
-        dual = (coefficients + multipliers) @ cells_from_collins_gisin(self._scenario)
-        return (dual[:, 0] + np.maximum(dual[:, 1:], 0).sum(axis=1)) * (1 + _ROUNDING)
+        """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
+        flat = coefficients.reshape(-1, coefficients.shape[-1])
+        size = max(1, _BATCH_ENTRIES // self._maps.size)
+        parts = [self._maps.largest_sums(flat[:, i : i + size]) for i in range(0, flat.shape[1], size)]
+        return np.concatenate(parts)

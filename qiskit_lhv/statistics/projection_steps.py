@@ -1,0 +1,126 @@
+"""Approximate projections of many tables onto the no-signaling behaviors, by a few Newton steps on the constraints.
+
+The likeliest no-signaling behavior q for cells ``c = w f`` has ``c / q = w + g``, with a table g whose sum with every
+no-signaling behavior is 0. So g maximizes ``sum c log(w + g)``, and at every step ``1 + g / w`` has mean 1 for
+all no-signaling behaviors: nothing needs to be exact for that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..targets.scenario import BellScenario
+
+__all__ = ["SignalingTables"]
+
+FloatArray = NDArray[np.float64]
+
+_MAX_STEPS = 12
+_MAX_INNER = 24
+_INNER_ACCURACY = 1e-2
+# A step goes at most this part of the way to where an entry would vanish.
+_REACH = 0.9
+
+
+@dataclass(frozen=True)
+class SignalingTables:
+    """The tables whose sum with every no-signaling behavior is 0, in a scenario.
+
+    Batches of tables have shape ``(m_1, ..., m_N, d_1, ..., d_N, B)``.
+    """
+
+    scenario: BellScenario
+    """The scenario."""
+
+    def project(self, tables: Any) -> Any:
+        """The orthogonal projection of each table.
+
+        A table is orthogonal to these if, for each party, its sum over the party's outcomes is the same for all of the
+        party's settings: averages over them are what is taken away.
+        """
+        n = self.scenario.num_parties
+        rest = tables
+        for k in range(n):
+            sums = np.add.reduce(rest, axis=n + k, keepdims=True)
+            average = np.add.reduce(sums, axis=k, keepdims=True) / self.scenario.num_settings[k]
+            rest = rest - (sums - average) / self.scenario.num_outcomes[k]
+        return tables - rest
+
+    def maximize(self, cells: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
+        """Maximizes ``sum cells * log(weights + g)`` over these tables g, for every table of cells.
+
+        Args:
+            cells: Positive, shape ``(m_1, ..., m_N, d_1, ..., d_N, B)``, each table summing to 1.
+            weights: Positive weights of the setting combinations, shape ``(m_1, ..., m_N, 1, ..., 1, B)``.
+            tolerance: Distance to the maximum at which to stop, in nats, shape ``(B,)``.
+
+        Returns:
+            The tables g, shape of ``cells``, with ``weights + g`` positive; 0 where a step failed.
+        """
+        found = np.zeros_like(cells)
+        active = np.arange(cells.shape[-1])
+        g = np.zeros_like(cells)
+        for _ in range(_MAX_STEPS):
+            inverse = 1 / (weights + g)
+            slope = cells * inverse
+            step, gain = self._newton_step(slope * inverse, slope, inverse)
+            g = _moved(g, step, cells, weights)
+            found[..., active] = g
+            going = (gain > tolerance) & np.isfinite(gain)
+            if not going.any():
+                break
+            if not going.all():
+                active, g = active[going], g[..., going]
+                cells, weights, tolerance = cells[..., going], weights[..., going], tolerance[going]
+        broken = ~np.isfinite(found).reshape(-1, found.shape[-1]).all(axis=0)
+        found[..., broken] = 0
+        return found
+
+    def _newton_step(self, curvature: Any, slope: Any, inverse: Any) -> tuple[Any, FloatArray]:
+        """Solves ``P diag(curvature) P step = P slope`` by conjugate gradients; and half the gain it promises."""
+        axes = tuple(range(curvature.ndim - 1))
+        # Approximately the inverse: exactly so for a curvature without structure.
+        scale = 1 / (curvature + 1e-9 * curvature.mean(axis=axes))
+        residual = self.project(slope)
+        step = np.zeros_like(residual)
+        preconditioned = self.project(scale * residual)
+        direction = preconditioned
+        product = np.sum(residual * preconditioned, axis=axes)
+        first = product
+        tiny = np.finfo(float).tiny
+        for _ in range(min(_MAX_INNER, max(1, math.prod(slope.shape[:-1])))):
+            image = self.project(curvature * direction)
+            length = product / np.maximum(np.sum(direction * image, axis=axes), tiny)
+            step = step + length * direction
+            residual = residual - length * image
+            preconditioned = self.project(scale * residual)
+            following = np.sum(residual * preconditioned, axis=axes)
+            if np.all(following <= _INNER_ACCURACY**2 * first):
+                break
+            direction = preconditioned + following / np.maximum(product, tiny) * direction
+            product = following
+        return step, 0.5 * np.sum(step * slope, axis=axes)
+
+
+def _moved(g: FloatArray, step: FloatArray, cells: FloatArray, weights: FloatArray) -> FloatArray:
+    """Moves every table along its step, as far as it stays positive and the sum of logarithms grows."""
+    axes = tuple(range(g.ndim - 1))
+    here = weights + g
+    ratio = step / here
+    shrink = np.max(-ratio, axis=axes)
+    size = np.minimum(1.0, _REACH / np.maximum(shrink, _REACH))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(12):
+            # The change itself, without the cancellation of two values.
+            change = np.sum(cells * np.log1p(size * ratio), axis=axes)
+            worse = ~(change >= 0)
+            if not worse.any():
+                break
+            size = np.where(worse, size / 4, size)
+        size = np.where(worse, 0.0, size)
+    return g + size * step
