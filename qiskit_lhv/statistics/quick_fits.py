@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .responses import ResponseMaps
+from .responses import ResponseMaps, sum_of_settings
 
 __all__ = ["fit_responses"]
 
@@ -14,13 +14,12 @@ FloatArray = NDArray[np.float64]
 
 _MAX_STEPS = 400
 # Steps of maximum likelihood are exaggerated by this power; below 2 they still converge.
-_POWER = 1.5
-_MOMENTUM = 0.8
+_POWER = 1.2
+_MOMENTUM = 0.98
 # Responses are kept above exp(-40), so that they can come back.
 _LEAST_LOG = -40.0
-# Numbers of a batch that stay in the processor's cache, and those from which on single precision finds q.
+# Numbers of a batch that stay in the processor's cache.
 _BATCH_ENTRIES = 1 << 17
-_LARGE = 1 << 16
 
 
 def fit_responses(
@@ -30,7 +29,7 @@ def fit_responses(
 
     Expectation-maximization over who plays which listed strategy and how the last party responds, exaggerated and with
     momentum. Each fit ends when its duality gap ``g = log max_strategy <cells / q, strategy>`` is at most
-    ``gap_share`` times its divergence, or ``least_gap``, or after a fixed number of steps.
+    ``gap_share`` times its divergence, when gap or divergence is at most ``least_gap``, or after a fixed number of steps.
 
     Args:
         maps: The maps of the scenario.
@@ -51,50 +50,46 @@ def fit_responses(
 def _fit(
     maps: ResponseMaps, cells: FloatArray, weights: FloatArray, gap_share: float, least_gap: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    dtype = np.float32 if maps.size >= _LARGE else np.float64
     num_listed, (m, d), batch = maps.num_listed, maps.last_shape, cells.shape[1]
     best_q, best_gap = np.ones_like(cells), np.full(batch, np.inf)
     active = np.arange(batch)
-    log_mix = np.full((num_listed, batch), -np.log(num_listed), dtype=dtype)
-    log_responses = np.full((num_listed, m, d, batch), -np.log(d), dtype=dtype)
-    old_mix, old_responses = log_mix, log_responses
-    age, before, open_fits = np.zeros(batch), np.full(batch, -np.inf), np.ones(batch, dtype=bool)
+    mix = old_mix = np.full((num_listed, batch), -np.log(num_listed))
+    responses = old_responses = np.full((d, num_listed, m, batch), -np.log(d))
+    age, before, open_fits = np.zeros(batch), np.full(batch, np.inf), np.ones(batch, dtype=bool)
     for _ in range(_MAX_STEPS):
-        momentum = np.minimum(_MOMENTUM, age / (age + 3)).astype(dtype)
-        log_mix = log_mix + momentum * (log_mix - old_mix)
-        log_responses = log_responses + momentum * (log_responses - old_responses)
-        log_mix = np.maximum(log_mix - log_mix.max(axis=0), _LEAST_LOG)
-        log_responses = np.maximum(log_responses - log_responses.max(axis=2, keepdims=True), _LEAST_LOG)
-        mix = np.exp(log_mix)
-        total = mix.sum(axis=0)
-        mix, log_mix = mix / total, log_mix - np.log(total)
-        responses = np.exp(log_responses)
-        totals = responses.sum(axis=2, keepdims=True)
-        responses, log_responses = responses / totals, log_responses - np.log(totals)
-        q = maps.mixture(mix[:, None, None] * responses).astype(np.float64, copy=False)
+        momentum = np.minimum(_MOMENTUM, age / (age + 3))
+        mix, old_mix, likely = _extrapolated(mix, old_mix, momentum)
+        responses, old_responses, answers = _extrapolated(responses, old_responses, momentum)
+        q = maps.mixture(answers * likely[:, None])
         ratio = cells / q
-        gains = maps.sums(ratio.astype(dtype, copy=False))
-        gap = np.log(gains.max(axis=2).sum(axis=1).max(axis=0)).astype(np.float64)
-        likelihood = np.sum(cells * np.log(ratio / weights), axis=0)
+        gains = maps.sums(ratio)
+        gap = np.log(sum_of_settings(gains.max(axis=0)).max(axis=0))
+        divergence = np.sum(cells * np.log(ratio / weights), axis=0)
         # A fit that ended takes nothing from steps that others of its batch still make.
         better = (gap < best_gap[active]) & open_fits
         best_q[:, active[better]], best_gap[active[better]] = q[:, better], gap[better]
-        open_fits = open_fits & (gap > np.maximum(gap_share * likelihood, least_gap)) & np.isfinite(gap)
+        ended = (gap <= np.maximum(gap_share * divergence, least_gap)) | (divergence <= least_gap)
+        open_fits = open_fits & ~ended & np.isfinite(gap)
         if not open_fits.any():
             break
         # A step that made things worse ends the momentum.
-        age = np.where(likelihood > before, 0.0, age + 1)
-        before = likelihood
-        old_mix, old_responses = log_mix, log_responses
-        answered = np.sum(responses * gains, axis=2, keepdims=True)
-        log_mix = log_mix + _POWER * np.log(np.sum(answered[:, :, 0], axis=1))
-        log_responses = log_responses + _POWER * (np.log(gains) - np.log(answered))
+        age = np.where(divergence > before, 0.0, age + 1)
+        before = divergence
+        answered = np.sum(answers * gains, axis=0)
+        mix = mix + _POWER * np.log(sum_of_settings(answered))
+        responses = responses + _POWER * (np.log(gains) - np.log(answered))
         if open_fits.mean() < 0.8:
             going = np.flatnonzero(open_fits)
             active, cells, weights, least_gap = active[going], cells[:, going], weights[:, going], least_gap[going]
             age, before, open_fits = age[going], before[going], open_fits[going]
-            log_mix, old_mix = log_mix[:, going], old_mix[:, going]
-            log_responses, old_responses = log_responses[..., going], old_responses[..., going]
+            mix, old_mix = mix[:, going], old_mix[:, going]
+            responses, old_responses = responses[..., going], old_responses[..., going]
     return best_q, best_gap
 
 
+def _extrapolated(logs: FloatArray, old: FloatArray, momentum: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithms carried on with their momentum and normalized over the first axis, those before, and probabilities."""
+    ahead = np.maximum(logs + momentum * (logs - old), _LEAST_LOG)
+    values = np.exp(ahead)
+    total = values.sum(axis=0)
+    return ahead - np.log(total), logs, values / total
