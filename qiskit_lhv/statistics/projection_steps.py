@@ -7,7 +7,6 @@ all no-signaling behaviors: nothing needs to be exact for that.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,19 +90,22 @@ class SignalingTables:
         preconditioned = self.project(scale * residual)
         direction = preconditioned
         product = np.sum(residual * preconditioned, axis=axes)
-        first = product
-        tiny = np.finfo(float).tiny
-        for _ in range(min(_MAX_INNER, max(1, math.prod(slope.shape[:-1])))):
+        enough = _INNER_ACCURACY**2 * product
+        for _ in range(_MAX_INNER):
+            # A table that is solved takes nothing from the steps that others of its batch still make.
+            solving = product > enough
+            if not solving.any():
+                break
             image = self.project(curvature * direction)
-            length = product / np.maximum(np.sum(direction * image, axis=axes), tiny)
+            bend = np.sum(direction * image, axis=axes)
+            length = np.divide(product, bend, out=np.zeros_like(product), where=solving & (bend > 0))
             step = step + length * direction
             residual = residual - length * image
             preconditioned = self.project(scale * residual)
             following = np.sum(residual * preconditioned, axis=axes)
-            if np.all(following <= _INNER_ACCURACY**2 * first):
-                break
-            direction = preconditioned + following / np.maximum(product, tiny) * direction
-            product = following
+            share = np.divide(following, product, out=np.zeros_like(product), where=solving)
+            direction = preconditioned + share * direction
+            product = np.where(solving, following, product)
         return step, 0.5 * np.sum(step * slope, axis=axes)
 
 

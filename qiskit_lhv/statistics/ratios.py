@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,8 @@ IntArray = NDArray[np.int64]
 
 NULLS = ("local", "no-signaling")
 
-_PSEUDO_COUNT = 0.5
+# Added to every cell; less where there are so many outcomes that it would drown what was seen.
+_PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
 # A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
 _GAP_SHARE = 0.003
 _GAP_IN_ALL = 0.01
@@ -104,7 +107,7 @@ class RatioEngine:
         # The batch comes last from here on.
         counts, weights = np.moveaxis(counts, 0, -1), np.ascontiguousarray(weights.T)
         # The added fractions of a shot keep every ratio finite and positive.
-        smoothed = counts + _PSEUDO_COUNT
+        smoothed = counts + min(_PSEUDO_COUNT, _PSEUDO_PER_ROOT / math.sqrt(outcomes))
         shots = smoothed.sum(axis=1)
         f = smoothed / shots[:, None]
         positive = np.maximum(weights, _LEAST_WEIGHT)
