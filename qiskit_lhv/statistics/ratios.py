@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import CountsError
+from ..polytope.bounds import enumeration_size
 from ..targets.scenario import BellScenario
+from .generated_fits import GeneratedFits, exact_largest_sum
 from .predictability import mean_forms
 from .projection_steps import SignalingTables
 from .quick_fits import fit_responses
@@ -26,10 +28,13 @@ _PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
 # A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
 _GAP_SHARE = 0.003
 _GAP_IN_ALL = 0.01
-_LEAST_FACTOR = 2.0**-30
+_LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
-# A sum of at most 2**12 products of positive floats is exact within a relative error of 2**-40.
-_ROUNDING = 2.0**-40
+# Factors are whole multiples of this, so that exact arithmetic with them is quick.
+_GRAIN = 2.0**-32
+# Responses of a scenario that fit in memory several times; beyond, strategies are generated, up to this many.
+_MAX_RESPONSES = 1 << 22
+_MAX_ENUMERATED = 1 << 26
 # Numbers that one batch of tables may take.
 _BATCH_ENTRIES = 1 << 22
 
@@ -43,7 +48,8 @@ class RatioEngine:
         predictability: Of random settings.
 
     Raises:
-        CountsError: If the set is unknown, or settings can be predicted and the set is that of no-signaling behaviors.
+        CountsError: If the set is unknown, settings can be predicted and the set is that of no-signaling behaviors, or
+            the scenario has too many strategies for a bound to be proven.
     """
 
     def __init__(self, scenario: BellScenario, null: str = "local", predictability: float = 0.0) -> None:
@@ -53,11 +59,20 @@ class RatioEngine:
             raise CountsError.bad_argument(
                 "predictability", expected="0 for a test of no-signaling", got=f"{predictability:g}"
             )
+        if null == "local" and enumeration_size(scenario) > _MAX_ENUMERATED:
+            raise CountsError.bad_argument(
+                "data",
+                expected=f"a scenario with at most {_MAX_ENUMERATED:.3g} strategies of all parties but one",
+                got=f"{enumeration_size(scenario):.3g} in {scenario}",
+                remedy="Test a part of the settings, or declare an expression: test='game'.",
+            )
         self._scenario = scenario
         self._null = null
         self._predictability = predictability
         self._signaling = SignalingTables(scenario)
         self._maps = ResponseMaps(scenario)
+        # A sum of positive floats is exact within a relative error of 2**-52 for each addition, and so is each product.
+        self._rounding = 2.0**-40 + scenario.num_setting_combinations * 2.0**-50
 
     def run(self, tables: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Factors and bounds of all stages of several sets of data.
@@ -89,7 +104,7 @@ class RatioEngine:
             if multipliers is not None and found[2] is not None:
                 multipliers[r, k] = found[2]
         # Factors of 1 have a mean of 1, up to the rounding of the weights.
-        bounds[:, 0] = 1 + _ROUNDING
+        bounds[:, 0] = 1 + self._rounding
         shaped = None if multipliers is None else multipliers.reshape(tables.shape)
         return factors.reshape(tables.shape), bounds, shaped
 
@@ -115,27 +130,44 @@ class RatioEngine:
         least_gap = _GAP_IN_ALL / np.maximum(left, 1)
         if self._null == "no-signaling":
             g = self._signaling_part(f, positive, least_gap)
-            factors = 1 + g / positive[:, None]
+            factors = _usable(1 + g / positive[:, None])
             # Where all weights are positive, w R = w + g, up to the sum of the weights.
             rest = weights[:, None] * factors - g * np.maximum(weights, _LEAST_WEIGHT).sum(axis=0)
             largest = rest.max(axis=1, keepdims=True)
-            bounds = largest.sum(axis=(0, 1)) * (1 + _ROUNDING)
+            # What multipliers prove adds up the rounding errors of all cells.
+            bounds = largest.sum(axis=(0, 1)) * (1 + self._rounding) + f[..., 0].size * 2.0**-50
             multipliers = largest - rest
             dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
-            factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + _ROUNDING, 0.0
+            factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + self._rounding, 0.0
             parts = (np.moveaxis(part, -1, 0).reshape(batch, -1) for part in (factors, multipliers))
             return next(parts), bounds, next(parts)
         shares = shots / shots.sum(axis=0)
         f = f / (1 + self._signaling_part(f, shares, _GAP_IN_ALL / shots.sum(axis=0)) / shares[:, None])
         f = f / f.sum(axis=1, keepdims=True)
         cells = (f * positive[:, None]).reshape(-1, batch)
-        q, _ = fit_responses(self._maps, cells, np.repeat(positive, outcomes, axis=0), _GAP_SHARE, least_gap)
-        factors = np.maximum(f / q.reshape(f.shape), _LEAST_FACTOR)
+        with np.errstate(all="ignore"):
+            # Whatever fails in a fit leaves a factor that is no number.
+            q = self._local_fits(cells, np.repeat(positive, outcomes, axis=0), least_gap)
+            factors = _usable(f / q.reshape(f.shape))
         bounds = self._local_bounds(factors, weights)
         dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
         # A factor that promises nothing, or is no number, gives way to the one that risks nothing.
-        factors[..., dull], bounds[dull] = 1.0, 1 + _ROUNDING
+        factors[..., dull], bounds[dull] = 1.0, 1 + self._rounding
         return np.moveaxis(factors, -1, 0).reshape(batch, -1), bounds, None
+
+    def _local_fits(self, cells: FloatArray, weights: FloatArray, least_gap: FloatArray) -> FloatArray:
+        """Local behaviors near cells, shape ``(num_cells, B)``."""
+        if self._maps.size <= _MAX_RESPONSES:
+            return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap)[0]
+        found, fits, before = [], None, np.inf
+        for i, gap in enumerate(least_gap):
+            # Rows come stage by stage: in a new set of data more shots are still to come than before.
+            if fits is None or gap <= before:
+                fits = GeneratedFits(self._scenario)
+            before = gap
+            one = slice(i, i + 1)
+            found.append(fits.fit(cells[:, one], weights[:, one], _GAP_SHARE, least_gap[one]))
+        return np.concatenate(found, axis=1)
 
     def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
         """The g with ``w f / (w + g)`` no-signaling, up to the tolerance, shape of ``f``."""
@@ -148,7 +180,7 @@ class RatioEngine:
     def _local_bounds(self, factors: FloatArray, weights: FloatArray) -> FloatArray:
         """Upper bounds of ``sum_x w_x R(a_strategy(x), x)`` over all strategies, shape ``(B,)``."""
         if self._predictability == 0:
-            return self._largest_sums(weights[:, None] * factors) * (1 + _ROUNDING)
+            return self._largest_sums(weights[:, None] * factors) * (1 + self._rounding)
         found = np.full(weights.shape[1], np.inf)
         largest = factors.max(axis=(0, 1))
         shape = self._scenario.num_settings
@@ -158,12 +190,22 @@ class RatioEngine:
             shares = np.array([share for share, _ in parts])
             limits = np.stack([limit.ravel() for _, limit in parts], axis=1)
             bounds = largest * shares + self._largest_sums(limits[:, None] * factors)
-            found = np.minimum(found, bounds * (1 + _ROUNDING))
+            found = np.minimum(found, bounds * (1 + self._rounding))
         return found
 
     def _largest_sums(self, coefficients: FloatArray) -> FloatArray:
         """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
         flat = coefficients.reshape(-1, coefficients.shape[-1])
+        if self._maps.size > _MAX_RESPONSES:
+            return np.array([exact_largest_sum(row, self._scenario) for row in flat.T])
         size = max(1, _BATCH_ENTRIES // self._maps.size)
         parts = [self._maps.largest_sums(flat[:, i : i + size]) for i in range(0, flat.shape[1], size)]
         return np.concatenate(parts)
+
+
+def _usable(factors: FloatArray) -> FloatArray:
+    """Positive factors of few binary digits, shape ``(X, A, B)``; 1 throughout where one is no number."""
+    broken = ~np.isfinite(factors).all(axis=(0, 1))
+    usable: FloatArray = np.rint(np.maximum(factors, _LEAST_FACTOR) / _GRAIN) * _GRAIN
+    usable[..., broken] = 1.0
+    return usable
