@@ -110,7 +110,7 @@ def _largest(tensor: NDArray[np.int64]) -> NDArray[np.int64]:
     """Largest sums over strategies of whole tables with axes ``(K, m_1, d_1, ..., m_N, d_N)``."""
     while tensor.ndim > 3:
         # The first party's strategies, setting by setting, each with all outcomes.
-        count, m, d = tensor.shape[:3]
+        count, m = tensor.shape[:2]
         rest = tensor.shape[3:]
         sums = tensor[:, 0]
         for x in range(1, m):
@@ -150,7 +150,7 @@ def _total(part: Any) -> Fraction:
 
 
 def _no_signaling_bounds(coefficients: Any, unit: Fraction, extra: Any, unit_of_extra: Fraction) -> list[Fraction]:
-    """Bounds of the coefficients, by those of coefficients + multipliers on the probabilities that determine the others.
+    """Bounds of coefficients, by those of coefficients + multipliers on the probabilities that determine the others.
 
     A no-signaling behavior is a combination of the probabilities of some parties' outcomes, all but their last:
     every cell is such a product or, for a last outcome, the difference that normalization leaves.

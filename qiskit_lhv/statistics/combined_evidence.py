@@ -110,7 +110,7 @@ def averaged_e_values(
     fair_sampling: bool = False,
     seed: int | None = None,
 ) -> list[CombinedEValue]:
-    """E-values of counts, averaged over random orders of their shots: still e-values, and all but free of the order's luck.
+    """E-values of counts, averaged over random orders of their shots: they are still e-values, and vary little.
 
     Trials with random settings are tested in the one order in which they were taken.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class PooledMaps(ResponseMaps):
     pool: IntArray
     """The strategies, shape ``(H, m_1 + ... + m_N)``; what the last party does there is not used."""
 
-    @property
+    @cached_property
     def num_listed(self) -> int:
         """Number of strategies in the pool."""
         return len(self.pool)
@@ -42,25 +43,23 @@ class PooledMaps(ResponseMaps):
         """For each strategy of the pool and answer of the last party, the sum of the cells that they play."""
         m, d = self.last_shape
         tensor = cells[self._places].reshape(d, -1, m * cells.shape[-1])
-        return np.matmul(self._joint_plays(), tensor).reshape(d, self.num_listed, m, -1)
+        return np.matmul(self._joint_plays, tensor).reshape(d, self.num_listed, m, -1)
 
     def mixture(self, responses: FloatArray) -> FloatArray:
         """The cells that responses produce, each weighted with the probability of its strategy."""
         batch = responses.shape[-1]
         tensor = responses.reshape(self.last_shape[1], self.num_listed, -1)
-        return np.matmul(self._joint_plays().T, tensor).reshape(-1, batch)[self._back]
+        return np.matmul(self._joint_plays.T, tensor).reshape(-1, batch)[self._back]
 
+    @cached_property
     def _joint_plays(self) -> FloatArray:
         """Which cells of the listed parties each strategy plays, shape ``(H, product of m_k d_k)``."""
-        if "_plays_of_pool" not in self.__dict__:
-            starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
-            joint = np.ones((self.num_listed, 1))
-            for k in self.order[:-1]:
-                own = np.eye(self.scenario.num_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
-                joint = (joint[:, :, None] * own.reshape(self.num_listed, 1, -1)).reshape(self.num_listed, -1)
-            self.__dict__["_plays_of_pool"] = joint
-        found: FloatArray = self.__dict__["_plays_of_pool"]
-        return found
+        starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
+        joint = np.ones((self.num_listed, 1))
+        for k in self.order[:-1]:
+            own = np.eye(self.scenario.num_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
+            joint = (joint[:, :, None] * own.reshape(self.num_listed, 1, -1)).reshape(self.num_listed, -1)
+        return joint
 
 
 class GeneratedFits:

@@ -27,8 +27,8 @@ def fit_responses(
     """Local behaviors of small Kullback-Leibler divergence from given behaviors.
 
     Expectation-maximization over who plays which listed strategy and how the last party responds, exaggerated and with
-    momentum. Each fit ends when its duality gap ``g = log max_strategy <cells / q, strategy>`` is at most
-    ``gap_share`` times its divergence, when gap or divergence is at most ``least_gap``, or after a fixed number of steps.
+    momentum. Each fit ends when its duality gap ``g = log max_strategy <cells / q, strategy>`` is at most ``gap_share``
+    times its divergence, when gap or divergence is at most ``least_gap``, or after a fixed number of steps.
 
     Args:
         maps: The maps of the scenario.

@@ -118,7 +118,7 @@ class RatioEngine:
             weights: Weights of the setting combinations in the next stage, shape ``(B, X)``.
             left: Shots that are still to come, shape ``(B,)``.
         """
-        batch, combinations, outcomes = counts.shape
+        batch, _, outcomes = counts.shape
         # The batch comes last from here on.
         counts, weights = np.moveaxis(counts, 0, -1), np.ascontiguousarray(weights.T)
         # The added fractions of a shot keep every ratio finite and positive.
@@ -171,10 +171,8 @@ class RatioEngine:
 
     def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
         """The g with ``w f / (w + g)`` no-signaling, up to the tolerance, shape of ``f``."""
-        scenario = self._scenario
-        ones = (1,) * scenario.num_parties
-        cells = (f * weights[:, None]).reshape(*scenario.shape, -1)
-        wide = weights.reshape(*scenario.num_settings, *ones, -1)
+        cells = (f * weights[:, None]).reshape(-1, f.shape[-1])
+        wide = np.repeat(weights, f.shape[1], axis=0)
         return self._signaling.maximize(cells, wide, tolerance).reshape(f.shape)
 
     def _local_bounds(self, factors: FloatArray, weights: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
 """All parties but one play listed strategies, the last one responds at random: local models without a joint list.
 
-Every local behavior is ``q(a|x) = sum_e P(e) [e plays a_1..a_(N-1) at x] r(a_N | x_N, e)``: a deterministic strategy e of
-all parties but the last, and what the last one answers to each e. This takes ``num_listed * m_N * d_N`` numbers instead of
-one for every strategy, and the best strategy of an expression is found by answering best to every e.
+Every local behavior is ``q(a|x) = sum_e P(e) [e plays a_1..a_(N-1) at x] r(a_N | x_N, e)``: a deterministic strategy e
+of all parties but the last, and what the last one answers to each e. This takes ``num_listed * m_N * d_N`` numbers
+instead of one for every strategy, and the best strategy of an expression is found by answering best to every e.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ResponseMaps:
     """The maps between cells of a behavior and the responses of the last party to the strategies of the others.
 
     Batches of cells have shape ``(num_cells, B)``, in the order of a flattened behavior; batches of responses
-    ``(d, num_listed, m, B)``, with the settings and outcomes of the last party. Outcomes come first because sums and maxima
-    over a first axis are the fast ones.
+    ``(d, num_listed, m, B)``, with the settings and outcomes of the last party. Outcomes come first because sums and
+    maxima over a first axis are the fast ones.
     """
 
     scenario: BellScenario
@@ -43,12 +43,12 @@ class ResponseMaps:
         last = max(range(len(listed)), key=lambda k: listed[k])
         return (*(k for k in range(len(listed)) if k != last), last)
 
-    @property
+    @cached_property
     def num_listed(self) -> int:
         """Number of strategies of all parties but the last."""
         return math.prod(self.scenario.num_party_strategies[k] for k in self.order[:-1])
 
-    @property
+    @cached_property
     def last_shape(self) -> tuple[int, int]:
         """Number of settings and of outcomes of the last party."""
         return self.scenario.num_settings[self.order[-1]], self.scenario.num_outcomes[self.order[-1]]

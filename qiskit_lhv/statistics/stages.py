@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 FIRST_STAGE, _SHORTEST_STAGE = 16, 8
-# Each stage adds this share of the shots before it, up to these sizes of a scenario; in larger ones a stage is expensive.
+# A stage adds this share of the shots before it, in scenarios up to these sizes; in larger ones stages are expensive.
 _GROWTH = ((1 << 11, 0.1), (1 << 13, 0.2), (1 << 16, 0.5))
 _COARSE_GROWTH = 1.0
 # What NumPy's generator draws from without replacement.
