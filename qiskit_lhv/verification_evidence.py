@@ -1,66 +1,132 @@
-"""Exact checks of the bounds behind e-values, which share no code with the statistics that found them."""
+"""Exact checks of the bounds behind e-values, which share no code with the statistics that found them.
+
+All numbers are floats, that is whole numbers times a power of two: they are added up as whole numbers.
+"""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .exceptions import ScenarioError
 from .verification import exact_local_bound
 
-__all__ = ["exact_mean_bound"]
+__all__ = ["exact_mean_bounds"]
 
-_BITS = 56
+# Together below 2**61 the numbers do not overflow, and each below 2**52 is a float.
+_BITS = 61
+_FEWER_BITS = 52
+# Partial sums that are held at once, and up to how many one set of coefficients is listed at all.
+_BATCH_ENTRIES = 1 << 22
+_MAX_LISTED = 1 << 26
 
 
-def exact_mean_bound(
-    factor: NDArray[np.float64],
+def exact_mean_bounds(
+    factors: NDArray[np.float64],
     weights: NDArray[np.float64],
     predictability: float = 0.0,
     multipliers: NDArray[np.float64] | None = None,
-) -> float:
-    """The largest weighted mean of a factor over local or no-signaling behaviors, or a little more.
+) -> list[Fraction]:
+    """The largest weighted means of factors over local or no-signaling behaviors, or a little more.
 
     Args:
-        factor: Positive, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
-        weights: Weights of the setting combinations, shape ``(m_1, ..., m_N)``.
+        factors: Positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``.
+        weights: Weights of the setting combinations, shape ``(K, m_1, ..., m_N)``.
         predictability: How far the probability of a party's setting may be from its weight.
-        multipliers: If given, the mean is over no-signaling behaviors, and these numbers prove its bound.
+        multipliers: If given, the means are over no-signaling behaviors, and these numbers prove their bounds, shape
+            of ``factors``.
 
     Returns:
-        The bound, with coefficients rounded up to some 17 digits. For no-signaling behaviors infinity, if a multiplier
-        is negative.
+        The bounds, with coefficients rounded up to 15 digits or more.
+
+    Raises:
+        ScenarioError: If there are too many strategies to list, or a multiplier is negative.
     """
-    values = _fractions(factor)
-    exact = np.vectorize(Fraction, otypes=[object])(weights.astype(object))
-    shape = weights.shape + (1,) * weights.ndim
+    values, unit = _whole(factors)
+    shape = weights.shape + (1,) * (weights.ndim - 1)
     if multipliers is not None:
-        if multipliers.min() < 0:
-            return math.inf
-        return _no_signaling_bound(exact.reshape(shape) * values, _fractions(multipliers))
+        if not multipliers.min() >= 0:
+            raise ScenarioError.bad_argument("multipliers", expected="numbers of at least 0", got="others")
+        wide, unit_of_weights = _whole(weights)
+        extra, unit_of_extra = _whole(multipliers)
+        return _no_signaling_bounds(wide.reshape(shape) * values, unit * unit_of_weights, extra, unit_of_extra)
     if predictability == 0:
-        return _local_bound(exact.reshape(shape) * values)
-    lower, upper = _limits(exact, Fraction(predictability))
-    largest = max(values.flat)
-    rest = 1 - sum(lower.flat)
-    return min(
-        _local_bound(upper.reshape(shape) * values),
-        _local_bound(lower.reshape(shape) * values) + float(largest * max(rest, Fraction(0))),
-    )
+        wide, unit_of_weights = _whole(weights)
+        return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights)
+    bounds = []
+    for number, one in zip(values, weights, strict=True):
+        lower, upper = _limits(_fractions(one), Fraction(predictability))
+        largest, rest = max(number.flat) * unit, max(1 - sum(lower.flat), Fraction(0))
+        both = []
+        for limits in (upper, lower):
+            common = math.lcm(*(limit.denominator for limit in limits.flat))
+            wide = np.array([int(limit * common) for limit in limits.flat], dtype=object).reshape(shape[1:])
+            both.append(_local_bounds((wide * number)[None], unit / common)[0])
+        bounds.append(min(both[0], both[1] + largest * rest))
+    return bounds
+
+
+def _whole(array: NDArray[np.float64]) -> tuple[Any, Fraction]:
+    """Whole numbers (of Python) and the unit that they are multiples of."""
+    mantissas, exponents = np.frexp(array)
+    lowest = int(exponents[array != 0].min(initial=0))
+    shifts = np.where(array != 0, exponents - lowest, 0)
+    whole = (mantissas * 2.0**53).astype(np.int64).astype(object) * 2 ** shifts.astype(object)
+    return whole, Fraction(2) ** (lowest - 53)
 
 
 def _fractions(array: NDArray[np.float64]) -> Any:
     return np.array([Fraction(float(v)) for v in array.flat], dtype=object).reshape(array.shape)
 
 
-def _local_bound(coefficients: Any) -> float:
-    scale = 2 ** (_BITS - math.ceil(math.log2(float(sum(coefficients.flat)) + 1)))
-    rounded = [float(Fraction(math.ceil(value * scale), scale)) for value in coefficients.flat]
-    return float(exact_local_bound(np.array(rounded).reshape(coefficients.shape)))
+def _local_bounds(coefficients: Any, unit: Fraction) -> list[Fraction]:
+    """Bounds of whole coefficients, at least 0, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``, in their unit."""
+    n = (coefficients.ndim - 1) // 2
+    settings, outcomes = coefficients.shape[1 : 1 + n], coefficients.shape[1 + n :]
+    sizes = [d**m for m, d in zip(settings, outcomes, strict=True)]
+    order = sorted(range(n), key=lambda k: sizes[k])
+    responses = math.prod(sizes) // sizes[order[-1]] * settings[order[-1]] * outcomes[order[-1]]
+    bits = _BITS if responses <= _MAX_LISTED else _FEWER_BITS
+    largest = max(1, *(int(sum(one.flat)) for one in coefficients))
+    shift = max(0, (largest + coefficients[0].size).bit_length() - bits)
+    # Rounded up, and together below 2**bits: no sum of some of them overflows.
+    rounded = (-((-coefficients) // 2**shift)).astype(np.int64)
+    axes = [0, *(axis for k in order for axis in (1 + k, 1 + n + k))]
+    tensor = rounded.transpose(axes)
+    if responses <= _MAX_LISTED:
+        rows = max(1, _BATCH_ENTRIES // responses)
+        found = [_largest(tensor[i : i + rows]) for i in range(0, len(tensor), rows)]
+        return [int(value) * 2**shift * unit for value in np.concatenate(found)]
+    if responses // max(1, settings[order[-1]] * outcomes[order[-1]]) > 1 << 36:
+        raise ScenarioError.bad_argument("factors", expected="at most 2**36 strategies", got=f"{responses:.3g}")
+    return [exact_local_bound(one.astype(np.float64)) * 2**shift * unit for one in rounded]
+
+
+def _largest(tensor: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Largest sums over strategies of whole tables with axes ``(K, m_1, d_1, ..., m_N, d_N)``."""
+    while tensor.ndim > 3:
+        # The first party's strategies, setting by setting, each with all outcomes.
+        count, m = tensor.shape[:2]
+        rest = tensor.shape[3:]
+        sums = tensor[:, 0]
+        for x in range(1, m):
+            sums = (sums[:, :, None] + tensor[:, None, x]).reshape(count, -1, *rest)
+        if len(rest) == 2:
+            return _best_answers(sums).max(axis=1)
+        # Each strategy is a table of the other parties.
+        values = _largest(sums.reshape(-1, *rest))
+        return values.reshape(count, -1).max(axis=1)
+    return _best_answers(tensor)
+
+
+def _best_answers(tensor: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The best answer to every setting, added up; axes ``(..., m, d)``."""
+    best: NDArray[np.int64] = tensor.max(axis=-1).sum(axis=-1)
+    return best
 
 
 def _limits(probabilities: Any, predictability: Fraction) -> tuple[Any, Any]:
@@ -83,30 +149,22 @@ def _total(part: Any) -> Fraction:
     return sum(part.flat, Fraction(0)) if isinstance(part, np.ndarray) else part
 
 
-def _no_signaling_bound(coefficients: Any, multipliers: Any) -> float:
-    """Bound of the coefficients, by those of coefficients + multipliers on the probabilities that determine the others.
+def _no_signaling_bounds(coefficients: Any, unit: Fraction, extra: Any, unit_of_extra: Fraction) -> list[Fraction]:
+    """Bounds of coefficients, by those of coefficients + multipliers on the probabilities that determine the others.
 
     A no-signaling behavior is a combination of the probabilities of some parties' outcomes, all but their last:
     every cell is such a product or, for a last outcome, the difference that normalization leaves.
     """
-    total = coefficients + multipliers
-    n = total.ndim // 2
-    outcomes = total.shape[n:]
-    sums: dict[tuple[tuple[int, int], ...], Fraction] = {}
-    for cell in np.ndindex(total.shape):
-        value = total[cell]
-        choices: list[list[tuple[int, tuple[int, int]]]] = []
-        for k in range(n):
-            x, a = cell[k], cell[n + k]
-            if a < outcomes[k] - 1:
-                choices.append([(1, (x, a))])
-            else:
-                choices.append([(1, (-1, -1)), *((-1, (x, b)) for b in range(outcomes[k] - 1))])
-        for combination in product(*choices):
-            sign = math.prod(part[0] for part in combination)
-            key = tuple(part[1] for part in combination)
-            sums[key] = sums.get(key, Fraction(0)) + sign * value
-    constant = sums.pop(((-1, -1),) * n, Fraction(0))
-    bound = constant + sum((max(value, Fraction(0)) for value in sums.values()), Fraction(0))
-    result = float(bound)
-    return result if Fraction(result) >= bound else math.nextafter(result, math.inf)
+    common = min(unit, unit_of_extra)
+    total = coefficients * int(unit / common) + extra * int(unit_of_extra / common)
+    n = (total.ndim - 1) // 2
+    tensor = total.transpose([0, *(axis for k in range(n) for axis in (1 + k, 1 + n + k))])
+    for _ in range(n):
+        # The next party's settings and outcomes come second and third; its probabilities go to the end.
+        last = tensor[:, :, -1]
+        gains = tensor[:, :, :-1] - last[:, :, None]
+        gains = gains.reshape(len(tensor), -1, *tensor.shape[3:])
+        tensor = np.moveaxis(np.concatenate([last.sum(axis=1)[:, None], gains], axis=1), 1, -1)
+    flat = tensor.reshape(len(tensor), -1)
+    # The first stands for 1; a probability is between 0 and 1.
+    return [common * (row[0] + sum((value for value in row[1:] if value > 0), 0)) for row in flat]

@@ -1,4 +1,4 @@
-"""Several e-values in one: products of independent experiments, averages over the same shots."""
+"""Several e-values in one: products of independent experiments, averages over orders of the same shots."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._records import Record
+from .._validation import whole_number
 from ..exceptions import CountsError
+from ..polytope.inequalities import BellInequality
+from ..targets.counts import BellCounts
+from ..targets.scenario import BellScenario
+from ..targets.trials import BellTrials
 from ..verification import Verification, combine
-from .evidence import EValue
+from .evidence import EValue, check_data, e_values_of_stages, fresh_seed
+from .responses import ResponseMaps
+from .stages import draw_orders, draw_stages, stage_ends
 
-__all__ = ["CombinedEValue", "combine_e_values"]
+__all__ = ["CombinedEValue", "averaged_e_values", "combine_e_values", "num_orders"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_MAX_ORDERS, _MANY_ORDERS = 20, 10
+# Stages of averaged e-values grow by this share; the average makes up for what longer stages lose.
+_GROWTH = 0.5
+# Responses, in all stages of all orders, that are still cheap.
+_WORK = 20_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,6 +43,23 @@ class CombinedEValue(Record):
     """Whether they come from independent experiments and are multiplied; else they are averaged."""
     log_e: float
     """Natural logarithm of the product or the mean."""
+    seed: int | None = None
+    """Seed of the random orders of ``averaged_e_values``; ``None`` if the parts have their own."""
+
+    @property
+    def null(self) -> str:
+        """The set of behaviors that is tested: ``"local"`` or ``"no-signaling"``."""
+        return self.parts[0].null
+
+    @property
+    def num_shots(self) -> int:
+        """Number of shots that are tested: of all experiments, or of the one whose e-values are averaged."""
+        return sum(part.num_shots for part in (self.parts if self.independent else self.parts[:1]))
+
+    @property
+    def inequality(self) -> BellInequality:
+        """The Bell inequality behind the largest of the e-values: see ``EValue.inequality``."""
+        return max(self.parts, key=lambda part: part.log_e).inequality
 
     @property
     def log10_p_value(self) -> float:
@@ -42,11 +76,99 @@ class CombinedEValue(Record):
         return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {len(self.parts)} e-values"
 
     def verify(self) -> Verification:
-        """Re-checks every e-value and the product or mean."""
+        """Re-checks every e-value and the product or mean.
+
+        For a mean, the e-values must be those of the same shots.
+        """
+        sets = [part.null for part in self.parts]
+        same = self.independent or len({part.tested.sum(axis=0).tobytes() for part in self.parts}) == 1
+        if len(set(sets)) > 1 or not same:
+            return Verification(False, "the e-values are of different sets, or a mean of different shots", math.inf)
         log_e = _combined([part.log_e for part in self.parts], self.independent)
         error = abs(log_e - self.log_e)
         own = Verification(error <= 1e-9 * max(1.0, abs(log_e)), f"combined log e = {log_e:.9g}", error)
         return combine(*(part.verify() for part in self.parts), own)
+
+
+def num_orders(scenario: BellScenario, num_shots: int) -> int:
+    """How many random orders of the shots are cheap: 20 in small scenarios, one in large ones.
+
+    Args:
+        scenario: The scenario.
+        num_shots: Shots of all setting combinations.
+    """
+    work = ResponseMaps(scenario).size * len(stage_ends(num_shots, scenario, _GROWTH))
+    return max(1, min(_MAX_ORDERS, _WORK // work))
+
+
+def averaged_e_values(
+    data: Sequence[BellCounts | BellTrials],
+    *,
+    orders: int | None = None,
+    null: str = "local",
+    predictability: float = 0.0,
+    fair_sampling: bool = False,
+    seed: int | None = None,
+) -> list[CombinedEValue]:
+    """E-values of counts, averaged over random orders of their shots: they are still e-values, and vary little.
+
+    Trials with random settings are tested in the one order in which they were taken.
+
+    Args:
+        data: Counts or trials.
+        orders: Number of random orders; default: :func:`num_orders` for each scenario.
+        null: See :func:`~qiskit_lhv.statistics.evidence.ratio_e_value`.
+        predictability: See :func:`~qiskit_lhv.statistics.evidence.ratio_e_value`.
+        fair_sampling: See :func:`~qiskit_lhv.statistics.evidence.ratio_e_value`.
+        seed: For the random orders, the same for all data; ``None`` draws a new one. It is recorded.
+
+    Returns:
+        The average of each.
+
+    Raises:
+        CountsError: As for ``ratio_e_value``, or if the number of orders is not a positive whole number.
+
+    References:
+        V. Vovk, R. Wang, Ann. Statist. 49, 1736 (2021), arXiv:1912.06116 (averages of e-values).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> counts = load_bundled_counts("ibm_mumbai23_24circuit13").counts
+        >>> (average,) = averaged_e_values([counts], seed=1)
+        >>> len(average.parts), average.log10_p_value < -600
+        (20, True)
+    """
+    check_data(data, predictability, fair_sampling)
+    if orders is not None:
+        orders = whole_number(orders, "orders", CountsError, minimum=1)
+    seed = fresh_seed() if seed is None else seed
+    stages, owners = [], []
+    for i, one in enumerate(data):
+        if isinstance(one, BellTrials) and one.design == "random":
+            found = [draw_stages(one, None)]
+        else:
+            found = _orders_of(one, orders, seed)
+        stages += found
+        owners += [i] * len(found)
+    parts = e_values_of_stages([data[i] for i in owners], stages, null, predictability)
+    results = []
+    for i in range(len(data)):
+        own = tuple(part for part, owner in zip(parts, owners, strict=True) if owner == i)
+        results.append(CombinedEValue(own, False, _combined([part.log_e for part in own], False), seed))
+    return results
+
+
+def _orders_of(
+    data: BellCounts | BellTrials, orders: int | None, seed: int
+) -> list[tuple[BellScenario, IntArray, FloatArray]]:
+    """Stages of counts in several random orders."""
+    counts = data.to_counts() if isinstance(data, BellTrials) else data
+    if orders is None:
+        orders = num_orders(counts.scenario, counts.total_shots)
+    # An average of many needs no fine stages.
+    growth = _GROWTH if orders >= _MANY_ORDERS else None
+    scenario, tables, weights = draw_orders(counts, orders, seed, growth)
+    return [(scenario, table, weight) for table, weight in zip(tables, weights, strict=True)]
 
 
 def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> CombinedEValue:

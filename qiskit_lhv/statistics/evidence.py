@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,15 @@ from .._records import Record
 from .._validation import frozen
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
+from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from ..verification import Verification
-from ..verification_evidence import exact_mean_bound
+from ..verification_evidence import exact_mean_bounds
 from .predictability import check_predictability
 from .ratios import NULLS, RatioEngine
 from .stages import draw_stages
 
-__all__ = ["EValue", "ratio_e_value", "ratio_e_values"]
+__all__ = ["EValue", "check_data", "e_values_of_stages", "fresh_seed", "ratio_e_value", "ratio_e_values"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,6 +56,9 @@ class EValue(Record):
     """How far the probability of a party's random setting may be from the one declared; see ``ratio_e_value``."""
     multipliers: FloatArray | None = None
     """For ``"no-signaling"``, numbers of at least 0 that prove the bounds, shape of ``factors``."""
+    seed: int | None = None
+    """Seed of the random order of the shots; ``None`` if they were tested in the order they were taken, or in one of
+    several orders (whose seed is that of the ``CombinedEValue``)."""
 
     def __post_init__(self) -> None:
         for name in ("factors", "setting_weights", "mean_bounds", "tested"):
@@ -108,29 +113,34 @@ class EValue(Record):
         That a stage's factor was chosen from earlier stages alone cannot be seen from the factors; computing the
         e-value again with its seed shows it.
         """
-        if self.null not in NULLS or self.factors.min() <= 0 or self.mean_bounds.min() <= 0:
+        numbers = (self.factors, self.mean_bounds)
+        if self.null not in NULLS or not all(one.min() > 0 and np.isfinite(one).all() for one in numbers):
             return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
-        for k in range(self.num_stages):
-            multipliers = None if self.multipliers is None else self.multipliers[k]
-            weights = self.setting_weights[k]
-            if self.null == "no-signaling" and multipliers is None:
-                return Verification(False, "there are no multipliers to prove the bounds", math.inf)
-            proven = exact_mean_bound(
-                self.factors[k], weights, self.predictability, multipliers if self.null == "no-signaling" else None
-            )
-            if proven > self.mean_bounds[k]:
+        if self.null == "no-signaling" and (self.multipliers is None or not self.multipliers.min() >= 0):
+            return Verification(False, "there are no multipliers of at least 0 to prove the bounds", math.inf)
+        weights = self.setting_weights
+        shots = self.tested.sum(axis=tuple(range(weights.ndim, self.tested.ndim)))
+        sizes = shots.reshape(self.num_stages, -1).sum(axis=1)
+        expected = weights[:1]
+        if self.design == "blocks":
+            expected = shots / sizes.reshape(-1, *[1] * (weights.ndim - 1))
+        off = np.abs(expected - weights).reshape(self.num_stages, -1).max(axis=1) > 1e-12
+        off |= np.abs(weights.reshape(self.num_stages, -1).sum(axis=1) - 1) > 1e-12
+        off |= weights.reshape(self.num_stages, -1).min(axis=1) < 0
+        if off.any():
+            stage = int(np.argmax(off))
+            return Verification(False, f"stage {stage} has other weights than its design ({self.design})", math.inf)
+        multipliers = self.multipliers if self.null == "no-signaling" else None
+        proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers)
+        for k, (bound, stated) in enumerate(zip(proven, self.mean_bounds.tolist(), strict=True)):
+            if bound > stated:
                 return Verification(
                     False,
-                    f"a {self.null} model gives the factor of stage {k} a mean of {proven:.12g}, above "
-                    f"{self.mean_bounds[k]:.12g}",
-                    proven - float(self.mean_bounds[k]),
+                    f"a {self.null} model gives the factor of stage {k} a mean of {float(bound):.12g}, above "
+                    f"{stated:.12g}",
+                    float(bound - stated),
                 )
-            shots = self.tested[k].sum(axis=tuple(range(weights.ndim, 2 * weights.ndim)))
-            expected = shots / shots.sum() if self.design == "blocks" else self.setting_weights[0]
-            if np.any(np.abs(expected - weights) > 1e-12) or abs(math.fsum(weights.flat) - 1) > 1e-12:
-                return Verification(False, f"stage {k} has other weights than its design ({self.design})", math.inf)
         terms = [int(n) * math.log(float(r)) for n, r in zip(self.tested.flat, self.factors.flat, strict=True) if n]
-        sizes = self.tested.reshape(self.num_stages, -1).sum(axis=1)
         terms += [-int(n) * math.log(float(bound)) for n, bound in zip(sizes, self.mean_bounds, strict=True)]
         log_e = math.fsum(terms)
         error = abs(log_e - self.log_e)
@@ -167,7 +177,7 @@ def ratio_e_value(
         predictability: For random settings, how far the probability of a party's setting, given everything
             before the trial and the settings of the parties before it, may be from the one declared.
         fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
-        seed: For the random order of counts.
+        seed: For the random order of counts; ``None`` draws a new one. The e-value records it.
 
     Returns:
         The e-value; ``1 / e`` is a p-value.
@@ -204,28 +214,57 @@ def ratio_e_values(
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
         fair_sampling: See :func:`ratio_e_value`.
-        seed: For the random orders.
+        seed: For the random orders, the same for all; ``None`` draws a new one. Each e-value records it.
 
     Raises:
         CountsError: As for :func:`ratio_e_value`.
     """
+    check_data(data, predictability, fair_sampling)
+    seed = fresh_seed() if seed is None else seed
+    stages = [draw_stages(one, seed) for one in data]
+    e_values = e_values_of_stages(data, stages, null, predictability)
+    ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
+    return [one if taken else replace(one, seed=seed) for one, taken in zip(e_values, ordered, strict=True)]
+
+
+def fresh_seed() -> int:
+    """A seed from the entropy of the system."""
+    return secrets.randbits(31)
+
+
+def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, fair_sampling: bool) -> None:
+    """Raises CountsError for data that cannot be tested with these assumptions."""
     for one in data:
         require_all_shots(one, fair_sampling)
         check_predictability(predictability, one.design, one.setting_probabilities)
-    stages = [draw_stages(one, seed) for one in data]
+
+
+def e_values_of_stages(
+    data: Sequence[BellCounts | BellTrials],
+    stages: Sequence[tuple[BellScenario, IntArray, FloatArray]],
+    null: str,
+    predictability: float,
+) -> list[EValue]:
+    """The e-values of data that are cut into stages, all of one scenario and number of stages at once.
+
+    Args:
+        data: Where the stages come from.
+        stages: What :func:`~qiskit_lhv.statistics.stages.draw_stages` gives for them.
+        null: See :func:`ratio_e_value`.
+        predictability: See :func:`ratio_e_value`.
+    """
     groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
     for i, (_, tables, _) in enumerate(stages):
         groups.setdefault((tables.shape[1:], len(tables)), []).append(i)
+    engines = {shape: RatioEngine(stages[i[0]][0], null, predictability) for (shape, _), i in groups.items()}
     found: dict[int, EValue] = {}
-    for members in groups.values():
-        engine = RatioEngine(stages[members[0]][0], null, predictability)
+    for (shape, _), members in groups.items():
         tables = np.stack([stages[i][1] for i in members])
         weights = np.stack([stages[i][2] for i in members])
-        factors, bounds, multipliers = engine.run(tables, weights)
-        for row, i in enumerate(members):
-            axes = tuple(range(1, tables[row].ndim))
-            sizes = tables[row].sum(axis=axes)
-            log_e = float(np.sum(tables[row] * np.log(factors[row])) - np.sum(sizes * np.log(bounds[row])))
+        factors, bounds, multipliers = engines[shape].run(tables, weights)
+        axes = tuple(range(2, tables.ndim))
+        gains = np.sum(tables * np.log(factors), axis=axes) - tables.sum(axis=axes) * np.log(bounds)
+        for row, (i, log_e) in enumerate(zip(members, gains.sum(axis=1).tolist(), strict=True)):
             found[i] = EValue(
                 factors[row],
                 weights[row],

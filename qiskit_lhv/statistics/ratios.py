@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import CountsError
-from ..models.deterministic import enumerate_strategies
-from ..polytope.bounds import local_bound
-from ..polytope.inequalities import BellExpression
-from ..targets.behaviors import Behavior
-from ..targets.coordinates import cells_from_collins_gisin
-from ..targets.projections import project_cells
+from ..polytope.bounds import enumeration_size
 from ..targets.scenario import BellScenario
-from .likelihood import MAX_LISTED, fit_local_model
-from .mixtures import MixtureProblem
+from .generated_fits import GeneratedFits, exact_largest_sum
 from .predictability import mean_forms
+from .projection_steps import SignalingTables
+from .quick_fits import fit_responses
+from .responses import ResponseMaps
 
 __all__ = ["NULLS", "RatioEngine"]
 
@@ -26,14 +23,20 @@ IntArray = NDArray[np.int64]
 
 NULLS = ("local", "no-signaling")
 
-_PSEUDO_COUNT = 0.5
-_FIT_TOLERANCE = 1e-8
-_PROJECTION_TOLERANCE = 1e-10
-_LEAST_PROBABILITY = 1e-12
+# Added to every cell; less where there are so many outcomes that it would drown what was seen.
+_PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
+# A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
+_GAP_SHARE = 0.003
+_GAP_IN_ALL = 0.01
+_LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
-# A sum of at most 2**12 products of positive floats is exact within a relative error of 2**-40.
-_ROUNDING = 2.0**-40
-_BITS = 50
+# Factors are whole multiples of this, so that exact arithmetic with them is quick.
+_GRAIN = 2.0**-32
+# Responses of a scenario that fit in memory several times; beyond, strategies are generated, up to this many.
+_MAX_RESPONSES = 1 << 22
+_MAX_ENUMERATED = 1 << 26
+# Numbers that one batch of tables may take.
+_BATCH_ENTRIES = 1 << 22
 
 
 class RatioEngine:
@@ -45,7 +48,8 @@ class RatioEngine:
         predictability: Of random settings.
 
     Raises:
-        CountsError: If the set is unknown, or settings can be predicted and the set is that of no-signaling behaviors.
+        CountsError: If the set is unknown, settings can be predicted and the set is that of no-signaling behaviors, or
+            the scenario has too many strategies for a bound to be proven.
     """
 
     def __init__(self, scenario: BellScenario, null: str = "local", predictability: float = 0.0) -> None:
@@ -55,12 +59,20 @@ class RatioEngine:
             raise CountsError.bad_argument(
                 "predictability", expected="0 for a test of no-signaling", got=f"{predictability:g}"
             )
+        if null == "local" and enumeration_size(scenario) > _MAX_ENUMERATED:
+            raise CountsError.bad_argument(
+                "data",
+                expected=f"a scenario with at most {_MAX_ENUMERATED:.3g} strategies of all parties but one",
+                got=f"{enumeration_size(scenario):.3g} in {scenario}",
+                remedy="Test a part of the settings, or declare an expression: test='game'.",
+            )
         self._scenario = scenario
         self._null = null
         self._predictability = predictability
-        self._mixtures = None
-        if null == "local" and scenario.num_strategies <= MAX_LISTED:
-            self._mixtures = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+        self._signaling = SignalingTables(scenario)
+        self._maps = ResponseMaps(scenario)
+        # A sum of positive floats is exact within a relative error of 2**-52 for each addition, and so is each product.
+        self._rounding = 2.0**-40 + scenario.num_setting_combinations * 2.0**-50
 
     def run(self, tables: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Factors and bounds of all stages of several sets of data.
@@ -78,87 +90,120 @@ class RatioEngine:
         combinations = scenario.num_setting_combinations
         flat = tables.reshape(sets, stages, combinations, -1)
         shares = weights.reshape(sets, stages, combinations)
-        factors = np.ones((sets, stages, scenario.num_cells))
-        multipliers = np.zeros_like(factors)
-        if stages > 1:
-            # What a stage knows are the shots before it, so all stages are computed at once.
-            past = np.cumsum(flat, axis=1)[:, :-1].reshape(-1, *flat.shape[2:])
-            found = self.factors(past, shares[:, 1:].reshape(-1, combinations))
-            factors[:, 1:], multipliers[:, 1:] = (part.reshape(sets, stages - 1, -1) for part in found)
-        rows, weights_of_rows = factors.reshape(sets * stages, -1), shares.reshape(sets * stages, -1)
-        if self._null == "local":
-            bounds = self._local_bounds(rows, weights_of_rows).reshape(sets, stages)
-            return factors.reshape(tables.shape), bounds, None
-        bounds = self._no_signaling_bounds(rows, weights_of_rows, multipliers.reshape(sets * stages, -1))
-        return factors.reshape(tables.shape), bounds.reshape(sets, stages), multipliers.reshape(tables.shape)
+        factors, bounds = np.ones((sets, stages, scenario.num_cells)), np.ones((sets, stages))
+        multipliers = np.zeros_like(factors) if self._null == "no-signaling" else None
+        # What a stage knows are the shots before it, so all stages are computed at once.
+        past = np.cumsum(flat, axis=1) - flat
+        left = (flat.sum(axis=1, keepdims=True) - past).sum(axis=(2, 3))
+        rows = [(r, k) for r in range(sets) for k in range(1, stages)]
+        size = max(1, _BATCH_ENTRIES // scenario.num_cells)
+        for start in range(0, len(rows), size):
+            r, k = np.array(rows[start : start + size]).T
+            found = self._factors(past[r, k], shares[r, k], left[r, k])
+            factors[r, k], bounds[r, k] = found[0], found[1]
+            if multipliers is not None and found[2] is not None:
+                multipliers[r, k] = found[2]
+        # Factors of 1 have a mean of 1, up to the rounding of the weights.
+        bounds[:, 0] = 1 + self._rounding
+        shaped = None if multipliers is None else multipliers.reshape(tables.shape)
+        return factors.reshape(tables.shape), bounds, shaped
 
-    def factors(self, counts: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The factors that are best if the shots so far tell the truth.
+    def _factors(
+        self, counts: IntArray, weights: FloatArray, left: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """The factors that are best if the shots so far tell the truth, and bounds of their means.
 
         Args:
-            counts: Shots so far, shape ``(R, X, A)``: setting combinations, outcomes.
-            weights: Weights of the setting combinations in the next stage, shape ``(R, X)``.
-
-        Returns:
-            Positive numbers, shape ``(R, X * A)``, and the multipliers of the projection onto the no-signaling
-            behaviors, of the same shape.
+            counts: Shots so far, shape ``(B, X, A)``: setting combinations, outcomes.
+            weights: Weights of the setting combinations in the next stage, shape ``(B, X)``.
+            left: Shots that are still to come, shape ``(B,)``.
         """
+        batch, _, outcomes = counts.shape
+        # The batch comes last from here on.
+        counts, weights = np.moveaxis(counts, 0, -1), np.ascontiguousarray(weights.T)
         # The added fractions of a shot keep every ratio finite and positive.
-        smoothed = counts + _PSEUDO_COUNT
-        f = smoothed / smoothed.sum(axis=2, keepdims=True)
-        positive = np.maximum(weights, _LEAST_WEIGHT)[:, :, None]
-        positive = positive / positive.sum(axis=1, keepdims=True)
-        flat = f.reshape(len(f), -1)
-        projected, multipliers = project_cells(
-            (f * positive).reshape(flat.shape), self._scenario, _PROJECTION_TOLERANCE
-        )
+        smoothed = counts + min(_PSEUDO_COUNT, _PSEUDO_PER_ROOT / math.sqrt(outcomes))
+        shots = smoothed.sum(axis=1)
+        f = smoothed / shots[:, None]
+        positive = np.maximum(weights, _LEAST_WEIGHT)
+        positive = positive / positive.sum(axis=0)
+        least_gap = _GAP_IN_ALL / np.maximum(left, 1)
         if self._null == "no-signaling":
-            return flat / projected, multipliers
-        cells = (projected.reshape(f.shape) * positive).reshape(flat.shape)
-        if self._mixtures is not None:
-            q = self._mixtures.fit(cells, _FIT_TOLERANCE)[0] @ self._mixtures.tables
-        else:
-            q = np.stack([self._generated_fit(p, w) for p, w in zip(projected, positive, strict=True)])
-        return np.maximum(projected, _LEAST_PROBABILITY) / np.maximum(q, _LEAST_PROBABILITY), multipliers
+            g = self._signaling_part(f, positive, least_gap)
+            factors = _usable(1 + g / positive[:, None])
+            # Where all weights are positive, w R = w + g, up to the sum of the weights.
+            rest = weights[:, None] * factors - g * np.maximum(weights, _LEAST_WEIGHT).sum(axis=0)
+            largest = rest.max(axis=1, keepdims=True)
+            # What multipliers prove adds up the rounding errors of all cells.
+            bounds = largest.sum(axis=(0, 1)) * (1 + self._rounding) + f[..., 0].size * 2.0**-50
+            multipliers = largest - rest
+            dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
+            factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + self._rounding, 0.0
+            parts = (np.moveaxis(part, -1, 0).reshape(batch, -1) for part in (factors, multipliers))
+            return next(parts), bounds, next(parts)
+        shares = shots / shots.sum(axis=0)
+        f = f / (1 + self._signaling_part(f, shares, _GAP_IN_ALL / shots.sum(axis=0)) / shares[:, None])
+        f = f / f.sum(axis=1, keepdims=True)
+        cells = (f * positive[:, None]).reshape(-1, batch)
+        with np.errstate(all="ignore"):
+            # Whatever fails in a fit leaves a factor that is no number.
+            q = self._local_fits(cells, np.repeat(positive, outcomes, axis=0), least_gap)
+            factors = _usable(f / q.reshape(f.shape))
+        bounds = self._local_bounds(factors, weights)
+        dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
+        # A factor that promises nothing, or is no number, gives way to the one that risks nothing.
+        factors[..., dull], bounds[dull] = 1.0, 1 + self._rounding
+        return np.moveaxis(factors, -1, 0).reshape(batch, -1), bounds, None
 
-    def _generated_fit(self, table: FloatArray, weights: FloatArray) -> FloatArray:
-        behavior = Behavior(table.reshape(self._scenario.shape))
-        fit = fit_local_model(behavior, weights.reshape(self._scenario.num_settings), tolerance=_FIT_TOLERANCE)
-        return fit.model.behavior().array.ravel()
+    def _local_fits(self, cells: FloatArray, weights: FloatArray, least_gap: FloatArray) -> FloatArray:
+        """Local behaviors near cells, shape ``(num_cells, B)``."""
+        if self._maps.size <= _MAX_RESPONSES:
+            return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap)[0]
+        found, fits, before = [], None, np.inf
+        for i, gap in enumerate(least_gap):
+            # Rows come stage by stage: in a new set of data more shots are still to come than before.
+            if fits is None or gap <= before:
+                fits = GeneratedFits(self._scenario)
+            before = gap
+            one = slice(i, i + 1)
+            found.append(fits.fit(cells[:, one], weights[:, one], _GAP_SHARE, least_gap[one]))
+        return np.concatenate(found, axis=1)
+
+    def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
+        """The g with ``w f / (w + g)`` no-signaling, up to the tolerance, shape of ``f``."""
+        cells = (f * weights[:, None]).reshape(-1, f.shape[-1])
+        wide = np.repeat(weights, f.shape[1], axis=0)
+        return self._signaling.maximize(cells, wide, tolerance).reshape(f.shape)
 
     def _local_bounds(self, factors: FloatArray, weights: FloatArray) -> FloatArray:
-        """Upper bounds of ``sum_x w_x R(a_strategy(x), x)`` over all strategies, shape ``(R,)``."""
-        outcomes = factors.shape[1] // weights.shape[1]
+        """Upper bounds of ``sum_x w_x R(a_strategy(x), x)`` over all strategies, shape ``(B,)``."""
         if self._predictability == 0:
-            return self._largest_sums(np.repeat(weights, outcomes, axis=1) * factors) * (1 + _ROUNDING)
-        found = np.full(len(factors), np.inf)
-        largest = factors.max(axis=1)
-        forms = [mean_forms(row.reshape(self._scenario.num_settings), self._predictability) for row in weights]
+            return self._largest_sums(weights[:, None] * factors) * (1 + self._rounding)
+        found = np.full(weights.shape[1], np.inf)
+        largest = factors.max(axis=(0, 1))
+        shape = self._scenario.num_settings
+        forms = [mean_forms(row.reshape(shape), self._predictability) for row in weights.T]
         for parts in zip(*forms, strict=True):
             # The form bounds means of numbers from 0 to 1, so it is applied to R / max R.
             shares = np.array([share for share, _ in parts])
-            limits = np.stack([limit.ravel() for _, limit in parts])
-            bounds = largest * shares + self._largest_sums(np.repeat(limits, outcomes, axis=1) * factors)
-            found = np.minimum(found, bounds * (1 + _ROUNDING))
+            limits = np.stack([limit.ravel() for _, limit in parts], axis=1)
+            bounds = largest * shares + self._largest_sums(limits[:, None] * factors)
+            found = np.minimum(found, bounds * (1 + self._rounding))
         return found
 
     def _largest_sums(self, coefficients: FloatArray) -> FloatArray:
-        """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(R,)``."""
-        if self._mixtures is not None:
-            return (coefficients @ self._mixtures.tables.T).max(axis=1)
-        found = []
-        for row in coefficients:
-            scale = 2.0 ** (_BITS - math.ceil(math.log2(float(row.sum()) + 1)))
-            rounded = (np.ceil(row * scale) + 1) / scale
-            found.append(local_bound(BellExpression(rounded.reshape(self._scenario.shape))).value)
-        return np.array(found)
+        """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
+        flat = coefficients.reshape(-1, coefficients.shape[-1])
+        if self._maps.size > _MAX_RESPONSES:
+            return np.array([exact_largest_sum(row, self._scenario) for row in flat.T])
+        size = max(1, _BATCH_ENTRIES // self._maps.size)
+        parts = [self._maps.largest_sums(flat[:, i : i + size]) for i in range(0, flat.shape[1], size)]
+        return np.concatenate(parts)
 
-    def _no_signaling_bounds(self, factors: FloatArray, weights: FloatArray, multipliers: FloatArray) -> FloatArray:
-        """Upper bounds of ``sum w_x R p`` over no-signaling p, shape ``(R,)``.
 
-        Expression plus multipliers is nearly constant on them. What is left are multiples of probabilities, which
-        are at most 1.
-        """
-        coefficients = np.repeat(weights, factors.shape[1] // weights.shape[1], axis=1) * factors
-        dual = (coefficients + multipliers) @ cells_from_collins_gisin(self._scenario)
-        return (dual[:, 0] + np.maximum(dual[:, 1:], 0).sum(axis=1)) * (1 + _ROUNDING)
+def _usable(factors: FloatArray) -> FloatArray:
+    """Positive factors of few binary digits, shape ``(X, A, B)``; 1 throughout where one is no number."""
+    broken = ~np.isfinite(factors).all(axis=(0, 1))
+    usable: FloatArray = np.rint(np.maximum(factors, _LEAST_FACTOR) / _GRAIN) * _GRAIN
+    usable[..., broken] = 1.0
+    return usable

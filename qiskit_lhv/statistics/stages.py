@@ -10,23 +10,32 @@ from ..exceptions import CountsError
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
-from .likelihood import MAX_LISTED
+from .responses import ResponseMaps
 
-__all__ = ["FIRST_STAGE", "draw_stages", "random_part", "stage_ends"]
+__all__ = ["FIRST_STAGE", "draw_orders", "draw_stages", "random_part", "stage_ends"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 FIRST_STAGE, _SHORTEST_STAGE = 16, 8
-# Each stage adds this share of the shots before it. Where strategies must be generated, a stage is expensive.
-_GROWTH, _COARSE_GROWTH = 0.1, 1.0
+# A stage adds this share of the shots before it, in scenarios up to these sizes; in larger ones stages are expensive.
+_GROWTH = ((1 << 11, 0.1), (1 << 13, 0.2), (1 << 16, 0.5))
+_COARSE_GROWTH = 1.0
 # What NumPy's generator draws from without replacement.
 _MAX_DRAWN = 10**9
 
 
-def stage_ends(total: int, scenario: BellScenario) -> IntArray:
-    """How many shots have been tested at the end of each stage; the last entry is the total."""
-    growth = _GROWTH if scenario.num_strategies <= MAX_LISTED else _COARSE_GROWTH
+def stage_ends(total: int, scenario: BellScenario, growth: float | None = None) -> IntArray:
+    """How many shots have been tested at the end of each stage; the last entry is the total.
+
+    Args:
+        total: Number of shots.
+        scenario: The scenario.
+        growth: The share of the shots before it that a stage adds; default: what suits the size of the scenario.
+    """
+    if growth is None:
+        size = ResponseMaps(scenario).size
+        growth = next((share for limit, share in _GROWTH if size <= limit), _COARSE_GROWTH)
     combinations = scenario.num_setting_combinations
     shortest = max(_SHORTEST_STAGE, combinations)
     ends = [min(max(FIRST_STAGE, 2 * combinations), total)]
@@ -54,46 +63,93 @@ def draw_stages(data: BellCounts | BellTrials, seed: int | None) -> tuple[BellSc
         setting combinations in each stage, shape ``(K, m_1, ..., m_N)``: their shares of its shots in blocks, their
         probabilities if settings were random.
     """
-    if isinstance(data, BellTrials) and data.design != "random":
-        data = data.to_counts()
-    scenario = data.scenario
-    assert scenario is not None
-    if isinstance(data, BellTrials):
+    if isinstance(data, BellTrials) and data.design == "random":
+        scenario = data.scenario
+        assert scenario is not None
         ends = stage_ends(data.num_trials, scenario)
         starts = np.concatenate([[0], ends[:-1]])
         tables = np.stack([data.part(slice(a, b)).table for a, b in zip(starts, ends, strict=True)])
-    else:
-        ends = stage_ends(data.total_shots, scenario)
-        tables = _random_order(data, ends, generator(seed))
-    shape = scenario.num_settings
+        return scenario, tables, _weights_of_stages(data, tables[None])[0]
+    scenario, tables, weights = draw_orders(data, 1, seed)
+    return scenario, tables[0], weights[0]
+
+
+def draw_orders(
+    data: BellCounts | BellTrials, num_orders: int, seed: int | None, growth: float | None = None
+) -> tuple[BellScenario, IntArray, FloatArray]:
+    """Cuts data into stages, in several random orders; see :func:`draw_stages`.
+
+    Args:
+        data: Counts, or trials in blocks.
+        num_orders: Number of random orders O.
+        seed: Seed of the random orders.
+        growth: See :func:`stage_ends`.
+
+    Returns:
+        As for :func:`draw_stages`, with one more axis for the orders before the others.
+    """
+    counts = data.to_counts() if isinstance(data, BellTrials) else data
+    rows = _rows_to_put_in_order(counts)
+    totals = rows.sum(axis=1)
+    ends = stage_ends(counts.total_shots, counts.scenario, growth)
+    # Whole numbers throughout: no rounding may depend on the outcomes.
+    whole = counts.total_shots
+    taken = np.stack([totals * end // whole if whole < 2**31 else _share(totals, int(end)) for end in ends])
+    sizes = np.diff(taken, axis=0, prepend=0)
+    sizes = sizes[sizes.sum(axis=1) > 0]
+    tables = _random_orders(rows, sizes, num_orders, generator(seed))
+    tables = tables.reshape(num_orders, len(sizes), *counts.array.shape)
+    return counts.scenario, tables, _weights_of_stages(counts, tables)
+
+
+def _weights_of_stages(data: BellCounts | BellTrials, tables: IntArray) -> FloatArray:
+    """Weights of the setting combinations, shape ``(O, K, m_1, ..., m_N)``, of the stages of several orders."""
+    n = (tables.ndim - 2) // 2
     if data.design == "blocks":
-        shots = tables.sum(axis=tuple(range(1 + len(shape), tables.ndim)))
-        kept = shots.reshape(len(shots), -1).sum(axis=1) > 0
-        tables, shots = tables[kept], shots[kept]
-        return scenario, tables, shots / shots.reshape(len(shots), -1).sum(axis=1).reshape((-1,) + (1,) * len(shape))
+        shots = tables.sum(axis=tuple(range(2 + n, 2 + 2 * n)))
+        return shots / shots.reshape(*shots.shape[:2], -1).sum(axis=2).reshape(*shots.shape[:2], *[1] * n)
     probabilities = data.setting_probabilities
     assert probabilities is not None
-    weights = np.broadcast_to(probabilities / probabilities.sum(), (len(tables), *shape))
-    return scenario, tables, np.array(weights)
+    return np.array(np.broadcast_to(probabilities / probabilities.sum(), tables.shape[: 2 + n]))
 
 
-def _random_order(counts: BellCounts, ends: IntArray, rng: np.random.Generator) -> IntArray:
-    """Draws the stages of counts without replacement."""
-    left = _rows_to_draw_from(counts)
-    rows, totals = len(left), left.sum(axis=1)
-    stages = []
-    taken = np.zeros(rows, dtype=np.int64)
-    for end in ends:
-        # Whole numbers throughout: no rounding may depend on the outcomes.
-        due = totals * int(end) // counts.total_shots if counts.total_shots < 2**31 else _share(totals, int(end))
-        drawn = [
-            rng.multivariate_hypergeometric(row, int(size), method="marginals")
-            for row, size in zip(left, due - taken, strict=True)
-        ]
-        stages.append(np.array(drawn, dtype=np.int64))
-        left -= stages[-1]
-        taken = due
-    return np.stack(stages).reshape(-1, *counts.array.shape)
+def _random_orders(rows: IntArray, sizes: IntArray, num_orders: int, rng: np.random.Generator) -> IntArray:
+    """Deals out rows of cells to stages, without replacement.
+
+    All shots are dealt to the first and the second half of the stages, those of each half to its halves, and so on.
+
+    Args:
+        rows: Shots, shape ``(rows, cells)``.
+        sizes: How many each stage takes of each row, shape ``(K, rows)``.
+        num_orders: How often to deal them out, O.
+        rng: Random numbers.
+
+    Returns:
+        Shape ``(O, K, rows, cells)``.
+    """
+    num_stages = len(sizes)
+    levels = (num_stages - 1).bit_length()
+    padded = np.zeros((1 << levels, len(rows)), dtype=np.int64)
+    padded[:num_stages] = sizes
+    parts = np.broadcast_to(rows, (num_orders, 1, *rows.shape))
+    for level in range(levels):
+        # Shots of the first half of each part.
+        halves = padded.reshape(2 << level, -1, len(rows)).sum(axis=1)[::2]
+        firsts = _drawn(parts, np.broadcast_to(halves, parts.shape[:-1]), rng)
+        parts = np.stack([firsts, parts - firsts], axis=2).reshape(num_orders, -1, *rows.shape)
+    return np.array(parts[:, :num_stages])
+
+
+def _drawn(cells: IntArray, sizes: IntArray, rng: np.random.Generator) -> IntArray:
+    """A number of shots drawn without replacement from each row of cells, shape of ``cells``."""
+    drawn = np.empty_like(cells)
+    others, wanted = cells.sum(axis=-1), sizes
+    for a in range(cells.shape[-1] - 1):
+        others = others - cells[..., a]
+        drawn[..., a] = rng.hypergeometric(cells[..., a], others, wanted)
+        wanted = wanted - drawn[..., a]
+    drawn[..., -1] = wanted
+    return drawn
 
 
 def _share(totals: IntArray, end: int) -> IntArray:
@@ -104,12 +160,12 @@ def _share(totals: IntArray, end: int) -> IntArray:
 
 def random_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
     """A random part of the shots: of each setting combination in blocks, of all shots if settings were random."""
-    cells = _rows_to_draw_from(counts)
+    cells = _rows_to_put_in_order(counts)
     drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
     return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
 
 
-def _rows_to_draw_from(counts: BellCounts) -> IntArray:
+def _rows_to_put_in_order(counts: BellCounts) -> IntArray:
     """A copy of the counts whose rows are put into random order each: one a setting combination, or all in one.
 
     Raises:
