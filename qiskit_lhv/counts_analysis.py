@@ -134,14 +134,13 @@ class _Figures:
 
 
 @one_blas_thread()
-def counts_findings(data: Sequence[Data], options: CountsOptions, *, together: bool = False) -> list[CountsFindings]:
+def counts_findings(data: Sequence[Data], options: CountsOptions, *, num_groups: int = 1) -> list[CountsFindings]:
     """What is found about each of several sets of counts or trials.
 
     Args:
         data: The data.
         options: The checked options.
-        together: Whether they are groups of one list, whose e-values decide; then each keeps its own alpha for
-            figures, and the allowances for signaling hold together.
+        num_groups: Number of groups that are analyzed for one list; all their allowances for signaling hold together.
 
     Raises:
         CountsError: If data cannot be used for the declared test.
@@ -151,11 +150,20 @@ def counts_findings(data: Sequence[Data], options: CountsOptions, *, together: b
     checked = [_check(one, options) for one in data]
     tests = [options.test_for(one) for one in data]
     games = [_declared_game(one, test, options) for one, test in zip(data, tests, strict=True)]
-    e_values = _e_values(data, options, together)
+    e_values = _e_values(data, options)
     found = []
+    signaling: list[EValue] | list[None] = [None] * len(data)
+    absent: dict[str, str] = {}
+    figures = _Figures(deadline, absent)
+    together = figures.compute(
+        "no-signaling: log10 e",
+        lambda: ratio_e_values(data, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
+    )
+    signaling = signaling if together is None else together
     with ProgressBar(len(data), options.progress, "group") as bar:
         for i, one in enumerate(data):
-            findings = _findings(one, tests[i], e_values[i], games[i], checked[i], options, deadline, len(data))
+            findings = _findings(one, tests[i], e_values[i], games[i], checked[i], options, deadline, num_groups)
+            findings = replace(findings, signaling_e_value=signaling[i], absent=absent | findings.absent)
             found.append(findings)
             bar.update(1, str(findings.verdict))
     return found
@@ -189,16 +197,28 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
     return None
 
 
-def _e_values(data: Sequence[Data], options: CountsOptions, together: bool) -> list[EValue | CombinedEValue]:
-    """The e-value of each set of data: of its order, or the mean over random orders where that is quick."""
-    common = {"predictability": options.predictability, "fair_sampling": options.fair_sampling, "seed": options.seed}
-    single = [i for i, one in enumerate(data) if together or num_orders(one) == 1]
-    several = [i for i in range(len(data)) if i not in set(single)]
+def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | CombinedEValue]:
+    """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
+
+    def common(chosen: list[int]) -> tuple[list[Data], dict[str, Any]]:
+        return [data[i] for i in chosen], {
+            "predictability": options.predictability,
+            "fair_sampling": options.fair_sampling,
+            "seed": options.seed,
+        }
+
+    several = [i for i, one in enumerate(data) if isinstance(one, BellCounts) and _num_orders(one) > 1]
+    single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
-    if single:
-        found.update(zip(single, ratio_e_values([data[i] for i in single], **common), strict=True))  # type: ignore[arg-type]
-    found.update(zip(several, averaged_e_values([data[i] for i in several], **common), strict=True))  # type: ignore[arg-type]
+    for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
+        if chosen:
+            members, declared = common(chosen)
+            found.update(zip(chosen, function(members, **declared), strict=True))
     return [found[i] for i in range(len(data))]
+
+
+def _num_orders(counts: BellCounts) -> int:
+    return num_orders(counts.scenario, counts.total_shots)
 
 
 def _findings(
@@ -256,20 +276,15 @@ def _findings(
     if replicates is None:
         replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
     comparison = figures.compute("deviances", lambda: compare_models(counts, num_replicates=replicates, seed=seed))
-    signaling_e_value = figures.compute(
-        "no-signaling: log10 e",
-        lambda: ratio_e_values([data], null="no-signaling", fair_sampling=options.fair_sampling, seed=seed)[0],
-    )
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
     findings = CountsFindings(
         rule,
         found,
         seed,
-        signaling_e_value,
-        fit,
-        comparison,
-        rate,
+        fit=fit,
+        comparison=comparison,
+        expected_rate=rate,
         expression=chsh() if options.expression is None and scenario.is_chsh else options.expression,
         absent=figures.absent,
     )
@@ -305,7 +320,7 @@ def _standing(data: Data, test: str, options: CountsOptions) -> float:
         changed = replace(options, predictability=predictability)
         try:
             check_predictability(predictability, data.design, data.setting_probabilities)
-            e_value = _e_values([data], changed, together=False)[0]
+            e_value = _e_values([data], changed)[0]
             if test == "combined":
                 assert isinstance(data, BellCounts)
                 return combined_test(
@@ -342,12 +357,13 @@ def group_findings(
         else:
             usable[group] = one
     try:
-        found = dict(zip(usable, counts_findings(list(usable.values()), options, together=True), strict=True))
+        findings = counts_findings(list(usable.values()), options, num_groups=len(data)) if usable else []
+        found = dict(zip(usable, findings, strict=True))
     except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError):
         found = {}
         for group, one in usable.items():
             try:
-                (found[group],) = counts_findings([one], options, together=True)
+                (found[group],) = counts_findings([one], options, num_groups=len(data))
             except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as exc:
                 failures[group] = str(exc) or type(exc).__name__
     return found, {group: failures[group] for group in data if group in failures}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .verification import Verification, exact_local_bound
-from .verification_evidence import exact_mean_bound
+from .verification_evidence import exact_mean_bounds
 
 __all__ = ["check_log10_p", "exact_score", "precise_log10_excess", "precise_log10_tail", "proven_mean", "proven_wins"]
 
@@ -49,7 +49,9 @@ def proven_mean(scores: NDArray[np.float64], weights: NDArray[np.float64], predi
         weights: Share or probability of each setting combination, shape ``(m_1, ..., m_N)``.
         predictability: How far the probability of a party's setting may be from its weight.
     """
-    return exact_mean_bound(scores, weights, predictability)
+    (bound,) = exact_mean_bounds(scores[None], weights[None], predictability)
+    result = float(bound)
+    return result if Fraction(result) >= bound else math.nextafter(result, math.inf)
 
 
 def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: int | None) -> Verification:
