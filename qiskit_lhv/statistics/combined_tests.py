@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class CombinedTest(Record):
         """The part that gives the p-value."""
         return self.parts[int(np.argmin(_adjusted(self.parts, self.shares, self.denominator)))]
 
-    @property
+    @cached_property
     def inequality(self) -> BellInequality:
         """The Bell inequality of the part that gives the p-value."""
         return self.decisive.inequality  # type: ignore[union-attr]

@@ -6,6 +6,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class EValue(Record):
         gains = np.sum(self.tested * np.log(self.factors), axis=axes)
         return np.cumsum(gains - self.tested.sum(axis=axes) * np.log(self.mean_bounds))
 
-    @property
+    @cached_property
     def inequality(self) -> BellInequality:
         """The Bell inequality behind it: the weighted mean of the last stage's factor, and its local bound."""
         weights = self.setting_weights[-1]

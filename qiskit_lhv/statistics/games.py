@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,7 @@ class GameTest(Record):
         """The p-value; 0.0 where it is below the smallest float."""
         return 10**self.log10_p_value
 
-    @property
+    @cached_property
     def inequality(self) -> BellInequality:
         """The Bell inequality that was tested: the expression and its local bound."""
         return BellInequality.of(self.expression)

@@ -181,17 +181,21 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
     reduce = coordinates.collins_gisin_matrices(scenario)
     expand = coordinates.full_table_from_collins_gisin_matrices(scenario)
     white = 1 / math.prod(scenario.num_outcomes)
-    found = tables.copy()
-    for i, table in enumerate(tables):
-        axes = coordinates.to_party_axes(table.reshape(scenario.shape), scenario)
-        reduced = coordinates.apply_per_party(axes, reduce)
-        exact = coordinates.apply_per_party(reduced / reduced.flat[0], expand)
-        if np.abs(exact - axes).max() > _ROUNDING:
-            cells = coordinates.from_party_axes(exact, scenario).ravel()
-            least = float(cells.min())
-            share = 2 * max(-least, 0.0) / (white + 2 * max(-least, 0.0)) if least <= 0 else 0.0
-            found[i] = np.maximum((1 - share) * cells + share * white, 1e-300)
-    return found
+    n, count = scenario.num_parties, len(tables)
+    pairs = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    # One axis per party, then the tables, which each contraction of the parties' axes brings to the front.
+    order = [1 + axis for k in range(n) for axis in (k, n + k)]
+    axes = tables.reshape(count, *scenario.shape).transpose([*order, 0]).reshape([*(m * d for m, d in pairs), count])
+    reduced = coordinates.apply_per_party(axes, reduce)
+    reduced = reduced / reduced.reshape(count, -1)[:, 0].reshape((count,) + (1,) * n)
+    exact = coordinates.apply_per_party(np.moveaxis(reduced, 0, -1), expand)
+    split = exact.reshape([count, *(size for pair in pairs for size in pair)])
+    cells = split.transpose([0, *(1 + 2 * k for k in range(n)), *(2 + 2 * k for k in range(n))]).reshape(count, -1)
+    least = np.minimum(cells.min(axis=1, keepdims=True), 0)
+    share = np.where(least < 0, -2 * least / (white - 2 * least), 0.0)
+    repaired = np.maximum((1 - share) * cells + share * white, 1e-300)
+    off = np.abs(cells - tables).max(axis=1, keepdims=True) > _ROUNDING
+    return np.where(off, repaired, tables)
 
 
 class _Coordinates:
