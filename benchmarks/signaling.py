@@ -14,6 +14,7 @@ import numpy as np
 from qiskit_lhv import Behavior, Verdict, analyze, ghz_state, werner_state
 
 ALPHA = 0.01
+SIGNALING_LEVEL = 0.01
 PLANE = [(math.cos(a), 0, math.sin(a)) for a in math.pi * np.arange(3) / 3]
 
 
@@ -88,7 +89,7 @@ def devices():
 def verdict(behavior, shots, seed):
     """The verdict on one device, the p-value's logarithm, and whether signaling was detected."""
     report = analyze(behavior.sample(shots, seed), alpha=ALPHA, num_replicates=0, seed=seed)
-    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= ALPHA
+    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
 
 
 def main():
