@@ -1,8 +1,8 @@
 """Are influences between the parties taken for nonlocality? Twenty local models with influences of known size.
 
 Each model is a deterministic strategy on a facet; with some probability the others' settings change the last party's
-outcome wherever that helps the inequality. Joint shifts of two parties' outcomes hide a part of that from the marginals.
-The hidden and the visible amount follow from linear programs on the exact behavior, and kappa, their ratio,
+outcome wherever that helps the inequality. Joint shifts of two parties' outcomes hide a part of that from the
+marginals. The hidden and the visible amount follow from linear programs on the exact behavior, and kappa, their ratio,
 is declared. With it NONLOCAL may come at most at the rate alpha plus three standard errors, whether the signaling is
 strong enough to be detected or not.
 """
