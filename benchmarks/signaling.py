@@ -11,9 +11,18 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import Behavior, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv import (
+    Behavior,
+    Verdict,
+    analyze,
+    ghz_state,
+    no_signaling_test,
+    signaling_allowance,
+    werner_state,
+)
 
 ALPHA = 0.01
+SIGNALING_LEVEL = 0.01
 PLANE = [(math.cos(a), 0, math.sin(a)) for a in math.pi * np.arange(3) / 3]
 
 
@@ -88,7 +97,63 @@ def devices():
 def verdict(behavior, shots, seed):
     """The verdict on one device, the p-value's logarithm, and whether signaling was detected."""
     report = analyze(behavior.sample(shots, seed), alpha=ALPHA, num_replicates=0, seed=seed)
-    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= ALPHA
+    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
+
+
+def weighed(behavior, shots, alpha, kappa, seed):
+    """The largest kappa that the allowance stands up to, and whether it exceeds the given one."""
+    allowance = signaling_allowance(behavior.sample(shots, seed), alpha=alpha, kappa=kappa, seed=seed)
+    return allowance.largest_kappa, allowance.exceeded
+
+
+def print_allowances(pool, runs):
+    """How large a kappa a violation stands up to where nothing is visible, and how often a true one is exceeded."""
+    print(f"\nS = 2.6, no visible signaling, alpha = {ALPHA}, {runs} runs: largest kappa (median), kappa = 5 exceeded")
+    clean = Behavior.from_correlators(0.65 * np.array([[1, 1], [1, -1]]), marginals=False)
+    for shots in (1000, 4000, 14_000, 16_000):
+        found = list(pool.map(partial(weighed, clean, shots, ALPHA, 5.0), range(runs), chunksize=25))
+        largest, exceeded = np.array(found).T
+        print(f"{shots:>8} shots a setting{np.median(largest):>8.2f}{exceeded.mean():>8.3f}", flush=True)
+    print(f"true kappa exceeded, alpha = 0.1, {runs} runs")
+    # Signs of the four shifts that the marginals show, and their size.
+    cases = [("four shifts of 0.2, S = 2.88", 0.1, 0.72, 1000), ("four shifts of 0.03, S = 2.6", 0.015, 0.65, 4000)]
+    for name, shift, correlation, shots in cases:
+        behavior = shifted(shift, correlation)
+        kappa = (2 * correlation - 1) / (4 * shift)
+        found = list(pool.map(partial(weighed, behavior, shots, 0.1, kappa), range(runs), chunksize=25))
+        print(f"{name:<32} kappa = {kappa:.2f}{np.mean([e for _, e in found]):>8.3f}", flush=True)
+
+
+def shifted(shift, correlation):
+    """Both outcomes lean to 0 or 1 by this, depending on the other party's setting."""
+    sign = np.array([1.0, -1.0])
+    first, second = shift * np.array([[1, -1], [1, -1]]), shift * np.array([[1, 1], [-1, -1]])
+    correlators = correlation * np.array([[1, 1], [1, -1]])
+    table = 1 + first[..., None, None] * sign[:, None] + second[..., None, None] * sign
+    return Behavior((table + correlators[..., None, None] * np.outer(sign, sign)) / 4)
+
+
+def gate(behavior, shots, seed):
+    """The p-value of no-signaling."""
+    return no_signaling_test(behavior.sample(shots, seed), seed=seed).p_value
+
+
+def print_gate(pool, runs):
+    """How often signaling is detected where there is none."""
+    rare = np.zeros((2, 2, 2, 2))
+    rare[..., 0, 0], rare[..., 0, 1], rare[..., 1, 0] = 0.99, 0.005, 0.005
+    qutrits = np.tile([[0.9, 0.03, 0.03], [0.02, 0.01, 0.01]], (2, 2, 1, 1))
+    cases = [
+        ("errors of 0.005, n = 5000, 20, 20, 5000", Behavior(rare), np.array([[5000, 20], [20, 5000]])),
+        ("v = 0.9, n = 25", Behavior.from_state(werner_state(0.9), "chsh"), 25),
+        ("v = 0.9, n = 500", Behavior.from_state(werner_state(0.9), "chsh"), 500),
+        ("rare third outcomes, n = 30 to 400", Behavior(qutrits), np.array([[50, 400], [200, 30]])),
+        ("GHZ, v = 0.9, n = 100", Behavior.from_state(ghz_state(3, 0.9), "mermin"), 100),
+    ]
+    print(f"\nno-signaling devices, {runs} runs: share with p <= {SIGNALING_LEVEL}")
+    for name, behavior, shots in cases:
+        found = list(pool.map(partial(gate, behavior, shots), range(runs), chunksize=25))
+        print(f"{name:<42}{np.mean(np.array(found) <= SIGNALING_LEVEL):>8.4f}", flush=True)
 
 
 def main():
@@ -112,6 +177,8 @@ def main():
                 f"{'   NOT AS IT SHOULD BE' if wrong else ''}",
                 flush=True,
             )
+        print_allowances(pool, options.runs)
+        print_gate(pool, options.runs)
     hidden = analyze(flipped(0.5).sample(5000, 1), seed=1)
     named = [line for line in hidden.assumptions if "marginals do not show" in line]
     print(f"q = 0.5, which no marginal shows: {hidden.verdict is Verdict.NONLOCAL and 'NONLOCAL'}, assuming {named}")

@@ -39,6 +39,8 @@ IntArray = NDArray[np.int64]
 
 # Shots of a setting that choose the expression: a quarter of all where shots are few, a tenth where they are many.
 _LARGEST_FRACTION, _SMALLEST_FRACTION, _ENOUGH_TRAINING = 0.25, 0.1, 500
+# Shots from which NumPy draws no part, and what is drawn of each setting then.
+_MAX_DRAWN, _ENOUGH_OF_MANY = 10**9, 10_000
 # Shots of a setting that tell which of the eight forms of CHSH is violated.
 _TRAINING_FOR_CHSH = 48
 # The largest scenarios: strategies of all parties but one, and ways to change one party's outcome in one cell.
@@ -138,8 +140,7 @@ def signaling_allowance(
     Raises:
         CountsError: If alpha is not between 0 and 1 or kappa is below 1.
         SolverError: If a linear program fails, the scenario is too large (more than 1024 strategies of all parties but
-            one, or 6000 ways to change one party's outcome in one cell), a setting has no shots left to be tested, or
-            there are too many shots to choose from.
+            one, or 6000 ways to change one party's outcome in one cell), or a setting has no shots left to be tested.
 
     References:
         arXiv:1412.4724 (contextuality by default, cyclic systems; kappa = 1); arXiv:2602.05507 (bounded signaling).
@@ -155,10 +156,7 @@ def signaling_allowance(
     fraction = max(_SMALLEST_FRACTION, _ENOUGH_TRAINING / fewest)
     if scenario.is_chsh:
         fraction = (_TRAINING_FOR_CHSH + 0.5) / fewest
-    try:
-        trained = random_part(counts, min(_LARGEST_FRACTION, fraction), rng)
-    except CountsError as exc:
-        raise SolverError(f"signaling_allowance: {exc}") from exc
+    trained = _training_part(counts, min(_LARGEST_FRACTION, fraction), rng)
     tested = counts.array - trained
     if tested.sum(axis=scenario.outcome_axes).min() == 0:
         raise SolverError("signaling_allowance: a setting combination has no shot left to be tested.")
@@ -191,6 +189,23 @@ def signaling_allowance(
         exceeded=exceeded,
         largest_kappa=largest,
     )
+
+
+def _training_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
+    """A random part of the shots; of very many only so many as serve to choose an expression."""
+    rows = 1 if counts.design == "random" else counts.scenario.num_setting_combinations
+    cells = counts.array.reshape(rows, -1)
+    if cells.sum(axis=1).max() < _MAX_DRAWN:
+        return random_part(counts, fraction, rng)
+    wanted = _ENOUGH_OF_MANY * (counts.scenario.num_setting_combinations // rows)
+    drawn = np.zeros_like(cells)
+    for row, part in zip(cells, drawn, strict=True):
+        shots = np.empty(0, dtype=np.int64)
+        number = min(wanted, int(_LARGEST_FRACTION * row.sum()))
+        while len(shots) < number:
+            shots = np.union1d(shots, rng.integers(int(row.sum()), size=number - len(shots)))
+        np.add.at(part, np.searchsorted(np.cumsum(row), shots, side="right"), 1)
+    return drawn.reshape(counts.array.shape)
 
 
 def _figures(limits: AllowanceLimits, kappa: float, alpha: float) -> tuple[float, float, float, bool]:

@@ -12,9 +12,12 @@ __all__ = ["HomogeneityTests", "bonferroni", "compare_rows", "fisher_p_value", "
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Chi-square serves where the smallest expected count is at least this; Fisher's test of two by two tables costs so
-# little that it serves longer.
-_FILLED, _FILLED_TWO_BY_TWO = 20.0, 50.0
+# Chi-square serves where the smallest expected count is at least this: with rows of about equal numbers of shots, or
+# else. Fisher's test of two by two tables costs so little that it serves longer.
+_FILLED, _FILLED_UNEQUAL = 20.0, 100.0
+_FILLED_TWO_BY_TWO, _FILLED_TWO_BY_TWO_UNEQUAL = 50.0, 500.0
+# Where the rarer row and the rarer outcome both have less than this share, counts have a long tail on one side.
+_UNEQUAL = 0.25
 # Random tables of the first stage; those of a later one are drawn where the p-value before was at most its limit.
 _FIRST_DRAWS = 199
 _SUM_STAGES = ((0.05, 1999), (0.005, 39_999))
@@ -72,14 +75,18 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
     p_values = np.where(freedom > 0, chdtrc(np.maximum(freedom, 1), statistics), 1.0)
     fewest = np.where(seen[:, None, :], expected, np.inf).min(axis=(1, 2))
     two_by_two = (tables.shape[1] == 2) & (seen.sum(axis=1) == 2)
-    exact = (freedom > 0) & (fewest < np.where(two_by_two, _FILLED_TWO_BY_TWO, _FILLED))
+    shares = np.where(seen, columns / shots[:, None], np.inf).min(axis=1)
+    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL)
+    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL * shots)
+    filled = np.where(unequal, _FILLED_UNEQUAL, _FILLED)
+    exact = (freedom > 0) & (fewest < np.where(two_by_two, _two_by_two_limit(skewed), filled))
     for t in np.flatnonzero(exact & two_by_two):
         first = int(np.flatnonzero(seen[t])[0])
         p_values[t] = fisher_p_value(int(tables[t, 0, first]), int(rows[t, 0]), int(columns[t, first]), int(shots[t]))
     several = exact & ~two_by_two
     for t in np.flatnonzero(several):
         p_values[t] = _single_cells(tables[t], rows[t], columns[t], expected[t])
-    total_exact = bool(np.any((freedom > 0) & (fewest < _FILLED)))
+    total_exact = bool(np.any((freedom > 0) & (fewest < filled)))
     if total_exact:
         # A table too large to be drawn at random is left out of the sum, which its margins alone decide.
         drawn = np.flatnonzero((freedom > 0) & (shots < _LARGEST_TABLE))
@@ -129,8 +136,25 @@ def _single_cells(table: IntArray, rows: IntArray, columns: IntArray, expected: 
     # Testing fewer cells than are corrected for only makes the p-value larger.
     places = np.argsort(-deviations, axis=None)[:_CELLS_TESTED]
     cells = [np.unravel_index(place, deviations.shape) for place in places]
-    smallest = min(fisher_p_value(int(table[i, j]), int(rows[i]), int(columns[j]), shots) for i, j in cells)
+    smallest = min(_one_cell(int(table[i, j]), int(rows[i]), int(columns[j]), shots) for i, j in cells)
     return min(1.0, tested * int(np.count_nonzero(columns)) * smallest)
+
+
+def _one_cell(count: int, row: int, column: int, shots: int) -> float:
+    """p-value of one cell against the rest: Fisher's, or chi-square's where all four are well filled."""
+    from scipy.special import chdtrc
+
+    row, count = (row, count) if 2 * row <= shots else (shots - row, column - count)
+    expected = row * (column / shots)
+    skewed = max(row, min(column, shots - column)) < _UNEQUAL * shots
+    if min(expected, row - expected) < _two_by_two_limit(np.array(skewed)):
+        return fisher_p_value(count, row, column, shots)
+    variance = expected * ((shots - row) / shots) * ((shots - column) / (shots - 1))
+    return float(chdtrc(1, (count - expected) ** 2 / variance))
+
+
+def _two_by_two_limit(skewed: NDArray[np.bool_]) -> FloatArray:
+    return np.where(skewed, _FILLED_TWO_BY_TWO_UNEQUAL, _FILLED_TWO_BY_TWO)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,10 @@ def visible_signaling(frequencies: FloatArray) -> float:
         marginal = np.moveaxis(frequencies.sum(axis=others), k, 0)
         rows = marginal.reshape(marginal.shape[0], -1, marginal.shape[-1])
         median = np.median(rows, axis=1, keepdims=True)
-        candidates = np.concatenate([median / median.sum(axis=2, keepdims=True), rows], axis=1)
+        # Where every outcome is rare most of the time, the medians can all vanish: then the rows alone are references.
+        size = median.sum(axis=2, keepdims=True)
+        median = np.where(size > 0, median / np.where(size > 0, size, 1), rows[:, :1])
+        candidates = np.concatenate([median, rows], axis=1)
         distances = np.abs(candidates[:, :, None] - rows[:, None]).sum(axis=3).sum(axis=2) / 2
         total += float(distances.min(axis=1).sum())
     return total

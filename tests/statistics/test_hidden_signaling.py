@@ -333,8 +333,26 @@ def test_large_scenarios_are_refused():
         signaling_allowance(BellCounts(np.ones((2, 2, 20, 20), dtype=int)))
     with pytest.raises(SolverError, match="too many to weigh"):
         signaling_allowance(BellCounts(np.ones((11, 11, 2, 2), dtype=int)))
-    with pytest.raises(SolverError, match="fewer than 1000000000 shots"):
-        signaling_allowance(BellCounts(np.full((2, 2, 2, 2), 10**9)))
+
+
+@pytest.mark.parametrize("design", ["blocks", "random"])
+def test_very_many_shots(design):
+    array = np.array([[[[400, 50], [60, 390]]] * 2] * 2) * 10**8
+    array[1, 1] = array[1, 1, ::-1]
+    counts = BellCounts(array, design, np.full((2, 2), 0.25) if design == "random" else None)
+    allowance = signaling_allowance(counts, seed=1)
+    np.testing.assert_array_equal(allowance.tested + allowance.trained, counts.array)
+    assert allowance.trained.sum() == 40_000
+    assert np.all(np.abs(allowance.trained / 10_000 - array / array.sum(axis=(2, 3), keepdims=True)) < 0.03)
+    assert allowance.verify()
+
+
+def test_sparse_tables_have_an_amount():
+    # Three settings whose outcomes never agree: every median is 0.
+    table = np.zeros((1, 3, 3, 2))
+    for y in range(3):
+        table[0, y, y, 0] = 1
+    assert visible_signaling(table) == pytest.approx(2)
 
 
 def test_scenarios_with_many_outcomes_and_parties():
