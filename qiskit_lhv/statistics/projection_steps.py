@@ -73,7 +73,7 @@ class SignalingTables:
         Returns:
             The tables g, shape of ``cells``, with ``weights + g`` positive; 0 where a step failed.
         """
-        found = np.zeros_like(cells)
+        found, weights_of_all = np.zeros_like(cells), weights
         active = np.arange(cells.shape[1])
         g = np.zeros_like(cells)
         for _ in range(_MAX_STEPS):
@@ -88,7 +88,9 @@ class SignalingTables:
             if not going.all():
                 active, g = active[going], g[:, going]
                 cells, weights, tolerance = cells[:, going], weights[:, going], tolerance[going]
-        found[:, ~np.isfinite(found).all(axis=0)] = 0
+        # Steps over many orders of magnitude leave rounding errors that are not of these tables.
+        found = self.project(found)
+        found[:, ~(weights_of_all + found > 0).all(axis=0)] = 0
         return found
 
     def _newton_step(self, curvature: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -26,8 +26,8 @@ NULLS = ("local", "no-signaling")
 # Added to every cell; less where there are so many outcomes that it would drown what was seen.
 _PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
 # A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
-_GAP_SHARE = 0.003
-_GAP_IN_ALL = 0.01
+_GAP_SHARE = 0.002
+_GAP_IN_ALL = 0.005
 _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
@@ -134,15 +134,16 @@ class RatioEngine:
             # Where all weights are positive, w R = w + g, up to the sum of the weights.
             rest = weights[:, None] * factors - g * np.maximum(weights, _LEAST_WEIGHT).sum(axis=0)
             largest = rest.max(axis=1, keepdims=True)
-            # What multipliers prove adds up the rounding errors of all cells.
-            bounds = largest.sum(axis=(0, 1)) * (1 + self._rounding) + f[..., 0].size * 2.0**-50
+            # The g is what it should be up to a rest, and multipliers add up the rounding errors of all cells.
+            flat = g.reshape(-1, batch)
+            error = np.abs(flat - self._signaling.project(flat)).sum(axis=0) + len(flat) * 2.0**-50
+            bounds = largest.sum(axis=(0, 1)) * (1 + self._rounding) + error
             multipliers = largest - rest
             dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
             factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + self._rounding, 0.0
             parts = (np.moveaxis(part, -1, 0).reshape(batch, -1) for part in (factors, multipliers))
             return next(parts), bounds, next(parts)
-        shares = shots / shots.sum(axis=0)
-        f = f / (1 + self._signaling_part(f, shares, _GAP_IN_ALL / shots.sum(axis=0)) / shares[:, None])
+        f = f / (1 + self._signaling_part(f, positive, _GAP_IN_ALL / shots.sum(axis=0)) / positive[:, None])
         f = f / f.sum(axis=1, keepdims=True)
         cells = (f * positive[:, None]).reshape(-1, batch)
         with np.errstate(all="ignore"):
