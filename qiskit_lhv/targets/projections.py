@@ -223,7 +223,7 @@ class _Coordinates:
 
     def _by_hessian(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
         hessian = np.matmul(self.basis.T * curvature[:, None, :], self.basis)
-        found: FloatArray = np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
+        found: Any = np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
         return found
 
     def _by_roots(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
