@@ -158,16 +158,16 @@ def _project(
         finished = settled & (barrier[active] <= tolerance)
         barrier[active[settled & ~finished]] = np.maximum(barrier[active[settled & ~finished]] / 30, tolerance)
         moving = sound & ~settled
-        stopped = ~sound
+        stopped = set(np.flatnonzero(~sound))
         if moving.any():
             moved, stuck = _line_search(here[moving], step[moving], weight[moving])
             q[active[moving]] = moved
-            stopped[np.flatnonzero(moving)[stuck]] = True
+            stopped |= set(np.flatnonzero(moving)[stuck])
         if finished.any():
             # One more step, whose error is the square of what is left; short as it is, it needs no line search.
             last = here[finished] + step[finished]
             best[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
-        active = active[~finished & ~stopped]
+        active = np.delete(active, sorted(stopped | set(np.flatnonzero(finished))))
         if not active.size:
             break
     unsettled = ~np.isfinite(reached)
@@ -222,11 +222,13 @@ class _Coordinates:
                     found[row] = np.linalg.lstsq(roots, np.sqrt(weight[row]), rcond=None)[0]
                 except np.linalg.LinAlgError:
                     continue
-        return found @ self.basis.T
+        step: FloatArray = found @ self.basis.T
+        return step
 
     def _by_hessian(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
         hessian = np.matmul(self.basis.T * curvature[:, None, :], self.basis)
-        return np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
+        found: Any = np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
+        return found
 
     def _by_roots(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
         """Where cells are nearly empty: least squares with the roots, whose condition is the root of the Hessian's."""
@@ -235,7 +237,8 @@ class _Coordinates:
         roots = self.basis[order] * np.sqrt(np.take_along_axis(curvature, order, axis=1))[:, :, None]
         right = np.sqrt(np.take_along_axis(weight, order, axis=1))
         unitary, triangular = np.linalg.qr(roots)
-        return np.linalg.solve(triangular, np.matmul(right[:, None, :], unitary)[:, 0, :, None])[:, :, 0]
+        found: FloatArray = np.linalg.solve(triangular, np.matmul(right[:, None, :], unitary)[:, 0, :, None])[:, :, 0]
+        return found
 
 
 class _Conditions:
@@ -254,15 +257,16 @@ class _Conditions:
         steps = np.full_like(q, np.nan)
         for i, (cells, here) in enumerate(zip(weight, q, strict=True)):
             inverse = here**2 / cells
-            try:
-                factor, scale = self._factor(inverse)
-            except LinAlgError:
-                continue
             # Away from the optimum without conditions, then back to the conditions, again for what rounding left over.
             step = here.copy()
-            for _ in range(_REFINEMENTS):
-                excess = self._matrix @ (here + step) - self._right
-                step -= inverse * (self._transpose @ (scale * cho_solve((factor, False), scale * excess)))
+            try:
+                factor, scale = self._factor(inverse)
+                for _ in range(_REFINEMENTS):
+                    excess = scale * (self._matrix @ (here + step) - self._right)
+                    step -= inverse * (self._transpose @ (scale * cho_solve((factor, False), excess)))
+            except (LinAlgError, ValueError):
+                # Not positive definite, or not finite, for all that rounding left of it.
+                continue
             steps[i] = step
         return steps
 
@@ -278,7 +282,8 @@ class _Conditions:
         order = np.argsort(-inverse, kind="stable")
         roots = self._transpose[order].toarray() * np.sqrt(inverse[order])[:, None]
         scale = 1 / np.linalg.norm(roots, axis=0)
-        return np.linalg.qr(roots * scale, mode="r"), scale
+        triangle: Any = np.linalg.qr(roots * scale, mode="r")
+        return triangle, scale
 
 
 @lru_cache(maxsize=8)
