@@ -32,8 +32,10 @@ _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
 _GRAIN = 2.0**-32
-# Responses of a scenario that fit in memory several times; beyond, strategies are generated, up to this many.
+# Responses of a scenario that fit in memory several times. Beyond, or where there are many more strategies of all parties
+# but one than cells, the few that a fit needs are generated; bounds are proven with up to _MAX_ENUMERATED of them.
 _MAX_RESPONSES = 1 << 22
+_LISTED_PER_CELL = 8
 _MAX_ENUMERATED = 1 << 26
 # Numbers that one batch of tables may take.
 _BATCH_ENTRIES = 1 << 22
@@ -158,7 +160,8 @@ class RatioEngine:
 
     def _local_fits(self, cells: FloatArray, weights: FloatArray, least_gap: FloatArray) -> FloatArray:
         """Local behaviors near cells, shape ``(num_cells, B)``."""
-        if self._maps.size <= _MAX_RESPONSES:
+        listed = self._maps.num_listed <= _LISTED_PER_CELL * self._scenario.num_cells
+        if listed and self._maps.size <= _MAX_RESPONSES:
             return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap)[0]
         found, fits, before = [], None, np.inf
         for i, gap in enumerate(least_gap):
