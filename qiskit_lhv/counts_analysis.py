@@ -32,6 +32,7 @@ from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
 from .statistics.setting_choice import require_declared_settings, settings_test, standing_predictability
 from .statistics.swapped_bits import swapped_bits_hint
+from .targets.behaviors import Behavior
 from .targets.counts import BellCounts, check_shot_limit, require_all_shots
 from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
@@ -271,11 +272,19 @@ def _findings(
         "local fit",
         lambda: fit_local_model(counts, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE),
     )
-    rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(counts))
+    projected = figures.compute(
+        "no-signaling fit", lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots)
+    )
+    rate = None
+    if projected is not None:
+        rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(projected, counts))
     replicates = options.num_replicates
     if replicates is None:
         replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
-    comparison = figures.compute("deviances", lambda: compare_models(counts, num_replicates=replicates, seed=seed))
+    known = None if fit is None or projected is None else (fit.model.behavior(), projected)
+    comparison = figures.compute(
+        "deviances", lambda: compare_models(counts, num_replicates=replicates, known=known, seed=seed)
+    )
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
     findings = CountsFindings(
@@ -304,9 +313,8 @@ def _findings(
     return replace(findings, out_of_time=figures.out_of_time)
 
 
-def _expected_rate(counts: BellCounts) -> float:
+def _expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
     """Divergence of the best no-signaling explanation from the local set, in nats per trial."""
-    no_signaling = project_to_no_signaling(counts.frequencies(), counts.num_shots)
     fit = fit_local_model(
         no_signaling, counts.num_shots, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
     )

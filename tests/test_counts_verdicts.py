@@ -73,7 +73,7 @@ def test_trials_in_block_order_are_not_taken_for_random_ones():
     outcomes = trials_of(local, settings, 1)
     with pytest.raises(CountsError, match="design"):
         BellTrials(settings, outcomes)
-    with pytest.raises(CountsError, match="previous|order|setting"):
+    with pytest.raises(CountsError, match=r"previous|order|setting"):
         analyze(BellTrials(settings, outcomes, design="random"), seed=1)
     report = analyze(BellTrials(settings, outcomes, design="blocks"), seed=1)
     assert report.verdict is not Verdict.NONLOCAL

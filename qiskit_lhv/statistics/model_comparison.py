@@ -82,7 +82,11 @@ class ModelComparison(Record):
 
 @one_blas_thread()
 def compare_models(
-    counts: BellCounts, *, num_replicates: int | None = None, seed: int | None = None
+    counts: BellCounts,
+    *,
+    num_replicates: int | None = None,
+    known: tuple[Behavior, Behavior] | None = None,
+    seed: int | None = None,
 ) -> ModelComparison:
     """Fits local, no-signaling and unrestricted models, with a parametric bootstrap of their deviances.
 
@@ -95,6 +99,8 @@ def compare_models(
         counts: The counts.
         num_replicates: Number of replicates; 0: none; default: what :func:`quick_replicates` says, which is 1000 for
             CHSH and 0 in large scenarios.
+        known: Behaviors of the local and of the no-signaling fit, if these were made before; without replicates they
+            are taken as they are.
         seed: For the replicates.
 
     Returns:
@@ -119,7 +125,10 @@ def compare_models(
     rng = generator(seed)
     fits = _Fits(counts)
     tables = counts.array.reshape(1, *fits.shape)
-    local, free = fits.local(tables), fits.no_signaling(tables)
+    if known is not None and not replicates:
+        local, free = (behavior.array.reshape(1, *fits.shape) for behavior in known)
+    else:
+        local, free = fits.local(tables), fits.no_signaling(tables)
     observed = np.array([fits.deviance(tables, local)[0], fits.deviance(tables, free)[0]])
     from_local = from_free = np.empty(0)
     within_local = np.empty(0)
