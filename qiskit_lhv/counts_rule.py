@@ -219,8 +219,11 @@ class CountsRule(Record):
             settings.design == self.counts.design
             and settings.predictability == self.predictability
             and np.array_equal(settings.setting_numbers, self.counts.num_shots)
-            and (declared is None) == (given is None)
-            and (declared is None or bool(np.allclose(given, declared, rtol=0, atol=1e-12)))
+            and (
+                given is None
+                if declared is None
+                else given is not None and bool(np.allclose(given, declared, rtol=0, atol=1e-12))
+            )
         )
         words = "these settings" if same else "other settings"
         return Verification(same, f"the test of the settings is about {words}")

@@ -125,10 +125,12 @@ class DeviceReport(Record):
         object.__setattr__(self, "failures", failures)
         object.__setattr__(self, "reports", reports)
         object.__setattr__(self, "alpha", alpha)
-        rejected = self.rejected
-        if rejected is None:
-            missing = [-math.inf] * len(failures)
-            rejected = e_bh([*self._log_e_values(), *missing], alpha)[: len(groups)]
+        missing = [-math.inf] * len(failures)
+        rejected: Sequence[Any] = (
+            list(e_bh([*self._log_e_values(), *missing], alpha)[: len(groups)])
+            if self.rejected is None
+            else self.rejected
+        )
         if len(rejected) != len(groups):
             raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
         object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))

@@ -70,7 +70,7 @@ class CombinedTest(Record):
     @cached_property
     def inequality(self) -> BellInequality:
         """The Bell inequality of the part that gives the p-value."""
-        return self.decisive.inequality  # type: ignore[union-attr]
+        return self.decisive.inequality
 
     @property
     def p_value(self) -> float:
