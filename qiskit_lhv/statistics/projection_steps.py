@@ -19,8 +19,8 @@ __all__ = ["SignalingTables"]
 
 FloatArray = NDArray[np.float64]
 
-_MAX_STEPS = 12
-_MAX_INNER = 24
+_MAX_STEPS = 30
+_MAX_INNER = 40
 _INNER_ACCURACY = 1e-2
 # Up to this many cells a matrix is faster than averages.
 _SMALL = 100

@@ -32,8 +32,8 @@ _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
 _GRAIN = 2.0**-32
-# Responses of a scenario that fit in memory several times. Beyond, or where there are many more strategies of all parties
-# but one than cells, the few that a fit needs are generated; bounds are proven with up to _MAX_ENUMERATED of them.
+# Responses of a scenario that fit in memory several times. Beyond, or where there are many more strategies of all
+# parties but one than cells, the few that a fit needs are generated; bounds compare up to _MAX_ENUMERATED of them.
 _MAX_RESPONSES = 1 << 22
 _LISTED_PER_CELL = 8
 _MAX_ENUMERATED = 1 << 26

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellCounts,
+    BellScenario,
+    BellTrials,
     CombinedEValue,
     CountsError,
     chsh,
@@ -15,6 +18,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.statistics.combined_evidence import averaged_e_values, num_orders
 
 
 def runs(count=3):
@@ -87,3 +91,85 @@ def test_verify_refuses_other_numbers(tmp_path):
     assert not dataclasses.replace(combined, parts=(forged, *combined.parts[1:]), log_e=combined.log_e + 1).verify()
     combined.save(tmp_path / "combined.npz")
     assert CombinedEValue.load(tmp_path / "combined.npz") == combined
+
+
+# Averages over random orders
+
+
+def test_average_over_orders_hardly_depends_on_the_seed():
+    data = [Behavior.from_state(werner_state(0.9), "chsh").sample(200, seed) for seed in range(4)]
+    logs = np.array([[one.log_e for one in averaged_e_values(data, seed=seed)] for seed in range(10)])
+    single = np.array([[one.log_e for one in ratio_e_values(data, seed=seed)] for seed in range(10)])
+    assert logs.std(axis=0).mean() < 0.5 * single.std(axis=0).mean()
+    # And it is not weaker.
+    assert logs.mean() > single.mean() - 0.3
+
+
+def test_average_records_its_seed_and_can_be_had_again(tmp_path):
+    counts = load_bundled_counts("delft_2015").counts
+    (first,) = averaged_e_values([counts])
+    (second,) = averaged_e_values([counts])
+    assert first.seed != second.seed
+    assert averaged_e_values([counts], seed=first.seed) == [first]
+    assert len(first.parts) == 20
+    assert first.null == "local"
+    assert first.num_shots == counts.total_shots
+    assert first.inequality.verify()
+    assert first.verify()
+    first.save(tmp_path / "average.npz")
+    assert CombinedEValue.load(tmp_path / "average.npz") == first
+    assert (tmp_path / "average.npz").stat().st_size < 60_000
+
+
+def test_trials_have_one_order():
+    rng = np.random.default_rng(1)
+    settings, outcomes = rng.integers(2, size=(2, 300, 2))
+    trials = BellTrials(settings, outcomes, chsh().scenario, "random", np.full((2, 2), 0.25))
+    (average,) = averaged_e_values([trials], seed=1)
+    assert len(average.parts) == 1
+    assert average.log_e == pytest.approx(ratio_e_value(trials).log_e)
+
+
+def test_number_of_orders():
+    assert num_orders(chsh().scenario, 100_000) == 20
+    assert num_orders(BellScenario((3, 3), (2, 2)), 10_000) == 20
+    assert num_orders(BellScenario((2, 2, 2), (2, 2, 2)), 2000) == 20
+    for large in (BellScenario((8, 8), (2, 2)), BellScenario((3, 3), (4, 4)), BellScenario((2, 2), (64, 64))):
+        assert num_orders(large, 10_000) == 1
+    counts = load_bundled_counts("delft_2015").counts
+    assert len(averaged_e_values([counts], orders=3, seed=1)[0].parts) == 3
+    with pytest.raises(CountsError, match=r"orders: expected a whole number"):
+        averaged_e_values([counts], orders=0)
+
+
+def test_average_of_no_signaling_and_with_predictability():
+    counts = load_bundled_counts("ibm_washington91_98circuit4").counts
+    (average,) = averaged_e_values([counts], null="no-signaling", seed=1)
+    assert average.null == "no-signaling"
+    assert average.log10_p_value < -10
+    assert average.verify()
+    behavior = Behavior.from_state(werner_state(1), "chsh")
+    random = BellCounts(behavior.sample(400, 1).array, "random", np.full((2, 2), 0.25))
+    (careful,) = averaged_e_values([random], predictability=0.01, seed=1)
+    assert careful.log_e < averaged_e_values([random], seed=1)[0].log_e
+    assert careful.verify()
+    with pytest.raises(CountsError, match=r"predictability"):
+        averaged_e_values([behavior.sample(400, 1)], predictability=0.01)
+
+
+def test_mean_of_averages_is_at_most_one_for_local_models():
+    scenario = chsh().scenario
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    facet = Behavior(tables[tables @ chsh().coefficients.ravel() == 2].mean(axis=0).reshape(scenario.shape))
+    data = [facet.sample(np.array([[90, 40], [40, 20]]), seed) for seed in range(200)]
+    e_values = np.exp([one.log_e for one in averaged_e_values(data, seed=1)])
+    assert e_values.mean() <= 1 + 3 * e_values.std() / math.sqrt(len(e_values))
+
+
+def test_verify_refuses_parts_against_different_sets():
+    counts = load_bundled_counts("delft_2015").counts
+    (local,), (other,) = (
+        averaged_e_values([counts], orders=2, null=null, seed=1) for null in ("local", "no-signaling")
+    )
+    mixed = dataclasses.replace(local, parts=(local.parts[0], other.parts[0]))
+    assert not mixed.verify()

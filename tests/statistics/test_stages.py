@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, CountsError, werner_state
 from qiskit_lhv.statistics import stages
-from qiskit_lhv.statistics.likelihood import MAX_LISTED
-from qiskit_lhv.statistics.stages import draw_stages, random_part, stage_ends
+from qiskit_lhv.statistics.stages import draw_orders, draw_stages, random_part, stage_ends
 
 CHSH = BellScenario((2, 2), (2, 2))
 UNEQUAL = np.array([[700, 90], [40, 3]])
@@ -34,13 +33,20 @@ def test_a_stage_adds_a_tenth_of_the_shots_before():
     np.testing.assert_allclose(late[1:] / late[:-1], 1.1, atol=1e-3)
 
 
-def test_stages_double_where_strategies_are_generated():
-    large = BellScenario((7, 7), (2, 2))
-    assert large.num_strategies > MAX_LISTED
-    ends = stage_ends(10**6, large)
-    assert ends[0] == 2 * 49
-    np.testing.assert_allclose(ends[2:-1] / ends[1:-2], 2, atol=1e-3)
-    assert len(ends) < 20
+@pytest.mark.parametrize(
+    ("scenario", "factor"),
+    [
+        (BellScenario((8, 8), (2, 2)), 1.2),
+        (BellScenario((2, 2), (16, 16)), 1.2),
+        (BellScenario((10, 10), (2, 2)), 1.5),
+        (BellScenario((2, 2), (64, 64)), 2),
+    ],
+    ids=str,
+)
+def test_stages_are_longer_where_they_are_expensive(scenario, factor):
+    ends = stage_ends(10**7, scenario)
+    assert ends[0] == max(16, 2 * scenario.num_setting_combinations)
+    np.testing.assert_allclose(ends[-6:-1] / ends[-7:-2], factor, atol=1e-3)
 
 
 # Counts
@@ -98,6 +104,33 @@ def test_large_numbers_of_shots_are_shared_exactly(monkeypatch):
     counts = BellCounts(sample().array * 10**9)
     with pytest.raises(CountsError, match=r"counts: expected fewer than 1000000000 shots"):
         draw_stages(counts, 1)
+
+
+def test_several_orders_are_drawn_at_once():
+    for counts in (sample(), BellCounts(sample().array, "random", BIASED)):
+        scenario, tables, weights = draw_orders(counts, 5, 1, 0.5)
+        assert scenario == CHSH
+        assert len(tables) == len(weights) == 5
+        np.testing.assert_array_equal(tables.sum(axis=1), np.broadcast_to(counts.array, (5, 2, 2, 2, 2)))
+        # They differ from each other, and later ones are as long as earlier ones.
+        assert len({one.tobytes() for one in tables}) == 5
+        assert tables.shape[1] < len(draw_stages(counts, 1)[1])
+        assert tables.shape[1] == len(stage_ends(counts.total_shots, CHSH, 0.5))
+
+
+def test_stages_of_an_order_are_dealt_alike():
+    # Every stage has the same expected number of each outcome: what its size allows.
+    array = np.zeros((2, 2, 2, 2), dtype=int)
+    array[:, :, 0, 0], array[:, :, 1, 1] = 60, 20
+    _, tables, _ = draw_orders(BellCounts(array), 2000, 3)
+    sizes = tables.sum(axis=(4, 5))
+    assert np.all(sizes == sizes[0])
+    mean = tables[..., 0, 0].mean(axis=0)
+    # Hypergeometric: t shots of 80, of which 60 gave outcome 0.
+    spread = np.sqrt(sizes[0] * 0.75 * 0.25 * (80 - sizes[0]) / 79 / 2000)
+    assert np.all(np.abs(mean - 0.75 * sizes[0]) <= 4 * spread + 1e-12)
+    variance = tables[..., 0, 0].var(axis=0)
+    np.testing.assert_allclose(variance, 2000 * spread**2, rtol=0.2)
 
 
 # Trials
