@@ -154,7 +154,7 @@ def hidden_from_chsh():
         f"I3322 {-best.fun:.6f} above its local bound"
     )
     rate = evidence_rate(behavior)
-    print(f"KL distance to the local set {rate.rate:.4g} nats a trial")
+    print(f"KL distance to the local set {rate.rate:.4g} nats per trial")
     for trials in (900_000, 9_000_000, 36_000_000):
         data = [behavior.sample(trials // 9, seed) for seed in range(10)]
         start = time.monotonic()

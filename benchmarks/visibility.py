@@ -91,7 +91,7 @@ def main() -> None:
             last = float(sweep.visibilities[-1])
             bottom.plot([zero, last], [0, slope * (last - zero)], color="tab:red", label=f"{zero:.4f}")
             bottom.legend(fontsize=8)
-    axes[0, 0].set_ylabel("KL divergence (nats a trial)")
+    axes[0, 0].set_ylabel("KL divergence (nats per trial)")
     axes[1, 0].set_ylabel("its square root")
     if len(names) == len(SWEEPS):
         target = Path(__file__).parent.parent / "docs" / "images" / "visibility_sweeps.png"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences
 from .polytope.inequalities import BellExpression
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue
@@ -206,8 +206,8 @@ class CountsFindings:
             lines.append(f"hidden influence is at most kappa = {UNDECLARED_KAPPA:g} times what marginals show")
         elif self.verdict is Verdict.NONLOCAL and self.found.allowance is not None:
             lines.append(
-                "nothing passes between the parties: no signaling was detected, but the counts rule out hidden "
-                f"influences only up to {self.found.allowance.largest_kappa:.2g} times what marginals show"
+                "nothing passes between the parties: no signaling was detected, but the counts exclude "
+                f"{excluded_influences(self.found.allowance)}, not stronger ones"
             )
         if rule.in_nonlocal_list is not None:
             lines.append("many groups were tested; NONLOCAL is given so that few are wrong (false discovery rate)")

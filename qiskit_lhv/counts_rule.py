@@ -24,7 +24,7 @@ from .targets.counts import BellCounts
 from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule"]
+__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule", "excluded_influences"]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
@@ -154,10 +154,8 @@ class CountsRule(Record):
             )
         if found.allowance is None:
             return f"{sentence}, if nothing passes between the parties."
-        return (
-            f"{sentence}, if nothing passes between the parties; the counts exclude hidden influences up to "
-            f"{found.allowance.largest_kappa:.2g} times what marginals show."
-        )
+        excluded = excluded_influences(found.allowance)
+        return f"{sentence}, if nothing passes between the parties; the counts exclude {excluded}."
 
     # Checks
 
@@ -237,6 +235,15 @@ class CountsRule(Record):
             for given, wanted in zip((region.lower, region.upper), limits, strict=True)
         )
         return Verification(error <= 1e-12, "the confidence region is that of the counts", error)
+
+
+def excluded_influences(allowance: SignalingAllowance) -> str:
+    """Which hidden influences the counts exclude, in words."""
+    kappa = allowance.largest_kappa
+    # Smaller ones are not worth a number.
+    if kappa < 0.005:
+        return "no hidden influences"
+    return f"hidden influences up to {kappa:.2g} times what marginals show"
 
 
 def _parts(piece: Any) -> list[Any]:

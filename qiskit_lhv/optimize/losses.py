@@ -37,7 +37,7 @@ def kl_divergence(target: jax.Array, model: jax.Array, shares: jax.Array) -> jax
         shares: Weight of each cell's setting combination, broadcast to the shape of the cells.
 
     Returns:
-        The divergence in nats a trial.
+        The divergence in nats per trial.
     """
     seen = target > 0
     divisor = jnp.where(seen, target, 1.0)

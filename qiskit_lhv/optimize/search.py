@@ -51,7 +51,7 @@ class LocalModelResult(Record):
     model: ResponseModel
     """The best model found."""
     loss: float
-    """Its Kullback-Leibler divergence from the target in nats a trial, evaluated in float64 by NumPy; for
+    """Its Kullback-Leibler divergence from the target in nats per trial, evaluated in float64 by NumPy; for
     all projective measurements the mean over fresh random settings."""
     history: NDArray[np.float64]
     """The loss that was minimized, before every step of the best start."""
@@ -68,7 +68,7 @@ class LocalModelResult(Record):
         object.__setattr__(self, "start_losses", frozen(np.asarray(starts, dtype=float)))
 
     def __str__(self) -> str:
-        return f"local model with KL {self.loss:.3e} nats a trial after {len(self.history)} steps. {self.status}"
+        return f"local model with KL {self.loss:.3e} nats per trial after {len(self.history)} steps. {self.status}"
 
 
 def find_local_model(

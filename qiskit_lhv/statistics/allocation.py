@@ -46,7 +46,7 @@ class Allocation(Record):
     fit: LocalFit
     """The local model nearest to the behavior with these shares: proves the rate that they reach."""
     upper: float
-    """No shares whatsoever have a rate above this, in nats a trial."""
+    """No shares whatsoever have a rate above this, in nats per trial."""
     upper_model: DeterministicModel
     """The local model that proves it: for no setting combination does it diverge from the behavior by more."""
     is_product: bool
@@ -64,7 +64,7 @@ class Allocation(Record):
 
     @property
     def lower(self) -> float:
-        """The rate that the shares are proven to reach, in nats a trial."""
+        """The rate that the shares are proven to reach, in nats per trial."""
         return self.fit.divergence - self.fit.duality_gap
 
     @property
@@ -79,7 +79,7 @@ class Allocation(Record):
 
     def __str__(self) -> str:
         kind = "best product shares found" if self.is_product else "best shares"
-        return f"{kind}: {self.rate:.9g} nats a trial, none reach more than {self.upper:.9g}"
+        return f"{kind}: {self.rate:.9g} nats per trial, none reach more than {self.upper:.9g}"
 
     def shots(self, total: int) -> IntArray:
         """Rounds the shares to whole shots, at least one for every setting combination.
@@ -216,7 +216,7 @@ def local_error(rate: float) -> ScenarioError:
     """The error for a behavior that gives no evidence.
 
     Args:
-        rate: What was found, in nats a trial.
+        rate: What was found, in nats per trial.
     """
     return ScenarioError.bad_argument(
         "behavior",

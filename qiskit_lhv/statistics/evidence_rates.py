@@ -52,7 +52,7 @@ class EvidenceRate(Record):
     pilot_shots: IntArray | None = None
     """Shots of the pilot counts, shape ``(m_1, ..., m_N)``; ``None`` if the behavior was known."""
     corrected_rate: float | None = None
-    """For pilot counts, a rate without their luck, in nats a trial; it may be negative."""
+    """For pilot counts, a rate without their luck, in nats per trial; it may be negative."""
 
     def __post_init__(self) -> None:
         for name in ("contributions", "variances", "pilot_shots"):
@@ -125,7 +125,7 @@ class EvidenceRate(Record):
                 raise CountsError.bad_argument(
                     "target",
                     expected="pilot counts that show a violation beyond their luck",
-                    got=f"a corrected rate of {rate:.2g} nats a trial",
+                    got=f"a corrected rate of {rate:.2g} nats per trial",
                     remedy="Take more pilot shots, or plan from a state model.",
                 )
         total = float(self.shares.size)

@@ -46,35 +46,35 @@ class LocalFit(Record):
     model: DeterministicModel
     """The model."""
     divergence: float
-    """``sum_x w_x KL(f(.|x) || q(.|x))`` of the model's behavior q, in nats a trial."""
+    """``sum_x w_x KL(f(.|x) || q(.|x))`` of the model's behavior q, in nats per trial."""
     duality_gap: float
-    """The model's divergence exceeds the least possible one by at most this, in nats a trial."""
+    """The model's divergence exceeds the least possible one by at most this, in nats per trial."""
     target: Behavior
     """The frequencies f."""
     weights: FloatArray
     """Weight w_x of each setting combination, summing to 1, shape ``(m_1, ..., m_N)``."""
 
     def __str__(self) -> str:
-        return f"local fit: {self.divergence:.6g} nats a trial, at most {self.duality_gap:.2g} above the least"
+        return f"local fit: {self.divergence:.6g} nats per trial, at most {self.duality_gap:.2g} above the least"
 
     def verify(self, atol: float = 1e-9) -> Verification:
         """Re-checks divergence and gap from the model alone, with another bound algorithm.
 
         Args:
-            atol: Error allowed in divergence and gap, in nats a trial.
+            atol: Error allowed in divergence and gap, in nats per trial.
         """
         table = exact_model_table(self.model.weights, self.model.strategies, self.model.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.target.array.shape)
         recomputed = divergence(self.target, Behavior(q), self.weights)
         fits = Verification(
-            abs(recomputed - self.divergence) <= atol, f"the model's divergence is {recomputed:.9g} nats a trial"
+            abs(recomputed - self.divergence) <= atol, f"the model's divergence is {recomputed:.9g} nats per trial"
         )
         ratio = _ratios(_cell_weights(self.target, self.weights), q)
         # Rounded up to binary fractions of few bits, so that the bound is exact and not too small.
         scale = 2.0 ** np.floor(52 - np.log2(ratio.sum() + 1))
         gap = float(exact_local_bound(np.ceil(ratio * scale) / scale)) - 1
         optimal = Verification(
-            gap <= self.duality_gap + atol, f"no local model lies more than {max(gap, 0):.2g} nats a trial below"
+            gap <= self.duality_gap + atol, f"no local model lies more than {max(gap, 0):.2g} nats per trial below"
         )
         return combine(fits, optimal)
 
@@ -101,7 +101,7 @@ def fit_local_model(
         target: Counts, or a behavior.
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: the
             shots of counts, equal for a behavior.
-        tolerance: Duality gap to reach, in nats a trial.
+        tolerance: Duality gap to reach, in nats per trial.
         relative_tolerance: The gap may also be this share of the divergence; 0.001 saves half the time or more.
 
     Returns:

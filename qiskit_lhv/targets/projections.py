@@ -52,7 +52,7 @@ def setting_shares(target: Behavior, weights: ArrayLike | None) -> FloatArray:
 
 
 def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = None) -> float:
-    """The weighted Kullback-Leibler divergence ``sum_x w_x KL(p(.|x) || q(.|x))``, in nats a trial.
+    """The weighted Kullback-Leibler divergence ``sum_x w_x KL(p(.|x) || q(.|x))``, in nats per trial.
 
     Evaluated as ``sum p h((q - p) / p)`` with ``h(u) = u - log(1 + u)``, which does not cancel.
 
