@@ -12,7 +12,7 @@ import numpy as np
 from ._deadlines import Deadline
 from ._progress import ProgressBar
 from ._threads import one_blas_thread
-from ._validation import generator, probability, whole_numbers
+from ._validation import generator, probability, whole_number
 from .counts_report import CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
 from .exceptions import CountsError, LHVError
@@ -45,7 +45,7 @@ T = TypeVar("T")
 Group = tuple[int, ...]
 
 TESTS = ("combined", "e-value", "game")
-_REPLICATES = 200
+_REPLICATES, _MAX_REPLICATES = 200, 100_000
 # Scenarios up to here get a linear program for hidden signaling within about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
@@ -77,14 +77,27 @@ class CountsOptions:
         Raises:
             CountsError: If one of them is out of range.
         """
-        if self.test is not None and self.test not in TESTS:
+        if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
             raise CountsError.bad_argument("test", expected="'combined', 'e-value' or 'game'", got=repr(self.test))
+        if self.expression is not None and not isinstance(self.expression, BellExpression):
+            raise CountsError.bad_argument(
+                "expression",
+                expected="a BellExpression, such as chsh()",
+                got=type(self.expression).__name__,
+                remedy="Make one with BellExpression.from_correlators or BellExpression(coefficients).",
+            )
         if self.kappa is not None:
             check_kappa(self.kappa)
+        if self.progress is not None and not isinstance(self.progress, bool | np.bool_):
+            raise CountsError.bad_argument("progress", expected="True, False or None", got=repr(self.progress))
         generator(self.seed)
         replicates = self.num_replicates
         if replicates is not None:
-            (replicates,) = whole_numbers(replicates, "num_replicates", CountsError, minimum=0)
+            replicates = whole_number(replicates, "num_replicates", CountsError, minimum=0)
+            if replicates > _MAX_REPLICATES:
+                raise CountsError.bad_argument(
+                    "num_replicates", expected=f"at most {_MAX_REPLICATES}", got=f"{replicates}"
+                )
         Deadline(self.time_limit)
         return replace(
             self,

@@ -370,6 +370,13 @@ class DeviceReport(Record):
         """
         from .plotting import plot_device_report
 
+        if not self.groups:
+            raise CountsError.bad_argument(
+                "report",
+                expected="at least one group that could be analyzed",
+                got="none",
+                remedy="The notes of the report say why each failed.",
+            )
         return plot_device_report(self, coupling_map, positions)
 
 

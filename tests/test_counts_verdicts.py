@@ -14,6 +14,7 @@ from qiskit_lhv import (
     CountsError,
     DeviceReport,
     GameTest,
+    LHVError,
     LocalityReport,
     Verdict,
     analyze,
@@ -475,3 +476,40 @@ def test_rules_and_groups_are_records(tmp_path, report):
     assert CountsRule.load(tmp_path / "rule.json") == report.rule
     assert any(isinstance(piece, GameTest) for piece in report.evidence)
     assert mermin(3).scenario.num_parties == 3
+
+
+# Bad arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expression", "x"),
+        ("alpha", 10**400),
+        ("kappa", 10**400),
+        ("kappa", 0.5),
+        ("signaling_level", 0),
+        ("num_replicates", {}),
+        ("num_replicates", 10**12),
+        ("time_limit", 10**400),
+        ("progress", np.array([1, 2])),
+        ("test", np.array([1, 2])),
+        ("test", "binomial"),
+        ("predictability", 10**400),
+        ("seed", -1),
+    ],
+)
+def test_arguments_of_the_wrong_kind_get_clear_errors(name, value):
+    with pytest.raises(LHVError, match=rf"^{name}: expected"):
+        analyze(load_bundled_counts("delft_2015").counts, **{name: value})
+
+
+def test_a_map_of_which_every_group_fails():
+    wrong = BellCounts(table(WINS, WINS, WINS, [[30, 0], [0, 30]]), "random", UNIFORM)
+    report = analyze({(0, 1): wrong, (2, 3): wrong}, seed=1)
+    assert len(report.failures) == 2
+    assert report.nonlocal_groups == report.signaling_groups == ()
+    assert report.verify()
+    assert "2 failed" in str(report)
+    with pytest.raises(CountsError, match="at least one group"):
+        report.plot()
