@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import frozen
+from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
 from ..targets.scenario import BellScenario
