@@ -206,8 +206,8 @@ class CountsFindings:
             lines.append(f"hidden influence is at most kappa = {UNDECLARED_KAPPA:g} times what marginals show")
         elif self.verdict is Verdict.NONLOCAL and self.found.allowance is not None:
             lines.append(
-                "nothing passes between the parties: no signaling was detected, but the counts exclude "
-                f"{excluded_influences(self.found.allowance)}, not stronger ones"
+                "nothing passes between the parties: no signaling was detected; the counts exclude "
+                f"{excluded_influences(self.found.allowance)}"
             )
         if rule.in_nonlocal_list is not None:
             lines.append("many groups were tested; NONLOCAL is given so that few are wrong (false discovery rate)")
