@@ -513,3 +513,19 @@ def test_a_map_of_which_every_group_fails():
     assert "2 failed" in str(report)
     with pytest.raises(CountsError, match="at least one group"):
         report.plot()
+
+
+@pytest.mark.parametrize("name", ["shots", "e-value: log10 e", "no-signaling: p-value", "game: log10 p"])
+def test_edited_statistics_do_not_pass(report, name):
+    statistics = report.statistics | {name: report.statistics[name] + 1}
+    assert not dataclasses.replace(report, statistics=statistics).verify()
+
+
+@pytest.mark.parametrize("field", ["p_value", "comparison_p_value", "spread_p_value", "deviance", "comparisons"])
+@pytest.mark.parametrize("value", [None, "abc", float("nan"), -1.0, True, ()])
+def test_edited_tests_of_signaling_do_not_pass(report, field, value):
+    evidence = tuple(
+        dataclasses.replace(piece, **{field: value}) if type(piece).__name__ == "SignalingTest" else piece
+        for piece in report.evidence
+    )
+    assert not dataclasses.replace(report, evidence=evidence).verify()
