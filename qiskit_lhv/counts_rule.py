@@ -96,9 +96,12 @@ class CountsRule(Record):
         return pieces[self.test]
 
     def significant(self, found: CountsEvidence) -> bool:
-        """Whether the declared p-value is at most alpha, or the list of many groups holds this one."""
-        if self.in_nonlocal_list is not None:
-            return self.in_nonlocal_list
+        """Whether the declared p-value is at most alpha; of many groups, also whether the list holds this one.
+
+        (A group on the list has an e-value of at least K / (alpha k), and so a p-value of at most alpha.)
+        """
+        if self.in_nonlocal_list is False:
+            return False
         decisive = self.decisive(found)
         return decisive is not None and decisive.log10_p_value <= math.log10(self.alpha)
 
@@ -112,9 +115,12 @@ class CountsRule(Record):
 
     def beyond_signaling(self, found: CountsEvidence) -> bool:
         """Whether signaling does not explain a violation, as far as the declarations ask."""
-        if self.kappa is not None or self.signaling_seen(found):
-            return found.allowance is not None and found.allowance.exceeded
-        return True
+        if self.kappa is None and not self.signaling_seen(found):
+            return True
+        allowance, kappa = found.allowance, UNDECLARED_KAPPA if self.kappa is None else self.kappa
+        if allowance is None or allowance.kappa < kappa or allowance.alpha > self.alpha:
+            return False
+        return allowance.exceeded
 
     def may_be_nonlocal(self, found: CountsEvidence) -> bool:
         """Whether NONLOCAL depends on nothing but the significance of the declared test."""
@@ -168,6 +174,8 @@ class CountsRule(Record):
             log10_p_value: The p-value that it claims.
         """
         found = CountsEvidence.of(pieces)
+        if not 0 < self.alpha < 1 or not 0 < self.signaling_level < 1:
+            return Verification(False, "alpha or the signaling level are no probabilities", math.inf)
         decisive = self.decisive(found) if self.test in ("combined", "game", "e-value") else None
         if decisive is None:
             return Verification(False, f"the result of the declared test ({self.test}) is missing", math.inf)
@@ -186,6 +194,10 @@ class CountsRule(Record):
             checks.append(self._region(found.region))
         if found.settings is not None:
             checks.append(self._settings(found.settings))
+        if self.ordered:
+            # Only trials in their order have a test of that order.
+            of_order = found.settings is not None and found.settings.log10_order_p is not None
+            checks.append(Verification(of_order, "the order of the settings was tested"))
         if self.counts.design == "random":
             refused = found.settings is None or found.settings.log10_p_value < math.log10(REFUSAL_LEVEL)
             checks.append(Verification(not refused, "the settings came as declared"))

@@ -94,6 +94,8 @@ class LocalityReport(Record):
         checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
         if self.rule is not None:
             return combine(*checks, self._rule_check())
+        if self.test is not None or self.log10_p_value is not None:
+            return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
         return combine(*checks, self._evidence_check())
 
     def _evidence_check(self) -> Verification:

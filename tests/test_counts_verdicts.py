@@ -529,3 +529,39 @@ def test_edited_tests_of_signaling_do_not_pass(report, field, value):
         for piece in report.evidence
     )
     assert not dataclasses.replace(report, evidence=evidence).verify()
+
+
+def test_forged_rules_do_not_turn_a_weak_result_into_a_strong_one():
+    weak = analyze(Behavior.from_state(werner_state(0.6), "chsh").sample(200, 1), num_replicates=0, seed=1)
+    assert weak.verdict is not Verdict.NONLOCAL
+    kept = tuple(piece for piece in weak.evidence if type(piece).__name__ != "LocalRegion")
+    for change in ({"alpha": 2.0}, {"in_nonlocal_list": True}):
+        rule = dataclasses.replace(weak.rule, **change)
+        forged = dataclasses.replace(weak, rule=rule, alpha=rule.alpha, evidence=kept, verdict=Verdict.NONLOCAL)
+        assert not forged.verify()
+
+
+def test_an_allowance_of_another_kappa_or_level_does_not_serve(report):
+    from qiskit_lhv import signaling_allowance
+
+    rule = dataclasses.replace(report.rule, kappa=3.0)
+    for kappa, alpha in ((1.0, 0.01), (3.0, 0.999)):
+        other = signaling_allowance(report.rule.counts, kappa=kappa, alpha=alpha, seed=1)
+        evidence = tuple(other if type(piece) is type(other) else piece for piece in report.evidence)
+        statistics = report.statistics | {
+            "signaling: violation stands up to kappa": other.largest_kappa,
+            "signaling: hidden, needed by a local model": other.hidden_needed,
+            "signaling: visible in marginals": other.visible,
+        }
+        forged = dataclasses.replace(
+            report, rule=rule, evidence=evidence, statistics=statistics, largest_kappa=other.largest_kappa
+        )
+        assert not forged.verify()
+
+
+def test_counts_whose_order_is_not_known_cannot_pass_for_trials():
+    cell = [[1267, 14], [14, 1266]]
+    counts = BellCounts(table(cell, cell, cell, [[1190, 0], [0, 1190]]), "random", UNIFORM)
+    local = analyze(counts, test="game", alpha=0.3, num_replicates=0, seed=1)
+    rule = dataclasses.replace(local.rule, ordered=True)
+    assert not dataclasses.replace(local, rule=rule, verdict=Verdict.NONLOCAL).verify()
