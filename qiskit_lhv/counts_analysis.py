@@ -269,7 +269,7 @@ def _findings(
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
     if quick:
         # For many groups all allowances hold together.
-        allowance = (figures if num_groups > 1 else always).compute(
+        allowance = always.compute(
             "signaling allowance",
             lambda: signaling_allowance(
                 counts,
