@@ -166,14 +166,13 @@ def counts_findings(data: Sequence[Data], options: CountsOptions, *, num_groups:
     games = [_declared_game(one, test, options) for one, test in zip(data, tests, strict=True)]
     e_values = _e_values(data, options)
     found = []
-    signaling: list[EValue] | list[None] = [None] * len(data)
     absent: dict[str, str] = {}
     figures = _Figures(deadline, absent)
     together = figures.compute(
         "no-signaling: log10 e",
         lambda: ratio_e_values(data, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
     )
-    signaling = signaling if together is None else together
+    signaling: Sequence[EValue | None] = [None] * len(data) if together is None else together
     with ProgressBar(len(data), options.progress, "group") as bar:
         for i, one in enumerate(data):
             findings = _findings(one, tests[i], e_values[i], games[i], checked[i], options, deadline, num_groups)
@@ -213,21 +212,17 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
 
 def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | CombinedEValue]:
     """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
-
-    def common(chosen: list[int]) -> tuple[list[Data], dict[str, Any]]:
-        return [data[i] for i in chosen], {
-            "predictability": options.predictability,
-            "fair_sampling": options.fair_sampling,
-            "seed": options.seed,
-        }
-
+    declared: dict[str, Any] = {
+        "predictability": options.predictability,
+        "fair_sampling": options.fair_sampling,
+        "seed": options.seed,
+    }
     several = [i for i, one in enumerate(data) if isinstance(one, BellCounts) and _num_orders(one) > 1]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
     for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
         if chosen:
-            members, declared = common(chosen)
-            found.update(zip(chosen, function(members, **declared), strict=True))
+            found.update(zip(chosen, function([data[i] for i in chosen], **declared), strict=True))
     return [found[i] for i in range(len(data))]
 
 
