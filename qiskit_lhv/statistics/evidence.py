@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import frozen
 from ..exceptions import CountsError
@@ -24,10 +25,21 @@ from .predictability import check_predictability
 from .ratios import NULLS, RatioEngine
 from .stages import draw_stages
 
-__all__ = ["EValue", "check_data", "e_values_of_stages", "fresh_seed", "ratio_e_value", "ratio_e_values"]
+__all__ = [
+    "EValue",
+    "check_data",
+    "e_values_of_stages",
+    "fresh_seed",
+    "ratio_e_value",
+    "ratio_e_values",
+    "recompute_e_values",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# Other processors round otherwise, and a fit may stop a step earlier there: relative difference of log e.
+SAME_EVIDENCE = 5e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,12 +121,32 @@ class EValue(Record):
         shots = f"{self.num_shots} shots in {self.num_stages} stages"
         return f"{against}log10 e = {self.log_e / math.log(10):.3f} from {shots}"
 
+    @cached_property
+    def recomputed(self) -> EValue:
+        """The e-value computed again from its own stages, by the code that made it: each factor from earlier ones."""
+        return recompute_e_values([self])[0]
+
     def verify(self) -> Verification:
         """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
 
-        That a stage's factor was chosen from earlier stages alone cannot be seen from the factors; computing the
-        e-value again with its seed shows it.
+        That each factor was chosen from earlier stages alone cannot be seen from it: all factors are computed again by
+        the code that made them, and must give the same evidence. That the shots were cut into stages without looking
+        at their outcomes is shown by drawing the order again with its seed, as ``LocalityReport.verify`` does.
         """
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
+        proven = self._check_bounds()
+        if not proven:
+            return proven
+        again = self.recomputed.log_e
+        error = abs(again - self.log_e)
+        if not error <= SAME_EVIDENCE * max(1.0, abs(again)):
+            reason = f"with each factor chosen from the stages before it, log e is {again:.9g}, not {self.log_e:.9g}"
+            return Verification(False, reason, error)
+        return proven
+
+    def _check_bounds(self) -> Verification:
         numbers = (self.factors, self.mean_bounds)
         if self.null not in NULLS or not all(one.min() > 0 and np.isfinite(one).all() for one in numbers):
             return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
@@ -244,6 +276,38 @@ def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, f
         check_predictability(predictability, one.design, one.setting_probabilities)
 
 
+def recompute_e_values(e_values: Sequence[EValue]) -> list[EValue]:
+    """The e-values computed again from their own stages, which shows whether each factor comes from earlier ones.
+
+    Args:
+        e_values: The e-values.
+
+    Raises:
+        CountsError: If one tests an unknown set, or its scenario is too large.
+    """
+    groups: dict[tuple[str, float, tuple[int, ...]], list[int]] = {}
+    for i, one in enumerate(e_values):
+        groups.setdefault((one.null, one.predictability, one.tested.shape), []).append(i)
+    found: dict[int, EValue] = {}
+    for (null, predictability, shape), members in groups.items():
+        engine = RatioEngine(BellScenario.from_shape(shape[1:]), null, predictability)
+        tables = np.stack([e_values[i].tested for i in members])
+        made = engine.run(tables, np.stack([e_values[i].setting_weights for i in members]))
+        logs = _log_e(tables, made[0], made[1])
+        for row, i in enumerate(members):
+            parts = {"factors": made[0][row], "mean_bounds": made[1][row], "log_e": logs[row]}
+            found[i] = replace(e_values[i], multipliers=None if made[2] is None else made[2][row], **parts)
+    return [found[i] for i in range(len(e_values))]
+
+
+def _log_e(tables: IntArray, factors: FloatArray, bounds: FloatArray) -> list[float]:
+    """Natural logarithms of the e-values of several sets of data."""
+    axes = tuple(range(2, tables.ndim))
+    gains = np.sum(tables * np.log(factors), axis=axes) - tables.sum(axis=axes) * np.log(bounds)
+    result: list[float] = gains.sum(axis=1).tolist()
+    return result
+
+
 def e_values_of_stages(
     data: Sequence[BellCounts | BellTrials],
     stages: Sequence[tuple[BellScenario, IntArray, FloatArray]],
@@ -267,9 +331,7 @@ def e_values_of_stages(
         tables = np.stack([stages[i][1] for i in members])
         weights = np.stack([stages[i][2] for i in members])
         factors, bounds, multipliers = engines[shape].run(tables, weights)
-        axes = tuple(range(2, tables.ndim))
-        gains = np.sum(tables * np.log(factors), axis=axes) - tables.sum(axis=axes) * np.log(bounds)
-        for row, (i, log_e) in enumerate(zip(members, gains.sum(axis=1).tolist(), strict=True)):
+        for row, (i, log_e) in enumerate(zip(members, _log_e(tables, factors, bounds), strict=True)):
             found[i] = EValue(
                 factors[row],
                 weights[row],
