@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from .statistics.planning import ShotPlan, shots_needed, simulated_log10_p
     from .statistics.same_state import SameStateTest
     from .statistics.setting_choice import SettingsTest, settings_test
+    from .statistics.standing import StandingTest
     from .targets.behaviors import Behavior
     from .targets.correlations import CorrelationTensor
     from .targets.counts import BellCounts
@@ -211,6 +212,7 @@ _HOME = {
     "statistics.no_signaling": ("SignalingTest", "no_signaling_test"),
     "statistics.planning": ("ShotPlan", "shots_needed", "simulated_log10_p"),
     "statistics.setting_choice": ("SettingsTest", "settings_test"),
+    "statistics.standing": ("StandingTest",),
     "targets.behaviors": ("Behavior",),
     "targets.correlations": ("CorrelationTensor",),
     "targets.counts": ("BellCounts",),
@@ -295,6 +297,7 @@ __all__ = [
     "SignalingTest",
     "SolverError",
     "SphericalHarmonics",
+    "StandingTest",
     "SymmetrizedModel",
     "Symmetry",
     "TableResponse",

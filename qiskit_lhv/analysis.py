@@ -137,7 +137,7 @@ def analyze(
     if isinstance(target, Mapping):
         return _analyze_groups(target, options)
     _require_counts(target, "target")
-    return counts_findings([target], options.checked())[0].report()
+    return counts_findings(target, options.checked()).report()
 
 
 def _analyze_groups(target: Mapping[Any, Any], options: CountsOptions) -> DeviceReport:

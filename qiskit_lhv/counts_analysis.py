@@ -13,14 +13,14 @@ from ._deadlines import Deadline
 from ._progress import ProgressBar
 from ._threads import one_blas_thread
 from ._validation import generator, probability, whole_number
-from .counts_report import CountsFindings
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
+from .counts_report import OUT_OF_TIME, CountsFindings
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested
 from .exceptions import CountsError, LHVError
 from .polytope.bounds import enumeration_size
 from .polytope.families import chsh
 from .polytope.inequalities import BellExpression
 from .statistics.combined_evidence import CombinedEValue, averaged_e_values, num_orders
-from .statistics.combined_tests import combined_test, family_of
+from .statistics.combined_tests import CombinedTest, combined_test, family_of
 from .statistics.confidence import local_region
 from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
@@ -30,7 +30,8 @@ from .statistics.likelihood import fit_local_model
 from .statistics.model_comparison import compare_models, quick_replicates
 from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
-from .statistics.setting_choice import require_declared_settings, settings_test, standing_predictability
+from .statistics.setting_choice import SettingsTest, require_declared_settings, settings_test
+from .statistics.standing import StandingTest, TestResult, standing_test
 from .statistics.swapped_bits import swapped_bits_hint
 from .targets.behaviors import Behavior
 from .targets.counts import BellCounts, check_shot_limit, require_all_shots
@@ -38,7 +39,17 @@ from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
 from .verdict import Verdict
 
-__all__ = ["TESTS", "CountsOptions", "counts_findings", "group_findings"]
+__all__ = [
+    "TESTS",
+    "CountsOptions",
+    "Prepared",
+    "averages_orders",
+    "counts_findings",
+    "declared_result",
+    "expected_rate",
+    "group_findings",
+    "prepared",
+]
 
 Data = BellCounts | BellTrials
 T = TypeVar("T")
@@ -51,8 +62,6 @@ _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
 # A fit for the reader stops when what is missing is this share of its divergence.
 _FIT_TOLERANCE, _RELATIVE_FIT_TOLERANCE = 1e-10, 1e-3
-# From this p-value of the settings on, the predictability up to which a result stands is looked for.
-_SUSPICIOUS_LOG10 = -2.0
 
 
 @dataclass(frozen=True)
@@ -133,12 +142,10 @@ class _Figures:
 
     deadline: Deadline
     absent: dict[str, str] = field(default_factory=dict)
-    out_of_time: bool = False
 
     def compute(self, name: str, function: Callable[[], T]) -> T | None:
         if self.deadline.over:
-            self.out_of_time = True
-            self.absent[name] = "the time limit was over"
+            self.absent[name] = OUT_OF_TIME
             return None
         try:
             return function()
@@ -147,56 +154,81 @@ class _Figures:
             return None
 
 
-@one_blas_thread()
-def counts_findings(data: Sequence[Data], options: CountsOptions, *, num_groups: int = 1) -> list[CountsFindings]:
-    """What is found about each of several sets of counts or trials.
+@dataclass(frozen=True)
+class Prepared:
+    """Data that passed every check that comes before long work, with the tests that are quick."""
+
+    data: Data
+    test: str
+    settings: SettingsTest
+    game: GameTest | None
+
+    def tested(self, options: CountsOptions) -> Data:
+        """The data as the declared test takes them."""
+        return as_tested(self.data, self.test, options.predictability)
+
+
+def prepared(data: Data, options: CountsOptions) -> Prepared:
+    """Checks data for the declared test.
+
+    Raises:
+        CountsError: If they cannot be used for it, or their settings contradict the declared design.
+    """
+    test = options.test_for(data)
+    if isinstance(data, BellCounts):
+        check_shot_limit(data)
+    require_all_shots(data, options.fair_sampling)
+    if isinstance(data, BellTrials):
+        # Refuses combinations without a trial.
+        data.to_counts()
+    check_predictability(options.predictability, data.design, data.setting_probabilities)
+    settings = settings_test(data, options.predictability)
+    require_declared_settings(settings)
+    return Prepared(data, test, settings, _declared_game(data, test, options))
+
+
+def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
+    """What is found about counts or trials.
 
     Args:
         data: The data.
         options: The checked options.
-        num_groups: Number of groups that are analyzed for one list; all their allowances for signaling hold together.
 
     Raises:
         CountsError: If data cannot be used for the declared test.
         ScenarioError: If a scenario is too large.
     """
+    return _all_findings([prepared(data, options)], options, 1)[0]
+
+
+@one_blas_thread()
+def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_groups: int) -> list[CountsFindings]:
+    """What is found about each of several data; those of one scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
-    checked = [_check(one, options) for one in data]
-    tests = [options.test_for(one) for one in data]
-    games = [_declared_game(one, test, options) for one, test in zip(data, tests, strict=True)]
-    e_values = _e_values(data, options)
-    found = []
+    tested = [one.tested(options) for one in members]
+    e_values = _e_values(tested, options)
     absent: dict[str, str] = {}
-    figures = _Figures(deadline, absent)
-    together = figures.compute(
+    together = _Figures(deadline, absent).compute(
         "no-signaling: log10 e",
-        lambda: ratio_e_values(data, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
+        lambda: ratio_e_values(tested, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
     )
-    signaling: Sequence[EValue | None] = [None] * len(data) if together is None else together
-    with ProgressBar(len(data), options.progress, "group") as bar:
-        for i, one in enumerate(data):
-            findings = _findings(one, tests[i], e_values[i], games[i], checked[i], options, deadline, num_groups)
-            findings = replace(findings, signaling_e_value=signaling[i], absent=absent | findings.absent)
+    signaling: Sequence[EValue | None] = [None] * len(members) if together is None else together
+    found = []
+    with ProgressBar(len(members), options.progress, "group") as bar:
+        for one, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
+            findings = _findings(one, e_value, options, deadline, num_groups)
+            findings = replace(findings, signaling_e_value=against_signaling, absent=absent | findings.absent)
             found.append(findings)
             bar.update(1, str(findings.verdict))
     return found
 
 
-def _check(data: Data, options: CountsOptions) -> Any:
-    """Everything that is checked before long work; returns the test of the setting numbers."""
-    if isinstance(data, BellCounts):
-        check_shot_limit(data)
-    require_all_shots(data, options.fair_sampling)
-    check_predictability(options.predictability, data.design, data.setting_probabilities)
-    settings = settings_test(data, options.predictability)
-    require_declared_settings(settings)
-    return settings
-
-
 def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | None:
-    counts = data.to_counts() if isinstance(data, BellTrials) else data
+    scenario = data.scenario
+    assert scenario is not None
+    data = as_tested(data, test, options.predictability)
     expression = options.expression
-    if expression is None and counts.scenario.is_chsh:
+    if expression is None and scenario.is_chsh:
         if test != "game" and options.predictability > 0:
             # Only shown; with settings so predictable it may have nothing to say.
             return None
@@ -217,7 +249,7 @@ def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | Com
         "fair_sampling": options.fair_sampling,
         "seed": options.seed,
     }
-    several = [i for i, one in enumerate(data) if isinstance(one, BellCounts) and _num_orders(one) > 1]
+    several = [i for i, one in enumerate(data) if averages_orders(one)]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
     for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
@@ -226,41 +258,47 @@ def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | Com
     return [found[i] for i in range(len(data))]
 
 
-def _num_orders(counts: BellCounts) -> int:
-    return num_orders(counts.scenario, counts.total_shots)
+def averages_orders(data: Data) -> bool:
+    """Whether the e-value of data is the mean over several random orders: for tables, where that is quick."""
+    return isinstance(data, BellCounts) and num_orders(data.scenario, data.total_shots) > 1
+
+
+def declared_result(
+    data: Data, test: str, e_value: EValue | CombinedEValue, game: GameTest | None, options: CountsOptions
+) -> TestResult:
+    """The result of the declared test, from the e-value and the game of data as the test takes them."""
+    if test == "game":
+        assert game is not None
+        return game
+    if test == "combined":
+        assert isinstance(data, BellCounts)
+        return combined_test(
+            data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling
+        )
+    return e_value
 
 
 def _findings(
-    data: Data,
-    test: str,
+    member: Prepared,
     e_value: EValue | CombinedEValue,
-    game: GameTest | None,
-    settings: Any,
     options: CountsOptions,
     deadline: Deadline,
     num_groups: int,
 ) -> CountsFindings:
-    counts = data.to_counts() if isinstance(data, BellTrials) else data
-    scenario = counts.scenario
-    ordered = isinstance(data, BellTrials) and data.design == "random"
+    data, settings = member.data, member.settings
     seed = options.seed
     assert seed is not None
-    rule = CountsRule(
-        counts, ordered, options.alpha, test, options.kappa, options.signaling_level, options.predictability
-    )
-    combined = None
-    if test == "combined":
-        assert isinstance(data, BellCounts)
-        combined = combined_test(
-            data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling
-        )
+    rule = _declared_rule(data, member.test, options, num_groups)
+    counts, scenario = rule.counts, rule.counts.scenario
+    result = declared_result(rule.tested, rule.test, e_value, member.game, options)
+    combined = result if isinstance(result, CombinedTest) else None
     figures = _Figures(deadline)
     # What the verdict needs comes first, and is not cut off by the time limit.
     always = _Figures(Deadline(None), figures.absent)
     signaling = always.compute(
         "no-signaling", lambda: no_signaling_test(counts, level=options.signaling_level, seed=seed)
     )
-    found = CountsEvidence(e_value, game, combined, settings, signaling)
+    found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
     if quick:
         # For many groups all allowances hold together.
@@ -285,32 +323,28 @@ def _findings(
     )
     rate = None
     if projected is not None:
-        rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(projected, counts))
-    replicates = options.num_replicates
-    if replicates is None:
-        replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
+        rate = figures.compute("e-value: expected log10 e per trial", lambda: expected_rate(projected, counts))
     known = None if fit is None or projected is None else (fit.model.behavior(), projected)
     comparison = figures.compute(
-        "deviances", lambda: compare_models(counts, num_replicates=replicates, known=known, seed=seed)
+        "deviances", lambda: compare_models(counts, num_replicates=rule.num_replicates, known=known, seed=seed)
     )
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
+    if settings.suspicious and rule.significant(found):
+        # Decides whether NONLOCAL stands, so it is not cut off by the time limit.
+        standing = always.compute("standing predictability", lambda: _standing(member, options, num_groups))
+        found = replace(found, standing=standing)
     findings = CountsFindings(
         rule,
         found,
-        seed,
         fit=fit,
         comparison=comparison,
         expected_rate=rate,
-        expression=chsh() if options.expression is None and scenario.is_chsh else options.expression,
         absent=figures.absent,
     )
     if signaling is not None and rule.signaling_seen(found):
         swapped = figures.compute("swapped outcomes", lambda: swapped_bits_hint(counts, seed=seed))
         findings = replace(findings, swapped=swapped)
-    if settings.log10_p_value < _SUSPICIOUS_LOG10 and rule.significant(found):
-        standing = figures.compute("standing predictability", lambda: _standing(data, test, options))
-        findings = replace(findings, standing_predictability=standing)
     if findings.verdict is Verdict.INCONCLUSIVE and fit is not None and not rule.drifts(found):
         center = fit.model.behavior()
         region = figures.compute(
@@ -318,10 +352,32 @@ def _findings(
             lambda: local_region(counts, center, alpha=options.alpha, time_limit=deadline.left),
         )
         findings = replace(findings, found=replace(found, region=region))
-    return replace(findings, out_of_time=figures.out_of_time)
+    return findings
 
 
-def _expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
+def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: int) -> CountsRule:
+    """The declarations about data, as a report records them."""
+    assert options.seed is not None
+    replicates = options.num_replicates
+    if replicates is None:
+        assert data.scenario is not None
+        replicates = min(_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
+    return CountsRule(
+        data,
+        options.alpha,
+        test,
+        options.kappa,
+        options.signaling_level,
+        options.predictability,
+        options.expression,
+        options.fair_sampling,
+        replicates,
+        options.seed,
+        num_groups=num_groups,
+    )
+
+
+def expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
     """Divergence of the best no-signaling explanation from the local set, in nats per trial."""
     fit = fit_local_model(
         no_signaling, counts.num_shots, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
@@ -329,26 +385,21 @@ def _expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
     return fit.divergence
 
 
-def _standing(data: Data, test: str, options: CountsOptions) -> float:
-    """The predictability up to which the declared test stays significant."""
+def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> StandingTest | None:
+    """The declared test with the largest predictability up to which it stays significant."""
 
-    def log10_p(predictability: float) -> float:
+    def make(predictability: float) -> TestResult:
         changed = replace(options, predictability=predictability)
-        try:
-            check_predictability(predictability, data.design, data.setting_probabilities)
-            e_value = _e_values([data], changed)[0]
-            if test == "combined":
-                assert isinstance(data, BellCounts)
-                return combined_test(
-                    data, e_value, predictability=predictability, fair_sampling=options.fair_sampling
-                ).log10_p_value
-            game = _declared_game(data, test, changed) if test == "game" else None
-        except CountsError:
-            # So much predictability leaves nothing to test.
-            return 0.0
-        return e_value.log10_p_value if game is None else game.log10_p_value
+        data, test = member.data, member.test
+        check_predictability(predictability, data.design, data.setting_probabilities)
+        tested = as_tested(data, test, predictability)
+        game = _declared_game(data, test, changed) if test == "game" else None
+        if game is not None:
+            return game
+        return declared_result(tested, test, _e_values([tested], changed)[0], None, changed)
 
-    return standing_predictability(log10_p, float(np.log10(options.alpha)))
+    # Of many groups, the results of all hold together.
+    return standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
 
 
 def group_findings(
@@ -363,23 +414,23 @@ def group_findings(
         options: The checked options.
     """
     failures: dict[Group, str] = {}
-    usable: dict[Group, Data] = {}
+    usable: dict[Group, Prepared] = {}
     for group, one in data.items():
         try:
-            _check(one, options)
-            _declared_game(one, options.test_for(one), options)
+            usable[group] = prepared(one, options)
         except LHVError as exc:
             failures[group] = str(exc)
-        else:
-            usable[group] = one
     try:
-        findings = counts_findings(list(usable.values()), options, num_groups=len(data)) if usable else []
+        findings = _all_findings(list(usable.values()), options, len(data)) if usable else []
         found = dict(zip(usable, findings, strict=True))
     except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError):
         found = {}
-        for group, one in usable.items():
+        for group, one_of_them in usable.items():
             try:
-                (found[group],) = counts_findings([one], options, num_groups=len(data))
+                (found[group],) = _all_findings([one_of_them], options, len(data))
             except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as exc:
                 failures[group] = str(exc) or type(exc).__name__
+    for group, one_found in found.items():
+        rule = replace(one_found.rule, group=group, num_failed=len(failures))
+        found[group] = replace(one_found, rule=rule)
     return found, {group: failures[group] for group in data if group in failures}

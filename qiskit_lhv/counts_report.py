@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
+from .polytope.families import chsh
 from .polytope.inequalities import BellExpression
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue
@@ -21,12 +22,12 @@ from .statistics.no_signaling import chsh_forms
 from .targets.counts import BellCounts
 from .verdict import Verdict
 
-__all__ = ["CountsFindings", "chsh_value"]
+__all__ = ["OUT_OF_TIME", "CountsFindings", "chsh_value"]
 
 # From so many standard errors above the quantum bound on, S is taken for a mistake in the data.
 _IMPOSSIBLE = 5.0
-# From this p-value of the setting numbers on, the reader is told.
-_SUSPICIOUS = 0.01
+OUT_OF_TIME = "the time limit was over"
+"""Why a figure is absent that was due after the time limit."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,34 @@ class CountsFindings:
 
     rule: CountsRule
     found: CountsEvidence
-    seed: int
     signaling_e_value: EValue | CombinedEValue | None = None
     fit: LocalFit | None = None
     comparison: ModelComparison | None = None
     # Expected log-evidence per trial if the best no-signaling explanation of the counts is the truth, in nats.
     expected_rate: float | None = None
-    # Predictability up to which the result stands, where the settings came a little otherwise than declared.
-    standing_predictability: float | None = None
     # Signaling that vanishes when outcomes of some settings are swapped, in words.
     swapped: str | None = None
-    expression: BellExpression | None = None
     absent: dict[str, str] = field(default_factory=dict)
-    # Whether the time limit ended before every figure was computed.
-    out_of_time: bool = False
 
     @property
     def counts(self) -> BellCounts:
         """The counts."""
         return self.rule.counts
+
+    @property
+    def expression(self) -> BellExpression | None:
+        """The expression of the game: the declared one, or that of CHSH."""
+        return chsh() if self.rule.expression is None and self.counts.scenario.is_chsh else self.rule.expression
+
+    @property
+    def standing_predictability(self) -> float | None:
+        """The predictability up to which the result stands, where the settings came otherwise than declared."""
+        return None if self.found.standing is None else self.found.standing.predictability
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time limit ended before every figure was computed."""
+        return OUT_OF_TIME in self.absent.values()
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -72,7 +82,7 @@ class CountsFindings:
             return True
         if self.verdict is not Verdict.INCONCLUSIVE:
             return False
-        if self.rule.signaling_seen(self.found) or self.rule.significant(self.found):
+        if self.rule.signaling_seen(self.found) or self.rule.excludes_local_models(self.found):
             return False
         return None if self.goodness_of_fit is None else self.goodness_of_fit > self.rule.alpha
 
@@ -94,9 +104,8 @@ class CountsFindings:
                     figures[f"deviance by {name}: bootstrap p"] = step.p_value
             if self.comparison.num_replicates:
                 figures["local fit: bootstrap p"] = self.comparison.total.p_value
-        if found.settings is not None and self.counts.design == "random":
-            figures["settings: p-value"] = 10**found.settings.log10_p_value
         of_evidence = figures_of_evidence(self.counts, found)
+        figures |= {name: value for name, value in of_evidence.items() if name == "settings: p-value"}
         figures |= {name: value for name, value in of_evidence.items() if name.startswith(("drift", "no-signaling"))}
         if self.signaling_e_value is not None:
             figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
@@ -104,9 +113,8 @@ class CountsFindings:
         if self.expected_rate is not None:
             figures["e-value: expected log10 e per trial"] = self.expected_rate / math.log(10)
         figures |= {name: value for name, value in of_evidence.items() if name.startswith(("game", "combined"))}
-        if self.standing_predictability is not None:
-            figures["settings: result stands up to predictability"] = self.standing_predictability
-        figures["seed of the order"] = self.seed
+        figures |= {name: value for name, value in of_evidence.items() if name.startswith("settings: result")}
+        figures["seed of the order"] = self.rule.seed
         return figures
 
     # Words
@@ -125,7 +133,7 @@ class CountsFindings:
         if self.swapped is not None:
             lines.append(self.swapped)
         settings = self.found.settings
-        if settings is not None and settings.log10_p_value < math.log10(_SUSPICIOUS):
+        if settings is not None and settings.suspicious:
             explained = settings.explaining_predictability
             line = (
                 f"the settings did not quite come as declared (p = {10**settings.log10_p_value:.2g}): "
@@ -133,6 +141,8 @@ class CountsFindings:
             )
             if self.standing_predictability is not None:
                 line += f", and the result stands up to one of {self.standing_predictability:.3g}"
+            elif self.rule.significant(self.found):
+                line += ", and the result does not stand with any"
             lines.append(line)
         drift = self.found.drift
         if drift is not None and self.rule.drifts(self.found):
@@ -160,14 +170,19 @@ class CountsFindings:
             lines += ["the numbers of shots of each setting were fixed beforehand", independent]
         else:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
-            if rule.predictability:
+            if rule.given_settings:
+                how = (
+                    "settings were drawn at random, independently of the hidden variable; the test takes as given how "
+                    "often each came, so it holds with whatever probabilities they were drawn"
+                )
+            elif rule.predictability:
                 how += f" (predictable to within {rule.predictability:g} per party)"
             lines.append(how)
             if rule.test != "game" and not rule.ordered:
                 lines.append(f"{independent} (the counts do not say in which order they came)")
             elif rule.ordered:
                 lines.append("the trials are in the order they were taken; the device may remember earlier ones")
-            if rule.test != "e-value":
+            if rule.test != "e-value" or not rule.ordered:
                 lines.append(
                     "the number of trials was fixed before the first (a run that ends when it looks good needs the "
                     "e-value of trials)"
@@ -212,6 +227,11 @@ class CountsFindings:
             return self._advice_on_signaling()
         if self.verdict is not Verdict.INCONCLUSIVE:
             return ""
+        if self.rule.significant(self.found) and self.rule.settings_explain(self.found):
+            return (
+                "The settings did not come as declared, and that may explain the result (see the warning): find out "
+                "with which probabilities they were drawn, and declare them for a new run."
+            )
         if self.rule.significant(self.found) and not self.rule.beyond_signaling(self.found):
             return self._advice_on_signaling()
         decisive = self.rule.decisive(self.found)
@@ -266,6 +286,7 @@ class CountsFindings:
             self.fit,
             self.comparison if self.comparison is not None and self.comparison.num_replicates else None,
             found.settings,
+            found.standing,
             found.drift,
             found.signaling,
             self.signaling_e_value,

@@ -1,37 +1,64 @@
-"""The rule by which a verdict on counts follows from the evidence, and the check that it does."""
+"""What was declared about counts, and the rule by which a verdict on them follows from the evidence."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from ._records import Record
-from .polytope.inequalities import BellInequality
+from .polytope.inequalities import BellExpression, BellInequality
 from .statistics.combined_evidence import CombinedEValue
 from .statistics.combined_tests import CombinedTest
-from .statistics.confidence import LocalRegion, region_limits
+from .statistics.confidence import LocalRegion
 from .statistics.drift import DriftTest
 from .statistics.evidence import EValue
 from .statistics.games import GameTest
 from .statistics.hidden_signaling import SignalingAllowance
-from .statistics.no_signaling import SignalingTest, no_signaling_test
-from .statistics.setting_choice import REFUSAL_LEVEL, SettingsTest
+from .statistics.no_signaling import SignalingTest
+from .statistics.setting_choice import SettingsTest
+from .statistics.standing import StandingTest, TestResult
 from .targets.counts import BellCounts
+from .targets.trials import BellTrials
 from .verdict import Verdict
-from .verification import Verification, combine
 
-__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule", "excluded_influences", "figures_of_evidence"]
+__all__ = [
+    "UNDECLARED_KAPPA",
+    "CountsEvidence",
+    "CountsRule",
+    "as_tested",
+    "excluded_influences",
+    "figures_of_evidence",
+]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
 # Level at which a drift withholds LOCAL.
 DRIFT_LEVEL = 0.01
 
-Evidence = EValue | CombinedEValue | GameTest | CombinedTest
+
+def as_tested(data: BellCounts | BellTrials, test: str, predictability: float) -> BellCounts | BellTrials:
+    """The data as a declared test takes them: given their settings where that is possible.
+
+    The shots of a table, whose order is not known, are taken as independent. If their settings did not depend on the
+    hidden variable, the outcomes are then independent, too, given all settings: as if the numbers of shots of each
+    setting combination had been fixed beforehand. An e-value in blocks, and a game in blocks, therefore hold for every
+    such table, with whatever probabilities its settings came. (In each stage of an e-value the mean of the product of
+    the factors is ``prod_x (sum_a p(a|x) R(a, x))**n_x``, at most the ``(sum_x n_x)``-th power of their mean weighted
+    by ``n_x``, which is divided out. The shots of each setting are dealt to stages whose sizes depend on the ``n_x``
+    alone.) A declared predictability says that settings may depend on the hidden variable, and a declared game stands
+    against devices with memory: both need the probabilities that were declared, and so do trials.
+
+    Args:
+        data: Counts or trials, as they were declared.
+        test: The declared test.
+        predictability: The declared predictability.
+    """
+    if isinstance(data, BellCounts) and data.design == "random" and test != "game" and predictability == 0:
+        return replace(data, design="blocks", setting_probabilities=None)
+    return data
 
 
 @dataclass(frozen=True)
@@ -42,6 +69,7 @@ class CountsEvidence:
     game: GameTest | None = None
     combined: CombinedTest | None = None
     settings: SettingsTest | None = None
+    standing: StandingTest | None = None
     signaling: SignalingTest | None = None
     allowance: SignalingAllowance | None = None
     drift: DriftTest | None = None
@@ -60,6 +88,7 @@ class CountsEvidence:
             first(GameTest),
             first(CombinedTest),
             first(SettingsTest),
+            first(StandingTest),
             first(SignalingTest),
             first(SignalingAllowance),
             first(DriftTest),
@@ -71,10 +100,8 @@ class CountsEvidence:
 class CountsRule(Record):
     """What was declared about counts before they were read, and how the verdict follows from the evidence."""
 
-    counts: BellCounts
-    """The counts; of trials, the counts of all of them."""
-    ordered: bool
-    """Whether they are trials whose order is known."""
+    data: BellCounts | BellTrials
+    """The counts or trials, with the declared design."""
     alpha: float
     """Largest probability of a wrong NONLOCAL, and of a wrong LOCAL."""
     test: str
@@ -85,15 +112,49 @@ class CountsRule(Record):
     """Level at which signaling counts as detected."""
     predictability: float = 0.0
     """Declared predictability of random settings."""
+    expression: BellExpression | None = None
+    """The declared expression; ``None``: that of CHSH, in its scenario."""
+    fair_sampling: bool = False
+    """Whether it was stated that post-selected shots are a fair sample of all."""
+    num_replicates: int = 0
+    """Bootstrap replicates of the fits that are shown."""
+    seed: int = 0
+    """Seed of random orders of the shots, and of everything else that is drawn."""
+    group: tuple[int, ...] | None = None
+    """For one of many groups, its physical qubits."""
+    num_groups: int = 1
+    """Number of groups that were analyzed for one list; all their allowances for signaling hold together."""
+    num_failed: int = 0
+    """How many of them could not be analyzed."""
     in_nonlocal_list: bool | None = None
     """For one of many groups, whether the procedure that controls the false discovery rate lists it as nonlocal."""
     in_signaling_list: bool | None = None
     """The same for the list of signaling groups."""
 
-    def decisive(self, found: CountsEvidence) -> Evidence | None:
+    @cached_property
+    def counts(self) -> BellCounts:
+        """The counts; of trials, the counts of all of them."""
+        return self.data.to_counts() if isinstance(self.data, BellTrials) else self.data
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the data are trials with random settings, whose order is part of the test."""
+        return isinstance(self.data, BellTrials) and self.data.design == "random"
+
+    @cached_property
+    def tested(self) -> BellCounts | BellTrials:
+        """The data as the declared test takes them: tables given their settings, where possible."""
+        return as_tested(self.data, self.test, self.predictability)
+
+    @property
+    def given_settings(self) -> bool:
+        """Whether the settings were random, and the test holds for whatever probabilities they came with."""
+        return self.tested.design != self.data.design
+
+    def decisive(self, found: CountsEvidence) -> TestResult | None:
         """The result of the declared test."""
-        pieces: dict[str, Evidence | None] = {"combined": found.combined, "game": found.game, "e-value": found.e_value}
-        return pieces[self.test]
+        pieces: dict[str, TestResult | None] = {"combined": found.combined, "game": found.game, "e-value": found.e_value}
+        return pieces.get(self.test)
 
     def significant(self, found: CountsEvidence) -> bool:
         """Whether the declared p-value is at most alpha; of many groups, also whether the list holds this one.
@@ -118,17 +179,39 @@ class CountsRule(Record):
         if self.kappa is None and not self.signaling_seen(found):
             return True
         allowance, kappa = found.allowance, UNDECLARED_KAPPA if self.kappa is None else self.kappa
-        if allowance is None or allowance.kappa < kappa or allowance.alpha > self.alpha:
+        if allowance is None or allowance.kappa < kappa or allowance.alpha > self.alpha / self.num_groups * (1 + 1e-12):
             return False
         return allowance.exceeded
 
+    def settings_explain(self, found: CountsEvidence) -> bool:
+        """Whether settings that came otherwise than declared may be what makes the result significant.
+
+        They are if their p-value is below 0.01 and the predictability that would explain them is not smaller than the
+        largest one up to which the result stands; also where random settings were not tested.
+        """
+        if found.settings is None:
+            return self.data.design == "random"
+        if not found.settings.suspicious:
+            return False
+        return found.standing is None or found.standing.predictability <= found.settings.explaining_predictability
+
+    def stands_beyond_settings(self, found: CountsEvidence) -> bool:
+        """Whether settings that came otherwise than declared were seen not to be what makes the result significant."""
+        return found.settings is not None and found.settings.suspicious and not self.settings_explain(found)
+
+    def excludes_local_models(self, found: CountsEvidence) -> bool:
+        """Whether the declared test rejects local models without influences, and the settings do not explain it."""
+        return self.significant(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
+
     def may_be_nonlocal(self, found: CountsEvidence) -> bool:
         """Whether NONLOCAL depends on nothing but the significance of the declared test."""
+        return self.beyond_signaling(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
+
+    def _seen_in_frequencies(self, found: CountsEvidence) -> bool:
+        """Whether the frequencies of the setting combinations are nonlocal, too, where that is asked."""
         decisive = self.decisive(found)
-        if decisive is None or not self.beyond_signaling(found):
-            return False
         # A table does not say when its shots were taken: if its frequencies are local, so may every trial have been.
-        return self.ordered or self.frequencies_violate(decisive.inequality)
+        return decisive is not None and (self.ordered or self.frequencies_violate(decisive.inequality))
 
     def verdict(self, found: CountsEvidence) -> Verdict:
         """The verdict that follows."""
@@ -143,118 +226,43 @@ class CountsRule(Record):
 
     def drifts(self, found: CountsEvidence) -> bool:
         """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
-        return self.ordered if found.drift is None else found.drift.p_value <= DRIFT_LEVEL
+        trials = isinstance(self.data, BellTrials)
+        return trials if found.drift is None else not found.drift.p_value > DRIFT_LEVEL
 
     def headline(self, found: CountsEvidence) -> str:
         """The verdict in one sentence, with what it stands on."""
         verdict = self.verdict(found)
         if verdict is not Verdict.NONLOCAL:
             return verdict.sentence
-        sentence = "No local hidden-variable model explains the counts"
+        conditions = []
+        if self.stands_beyond_settings(found) and found.standing is not None:
+            conditions.append(
+                "the settings were drawn as declared to within a predictability of "
+                f"{_rounded_down(found.standing.predictability):g}"
+            )
+        sentence, beyond = "No local hidden-variable model explains the counts", ""
         if self.kappa is not None:
-            return f"{sentence}, not even with hidden influences up to {self.kappa:g} times what marginals show."
-        if self.signaling_seen(found):
-            return (
-                f"{sentence}, not even with hidden influences up to {UNDECLARED_KAPPA:g} times the signaling that "
-                "marginals show."
+            beyond = f", not even with hidden influences up to {self.kappa:g} times what marginals show"
+        elif self.signaling_seen(found):
+            beyond = (
+                f", not even with hidden influences up to {UNDECLARED_KAPPA:g} times the signaling that marginals show"
             )
-        if found.allowance is None:
-            return f"{sentence}, if nothing passes between the parties."
-        excluded = excluded_influences(found.allowance)
-        return f"{sentence}, if nothing passes between the parties; the counts exclude {excluded}."
-
-    # Checks
-
-    def verify(self, pieces: Sequence[Any], verdict: Verdict, log10_p_value: float | None) -> Verification:
-        """Checks that the pieces are about these counts, and that the verdict follows from them.
-
-        Args:
-            pieces: The evidence of a report, each verified by itself elsewhere.
-            verdict: The verdict that it claims.
-            log10_p_value: The p-value that it claims.
-        """
-        found = CountsEvidence.of(pieces)
-        if not 0 < self.alpha < 1 or not 0 < self.signaling_level < 1:
-            return Verification(False, "alpha or the signaling level are no probabilities", math.inf)
-        decisive = self.decisive(found) if self.test in ("combined", "game", "e-value") else None
-        if decisive is None:
-            return Verification(False, f"the result of the declared test ({self.test}) is missing", math.inf)
-        if decisive.log10_p_value != log10_p_value:
-            return Verification(False, "the p-value is not that of the declared test", math.inf)
-        checks = [self._about_counts(piece) for piece in pieces]
-        checks += [self._of_declared_design(piece) for piece in (found.e_value, found.game, found.combined)]
-        if found.signaling is not None:
-            again = no_signaling_test(self.counts, level=found.signaling.level, seed=found.signaling.seed)
-            same = _agree(again, found.signaling)
-            words = "the same" if same else "another one"
-            checks.append(
-                Verification(same, f"the test of no-signaling, made again, is {words} (p = {again.p_value:.3g})")
-            )
-        if found.region is not None:
-            checks.append(self._region(found.region))
-        if found.settings is not None:
-            checks.append(self._settings(found.settings))
-        if self.ordered:
-            # Only trials in their order have a test of that order.
-            of_order = found.settings is not None and found.settings.log10_order_p is not None
-            checks.append(Verification(of_order, "the order of the settings was tested"))
-        if self.counts.design == "random":
-            refused = found.settings is None or found.settings.log10_p_value < math.log10(REFUSAL_LEVEL)
-            checks.append(Verification(not refused, "the settings came as declared"))
-        derived = self.verdict(found)
-        checks.append(Verification(derived is verdict, f"the evidence shows {derived}"))
-        return combine(*checks)
-
-    def _about_counts(self, piece: Any) -> Verification:
-        """Whether a piece was computed from these counts."""
-        tables = [np.asarray(table) for table in _tables(piece)]
-        same = all(
-            table.shape == self.counts.array.shape and np.array_equal(table, self.counts.array) for table in tables
-        )
-        return Verification(same, f"{type(piece).__name__} is about {'these' if same else 'other'} counts")
-
-    def _of_declared_design(self, piece: Any) -> Verification:
-        """Whether a test took the settings as they were declared."""
-        parts = _parts(piece)
-        same = all(part.design == self.counts.design and part.predictability == self.predictability for part in parts)
-        if same and self.counts.setting_probabilities is not None:
-            wanted = self.counts.setting_probabilities / self.counts.setting_probabilities.sum()
-            for part in parts:
-                given = part.setting_weights if isinstance(part, EValue) else part.setting_probabilities
-                same = same and given is not None and bool(np.allclose(given, wanted, rtol=0, atol=1e-12))
-        return Verification(same, "the tests took the settings as declared" if same else "a test has another design")
-
-    def _settings(self, settings: SettingsTest) -> Verification:
-        """Whether the test of the settings is about these settings, as they were declared."""
-        declared = self.counts.setting_probabilities
-        given = settings.setting_probabilities
-        same = (
-            settings.design == self.counts.design
-            and settings.predictability == self.predictability
-            and np.array_equal(settings.setting_numbers, self.counts.num_shots)
-            and (
-                given is None
-                if declared is None
-                else given is not None and bool(np.allclose(given, declared, rtol=0, atol=1e-12))
-            )
-        )
-        words = "these settings" if same else "other settings"
-        return Verification(same, f"the test of the settings is about {words}")
-
-    def _region(self, region: LocalRegion) -> Verification:
-        if region.alpha != self.alpha:
-            return Verification(False, "the confidence region has another level", math.inf)
-        limits = region_limits(self.counts, self.alpha)
-        error = max(
-            float(np.max(np.abs(given - wanted)))
-            for given, wanted in zip((region.lower, region.upper), limits, strict=True)
-        )
-        return Verification(error <= 1e-12, "the confidence region is that of the counts", error)
+        else:
+            conditions.append("nothing passes between the parties")
+        condition = f", if {' and '.join(conditions)}" if conditions else ""
+        excluded = ""
+        if not beyond and found.allowance is not None:
+            excluded = f"; the counts exclude {excluded_influences(found.allowance)}"
+        return f"{sentence}{beyond}{condition}{excluded}."
 
 
 def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
     """The figures of a report that its evidence holds, so that they can be compared with it."""
     figures = {"shots": float(counts.total_shots)}
+    if found.settings is not None and found.settings.design == "random":
+        figures["settings: p-value"] = found.settings.p_value
+    if found.standing is not None:
+        figures["settings: result stands up to predictability"] = found.standing.predictability
     if found.signaling is not None:
         figures["no-signaling: p-value"] = found.signaling.p_value
         figures["no-signaling: largest shift"] = found.signaling.largest_shift
@@ -274,16 +282,10 @@ def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, 
     return figures
 
 
-def _agree(a: Any, b: Any) -> bool:
-    """Whether two results are the same up to rounding."""
-    if isinstance(a, Record):
-        return type(a) is type(b) and all(_agree(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))  # type: ignore[arg-type]
-    if isinstance(a, tuple):
-        return isinstance(b, tuple) and len(a) == len(b) and all(map(_agree, a, b))
-    if isinstance(a, float):
-        number = isinstance(b, float | int) and not isinstance(b, bool)
-        return number and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9 if abs(a) > 1e-6 else 0.0)
-    return type(a) is type(b) and bool(a == b)
+def _rounded_down(value: float) -> float:
+    """Three digits that are not above the value."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.floor(value / unit) * unit
 
 
 def excluded_influences(allowance: SignalingAllowance) -> str:
@@ -293,27 +295,3 @@ def excluded_influences(allowance: SignalingAllowance) -> str:
     if kappa < 0.005:
         return "no hidden influences"
     return f"hidden influences up to {kappa:.2g} times what marginals show"
-
-
-def _parts(piece: Any) -> list[Any]:
-    """The e-values and games that a piece consists of."""
-    if piece is None:
-        return []
-    if isinstance(piece, CombinedEValue):
-        return list(piece.parts)
-    if isinstance(piece, CombinedTest):
-        return [*_parts(piece.e_value), *piece.games]
-    return [piece]
-
-
-def _tables(piece: Any) -> list[Any]:
-    """Tables of the counts from which a piece was computed."""
-    if isinstance(piece, EValue):
-        return [piece.tested.sum(axis=0)]
-    if isinstance(piece, CombinedEValue | CombinedTest):
-        return [table for part in _parts(piece) for table in _tables(part)]
-    if isinstance(piece, GameTest):
-        return [piece.tested]
-    if isinstance(piece, SignalingAllowance):
-        return [piece.tested + piece.trained]
-    return []

@@ -10,12 +10,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import frozen
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, check_shot_limit
 from ..targets.trials import BellTrials
-from ..verification import Verification
+from ..verification import Verification, combine
 from ..verification_settings import precise_log10_numbers_p
 from .predictability import check_predictability
 from .setting_numbers import log10_numbers_p
@@ -23,6 +24,7 @@ from .setting_order import SettingOrder
 
 __all__ = [
     "REFUSAL_LEVEL",
+    "SUSPICIOUS_LEVEL",
     "SettingsTest",
     "require_declared_settings",
     "settings_test",
@@ -31,9 +33,9 @@ __all__ = [
 
 REFUSAL_LEVEL = 1e-6
 """Data are refused where the settings would contradict their declaration so strongly by chance this rarely."""
+SUSPICIOUS_LEVEL = 0.01
+"""p-value below which the settings need an explanation: a predictability, at which it is no smaller than this."""
 
-# p-value from which on nothing needs to be explained.
-_UNREMARKABLE = 0.01
 _STEPS = 14
 
 
@@ -69,6 +71,11 @@ class SettingsTest(Record):
         """The p-value; 0.0 where it is below the smallest float."""
         return 10**self.log10_p_value
 
+    @property
+    def suspicious(self) -> bool:
+        """Whether the settings came otherwise than declared to a degree that needs an explanation: p below 0.01."""
+        return self.log10_p_value < math.log10(SUSPICIOUS_LEVEL)
+
     def __str__(self) -> str:
         if self.design == "blocks":
             return "settings were fixed in blocks"
@@ -80,8 +87,13 @@ class SettingsTest(Record):
     def verify(self) -> Verification:
         """Recomputes the p-value of the numbers by another algorithm, and the p-value from it.
 
-        The trials are not part of the test, so the p-value of their order is taken as recorded.
+        It is also recomputed with the predictability that is said to explain it. The trials are not part of the test,
+        so the p-value of their order is taken as recorded; ``LocalityReport.verify``, which has the trials, computes it
+        again.
         """
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
         if self.design == "blocks":
             claims_nothing = self.log10_p_value == 0 and self.setting_probabilities is None
             return Verification(claims_nothing, "settings that were fixed in blocks claim nothing")
@@ -96,7 +108,23 @@ class SettingsTest(Record):
         # The bound of tails far below the smallest float is a little above them.
         tolerance = 1e-6 * max(1.0, abs(expected)) + (1e-3 if expected < -270 else 0.0)
         reason = f"the p-value of the numbers of trials is 10^{numbers:.6g}{order}"
-        return Verification(error <= tolerance, reason, error)
+        if not error <= tolerance:
+            return Verification(False, reason, error)
+        return combine(Verification(True, reason, error), self._check_explanation())
+
+    def _check_explanation(self) -> Verification:
+        assert self.setting_probabilities is not None
+        if not self.suspicious:
+            claims_nothing = self.explaining_predictability == 0
+            return Verification(claims_nothing, "nothing needs to be explained", 0.0 if claims_nothing else math.inf)
+        value = self.explaining_predictability
+        if not self.predictability < value <= 1:
+            return Verification(False, f"a predictability of {value:g} explains nothing", math.inf)
+        # Where the order counts most, the numbers alone need less.
+        explained = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, value)
+        least = math.log10(SUSPICIOUS_LEVEL) - (0.0 if self.log10_order_p is None else math.log10(2)) - 1e-6
+        words = f"with a predictability of {value:.4g} the p-value of the numbers is 10^{explained:.6g}"
+        return Verification(explained >= least, words, max(0.0, least - explained))
 
 
 def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) -> SettingsTest:
@@ -150,11 +178,11 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
     order = SettingOrder(data) if isinstance(data, BellTrials) else None
     log10_p, log10_order, contradiction = _test(shots, probabilities, order, predictability)
     explaining = 0.0
-    if log10_p >= math.log10(_UNREMARKABLE):
+    if log10_p >= math.log10(SUSPICIOUS_LEVEL):
         contradiction = ""
     else:
         evaluate = partial(_test, shots, probabilities, order)
-        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(_UNREMARKABLE), predictability, _STEPS)[1]
+        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _STEPS)[1]
     return SettingsTest(
         "random",
         shots,
@@ -189,17 +217,18 @@ def require_declared_settings(test: SettingsTest) -> None:
     )
 
 
-def standing_predictability(evaluate: Callable[[float], float], log10_alpha: float) -> float:
+def standing_predictability(evaluate: Callable[[float], float], log10_alpha: float, start: float = 0.0) -> float:
     """The largest predictability up to which a result stands.
 
     Args:
         evaluate: Base-10 logarithm of the declared p-value for a predictability; it grows with it. A ``CountsError``
             says that nothing is excluded any more.
         log10_alpha: Base-10 logarithm of the significance level.
+        start: The predictability that was declared.
 
     Returns:
-        The predictability, found by bisection and rounded down, so that the p-value there is at most alpha; 0 if it is
-        not even at 0.
+        The predictability, found by bisection and rounded down, so that the p-value there is at most alpha; the one
+        declared if it is not even there.
     """
 
     def stands(value: float) -> bool:
@@ -208,7 +237,7 @@ def standing_predictability(evaluate: Callable[[float], float], log10_alpha: flo
         except CountsError:
             return False
 
-    return _boundary(stands, 0.0, _STEPS)[0] if stands(0.0) else 0.0
+    return _boundary(stands, start, _STEPS)[0] if stands(start) else start
 
 
 def _boundary(holds: Callable[[float], bool], start: float, steps: int) -> tuple[float, float]:
