@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from numbers import Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+
+from ._records import Record
 from .exceptions import LHVError
 from .verification import Verification
 
-__all__ = ["positive_and_finite", "readable", "refute_unreadable"]
+__all__ = ["agree", "positive_and_finite", "readable", "refute_unreadable"]
 
 T = TypeVar("T")
 
@@ -38,3 +42,37 @@ def positive_and_finite(value: object) -> bool:
     """Whether a field holds a positive, finite number."""
     # A truth value is a number to Python, but not to people.
     return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf
+
+
+def agree(a: Any, b: Any, relative: float = 1e-6, absolute: float = 1e-12) -> bool:
+    """Whether two results are the same up to rounding.
+
+    Args:
+        a: A record, an array, a number, or whatever else may stand in a field of a record.
+        b: What it is compared with.
+        relative: Difference of numbers, as a share of the larger one.
+        absolute: Difference of numbers that is allowed in any case.
+    """
+    if a is b:
+        return True
+    if isinstance(a, Record):
+        if type(a) is not type(b):
+            return False
+        names = (field.name for field in fields(a))  # type: ignore[arg-type]
+        return all(agree(getattr(a, name), getattr(b, name), relative, absolute) for name in names)
+    if isinstance(a, tuple | list):
+        same = type(a) is type(b) and len(a) == len(b)
+        return same and all(agree(x, y, relative, absolute) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray):
+        if not isinstance(b, np.ndarray) or a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if a.dtype.kind != "f":
+            return bool(np.array_equal(a, b))
+        return bool(np.allclose(a, b, rtol=relative, atol=absolute, equal_nan=True))
+    if isinstance(a, float):
+        if not isinstance(b, float | int) or isinstance(b, bool):
+            return False
+        return math.isclose(a, b, rel_tol=relative, abs_tol=absolute) or (math.isnan(a) and math.isnan(b))
+    if isinstance(a, int) and not isinstance(a, bool):
+        return isinstance(b, int | float) and not isinstance(b, bool) and a == b
+    return type(a) is type(b) and bool(a == b)

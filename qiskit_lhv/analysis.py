@@ -11,7 +11,8 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._validation import whole_numbers
 from .behavior_report import analyze_behavior
-from .counts_analysis import CountsOptions, counts_findings, group_findings
+from .counts_analysis import counts_findings, group_findings
+from .counts_options import CountsOptions
 from .device_report import DeviceReport, group_lists
 from .estimated_state import analyze_estimate
 from .exceptions import CountsError, LHVError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -12,20 +11,19 @@ import numpy as np
 from ._deadlines import Deadline
 from ._progress import ProgressBar
 from ._threads import one_blas_thread
-from ._validation import generator, probability, whole_number
+from .counts_options import CountsOptions
 from .counts_report import OUT_OF_TIME, CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested
 from .exceptions import CountsError, LHVError
 from .polytope.bounds import enumeration_size
 from .polytope.families import chsh
-from .polytope.inequalities import BellExpression
 from .statistics.combined_evidence import CombinedEValue, averaged_e_values, num_orders
-from .statistics.combined_tests import CombinedTest, combined_test, family_of
+from .statistics.combined_tests import CombinedTest, combined_test
 from .statistics.confidence import local_region
 from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
 from .statistics.games import GameTest, game_test
-from .statistics.hidden_signaling import check_kappa, signaling_allowance
+from .statistics.hidden_signaling import signaling_allowance
 from .statistics.likelihood import fit_local_model
 from .statistics.model_comparison import compare_models, quick_replicates
 from .statistics.no_signaling import no_signaling_test
@@ -40,8 +38,6 @@ from .targets.trials import BellTrials
 from .verdict import Verdict
 
 __all__ = [
-    "TESTS",
-    "CountsOptions",
     "Prepared",
     "averages_orders",
     "counts_findings",
@@ -55,85 +51,12 @@ Data = BellCounts | BellTrials
 T = TypeVar("T")
 Group = tuple[int, ...]
 
-TESTS = ("combined", "e-value", "game")
-_REPLICATES, _MAX_REPLICATES = 200, 100_000
+_REPLICATES = 200
 # Scenarios up to here get a linear program for hidden signaling within about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
 # A fit for the reader stops when what is missing is this share of its divergence.
 _FIT_TOLERANCE, _RELATIVE_FIT_TOLERANCE = 1e-10, 1e-3
-
-
-@dataclass(frozen=True)
-class CountsOptions:
-    """What is declared for counts, see :func:`analyze`; checked by :meth:`checked`."""
-
-    alpha: float = 0.01
-    test: str | None = None
-    expression: BellExpression | None = None
-    kappa: float | None = None
-    signaling_level: float = 0.01
-    predictability: float = 0.0
-    fair_sampling: bool = False
-    num_replicates: int | None = None
-    time_limit: float | None = None
-    progress: bool | None = None
-    seed: int | None = None
-
-    def checked(self) -> CountsOptions:
-        """The options with numbers of the right type, and a seed that was drawn where none was given.
-
-        Raises:
-            CountsError: If one of them is out of range.
-        """
-        if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
-            raise CountsError.bad_argument("test", expected="'combined', 'e-value' or 'game'", got=repr(self.test))
-        if self.expression is not None and not isinstance(self.expression, BellExpression):
-            raise CountsError.bad_argument(
-                "expression",
-                expected="a BellExpression, such as chsh()",
-                got=type(self.expression).__name__,
-                remedy="Make one with BellExpression.from_correlators or BellExpression(coefficients).",
-            )
-        if self.kappa is not None:
-            check_kappa(self.kappa)
-        if self.progress is not None and not isinstance(self.progress, bool | np.bool_):
-            raise CountsError.bad_argument("progress", expected="True, False or None", got=repr(self.progress))
-        generator(self.seed)
-        replicates = self.num_replicates
-        if replicates is not None:
-            replicates = whole_number(replicates, "num_replicates", CountsError, minimum=0)
-            if replicates > _MAX_REPLICATES:
-                raise CountsError.bad_argument(
-                    "num_replicates", expected=f"at most {_MAX_REPLICATES}", got=f"{replicates}"
-                )
-        Deadline(self.time_limit)
-        return replace(
-            self,
-            alpha=probability(self.alpha, "alpha", CountsError, open_interval=True),
-            signaling_level=probability(self.signaling_level, "signaling_level", CountsError, open_interval=True),
-            num_replicates=replicates,
-            # Drawn once and reported, so that the result can be had again.
-            seed=secrets.randbits(31) if self.seed is None else self.seed,
-        )
-
-    def test_for(self, data: Data) -> str:
-        """The declared test, or the default of a kind of data.
-
-        Raises:
-            CountsError: If the test is not for these data.
-        """
-        family = isinstance(data, BellCounts) and bool(family_of(data.scenario))
-        if self.test is None:
-            return "combined" if family else "e-value"
-        if self.test == "combined" and not family:
-            raise CountsError.bad_argument(
-                "test",
-                expected="'e-value' or 'game' for trials, and for scenarios without a known family of inequalities",
-                got="'combined'",
-                remedy="The combined test is for counts of CHSH tests.",
-            )
-        return self.test
 
 
 @dataclass
@@ -272,9 +195,7 @@ def declared_result(
         return game
     if test == "combined":
         assert isinstance(data, BellCounts)
-        return combined_test(
-            data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling
-        )
+        return combined_test(data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling)
     return e_value
 
 

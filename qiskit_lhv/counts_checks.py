@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ._records import Record
-from .counts_analysis import CountsOptions, averages_orders, declared_result, expected_rate, prepared
+from ._evidence_checks import agree
+from .counts_analysis import averages_orders, declared_result, expected_rate, prepared
+from .counts_options import CountsOptions
 from .counts_report import CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
 from .report import LocalityReport
@@ -39,8 +40,7 @@ from .targets.behaviors import Behavior
 from .targets.counts import BellCounts
 from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
-from .verdict import Verdict
-from .verification import Verification, combine
+from .verification import Verification
 
 __all__ = ["check_counts_report"]
 
@@ -208,9 +208,9 @@ class _Checks:
         again = prepared(rule.data, self.options)
         if again.test != rule.test:
             return _refuted(f"the test {rule.test!r} is not for these data")
-        if not _agree(again.settings, found.settings):
+        if not agree(again.settings, found.settings):
             return _refuted("the test of the settings, made again, is another one")
-        if not _agree(again.game, found.game):
+        if not agree(again.game, found.game):
             return _refuted("the game, played again, is another one")
         for part in _parts(found.e_value):
             if not self._has_design(part, rule.tested, rule.predictability):
@@ -218,7 +218,7 @@ class _Checks:
         assert found.e_value is not None
         result = declared_result(rule.tested, rule.test, found.e_value, again.game, self.options)
         decisive = rule.decisive(found)
-        if decisive is None or not _agree(result, decisive):
+        if decisive is None or not agree(result, decisive):
             return _refuted(f"the result of the declared test ({rule.test}) is missing, or another one")
         return Verification(True, "the declared test is that of the data")
 
@@ -269,7 +269,7 @@ class _Checks:
         options = replace(self.options, predictability=standing.predictability)
         if isinstance(e_value, GameTest):
             game = prepared(data, options).game
-            if not _agree(game, result):
+            if not agree(game, result):
                 return _refuted("the game that is said to stand, played again, is another one")
             logs = [result.log10_p_value]
         else:
@@ -278,7 +278,7 @@ class _Checks:
             if not all(self._has_design(part, data, standing.predictability) for part in _parts(e_value)):
                 return _refuted("the e-value that is said to stand has another design")
             again = [declared_result(data, rule.test, one, None, options) for one in (e_value, e_value.recomputed)]
-            if not _agree(again[0], result):
+            if not agree(again[0], result):
                 return _refuted("the result that is said to stand, computed again, is another one")
             logs = [one.log10_p_value for one in again]
         level = math.log10(rule.alpha / rule.num_groups)
@@ -291,12 +291,12 @@ class _Checks:
         counts, seed = rule.counts, rule.seed
         if test is not None:
             again = no_signaling_test(counts, level=rule.signaling_level, seed=seed)
-            if not _agree(again, test):
+            if not agree(again, test):
                 return _refuted(f"the test of no-signaling, made again, is another one (p = {again.p_value:.3g})")
         if allowance is not None:
             kappa = UNDECLARED_KAPPA if rule.kappa is None else rule.kappa
             made = signaling_allowance(counts, alpha=rule.alpha / rule.num_groups, kappa=kappa, seed=seed)
-            if not _agree(made, allowance):
+            if not agree(made, allowance):
                 return _refuted("the allowance for signaling, computed again, is another one")
         return Verification(True, "signaling is as the report says")
 
@@ -305,7 +305,7 @@ class _Checks:
         if drift is not None:
             if not isinstance(data, BellTrials):
                 return _refuted("counts do not say whether something changed in time")
-            if not _agree(drift_test(data, seed=self.rule.seed), drift):
+            if not agree(drift_test(data, seed=self.rule.seed), drift):
                 return _refuted("the test of drift, made again, is another one")
         if region is None:
             return Verification(True, "no region is claimed to be local")
@@ -379,41 +379,14 @@ class _Checks:
         shown = self._piece(ModelComparison) is not None
         for name, value in made.statistics.items():
             of_fits = not shown and (name.startswith("deviance") or name == "local fit: goodness-of-fit p")
-            if not _agree(value, report.statistics[name], *((_OF_FITS, _SAME) if of_fits else (_EXACT, 0.0))):
+            if not agree(value, report.statistics[name], *((_OF_FITS, _SAME) if of_fits else (_EXACT, 0.0))):
                 return _refuted(f"the figure {name!r} is not that of the evidence")
         for field in fields(LocalityReport):
             if field.name in ("statistics", "evidence", "absent", "rule"):
                 continue
-            if not _agree(getattr(made, field.name), getattr(report, field.name)):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
         return Verification(True, "all figures and words follow from the evidence")
-
-
-def _agree(a: Any, b: Any, relative: float = _SAME, absolute: float = 1e-12) -> bool:
-    """Whether two results are the same up to rounding."""
-    if a is b:
-        return True
-    if isinstance(a, Record):
-        if type(a) is not type(b):
-            return False
-        names = (field.name for field in fields(a))  # type: ignore[arg-type]
-        return all(_agree(getattr(a, name), getattr(b, name), relative, absolute) for name in names)
-    if isinstance(a, tuple | list):
-        same = type(a) is type(b) and len(a) == len(b)
-        return same and all(_agree(x, y, relative, absolute) for x, y in zip(a, b, strict=True))
-    if isinstance(a, np.ndarray):
-        if not isinstance(b, np.ndarray) or a.shape != b.shape or a.dtype != b.dtype:
-            return False
-        if a.dtype.kind != "f":
-            return bool(np.array_equal(a, b))
-        return bool(np.allclose(a, b, rtol=relative, atol=absolute, equal_nan=True))
-    if isinstance(a, float):
-        if not isinstance(b, float | int) or isinstance(b, bool):
-            return False
-        return math.isclose(a, b, rel_tol=relative, abs_tol=absolute) or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, int) and not isinstance(a, bool):
-        return isinstance(b, int | float) and not isinstance(b, bool) and a == b
-    return type(a) is type(b) and bool(a == b)
 
 
 def _same_comparison(a: ModelComparison, b: ModelComparison) -> bool:
@@ -422,10 +395,10 @@ def _same_comparison(a: ModelComparison, b: ModelComparison) -> bool:
     steps = [(getattr(a, name), getattr(b, name)) for name in ("nonlocality", "signaling", "total")]
     return whole and all(
         (one.smaller, one.larger) == (other.smaller, other.larger)
-        and _agree(one.deviance, other.deviance, _OF_FITS, _SAME)
-        and _agree(one.asymptotic_p_value, other.asymptotic_p_value, _OF_FITS, _SAME)
+        and agree(one.deviance, other.deviance, _OF_FITS, _SAME)
+        and agree(one.asymptotic_p_value, other.asymptotic_p_value, _OF_FITS, _SAME)
         # A replicate or two may lie on the other side.
-        and _agree(one.p_value, other.p_value, 0.0, 2 / (a.num_replicates + 1) + _SAME)
+        and agree(one.p_value, other.p_value, 0.0, 2 / (a.num_replicates + 1) + _SAME)
         for one, other in steps
     )
 

@@ -153,7 +153,11 @@ class CountsRule(Record):
 
     def decisive(self, found: CountsEvidence) -> TestResult | None:
         """The result of the declared test."""
-        pieces: dict[str, TestResult | None] = {"combined": found.combined, "game": found.game, "e-value": found.e_value}
+        pieces: dict[str, TestResult | None] = {
+            "combined": found.combined,
+            "game": found.game,
+            "e-value": found.e_value,
+        }
         return pieces.get(self.test)
 
     def significant(self, found: CountsEvidence) -> bool:

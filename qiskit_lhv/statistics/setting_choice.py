@@ -182,7 +182,9 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
         contradiction = ""
     else:
         evaluate = partial(_test, shots, probabilities, order)
-        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _STEPS)[1]
+        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _STEPS)[
+            1
+        ]
     return SettingsTest(
         "random",
         shots,

@@ -54,9 +54,7 @@ def predictabilities(result: TestResult) -> list[float]:
     return [result.predictability]
 
 
-def standing_test(
-    make: Callable[[float], TestResult], start: float, log10_alpha: float
-) -> StandingTest | None:
+def standing_test(make: Callable[[float], TestResult], start: float, log10_alpha: float) -> StandingTest | None:
     """The declared test with the largest predictability up to which its p-value is at most alpha.
 
     Args:
