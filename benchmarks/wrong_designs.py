@@ -9,7 +9,7 @@ mismatches, and 5 for each of the k contexts (outcomes that are followed, for ex
 mismatch must be learned. Then two thousand data sets are drawn as declared, with the devices of validity.py.
 
 Mismatches too weak to be refused must not make a local device nonlocal either. Tables of CHSH tests, declared uniform,
-are drawn from devices that lose at settings (1, 1) alone: one that always answers 0, and a noisy one with S = 2 exactly;
+are drawn from devices that lose at settings (1, 1) alone: one that always answers 0, and a noisy one with S = 2;
 with P(1, 1) = .2 or .22, or with one party's setting 1 at .45. The share of NONLOCAL at alpha = .01 is to be at most
 about alpha for the e-value and the combined test, which take the settings as they came; a declared game, and trials,
 keep the declared probabilities. A nonlocal device with settings as declared shows what is left of the power.

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analysis import analyze
     from .behavior_evidence import BehaviorLocality, BehaviorViolation
+    from .behavior_report import BehaviorQuestion
     from .counts_rule import CountsRule
     from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .device_report import DeviceReport
-    from .estimated_state import EstimatedLocality, EstimatedViolation
+    from .estimated_state import EstimatedLocality, EstimatedViolation, EstimateQuestion
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
     from .models.ensemble import ResponseModel
@@ -115,11 +116,12 @@ if TYPE_CHECKING:
 _HOME = {
     "analysis": ("analyze",),
     "behavior_evidence": ("BehaviorLocality", "BehaviorViolation"),
+    "behavior_report": ("BehaviorQuestion",),
     "counts_rule": ("CountsRule",),
     "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
     "device_report": ("DeviceReport",),
-    "estimated_state": ("EstimatedLocality", "EstimatedViolation"),
+    "estimated_state": ("EstimateQuestion", "EstimatedLocality", "EstimatedViolation"),
     "exceptions": (
         "CertificateError",
         "CountsError",
@@ -235,6 +237,7 @@ __all__ = [
     "Allocation",
     "Behavior",
     "BehaviorLocality",
+    "BehaviorQuestion",
     "BehaviorViolation",
     "BellCounts",
     "BellExperiment",
@@ -258,6 +261,7 @@ __all__ = [
     "DirectionResponse",
     "DriftTest",
     "EValue",
+    "EstimateQuestion",
     "EstimatedLocality",
     "EstimatedViolation",
     "Evaluation",

@@ -26,6 +26,16 @@ class Deadline:
         self._end = time.monotonic() + allowed
 
     @property
+    def end(self) -> float:
+        """When it is, on the clock of ``time.monotonic``; infinite without end."""
+        return self._end
+
+    def after(self, share: float) -> float:
+        """When this share of the time that is left will be over, on the same clock."""
+        now = time.monotonic()
+        return now + share * (self._end - now)
+
+    @property
     def left(self) -> float | None:
         """Seconds left, at least a millisecond; ``None`` without end."""
         return None if math.isinf(self._end) else max(1e-3, self._end - time.monotonic())

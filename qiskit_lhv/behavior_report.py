@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._deadlines import Deadline
+from ._evidence_checks import agree, refute_unreadable
+from ._records import Record
 from ._validation import positive_number
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
 from .exceptions import ScenarioError, SolverError
 from .models.deterministic import DeterministicModel
+from .models.local_model import LocalModel
 from .polytope.inequalities import BellInequality
 from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from .polytope.symmetrized_model import SymmetrizedModel
@@ -20,8 +23,9 @@ from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport
 from .targets.behaviors import Behavior
 from .verdict import Verdict
+from .verification import Verification
 
-__all__ = ["analyze_behavior"]
+__all__ = ["BehaviorQuestion", "analyze_behavior"]
 
 # Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
 _LARGEST_VISIBILITY = 100.0
@@ -64,8 +68,7 @@ def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit:
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     _require_explained_signaling(behavior, tolerance)
-    center = _near_no_signaling(behavior)
-    search = _Search(behavior, center, tolerance, time_limit)
+    search = _Search(behavior, tolerance, time_limit)
     search.run()
     return search.report()
 
@@ -118,13 +121,25 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
     return Behavior((table + below) / (1 + below * math.prod(scenario.num_outcomes)))
 
 
+def _center(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
+    """The no-signaling behavior whose threshold is looked for, and the largest visibility of interest."""
+    scenario, center = behavior.scenario, _near_no_signaling(behavior)
+    if tolerance <= ROUNDING or scenario.is_chsh or only_local_behaviors(scenario):
+        return center, 1.0
+    # Its threshold shows how much room there is for errors.
+    white = Behavior.white_noise(scenario)
+    if np.abs(center.array - white.array).max() < _WHITE:
+        corner = np.zeros(scenario.shape)
+        corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
+        center = Behavior(corner).mix(visibility=_NEAR_WHITE)
+    return center, _LARGEST_VISIBILITY
+
+
 @dataclass
 class _Search:
     """The verdict as found so far, and what it rests on."""
 
     behavior: Behavior
-    center: Behavior
-    """A no-signaling behavior near it."""
     tolerance: float
     time_limit: float | None
 
@@ -140,15 +155,10 @@ class _Search:
 
     def run(self) -> None:
         """Looks for a proof of either verdict, the quick ones first."""
-        begin = time.monotonic()
+        # No time at all is no limit of a search, but of those after the first.
+        deadline = Deadline(self.time_limit or None)
         scenario = self.behavior.scenario
-        needs_room = self.coarse and not scenario.is_chsh and not only_local_behaviors(scenario)
-        center, largest = self.center, _LARGEST_VISIBILITY if needs_room else 1.0
-        white = Behavior.white_noise(scenario)
-        if needs_room and np.abs(center.array - white.array).max() < _WHITE:
-            corner = np.zeros(scenario.shape)
-            corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
-            center = Behavior(corner).mix(visibility=_NEAR_WHITE)
+        center, largest = _center(self.behavior, self.tolerance)
         try:
             self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
         except SolverError:
@@ -157,7 +167,7 @@ class _Search:
         if self._decide():
             return
         if can_find_nearest(scenario):
-            left = None if self.time_limit is None else max(0.0, self.time_limit - (time.monotonic() - begin))
+            left = 0.0 if self.time_limit == 0 else deadline.left
             try:
                 self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=left)
             except SolverError:
@@ -262,33 +272,101 @@ class _Search:
 
     def report(self) -> LocalityReport:
         """The report."""
-        verdict, proof, inequality = self.verdict, self.proof, self.inequality
-        figures: dict[str, float] = {}
-        if self.threshold is not None:
-            figures["visibility threshold (white noise)"] = self.threshold.estimate
-        if isinstance(proof, BehaviorViolation):
-            inequality = proof.inequality
-        elif verdict is Verdict.LOCAL:
-            inequality = None
-        if inequality is not None:
-            figures["violation"] = inequality.violation(self.behavior)
-            errors = self.tolerance * sum_of_coefficients(inequality)
-            figures["largest violation by errors alone"] = errors
-        pieces = (proof, self.threshold)
-        return LocalityReport(
-            verdict=verdict,
-            target=f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}",
-            admits_local_model=self._fits(),
-            model=self.model,
-            inequality=inequality,
-            alpha=None,
-            test=None,
-            log10_p_value=None,
-            statistics=figures,
-            evidence=tuple(piece for piece in pieces if piece is not None),
-            assumptions=(
-                f"each probability is known to within {self.tolerance:g}",
-                "the behavior is no-signaling",
-            ),
-            advice=self._advice(),
-        )
+        question = BehaviorQuestion(self.behavior, self.tolerance)
+        inequality = None if self.verdict is Verdict.LOCAL else self.inequality
+        return _report(question, self.proof, self.threshold, inequality, self.model, self._fits(), self._advice())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BehaviorQuestion(Record):
+    """What was asked about a behavior."""
+
+    behavior: Behavior
+    """The behavior, as it was given."""
+    tolerance: float
+    """Accuracy of its numbers: the largest error of a probability."""
+
+    def __str__(self) -> str:
+        return f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}"
+
+    def check(self, report: LocalityReport) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence is verified elsewhere. Without a proof, the advice is not checked.
+
+        Args:
+            report: The report.
+        """
+        return refute_unreadable(lambda: self._check(report))
+
+    def _check(self, report: LocalityReport) -> Verification:
+        proof = threshold = None
+        for piece in report.evidence:
+            if isinstance(piece, BehaviorLocality | BehaviorViolation) and proof is None:
+                proof = piece
+            elif isinstance(piece, Threshold) and threshold is None:
+                threshold = piece
+            else:
+                return _refuted(f"a {type(piece).__name__} is too much")
+        if proof is not None and not (proof.behavior == self.behavior and proof.tolerance == self.tolerance):
+            return _refuted("the proof is about another behavior, or another accuracy of its numbers")
+        if threshold is not None and not agree(threshold.behavior, _center(self.behavior, self.tolerance)[0]):
+            return _refuted("the threshold is that of another behavior")
+        model, inequality, fits = report.model, report.inequality, report.admits_local_model
+        if proof is None:
+            near = model is not None and bool(model.verify(self.behavior, self.tolerance))
+            fits = True if near else None
+        elif isinstance(proof, BehaviorLocality):
+            fits, inequality = True, None
+            if proof.model is not None and proof.model != model:
+                return _refuted("the model is not that of the proof")
+        else:
+            fits, inequality = False, proof.inequality
+        made = _report(self, proof, threshold, inequality, model, fits, "" if proof is not None else report.advice)
+        for field in fields(LocalityReport):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
+                return _refuted(f"the field {field.name!r} does not follow from the evidence")
+        return Verification(True, "all figures and words follow from the evidence")
+
+
+def _refuted(reason: str) -> Verification:
+    return Verification(False, reason, math.inf)
+
+
+def _report(
+    question: BehaviorQuestion,
+    proof: BehaviorLocality | BehaviorViolation | None,
+    threshold: Threshold | None,
+    inequality: BellInequality | None,
+    model: LocalModel | None,
+    fits: bool | None,
+    advice: str,
+) -> LocalityReport:
+    """The report that follows from a proof, or from what there is without one."""
+    figures: dict[str, float] = {}
+    if threshold is not None:
+        figures["visibility threshold (white noise)"] = threshold.estimate
+    if isinstance(proof, BehaviorViolation):
+        inequality = proof.inequality
+    if inequality is not None:
+        figures["violation"] = inequality.violation(question.behavior)
+        errors = question.tolerance * sum_of_coefficients(inequality)
+        figures["largest violation by errors alone"] = errors
+    return LocalityReport(
+        verdict=Verdict.INCONCLUSIVE if proof is None else Verdict(proof.shows),
+        target=str(question),
+        admits_local_model=fits,
+        model=model,
+        inequality=inequality,
+        alpha=None,
+        test=None,
+        log10_p_value=None,
+        statistics=figures,
+        evidence=tuple(piece for piece in (proof, threshold) if piece is not None),
+        assumptions=(
+            f"each probability is known to within {question.tolerance:g}",
+            "the behavior is no-signaling",
+        ),
+        advice=advice,
+        question=question,
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._deadlines import Deadline
 from ._records import Record
 from ._validation import generator, positive_number
 from .exceptions import CertificateError, LHVError, MeasurementError, SolverError
@@ -183,16 +184,16 @@ def critical_visibility(
     place = None if folder is None else Path(folder)
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
-    begin = time.monotonic()
-    settings = _best_settings(tensor, other, measurements, seed, begin + _SHARES["settings"] * limit, place)
+    whole = Deadline(limit)
+    settings = _best_settings(tensor, other, measurements, seed, whole.after(_SHARES["settings"]), place)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
-    deadline = begin + (_SHARES["settings"] + _SHARES["proofs"]) * limit
+    deadline = whole.end - (1 - _SHARES["settings"] - _SHARES["proofs"]) * limit
     certificate = _best_certificate(tensor, other, measurements, seed, deadline, place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    left = begin + limit - time.monotonic()
+    left = whole.end - time.monotonic()
     if left >= _LEAST_SECONDS and lower < min(upper, 1.0):
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evidence_checks import readable, refute_unreadable
+from ._deadlines import Deadline
+from ._evidence_checks import agree, readable, refute_unreadable
 from ._records import Record
 from ._validation import generator, positive_number, probability
 from .exceptions import CountsError, LHVError
@@ -19,13 +19,14 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .report import LocalityReport
 from .state_report import Certificate, proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
+from .statistics.evidence import fresh_seed
 from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
 from .targets.tensor_estimates import TensorEstimate, estimate_tensor
 from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["EstimatedLocality", "EstimatedViolation", "analyze_estimate"]
+__all__ = ["EstimateQuestion", "EstimatedLocality", "EstimatedViolation", "analyze_estimate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -165,6 +166,112 @@ def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Ver
     return combine(Verification(off <= 1e-12, "the correlations are those of the counts", off), test.verify())
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class EstimateQuestion(Record):
+    """What was asked about the estimated correlations of a state."""
+
+    estimate: TensorEstimate
+    """The estimate."""
+    alpha: float
+    """Error probability of either verdict."""
+    signaling_level: float
+    """Level at which counts are taken to contradict that all bases measure the same state."""
+    measurements: str
+    """``"projective"``, or a plane."""
+    seed: int
+    """Seed of the split and of the searches."""
+
+    def __str__(self) -> str:
+        plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
+        qubits = self.estimate.num_qubits
+        return f"state of {qubits} qubits with estimated correlations, all projective measurements{plane}"
+
+    def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
+        """The estimates that choose settings and that test them: of other shots, or the same expectation values."""
+        if self.estimate.counts is None:
+            return self.estimate, self.estimate
+        return self.estimate.split(0.5, self.seed)
+
+    def check(self, report: LocalityReport) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
+        by drawing them again; not that the settings were chosen with the others alone.
+
+        Args:
+            report: The report.
+        """
+        return refute_unreadable(lambda: self._check(report))
+
+    def _check(self, report: LocalityReport) -> Verification:
+        (piece,) = report.evidence
+        kinds = EstimatedViolation | EstimatedLocality | SameStateTest
+        if not isinstance(piece, kinds):
+            return _refuted(f"a {type(piece).__name__} is no evidence on an estimate")
+        test = piece if isinstance(piece, SameStateTest) else piece.same_state
+        if (test is None) is not (self.estimate.counts is None):
+            return _refuted("the test of one state is missing, or one of expectation values")
+        if test is not None and (test.level != self.signaling_level or test.counts != self.estimate.counts):
+            return _refuted("the test of one state has another level, or other counts")
+        given = report.statistics
+        figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+        if not isinstance(piece, SameStateTest):
+            figures |= _figures_of_test(piece) if isinstance(piece, EstimatedViolation) else _known(given, _OF_TEST)
+        if isinstance(piece, EstimatedViolation):
+            chosen, tested = self.halves()
+            if not agree(tested, piece.tested):
+                return _refuted("other shots were tested than the seed leaves for the test")
+            candidate = _first_candidate(chosen, self.measurements, self.seed)
+            number = 1 if candidate is not None and candidate.violation > 0 else 1 + (candidate is not None)
+            if not agree(piece.alpha, self.alpha / number):
+                return _refuted(f"the test has another error probability than alpha / {number}")
+        elif isinstance(piece, EstimatedLocality) and not (
+            piece.estimate == self.estimate and piece.alpha == self.alpha
+        ):
+            return _refuted("another estimate is said to be local, or with another error probability")
+        if not isinstance(piece, SameStateTest) and report.verdict is not Verdict.NONLOCAL:
+            radius, needed = _room(self.estimate, self.alpha)
+            figures[_RADIUS] = radius
+            if isinstance(piece, EstimatedLocality):
+                figures |= {_PROVEN: piece.certificate.visibility, _NEEDED: needed}
+            elif _PROVEN in given:
+                figures |= _known(given, (_PROVEN,)) | {_NEEDED: needed}
+                if not 0 <= given[_PROVEN] < needed:
+                    return _refuted("so large a visibility would be a proof")
+        shown = readable(lambda: piece.shows, None)
+        made = _report(self, Verdict.INCONCLUSIVE if shown is None else Verdict(shown), piece, figures)
+        for field in fields(LocalityReport):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
+                return _refuted(f"the field {field.name!r} does not follow from the evidence")
+        return Verification(True, "all figures and words follow from the evidence")
+
+
+_OF_TEST = ("value", "value: lower limit", "local bound")
+_RADIUS = "weight of white noise that absorbs the errors"
+_PROVEN = "proven local up to visibility (white noise)"
+_NEEDED = "needed for all correlations within the errors"
+
+
+def _refuted(reason: str) -> Verification:
+    return Verification(False, reason, math.inf)
+
+
+def _known(given: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    """Figures that the evidence does not hold, as a report gives them."""
+    return {name: float(given[name]) for name in names}
+
+
+def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
+    value = float(np.sum(test.settings.operator() * test.tested.tensor.array))
+    return dict(zip(_OF_TEST, (value, test.lower, test.settings.inequality.bound.value), strict=True))
+
+
+def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
+    """The weight of white noise that absorbs the errors, and the visibility up to which it must be local."""
+    radius = absorbing_noise(estimate, alpha)
+    return radius, 1 / (1 - radius) if radius < 1 else math.inf
+
+
 def analyze_estimate(
     estimate: TensorEstimate,
     *,
@@ -199,68 +306,72 @@ def analyze_estimate(
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
     limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
     generator(seed)
-    begin = time.monotonic()
+    question = EstimateQuestion(estimate, alpha, signaling_level, measurements, fresh_seed() if seed is None else seed)
+    deadline = Deadline(limit)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}
     if test is not None and test.refuted:
-        return _report(estimate, Verdict.SIGNALING, test, figures, alpha, measurements)
+        return _report(question, Verdict.SIGNALING, test, figures)
+    chosen, tested = question.halves()
+    candidates = _candidates(chosen, measurements, question.seed, 0.25 * limit)
     same = estimate.counts is None
-    chosen, tested = (estimate, estimate) if same else estimate.split(0.5, seed)
-    candidates = _candidates(chosen, measurements, seed, 0.25 * limit)
     tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     best = max(tests, key=lambda one: one.lower - one.settings.inequality.bound.value)
     verdict = Verdict.INCONCLUSIVE
     evidence: EstimatedViolation | EstimatedLocality = best
-    figures["value"] = float(np.sum(best.settings.operator() * tested.tensor.array))
-    figures["value: lower limit"] = best.lower
-    figures["local bound"] = best.settings.inequality.bound.value
+    figures |= _figures_of_test(best)
     if best.violated and best.verify():
         verdict = Verdict.NONLOCAL
     else:
-        radius = absorbing_noise(estimate, alpha)
-        needed = 1 / (1 - radius) if radius < 1 else math.inf
-        figures["weight of white noise that absorbs the errors"] = radius
+        radius, needed = _room(estimate, alpha)
+        figures[_RADIUS] = radius
         # Errors so large that no visibility is enough leave nothing to prove.
-        proofs = proofs_from_below(estimate.tensor, measurements, seed, begin + limit, needed) if radius < 1 else ()
+        end = deadline.end
+        proofs = proofs_from_below(estimate.tensor, measurements, question.seed, end, needed) if radius < 1 else ()
         proven = 0.0
         for certificate in proofs:
             region = EstimatedLocality(certificate, estimate, alpha, test)
             proven = max(proven, certificate.visibility)
-            figures["proven local up to visibility (white noise)"] = proven
-            figures["needed for all correlations within the errors"] = needed
+            figures |= {_PROVEN: proven, _NEEDED: needed}
             if region.inside and region.verify():
                 verdict, evidence = Verdict.LOCAL, region
                 break
-    return _report(estimate, verdict, evidence, figures, alpha, measurements)
+    return _report(question, verdict, evidence, figures)
 
 
-def _candidates(
-    estimate: TensorEstimate, measurements: str, seed: int | None, seconds: float
-) -> list[OptimizedSettings]:
-    # The estimate itself may give negative probabilities; the nearest state does not.
-    tensor = CorrelationTensor.from_state(estimate.physical_state())
-    found = []
-    if tensor.num_parties == 2 and measurements == "projective":
-        found.append(horodecki_settings(tensor))
-    elif tensor.num_parties > 2:
-        found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
-    if not found or found[0].violation <= 0:
+def _candidates(estimate: TensorEstimate, measurements: str, seed: int, seconds: float) -> list[OptimizedSettings]:
+    tensor = _nearest_tensor(estimate)
+    first = _first_candidate(estimate, measurements, seed)
+    found = [] if first is None else [first]
+    if first is None or first.violation <= 0:
         searched = optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed)
         found.append(searched)
     return found
 
 
+def _first_candidate(estimate: TensorEstimate, measurements: str, seed: int) -> OptimizedSettings | None:
+    """The settings that are found at once, where there are any."""
+    tensor = _nearest_tensor(estimate)
+    if tensor.num_parties == 2 and measurements == "projective":
+        return horodecki_settings(tensor)
+    if tensor.num_parties > 2:
+        return wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
+    return None
+
+
+def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
+    # The estimate itself may give negative probabilities; the nearest state does not.
+    return CorrelationTensor.from_state(estimate.physical_state())
+
+
 def _report(
-    estimate: TensorEstimate,
+    question: EstimateQuestion,
     verdict: Verdict,
     evidence: EstimatedViolation | EstimatedLocality | SameStateTest,
     figures: dict[str, float],
-    alpha: float,
-    measurements: str,
 ) -> LocalityReport:
-    scope = "all projective measurements" + ("" if measurements == "projective" else f" in the plane {measurements}")
     assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
-    if estimate.counts is None:
+    if question.estimate.counts is None:
         assumptions[0] += " (each correlation is given once, so this cannot be tested)"
         assumptions.append("errors of the expectation values are normal with the standard errors given")
     else:
@@ -277,15 +388,16 @@ def _report(
     settings = evidence.settings if isinstance(evidence, EstimatedViolation) else None
     return LocalityReport(
         verdict=verdict,
-        target=f"state of {estimate.num_qubits} qubits with estimated correlations, {scope}",
+        target=str(question),
         admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(verdict),
         model=None,
         inequality=None if settings is None else settings.inequality,
-        alpha=alpha,
+        alpha=question.alpha,
         test=None,
         log10_p_value=None,
         statistics=figures,
         evidence=(evidence,),
         assumptions=tuple(assumptions),
         advice=advice,
+        question=question,
     )

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._evidence_checks import refute_unreadable
+from ._evidence_checks import readable, refute_unreadable
 from ._records import Record, encode
 from .counts_rule import CountsEvidence, CountsRule
 from .models.local_model import LocalModel
@@ -17,6 +17,8 @@ from .verdict import Verdict
 from .verification import Verification, combine
 
 __all__ = ["LocalityReport", "format_p_value"]
+
+_UNREADABLE = "This report was damaged or edited: it cannot be read."
 
 
 def format_p_value(log10_p_value: float) -> str:
@@ -70,6 +72,8 @@ class LocalityReport(Record):
     ``None`` where it was not computed."""
     rule: CountsRule | None = None
     """For counts, what was declared before they were read, and how the verdict follows."""
+    question: Any = None
+    """For behaviors and estimates, what was asked: the target with its accuracy, and what was declared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -82,12 +86,23 @@ class LocalityReport(Record):
     @property
     def headline(self) -> str:
         """The verdict in one sentence; for counts, with what it stands on."""
-        if self.rule is None:
+        rule = self.rule
+        if rule is None:
             return self.verdict.sentence
-        return self.rule.headline(CountsEvidence.of(self.evidence))
+        return readable(lambda: rule.headline(CountsEvidence.of(self.evidence)), _UNREADABLE)
 
     def verify(self) -> Verification:
-        """Re-checks every piece of evidence without the solvers that found it, and that the verdict follows from it."""
+        """Re-checks every piece of evidence without the solvers that found it, and that the report follows from it.
+
+        Bounds, models, p-values and certificates are proven by other algorithms. For counts, what only shows when it is
+        computed again is, by the package's own code with the recorded seed: the orders of the shots, each factor of an
+        e-value from the stages before it, the tests of settings, no-signaling and drift, the allowance for signaling,
+        and the fits that are shown. Figures and words that differ from what follows are refuted. It takes about twice
+        as long as the analysis.
+
+        Somebody who changes what was declared, and everything that follows from it, has made the true report of another
+        declaration; no check can tell that from the first.
+        """
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
@@ -100,7 +115,8 @@ class LocalityReport(Record):
             return combine(*checks, check_counts_report(self))
         if self.test is not None or self.log10_p_value is not None:
             return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
-        return combine(*checks, self._evidence_check())
+        asked = () if self.question is None else (self.question.check(self),)
+        return combine(*checks, self._evidence_check(), *asked)
 
     def _evidence_check(self) -> Verification:
         """Checks that the evidence on a behavior or a state shows just the verdict."""
@@ -127,6 +143,9 @@ class LocalityReport(Record):
         return lines
 
     def __str__(self) -> str:
+        return readable(self._text, f"{self.verdict}: {_UNREADABLE}")
+
+    def _text(self) -> str:
         lines = self._lines()
         width = max(len(name) for name, _ in lines) + 2
         text = [f"{self.verdict}: {self.headline}"]
@@ -137,7 +156,8 @@ class LocalityReport(Record):
         return "\n".join(text)
 
     def __repr__(self) -> str:
-        p = "" if self.log10_p_value is None else f", p = {format_p_value(self.log10_p_value)}"
+        given = self.log10_p_value
+        p = "" if given is None else readable(lambda: f", p = {format_p_value(given)}", ", p unreadable")
         return f"LocalityReport({self.verdict}{p})"
 
     def to_json(self) -> str:
@@ -156,6 +176,9 @@ class LocalityReport(Record):
 
     def to_html(self) -> str:
         """The report as an HTML fragment."""
+        return readable(self._fragment, f"<div><b>{self.verdict}</b>: {_UNREADABLE}</div>")
+
+    def _fragment(self) -> str:
         rows = self._lines() + [("assumes", assumption) for assumption in self.assumptions]
         if self.advice:
             rows.append(("to settle it", self.advice))

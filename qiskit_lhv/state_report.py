@@ -10,6 +10,7 @@ from typing import Any
 
 from qiskit.quantum_info import DensityMatrix, Statevector
 
+from ._deadlines import Deadline
 from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective
@@ -97,9 +98,9 @@ def analyze_state(
             remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
         )
     seen = planar_tensor(tensor, measurements)
-    begin = time.monotonic()
+    deadline = Deadline(limit)
     findings = _Findings(tensor, measurements)
-    for settings in _settings(seen, measurements, seed, begin + _SHARE_OF_SETTINGS * limit):
+    for settings in _settings(seen, measurements, seed, deadline.after(_SHARE_OF_SETTINGS)):
         # For the whole state, of which measurements in a plane see a part.
         decided = findings.add_settings(replace(settings, correlations=tensor))
         if not decided and findings.certificate is None:
@@ -109,11 +110,11 @@ def analyze_state(
             return findings.report(limit)
     searching = limit >= _LEAST_SECONDS_OF_SEARCH
     share = 1 - _SHARE_OF_SEARCH if searching else 1.0
-    for certificate in _certificates(seen, measurements, seed, begin + share * limit):
+    for certificate in _certificates(seen, measurements, seed, deadline.end - (1 - share) * limit):
         if findings.add_certificate(certificate):
             return findings.report(limit)
     if searching:
-        findings.loss = _loss(tensor, measurements, seed, begin + limit - time.monotonic())
+        findings.loss = _loss(tensor, measurements, seed, deadline.end - time.monotonic())
     return findings.report(limit)
 
 
