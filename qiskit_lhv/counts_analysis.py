@@ -13,7 +13,7 @@ from ._progress import ProgressBar
 from ._threads import one_blas_thread
 from .counts_options import CountsOptions
 from .counts_report import OUT_OF_TIME, CountsFindings
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested, given_settings
 from .exceptions import CountsError, LHVError
 from .polytope.bounds import enumeration_size
 from .polytope.families import chsh
@@ -187,12 +187,13 @@ def averages_orders(data: Data) -> bool:
 
 
 def declared_result(
-    data: Data, test: str, e_value: EValue | CombinedEValue, game: GameTest | None, options: CountsOptions
+    data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsOptions
 ) -> TestResult:
     """The result of the declared test, from the e-value and the game of data as the test takes them."""
     if test == "game":
         assert game is not None
         return game
+    assert e_value is not None
     if test == "combined":
         assert isinstance(data, BellCounts)
         return combined_test(data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling)
@@ -314,13 +315,24 @@ def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> Stan
         data, test = member.data, member.test
         check_predictability(predictability, data.design, data.setting_probabilities)
         tested = as_tested(data, test, predictability)
-        game = _declared_game(data, test, changed) if test == "game" else None
-        if game is not None:
-            return game
-        return declared_result(tested, test, _e_values([tested], changed)[0], None, changed)
+        return _result(tested, test, changed)
 
     # Of many groups, the results of all hold together.
-    return standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
+    standing = standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
+    if standing is None:
+        return None
+    tested = member.tested(options)
+    given = given_settings(tested)
+    if given is tested:
+        return standing
+    return replace(standing, given_settings=_result(given, member.test, replace(options, predictability=0.0)))
+
+
+def _result(tested: Data, test: str, options: CountsOptions) -> TestResult:
+    """The result of a test, of data as it takes them."""
+    if test == "game":
+        return declared_result(tested, test, None, _declared_game(tested, test, options), options)
+    return declared_result(tested, test, _e_values([tested], options)[0], None, options)
 
 
 def group_findings(

@@ -19,7 +19,7 @@ from ._evidence_checks import agree
 from .counts_analysis import averages_orders, declared_result, expected_rate, prepared
 from .counts_options import CountsOptions
 from .counts_report import CountsFindings
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, given_settings
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue, orders_of
 from .statistics.combined_tests import CombinedTest
@@ -261,29 +261,46 @@ class _Checks:
         rule, standing = self.rule, self.found.standing
         if standing is None:
             return Verification(True, "no predictability beyond the declared one is claimed")
-        result, data = standing.result, rule.data
-        kinds = {"combined": CombinedTest, "game": GameTest, "e-value": EValue | CombinedEValue}
-        if not isinstance(result, kinds[rule.test]) or not standing.predictability > rule.predictability:
-            return _refuted("the result that is said to stand is not one of the declared test")
-        e_value = result.e_value if isinstance(result, CombinedTest) else result
-        options = replace(self.options, predictability=standing.predictability)
-        if isinstance(e_value, GameTest):
-            game = prepared(data, options).game
-            if not agree(game, result):
-                return _refuted("the game that is said to stand, played again, is another one")
-            logs = [result.log10_p_value]
-        else:
-            if not self._in_order(e_value, data, averages_orders(data)):
-                return _refuted("the e-value that is said to stand is not that of the recorded seed")
-            if not all(self._has_design(part, data, standing.predictability) for part in _parts(e_value)):
-                return _refuted("the e-value that is said to stand has another design")
-            again = [declared_result(data, rule.test, one, None, options) for one in (e_value, e_value.recomputed)]
-            if not agree(again[0], result):
-                return _refuted("the result that is said to stand, computed again, is another one")
-            logs = [one.log10_p_value for one in again]
+        if not standing.predictability > rule.predictability:
+            return _refuted("the result is not said to stand beyond the declared predictability")
+        fault = self._fault_of_result(standing.result, rule.data, standing.predictability)
+        if fault:
+            return _refuted(f"the result that is said to stand {fault}")
+        given = given_settings(rule.tested)
+        if (standing.given_settings is None) is not (given is rule.tested):
+            return _refuted("the result given the settings is missing, or too much")
+        # Given the settings it need not be significant, but it must be what it says.
+        if standing.given_settings is not None:
+            fault = self._fault_of_result(standing.given_settings, given, 0.0)
+            if fault:
+                return _refuted(f"the result given the settings {fault}")
         level = math.log10(rule.alpha / rule.num_groups)
-        stands = max(logs) <= level
+        stands = all(value <= level for value in self._log10_p_values(standing.result, rule.data))
         return _same(stands, f"the result stands up to a predictability of {standing.predictability:.4g}")
+
+    def _fault_of_result(self, result: Any, data: BellCounts | BellTrials, predictability: float) -> str:
+        """What is wrong with a result of the declared test, for data as it takes them; empty if nothing."""
+        rule, options = self.rule, replace(self.options, predictability=predictability)
+        kinds = {"combined": CombinedTest, "game": GameTest, "e-value": EValue | CombinedEValue}
+        if not isinstance(result, kinds[rule.test]):
+            return "is not one of the declared test"
+        if isinstance(result, GameTest):
+            return "" if agree(prepared(data, options).game, result) else "is another game"
+        e_value = result.e_value if isinstance(result, CombinedTest) else result
+        if not self._in_order(e_value, data, averages_orders(data)):
+            return "is not that of the recorded seed"
+        if not all(self._has_design(part, data, predictability) for part in _parts(e_value)):
+            return "has another design"
+        return "" if agree(declared_result(data, rule.test, e_value, None, options), result) else "is another one"
+
+    def _log10_p_values(self, result: Any, data: BellCounts | BellTrials) -> list[float]:
+        """The p-value of a result, and that from its e-value as computed again."""
+        if isinstance(result, GameTest):
+            return [result.log10_p_value]
+        e_value = result.e_value if isinstance(result, CombinedTest) else result
+        options = replace(self.options, predictability=max(part.predictability for part in _parts(e_value)))
+        again = declared_result(data, self.rule.test, e_value.recomputed, None, options)
+        return [result.log10_p_value, again.log10_p_value]
 
     def _signaling(self) -> Verification:
         """Whether the tests of signaling, made again, are those of the report."""
@@ -417,7 +434,7 @@ def _tables(piece: Any) -> list[Any]:
     if isinstance(piece, CombinedTest):
         return [table for part in (piece.e_value, *piece.games) for table in _tables(part)]
     if isinstance(piece, StandingTest):
-        return _tables(piece.result)
+        return _tables(piece.result) + ([] if piece.given_settings is None else _tables(piece.given_settings))
     if isinstance(piece, GameTest):
         return [piece.tested]
     if isinstance(piece, SignalingAllowance):

@@ -170,7 +170,7 @@ class CountsFindings:
             lines += ["the numbers of shots of each setting were fixed beforehand", independent]
         else:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
-            if rule.given_settings:
+            if rule.takes_settings_as_given:
                 how = (
                     "settings were drawn at random, independently of the hidden variable; the test takes as given how "
                     "often each came, so it holds with whatever probabilities they were drawn"

@@ -31,6 +31,7 @@ __all__ = [
     "as_tested",
     "excluded_influences",
     "figures_of_evidence",
+    "given_settings",
 ]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
@@ -56,7 +57,12 @@ def as_tested(data: BellCounts | BellTrials, test: str, predictability: float) -
         test: The declared test.
         predictability: The declared predictability.
     """
-    if isinstance(data, BellCounts) and data.design == "random" and test != "game" and predictability == 0:
+    return given_settings(data) if test != "game" and predictability == 0 else data
+
+
+def given_settings(data: BellCounts | BellTrials) -> BellCounts | BellTrials:
+    """A table with random settings as one whose numbers of shots were fixed; trials, and other tables, as they are."""
+    if isinstance(data, BellCounts) and data.design == "random":
         return replace(data, design="blocks", setting_probabilities=None)
     return data
 
@@ -147,7 +153,7 @@ class CountsRule(Record):
         return as_tested(self.data, self.test, self.predictability)
 
     @property
-    def given_settings(self) -> bool:
+    def takes_settings_as_given(self) -> bool:
         """Whether the settings were random, and the test holds for whatever probabilities they came with."""
         return self.tested.design != self.data.design
 
@@ -190,14 +196,20 @@ class CountsRule(Record):
     def settings_explain(self, found: CountsEvidence) -> bool:
         """Whether settings that came otherwise than declared may be what makes the result significant.
 
-        They are if their p-value is below 0.01 and the predictability that would explain them is not smaller than the
-        largest one up to which the result stands; also where random settings were not tested.
+        They are if their p-value is below 0.01, unless the result stands beyond the predictability that would explain
+        them, and that of a table also given how often each setting came. They are where they were not tested, too.
         """
         if found.settings is None:
             return self.data.design == "random"
         if not found.settings.suspicious:
             return False
-        return found.standing is None or found.standing.predictability <= found.settings.explaining_predictability
+        standing = found.standing
+        if standing is None or not standing.predictability > found.settings.explaining_predictability:
+            return True
+        given = standing.given_settings
+        if given is None:
+            return given_settings(self.tested) is not self.tested
+        return not given.log10_p_value <= math.log10(self.alpha / self.num_groups)
 
     def stands_beyond_settings(self, found: CountsEvidence) -> bool:
         """Whether settings that came otherwise than declared were seen not to be what makes the result significant."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._evidence_checks import refute_unreadable
+from ._evidence_checks import readable, refute_unreadable
 from ._records import Record, encode
 from ._validation import probability, whole_numbers
 from .counts_rule import CountsEvidence, CountsRule
@@ -206,7 +206,12 @@ class DeviceReport(Record):
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 
     def verify(self) -> Verification:
-        """Re-checks every report, and that the e-BH procedure rejects just these groups."""
+        """Re-checks every report, and that the lists are those that the procedures give for these groups.
+
+        Every figure of the table is one of a report, and checked with it. The groups, how many there are and how many
+        failed, and the rate must be those for which the reports were made. Why a group failed is not checked, as its
+        counts are not there.
+        """
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
@@ -218,13 +223,38 @@ class DeviceReport(Record):
                 checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
         if not checks:
             checks.append(Verification(True, f"{len(self.groups)} reports verified"))
-        return combine(*checks, self._verify_rejections(), self._verify_lists(), self._verify_figures())
+        return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())
+
+    def _verify_declarations(self) -> Verification:
+        """Compares groups, their numbers and the rate with what each report was made for."""
+        members = [(group, report.rule) for group, report in zip(self.groups, self.reports, strict=True)]
+        numbers = (len(self.groups) + len(self.failures), len(self.failures))
+        together = [(group, rule) for group, rule in members if rule is not None and rule.group is not None]
+        if together and len(together) < len(members):
+            return Verification(False, "some reports were made for a list of groups, others were not", math.inf)
+        for group, rule in together:
+            if rule.group != group:
+                return Verification(False, f"group {group}: its report is about group {rule.group}", math.inf)
+            if (rule.num_groups, rule.num_failed) != numbers:
+                made = f"{rule.num_groups} groups, of which {rule.num_failed} failed"
+                return Verification(False, f"group {group}: its report is one of {made}", math.inf)
+            if rule.alpha != self.alpha:
+                return Verification(False, f"group {group}: its report has another alpha", math.inf)
+        return Verification(True, "the reports are those of these groups")
 
     def _verify_lists(self) -> Verification:
-        """Compares the verdicts of reports that were made for a list of groups with these lists."""
-        for group, report, verdict in zip(self.groups, self.reports, self.verdicts, strict=True):
-            of_list = report.rule is not None and report.rule.in_nonlocal_list is not None
-            if of_list and report.verdict is not verdict:
+        """Compares the lists of reports that were made for them, and their verdicts, with the procedures run again."""
+        assert self.rejected is not None
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        rows = zip(self.groups, self.reports, self.verdicts, *lists, strict=True)
+        for group, report, verdict, in_nonlocal, in_signaling in rows:
+            rule = report.rule
+            if rule is None or rule.in_nonlocal_list is None:
+                continue
+            if (rule.in_nonlocal_list, rule.in_signaling_list) != (in_nonlocal, in_signaling):
+                return Verification(False, f"group {group}: it is on other lists than its report says", math.inf)
+            if report.verdict is not verdict:
                 return Verification(False, f"group {group}: {report.verdict}, but the lists give {verdict}", math.inf)
         return Verification(True, f"{len(self.nonlocal_groups)} groups are listed as nonlocal")
 
@@ -245,12 +275,6 @@ class DeviceReport(Record):
         if not valid or any(enough(k, 1e-9) for k in range(size + 1, number + 1)):
             return Verification(False, "the e-BH procedure does not reject the groups listed", math.inf)
         return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
-
-    def _verify_figures(self) -> Verification:
-        """Compares the log10 e that the table shows with the evidence."""
-        shown = [report.statistics.get(_EVIDENCE, math.nan) for report in self.reports]
-        error = float(np.max(np.abs(np.array(shown) - self._log_e_values() / math.log(10)), initial=0.0))
-        return Verification(error <= 1e-9, "log10 e of the table is that of the evidence", error)
 
     def _log_e_values(self) -> np.ndarray:
         return np.array([_log_e(_evidence(report)) for report in self.reports])
@@ -330,7 +354,7 @@ class DeviceReport(Record):
         return tuple(lines)
 
     def __str__(self) -> str:
-        return self._summary()
+        return readable(self._summary, "This report was damaged or edited: it cannot be read.")
 
     def to_json(self) -> str:
         """The whole report as JSON, with the findings in plain view.

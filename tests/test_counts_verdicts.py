@@ -563,5 +563,8 @@ def test_counts_whose_order_is_not_known_cannot_pass_for_trials():
     cell = [[1267, 14], [14, 1266]]
     counts = BellCounts(table(cell, cell, cell, [[1190, 0], [0, 1190]]), "random", UNIFORM)
     local = analyze(counts, test="game", alpha=0.3, num_replicates=0, seed=1)
-    rule = dataclasses.replace(local.rule, ordered=True)
+    # Any order has the same counts.
+    cells = np.repeat(np.argwhere(counts.array >= 0), counts.array.ravel(), axis=0)
+    trials = BellTrials(cells[:, :2], cells[:, 2:], design="random")
+    rule = dataclasses.replace(local.rule, data=trials)
     assert not dataclasses.replace(local, rule=rule, verdict=Verdict.NONLOCAL).verify()

@@ -257,7 +257,7 @@ def test_altered_figures_fail(report, reports):
     altered = dataclasses.replace(reports[1], statistics=figures)
     check = DeviceReport(GROUPS, (reports[0], altered, *reports[2:]), 0.05).verify()
     assert not check
-    assert "log10 e of the table" in check.reason
+    assert "group (0, 1): the figure 'e-value: log10 e' is not that of the evidence" in check.reason
 
 
 # Bad input

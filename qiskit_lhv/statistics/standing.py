@@ -29,9 +29,13 @@ class StandingTest(Record):
     """How far the probability of a party's setting, given everything before, may be from the one declared."""
     result: TestResult
     """The declared test with this predictability."""
+    given_settings: TestResult | None = None
+    """For a table that was not tested so, the declared test given how often each setting came: it holds with whatever
+    probabilities they were drawn, if they do not depend on the hidden variable and shots are independent."""
 
     def __str__(self) -> str:
-        return f"with a predictability of {self.predictability:.4g} the test gives {self.result}"
+        text = f"with a predictability of {self.predictability:.4g} the test gives {self.result}"
+        return text if self.given_settings is None else f"{text}; given the settings, {self.given_settings}"
 
     def verify(self) -> Verification:
         """Re-checks the test, and that it has the predictability stated."""
@@ -41,7 +45,8 @@ class StandingTest(Record):
         values = predictabilities(self.result)
         same = bool(values) and all(value == self.predictability for value in values)
         words = "the test has the predictability stated" if same else "the test has another predictability"
-        return combine(Verification(same, words, 0.0 if same else math.inf), self.result.verify())
+        given = () if self.given_settings is None else (self.given_settings.verify(),)
+        return combine(Verification(same, words, 0.0 if same else math.inf), self.result.verify(), *given)
 
 
 def predictabilities(result: TestResult) -> list[float]:
