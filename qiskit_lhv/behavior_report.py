@@ -277,7 +277,7 @@ class _Search:
         pieces = (proof, self.threshold)
         return LocalityReport(
             verdict=verdict,
-            target=f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}",
+            target=f"behavior of {self.behavior.scenario}",
             admits_local_model=self._fits(),
             model=self.model,
             inequality=inequality,
@@ -291,4 +291,5 @@ class _Search:
                 "the behavior is no-signaling",
             ),
             advice=self._advice(),
+            tolerance=self.tolerance,
         )

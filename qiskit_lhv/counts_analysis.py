@@ -24,6 +24,7 @@ from .statistics.combined_tests import combined_test, family_of
 from .statistics.confidence import local_region
 from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
+from .statistics.expected_evidence import expected_evidence
 from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import check_kappa, signaling_allowance
 from .statistics.likelihood import fit_local_model
@@ -32,7 +33,6 @@ from .statistics.no_signaling import no_signaling_test
 from .statistics.predictability import check_predictability
 from .statistics.setting_choice import require_declared_settings, settings_test, standing_predictability
 from .statistics.swapped_bits import swapped_bits_hint
-from .targets.behaviors import Behavior
 from .targets.counts import BellCounts, check_shot_limit, require_all_shots
 from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
@@ -283,9 +283,12 @@ def _findings(
     projected = figures.compute(
         "no-signaling fit", lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots)
     )
-    rate = None
+    expected = None
     if projected is not None:
-        rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(projected, counts))
+        expected = figures.compute(
+            "e-value: expected log10 e per trial",
+            lambda: expected_evidence(projected, counts, options.predictability),
+        )
     replicates = options.num_replicates
     if replicates is None:
         replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
@@ -301,7 +304,7 @@ def _findings(
         seed,
         fit=fit,
         comparison=comparison,
-        expected_rate=rate,
+        expected=expected,
         expression=chsh() if options.expression is None and scenario.is_chsh else options.expression,
         absent=figures.absent,
     )
@@ -319,14 +322,6 @@ def _findings(
         )
         findings = replace(findings, found=replace(found, region=region))
     return replace(findings, out_of_time=figures.out_of_time)
-
-
-def _expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
-    """Divergence of the best no-signaling explanation from the local set, in nats per trial."""
-    fit = fit_local_model(
-        no_signaling, counts.num_shots, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
-    )
-    return fit.divergence
 
 
 def _standing(data: Data, test: str, options: CountsOptions) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import whole_number
+from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellInequality
 from ..targets.counts import BellCounts
@@ -73,7 +74,7 @@ class CombinedEValue(Record):
 
     def __str__(self) -> str:
         how = "product" if self.independent else "mean"
-        return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {len(self.parts)} e-values"
+        return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {counted(len(self.parts), 'e-value')}"
 
     def verify(self) -> Verification:
         """Re-checks every e-value and the product or mean."""
