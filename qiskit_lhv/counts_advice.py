@@ -82,9 +82,9 @@ def _on_shots(findings: CountsFindings) -> str:
         if expected.rate > 0:
             return "More shots than can be taken: the violation, if it is one, is too small for the declared test."
         return (
-            "No number of shots helps the declared test: as far as it can tell, a local model that knows as much about "
-            f"the settings as the declared predictability of {rule.predictability:g} allows reaches such frequencies. "
-            "Use better random numbers."
+            "If the frequencies seen were the device's probabilities, no number of shots would help the declared test: "
+            "a local model that knows as much about the settings as the declared predictability of "
+            f"{rule.predictability:g} allows could reach them, as far as this test can tell. Use better random numbers."
         )
     if rule.drifts(findings.found):
         return (
@@ -107,7 +107,9 @@ def _more_shots(findings: CountsFindings, needed: float) -> str:
         )
         start = "More shots: these came close, and the evidence varies from run to run. If the frequencies seen were "
     else:
-        run = f"about {number} of all settings together in a new run would reach alpha in about half of all cases"
+        run = (
+            f"about {number} of all settings together in a new run would reach alpha in about half of all cases or more"
+        )
         start = "More shots: if the frequencies seen were "
     words = f"{start}the device's probabilities, {run}"
     if expected is None or not expected.by_chance:

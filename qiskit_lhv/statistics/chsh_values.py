@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IMPOSSIBLE_LEVEL", "chsh_correlators", "chsh_value", "log10_quantum_p"]
 
-IMPOSSIBLE_LEVEL = 2.866515719235352e-07
+IMPOSSIBLE_LEVEL = 2.866515718791939e-07
 """From this p-value on, S is taken for a mistake in the data: the tail of a normal variable beyond five standard
 errors."""
 
@@ -63,7 +63,7 @@ def log10_quantum_p(counts: BellCounts) -> float:
     With every form of CHSH the four probabilities to win add up to ``2 + sqrt(2)`` at the most (Tsirelson). Where all
     settings have as many shots, the number of wins has the tail of a binomial variable at the most (Hoeffding);
     elsewhere wins are weighed by the rarest setting's share over their own, and such a sum is bounded as a sum of
-    scores is in ``game_test``. There are eight forms, hence a factor of eight. Shots are taken to be independent, from one
+    scores is in ``game_test``. There are eight forms, hence a factor of eight. Shots are taken as independent, from one
     device.
 
     Args:

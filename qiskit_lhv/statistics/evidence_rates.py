@@ -301,16 +301,17 @@ def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> fl
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 
 
-def missing_dimensions(fit: LocalFit) -> int:
+def missing_dimensions(fit: LocalFit, negligible: float = 1e-6) -> int:
     """Number of dimensions of the no-signaling behaviors in which a local model cannot follow its target.
 
     In large scenarios, where a rank takes long, the strategies of the model are taken as independent.
 
     Args:
         fit: The local model nearest to a behavior.
+        negligible: Weights of strategies below this share of the largest are taken for zero.
     """
     scenario, model = fit.target.scenario, fit.model
-    used = model.strategies[model.weights > 1e-6 * model.weights.max()]
+    used = model.strategies[model.weights > negligible * model.weights.max()]
     sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
     num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
     if len(used) * scenario.num_cells > _MOST_RANKED:

@@ -19,6 +19,8 @@ __all__ = ["ExpectedEvidence", "expected_evidence"]
 
 # Nats per trial below which frequencies are taken for local: what a fit leaves.
 _LOCAL = 1e-9
+# A fit that ends early leaves traces of strategies that the best one does not use.
+_NEGLIGIBLE = 1e-3
 _REPETITIONS = 50
 _MOST_SHOTS = 1e15
 
@@ -38,7 +40,7 @@ class ExpectedEvidence:
     @cached_property
     def missing(self) -> int:
         """Number of dimensions in which local models end there."""
-        return missing_dimensions(self.fit)
+        return missing_dimensions(self.fit, _NEGLIGIBLE)
 
     @property
     def local(self) -> bool:
