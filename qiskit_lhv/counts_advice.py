@@ -102,14 +102,13 @@ def _more_shots(findings: CountsFindings, needed: float) -> str:
     close = needed < _CLOSE * taken
     number = _two_digits(2 * taken if close else needed)
     if close:
-        run = (
-            f"a new run with twice the shots, about {number} of all settings together, would reach alpha in most cases"
+        run = f"a new run twice as long, about {number} shots (of all settings together), would reach it in most cases"
+        start = (
+            "More shots: these came close to alpha, and evidence varies from run to run; if the frequencies seen were "
         )
-        start = "More shots: these came close, and the evidence varies from run to run. If the frequencies seen were "
     else:
-        run = (
-            f"about {number} of all settings together in a new run would reach alpha in about half of all cases or more"
-        )
+        often = "about half of all cases or more"
+        run = f"about {number} shots (of all settings together) in a new run would reach alpha in {often}"
         start = "More shots: if the frequencies seen were "
     words = f"{start}the device's probabilities, {run}"
     if expected is None or not expected.by_chance:
@@ -117,7 +116,7 @@ def _more_shots(findings: CountsFindings, needed: float) -> str:
     value = ""
     if counts.scenario.is_chsh:
         value = "(S = {:.3g} +- {:.2g}) ".format(*chsh_value(counts))
-    return f"{words}. But so small a violation {value}is no surprise for a local device with so many shots."
+    return f"{words}. But by chance a local device, too, may show such a violation {value}in as many shots."
 
 
 def _influences_to_exclude(findings: CountsFindings) -> str:
