@@ -287,7 +287,7 @@ class BehaviorQuestion(Record):
     """Accuracy of its numbers: the largest error of a probability."""
 
     def __str__(self) -> str:
-        return f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}"
+        return f"behavior of {self.behavior.scenario}"
 
     def check(self, report: LocalityReport) -> Verification:
         """Whether a report answers this question, and all that it says follows from its evidence.

@@ -22,6 +22,7 @@ from .statistics.combined_tests import CombinedTest, combined_test
 from .statistics.confidence import local_region
 from .statistics.drift import drift_test
 from .statistics.evidence import EValue, ratio_e_values
+from .statistics.expected_evidence import expected_evidence
 from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import signaling_allowance
 from .statistics.likelihood import fit_local_model
@@ -31,7 +32,6 @@ from .statistics.predictability import check_predictability
 from .statistics.setting_choice import SettingsTest, require_declared_settings, settings_test
 from .statistics.standing import StandingTest, TestResult, standing_test
 from .statistics.swapped_bits import swapped_bits_hint
-from .targets.behaviors import Behavior
 from .targets.counts import BellCounts, check_shot_limit, require_all_shots
 from .targets.projections import project_to_no_signaling
 from .targets.trials import BellTrials
@@ -42,7 +42,6 @@ __all__ = [
     "averages_orders",
     "counts_findings",
     "declared_result",
-    "expected_rate",
     "group_findings",
     "prepared",
 ]
@@ -243,9 +242,12 @@ def _findings(
     projected = figures.compute(
         "no-signaling fit", lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots)
     )
-    rate = None
+    expected = None
     if projected is not None:
-        rate = figures.compute("e-value: expected log10 e per trial", lambda: expected_rate(projected, counts))
+        expected = figures.compute(
+            "e-value: expected log10 e per trial",
+            lambda: expected_evidence(projected, counts, options.predictability),
+        )
     known = None if fit is None or projected is None else (fit.model.behavior(), projected)
     comparison = figures.compute(
         "deviances", lambda: compare_models(counts, num_replicates=rule.num_replicates, known=known, seed=seed)
@@ -261,7 +263,7 @@ def _findings(
         found,
         fit=fit,
         comparison=comparison,
-        expected_rate=rate,
+        expected=expected,
         absent=figures.absent,
     )
     if signaling is not None and rule.signaling_seen(found):
@@ -297,14 +299,6 @@ def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: in
         options.seed,
         num_groups=num_groups,
     )
-
-
-def expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
-    """Divergence of the best no-signaling explanation from the local set, in nats per trial."""
-    fit = fit_local_model(
-        no_signaling, counts.num_shots, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
-    )
-    return fit.divergence
 
 
 def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> StandingTest | None:

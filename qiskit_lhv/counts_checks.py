@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ._evidence_checks import agree
-from .counts_analysis import averages_orders, declared_result, expected_rate, prepared
+from .counts_analysis import averages_orders, declared_result, prepared
 from .counts_options import CountsOptions
 from .counts_report import CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, given_settings
@@ -26,6 +26,7 @@ from .statistics.combined_tests import CombinedTest
 from .statistics.confidence import LocalRegion, region_limits
 from .statistics.drift import DriftTest, drift_test
 from .statistics.evidence import EValue
+from .statistics.expected_evidence import ExpectedEvidence, expected_evidence
 from .statistics.false_discovery import benjamini_yekutieli
 from .statistics.games import GameTest
 from .statistics.hidden_signaling import SignalingAllowance, signaling_allowance
@@ -104,6 +105,7 @@ class _Checks:
         self.fit = self._piece(LocalFit)
         self.comparison = self._piece(ModelComparison)
         against = [piece for piece in report.evidence if isinstance(piece, EValue | CombinedEValue)]
+        self.expected: ExpectedEvidence | None = None
         self.against_signaling = next((piece for piece in against if piece.null == "no-signaling"), None)
 
     def _piece(self, kind: type[Any]) -> Any:
@@ -360,9 +362,11 @@ class _Checks:
             return Verification(True, "no comparison of fits is shown")
         projected = project_to_no_signaling(counts.frequencies(), counts.num_shots)
         if _RATE in statistics:
-            rate = expected_rate(projected, counts) / math.log(10)
+            again_expected = expected_evidence(projected, counts, self.rule.predictability)
+            rate = again_expected.rate / math.log(10)
             if not math.isclose(rate, statistics[_RATE], rel_tol=_OF_RATE, abs_tol=_EXACT):
                 return _refuted(f"the figure {_RATE!r}, computed again, is {rate:.6g}")
+            self.expected = replace(again_expected, rate=statistics[_RATE] * math.log(10))
         if shown[0] != _RATE:
             known: tuple[Behavior, Behavior] | None = None if fit is None else (fit.model.behavior(), projected)
             number = self.rule.num_replicates
@@ -379,14 +383,13 @@ class _Checks:
         swapped = None
         if self.rule.signaling_seen(found) and "swapped outcomes" not in report.absent and found.signaling is not None:
             swapped = swapped_bits_hint(self.rule.counts, seed=self.rule.seed)
-        rate = report.statistics.get(_RATE)
         made = CountsFindings(
             self.rule,
             found,
             signaling_e_value=self.against_signaling,
             fit=self.fit,
             comparison=self.comparison,
-            expected_rate=None if rate is None else rate * math.log(10),
+            expected=self.expected,
             swapped=swapped,
             absent=report.absent,
         ).report()

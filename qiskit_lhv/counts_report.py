@@ -7,25 +7,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
+from .counts_advice import advice
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
 from .polytope.families import chsh
 from .polytope.inequalities import BellExpression
-from .report import LocalityReport
+from .report import LocalityReport, format_p_value
+from .statistics.chsh_values import IMPOSSIBLE_LEVEL, chsh_value, log10_quantum_p
 from .statistics.combined_evidence import CombinedEValue
 from .statistics.evidence import EValue
-from .statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
+from .statistics.expected_evidence import ExpectedEvidence
 from .statistics.likelihood import LocalFit
 from .statistics.model_comparison import ModelComparison
-from .statistics.no_signaling import chsh_forms
 from .targets.counts import BellCounts
 from .verdict import Verdict
 
-__all__ = ["OUT_OF_TIME", "CountsFindings", "chsh_value"]
+__all__ = ["OUT_OF_TIME", "CountsFindings"]
 
-# From so many standard errors above the quantum bound on, S is taken for a mistake in the data.
-_IMPOSSIBLE = 5.0
 OUT_OF_TIME = "the time limit was over"
 """Why a figure is absent that was due after the time limit."""
 
@@ -39,8 +36,8 @@ class CountsFindings:
     signaling_e_value: EValue | CombinedEValue | None = None
     fit: LocalFit | None = None
     comparison: ModelComparison | None = None
-    # Expected log-evidence per trial if the best no-signaling explanation of the counts is the truth, in nats.
-    expected_rate: float | None = None
+    # The evidence to expect if the best no-signaling explanation of the counts is the truth.
+    expected: ExpectedEvidence | None = None
     # Signaling that vanishes when outcomes of some settings are swapped, in words.
     swapped: str | None = None
     absent: dict[str, str] = field(default_factory=dict)
@@ -110,8 +107,8 @@ class CountsFindings:
         if self.signaling_e_value is not None:
             figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
         figures |= {name: value for name, value in of_evidence.items() if name.startswith(("signaling", "e-value"))}
-        if self.expected_rate is not None:
-            figures["e-value: expected log10 e per trial"] = self.expected_rate / math.log(10)
+        if self.expected is not None:
+            figures["e-value: expected log10 e per trial"] = self.expected.rate / math.log(10)
         figures |= {name: value for name, value in of_evidence.items() if name.startswith(("game", "combined"))}
         figures |= {name: value for name, value in of_evidence.items() if name.startswith("settings: result")}
         figures["seed of the order"] = self.rule.seed
@@ -124,11 +121,12 @@ class CountsFindings:
         """What looks wrong about the data."""
         lines = []
         if self.counts.scenario.is_chsh:
-            value, error = chsh_value(self.counts)
-            if value > 2 * math.sqrt(2) + _IMPOSSIBLE * error:
+            impossible = log10_quantum_p(self.counts)
+            if impossible < math.log10(IMPOSSIBLE_LEVEL):
                 lines.append(
-                    f"S = {value:.4g} lies more than {_IMPOSSIBLE:g} standard errors above the quantum bound 2 sqrt(2)"
-                    ": look for a wrong order of bits, post-selection, or communication between the parties"
+                    f"S = {chsh_value(self.counts)[0]:.4g} lies above the quantum bound 2 sqrt(2), and not by chance "
+                    f"(p = {format_p_value(impossible)}): look for a wrong order of bits, post-selection, or "
+                    "communication between the parties"
                 )
         if self.swapped is not None:
             lines.append(self.swapped)
@@ -197,21 +195,8 @@ class CountsFindings:
         else:
             lines.append("the counts hold every shot: none was discarded (no fair sampling is assumed)")
         lines.append("no mitigation: the counts are those that were read out")
-        lines.append(
-            "no influence between the parties that marginals do not show: crosstalk of that kind no counts can exclude"
-        )
-        lines.append(
-            "the parties do not communicate during a trial: on one chip there is no space-like separation to enforce it"
-        )
-        if rule.kappa is not None:
-            lines.append(f"hidden influence is at most kappa = {rule.kappa:g} times what marginals show (declared)")
-        elif rule.signaling_seen(self.found):
-            lines.append(f"hidden influence is at most kappa = {UNDECLARED_KAPPA:g} times what marginals show")
-        elif self.verdict is Verdict.NONLOCAL and self.found.allowance is not None:
-            lines.append(
-                "nothing passes between the parties: no signaling was detected; the counts exclude "
-                f"{excluded_influences(self.found.allowance)}"
-            )
+        if self.verdict is not Verdict.LOCAL:
+            lines += self._influences
         if rule.in_nonlocal_list is not None:
             lines.append("many groups were tested; NONLOCAL is given so that few are wrong (false discovery rate)")
         if self.verdict is Verdict.LOCAL:
@@ -219,60 +204,27 @@ class CountsFindings:
         return tuple(lines)
 
     @property
+    def _influences(self) -> tuple[str, str]:
+        """What is assumed about influences between the parties: one line says how much, one why that is assumed."""
+        rule, found = self.rule, self.found
+        if rule.kappa is not None:
+            assumed = f"hidden influences are at most kappa = {rule.kappa:g} times what marginals show (declared)"
+        elif rule.signaling_seen(found):
+            assumed = f"hidden influences are at most kappa = {UNDECLARED_KAPPA:g} times what marginals show"
+        else:
+            assumed = "nothing passes between the parties: no signaling was detected"
+            if self.verdict is Verdict.NONLOCAL and found.allowance is not None:
+                assumed += f", and the counts exclude {excluded_influences(found.allowance)}"
+        why = (
+            "that is assumed: crosstalk that marginals do not show at all no counts can exclude, and on one chip there "
+            "is no space-like separation to enforce it"
+        )
+        return assumed, why
+
+    @property
     def advice(self) -> str:
         """What would settle an open question."""
-        if self.verdict is Verdict.SIGNALING:
-            if self.swapped is not None:
-                return "Check the order of the bits first: see the warning."
-            return self._advice_on_signaling()
-        if self.verdict is not Verdict.INCONCLUSIVE:
-            return ""
-        if self.rule.significant(self.found) and self.rule.settings_explain(self.found):
-            return (
-                "The settings did not come as declared, and that may explain the result (see the warning): find out "
-                "with which probabilities they were drawn, and declare them for a new run."
-            )
-        if self.rule.significant(self.found) and not self.rule.beyond_signaling(self.found):
-            return self._advice_on_signaling()
-        decisive = self.rule.decisive(self.found)
-        if decisive is not None and self.rule.significant(self.found):
-            return (
-                "The declared test is significant only because of how often each setting came: the frequencies of the "
-                "setting combinations are local. Check the design and the setting probabilities."
-            )
-        if self.rule.test == "game":
-            return self._advice_on_game()
-        if self.expected_rate is not None and self.expected_rate * self.counts.total_shots > 1:
-            needed = -math.log(self.rule.alpha) / self.expected_rate
-            if self.found.combined is not None:
-                by_games = combined_shots_needed(self.found.combined, self.rule.alpha)
-                needed = needed if by_games is None else min(needed, by_games)
-            return _more_shots(needed)
-        if self.out_of_time:
-            return "More time: some figures, or a LOCAL verdict, were left out when the time limit ended."
-        return "The frequencies are all but local: more shots for a LOCAL verdict, other settings for a NONLOCAL one."
-
-    def _advice_on_signaling(self) -> str:
-        if not self.rule.significant(self.found):
-            return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
-        allowance = self.found.allowance
-        if allowance is None:
-            reason = self.absent.get("signaling allowance", "it was not computed")
-            return f"Reduce crosstalk: the violation could not be weighed against signaling ({reason})."
-        return f"Reduce crosstalk, or take more shots: {allowance}."
-
-    def _advice_on_game(self) -> str:
-        game = self.found.game
-        assert game is not None
-        needed = game_shots_needed(game, self.rule.alpha)
-        if needed is not None:
-            return _more_shots(needed)
-        text = "No number of shots helps the declared game: it is won no more often than a local model can win it"
-        if self.expression is not None:
-            other = best_other_form(self.counts, self.expression)
-            if other is not None:
-                return f"{text}; {other[0]}."
-        return f"{text}."
+        return advice(self)
 
     def report(self) -> LocalityReport:
         """The report."""
@@ -317,22 +269,3 @@ class CountsFindings:
             largest_kappa=None if found.allowance is None else found.allowance.largest_kappa,
             rule=self.rule,
         )
-
-
-def _more_shots(needed: float) -> str:
-    return (
-        f"More shots: about {float(f'{needed:.2g}'):,.0f} in a new run would reach alpha, if the frequencies seen were "
-        "the device's probabilities (by chance they overstate a violation)."
-    )
-
-
-def chsh_value(counts: BellCounts) -> tuple[float, float]:
-    """The largest of the eight CHSH values of counts, and its standard error for multinomial shots.
-
-    Args:
-        counts: Counts of two parties with two settings of two outcomes.
-    """
-    p = counts.frequencies().array
-    correlators = np.einsum("xyab,a,b->xy", p, [1.0, -1.0], [1.0, -1.0])
-    variance = np.sum((1 - correlators**2) / counts.num_shots)
-    return float(chsh_forms(correlators).max()), float(math.sqrt(variance))

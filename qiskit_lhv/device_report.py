@@ -15,7 +15,9 @@ import numpy as np
 from ._evidence_checks import readable, refute_unreadable
 from ._records import Record, encode
 from ._validation import probability, whole_numbers
+from ._words import counted
 from .counts_rule import CountsEvidence, CountsRule
+from .device_notes import nonlocal_notes
 from .exceptions import CountsError
 from .report import LocalityReport
 from .statistics.false_discovery import benjamini_yekutieli, e_bh
@@ -222,7 +224,7 @@ class DeviceReport(Record):
             if not check:
                 checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
         if not checks:
-            checks.append(Verification(True, f"{len(self.groups)} reports verified"))
+            checks.append(Verification(True, f"{counted(len(self.groups), 'report')} verified"))
         return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())
 
     def _verify_declarations(self) -> Verification:
@@ -256,7 +258,7 @@ class DeviceReport(Record):
                 return Verification(False, f"group {group}: it is on other lists than its report says", math.inf)
             if report.verdict is not verdict:
                 return Verification(False, f"group {group}: {report.verdict}, but the lists give {verdict}", math.inf)
-        return Verification(True, f"{len(self.nonlocal_groups)} groups are listed as nonlocal")
+        return Verification(True, f"{counted(len(self.nonlocal_groups), 'group')} listed as nonlocal")
 
     def _verify_rejections(self) -> Verification:
         """Compares with the definition: the largest k for which k e-values are at least K / (alpha k)."""
@@ -328,28 +330,18 @@ class DeviceReport(Record):
 
     def _summary(self) -> str:
         number = len(self.groups) + len(self.failures)
-        counted = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
+        verdicts = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
         if self.failures:
-            counted += f"{', ' if counted else ''}{len(self.failures)} failed"
+            verdicts += f"{', ' if verdicts else ''}{len(self.failures)} failed"
         return (
-            f"{number} group{'s' if number > 1 else ''}: {counted}; local models rejected for "
+            f"{counted(number, 'group')}: {verdicts}; local models rejected for "
             f"{len(self.rejected_groups)} (false discovery rate at most {self.alpha:g})"
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the verdicts of the table stand on, and why groups failed, in words."""
-        lines = []
-        if self.nonlocal_groups:
-            kappas = {report.rule.kappa for report in self.reports if report.rule is not None}
-            if None in kappas:
-                lines.append(
-                    "NONLOCAL: if nothing passes between the parties; hidden influences are excluded up to the kappa "
-                    "of the last column, times what marginals show."
-                )
-            else:
-                listed = ", ".join(f"{kappa:g}" for kappa in sorted(one for one in kappas if one is not None))
-                lines.append(f"NONLOCAL: also with hidden influences up to {listed} times what marginals show.")
+        lines = nonlocal_notes({group: self[group] for group in self.nonlocal_groups})
         lines += [f"{'-'.join(map(str, group))} failed: {why}" for group, why in self.failures]
         return tuple(lines)
 

@@ -16,7 +16,10 @@ from .polytope.inequalities import BellInequality
 from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["LocalityReport", "format_p_value"]
+__all__ = ["LocalityReport", "format_figure", "format_p_value"]
+
+# Whole numbers up to this one are exact as floats.
+_LARGEST_WHOLE = 2.0**53
 
 _UNREADABLE = "This report was damaged or edited: it cannot be read."
 
@@ -32,6 +35,17 @@ def format_p_value(log10_p_value: float) -> str:
         return f"{10**log10_p_value:.4g}"
     exponent = int(log10_p_value // 1)
     return f"{10 ** (log10_p_value - exponent):.2f}e{exponent}"
+
+
+def format_figure(value: float) -> str:
+    """A figure for people: six digits, but whole numbers, such as shots and seeds, whole.
+
+    Examples:
+        >>> format_figure(1234567890), format_figure(2.0), format_figure(2.76823456)
+        ('1234567890', '2', '2.76823')
+    """
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) <= _LARGEST_WHOLE)
+    return f"{int(value)}" if whole else f"{value:.6g}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,9 +99,12 @@ class LocalityReport(Record):
 
     @property
     def headline(self) -> str:
-        """The verdict in one sentence; for counts, with what it stands on."""
+        """The verdict in one sentence, with what it stands on: for a behavior the accuracy of its numbers."""
         rule = self.rule
         if rule is None:
+            tolerance = getattr(self.question, "tolerance", None)
+            if isinstance(tolerance, float):
+                return f"{self.verdict.sentence[:-1]} (its numbers taken as accurate to {tolerance:g})."
             return self.verdict.sentence
         return readable(lambda: rule.headline(CountsEvidence.of(self.evidence)), _UNREADABLE)
 
@@ -126,6 +143,8 @@ class LocalityReport(Record):
         levels = [piece.alpha for piece in self.evidence if self.alpha is not None and hasattr(piece, "alpha")]
         if any(not 0 < level <= self.alpha for level in levels if self.alpha is not None):
             return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
+        if any(getattr(piece, "tolerance", self.tolerance) != self.tolerance for piece in self.evidence):
+            return Verification(False, "the evidence is for numbers of another accuracy", math.inf)
         same = shown == claimed
         return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
 
@@ -137,7 +156,7 @@ class LocalityReport(Record):
         fits = {True: "yes", False: "no", None: "unknown"}[self.admits_local_model]
         lines.append(("admits local model", fits))
         lines += [("warning", warning) for warning in self.warnings]
-        lines += [(name, f"{value:.6g}") for name, value in self.statistics.items()]
+        lines += [(name, format_figure(value)) for name, value in self.statistics.items()]
         lines += [(name, f"absent: {reason}") for name, reason in self.absent.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
         return lines

@@ -12,6 +12,7 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._deadlines import Deadline
 from ._validation import generator, positive_number
+from ._words import counted
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
@@ -338,7 +339,7 @@ class _Findings:
             )
         return LocalityReport(
             verdict=self.verdict,
-            target=f"state of {self.tensor.num_parties} qubits, {scope}",
+            target=f"state of {counted(self.tensor.num_parties, 'qubit')}, {scope}",
             admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(self.verdict),
             model=None,
             inequality=None if self.settings is None else self.settings.inequality,

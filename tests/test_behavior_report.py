@@ -87,12 +87,12 @@ def test_measured_correlators_do_not_enter_as_exact():
     report = analyze_behavior(measured(), tolerance=0.025)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.admits_local_model
-    assert str(report).splitlines()[1].endswith("its numbers taken as accurate to 0.025")
+    assert str(report).splitlines()[0].endswith("(its numbers taken as accurate to 0.025).")
     assert "0.0031, the answer would be NONLOCAL" in report.advice
     assert report.verify()
     taken_as_exact = analyze_behavior(measured())
     assert taken_as_exact.verdict is Verdict.NONLOCAL
-    assert str(taken_as_exact).splitlines()[1].endswith("its numbers taken as accurate to 1e-07")
+    assert str(taken_as_exact).splitlines()[0].endswith("(its numbers taken as accurate to 1e-07).")
 
 
 @pytest.mark.parametrize(("tolerance", "verdict"), [(0.0031, Verdict.NONLOCAL), (0.00313, Verdict.INCONCLUSIVE)])

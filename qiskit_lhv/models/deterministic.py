@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import whole_array
+from .._words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import from_party_axes
@@ -142,7 +143,7 @@ class DeterministicModel(LocalModel):
         object.__setattr__(self, "strategies", strategies)
 
     def __repr__(self) -> str:
-        return f"DeterministicModel({len(self.weights)} strategies, {self.scenario})"
+        return f"DeterministicModel({counted(len(self.weights), 'strategy', 'strategies')}, {self.scenario})"
 
     @classmethod
     def from_weights(

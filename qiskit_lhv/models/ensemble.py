@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import real_array
+from .._words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
@@ -65,7 +66,7 @@ class ResponseModel(LocalModel):
         object.__setattr__(self, "weights", check_weights(weights, count))
 
     def __repr__(self) -> str:
-        return f"ResponseModel({self.num_hidden} hidden variables, {self.response.describe()})"
+        return f"ResponseModel({counted(self.num_hidden, 'hidden variable')}, {self.response.describe()})"
 
     @property
     def num_hidden(self) -> int:

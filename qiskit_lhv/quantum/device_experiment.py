@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 
 from .._validation import whole_number
+from .._words import counted
 from ..exceptions import CountsError, MeasurementError
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
@@ -85,7 +86,8 @@ class DeviceExperiment:
         self._groups = parse_groups(groups, circuit.num_qubits, size)
 
     def __repr__(self) -> str:
-        return f"DeviceExperiment({self.scenario}, {len(self._groups)} groups in {len(self.layers)} layers)"
+        size = f"{counted(len(self._groups), 'group')} in {counted(len(self.layers), 'layer')}"
+        return f"DeviceExperiment({self.scenario}, {size})"
 
     @property
     def experiment(self) -> BellExperiment:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 
+from .._words import counted
 from ..exceptions import MeasurementError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
@@ -75,7 +76,7 @@ class BellExperiment:
         self._measurements = SettingCircuits(parse_settings(settings, [2 ** len(group) for group in groups]), groups)
 
     def __repr__(self) -> str:
-        return f"BellExperiment({self.scenario}, {self._circuit.num_qubits} qubits)"
+        return f"BellExperiment({self.scenario}, {counted(self._circuit.num_qubits, 'qubit')})"
 
     @property
     def circuit(self) -> QuantumCircuit:

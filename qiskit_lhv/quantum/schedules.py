@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
 from .._validation import frozen, generator, is_whole_number, whole_array, whole_number, whole_numbers
+from .._words import counted
 from ..exceptions import CountsError
 from ..targets.counts import check_design, check_shots
 
@@ -82,7 +83,7 @@ class SettingSchedule(Record):
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        return f"{self.num_runs} runs, {self.total_shots} shots, design={self.design!r}"
+        return f"{counted(self.num_runs, 'run')}, {counted(self.total_shots, 'shot')}, design={self.design!r}"
 
     @property
     def num_runs(self) -> int:

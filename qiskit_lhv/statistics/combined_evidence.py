@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import whole_number
+from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellInequality
 from ..targets.counts import BellCounts
@@ -75,7 +76,7 @@ class CombinedEValue(Record):
 
     def __str__(self) -> str:
         how = "product" if self.independent else "mean"
-        return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {len(self.parts)} e-values"
+        return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {counted(len(self.parts), 'e-value')}"
 
     @cached_property
     def recomputed(self) -> CombinedEValue:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._records import Record
 from .._validation import is_whole_number
+from .._words import counted
 from ..exceptions import CountsError, LHVError
 from ..polytope.families import chsh
 from ..polytope.inequalities import BellExpression, BellInequality
@@ -81,7 +82,7 @@ class CombinedTest(Record):
     def assumptions(self) -> tuple[str, ...]:
         """What the p-value rests on beside the data."""
         e_share, *rest = (str(Fraction(share, self.denominator)) for share in self.shares)
-        each = f", {rest[0]} to each of {len(rest)} games" if rest else ""
+        each = f", {rest[0]} to each of {counted(len(rest), 'game')}" if rest else ""
         declared = f"the weights of the combined test were declared before the data were seen: {e_share} to the e-value"
         lines = [f"{declared}{each}"]
         if self.games:
@@ -91,7 +92,7 @@ class CombinedTest(Record):
 
     def __str__(self) -> str:
         return (
-            f"combined test of the e-value and {len(self.games)} games: log10 p = {self.log10_p_value:.4f}, "
+            f"combined test of the e-value and {counted(len(self.games), 'game')}: log10 p = {self.log10_p_value:.4f}, "
             f"decided by {'the e-value' if self.decisive is self.e_value else 'the'} {self.decisive}"
         )
 
@@ -105,7 +106,9 @@ class CombinedTest(Record):
             checks = (self.e_value.verify(), *(game.verify() for game in self.games), own) if own else (own,)
             if not all(checks):
                 return combine(*checks)
-            return Verification(True, f"the e-value and {len(self.games)} games are right; {own.reason}", own.deviation)
+            return Verification(
+                True, f"the e-value and {counted(len(self.games), 'game')} are right; {own.reason}", own.deviation
+            )
         # Whatever stands in the fields of a file that was edited.
         except (LHVError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as exc:
             return _refuted(f"the fields make no test ({type(exc).__name__}: {exc})")

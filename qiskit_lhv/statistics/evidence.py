@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import frozen
+from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
@@ -118,7 +119,7 @@ class EValue(Record):
 
     def __str__(self) -> str:
         against = "" if self.null == "local" else f"against {self.null}: "
-        shots = f"{self.num_shots} shots in {self.num_stages} stages"
+        shots = f"{counted(self.num_shots, 'shot')} in {counted(self.num_stages, 'stage')}"
         return f"{against}log10 e = {self.log_e / math.log(10):.3f} from {shots}"
 
     @cached_property

@@ -26,7 +26,7 @@ from .stages import FIRST_STAGE
 if TYPE_CHECKING:
     from ..quantum.experiment import BellExperiment
 
-__all__ = ["EvidenceRate", "evidence_rate", "learning_cost", "log10_goal", "trials_needed"]
+__all__ = ["EvidenceRate", "evidence_rate", "learning_cost", "log10_goal", "missing_dimensions", "trials_needed"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,6 +37,8 @@ _NUM_FOLDS = 10
 _REPETITIONS = 20
 _IMPOSSIBLE = 1e-9
 _TRACE = 1e-11
+# Entries of a matrix whose rank is computed.
+_MOST_RANKED = 1 << 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -281,7 +283,7 @@ def _cross_validated(counts: IntArray, weights: FloatArray, rng: np.random.Gener
     return total
 
 
-def learning_cost(fit: LocalFit, total: float) -> float:
+def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> float:
     """About how many nats ``ratio_e_value`` loses because it learns its factors from the shots that it tests.
 
     The shots of the first stage gain nothing. After n shots a factor lacks about d / (2 n), with d the dimensions of
@@ -291,15 +293,30 @@ def learning_cost(fit: LocalFit, total: float) -> float:
     Args:
         fit: The local model q nearest to the behavior p.
         total: Shots of all setting combinations together.
+        missing: What :func:`missing_dimensions` gives for the fit, where it is known.
+    """
+    missing = missing_dimensions(fit) if missing is None else missing
+    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
+    first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * fit.target.scenario.num_setting_combinations)
+    return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
+
+
+def missing_dimensions(fit: LocalFit, negligible: float = 1e-6) -> int:
+    """Number of dimensions of the no-signaling behaviors in which a local model cannot follow its target.
+
+    In large scenarios, where a rank takes long, the strategies of the model are taken as independent.
+
+    Args:
+        fit: The local model nearest to a behavior.
+        negligible: Weights of strategies below this share of the largest are taken for zero.
     """
     scenario, model = fit.target.scenario, fit.model
-    used = strategy_tables(model.strategies[model.weights > 1e-6 * model.weights.max()], scenario)
+    used = model.strategies[model.weights > negligible * model.weights.max()]
     sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
     num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
-    missing = num_parameters - int(np.linalg.matrix_rank(used))
-    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
-    first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * scenario.num_setting_combinations)
-    return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
+    if len(used) * scenario.num_cells > _MOST_RANKED:
+        return max(0, num_parameters - len(used))
+    return num_parameters - int(np.linalg.matrix_rank(strategy_tables(used, scenario)))
 
 
 def trials_needed(rate: float, variance: float, goal: float, quantile: float) -> float:

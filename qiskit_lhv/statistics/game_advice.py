@@ -11,10 +11,14 @@ from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression
 from ..targets.counts import BellCounts
 from .binomial_tails import convex_tail, log_tail
+from .chsh_values import chsh_correlators
+from .combined_evidence import CombinedEValue
 from .combined_tests import CombinedTest, family_of
+from .evidence import EValue
+from .expected_evidence import ExpectedEvidence
 from .games import GameTest
 
-__all__ = ["best_other_form", "combined_shots_needed", "game_shots_needed"]
+__all__ = ["best_other_form", "declared_shots_needed", "game_shots_needed"]
 
 _STANDARD_ERRORS = 2.0
 
@@ -45,9 +49,7 @@ def best_other_form(counts: BellCounts, expression: BellExpression) -> tuple[str
     frequencies = counts.frequencies()
     values = [form.value(frequencies) for form in family]
     best = int(np.argmax(values))
-    # A value is the sum of four correlators, each with a variance of (1 - E**2) / n.
-    correlators = np.einsum("xyab,a,b->xy", frequencies.array, [1.0, -1.0], [1.0, -1.0])
-    error = math.sqrt(float(np.sum((1 - correlators**2) / counts.num_shots)))
+    _, error = chsh_correlators(counts)
     if values[place] > 2 or not values[best] > 2 + _STANDARD_ERRORS * error:
         return None
     # The signs of the correlators: one of them differs from the other three.
@@ -75,9 +77,7 @@ def game_shots_needed(test: GameTest, alpha: float) -> float | None:
     Raises:
         CountsError: If alpha is not between 0 and 1.
     """
-    level = probability(alpha, "alpha", CountsError)
-    if not 0 < level < 1:
-        raise CountsError.bad_argument("alpha", expected="a number between 0 and 1", got=f"{alpha}")
+    level = _checked_level(alpha)
     rate, bound = test.score / test.num_trials, test.score_bound
     if rate <= bound:
         return None
@@ -102,16 +102,37 @@ def game_shots_needed(test: GameTest, alpha: float) -> float | None:
     return float(most)
 
 
-def combined_shots_needed(test: CombinedTest, alpha: float) -> float | None:
-    """The fewest trials with which one of a combined test's games would reach its part of alpha.
+def declared_shots_needed(
+    test: EValue | CombinedEValue | GameTest | CombinedTest, alpha: float, expected: ExpectedEvidence | None
+) -> float | None:
+    """About how many shots of a new run would reach alpha by the declared test, in half of all cases.
+
+    That is if the frequencies seen (but for their signaling part) were the device's probabilities. Of a combined test,
+    it is the part that needs fewest, each with its own share of alpha: for CHSH alpha / 10 for the e-value and
+    alpha 9 / 80 for each game. The declared predictability is that of the games and of the expected evidence.
 
     Args:
-        test: The test of the trials so far.
-        alpha: The level of the combined test.
+        test: The result of the declared test on the shots so far.
+        alpha: The level.
+        expected: The evidence to expect; ``None`` where it is not known, so that e-values are left out.
 
     Returns:
-        See :func:`game_shots_needed`; ``None`` where no game's mean score exceeds its local bound.
+        Shots of all setting combinations together; ``None`` where no number is enough, or none is known.
+
+    Raises:
+        CountsError: If alpha is not between 0 and 1.
     """
-    weights = test.weights[1:]
-    found = [game_shots_needed(game, alpha * w) for game, w in zip(test.games, weights, strict=True)]
-    return min((trials for trials in found if trials is not None), default=None)
+    if isinstance(test, CombinedTest):
+        pairs = zip(test.parts, test.weights, strict=True)
+        found = [declared_shots_needed(part, alpha * weight, expected) for part, weight in pairs]
+        return min((shots for shots in found if shots is not None), default=None)
+    if isinstance(test, GameTest):
+        return game_shots_needed(test, alpha)
+    return None if expected is None else expected.shots_needed(-math.log(_checked_level(alpha)), test.log_e)
+
+
+def _checked_level(alpha: float) -> float:
+    level = probability(alpha, "alpha", CountsError)
+    if not 0 < level < 1:
+        raise CountsError.bad_argument("alpha", expected="a number between 0 and 1", got=f"{alpha}")
+    return level

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import frozen
+from .._words import counted
 from ..exceptions import CountsError, LHVError
 from ..models.deterministic import enumerate_strategies, strategy_tables
 from ..polytope.bounds import local_bound
@@ -115,10 +116,11 @@ class GameTest(Record):
         )
 
     def __str__(self) -> str:
+        trials = counted(self.num_trials, "trial")
         seen = (
-            f"{self.score:.0f} wins in {self.num_trials} trials"
+            f"{counted(round(self.score), 'win')} in {trials}"
             if self.binomial
-            else f"mean score {self.score / self.num_trials:.6g} in {self.num_trials} trials"
+            else f"mean score {self.score / self.num_trials:.6g} in {trials}"
         )
         name = "game" if self.binomial else "expression"
         return f"{name} {self.rule}: {seen}, local bound {self.score_bound:.6g}: log10 p = {self.log10_p_value:.4f}"

@@ -92,8 +92,10 @@ class SignalingAllowance(Record):
 
     def __str__(self) -> str:
         relation = "more" if self.exceeded else "not more"
+        # An amount is not negative, whatever its lower limit.
+        lower = max(0.0, self.hidden_lower)
         return (
-            f"a local model needs hidden signaling of {self.hidden_needed:.4f} (above {self.hidden_lower:.4f}), "
+            f"a local model needs hidden signaling of {self.hidden_needed:.4f} (above {lower:.4f}), "
             f"{relation} than {self.kappa:g} times the {self.visible:.4f} (below {self.visible_upper:.4f}) that "
             f"marginals show: it stands up to kappa = {self.largest_kappa:.2f}"
         )

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
 from .._validation import frozen, generator, probability, whole_number
+from .._words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, check_shots
@@ -72,7 +73,7 @@ class ShotPlan(Record):
         return math.sqrt(share * (1 - share) / count)
 
     def __str__(self) -> str:
-        text = f"{self.total} shots for log10 p = {self.log10_p_value:.6g} with probability {self.power:g}"
+        text = f"{counted(self.total, 'shot')} for log10 p = {self.log10_p_value:.6g} with probability {self.power:g}"
         if self.simulated is None:
             return f"{text} (estimated)"
         return (

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
 from .._validation import frozen, real_array
+from .._words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
 from .dictionaries import QUASI_REMEDY, table_of_counts
@@ -156,7 +157,7 @@ class BellCounts(Record):
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)
-        return f"BellCounts({self.scenario}, {self.total_shots} shots, design={self.design!r}{losses})"
+        return f"BellCounts({self.scenario}, {counted(self.total_shots, 'shot')}, design={self.design!r}{losses})"
 
     @cached_property
     def scenario(self) -> BellScenario:

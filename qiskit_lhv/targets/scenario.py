@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .._records import Record
 from .._validation import whole_numbers
+from .._words import counted
 from ..exceptions import ScenarioError
 
 __all__ = ["BellScenario", "check_scenario"]
@@ -58,8 +59,8 @@ class BellScenario(Record):
     def __str__(self) -> str:
         if len(set(self.num_settings)) == 1 and len(set(self.num_outcomes)) == 1:
             return (
-                f"{self.num_parties} parties with {self.num_settings[0]} settings "
-                f"of {self.num_outcomes[0]} outcomes each"
+                f"{counted(self.num_parties, 'party', 'parties')} with {counted(self.num_settings[0], 'setting')} "
+                f"of {self.num_outcomes[0]} outcomes{' each' if self.num_parties > 1 else ''}"
             )
         return f"{self.num_parties} parties with {self.num_settings} settings of {self.num_outcomes} outcomes"
 

@@ -12,6 +12,7 @@ from qiskit.quantum_info import DensityMatrix
 
 from .._records import Record
 from .._validation import real_array
+from .._words import counted
 from ..exceptions import CountsError
 from .correlations import CorrelationTensor, hermitian_basis
 from .counts import BellCounts
@@ -64,9 +65,9 @@ class TensorEstimate(Record):
         return self.tensor.num_parties
 
     def __str__(self) -> str:
-        source = "expectation values" if self.counts is None else f"{self.counts.total_shots} shots"
+        source = "expectation values" if self.counts is None else counted(self.counts.total_shots, "shot")
         largest = float(self.standard_errors.max())
-        return f"correlations of {self.num_qubits} qubits from {source}, standard errors up to {largest:.2g}"
+        return f"correlations of {counted(self.num_qubits, 'qubit')} from {source}, standard errors up to {largest:.2g}"
 
     def covariance(self) -> FloatArray:
         """Covariance of all entries, flattened, shape ``(4**N, 4**N)``; expectation values count as independent.

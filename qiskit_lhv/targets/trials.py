@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import frozen, real_array
+from .._words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts, check_design
 from .lost_shots import (
@@ -136,7 +137,7 @@ class BellTrials(Record):
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)
-        return f"BellTrials({self.scenario}, {self.num_trials} trials, design={self.design!r}{losses})"
+        return f"BellTrials({self.scenario}, {counted(self.num_trials, 'trial')}, design={self.design!r}{losses})"
 
     @property
     def num_trials(self) -> int:

@@ -14,12 +14,14 @@ from qiskit_lhv import (
     i3322,
     load_bundled_counts,
     local_bound,
+    project_to_no_signaling,
     ratio_e_value,
     ratio_e_values,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.statistics.combined_tests import CombinedTest, combined_test, family_of
-from qiskit_lhv.statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
+from qiskit_lhv.statistics.expected_evidence import expected_evidence
+from qiskit_lhv.statistics.game_advice import best_other_form, declared_shots_needed, game_shots_needed
 
 
 def isotropic(s):
@@ -326,8 +328,14 @@ def test_shots_needed_by_the_combined_test():
     counts, e_value = violating(shots=40, s=2.4)
     test = combined_test(counts, e_value)
     right = test.games[3]
-    assert combined_shots_needed(test, 0.01) == game_shots_needed(right, 0.01 * 9 / 80)
+    by_game = game_shots_needed(right, 0.01 * 9 / 80)
+    assert declared_shots_needed(test, 0.01, None) == by_game
+    expected = expected_evidence(project_to_no_signaling(counts.frequencies(), counts.num_shots), counts)
+    by_e_value = declared_shots_needed(e_value, 0.01 / 10, expected)
+    assert declared_shots_needed(test, 0.01, expected) == min(by_game, by_e_value)
+    assert by_e_value > declared_shots_needed(e_value, 0.01, expected)
     noise = Behavior.white_noise(chsh().scenario).sample(100, 1)
-    assert combined_shots_needed(combined_test(noise, ratio_e_value(noise, seed=1)), 0.01) is None
+    expected = expected_evidence(project_to_no_signaling(noise.frequencies(), noise.num_shots), noise)
+    assert declared_shots_needed(combined_test(noise, ratio_e_value(noise, seed=1)), 0.01, expected) is None
     with pytest.raises(CountsError, match="alpha"):
         game_shots_needed(right, 0)
