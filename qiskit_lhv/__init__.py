@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from .report import LocalityReport
     from .statistics.allocation import Allocation, optimal_shares
     from .statistics.bell_estimates import BellValues, bell_values
-    from .statistics.combined_evidence import CombinedEValue, combine_e_values
+    from .statistics.combined_evidence import CombinedEValue, averaged_e_values, combine_e_values
     from .statistics.combined_tests import CombinedTest, combined_test
     from .statistics.confidence import LocalRegion, local_region
     from .statistics.drift import DriftTest, drift_test
@@ -194,7 +194,7 @@ _HOME = {
     "statistics.allocation": ("Allocation", "optimal_shares"),
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
-    "statistics.combined_evidence": ("CombinedEValue", "combine_e_values"),
+    "statistics.combined_evidence": ("CombinedEValue", "averaged_e_values", "combine_e_values"),
     "statistics.combined_tests": ("CombinedTest", "combined_test"),
     "statistics.same_state": ("SameStateTest",),
     "statistics.drift": ("DriftTest", "drift_test"),
@@ -314,6 +314,7 @@ __all__ = [
     "WernerInequality",
     "analyze",
     "are_equivalent",
+    "averaged_e_values",
     "bell_diagonal_state",
     "bell_values",
     "benjamini_yekutieli",

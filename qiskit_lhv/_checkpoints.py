@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ._files import write_whole
+from ._files import parse_json, write_whole
 from .exceptions import CertificateError
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
@@ -68,11 +68,11 @@ class ArrayCheckpoint:
             return None
         try:
             with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                header = json.loads(str(archive["header"]))
+                header = parse_json(str(archive["header"]))
                 arrays = {name: archive[name] for name in archive.files if name != "header"}
         except Exception as exc:  # a damaged archive can fail anywhere in its reader
             raise self.refused("a readable checkpoint", f"a damaged file ({exc})") from exc
-        if header.get("version") != _VERSION or header.get("run") != self._run:
+        if not isinstance(header, dict) or header.get("version") != _VERSION or header.get("run") != self._run:
             raise self.refused("a checkpoint of this very run", "one of another target, seed or setting")
         return arrays
 

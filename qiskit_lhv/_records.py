@@ -18,7 +18,7 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from ._files import write_whole
+from ._files import parse_json, write_whole
 from .exceptions import CertificateError
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
@@ -102,9 +102,9 @@ class Record:
             if path.suffix == ".npz":
                 with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
-                data = json.loads(str(arrays.pop(_HEADER)))
+                data = parse_json(str(arrays.pop(_HEADER)))
             else:
-                data = json.loads(path.read_text(encoding="utf-8"))
+                data = parse_json(path.read_text(encoding="utf-8"))
             result = _decode(data, arrays)
         except FileNotFoundError:
             raise

@@ -171,7 +171,16 @@ def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
             got="dictionaries",
             remedy="Dictionaries go to BellCounts.from_counts, states to Behavior.from_state(state, settings).",
         )
-    return tuple(whole_numbers(group, "target (groups)", CountsError, minimum=0) for group in target)
+    groups = tuple(whole_numbers(group, "target (groups)", CountsError, minimum=0) for group in target)
+    for i, group in enumerate(groups):
+        if group in groups[:i]:
+            raise CountsError.bad_argument(
+                "target (groups)",
+                expected="each group of qubits once",
+                got=f"{group} in two spellings",
+                remedy="Of several runs, multiply the e-values: combine_e_values(e_values, independent=True).",
+            )
+    return groups
 
 
 def _require_counts(target: object, argument: str) -> None:

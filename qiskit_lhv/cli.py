@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command: int = options.command(options)
     except (LHVError, OSError) as exc:
-        print(f"qiskit-lhv: {exc}", file=sys.stderr)
+        print(f"qiskit-lhv: {' '.join(str(exc).split())}", file=sys.stderr)
         return 2
     return command
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ._files import parse_json
+from ._validation import shown
 from .exceptions import CertificateError, CountsError
 from .targets.counts import BellCounts
 
@@ -20,6 +23,8 @@ __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_count
 # The settings of the loophole-free experiment were drawn by fast random number generators, trial by
 # trial; the device tables hold the same number of shots of each setting in each of their 100 runs.
 _RANDOM_DESIGN = {"delft_2015"}
+# Longer ones are no numbers of settings or outcomes.
+_NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ def load_bundled_counts(name: str) -> BundledCounts:
     References:
         Hensen et al., Nature 526, 682 (2015); arXiv:2503.18949 (IBM device tables).
     """
-    if name not in _tables():
-        raise CountsError.bad_argument("name", expected=f"one of {', '.join(_tables())}", got=repr(name))
+    if not isinstance(name, str) or name not in _tables():
+        raise CountsError.bad_argument("name", expected=f"one of {', '.join(_tables())}", got=shown(name))
     entry = _tables()[name]
     if name in _RANDOM_DESIGN:
         counts = BellCounts(np.array(entry["table"]), "random", np.full((2, 2), 0.25))
@@ -94,7 +99,7 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
     try:
         if path.suffix == ".npz":
             return BellCounts.load(path)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         if isinstance(data, dict) and "class" in data:
             return BellCounts.load(path)
     except CertificateError as exc:
@@ -113,7 +118,7 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
         "source",
     }
     if not isinstance(data, dict) or ("counts" in data) == ("table" in data) or data.keys() - known:
-        got = f"the keys {sorted(data)}" if isinstance(data, dict) else type(data).__name__
+        got = f"the keys {shown(sorted(data))}" if isinstance(data, dict) else type(data).__name__
         raise CountsError.bad_argument(
             path.name, expected='an object with either "counts" or "table", and optionally "design"', got=got
         )
@@ -143,21 +148,29 @@ def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:
         keys = [_outcomes(key, name) if "," in key else key for key in outcomes]
         if setting in parsed or len(set(keys)) < len(keys):
             raise CountsError.bad_argument(
-                name, expected="each setting and each outcome once", got=f"two spellings in {text!r}"
+                name, expected="each setting and each outcome once", got=f"two spellings in {shown(text)}"
             )
         parsed[setting] = dict(zip(keys, outcomes.values(), strict=True))
     return parsed
 
 
 def _numbers(text: str, name: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
-    except ValueError as exc:
-        raise CountsError.bad_argument(name, expected='settings such as "0,1"', got=repr(text)) from exc
+    parts = _parts(text)
+    if not parts or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise CountsError.bad_argument(name, expected='settings such as "0,1"', got=shown(text))
+    return tuple(int(part) for part in parts)
 
 
 def _outcomes(text: str, name: str) -> tuple[int | None, ...]:
-    parts = text.strip("() ").split(",")
-    # A lost outcome is no number, so the numbers are read without it.
-    numbers = iter(_numbers(",".join(part for part in parts if part.strip() != "-"), name))
-    return tuple(None if part.strip() == "-" else next(numbers) for part in parts if part.strip())
+    parts = _parts(text)
+    if not all(part == "-" or _NUMBER.fullmatch(part) for part in parts):
+        raise CountsError.bad_argument(name, expected='outcomes such as "2,0" or "2,-"', got=shown(text))
+    return tuple(None if part == "-" else int(part) for part in parts)
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between the commas, of which the last may end a tuple of one entry, as Python writes it."""
+    inside = text.strip()
+    if inside.startswith("(") and inside.endswith(")"):
+        inside = inside[1:-1].strip()
+    return [part.strip() for part in inside.removesuffix(",").split(",")]

@@ -625,3 +625,12 @@ def test_frequencies_as_behavior_are_refused():
 
 def test_white_noise_is_local():
     assert analyze(Behavior.white_noise(BellScenario((2, 3), (3, 2)))).verdict is Verdict.LOCAL
+
+
+@pytest.mark.parametrize(
+    "groups", [(0, (0,)), ((0, 1), range(2)), (range(1), np.int64(0))], ids=["int", "range", "NumPy"]
+)
+def test_two_spellings_of_one_group_are_refused(groups):
+    counts = load_bundled_counts("delft_2015").counts
+    with pytest.raises(CountsError, match=r"^target \(groups\): expected each group of qubits once"):
+        analyze(dict.fromkeys(groups, counts), seed=1)

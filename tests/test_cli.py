@@ -94,3 +94,83 @@ def test_command_without_arguments_shows_usage():
     with pytest.raises(SystemExit) as caught:
         main([])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "readable JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"counts": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"table": ' + b"[" * 200 + b"1" + b"]" * 200 + b"}", "array of numbers"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "readable JSON"),
+        (b'{"counts": {"0,0": {"00": 1}, "0,0": {"00": 2}}}', "the key '0,0' comes twice"),
+        (b'{"counts": {"0,0": {"00": 1, "00": 2}}}', "the key '00' comes twice"),
+        (b'{"counts": {}, "counts": {}}', "the key 'counts' comes twice"),
+        (b'{"counts": {"0,0": {"00": 1}, "(0, 0)": {"00": 2}}}', "two spellings"),
+        (b'{"counts": {"0,0": {"0 0": 1, "00": 2}}}', "two spellings"),
+        (b'{"counts": {"0,0": {"0,0": 1, "00": 2}}}', "two spellings"),
+        (b'{"counts": {"1000000000,1": {"00": 1}, "0,0": {"00": 1}}}', "(1000000001, 2) settings"),
+        (b'{"counts": {"0": {"1000000000,": 1}}}', "at most 100000000 combinations"),
+        (b'{"counts": {"0,0": {"00": 1}}, "num_outcomes": [1000000000, 2]}', "at most 100000000 combinations"),
+        (b'{"counts": {"0,0": {"00": 1}}, "qubits_per_party": [1000000000, 1]}', "at most 26 qubits"),
+        (b'{"counts": {"%s": {"00": 1}}}' % (b"9" * 5000), 'settings such as "0,1"'),
+        (b'{"counts": {"0,,0": {"00": 1}}}', 'settings such as "0,1"'),
+        (b'{"counts": {"1_0,0": {"00": 1}}}', 'settings such as "0,1"'),
+        (b'{"counts": {"0,0": {"00": 1e400}}}', "whole number"),
+        (b'{"counts": {"0,0": {"00": %s}}}' % (b"9" * 4000), "whole number"),
+        (b'{"table": [[%s, 1]]}' % (b"9" * 4000), "array of numbers"),
+        (b'{"table": [["5", 1]]}', "array of numbers"),
+        (b'{"table": {"0": 1}}', "array of numbers"),
+        (b'{"counts": {"0": {"0": 1}}, "design": ["blocks"]}', "design"),
+        (
+            b'{"counts": {"0": {"0": 1}}, "design": "random", "setting_probabilities": {"0": 1}}',
+            "setting_probabilities",
+        ),
+        (b'{"counts": {"0": {"0": 1}}, "design": "random", "setting_probabilities": []}', "setting_probabilities"),
+        (b'{"counts": {"0": {"0": 1}}, "post_selected": 1}', "post_selected"),
+        (b'{"class": "BellCounts"}', "saved by BellCounts.save"),
+        (b'{"class": "Nonsense", "schema_version": 1, "fields": {}}', "Nonsense"),
+        (b'{"class": "BellCounts", "class": "BellCounts"}', "comes twice"),
+    ],
+)
+def test_damaged_files_end_with_one_line(tmp_path, capsys, content, message):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    assert main(["analyze", str(path)]) == 2
+    out, error = capsys.readouterr()
+    assert not out
+    assert error.startswith("qiskit-lhv: ")
+    assert error.count("\n") == 1
+    assert len(error) < 600
+    assert message in error
+
+
+def test_what_is_no_file_of_counts_ends_with_one_line(tmp_path, capsys):
+    archive = tmp_path / "counts.npz"
+    archive.write_bytes(b"PK\x03\x04 no archive")
+    for path in (tmp_path, archive, tmp_path / "none.npz", "no\nname.json"):
+        assert main(["analyze", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("qiskit-lhv: ")
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--alpha", "nan"], "alpha"),
+        (["--alpha", "0"], "alpha"),
+        (["--signaling-level", "2"], "signaling_level"),
+        (["--kappa", "inf"], "kappa"),
+        (["--predictability", "-1"], "predictability"),
+        (["--time-limit", "nan"], "time_limit"),
+        (["--seed", "-1"], "seed"),
+        (["--minus", "5", "5"], "minus"),
+    ],
+)
+def test_options_out_of_range_end_with_one_line(counts_file, capsys, options, message):
+    assert main(["analyze", str(counts_file), *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"qiskit-lhv: {message}: expected")
+    assert error.count("\n") == 1

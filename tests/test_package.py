@@ -1,5 +1,6 @@
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,12 @@ def test_static_names_agree_with_lazy_ones():
                 namespace[name.strip()] = module
     assert namespace == qiskit_lhv._MODULE_OF
     assert sorted(namespace) == sorted(qiskit_lhv.__all__)
+
+
+def test_every_public_name_is_in_the_reference():
+    reference = (Path(__file__).parent.parent / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", reference, re.MULTILINE)
+    assert sorted(listed) == sorted(qiskit_lhv.__all__)
 
 
 def test_no_submodule_shares_a_name_with_a_public_function():

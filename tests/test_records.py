@@ -282,6 +282,22 @@ def test_json_that_is_no_record_is_refused(text, tmp_path):
         Behavior.load(path)
 
 
+def test_keys_that_come_twice_are_refused(tmp_path):
+    path = tmp_path / "counts.json"
+    BellCounts([[5, 3]]).save(path)
+    text = path.read_text()
+    path.write_text(text.replace('"design"', '"design": "random", "design"', 1))
+    with pytest.raises(CertificateError, match="the key 'design' comes twice"):
+        BellCounts.load(path)
+
+
+def test_files_nested_too_deeply_are_refused(tmp_path):
+    path = tmp_path / "counts.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(CertificateError, match="nested too deeply"):
+        BellCounts.load(path)
+
+
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
 def test_unknown_schema_versions_are_refused(version, tmp_path):
     path = edited(RECORDS[0], tmp_path, lambda data: data.update(schema_version=version))

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._files import write_whole
+from .._files import parse_json, write_whole
 from .._records import Record, encode
 from .._validation import frozen, generator, real_array, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
@@ -265,7 +265,7 @@ def _open_folder(folder: str | os.PathLike[str], run: str) -> Path:
 
         write_whole(mark, write)
     try:
-        same = json.loads(mark.read_text(encoding="utf-8"))["run"] == run
+        same = parse_json(mark.read_text(encoding="utf-8"))["run"] == run
     except (ValueError, KeyError, TypeError):
         same = False
     if not same:

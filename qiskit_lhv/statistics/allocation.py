@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, positive_number, whole_array, whole_number
+from .._validation import frozen, generator, positive_number, truth_value, whole_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel
 from ..polytope.bounds import best_strategies
@@ -171,6 +171,7 @@ def optimal_shares(
         arXiv:quant-ph/0307125 (van Dam, Gill, Gruenwald: the statistical strength of nonlocality proofs).
     """
     behavior = exact_behavior(behavior, "behavior")
+    product = truth_value(product, "product", ScenarioError)
     tolerance = positive_number(tolerance, "tolerance", ScenarioError)
     num_starts = whole_number(num_starts, "num_starts", ScenarioError)
     rng = generator(seed)
@@ -245,7 +246,7 @@ def whole_shots(shares: FloatArray, total: int) -> IntArray:
     Raises:
         ScenarioError: If ``total`` is not a whole number, or there are fewer shots than shares.
     """
-    number = int(whole_array(total, "total", ScenarioError, ndim=0))
+    number = whole_number(total, "total", ScenarioError)
     if number < shares.size:
         raise ScenarioError.bad_argument(
             "total", expected=f"at least one shot for each of {shares.size} setting combinations", got=f"{number}"

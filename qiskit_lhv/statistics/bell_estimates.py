@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability, whole_numbers
+from .._validation import frozen, generator, probability, shown, whole_number
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 
 __all__ = ["BellValues", "bell_values"]
 
@@ -82,14 +82,17 @@ def bell_values(
         >>> print(bell_values(load_bundled_counts("delft_2015").counts, chsh()))
         2.4225 +- 0.2
     """
-    parts = [expressions] if isinstance(expressions, BellExpression) else list(expressions)
+    counts = require_counts(counts)
+    listed = [expressions] if isinstance(expressions, BellExpression) else expressions
+    parts = list(listed) if isinstance(listed, Iterable) else []
     if not parts or not all(isinstance(one, BellExpression) for one in parts):
-        raise CountsError.bad_argument("expressions", expected="one or several BellExpression", got=f"{expressions!r}")
+        raise CountsError.bad_argument("expressions", expected="one or several BellExpression", got=shown(expressions))
     for one in parts:
         if one.scenario != counts.scenario:
             raise CountsError.bad_argument("expressions", expected=str(counts.scenario), got=str(one.scenario))
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=0)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
+    rng = generator(seed)
     rows = counts.scenario.num_setting_combinations
     p = counts.frequencies().array.reshape(rows, -1)
     shots = counts.num_shots.ravel()
@@ -101,7 +104,7 @@ def bell_values(
     half = _normal_quantile(1 - alpha / 2) * np.sqrt(np.maximum(np.diag(covariance), 0))
     low = high = np.full(len(parts), math.nan)
     if replicates:
-        drawn = generator(seed).multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
+        drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
         found = np.einsum("exa,rxa,x->re", coefficients, drawn, 1 / shots)
         quantiles = np.quantile(found, [alpha / 2, 1 - alpha / 2], axis=0)
         low, high = 2 * values - quantiles[1], 2 * values - quantiles[0]

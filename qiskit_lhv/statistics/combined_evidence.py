@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._evidence_checks import refute_unreadable
 from .._records import Record
-from .._validation import whole_number
+from .._validation import checked_seed, shown, truth_value, whole_number
 from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellInequality
@@ -152,7 +152,7 @@ def averaged_e_values(
     check_data(data, predictability, fair_sampling)
     if orders is not None:
         orders = whole_number(orders, "orders", CountsError, minimum=1)
-    seed = fresh_seed() if seed is None else seed
+    seed = fresh_seed() if seed is None else checked_seed(seed)
     stages, owners = [], []
     for i, one in enumerate(data):
         if isinstance(one, BellTrials) and one.design == "random":
@@ -216,15 +216,14 @@ def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> Combin
         >>> combine_e_values(orders, independent=False).p_value <= 1
         True
     """
-    parts = tuple(e_values)
+    parts = tuple(e_values) if isinstance(e_values, Iterable) else ()
     if not parts or not all(isinstance(part, EValue) for part in parts):
-        raise CountsError.bad_argument("e_values", expected="at least one EValue", got=f"{e_values!r}")
+        raise CountsError.bad_argument("e_values", expected="at least one EValue", got=shown(e_values))
+    independent = truth_value(independent, "independent", CountsError)
     if len({part.null for part in parts}) > 1:
         raise CountsError.bad_argument(
             "e_values", expected="tests of one set of behaviors", got=" and ".join(sorted({p.null for p in parts}))
         )
-    if not isinstance(independent, bool | np.bool_):
-        raise CountsError.bad_argument("independent", expected="True or False", got=repr(independent))
     if independent:
         tables = {part.tested.sum(axis=0).tobytes() for part in parts}
         if len(tables) < len(parts):
@@ -234,7 +233,7 @@ def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> Combin
                 got="the same counts twice",
                 remedy="E-values of the same shots are averaged: independent=False.",
             )
-    return CombinedEValue(parts, bool(independent), _combined([part.log_e for part in parts], bool(independent)))
+    return CombinedEValue(parts, independent, _combined([part.log_e for part in parts], independent))
 
 
 def _combined(logs: list[float], independent: bool) -> float:

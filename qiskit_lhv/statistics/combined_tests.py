@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from .._records import Record
-from .._validation import is_whole_number
+from .._validation import is_whole_number, shown
 from .._words import counted
 from ..exceptions import CountsError, LHVError
 from ..polytope.families import chsh
 from ..polytope.inequalities import BellExpression, BellInequality
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
 from .combined_evidence import CombinedEValue
 from .evidence import EValue
 from .games import GameTest, declared_game
+from .predictability import check_predictability
 
 __all__ = ["CombinedTest", "combined_test", "family_of"]
 
@@ -198,12 +199,12 @@ def combined_test(
         >>> round(combined_test(counts, ratio_e_value(counts, seed=1)).p_value, 3)
         0.347
     """
-    if not isinstance(data, BellCounts):
-        raise CountsError.bad_argument("data", expected="BellCounts", got=type(data).__name__)
+    data = require_counts(data, "data")
+    predictability = check_predictability(predictability, data.design, data.setting_probabilities)
     if family is not None and not (
         isinstance(family, list | tuple) and all(isinstance(form, BellExpression) for form in family)
     ):
-        raise CountsError.bad_argument("family", expected="a list of BellExpression", got=repr(family))
+        raise CountsError.bad_argument("family", expected="a list of BellExpression", got=shown(family))
     forms = _as_tested(data) if family is None else tuple(family)
     if not forms:
         raise CountsError.bad_argument(

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._threads import one_blas_thread
-from .._validation import frozen, probability
+from .._validation import frozen, instance, positive_number, probability
 from ..exceptions import CountsError, SolverError
 from ..polytope.bounds import best_strategies, enumeration_size
 from ..polytope.threshold_search import MAX_COORDINATES
 from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import apply_per_party, to_party_axes
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
 from .intervals import clopper_pearson
@@ -195,12 +195,17 @@ def local_region(
         The region, and whether it was proven to lie inside.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1.
+        CountsError: If alpha is not between 0 and 1, an argument is of another type, or the center of another scenario.
 
     References:
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
     """
+    counts = require_counts(counts)
+    if instance(center, Behavior, "center", CountsError).scenario != counts.scenario:
+        raise CountsError.bad_argument("center", expected=str(counts.scenario), got=str(center.scenario))
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    if time_limit is not None:
+        positive_number(time_limit, "time_limit", CountsError, zero=True)
     lower, upper = region_limits(counts, alpha)
     if counts.scenario.is_chsh:
         middle, half = (lower + upper)[1:, 1:] / 2, (upper - lower)[1:, 1:] / 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import generator, whole_numbers
+from .._validation import generator, whole_number
 from ..exceptions import CountsError
 from ..targets.counts import MAX_DRAWN, BellCounts
 from ..targets.trials import BellTrials
@@ -91,7 +91,8 @@ def drift_test(
         >>> drift_test(runs, seed=1).p_value < 0.01
         True
     """
-    (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=1)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=1)
+    num_parts = whole_number(num_parts, "num_parts", CountsError, minimum=2)
     rng = generator(seed)
     table = _table_of_parts(data, num_parts)
     shots, total = table.sum(axis=2), table.sum(axis=0)
@@ -109,12 +110,16 @@ def drift_test(
 def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> IntArray:
     """Counts of each part, shape ``(K, X, A)``: parts, setting combinations, outcomes."""
     if isinstance(data, BellTrials):
-        (parts,) = whole_numbers(num_parts, "num_parts", CountsError, minimum=2)
-        cuts = np.linspace(0, data.num_trials, min(parts, data.num_trials) + 1).astype(int)
+        cuts = np.linspace(0, data.num_trials, min(num_parts, data.num_trials) + 1).astype(int)
         arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
         half = data.settings.shape[1]
     else:
-        arrays = [one.array for one in data]
+        listed = isinstance(data, Iterable) and not isinstance(data, Mapping)
+        runs = list(data) if listed else [data]
+        if not listed or not all(isinstance(one, BellCounts) for one in runs):
+            got = ", ".join(sorted({type(one).__name__ for one in runs}))
+            raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)
+        arrays = [one.array for one in runs]
         half = arrays[0].ndim // 2 if arrays else 0
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(

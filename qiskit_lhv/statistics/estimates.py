@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability, whole_numbers
+from .._validation import frozen, generator, probability, whole_number
 from ..exceptions import CountsError
 from ..models.deterministic import DeterministicModel
 from ..polytope.inequalities import BellInequality
 from ..polytope.local_weights import largest_local_part, verify_local_part, verify_weight_limit
 from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import project_cells
 from ..verification import Verification, combine
 from .intervals import clopper_pearson
@@ -77,14 +77,16 @@ def estimate_threshold(
         CountsError: If a number is out of range.
         SolverError: If a linear program fails.
     """
+    counts = require_counts(counts)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=20)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=20)
+    rng = generator(seed)
     scenario = counts.scenario
     rows = scenario.num_setting_combinations
     shots = counts.num_shots.ravel()
     fitted = project_cells(counts.array.reshape(1, -1) / counts.total_shots, scenario)[0]
     p = fitted.reshape(rows, -1)
-    drawn = generator(seed).multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
+    drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
     projected = project_cells(drawn.reshape(replicates, -1) / counts.total_shots, scenario)[0]
     threshold = _threshold(fitted[0], counts)
     found = [_threshold(row, counts).estimate for row in projected]
@@ -161,6 +163,7 @@ def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWe
         >>> 0.4 < weight.lower < 2 - 2.7682 / 2 < weight.upper < 0.8
         True
     """
+    counts = require_counts(counts)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     scenario = counts.scenario
     shots = np.broadcast_to(

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from .._evidence_checks import refute_unreadable
 from .._records import Record
-from .._validation import frozen
+from .._validation import checked_seed, frozen, probability, truth_value
 from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
 from ..targets.scenario import BellScenario
-from ..targets.trials import BellTrials
+from ..targets.trials import BellTrials, require_counts_or_trials
 from ..verification import Verification
 from ..verification_evidence import exact_mean_bounds
 from .predictability import check_predictability
@@ -229,6 +229,7 @@ def ratio_e_value(
         >>> ratio_e_value(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).log10_p_value < -2000
         True
     """
+    data = require_counts_or_trials(data)
     return ratio_e_values([data], null=null, predictability=predictability, fair_sampling=fair_sampling, seed=seed)[0]
 
 
@@ -255,7 +256,7 @@ def ratio_e_values(
         CountsError: As for :func:`ratio_e_value`.
     """
     check_data(data, predictability, fair_sampling)
-    seed = fresh_seed() if seed is None else seed
+    seed = fresh_seed() if seed is None else checked_seed(seed)
     stages = [draw_stages(one, seed) for one in data]
     e_values = e_values_of_stages(data, stages, null, predictability)
     ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
@@ -269,9 +270,12 @@ def fresh_seed() -> int:
 
 def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, fair_sampling: bool) -> None:
     """Raises CountsError for data that cannot be tested with these assumptions."""
-    if not isinstance(data, Sequence) or not all(isinstance(one, BellCounts | BellTrials) for one in data):
-        got = f"{[type(one).__name__ for one in data]}" if isinstance(data, list | tuple) else type(data).__name__
+    listed = isinstance(data, Sequence) and not isinstance(data, str | bytes)
+    if not listed or not all(isinstance(one, BellCounts | BellTrials) for one in data):
+        got = ", ".join(sorted({type(one).__name__ for one in data})) if listed else type(data).__name__
         raise CountsError.bad_argument("data", expected="a list of BellCounts or BellTrials", got=got)
+    truth_value(fair_sampling, "fair_sampling", CountsError)
+    probability(predictability, "predictability", CountsError)
     for one in data:
         require_all_shots(one, fair_sampling)
         check_predictability(predictability, one.design, one.setting_probabilities)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability, real_array
+from .._validation import frozen, generator, probability, real_array, real_number
 from ..exceptions import CountsError, ScenarioError
 from ..models.deterministic import strategy_tables
 from ..polytope.bounds import best_strategies
@@ -227,7 +227,7 @@ def log10_goal(p_value: float | None, log10_p_value: float | None) -> float:
         raise ScenarioError.bad_argument("p_value", expected="either p_value or log10_p_value", got=got)
     if p_value is not None:
         return math.log10(probability(p_value, "p_value", ScenarioError, open_interval=True))
-    goal = float(real_array(log10_p_value, "log10_p_value", ScenarioError, ndim=0))  # type: ignore[arg-type]
+    goal = real_number(log10_p_value, "log10_p_value", ScenarioError, expected="a negative number")
     if goal >= 0:
         raise ScenarioError.bad_argument("log10_p_value", expected="a negative number", got=f"{goal}")
     return goal

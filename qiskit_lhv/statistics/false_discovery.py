@@ -40,12 +40,7 @@ def e_bh(log_e_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
         R. Wang and A. Ramdas, J. R. Stat. Soc. B 84, 822 (2022), arXiv:2009.02824.
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    try:
-        values = np.asarray(log_e_values, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
-        raise CountsError.bad_argument(
-            "log_e_values", expected="an array of numbers", got=type(log_e_values).__name__
-        ) from exc
+    values = real_array(log_e_values, "log_e_values", CountsError, finite=False)
     if values.ndim != 1 or not len(values) or np.isnan(values).any():
         raise CountsError.bad_argument(
             "log_e_values",

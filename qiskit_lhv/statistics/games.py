@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen
+from .._validation import frozen, instance
 from .._words import counted
 from ..exceptions import CountsError, LHVError
 from ..models.deterministic import enumerate_strategies, strategy_tables
@@ -19,7 +19,7 @@ from ..polytope.bounds import local_bound
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, check_design, require_all_shots
 from ..targets.scenario import BellScenario
-from ..targets.trials import BellTrials
+from ..targets.trials import BellTrials, require_counts_or_trials
 from ..verification import Verification
 from ..verification_games import check_log10_p, exact_score, proven_mean, proven_wins
 from .binomial_tails import convex_tail, log_tail
@@ -235,6 +235,8 @@ def game_test(
         >>> round(game_test(load_bundled_counts("delft_2015").counts, chsh()).p_value, 6)
         0.039078
     """
+    data = require_counts_or_trials(data)
+    instance(expression, BellExpression, "expression", CountsError, "Such as chsh().")
     test = declared_game(data, expression, predictability, fair_sampling)
     if test is not None:
         return test

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability
+from .._validation import frozen, generator, probability, real_number, shown
 from ..exceptions import CountsError, ScenarioError, SolverError
 from ..polytope.bounds import enumeration_size
 from ..polytope.families import chsh
@@ -22,7 +22,7 @@ from ..targets.coordinates import (
     full_table_from_collins_gisin_matrices,
     to_party_axes,
 )
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import project_to_no_signaling
 from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
@@ -148,10 +148,7 @@ def signaling_allowance(
     References:
         arXiv:1412.4724 (contextuality by default, cyclic systems; kappa = 1); arXiv:2602.05507 (bounded signaling).
     """
-    if not isinstance(counts, BellCounts):
-        raise CountsError.bad_argument(
-            "counts", expected="BellCounts", got=type(counts).__name__, remedy="Of trials, take trials.to_counts()."
-        )
+    counts = require_counts(counts)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     check_kappa(kappa)
     rng = generator(seed)
@@ -273,10 +270,11 @@ def _steepest(coefficients: FloatArray) -> float:
 
 def check_kappa(kappa: float) -> None:
     """Raises CountsError unless kappa is a finite number of at least 1."""
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not 1 <= kappa <= _LARGEST_KAPPA:
+    expected = f"a number from 1 to {_LARGEST_KAPPA:g}"
+    if not 1 <= real_number(kappa, "kappa", CountsError, expected=expected) <= _LARGEST_KAPPA:
         raise CountsError.bad_argument(
             "kappa",
-            expected=f"a number from 1 to {_LARGEST_KAPPA:g}",
-            got=repr(kappa),
+            expected=expected,
+            got=shown(kappa),
             remedy="1 assumes that marginals show all the signaling there is.",
         )

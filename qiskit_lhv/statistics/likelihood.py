@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
 from .._threads import one_blas_thread
+from .._validation import instance, positive_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, mixture_table
 from ..polytope.bounds import best_strategies
@@ -114,6 +115,9 @@ def fit_local_model(
     References:
         arXiv:1108.2468, section III; arXiv:2407.04673 uses the same loss.
     """
+    instance(target, (Behavior, BellCounts), "target", ScenarioError)
+    tolerance = positive_number(tolerance, "tolerance", ScenarioError, zero=True)
+    relative_tolerance = positive_number(relative_tolerance, "relative_tolerance", ScenarioError, zero=True)
     if isinstance(target, BellCounts):
         weights = target.num_shots if weights is None else weights
         target = target.frequencies()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
 from .._threads import one_blas_thread
-from .._validation import generator, whole_numbers
+from .._validation import generator, shown, whole_number
 from ..exceptions import CountsError
 from ..models.deterministic import enumerate_strategies
 from ..targets.behaviors import Behavior
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import project_cells
 from ..targets.scenario import BellScenario
 from .likelihood import fit_local_model, is_listed
@@ -119,9 +120,11 @@ def compare_models(
         >>> comparison.nonlocality.p_value < 0.1 < comparison.signaling.p_value
         True
     """
+    counts = require_counts(counts)
+    _check_known(known, counts)
     if num_replicates is None:
         num_replicates = quick_replicates(counts.scenario)
-    (replicates,) = whole_numbers(num_replicates, "num_replicates", CountsError, minimum=0)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
     rng = generator(seed)
     fits = _Fits(counts)
     tables = counts.array.reshape(1, *fits.shape)
@@ -152,6 +155,15 @@ def compare_models(
         total=_step("local", "unrestricted", observed[0], from_local, all_parameters),
         num_replicates=replicates,
     )
+
+
+def _check_known(known: Any, counts: BellCounts) -> None:
+    """Raises an error unless it is ``None`` or two behaviors of the counts' scenario."""
+    if known is None:
+        return
+    pair = isinstance(known, tuple) and len(known) == 2
+    if not pair or not all(isinstance(one, Behavior) and one.scenario == counts.scenario for one in known):
+        raise CountsError.bad_argument("known", expected=f"two behaviors of {counts.scenario}", got=shown(known))
 
 
 def _step(smaller: str, larger: str, deviance: float, replicates: FloatArray, freedom: int) -> ModelStep:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import generator, probability
+from .._validation import checked_seed, generator, probability
 from ..exceptions import CountsError, SolverError
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import divergence, project_to_no_signaling
 from ..targets.scenario import BellScenario
 from .intervals import clopper_pearson
@@ -138,8 +138,9 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
         R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
         (signaling on devices).
     """
+    counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
-    seed = secrets.randbits(31) if seed is None else seed
+    seed = secrets.randbits(31) if seed is None else checked_seed(seed)
     rng = generator(seed)
     scenario = counts.scenario
     n = scenario.num_parties

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, generator, probability, whole_number
+from .._validation import frozen, generator, probability, truth_value, whole_number
 from .._words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
@@ -126,6 +126,7 @@ def shots_needed(
         [[305, 305], [304, 304]]
     """
     goal = log10_goal(p_value, log10_p_value)
+    simulate = truth_value(simulate, "simulate", ScenarioError)
     power = probability(power, "power", ScenarioError, open_interval=True)
     num_runs = whole_number(num_runs, "num_runs", ScenarioError, minimum=2)
     rng = generator(seed)

@@ -13,7 +13,7 @@ from .._evidence_checks import readable, refute_unreadable
 from .._records import Record
 from .._validation import probability
 from ..exceptions import CountsError
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from ..verification import Verification
 from .no_signaling import no_signaling_test
 
@@ -76,6 +76,7 @@ def same_state_test(counts: BellCounts, level: float = 0.01) -> SameStateTest:
     Raises:
         CountsError: If the level is not between 0 and 1.
     """
+    counts = require_counts(counts)
     level = probability(level, "signaling_level", CountsError, open_interval=True)
     p_values = [float(no_signaling_test(part).p_value) for part in _parts(counts)]
     return SameStateTest(counts, min(1.0, len(p_values) * min(p_values)), level)

@@ -15,7 +15,7 @@ from .._records import Record
 from .._validation import frozen
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, check_shot_limit
-from ..targets.trials import BellTrials
+from ..targets.trials import BellTrials, require_counts_or_trials
 from ..verification import Verification, combine
 from ..verification_settings import precise_log10_numbers_p
 from .predictability import check_predictability
@@ -164,6 +164,7 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
         >>> print(settings_test(skewed).contradiction)
         settings (1, 1) came 60 times of 2790; declared 0.25
     """
+    data = require_counts_or_trials(data)
     predictability = check_predictability(predictability, data.design)
     ordered = isinstance(data, BellTrials)
     table = data.table if isinstance(data, BellTrials) else data.array

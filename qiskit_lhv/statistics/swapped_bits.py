@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, require_counts
 from .no_signaling import no_signaling_test
 
 __all__ = ["swapped_bits_hint"]
@@ -39,7 +39,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
         counts: The counts.
         seed: See :func:`.no_signaling_test`.
     """
-    before = no_signaling_test(counts, seed=seed).p_value
+    before = no_signaling_test(require_counts(counts), seed=seed).p_value
     if before > _SIGNALING:
         return None
     best = None

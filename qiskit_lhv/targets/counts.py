@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import frozen, real_array, shown, truth_value
 from .._words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
-from .dictionaries import QUASI_REMEDY, table_of_counts
+from .dictionaries import MAX_SHOTS, QUASI_REMEDY, table_of_counts
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -38,6 +39,7 @@ __all__ = [
     "check_shot_limit",
     "check_shots",
     "require_all_shots",
+    "require_counts",
 ]
 
 DESIGNS = ("blocks", "random")
@@ -53,8 +55,8 @@ def check_design(
     Raises:
         CountsError: If the design is unknown, or random without known, positive probabilities.
     """
-    if design not in DESIGNS:
-        raise CountsError.bad_argument("design", expected="'blocks' or 'random'", got=repr(design))
+    if not isinstance(design, str) or design not in DESIGNS:
+        raise CountsError.bad_argument("design", expected="'blocks' or 'random'", got=shown(design))
     if design == "blocks":
         if setting_probabilities is not None:
             raise CountsError.bad_argument(
@@ -72,11 +74,11 @@ def check_design(
             remedy="They must be known; frequencies of the settings are no substitute.",
         )
     array = real_array(setting_probabilities, "setting_probabilities", CountsError)
-    if array.shape != num_settings or array.min() <= 0 or abs(array.sum() - 1) > 1e-9:
+    if array.shape != num_settings or not array.size or array.min() <= 0 or abs(array.sum() - 1) > 1e-9:
         raise CountsError.bad_argument(
             "setting_probabilities",
             expected=f"positive numbers of shape {num_settings} that sum to 1",
-            got=f"shape {array.shape}, smallest {array.min():.3g}, sum {array.sum():.9g}",
+            got=f"shape {array.shape}, smallest {array.min(initial=math.inf):.3g}, sum {array.sum():.9g}",
         )
     return array
 
@@ -89,14 +91,16 @@ def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.i
     """
     try:
         array = np.asarray(shots)
-    except ValueError:  # rows of different length
+    except (TypeError, ValueError, RecursionError):  # such as rows of different length
         array = np.empty(0)
     if array.shape not in {(), num_settings} or array.dtype.kind not in "iu" or array.min() < 1:
         raise CountsError.bad_argument(
             "shots",
             expected=f"a positive whole number, or an array of them of shape {num_settings}",
-            got=repr(shots),
+            got=shown(shots),
         )
+    if array.max() > MAX_SHOTS:
+        raise CountsError.bad_argument("shots", expected="numbers up to 2**53", got=f"{int(array.max())}")
     return np.broadcast_to(array, num_settings).astype(np.int64)
 
 
@@ -310,6 +314,27 @@ def check_shot_limit(counts: BellCounts) -> None:
         )
 
 
+def require_counts(counts: object, argument: str = "counts") -> BellCounts:
+    """Returns the counts if they are such.
+
+    Args:
+        counts: What the caller passed.
+        argument: Name of the argument, for the message.
+
+    Raises:
+        CountsError: If it is anything else.
+    """
+    if not isinstance(counts, BellCounts):
+        trials = hasattr(counts, "to_counts")
+        raise CountsError.bad_argument(
+            argument,
+            expected="BellCounts",
+            got=type(counts).__name__,
+            remedy="Take trials.to_counts()." if trials else "Make them with BellCounts.from_counts(dictionaries).",
+        )
+    return counts
+
+
 def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> None:
     """Refuses post-selected counts or trials unless fair sampling is assumed.
 
@@ -323,9 +348,8 @@ def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> Non
     References:
         Pearle, Phys. Rev. D 2, 1418 (1970).
     """
-    if not isinstance(fair_sampling, bool | np.bool_):
-        raise CountsError.bad_argument("fair_sampling", expected="True or False", got=repr(fair_sampling))
-    if data.post_selected and not fair_sampling:
+    stated = truth_value(fair_sampling, "fair_sampling", CountsError)
+    if data.post_selected and not stated:
         raise CountsError.bad_argument(
             "post_selected",
             expected="all shots",
@@ -355,6 +379,6 @@ def _count_array(value: Any) -> NDArray[np.int64]:
         raise CountsError.bad_argument(
             "array", expected="whole numbers", got=f"{array[position]:g} at index {position}", remedy=QUASI_REMEDY
         )
-    if array.sum() > 2**53:
+    if array.sum() > MAX_SHOTS:
         raise CountsError.bad_argument("array", expected="at most 2**53 shots", got=f"{array.sum():.3g}")
     return frozen(array.astype(np.int64))

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import whole_numbers
+from .._validation import shown, whole_numbers
 from ..exceptions import CountsError
 
-__all__ = ["QUASI_REMEDY", "table_of_counts"]
+__all__ = ["MAX_CELLS", "MAX_SHOTS", "QUASI_REMEDY", "check_table_size", "table_of_counts"]
+
+MAX_CELLS = 10**8
+"""Tables of counts are dense: so many cells take 0.8 GB."""
+MAX_SHOTS = 2**53
+"""Numbers of shots up to here are floats without rounding."""
 
 QUASI_REMEDY = (
     "Mitigated quasi-probabilities are not counts: their errors are not those of independent shots, so no "
     "p-value follows from them. Pass the raw counts."
 )
+
+# Larger numbers need not be told.
+_FAR_TOO_MANY = 10**100
+_MAX_BITS = MAX_CELLS.bit_length() - 1
 
 # An outcome of each party; None: it was lost.
 Outcome = tuple[int | None, ...]
@@ -52,50 +61,99 @@ def table_of_counts(
     strings = any(isinstance(key, str) for value in table.values() for key in value)
     sizes = _outcome_sizes(seen, bits, num_outcomes, num_parties, strings)
     lost = tuple(d if any(outcome[k] is None for outcome in seen) else None for k, d in enumerate(sizes))
-    num_settings = tuple(max(key[k] for key in table) + 1 for k in range(num_parties))
-    array = np.zeros(num_settings + tuple(d + (one is not None) for d, one in zip(sizes, lost, strict=True)), np.int64)
+    total = sum(count for value in outcomes.values() for count in value.values())
+    if total > MAX_SHOTS:
+        raise CountsError.bad_argument("counts", expected="at most 2**53 shots", got=f"{total:.3g}")
+    shape = _num_settings(table) + tuple(d + (one is not None) for d, one in zip(sizes, lost, strict=True))
+    check_table_size(shape, "counts")
+    array = np.zeros(shape, np.int64)
     for key, value in outcomes.items():
         for outcome, count in value.items():
             if any(a is not None and a >= d for a, d in zip(outcome, sizes, strict=True)):
-                raise CountsError.bad_argument(f"counts[{key}]", expected=f"outcomes below {sizes}", got=f"{outcome}")
+                raise CountsError.bad_argument(f"counts[{key}]", expected=f"outcomes below {sizes}", got=shown(outcome))
             cell = tuple(d if a is None else a for a, d in zip(outcome, sizes, strict=True))
             array[key + cell] += count
     return array, lost if any(one is not None for one in lost) else None
+
+
+def check_table_size(shape: Sequence[int], argument: str) -> None:
+    """Refuses a table of counts that would not fit into memory, before it is made.
+
+    Args:
+        shape: Its shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        argument: Name of the argument that led to it.
+
+    Raises:
+        CountsError: If it has more than 10**8 cells.
+    """
+    cells, half = math.prod(shape), len(shape) // 2
+    if cells > MAX_CELLS:
+        settings, outcomes = tuple(shape[:half]), tuple(shape[half:])
+        raise CountsError.bad_argument(
+            argument,
+            expected=f"at most {MAX_CELLS} combinations of settings and outcomes",
+            got=f"{f'{cells:.3g}' if cells < _FAR_TOO_MANY else 'far more'}: {shown(settings)} settings with {shown(outcomes)} outcomes",
+            remedy="Number settings and outcomes from 0 without gaps.",
+        )
+
+
+def _num_settings(table: Mapping[tuple[int, ...], Any]) -> tuple[int, ...]:
+    return tuple(max(numbers) + 1 for numbers in zip(*table, strict=True))
 
 
 def _settings_table(counts: object) -> dict[tuple[int, ...], Mapping[Any, int]]:
     """The dictionaries by settings, of which none is missing."""
     if not isinstance(counts, Mapping) or not counts:
         raise CountsError.bad_argument(
-            "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=repr(counts)
+            "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=shown(counts)
         )
     table: dict[tuple[int, ...], Mapping[Any, int]] = {}
     for name, value in counts.items():
         key = _setting_key(name)
         if key in table:
-            raise CountsError.bad_argument("counts", expected="each setting once", got=f"{key} twice")
+            raise CountsError.bad_argument(
+                "counts",
+                expected="each setting combination once",
+                got=f"{key} in two spellings",
+                remedy="Add their counts up, or leave one out.",
+            )
         table[key] = value
     num_parties = len(next(iter(table)))
     if any(len(key) != num_parties for key in table):
         raise CountsError.bad_argument(
-            "counts", expected="settings of one entry a party", got=f"{sorted(table, key=len)}"
+            "counts", expected="settings of one entry a party", got=shown(sorted(table, key=len))
         )
-    num_settings = tuple(max(key[k] for key in table) + 1 for k in range(num_parties))
-    for position in np.ndindex(num_settings):
-        if position not in table:
-            raise CountsError.bad_argument(
-                "counts",
-                expected=f"every setting combination of {num_settings} settings",
-                got=f"none for {position}",
-                remedy="Measure it, or leave out a setting of one party.",
-            )
+    num_settings = _num_settings(table)
+    if math.prod(num_settings) > len(table):
+        # So many combinations may be named that they could not be listed; one of the first is missing.
+        missing = next(position for position in _positions(num_settings) if position not in table)
+        raise CountsError.bad_argument(
+            "counts",
+            expected=f"every setting combination of {num_settings} settings",
+            got=f"none for {missing}",
+            remedy="Measure it, or leave out a setting of one party; settings are numbered from 0 without gaps.",
+        )
     return table
+
+
+def _positions(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """All indices of a table, the last one running fastest, without a list of anything."""
+    position = [0] * len(sizes)
+    while True:
+        yield tuple(position)
+        for k in reversed(range(len(sizes))):
+            position[k] += 1
+            if position[k] < sizes[k]:
+                break
+            position[k] = 0
+        else:
+            return
 
 
 def _setting_key(key: Any) -> tuple[int, ...]:
     numbers = whole_numbers(key, "counts (settings)", CountsError, minimum=0)
     if not numbers:
-        raise CountsError.bad_argument("counts", expected="settings of at least one party", got=repr(key))
+        raise CountsError.bad_argument("counts", expected="settings of at least one party", got=shown(key))
     return numbers
 
 
@@ -105,10 +163,22 @@ def _outcome_counts(value: Any, bits: tuple[int, ...], setting: tuple[int, ...])
             f"counts[{setting}]", expected="a dictionary {outcome: count}", got=type(value).__name__
         )
     result: dict[Outcome, int] = {}
+    spellings: set[Outcome | str] = set()
     for key, entry in value.items():
         # The count first: quasi-probabilities also have other keys, and the reason is what helps.
         count = _count(entry, key, setting)
         outcome = _outcome_key(key, bits, setting)
+        # A party of several qubits is lost in several ways, which have bitstrings of their own.
+        lost_bits = isinstance(key, str) and None in outcome
+        spelling = key.replace(" ", "") if lost_bits else outcome
+        if spelling in spellings or (outcome in result and not lost_bits) or outcome in spellings:
+            raise CountsError.bad_argument(
+                f"counts[{setting}]",
+                expected="each outcome once",
+                got=f"two spellings of {outcome}, one of them {shown(key)}",
+                remedy="Add their counts up, or leave one out.",
+            )
+        spellings.add(spelling)
         result[outcome] = result.get(outcome, 0) + count
     return result
 
@@ -119,7 +189,14 @@ def _bits_per_party(qubits_per_party: Sequence[int] | None, num_parties: int) ->
     bits = whole_numbers(qubits_per_party, "qubits_per_party", CountsError, minimum=1)
     if len(bits) != num_parties:
         raise CountsError.bad_argument(
-            "qubits_per_party", expected=f"{num_parties} entries, as the settings have", got=f"{bits}"
+            "qubits_per_party", expected=f"{num_parties} entries, as the settings have", got=shown(bits)
+        )
+    if sum(bits) > _MAX_BITS:
+        raise CountsError.bad_argument(
+            "qubits_per_party",
+            expected=f"at most {_MAX_BITS} qubits, whose outcomes fit into a table of {MAX_CELLS} cells",
+            got=shown(bits),
+            remedy="Measure fewer qubits, or bin their outcomes and pass tuples of outcomes.",
         )
     return bits
 
@@ -132,7 +209,7 @@ def _outcome_key(key: Any, bits: tuple[int, ...], setting: tuple[int, ...]) -> O
             raise CountsError.bad_argument(
                 argument,
                 expected=f"bitstrings of {sum(bits)} bits, {bits} for the parties in order",
-                got=repr(key),
+                got=shown(key),
                 remedy="Parties of several qubits need qubits_per_party.",
             )
         outcome: list[int | None] = []
@@ -145,20 +222,20 @@ def _outcome_key(key: Any, bits: tuple[int, ...], setting: tuple[int, ...]) -> O
         registered = iter(whole_numbers([a for a in key if a is not None], argument, CountsError, minimum=0))
         return tuple(None if a is None else next(registered) for a in key)
     raise CountsError.bad_argument(
-        argument, expected=f"bitstrings, or tuples of {len(bits)} outcomes in party order", got=repr(key)
+        argument, expected=f"bitstrings, or tuples of {len(bits)} outcomes in party order", got=shown(key)
     )
 
 
 def _count(value: Any, outcome: Any, setting: tuple[int, ...]) -> int:
     number = isinstance(value, Real) and not isinstance(value, bool)
     # A comparison with NaN is false, so it fails here too.
-    if not number or not 0 <= value < 2**53 or int(value) != value:
-        remedy = QUASI_REMEDY if number and math.isfinite(value) and (value < 0 or value % 1) else ""
+    if not number or not 0 <= value < MAX_SHOTS or int(value) != value:
+        quasi = number and -math.inf < value < math.inf and (value < 0 or value % 1)
         raise CountsError.bad_argument(
-            f"counts[{setting}][{outcome!r}]",
+            f"counts[{setting}][{shown(outcome)}]",
             expected="a whole number of at least zero",
-            got=repr(value),
-            remedy=remedy,
+            got=shown(value),
+            remedy=QUASI_REMEDY if quasi else "",
         )
     return int(value)
 
@@ -174,7 +251,7 @@ def _outcome_sizes(
     if num_outcomes is not None:
         sizes = whole_numbers(num_outcomes, "num_outcomes", CountsError, minimum=2)
         if len(sizes) != num_parties:
-            raise CountsError.bad_argument("num_outcomes", expected=f"{num_parties} entries", got=f"{sizes}")
+            raise CountsError.bad_argument("num_outcomes", expected=f"{num_parties} entries", got=shown(sizes))
         return sizes
     if strings:
         return tuple(1 << width for width in bits)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import frozen, is_whole_number
+from .._validation import frozen, is_whole_number, shown, truth_value
 from ..exceptions import CountsError
 from .scenario import BellScenario
 
@@ -34,13 +34,13 @@ def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[
         return None
     expected = f"None, or for each of {scenario.num_parties} parties None or an outcome below {scenario.num_outcomes}"
     if not isinstance(lost_outcomes, Sequence | np.ndarray) or isinstance(lost_outcomes, str):
-        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
     if len(lost_outcomes) != scenario.num_parties:
-        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+        raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
     checked: list[int | None] = []
     for entry, size in zip(lost_outcomes, scenario.num_outcomes, strict=True):
         if entry is not None and (not is_whole_number(entry) or not 0 <= entry < size):
-            raise CountsError.bad_argument("lost_outcomes", expected=expected, got=repr(lost_outcomes))
+            raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
         checked.append(None if entry is None else int(entry))
     return tuple(checked) if any(entry is not None for entry in checked) else None
 
@@ -51,9 +51,7 @@ def check_post_selected(post_selected: object) -> bool:
     Raises:
         CountsError: If it is anything else.
     """
-    if not isinstance(post_selected, bool | np.bool_):
-        raise CountsError.bad_argument("post_selected", expected="True or False", got=repr(post_selected))
-    return bool(post_selected)
+    return truth_value(post_selected, "post_selected", CountsError)
 
 
 def describe_losses(lost_outcomes: tuple[int | None, ...] | None, post_selected: bool) -> str:
@@ -94,13 +92,13 @@ def outcome_maps(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int,
     expected = f"an outcome, or one a party, below {sizes} (the outcomes without the lost one)"
     listed: object = (to,) * len(sizes) if is_whole_number(to) else to
     if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != len(sizes):
-        raise CountsError.bad_argument("to", expected=expected, got=repr(to))
+        raise CountsError.bad_argument("to", expected=expected, got=shown(to))
     maps = []
     for lost, size, target in zip(lost_outcomes, sizes, listed, strict=True):
         # A party that lost nothing needs no such outcome, so one number for all may be too large for it.
         needed = lost is not None or not is_whole_number(to)
         if needed and (not is_whole_number(target) or not 0 <= target < size):
-            raise CountsError.bad_argument("to", expected=expected, got=repr(to))
+            raise CountsError.bad_argument("to", expected=expected, got=shown(to))
         numbers = np.arange(size + (lost is not None))
         maps.append(numbers if lost is None else np.where(numbers == lost, target, numbers - (numbers > lost)))
     return maps

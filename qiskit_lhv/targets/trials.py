@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import frozen, instance, real_array, shown
 from .._words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts, check_design
+from .dictionaries import MAX_CELLS, check_table_size
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -25,10 +26,8 @@ from .lost_shots import (
 )
 from .scenario import BellScenario, check_scenario
 
-__all__ = ["BellTrials"]
+__all__ = ["BellTrials", "require_counts_or_trials"]
 
-# Tables of counts are dense: this many cells take 0.8 GB.
-_MAX_CELLS = 10**8
 _DECLARE = (
     'Write BellTrials(settings, outcomes, design="random") if they were drawn at random trial by trial, each '
     'combination equally likely; BellTrials(settings, outcomes, design="random", setting_probabilities=p) with an '
@@ -110,13 +109,7 @@ class BellTrials(Record):
             raise CountsError.bad_argument(
                 "scenario", expected=f"{settings.shape[1]} parties", got=f"{scenario.num_parties}"
             )
-        if scenario.num_cells > _MAX_CELLS:
-            raise CountsError.bad_argument(
-                "scenario",
-                expected=f"at most {_MAX_CELLS} combinations of settings and outcomes",
-                got=f"{scenario.num_cells}: {scenario}",
-                remedy="Number settings and outcomes from 0 without gaps.",
-            )
+        check_table_size(scenario.shape, "scenario")
         for name, rows, sizes in (
             ("settings", settings, scenario.num_settings),
             ("outcomes", outcomes, scenario.num_outcomes),
@@ -161,8 +154,21 @@ class BellTrials(Record):
         return BellCounts(self.table, self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected)
 
     def part(self, selection: slice | Sequence[int]) -> BellTrials:
-        """Some of the trials, in the order given, with the same scenario and design."""
-        return replace(self, settings=self.settings[selection], outcomes=self.outcomes[selection])
+        """Some of the trials, in the order given, with the same scenario and design.
+
+        Args:
+            selection: A slice, numbers of trials, or a truth value for each trial.
+
+        Raises:
+            CountsError: If it selects nothing, or numbers that no trial has.
+        """
+        try:
+            settings, outcomes = self.settings[selection], self.outcomes[selection]
+        except (IndexError, TypeError, ValueError) as exc:
+            raise CountsError.bad_argument(
+                "selection", expected=f"a slice, or numbers below {self.num_trials}", got=shown(selection)
+            ) from exc
+        return replace(self, settings=settings, outcomes=outcomes)
 
     # Lost trials
 
@@ -233,6 +239,19 @@ class BellTrials(Record):
         )
 
 
+def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts | BellTrials:
+    """Returns the data if they are counts or trials.
+
+    Args:
+        data: What the caller passed.
+        argument: Name of the argument, for the message.
+
+    Raises:
+        CountsError: If they are anything else.
+    """
+    return instance(data, (BellCounts, BellTrials), argument, CountsError)
+
+
 def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
     array = real_array(value, name, CountsError)  # type: ignore[arg-type]
     if array.ndim != 2 or 0 in array.shape:
@@ -242,10 +261,10 @@ def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
     if array.min() < 0 or np.any(array != np.rint(array)):
         raise CountsError.bad_argument(name, expected="whole numbers of at least zero", got="other numbers")
     # Before they are cast, where larger ones would wrap.
-    if array.max() >= _MAX_CELLS:
+    if array.max() >= MAX_CELLS:
         raise CountsError.bad_argument(
             name,
-            expected=f"numbers below {_MAX_CELLS}",
+            expected=f"numbers below {MAX_CELLS}",
             got=f"{array.max():.6g}",
             remedy="Number settings and outcomes from 0 without gaps.",
         )

@@ -1,4 +1,6 @@
+import tracemalloc
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -186,20 +188,74 @@ def test_bad_sizes_are_refused_by_name(option, value):
 # Counts are never lost in silence
 
 
-def shots_unless_refused(counts):
+@pytest.mark.parametrize(
+    "outcomes",
+    [{"01": 5, "0 1": 7}, {"01": 5, (1, 0): 7}, {(1, 0): 7, "01": 5}, {"-1": 5, (1, None): 7}, {(1, None): 7, "-1": 5}],
+    ids=["spaces", "tuple", "tuple first", "lost", "lost tuple first"],
+)
+def test_two_spellings_of_one_outcome_are_refused(outcomes):
+    message = refusal(lambda: BellCounts.from_counts({(0, 0): outcomes}))
+    assert message.startswith("counts[(0, 0)]: expected each outcome once, got two spellings")
+    assert "Add their counts up" in message
+
+
+def test_two_spellings_of_one_lost_outcome_are_refused():
+    message = refusal(lambda: BellCounts.from_counts({0: {"0-": 5, "0 -": 7, "11": 1}}, qubits_per_party=(2,)))
+    assert "each outcome once" in message
+
+
+def test_a_party_of_several_qubits_is_lost_in_several_ways():
+    counts = BellCounts.from_counts({0: {"0-": 5, "--": 7, "11": 1}}, qubits_per_party=(2,))
+    assert counts.array.tolist() == [[0, 0, 0, 1, 12]]
+
+
+@pytest.mark.parametrize("keys", [[(0,), 0], [0, (0,)], [(0,), np.array([0])[0]]])
+def test_two_spellings_of_one_setting_are_refused(keys):
+    message = refusal(lambda: BellCounts.from_counts(dict(zip(keys, [{"0": 5}, {"0": 7}], strict=True))))
+    assert message.startswith("counts: expected each setting combination once, got (0,) in two spellings.")
+
+
+# Sizes are checked before any memory is taken
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "words"),
+    [
+        ({(0, 0): {"00": 1}, (10**9, 1): {"00": 1}}, {}, "every setting combination of (1000000001, 2) settings"),
+        ({(10**30,): {"0": 1}}, {}, "every setting combination of (1000000000000000000000000000001,) settings"),
+        ({(0,) * 20: {"0" * 20: 1}, (9,) * 20: {"0" * 20: 1}}, {}, "got none for (0, 0, 0, 0"),
+        ({(0, 0): {(10**9, 0): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 2e+09"),
+        ({(0, 0): {(10**5, 10**5): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 1e+10"),
+        ({(0, 0): {(0, 0): 1}}, {"num_outcomes": (10**9, 2)}, "at most 100000000 combinations"),
+        ({(0, 0): {(0, 0): 1}}, {"num_outcomes": (10**400, 2)}, "at most 100000000 combinations"),
+        ({(0, 0): {(0, 0): 1}}, {"qubits_per_party": (10**12, 1)}, "at most 26 qubits"),
+        ({(0,): {"0" * 40: 1}}, {"qubits_per_party": (40,)}, "at most 26 qubits"),
+        ({(0,) * 30: {"0" * 30: 1}}, {}, "at most 100000000 combinations"),
+        ({(0,): {"0": 2**53 - 1, "1": 2**53 - 1}}, {}, "at most 2**53 shots"),
+    ],
+)
+def test_tables_too_large_are_refused_before_they_are_made(counts, options, words):
+    tracemalloc.start()
     try:
-        return BellCounts.from_counts(counts).total_shots
-    except CountsError:
-        return None
+        message = refusal(lambda: BellCounts.from_counts(counts, **options))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert words in message
+    assert len(message) < 700
+    assert peak < 10**6
 
 
-@pytest.mark.parametrize("outcomes", [{"01": 5, "0 1": 7}, {"01": 5, (1, 0): 7}], ids=["spaces", "tuple"])
-def test_two_names_of_one_outcome_are_added_or_refused(outcomes):
-    assert shots_unless_refused({(0, 0): outcomes}) in (12, None)
+@pytest.mark.parametrize("count", [10**400, -(10**400), 10**5000, Fraction(10**400), 2**53], ids=range(5))
+def test_counts_that_no_float_holds_are_refused(count):
+    message = refusal(lambda: BellCounts.from_counts({(0,): {"0": count}}))
+    assert message.startswith("counts[(0,)]['0']: expected a whole number of at least zero")
+    assert len(message) < 500
 
 
-def test_two_names_of_one_setting_are_added_or_refused():
-    assert shots_unless_refused({(0,): {"0": 5}, 0: {"0": 7}}) in (12, None)
+@pytest.mark.parametrize("array", [[[10**400, 1]], [["5", 1]], np.array([["5", "1"]], dtype=object), [[b"5", 1]]])
+def test_arrays_that_hold_no_numbers_are_refused(array):
+    assert refusal(lambda: BellCounts(array)).startswith("array: expected an array of numbers")
 
 
 # Designs

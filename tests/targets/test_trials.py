@@ -186,6 +186,18 @@ def test_numbers_too_large_to_count_are_refused_before_work():
     assert "combinations" in refusal(np.ones((1, 40)), np.ones((1, 40)), design="random")
 
 
+@pytest.mark.parametrize("scenario", [BellScenario((10**9, 2), (2, 2)), BellScenario((2, 2), (2, 10**12))])
+def test_scenarios_too_large_to_count_are_refused_before_work(scenario):
+    assert "at most 100000000 combinations" in refusal(SETTINGS, np.zeros((5, 2)), scenario, "random")
+
+
+@pytest.mark.parametrize("selection", ["x", 1.5, [7], [[0.5]], {}, slice("a", "b")])
+def test_parts_that_are_none_are_refused(selection):
+    trials = BellTrials(SETTINGS, OUTCOMES, design="random")
+    with pytest.raises(CountsError, match=r"^selection: expected a slice"):
+        trials.part(selection)
+
+
 def test_comparison_takes_the_order_into_account():
     trials = BellTrials(SETTINGS, OUTCOMES, design="random")
     assert trials == BellTrials(np.array(SETTINGS), np.array(OUTCOMES), design="random")
