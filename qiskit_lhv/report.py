@@ -143,8 +143,6 @@ class LocalityReport(Record):
         levels = [piece.alpha for piece in self.evidence if self.alpha is not None and hasattr(piece, "alpha")]
         if any(not 0 < level <= self.alpha for level in levels if self.alpha is not None):
             return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
-        if any(getattr(piece, "tolerance", self.tolerance) != self.tolerance for piece in self.evidence):
-            return Verification(False, "the evidence is for numbers of another accuracy", math.inf)
         same = shown == claimed
         return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
 

@@ -244,7 +244,8 @@ def test_the_accuracy_of_a_behavior_is_in_its_first_line():
         assert words in report.to_json()
         assert report.verify()
         if verdict is not Verdict.INCONCLUSIVE:
-            assert not dataclasses.replace(report, tolerance=tolerance / 2).verify()
+            question = dataclasses.replace(report.question, tolerance=tolerance / 2)
+            assert not dataclasses.replace(report, question=question).verify()
 
 
 def test_amounts_of_signaling_are_not_negative_in_words():
