@@ -22,6 +22,7 @@ from .exceptions import ScenarioError
 __all__ = [
     "Verification",
     "combine",
+    "exact_integer_bound",
     "exact_local_bound",
     "exact_model_table",
     "exact_strategy_value",
@@ -30,6 +31,7 @@ __all__ = [
     "scaled_to_integers",
 ]
 
+_MAX_BITS = 60
 _MAX_BATCH = 1 << 18
 _SMALL_PRODUCT = 1 << 17
 _MAX_LISTED = 1 << 36
@@ -81,11 +83,12 @@ def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[
     Returns:
         The integers (int64) and k, or ``None`` if there is no such k.
     """
-    exponent = 0
-    for value in np.unique(np.abs(array[array != 0])):
-        exponent = max(exponent, Fraction(float(value)).denominator.bit_length() - 1)
-    largest = float(np.abs(array).sum())
-    if largest and math.log2(largest) + exponent >= max_bits:
+    values, counts = np.unique(np.abs(array), return_counts=True)
+    numbers = [Fraction(float(value)) for value in values]
+    exponent = max((number.denominator.bit_length() - 1 for number in numbers), default=0)
+    # Rationals: floats would round the sum, or exceed their range.
+    total = sum((number * int(count) for number, count in zip(numbers, counts, strict=True)), Fraction(0))
+    if total * 2**exponent >= 2**max_bits:
         return None
     return np.array([int(Fraction(float(v)) * 2**exponent) for v in array.flat], dtype=np.int64).reshape(
         array.shape
@@ -126,32 +129,60 @@ def exact_local_bound(
         ScenarioError: If the coefficients need more bits, there are more than 2**36 strategies to list, or a
             relabeling changes the coefficients.
     """
-    scaled = scaled_to_integers(coefficients, 60)
+    scaled = scaled_to_integers(coefficients, _MAX_BITS)
     if scaled is None:
         raise ScenarioError.bad_argument(
             "coefficients",
-            expected="numbers that fit 60-bit integers after scaling by a power of two",
-            got="more digits",
+            expected=f"numbers that add up to less than 2**{_MAX_BITS} after scaling to integers by a power of two",
+            got="larger numbers, or more digits",
             remedy="Round them first.",
         )
     if len(symmetries):
         return Fraction(_largest_with_symmetries(scaled[0], symmetries), 2 ** scaled[1])
-    cost = local_bound_cost(coefficients.shape)
+    _check_cost(coefficients.shape)
+    return Fraction(_largest_of_integers(scaled[0]), 2 ** scaled[1])
+
+
+def exact_integer_bound(integers: NDArray[Any]) -> int:
+    """The largest value of a Bell expression of whole numbers over all deterministic strategies.
+
+    Args:
+        integers: Python integers or int64, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; their absolute values add up to
+            less than 2**60.
+
+    Raises:
+        ScenarioError: If they are larger, or there are more than 2**36 strategies to list.
+    """
+    total = sum(abs(int(value)) for value in integers.flat)
+    if total >= 2**_MAX_BITS:
+        raise ScenarioError.bad_argument(
+            "integers",
+            expected=f"a sum of absolute values below 2**{_MAX_BITS}",
+            got=f"one of {total.bit_length()} bits",
+        )
+    _check_cost(integers.shape)
+    return _largest_of_integers(integers.astype(np.int64))
+
+
+def _check_cost(shape: tuple[int, ...]) -> None:
+    cost = local_bound_cost(shape)
     if cost > _MAX_LISTED:
         raise ScenarioError.bad_argument(
             "coefficients",
             expected=f"at most {_MAX_LISTED:.3g} strategies of all parties but one",
-            got=f"{cost:.3g}",
+            got=f"{float(min(cost, 10**300)):.3g}",
             remedy="Its bound cannot be proven again in reasonable time: see local_bound_cost(shape).",
         )
-    integers, exponent = scaled
+
+
+def _largest_of_integers(integers: NDArray[np.int64]) -> int:
     n = integers.ndim // 2
     party_first = integers.transpose([axis for k in range(n) for axis in (k, n + k)])
     # The party with the most strategies goes last: it answers best instead of being listed.
     sizes = [party_first.shape[2 * k + 1] ** party_first.shape[2 * k] for k in range(n)]
     order = sorted(range(n), key=lambda k: sizes[k])
     axes = [axis for k in order for axis in (2 * k, 2 * k + 1)]
-    return Fraction(_largest(party_first.transpose(axes)), 2**exponent)
+    return _largest(party_first.transpose(axes))
 
 
 def _largest_with_symmetries(
@@ -261,10 +292,9 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     rows = np.concatenate([first[None], changes])
     gains = [rows[:, :, b] - rows[:, :, 0] for b in range(1, rows.shape[2])]
     plain = rows[:, :, 0].sum(axis=1)
-    # Every partial sum, in whatever order the products are added, stays below this.
-    limit = sum(int(np.abs(part).sum()) for part in (*gains, plain))
-    kinds = ((np.float32, 2**24), (np.float64, 2**53), (np.int64, 2**63))
-    dtype = next(kind for kind, largest in kinds if limit < largest)
+    limits = [_column_limits(gain, num_outcomes - 1) for gain in gains]
+    gained = sum(max(column) for column in zip(*limits, strict=True))
+    dtype = _safe_type(gained + int(_column_limits(plain[:, None], num_outcomes - 1)[0]))
     matrices = [gain.astype(dtype) for gain in gains]
     ones = np.ones(num_answered, dtype=dtype)
     plain = plain.astype(dtype)
@@ -292,15 +322,38 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
         # Some linear algebra libraries compute lanes beside the matrix, whose garbage sets the flag of an invalid
         # operation. All numbers here are whole and below the limit; NaN or infinity could not become an integer.
         with np.errstate(invalid="ignore"):
-            gained = stacked @ matrices[0]
-            np.maximum(gained, nothing, out=gained)
+            best_gains = stacked @ matrices[0]
+            np.maximum(best_gains, nothing, out=best_gains)
             for matrix in matrices[1:]:
-                np.maximum(gained, stacked @ matrix, out=gained)
-            values = gained @ ones + stacked @ plain
+                np.maximum(best_gains, stacked @ matrix, out=best_gains)
+            values = best_gains @ ones + stacked @ plain
         top = int(values.max())
         best = top if best is None else max(best, top)
     assert best is not None
     return best
+
+
+def _column_limits(matrix: NDArray[np.int64], group: int) -> NDArray[Any]:
+    """What no partial sum of a strategy's rows exceeds, for each column, in Python integers, which cannot wrap.
+
+    Args:
+        matrix: Shape ``(1 + K * group, m)``: a row that always counts, then groups of which at most one row does.
+        group: Number of rows in a group.
+    """
+    sizes = np.abs(matrix).astype(object)
+    if len(sizes) == 1:
+        return sizes[0]
+    return sizes[0] + sizes[1:].reshape(-1, group, sizes.shape[1]).max(axis=1).sum(axis=0)
+
+
+def _safe_type(limit: int) -> Any:
+    """The fastest type in which whole numbers up to a limit are exact."""
+    for kind, largest in ((np.float32, 2**24), (np.float64, 2**53), (np.int64, 2**63)):
+        if limit < largest:
+            return kind
+    raise ScenarioError.bad_argument(
+        "coefficients", expected="sums below 2**63", got=f"sums of up to 2**{limit.bit_length()}", remedy="Round them."
+    )
 
 
 def exact_model_table(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .verification import exact_local_bound
+from .verification import exact_integer_bound
 
 __all__ = ["exact_mean_bound"]
 
@@ -43,13 +43,15 @@ def exact_mean_bound(
             return math.inf
         return _no_signaling_bound(exact.reshape(shape) * values, _fractions(multipliers))
     if predictability == 0:
-        return _local_bound(exact.reshape(shape) * values)
+        return _rounded_up(_local_bound(exact.reshape(shape) * values))
     lower, upper = _limits(exact, Fraction(predictability))
     largest = max(values.flat)
     rest = 1 - sum(lower.flat)
-    return min(
-        _local_bound(upper.reshape(shape) * values),
-        _local_bound(lower.reshape(shape) * values) + float(largest * max(rest, Fraction(0))),
+    return _rounded_up(
+        min(
+            _local_bound(upper.reshape(shape) * values),
+            _local_bound(lower.reshape(shape) * values) + largest * max(rest, Fraction(0)),
+        )
     )
 
 
@@ -57,10 +59,18 @@ def _fractions(array: NDArray[np.float64]) -> Any:
     return np.array([Fraction(float(v)) for v in array.flat], dtype=object).reshape(array.shape)
 
 
-def _local_bound(coefficients: Any) -> float:
-    scale = 2 ** (_BITS - math.ceil(math.log2(float(sum(coefficients.flat)) + 1)))
-    rounded = [float(Fraction(math.ceil(value * scale), scale)) for value in coefficients.flat]
-    return float(exact_local_bound(np.array(rounded).reshape(coefficients.shape)))
+def _local_bound(coefficients: Any) -> Fraction:
+    """The local bound of coefficients of at least 0, each rounded up to a whole number of 2**-k."""
+    total = sum(coefficients.flat, Fraction(0))
+    # 2**-k is so small that all coefficients together have 56 binary digits.
+    scale = Fraction(2) ** (_BITS - total.numerator.bit_length() + total.denominator.bit_length() - 1)
+    rounded = [math.ceil(value * scale) for value in coefficients.flat]
+    return exact_integer_bound(np.array(rounded, dtype=object).reshape(coefficients.shape)) / scale
+
+
+def _rounded_up(number: Fraction) -> float:
+    result = float(number)
+    return result if Fraction(result) >= number else math.nextafter(result, math.inf)
 
 
 def _limits(probabilities: Any, predictability: Fraction) -> tuple[Any, Any]:
@@ -108,5 +118,4 @@ def _no_signaling_bound(coefficients: Any, multipliers: Any) -> float:
             sums[key] = sums.get(key, Fraction(0)) + sign * value
     constant = sums.pop(((-1, -1),) * n, Fraction(0))
     bound = constant + sum((max(value, Fraction(0)) for value in sums.values()), Fraction(0))
-    result = float(bound)
-    return result if Fraction(result) >= bound else math.nextafter(result, math.inf)
+    return _rounded_up(bound)

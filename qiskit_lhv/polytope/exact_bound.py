@@ -157,7 +157,19 @@ def _settled(tensor: IntArray, lists: list[IntArray]) -> Iterator[tuple[list[Int
 
 def _to_integers(coefficients: FloatArray) -> tuple[IntArray, int, Fraction]:
     """Integers near ``coefficients * 2**exponent``, the exponent, and the sum of the rounding errors."""
-    exponent = _BITS - math.frexp(math.fsum(np.abs(coefficients).flat))[1]
+    try:
+        total = math.fsum(np.abs(coefficients).flat)
+    except OverflowError:
+        total = math.inf
+    # Twice the sum: solvers and verifiers add up differences of coefficients.
+    if total > np.finfo(float).max / 2:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="coefficients whose absolute values add up to less than 2**1023",
+            got="larger ones",
+            remedy="Scale the expression.",
+        )
+    exponent = _BITS - math.frexp(total)[1]
     scaled = np.ldexp(coefficients, exponent)
     rounded = np.rint(scaled)
     error = sum((Fraction(float(e)) for e in np.abs(scaled - rounded).flat if e), Fraction(0))
