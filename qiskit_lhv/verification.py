@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._records import Record
-from .exceptions import ScenarioError
+from .exceptions import LHVError, ScenarioError
 
 __all__ = [
     "Verification",
@@ -27,6 +27,7 @@ __all__ = [
     "exact_model_table",
     "exact_strategy_value",
     "exact_value",
+    "leaves_unchanged",
     "local_bound_cost",
     "scaled_to_integers",
 ]
@@ -41,36 +42,77 @@ _MAX_ORBIT = 12
 
 @dataclass(frozen=True, eq=False)
 class Verification(Record):
-    """The result of a check; true or false, and why.
+    """The result of a check: proven, refuted or not re-proven, and why. Only what is proven is true.
 
     Examples:
         >>> bool(Verification(True, "the bound is 2"))
         True
+        >>> check = Verification.unproven("a proof takes minutes", cost=2**32)
+        >>> bool(check), check.status
+        (False, 'not re-proven')
     """
 
     passed: bool
-    """Whether the claim holds."""
+    """Whether the claim is proven."""
     reason: str
     """What was checked, or what failed."""
     deviation: float = 0.0
     """The largest deviation found, in the units of the claim."""
+    cost: float | None = None
+    """If nothing speaks against the claim, but a part of it was not proven again: how many strategies such a proof may
+    have to go through (infinity: too many, or there is no proof in integers). ``None``: everything was checked."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "passed", bool(self.passed))
         object.__setattr__(self, "deviation", float(self.deviation))
+        if self.cost is not None:
+            if self.passed:
+                raise LHVError.bad_argument("cost", expected="None for a claim that is proven", got=repr(self.cost))
+            object.__setattr__(self, "cost", float(self.cost))
+
+    @classmethod
+    def unproven(cls, reason: str, cost: float = math.inf) -> Verification:
+        """A check that found no fault, but left out a part of the proof.
+
+        Args:
+            reason: What was checked, and what was not.
+            cost: How many strategies a proof may have to go through.
+        """
+        return cls(False, reason, cost=float(min(cost, 10**300)) if cost != math.inf else cost)
+
+    @property
+    def status(self) -> str:
+        """``"proven"``, ``"refuted"`` or ``"not re-proven"``."""
+        if self.passed:
+            return "proven"
+        return "refuted" if self.cost is None else "not re-proven"
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the claim failed a check."""
+        return not self.passed and self.cost is None
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __str__(self) -> str:
-        return f"{'verified' if self.passed else 'REFUSED'}: {self.reason}"
+        names = {"proven": "verified", "refuted": "REFUSED", "not re-proven": "NOT PROVEN AGAIN"}
+        return f"{names[self.status]}: {self.reason}"
 
 
 def combine(*checks: Verification) -> Verification:
-    """The conjunction of checks: passes if all do; the reasons of those that fail, or of all."""
-    failed = [check for check in checks if not check]
-    reasons = "; ".join(check.reason for check in (failed or checks))
-    return Verification(not failed, reasons, max((c.deviation for c in failed or checks), default=0.0))
+    """The conjunction of checks: refuted if one is, else not re-proven if one is, else proven.
+
+    The reasons, deviation and cost are those of the checks that decide, so of all if all passed.
+    """
+    decisive = [check for check in checks if check.refuted] or [check for check in checks if not check]
+    costs = [check.cost for check in decisive if check.cost is not None]
+    return Verification(
+        not decisive,
+        "; ".join(check.reason for check in (decisive or checks)),
+        max((c.deviation for c in decisive or checks), default=0.0),
+        max(costs, default=None),
+    )
 
 
 def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[NDArray[Any], int] | None:
@@ -190,7 +232,7 @@ def _largest_with_symmetries(
 ) -> int:
     """Maximum of a two-party expression with axes ``(m_1, m_2, 2, 2)`` that relabelings leave unchanged."""
     for maps in symmetries:
-        if not _leaves_unchanged(integers, maps):
+        if not leaves_unchanged(integers, maps):
             raise ScenarioError.bad_argument(
                 "symmetries", expected="relabelings that leave the coefficients as they are", got="another one"
             )
@@ -241,7 +283,8 @@ def _largest_with_symmetries(
     return max(values)
 
 
-def _leaves_unchanged(integers: NDArray[np.int64], maps: tuple[NDArray[np.int64], NDArray[np.int64]]) -> bool:
+def leaves_unchanged(integers: NDArray[Any], maps: tuple[NDArray[np.int64], NDArray[np.int64]]) -> bool:
+    """Whether a relabeling, as :func:`exact_local_bound` takes it, leaves the coefficients as they are."""
     places = []
     for size, signed in zip(integers.shape[:2], maps, strict=True):
         place = np.abs(signed) - 1
@@ -293,7 +336,7 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     gains = [rows[:, :, b] - rows[:, :, 0] for b in range(1, rows.shape[2])]
     plain = rows[:, :, 0].sum(axis=1)
     limits = [_column_limits(gain, num_outcomes - 1) for gain in gains]
-    gained = sum(max(column) for column in zip(*limits, strict=True))
+    gained = sum(int(max(column)) for column in zip(*limits, strict=True))
     dtype = _safe_type(gained + int(_column_limits(plain[:, None], num_outcomes - 1)[0]))
     matrices = [gain.astype(dtype) for gain in gains]
     ones = np.ones(num_answered, dtype=dtype)
@@ -322,9 +365,8 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
         # Some linear algebra libraries compute lanes beside the matrix, whose garbage sets the flag of an invalid
         # operation. All numbers here are whole and below the limit; NaN or infinity could not become an integer.
         with np.errstate(invalid="ignore"):
-            best_gains = stacked @ matrices[0]
-            np.maximum(best_gains, nothing, out=best_gains)
-            for matrix in matrices[1:]:
+            best_gains = nothing.copy()
+            for matrix in matrices:
                 np.maximum(best_gains, stacked @ matrix, out=best_gains)
             values = best_gains @ ones + stacked @ plain
         top = int(values.max())

@@ -70,16 +70,17 @@ class LocalWeight(Record):
         table = np.maximum(table, 0)
         return Behavior(table / table.sum(axis=self.behavior.scenario.outcome_axes, keepdims=True))
 
-    def verify(self, atol: float = _SIGNALING) -> Verification:
+    def verify(self, atol: float = _SIGNALING, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both sides in exact arithmetic, without the solver's code.
 
         Args:
             atol: Largest signaling of the behavior that is taken for rounding.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
         signaling = self.behavior.max_signaling()
         checks = [Verification(signaling <= atol, f"marginals move by {signaling:.2g} with another party's setting")]
         checks.append(verify_local_part(self.model, self.lower, self.behavior.array))
-        checks.append(verify_weight_limit(self.inequality, self.upper, self.behavior.array))
+        checks.append(verify_weight_limit(self.inequality, self.upper, self.behavior.array, prove_bound=prove_bound))
         return combine(*checks)
 
 
@@ -106,13 +107,16 @@ def verify_local_part(model: DeterministicModel | None, weight: float, table: Fl
     )
 
 
-def verify_weight_limit(inequality: BellInequality | None, weight: float, table: FloatArray) -> Verification:
+def verify_weight_limit(
+    inequality: BellInequality | None, weight: float, table: FloatArray, *, prove_bound: bool | None = None
+) -> Verification:
     """Checks in rational arithmetic that an inequality without positive coefficients limits a table's local weight.
 
     Args:
         inequality: ``-K . p <= -bound``; ``None``: none.
         weight: The claimed largest weight.
         table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
     """
     if inequality is None:
         return Verification(weight >= 1, "without an inequality the weight is at most 1")
@@ -122,7 +126,7 @@ def verify_weight_limit(inequality: BellInequality | None, weight: float, table:
         return Verification(False, "the inequality is not of the form -K . p <= -bound", math.inf)
     limit = _upper(inequality, table)
     claim = Verification(limit <= Fraction(weight) or weight >= 1, f"the local weight is at most {float(limit):.12g}")
-    return combine(inequality.verify(), claim)
+    return combine(inequality.verify(prove_bound=prove_bound), claim)
 
 
 def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> LocalWeight:

@@ -109,12 +109,15 @@ class OptimizedSettings(Record):
             f"(violated above visibility {self.visibility:.6g})"
         )
 
-    def verify(self, state: Any = None, *, rounding_error: float = 1e-9) -> Verification:
+    def verify(
+        self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
+    ) -> Verification:
         """Re-proves that the state is nonlocal: the local bound in integers, the violation in rational arithmetic.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
             rounding_error: Error allowed in each correlation: the violation must exceed what such errors can make.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
             MeasurementError: If the rounding error is negative.
@@ -122,7 +125,7 @@ class OptimizedSettings(Record):
         error = Fraction(positive_number(rounding_error, "rounding_error", MeasurementError, zero=True))
         tensor = self.correlations if state is None else CorrelationTensor.of(state)
         off = self.correlations.largest_difference(tensor)
-        if off > rounding_error:
+        if not off <= rounding_error:
             return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
         shape = tuple(len(one) for one in self.settings)
@@ -148,7 +151,7 @@ class OptimizedSettings(Record):
             f"the state exceeds the local bound by {float(violation):.6g} (rounding at most {float(slack):.2g})",
             float(violation),
         )
-        return combine(self.inequality.verify(prove_bound=True), violated)
+        return combine(self.inequality.verify(prove_bound=prove_bound), violated)
 
 
 def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
