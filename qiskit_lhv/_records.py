@@ -8,10 +8,13 @@ edited file meets the same validation as any other input. Nothing is ever pickle
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
+import inspect
 import json
 import math
 import os
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
@@ -19,12 +22,17 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from ._files import write_whole
-from .exceptions import CertificateError
+from ._record_types import check_fields, check_truth_values
+from .exceptions import CertificateError, LHVError, SolverError
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
 
 SCHEMA_VERSION = 1
 _HEADER = "__record__"
+
+
+class _WrongVersionError(CertificateError):
+    """A file of another schema version."""
 
 
 class Record:
@@ -35,6 +43,14 @@ class Record:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Record._classes[cls.__name__] = cls
+        if "__post_init__" in cls.__dict__:
+            setattr(cls, "__post_init__", _with_checked_fields(cls.__dict__["__post_init__"]))
+        if "verify" in cls.__dict__:
+            setattr(cls, "verify", _never_raising(cls.__dict__["verify"]))
+
+    def __post_init__(self) -> None:
+        if type(self).__post_init__ is Record.__post_init__:
+            check_fields(self)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -108,7 +124,7 @@ class Record:
             result = _decode(data, arrays)
         except FileNotFoundError:
             raise
-        except CertificateError:
+        except _WrongVersionError:
             raise
         except Exception as exc:  # a damaged file can fail anywhere in the readers or in a constructor
             raise CertificateError.bad_argument(
@@ -122,6 +138,67 @@ class Record:
                 remedy=f"Load it with {type(result).__name__}.load.",
             )
         return result
+
+
+def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A class's own ``__post_init__``, and then a check of the fields' types."""
+
+    @functools.wraps(post_init)
+    def checked(self: Any) -> None:
+        # A subclass may call this as that of its base, before all fields are as they will be.
+        if type(self).__post_init__ is not checked:
+            post_init(self)
+            return
+        check_truth_values(self)
+        try:
+            post_init(self)
+        except LHVError:
+            raise
+        except Exception:
+            # Most likely a field of the wrong type, which has a better message.
+            check_fields(self)
+            raise
+        check_fields(self)
+
+    return checked
+
+
+def _never_raising(verify: Callable[..., Any]) -> Callable[..., Any]:
+    """A class's own ``verify``, which refutes what it cannot check; only its caller's arguments may raise."""
+    parameters = list(inspect.signature(verify).parameters.values())[1:]
+    needs_arguments = any(
+        one.default is inspect.Parameter.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        for one in parameters
+    )
+
+    @functools.wraps(verify)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from .verification import Verification
+
+        try:
+            # Numbers out of range are told by the comparisons that they fail.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                return verify(self, *args, **kwargs)
+        except (MemoryError, ImportError, SolverError) as exc:
+            return Verification.unproven(f"this machine could not check it: {exc}")
+        except Exception as exc:
+            if needs_arguments and isinstance(exc, LHVError | TypeError):
+                raise
+            # If the record alone can be checked, the fault is with the arguments.
+            if (args or kwargs) and not needs_arguments and _can_be_checked(self, verify):
+                raise
+            return Verification(False, f"it could not be checked: {type(exc).__name__}: {exc}", math.inf)
+
+    return guarded
+
+
+def _can_be_checked(record: Any, verify: Callable[..., Any]) -> bool:
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            verify(record)
+    except Exception:
+        return False
+    return True
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -177,7 +254,7 @@ def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return value
     if "class" in value:
         if value["schema_version"] != SCHEMA_VERSION:
-            raise CertificateError.bad_argument(
+            raise _WrongVersionError.bad_argument(
                 "path",
                 expected=f"schema version {SCHEMA_VERSION}",
                 got=f"schema version {value['schema_version']}",

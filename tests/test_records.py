@@ -1,25 +1,34 @@
 import gc
 import json
 import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellExpression,
+    BellInequality,
     BellScenario,
     BellTrials,
     CertificateError,
     CorrelationTensor,
+    CriticalVisibility,
+    DetectionThreshold,
     DeterministicModel,
     LHVError,
+    LocalBound,
     ResponseModel,
     TableResponse,
+    Threshold,
     Verification,
+    horodecki_settings,
 )
 from qiskit_lhv._records import SCHEMA_VERSION, Record
 
@@ -27,6 +36,14 @@ SCENARIO = BellScenario((2, 1), (2, 3))
 RNG = np.random.default_rng(17)
 PROBABILITIES = RNG.dirichlet(np.ones(6), size=2).reshape(SCENARIO.shape)
 LOGITS = (RNG.normal(size=(3, 2, 2)), RNG.normal(size=(3, 1, 3)))
+
+
+@dataclass(frozen=True, eq=False)
+class Holder(Record):
+    """A record that may hold anything."""
+
+    content: Any
+
 
 RECORDS = [
     Behavior(PROBABILITIES),
@@ -374,9 +391,8 @@ def test_no_partial_file_is_left_when_writing_fails(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_nothing_is_written_for_what_cannot_be_saved(suffix, tmp_path):
-    verification = Verification(True, object())
-    with pytest.raises(CertificateError, match=r"^Verification: expected .* got cannot save a object"):
-        verification.save(tmp_path / f"record{suffix}")
+    with pytest.raises(CertificateError, match=r"^Holder: expected .* got cannot save a object"):
+        Holder(object()).save(tmp_path / f"record{suffix}")
     assert os.listdir(tmp_path) == []
 
 
@@ -384,3 +400,137 @@ def test_saving_into_a_missing_folder_fails(tmp_path):
     with pytest.raises(FileNotFoundError):
         SCENARIO.save(tmp_path / "missing" / "record.json")
     assert os.listdir(tmp_path) == []
+
+
+# Types of fields
+
+
+@dataclass(frozen=True, eq=False)
+class Everything(Record):
+    """A record with a field of every kind."""
+
+    truth: bool = True
+    whole: int = 1
+    number: float = 0.5
+    text: str = ""
+    either: float | None = None
+    many: tuple[int, ...] = ()
+    pair: tuple[int, str] = (1, "a")
+    table: dict[str, float] = field(default_factory=dict)
+    array: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    choice: Literal["a", "b"] = "a"
+    record: BellScenario | None = None
+    records: tuple[BellScenario, ...] = ()
+    unknown: "NotImported | None" = None  # noqa: F821  # as a class that only type checkers import
+    anything: Any = None
+
+
+class NotImported:
+    """Known to the record by its name only."""
+
+
+FITTING = [
+    ("truth", [True, np.True_]),
+    ("whole", [3, np.int64(3), np.int8(3)]),
+    ("number", [3, 0.5, np.float64(3), np.float32(3), np.int64(3), float("nan")]),
+    ("text", ["a", np.str_("a")]),
+    ("either", [None, 1, 1.5]),
+    ("many", [(), (1, 2), (np.int64(1),)]),
+    ("pair", [(1, "a")]),
+    ("table", [{}, {"a": 1.5}]),
+    ("array", [np.ones(3), np.ones(3, dtype=np.float32), np.ones(3, dtype=int)]),
+    ("counts", [np.ones(3, dtype=np.int8)]),
+    ("choice", ["b"]),
+    ("record", [None, SCENARIO]),
+    ("records", [(), (SCENARIO,)]),
+    ("unknown", [None, NotImported()]),
+    ("anything", [object(), "a", 1]),
+]
+OTHER = [
+    ("truth", ["false", "", 0, 1, None, np.array([True])]),
+    ("whole", [True, 1.0, "1", None]),
+    ("number", [True, np.True_, "1", None, 1j, np.ones(1), SCENARIO]),
+    ("text", [1, None, b"a", SCENARIO]),
+    ("either", [True, "None", SCENARIO]),
+    ("many", [1, (1.5,), ("a",), (True,), "12"]),
+    ("pair", [(1,), ("a", 1), (1, "a", 2)]),
+    ("table", [(), {1: 1.5}, {"a": "b"}]),
+    ("array", [[1.0], 1.0, None, np.array(["a"]), np.array([True]), np.ones(2, dtype=complex)]),
+    ("counts", [np.ones(3), np.array([True])]),
+    ("choice", ["c", 1, None]),
+    ("record", [RECORDS[0], "2", (2, 2)]),
+    ("records", [SCENARIO, (RECORDS[0],), (None,)]),
+    ("unknown", [SCENARIO, 1]),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), FITTING, ids=[name for name, _ in FITTING])
+def test_fields_take_what_their_annotations_say(name, values):
+    for value in values:
+        Everything(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "values"), OTHER, ids=[name for name, _ in OTHER])
+def test_fields_of_other_types_are_refused(name, values, tmp_path):
+    for value in values:
+        with pytest.raises(CertificateError, match=rf"^{name}: expected "):
+            Everything(**{name: value})
+    path = tmp_path / "record.json"
+    Everything().save(path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["fields"][name] = {"mapping": {"1": True}}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(CertificateError, match=rf"^path: expected a file saved by Everything\.save.*{name}: expected"):
+        Everything.load(path)
+
+
+def test_a_proof_of_one_thing_cannot_stand_for_another():
+    chsh = BellExpression.from_correlators([[1, 1], [1, -1]], marginals=False)
+    inequality = BellInequality.of(chsh)
+    settings = horodecki_settings(np.array([1, 0, 0, 1]) / np.sqrt(2))
+    with pytest.raises(CertificateError, match="certificate: expected"):
+        CriticalVisibility(0.9, 1.0, settings, None, None)
+    white = Behavior.white_noise(chsh.scenario)
+    with pytest.raises(CertificateError, match="model: expected"):
+        Threshold(0.5, 0.5, 0.5, True, white, white, inequality, inequality)
+    with pytest.raises(CertificateError, match="model: expected"):
+        DetectionThreshold(0.5, 0.5, white, (None, None), (None, None), inequality, inequality)
+    with pytest.raises(CertificateError, match="exact: expected bool, got 'false'"):
+        LocalBound(2.0, inequality.bound.strategy, "false")
+    with pytest.raises(CertificateError, match="passed: expected bool, got 'false'"):
+        Verification("false", "a text counts as true")
+
+
+@dataclass(frozen=True, eq=False)
+class Doubtful(Record):
+    """A record whose check may fail in any way."""
+
+    error: Any
+
+    def verify(self, argument: float = 1.0) -> Verification:
+        """Raises what it holds."""
+        if argument < 0:
+            raise LHVError.bad_argument("argument", expected="a number of at least 0", got=repr(argument))
+        if self.error is not None:
+            raise self.error
+        return Verification(True, "fine")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyError("x"), ZeroDivisionError(), LHVError("x"), RecursionError()]
+)
+def test_checks_refute_what_they_cannot_check(error):
+    for check in (Doubtful(error).verify(), Doubtful(error).verify(0.5), Doubtful(error).verify(argument=-1.0)):
+        assert check.refuted
+        assert "could not be checked" in check.reason
+
+
+def test_checks_raise_for_arguments_of_their_caller_only():
+    assert Doubtful(None).verify(2.0)
+    with pytest.raises(LHVError, match="argument: expected"):
+        Doubtful(None).verify(-1.0)
+    with pytest.raises(TypeError):
+        Doubtful(None).verify("text")
+    assert Doubtful(MemoryError()).verify().status == "not re-proven"
+    assert Doubtful.verify.__doc__ == "Raises what it holds."
