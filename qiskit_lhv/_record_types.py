@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -61,17 +62,17 @@ def _refuse(name: str, annotation: str, value: Any) -> None:
 
 
 @cache
-def _truth_values(cls: type) -> tuple[tuple[str, str, Check], ...]:
+def _truth_values(cls: Any) -> tuple[tuple[str, str, Check], ...]:
     return tuple(one for one in _checks(cls) if one[1] in ("bool", "bool | None"))
 
 
 @cache
-def _checks(cls: type) -> tuple[tuple[str, str, Check], ...]:
+def _checks(cls: Any) -> tuple[tuple[str, str, Check], ...]:
     """Name, annotation and check of each field that can be checked."""
     found = []
     for field in dataclasses.fields(cls):
         annotation = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
-        owner = next(one for one in cls.__mro__ if field.name in one.__dict__.get("__annotations__", {}))
+        owner = next(one for one in cls.__mro__ if field.name in inspect.get_annotations(one))
         check = _check_of(_resolved(field.type, vars(sys.modules[owner.__module__])))
         if check is not None:
             found.append((field.name, annotation, check))
@@ -177,7 +178,8 @@ def _check_of_array(args: tuple[Any, ...]) -> Check:
     try:
         kinds = _KINDS.get(np.dtype(scalar).kind, "")
     except TypeError:  # an abstract type of numbers, such as np.integer
-        kinds = {np.integer: "iu", np.floating: "f", np.number: "fiuc"}.get(scalar, "")
+        abstract: dict[Any, str] = {np.integer: "iu", np.floating: "f", np.number: "fiuc"}
+        kinds = abstract.get(scalar, "")
     if not kinds:
         return lambda value: isinstance(value, np.ndarray)
     return lambda value: isinstance(value, np.ndarray) and value.dtype.kind in kinds

@@ -44,9 +44,9 @@ class Record:
         super().__init_subclass__(**kwargs)
         Record._classes[cls.__name__] = cls
         if "__post_init__" in cls.__dict__:
-            setattr(cls, "__post_init__", _with_checked_fields(cls.__dict__["__post_init__"]))
+            cls.__post_init__ = _with_checked_fields(cls.__dict__["__post_init__"])  # type: ignore[method-assign, assignment]
         if "verify" in cls.__dict__:
-            setattr(cls, "verify", _never_raising(cls.__dict__["verify"]))
+            cls.verify = _never_raising(cls.__dict__["verify"])  # type: ignore[attr-defined]
 
     def __post_init__(self) -> None:
         if type(self).__post_init__ is Record.__post_init__:

@@ -23,7 +23,7 @@ __all__ = ["BranchProof", "prove_by_branches", "prove_local_bound"]
 
 IntArray = NDArray[np.int64]
 
-# What is proven without being asked for, and at most: strategies that are listed, and numbers that are added up in trees.
+# What is proven without being asked for, and at most: strategies that are listed, numbers that are added up in trees.
 _FEW_LISTED = 1 << 20
 _LISTED = {None: 1 << 26, True: 1 << 36}
 _WORK = {None: 1 << 31, True: 1 << 38}
@@ -44,11 +44,11 @@ class BranchProof:
     """Numbers that were added up."""
 
 
-class _Spent(Exception):
+class _SpentError(Exception):
     """The budget is spent."""
 
 
-class _Exceeded(Exception):
+class _ExceededError(Exception):
     """A strategy exceeds the claim."""
 
     def __init__(self, value: int) -> None:
@@ -126,9 +126,9 @@ def prove_by_branches(integers: IntArray, claim: int, max_work: int) -> BranchPr
     tree = _Tree(tensor[order], max_work)
     try:
         tree.prove(claim)
-    except _Spent:
+    except _SpentError:
         return BranchProof(None, None, tree.work)
-    except _Exceeded as found:
+    except _ExceededError as found:
         return BranchProof(False, found.value, tree.work)
     return BranchProof(True, None, tree.work)
 
@@ -178,14 +178,14 @@ class _Tree:
                 decided += 1
             self.work += nodes.size
             if self.work > self.max_work:
-                raise _Spent
+                raise _SpentError
             scores = self.scores(nodes)
             if decided == total:
                 top = int(scores.argmax())
                 if scores[top] > known:
                     known, row = int(scores[top]), nodes[top]
                     if strict:
-                        raise _Exceeded(known)
+                        raise _ExceededError(known)
                 continue
             # Compared as Python integers would be: the claim may be any number.
             open_nodes = np.flatnonzero(scores.astype(np.int64) > _clipped(known - tails[total - decided]))

@@ -422,7 +422,7 @@ class Everything(Record):
     choice: Literal["a", "b"] = "a"
     record: BellScenario | None = None
     records: tuple[BellScenario, ...] = ()
-    unknown: "NotImported | None" = None  # noqa: F821  # as a class that only type checkers import
+    unknown: "NotImported | None" = None  # as a class that only type checkers import
     anything: Any = None
 
 
