@@ -38,7 +38,8 @@ def check_fields(record: Any) -> None:
     Raises:
         CertificateError: If one does.
     """
-    for name, annotation, fits in _checks(type(record)):
+    cls: Any = type(record)
+    for name, annotation, fits in _checks(cls):
         value = getattr(record, name, None)
         if not fits(value):
             _refuse(name, annotation, value)
@@ -50,7 +51,8 @@ def check_truth_values(record: Any) -> None:
     Raises:
         CertificateError: If one does.
     """
-    for name, annotation, fits in _truth_values(type(record)):
+    cls: Any = type(record)
+    for name, annotation, fits in _truth_values(cls):
         value = getattr(record, name, None)
         if not fits(value):
             _refuse(name, annotation, value)

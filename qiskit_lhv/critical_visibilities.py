@@ -79,12 +79,16 @@ class CriticalVisibility(Record):
         estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
         return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}"
 
-    def verify(self, state: Any = None) -> Verification:
+    def verify(self, state: Any = None, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both proofs, and that they are about the same state, noise and measurements.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
+        order = Verification(0 <= self.lower <= self.upper, f"0 <= {self.lower!r} <= {self.upper!r}")
+        if not order:
+            return order
         checks = [self._about_one_state(state)]
         if self.certificate is None:
             checks.append(Verification(self.lower <= 0, "nothing is claimed from below"))
@@ -97,7 +101,7 @@ class CriticalVisibility(Record):
         elif not 0 < self.upper < math.inf:
             checks.append(Verification(False, f"the upper end is {self.upper}", math.inf))
         else:
-            checks.append(self.settings.mixed(self.upper).verify())
+            checks.append(self.settings.mixed(self.upper).verify(prove_bound=prove_bound))
         return combine(*checks)
 
     def _about_one_state(self, state: Any) -> Verification:

@@ -50,6 +50,8 @@ class LocalWeight(Record):
     """The local part of the behavior; ``None`` if it has none."""
     inequality: BellInequality | None
     """``-K . p <= -bound`` with non-negative K; so the weight is at most ``K . behavior / bound``."""
+    timed_out: bool = False
+    """Whether the caller's time ran out before the search had come to its end."""
 
     def __str__(self) -> str:
         return f"local weight in [{self.lower:.9g}, {self.upper:.9g}]"
@@ -77,6 +79,9 @@ class LocalWeight(Record):
             atol: Largest signaling of the behavior that is taken for rounding.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
+        order = Verification(0 <= self.lower <= self.upper <= 1, f"0 <= {self.lower!r} <= {self.upper!r} <= 1")
+        if not order:
+            return order
         signaling = self.behavior.max_signaling()
         checks = [Verification(signaling <= atol, f"marginals move by {signaling:.2g} with another party's setting")]
         checks.append(verify_local_part(self.model, self.lower, self.behavior.array))

@@ -99,8 +99,11 @@ class QuantumBound(Record):
             excess = float(proven - Fraction(self.upper))
             return Verification(False, f"the dual solution proves only {float(proven):.12g}", excess)
         deviation = abs(_value(self.expression, self.state, self.effects) - self.lower)
+        rounding = atol * max(1.0, float(np.abs(self.expression.coefficients).sum()))
+        if not self.lower - self.upper <= rounding:
+            return Verification(False, f"{self.lower!r} is not below {self.upper!r}", self.lower - self.upper)
         return Verification(
-            deviation <= atol * max(1.0, float(np.abs(self.expression.coefficients).sum())),
+            deviation <= rounding,
             f"no quantum behavior exceeds {self.upper:.12g}; state and measurements reach {self.lower:.12g}",
             deviation,
         )

@@ -138,20 +138,26 @@ class OptimizedSettings(Record):
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
         operator = _operator(rational(expression.coefficients), vectors)
-        if operator.shape != tensor.array.shape:
+        if not operator.shape == tensor.array.shape == self._mixed_in.array.shape:
             return Verification(False, f"the state has {tensor.num_parties} parties of {tensor.dimensions}", math.inf)
-        # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
-        exact = operator.flat[0] + sum(
-            (c * t for c, t in zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)), Fraction(0)
-        )
-        violation = exact - Fraction(self.inequality.bound.value)
+        bound = Fraction(self.inequality.bound.value)
+        violation = _expectation(operator, tensor) - bound
         slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0))
+        if _expectation(operator, self._mixed_in) > bound + slack:
+            return Verification(False, "the noise violates the inequality itself, so no visibility means anything")
         violated = Verification(
             violation > slack,
             f"the state exceeds the local bound by {float(violation):.6g} (rounding at most {float(slack):.2g})",
             float(violation),
         )
         return combine(self.inequality.verify(prove_bound=prove_bound), violated)
+
+
+def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
+    """The value of an operator, given by its coefficients on correlations, exactly."""
+    # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
+    pairs = zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)
+    return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
 def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
