@@ -20,7 +20,7 @@ import numpy as np
 
 from .exceptions import CertificateError
 
-__all__ = ["check_fields", "check_truth_values"]
+__all__ = ["check_fields", "wrong_truth_value"]
 
 Check = Callable[[Any], bool]
 
@@ -42,25 +42,22 @@ def check_fields(record: Any) -> None:
     for name, annotation, fits in _checks(cls):
         value = getattr(record, name, None)
         if not fits(value):
-            _refuse(name, annotation, value)
+            raise _error(name, annotation, value)
 
 
-def check_truth_values(record: Any) -> None:
-    """Raises if a field that is annotated as ``bool`` holds something else, which its class might take for true.
-
-    Raises:
-        CertificateError: If one does.
-    """
+def wrong_truth_value(record: Any) -> CertificateError | None:
+    """The error of a field that is annotated as ``bool`` and holds what its class might take for true or false."""
     cls: Any = type(record)
     for name, annotation, fits in _truth_values(cls):
         value = getattr(record, name, None)
         if not fits(value):
-            _refuse(name, annotation, value)
+            return _error(name, annotation, value)
+    return None
 
 
-def _refuse(name: str, annotation: str, value: Any) -> None:
+def _error(name: str, annotation: str, value: Any) -> CertificateError:
     shown = repr(value) if isinstance(value, str | int | float | complex) else f"a {type(value).__name__}"
-    raise CertificateError.bad_argument(name, expected=annotation, got=shown[:80])
+    return CertificateError.bad_argument(name, expected=annotation, got=shown[:80])
 
 
 @cache

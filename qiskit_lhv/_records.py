@@ -1,8 +1,8 @@
 """Frozen results that can be compared, saved and loaded.
 
-A file is JSON (any other suffix than ``.npz``) or a NumPy archive (``.npz``) that holds the class
-name, a schema version and the fields. Loading calls the class's own constructor, so a damaged or
-edited file meets the same validation as any other input. Nothing is ever pickled.
+A file is JSON (``.json``) or a NumPy archive (``.npz``) that holds the class name, a schema version and the fields.
+Loading calls the class's own constructor, so a damaged or edited file meets the same validation as any other input.
+Nothing is ever pickled, and of an archive only what its record names is unpacked.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from ._files import write_whole
-from ._record_types import check_fields, check_truth_values
+from ._files import MAX_BYTES, Archive, read_text, write_whole
+from ._record_types import check_fields, wrong_truth_value
 from .exceptions import CertificateError, LHVError, SolverError
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
 
 SCHEMA_VERSION = 1
 _HEADER = "__record__"
+_SUFFIXES = (".json", ".npz")
 
 
 class _WrongVersionError(CertificateError):
@@ -69,7 +70,7 @@ class Record:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the object to ``path``: a NumPy archive if the suffix is ``.npz``, else JSON.
+        """Writes the object to ``path``: a NumPy archive if the suffix is ``.npz``, JSON if it is ``.json``.
 
         The file appears whole or not at all: it is written beside its place and then moved there.
 
@@ -77,9 +78,13 @@ class Record:
             path: Where to write.
 
         Raises:
-            CertificateError: If there is a function in it, which no file can hold.
+            CertificateError: If the suffix is another, or there is a function in it, which no file can hold.
         """
         path = Path(path)
+        if path.suffix not in _SUFFIXES:
+            raise CertificateError.bad_argument(
+                "path", expected="a name that ends with .json or .npz", got=repr(path.name)
+            )
         arrays: dict[str, np.ndarray] | None = {} if path.suffix == ".npz" else None
         try:
             text = json.dumps(encode(self, arrays), indent=None if arrays is not None else 1, allow_nan=False)
@@ -100,28 +105,26 @@ class Record:
         write_whole(path, write)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Self:
         """Reads an object that :meth:`save` wrote.
 
         Args:
             path: The file.
+            max_bytes: Largest size of the file's parts, unpacked; default: 1 GiB.
 
         Returns:
             The object, of this class.
 
         Raises:
-            CertificateError: If the file is damaged, of another schema version, or holds another class.
+            CertificateError: If the file is damaged, too large, of another schema version, or holds another class.
         """
         path = Path(path)
-        arrays: dict[str, np.ndarray] = {}
         try:
             if path.suffix == ".npz":
-                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
-                data = json.loads(str(arrays.pop(_HEADER)))
+                with Archive(path, max_bytes) as archive:
+                    result = _decode(json.loads(str(archive[_HEADER])), archive)
             else:
-                data = json.loads(path.read_text(encoding="utf-8"))
-            result = _decode(data, arrays)
+                result = _decode(json.loads(read_text(path, max_bytes)), {})
         except FileNotFoundError:
             raise
         except _WrongVersionError:
@@ -149,7 +152,8 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
         if type(self).__post_init__ is not checked:
             post_init(self)
             return
-        check_truth_values(self)
+        # The class may turn it into a truth value, unless it has a message of its own.
+        error = wrong_truth_value(self)
         try:
             post_init(self)
         except LHVError:
@@ -158,6 +162,8 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
             # Most likely a field of the wrong type, which has a better message.
             check_fields(self)
             raise
+        if error is not None:
+            raise error
         check_fields(self)
 
     return checked
@@ -247,7 +253,7 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
     raise TypeError(f"cannot save a {type(value).__name__}")
 
 
-def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
     if isinstance(value, list):
         return tuple(_decode(item, arrays) for item in value)
     if not isinstance(value, dict):

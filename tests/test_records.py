@@ -1,6 +1,9 @@
 import gc
+import io
 import json
 import os
+import tracemalloc
+import zipfile
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -117,10 +120,81 @@ def test_paths_may_be_strings(path_type, tmp_path):
     assert BellScenario.load(path) == SCENARIO
 
 
-def test_any_other_suffix_is_json(tmp_path):
-    path = saved(SCENARIO, tmp_path, ".lhv")
-    assert json.loads(path.read_text(encoding="utf-8"))["class"] == "BellScenario"
-    assert BellScenario.load(path) == SCENARIO
+@pytest.mark.parametrize("name", ["record.csv", "record.lhv", "record.json.txt", "record", "record.JSON", ".npz"])
+def test_other_suffixes_are_refused(name, tmp_path):
+    with pytest.raises(CertificateError, match=r"^path: expected a name that ends with \.json or \.npz"):
+        SCENARIO.save(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_files_have_the_permissions_of_the_umask(umask, suffix, tmp_path):
+    before = os.umask(umask)
+    try:
+        path = saved(SCENARIO, tmp_path, suffix)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def with_member(path, name, content):
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}.npy", content)
+
+
+def array_bytes(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def peak_while_loading(path):
+    tracemalloc.start()
+    try:
+        try:
+            Behavior.load(path)
+            error = None
+        except CertificateError as exc:
+            error = exc
+        return error, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_that_the_record_does_not_name_are_not_unpacked(tmp_path):
+    path = saved(RECORDS[0], tmp_path, ".npz")
+    with_member(path, "unused", array_bytes(np.zeros(2**25, dtype=np.int8)))
+    assert path.stat().st_size < 2**17
+    error, peak = peak_while_loading(path)
+    assert error is None
+    assert peak < 2**22
+
+
+@pytest.mark.parametrize("claimed", [(2**34,), (2**20, 2**20, 2**20), (2**62, 2**62), (-1, 5)])
+def test_headers_that_claim_more_than_there_is_are_refused_before_memory_is_taken(claimed, tmp_path):
+    path = tmp_path / "record.npz"
+    saved(RECORDS[0], tmp_path, ".npz")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": claimed})
+    members["array_0.npy"] = stream.getvalue() + bytes(96)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    error, peak = peak_while_loading(path)
+    assert "not what its header says" in str(error)
+    assert peak < 2**22
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_above_the_size_limit_are_refused(suffix, tmp_path):
+    path = saved(Behavior(np.full((64, 64, 2, 2), 0.25)), tmp_path, suffix)
+    assert Behavior.load(path, max_bytes=2**20).array.shape == (64, 64, 2, 2)
+    with pytest.raises(CertificateError, match=r"^path: expected .* 65536 bytes"):
+        Behavior.load(path, max_bytes=2**16)
 
 
 def test_saving_replaces_what_was_there(tmp_path):
