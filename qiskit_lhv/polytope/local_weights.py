@@ -34,6 +34,7 @@ _FEASIBILITY = 1e-10
 _IMPOSSIBLE = 1e-12
 _SIGNALING = 1e-7
 _FINE_BITS = 44
+_CLOSE = 1e-8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,9 +170,12 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     behavior.require_no_signaling(_SIGNALING, "behavior")
     if time_limit is not None and not time_limit > 0:
         raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, time_limit)
     # No weight exceeds 1, which needs no inequality.
-    return LocalWeight(lower, min(1.0, upper), behavior, model, inequality if upper < 1 else None)
+    upper, inequality = (upper, inequality) if upper < 1 else (1.0, None)
+    timed_out = upper - lower > _CLOSE and time.monotonic() > deadline
+    return LocalWeight(lower, upper, behavior, model, inequality, timed_out)
 
 
 def largest_local_part(
@@ -293,7 +297,7 @@ def _dual_bound(prices: FloatArray, table: FloatArray, lower: float) -> tuple[fl
         if value < upper:
             upper, inequality = value, candidate
         # Small integers are the tidy form of the prices, unless they only happen to lie near.
-        if upper <= lower + 1e-8:
+        if upper <= lower + _CLOSE:
             break
     return (1.0, None) if inequality is None else (upper, inequality)
 
