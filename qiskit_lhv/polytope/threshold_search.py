@@ -280,7 +280,7 @@ def _upper_bound(
 
 
 def _best_bound(expression: BellExpression, seed: int | None, deadline: float) -> LocalBound:
-    """The exact bound if it takes little work, or fits the caller's time or a budget of work; else the heuristic one."""
+    """The exact bound if it takes little work, or fits the caller's time or a budget; else the heuristic one."""
     bound = local_bound(expression, seed=seed, max_work=_QUICK_WORK)
     if bound.exact:
         return bound
