@@ -121,8 +121,9 @@ def quantum_bound(
     measurements of any dimension exceed. Of the solver's answer only the dual solution is used, so its tolerances
     do not matter: rounded to a grid it is ``Z = L L^T``, positive by construction. For every moment matrix
     ``<Z, moments> >= 0``, and with ``+P`` probabilities times the ``multipliers`` are positive too, so the expression
-    is at most the sum. Without the solver's error all coefficients of this sum would vanish but that of the identity. They are computed in rational arithmetic, and their absolute values are added, since no moment is larger
-    than 1. The result is rounded up.
+    is at most the sum. Without the solver's error all coefficients of this sum would vanish but that of the identity.
+    They are computed in rational arithmetic, and their absolute values are added, since no moment is larger than 1. The
+    result is rounded up.
 
     From below, a seesaw: from twelve random starts, state and measurements are improved in turn. It may miss the
     best value; ``lower`` is evaluated anew from the state and the measurements in the result.
