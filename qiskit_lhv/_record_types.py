@@ -29,6 +29,7 @@ _BOOL = (bool, np.bool_)
 _INT = (int, np.integer)
 _FLOAT = (float, int, np.floating, np.integer)
 _COMPLEX = (complex, float, int, np.number)
+_BEYOND_FLOATS = 2**1023
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "fiu", "c": "cfiu"}
 
 
@@ -124,7 +125,11 @@ def _check_of_class(hint: type) -> Check | None:
     numbers: dict[type, Check] = {
         bool: lambda value: isinstance(value, _BOOL),
         int: lambda value: isinstance(value, _INT) and not isinstance(value, bool),
-        float: lambda value: isinstance(value, _FLOAT) and not isinstance(value, bool),
+        float: lambda value: (
+            isinstance(value, _FLOAT)
+            and not isinstance(value, bool)
+            and not (isinstance(value, int) and abs(value) >= _BEYOND_FLOATS)
+        ),
         complex: lambda value: isinstance(value, _COMPLEX) and not isinstance(value, bool),
     }
     if hint in numbers:

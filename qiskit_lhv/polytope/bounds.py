@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator
+from .._validation import generator, whole_array
 from ..exceptions import ScenarioError
 from ..models.deterministic import party_strategies
 from ..targets.coordinates import to_party_axes
@@ -50,7 +50,7 @@ class LocalBound(Record):
     """Whether all strategies were compared. If not, ``value`` is only reached, perhaps exceeded."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strategy", frozen(np.asarray(self.strategy, dtype=np.int64)))
+        object.__setattr__(self, "strategy", whole_array(self.strategy, "strategy", ScenarioError, ndim=1))
 
     def __str__(self) -> str:
         return f"{self.value:.9g} ({'exact' if self.exact else 'heuristic'})"

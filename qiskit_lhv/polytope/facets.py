@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen
+from .._validation import whole_array
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import enumerate_strategies, strategy_tables
 from ..targets import coordinates
@@ -49,7 +49,7 @@ class FacetList(Record):
 
     def __post_init__(self) -> None:
         for name in ("coefficients", "bounds", "classes"):
-            object.__setattr__(self, name, frozen(np.asarray(getattr(self, name), dtype=np.int64)))
+            object.__setattr__(self, name, whole_array(getattr(self, name), name, ScenarioError))
 
     def __len__(self) -> int:
         return len(self.bounds)

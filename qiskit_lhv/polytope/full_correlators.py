@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import real_array, whole_array
 from ..exceptions import ScenarioError
 from ..verification import Verification
 from .inequalities import BellExpression
@@ -40,7 +40,7 @@ class FullCorrelatorBound(Record):
     """The full correlators, shape ``(2,) * N``."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "signs", frozen(np.asarray(self.signs, dtype=np.int64)))
+        object.__setattr__(self, "signs", whole_array(self.signs, "signs", ScenarioError))
         object.__setattr__(self, "correlators", real_array(self.correlators, "correlators", ScenarioError))
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ FloatArray = NDArray[np.float64]
 _BITS = 40
 _MAX_PARTIES = 6
 _SAME = 1e-6
+_UNIT_ATOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -161,7 +162,16 @@ def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
 
 
 def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    return tensor.behavior([list(one) for one in settings])
+    return tensor.behavior([[_measurement(vector) for vector in one] for one in settings])
+
+
+def _measurement(vector: FloatArray) -> Any:
+    """A Bloch vector as it is, or the two effects of a shorter one."""
+    if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
+        return vector
+    x, y, z = vector.tolist()
+    turned = np.array([[z, x - 1j * y], [x + 1j * y, -z]])
+    return [(np.eye(2) + turned) / 2, (np.eye(2) - turned) / 2]
 
 
 def _operator(coefficients: Any, vectors: list[Any]) -> Any:
