@@ -158,10 +158,12 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
             post_init(self)
         except LHVError:
             raise
-        except Exception:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
             # Most likely a field of the wrong type, which has a better message.
             check_fields(self)
-            raise
+            raise CertificateError.bad_argument(
+                type(self).__name__, expected="fields that fit together", got=f"{type(exc).__name__}: {exc}"
+            ) from exc
         if error is not None:
             raise error
         check_fields(self)

@@ -76,10 +76,10 @@ class FacetList(Record):
         3. The list is complete: enumerated once more, there are no others. That needs the extra ``facets``; without it
            the list is not re-proven.
         """
-        _check_size(self.scenario)
         count = len(self.bounds)
         if self.coefficients.shape != (count, *self.scenario.shape) or self.classes.shape != (count,):
             return Verification(False, "coefficients, bounds and classes do not fit the scenario", math.inf)
+        _check_size(self.scenario)
         flat = self.coefficients.reshape(count, -1)
         if not count or int(np.abs(flat).astype(object).sum(axis=1).max()) >= 2**62:
             return Verification(False, "there are no facets, or coefficients too large for one", math.inf)

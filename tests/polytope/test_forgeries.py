@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
-    BellExpression,
     BellInequality,
     BellScenario,
     CorrelationTensor,
