@@ -4,13 +4,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from qiskit_lhv import BellExpression, DeterministicModel, ScenarioError, chsh, local_bound, mermin
+from qiskit_lhv import BellExpression, BellInequality, DeterministicModel, ScenarioError, chsh, local_bound, mermin
 from qiskit_lhv.models.deterministic import strategy_tables
 from qiskit_lhv.polytope.answer_form import AnswerForm
 from qiskit_lhv.polytope.bounds import best_strategies
 from qiskit_lhv.polytope.branch_and_bound import BranchAndBound
 from qiskit_lhv.polytope.enumeration import enumerate_form
 from qiskit_lhv.verification import exact_integer_bound, exact_local_bound, local_bound_cost
+from qiskit_lhv.verification_branches import prove_by_branches
 from qiskit_lhv.verification_evidence import exact_mean_bound
 
 SHAPES = [
@@ -366,3 +367,42 @@ def test_mean_bounds_of_many_outcomes_do_not_wrap():
         for c in range(32)
     )
     assert best / 4 <= Fraction(bound) <= best / 4 * (1 + Fraction(1, 10**12))
+
+
+def unequal_expression(rng):
+    """An expression whose settings have different numbers of outcomes, and its bound by brute force.
+
+    Outcomes that a setting does not have are names for its first one, so that the table is rectangular.
+    """
+    n = int(rng.choice([2, 2, 3]))
+    outcomes = [rng.integers(1, 4, size=rng.integers(1, 4 if n == 2 else 3)).tolist() for _ in range(n)]
+    shape = [len(one) for one in outcomes] + [max(2, *one) for one in outcomes]
+    table = rng.integers(-9, 10, size=shape).astype(float)
+    for k, real in enumerate(outcomes):
+        for x, d in enumerate(real):
+            cells = [slice(None)] * (2 * n)
+            cells[k] = x
+            first, others = list(cells), list(cells)
+            first[n + k], others[n + k] = slice(0, 1), slice(d, None)
+            table[tuple(others)] = table[tuple(first)]
+    parties = [list(itertools.product(*(range(d) for d in real))) for real in outcomes]
+    best = max(
+        sum(
+            table[x + tuple(party[k] for party, k in zip(choice, x, strict=True))] for x in np.ndindex(tuple(shape[:n]))
+        )
+        for choice in itertools.product(*parties)
+    )
+    return table, best
+
+
+def test_unequal_outcomes_a_setting_equal_brute_force():
+    rng = np.random.default_rng(300)
+    for _ in range(300):
+        table, best = unequal_expression(rng)
+        bound = local_bound(BellExpression(table))
+        assert bound.exact
+        assert bound.value == best == exact_local_bound(table)
+        if table.ndim == 4:
+            assert prove_by_branches(table.astype(np.int64), int(best), 10**9).holds
+            assert prove_by_branches(table.astype(np.int64), int(best) - 1, 10**9).exceeding == best
+        assert BellInequality(BellExpression(table), bound).verify()
