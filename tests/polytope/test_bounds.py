@@ -12,7 +12,6 @@ from qiskit_lhv.polytope.branch_and_bound import BranchAndBound
 from qiskit_lhv.polytope.enumeration import enumerate_form
 from qiskit_lhv.verification import exact_integer_bound, exact_local_bound, local_bound_cost
 from qiskit_lhv.verification_branches import prove_by_branches
-from qiskit_lhv.verification_evidence import exact_mean_bound
 
 SHAPES = [
     (2, 2, 2, 2),
@@ -339,34 +338,6 @@ def test_expressions_whose_sums_leave_the_range_of_floats_are_refused():
     with pytest.raises(ScenarioError, match="Scale the expression"):
         local_bound(BellExpression(np.full((2, 2, 2, 2), 1e308)))
     assert local_bound(BellExpression(np.full((2, 2, 2, 2), 1e306))).value == 4e306
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1.0, 1e30, 1e200])
-@pytest.mark.parametrize("predictability", [0.0, 0.1])
-def test_mean_bounds_are_rounded_up_at_every_scale(scale, predictability):
-    rng = np.random.default_rng(3)
-    weights = np.full((2, 2), 0.25)
-    for _ in range(10):
-        factor = rng.uniform(0, 1, size=(2, 2, 3, 3)) * scale
-        best = brute_force(factor) / 4
-        bound = Fraction(exact_mean_bound(factor, weights, predictability))
-        assert best <= bound
-        if not predictability:
-            assert bound <= best * (1 + Fraction(1, 10**12))
-
-
-def test_mean_bounds_of_many_outcomes_do_not_wrap():
-    factor = np.random.default_rng(4).uniform(0.5, 2, size=(2, 2, 32, 32))
-    bound = exact_mean_bound(factor, np.full((2, 2), 0.25))
-    best = max(
-        sum(
-            max(Fraction(float(factor[0, y, a, b])) + Fraction(float(factor[1, y, c, b])) for b in range(32))
-            for y in range(2)
-        )
-        for a in range(32)
-        for c in range(32)
-    )
-    assert best / 4 <= Fraction(bound) <= best / 4 * (1 + Fraction(1, 10**12))
 
 
 def unequal_expression(rng):
