@@ -17,6 +17,7 @@ from .._validation import generator
 from ..exceptions import SolverError
 from ..models.deterministic import DeterministicModel
 from ..targets.behaviors import Behavior
+from ..verification import exact_strategy_value
 from .bounds import LocalBound, best_strategies, enumeration_size, local_bound
 from .conditional_gradient import ConditionalGradient, StrategyOracle
 from .inequalities import BellExpression, BellInequality
@@ -236,6 +237,11 @@ def _result(
     model: DeterministicModel | SymmetrizedModel = symmetrized
     if np.count_nonzero(used) * len(reduction.symmetry) <= _LARGEST_LIFT:
         model = symmetrized.to_deterministic()
+    if inequality is not None and not inequality.bound.exact and upper < visibility:
+        # The model is local above the claimed bound, so one of its strategies exceeds it.
+        inequality = _raised(inequality, strategies[used])
+        crossing = crossing_visibility(inequality, behavior, noise)
+        upper = math.inf if crossing is None else round_up(crossing)
     if upper >= max_visibility:
         upper, inequality = max_visibility, None
     lower = max(0.0, min(visibility, upper))
@@ -246,6 +252,18 @@ def _result(
     if not check:
         raise SolverError(f"nonlocality_threshold: the model found is inaccurate: {check.reason}.")
     return result
+
+
+def _raised(inequality: BellInequality, strategies: IntArray) -> BellInequality:
+    """The inequality with the largest value of some strategies as its bound, if that is larger."""
+    coefficients = inequality.expression.coefficients
+    values = [exact_strategy_value(coefficients, row) for row in strategies.astype(np.int64)]
+    best = max(range(len(values)), key=values.__getitem__)
+    if values[best] <= inequality.bound.value:
+        return inequality
+    return BellInequality(
+        inequality.expression, LocalBound(round_up(values[best]), strategies[best].astype(np.int64), False)
+    )
 
 
 def _upper_bound(

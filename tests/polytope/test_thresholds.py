@@ -6,6 +6,7 @@ import pytest
 from qiskit.quantum_info import Operator, Statevector
 from qiskit_lhv import (
     Behavior,
+    BellInequality,
     BellScenario,
     DeterministicModel,
     ScenarioError,
@@ -15,6 +16,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.polytope.threshold_search import _raised
 
 BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
@@ -215,3 +217,15 @@ def test_a_search_says_whether_its_time_ran_out():
     assert early.timed_out
     assert early.verify()
     assert not nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"), time_limit=1e3).timed_out
+
+
+def test_a_heuristic_bound_below_the_model_is_raised():
+    axes = octahedral_axes((0, 0, 1), (0, 1, 1))
+    threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [axes, axes]))
+    inequality = threshold.inequality
+    low = dataclasses.replace(inequality.bound, value=inequality.bound.value / 2, exact=False)
+    model = threshold.model
+    raised = _raised(BellInequality(inequality.expression, low), model.strategies)
+    assert raised.bound.value == inequality.bound.value
+    assert not raised.bound.exact
+    assert _raised(inequality, model.strategies) is inequality
