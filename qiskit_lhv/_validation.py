@@ -82,6 +82,8 @@ def whole_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int
     array = real_array(value, name, error, ndim=ndim)
     if np.any(array != np.rint(array)):
         raise error.bad_argument(name, expected="whole numbers", got="fractions")
+    if np.any(np.abs(array) >= 2.0**63):
+        raise error.bad_argument(name, expected="whole numbers below 2**63", got="larger ones")
     return frozen(array.astype(np.int64))
 
 

@@ -112,8 +112,10 @@ class ExtensionCertificate(Record):
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
         off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if off > _ATOL:
+        if not off <= _ATOL:
             return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        if self.visibility < 0:
+            return Verification(False, f"the visibility is {self.visibility}", math.inf)
         if self.maps.shape != (2, 4, 4) or self.positive_parts.shape != (2, 4, 4):
             return Verification(False, "the maps are not two of a qubit", math.inf)
         maps, parts = rational(self.maps), rational(self.positive_parts)

@@ -24,6 +24,8 @@ __all__ = ["HorodeckiCriterion", "horodecki_chsh", "horodecki_settings"]
 FloatArray = NDArray[np.float64]
 
 _ROUNDING = 1e-10
+# How close the settings come: their Bloch vectors are rounded, and the root of a tiny m is less exact than m.
+_REACHED = 2e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,8 +64,8 @@ class HorodeckiCriterion(Record):
         """Re-proves ``m`` from both sides in rational arithmetic, so also that no CHSH inequality is violated.
 
         ``m`` is the trace of ``T^T T`` without its smallest eigenvalue. That no number below is an eigenvalue, and one
-        right above is, follows from the signs of characteristic polynomials. That the state is nonlocal is what
-        ``settings.verify()`` proves.
+        right above is, follows from the signs of characteristic polynomials. The settings are checked to reach the
+        value; that the state is nonlocal is what ``settings.verify()`` proves.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
@@ -77,7 +79,7 @@ class HorodeckiCriterion(Record):
         if own.array.shape != (4, 4):
             return Verification(False, "the settings are not those of two qubits", math.inf)
         off = 0.0 if state is None else own.largest_difference(state)
-        if off > rounding_error:
+        if not off <= rounding_error:
             return Verification(False, f"this is about another state, which differs by {off:.3g}", off)
         if not math.isfinite(self.m):
             return Verification(False, f"m is {self.m}", math.inf)
@@ -86,8 +88,17 @@ class HorodeckiCriterion(Record):
         smallest = sum(gram[i, i] for i in range(3)) - Fraction(self.m)
         margin = Fraction(_ROUNDING) * max(Fraction(1), Fraction(self.m))
         right = _at_least(gram, smallest - margin) and not _at_least(gram, smallest + margin)
-        reason = f"the largest CHSH value is {self.value:.9g}" if right else f"m is not {self.m!r}"
-        return Verification(right, reason, 0.0 if right else math.inf)
+        if not right:
+            return Verification(False, f"m is not {self.m!r}", math.inf)
+        bound = self.settings.inequality.verify()
+        if not bound:
+            return bound
+        reached = 2 * self.settings.value / self.settings.inequality.bound.value
+        return Verification(
+            abs(reached - self.value) <= _REACHED * max(1.0, self.value),
+            f"the largest CHSH value is {self.value:.9g}, the settings reach {reached:.9g}",
+            abs(reached - self.value),
+        )
 
 
 def _at_least(matrix: Any, value: Fraction) -> bool:

@@ -72,7 +72,7 @@ class SeparabilityCertificate(Record):
             # Of a matrix alone nobody can tell which of its indices belong to the qubit.
             same = other.dims() == self.dimensions and other.data.shape == self.matrix.shape
             off = float(np.abs(other.data - self.matrix).max()) if same else math.inf
-            if off > 1e-12:
+            if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
         if sorted(self.dimensions) not in ([2, 2], [2, 3]) or self.matrix.shape != (math.prod(self.dimensions),) * 2:
             return Verification(False, f"dimensions {self.dimensions}", math.inf)
