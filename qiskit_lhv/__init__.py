@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .polytope.all_projective import certify_all_projective
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
+    from .polytope.compatible_noise import CompatibilityCertificate, prove_compatible
     from .polytope.correlator_settings import wwzb_settings
     from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
@@ -128,6 +129,7 @@ _HOME = {
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.correlator_settings": ("wwzb_settings",),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
+    "polytope.compatible_noise": ("prove_compatible", "CompatibilityCertificate"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
@@ -228,6 +230,7 @@ __all__ = [
     "BundledCounts",
     "CertificateError",
     "CombinedEValue",
+    "CompatibilityCertificate",
     "CorrelationTensor",
     "CountsError",
     "CriticalVisibility",
@@ -348,6 +351,7 @@ __all__ = [
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",
+    "prove_compatible",
     "prove_separable",
     "quantum_bound",
     "random_chain",
