@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .polytope.bounds import LocalBound, local_bound
     from .polytope.compatible_noise import CompatibilityCertificate, prove_compatible
     from .polytope.correlator_settings import wwzb_settings
+    from .polytope.critical_radius import HiddenStateCertificate, find_hidden_states
     from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
     from .polytope.facets import FacetList, enumerate_facets
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
+    from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
     from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
@@ -130,6 +132,8 @@ _HOME = {
     "polytope.correlator_settings": ("wwzb_settings",),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
     "polytope.compatible_noise": ("prove_compatible", "CompatibilityCertificate"),
+    "polytope.unsteerable_states": ("prove_unsteerable", "UnsteerableCertificate"),
+    "polytope.critical_radius": ("find_hidden_states", "HiddenStateCertificate"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
@@ -251,6 +255,7 @@ __all__ = [
     "FunctionResponse",
     "GameTest",
     "GroundState",
+    "HiddenStateCertificate",
     "HorodeckiCriterion",
     "LHVError",
     "LocalBound",
@@ -284,6 +289,7 @@ __all__ = [
     "TensorEstimate",
     "Threshold",
     "ThresholdEstimate",
+    "UnsteerableCertificate",
     "Verdict",
     "Verification",
     "VisibilitySweep",
@@ -315,6 +321,7 @@ __all__ = [
     "evidence_rate",
     "evolve",
     "extend_local_models",
+    "find_hidden_states",
     "find_local_model",
     "find_local_models",
     "find_symmetry",
@@ -353,6 +360,7 @@ __all__ = [
     "project_to_no_signaling",
     "prove_compatible",
     "prove_separable",
+    "prove_unsteerable",
     "quantum_bound",
     "random_chain",
     "random_directions",

@@ -7,8 +7,9 @@ hidden states ``(w_k, w_k u_k)`` of the second party (weights and Bloch vectors)
 ``(t_0 + x . t) / 2`` of a Bloch vector x is ``sum_k g_k(x) (w_k, w_k u_k)`` with responses between 0 and 1. All those
 sums are a zonotope, centered at half the sum of the hidden states; the conditional operators are an ellipsoid around
 ``t_0 / 2``. So the question is whether an ellipsoid lies inside a zonotope: it does if
-``|M C| <= sum_k w_k |C . (1, u_k)|`` for the normals C of all its facets, with M the rows 1 to 3 of t. In four dimensions
-every facet of a full-dimensional zonotope holds three independent generators, whose normal is their cross product.
+``|M C| <= sum_k w_k |C . (1, u_k)|`` for the normals C of all its facets, with M the rows 1 to 3 of t. In four
+dimensions every facet of a full-dimensional zonotope holds three independent generators, whose normal is their cross
+product.
 
 References:
     arXiv:1604.03815, arXiv:1808.09349 (the geometry); arXiv:1510.06721 (the closed criterion).
@@ -129,8 +130,8 @@ def steering_quartic(tensor: Any) -> dict[tuple[int, int, int], Fraction] | None
     lengths there need no square root: with the Minkowski product ``<p, q> = p_0 q_0 - p . q``, which filters only
     scale, and ``g = <t_0, t_0>``, the conditional operator of x has trace ``(1 + alpha . x) / 2``,
     ``alpha_i = <t_i, t_0> / g``, and a Bloch vector of squared length ``x Q x / 4``,
-    ``Q_ij = alpha_i alpha_j - <t_i, t_j> / g``. Hidden states that are uniform there allow lengths up to ``s (1 - s)`` at
-    a trace s. So the operator is unsteerable if ``|alpha| <= 1`` and
+    ``Q_ij = alpha_i alpha_j - <t_i, t_j> / g``. Hidden states that are uniform there allow lengths up to ``s (1 - s)``
+    at a trace s. So the operator is unsteerable if ``|alpha| <= 1`` and
 
         ``(x.x - (alpha.x)**2)**2 - 4 (x Q x) (x.x) >= 0  for all x.``
 
