@@ -20,9 +20,12 @@ FloatArray = NDArray[np.float64]
 _ROUNDS = 40
 _FEW_ROUNDS = 12
 _FIRST_CUTS, _CUTS = 80, 100
+_CANDIDATES = 20_000
+# Cosine of the angle within which facets are neighbors.
+_NEIGHBOR = 0.985
 _VIOLATION = 2e-6
 # Facets that are met with more room than this, in units of their width, need not be looked at again.
-_ROOM = 0.03
+_ROOM = 0.01
 _MAX_SLACK = 1.0
 
 
@@ -214,10 +217,22 @@ class MixtureProgram:
             part = part if k == 0 else part.T
             room = (self.widths[k] @ weights - np.linalg.norm(self.normals[k] @ part[1:].T, axis=1)) / self.means[k]
             lowest = min(lowest, float(room.min()))
-            worst = np.argsort(room, kind="stable")[:_CUTS]
             kept = self._cuts[k][room[self._cuts[k]] < least + _ROOM]
-            self._cuts[k] = np.union1d(kept, worst[room[worst] < least])
+            self._cuts[k] = np.union1d(kept, _distinct(self.normals[k], room, least))
         return lowest
+
+
+def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np.intp]:
+    """Facets of less room than a limit, the worst of each neighborhood: neighbors would say nearly the same."""
+    order = np.argsort(room, kind="stable")[:_CANDIDATES]
+    order = order[room[order] < least]
+    left = np.ones(len(order), dtype=bool)
+    chosen = []
+    while len(chosen) < _CUTS and left.any():
+        first = int(np.argmax(left))
+        chosen.append(order[first])
+        left &= np.abs(normals[order] @ normals[order[first]]) < _NEIGHBOR
+    return np.array(chosen, dtype=np.intp)
 
 
 def _triangles(transposed: bool) -> FloatArray:
