@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .polytope.horodecki import HorodeckiCriterion, horodecki_chsh, horodecki_settings
     from .polytope.inequalities import BellExpression, BellInequality
     from .polytope.local_weights import LocalWeight, local_weight
+    from .polytope.mixed_models import MixtureCertificate, mix_local_models
     from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
     from .polytope.optimized_settings import optimize_settings
     from .polytope.projective_certificate import AllProjectiveCertificate
@@ -134,6 +135,7 @@ _HOME = {
     "polytope.compatible_noise": ("prove_compatible", "CompatibilityCertificate"),
     "polytope.unsteerable_states": ("prove_unsteerable", "UnsteerableCertificate"),
     "polytope.critical_radius": ("find_hidden_states", "HiddenStateCertificate"),
+    "polytope.mixed_models": ("mix_local_models", "MixtureCertificate"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
@@ -267,6 +269,7 @@ __all__ = [
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "MixtureCertificate",
     "ModelComparison",
     "NoSignalingBound",
     "OddMonomials",
@@ -344,6 +347,7 @@ __all__ = [
     "local_weight_interval",
     "measurement",
     "mermin",
+    "mix_local_models",
     "mix_with_noise",
     "nearest_neighbor_chain",
     "no_signaling_bound",

@@ -1,8 +1,9 @@
-"""Proofs that two-qubit states are local as mixtures: separable, unsteerable from either side, images of a Werner state."""
+"""Proofs that two-qubit states are local as mixtures of separable, unsteerable and Werner states."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -144,7 +145,7 @@ class MixtureCertificate(Record):
 
 
 def mix_local_models(
-    state: Any, *, num_axes: int = 16, max_visibility: float = _MAX_VISIBILITY
+    state: Any, *, num_axes: int = 16, max_visibility: float = _MAX_VISIBILITY, time_limit: float | None = None
 ) -> MixtureCertificate | None:
     """Proves a two-qubit state local as a mixture of all that is known to be.
 
@@ -156,6 +157,7 @@ def mix_local_models(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
         max_visibility: Largest visibility considered.
+        time_limit: Seconds for the search; what it has found by then is proven in a little more. Default: none.
 
     Returns:
         The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
@@ -180,8 +182,10 @@ def mix_local_models(
     if count > _MAX_AXES:
         raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")
     cap = positive_number(max_visibility, "max_visibility", ScenarioError)
+    seconds = math.inf if time_limit is None else positive_number(time_limit, "time_limit", ScenarioError)
+    deadline = time.monotonic() + seconds
     program = MixtureProgram(tensor.array, count, werner_certificate().visibility, cap)
-    best = program.largest_visibility()
+    best = program.largest_visibility(deadline)
     if best is None:
         return None
     for margin in _MARGINS:

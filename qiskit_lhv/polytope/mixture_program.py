@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,8 @@ class Mixture:
 class MixtureProgram:
     """Maximizes the visibility of a mixture; facets become constraints as they are found to be violated.
 
-    The variables are the visibility, a slack (how far inside all cones the solution lies), for either steering party the
-    weights of the hidden states and the part's correlations, and the two maps with their completely positive parts.
+    The variables are the visibility, a slack (how far inside all cones the solution lies), for either steering party
+    the weights of the hidden states and the part's correlations, and the two maps with their completely positive parts.
 
     Args:
         tensor: The state's correlations, shape ``(4, 4)``.
@@ -81,8 +82,12 @@ class MixtureProgram:
             radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
             self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
 
-    def largest_visibility(self) -> float | None:
-        """The largest visibility of a mixture, or one a little below it; ``None`` if the solver fails."""
+    def largest_visibility(self, deadline: float = math.inf) -> float | None:
+        """The largest visibility of a mixture, or one a little below it; ``None`` if the solver fails.
+
+        Args:
+            deadline: On the clock of ``time.monotonic``.
+        """
         cost = np.zeros(self._num)
         cost[0] = -1
         fixed = np.zeros(self._num)
@@ -94,8 +99,8 @@ class MixtureProgram:
                 return best
             worst = self._tighten(found, 0.0)
             # White noise makes up for what violates the facets not looked at yet.
-            best = float(found[0]) / (1 + max(0.0, -worst))
-            if worst > -_VIOLATION:
+            best = max(best or 0.0, float(found[0]) / (1 + max(0.0, -worst)))
+            if worst > -_VIOLATION or time.monotonic() > deadline:
                 break
         return best
 
@@ -236,7 +241,7 @@ def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np
 
 
 def _triangles(transposed: bool) -> FloatArray:
-    """From Pauli coefficients to the upper triangle of the real form of the operator, as Clarabel takes it, (36, 16)."""
+    """From Pauli coefficients to the operator as Clarabel takes it, a triangle of its real form, shape (36, 16)."""
     basis = hermitian_basis(2)
     result = np.zeros((36, 16))
     places = [(i, j) for j in range(8) for i in range(j + 1)]

@@ -38,9 +38,9 @@ _METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 class UnsteerableCertificate(Record):
     """The proof that uniformly distributed hidden states explain what one qubit's measurements do to the other.
 
-    After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the steering
-    party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit vectors x.
-    Squared, that is a quartic form, whose Gram matrix has no negative eigenvalue.
+    After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the
+    steering party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit
+    vectors x. Squared, that is a quartic form, whose Gram matrix has no negative eigenvalue.
     """
 
     visibility: float
