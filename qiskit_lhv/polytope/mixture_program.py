@@ -232,10 +232,10 @@ def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np
     order = np.argsort(room, kind="stable")[:_CANDIDATES]
     order = order[room[order] < least]
     left = np.ones(len(order), dtype=bool)
-    chosen = []
+    chosen: list[int] = []
     while len(chosen) < _CUTS and left.any():
         first = int(np.argmax(left))
-        chosen.append(order[first])
+        chosen.append(int(order[first]))
         left &= np.abs(normals[order] @ normals[order[first]]) < _NEIGHBOR
     return np.array(chosen, dtype=np.intp)
 

@@ -185,7 +185,7 @@ def _program() -> tuple[Any, Any, Any]:
     least = cp.Variable()
     basis = []
     for k in range(6):
-        one = np.array(gram_matrix(_NO_QUARTIC, np.eye(6)[k]), dtype=float)
+        one: FloatArray = np.array(gram_matrix(_NO_QUARTIC, [float(i == k) for i in range(6)]), dtype=np.float64)
         basis.append(one.ravel())
     gram = cp.reshape(coefficients + np.stack(basis, axis=1) @ choices, (6, 6), order="C")
     constraints = [gram - least * np.eye(6) >> 0, least <= 1]
@@ -200,7 +200,7 @@ def _sum_of_squares(quartic: dict[tuple[int, int, int], float]) -> FloatArray | 
     import cvxpy as cp
 
     problem, coefficients, choices = _program()
-    coefficients.value = np.array(gram_matrix(quartic, np.zeros(6)), dtype=float).ravel()
+    coefficients.value = np.array(gram_matrix(quartic, [0.0] * 6), dtype=np.float64).ravel()
     with warnings.catch_warnings():
         # Solutions of lower accuracy may still pass the exact check.
         warnings.simplefilter("ignore")
