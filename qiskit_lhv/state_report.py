@@ -33,7 +33,8 @@ _ROUNDING = 1e-9
 _TOLERANCE = 2e-7
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
-_AXES = {2: (16, 46), 3: (6, 16, 46), 4: (6, 16)}
+# For two qubits the proofs without polyhedra do what few axes can.
+_AXES = {2: (46,), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
 # Method and number of settings a party in the order in which they are tried, and their share of the time.
