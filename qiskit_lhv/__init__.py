@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .polytope.all_projective import certify_all_projective
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
+    from .polytope.compatible_noise import CompatibilityCertificate, prove_compatible
     from .polytope.correlator_settings import wwzb_settings
+    from .polytope.critical_radius import HiddenStateCertificate, find_hidden_states
     from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
     from .polytope.facets import FacetList, enumerate_facets
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from .polytope.horodecki import HorodeckiCriterion, horodecki_chsh, horodecki_settings
     from .polytope.inequalities import BellExpression, BellInequality
     from .polytope.local_weights import LocalWeight, local_weight
+    from .polytope.mixed_models import MixtureCertificate, mix_local_models
     from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
     from .polytope.optimized_settings import optimize_settings
     from .polytope.projective_certificate import AllProjectiveCertificate
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
+    from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
     from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
@@ -137,6 +141,10 @@ _HOME = {
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.correlator_settings": ("wwzb_settings",),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
+    "polytope.compatible_noise": ("prove_compatible", "CompatibilityCertificate"),
+    "polytope.unsteerable_states": ("prove_unsteerable", "UnsteerableCertificate"),
+    "polytope.critical_radius": ("find_hidden_states", "HiddenStateCertificate"),
+    "polytope.mixed_models": ("mix_local_models", "MixtureCertificate"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
@@ -245,6 +253,7 @@ __all__ = [
     "CertificateError",
     "CombinedEValue",
     "CombinedTest",
+    "CompatibilityCertificate",
     "CorrelationTensor",
     "CountsError",
     "CountsRule",
@@ -266,6 +275,7 @@ __all__ = [
     "FunctionResponse",
     "GameTest",
     "GroundState",
+    "HiddenStateCertificate",
     "HorodeckiCriterion",
     "LHVError",
     "LocalBound",
@@ -277,6 +287,7 @@ __all__ = [
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "MixtureCertificate",
     "ModelComparison",
     "NoSignalingBound",
     "OddMonomials",
@@ -301,6 +312,7 @@ __all__ = [
     "TensorEstimate",
     "Threshold",
     "ThresholdEstimate",
+    "UnsteerableCertificate",
     "Verdict",
     "Verification",
     "VisibilitySweep",
@@ -334,6 +346,7 @@ __all__ = [
     "evidence_rate",
     "evolve",
     "extend_local_models",
+    "find_hidden_states",
     "find_local_model",
     "find_local_models",
     "find_symmetry",
@@ -356,6 +369,7 @@ __all__ = [
     "local_weight_interval",
     "measurement",
     "mermin",
+    "mix_local_models",
     "mix_with_noise",
     "nearest_neighbor_chain",
     "no_signaling_bound",
@@ -370,7 +384,9 @@ __all__ = [
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",
+    "prove_compatible",
     "prove_separable",
+    "prove_unsteerable",
     "quantum_bound",
     "random_chain",
     "random_directions",

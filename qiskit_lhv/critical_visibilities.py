@@ -17,7 +17,7 @@ from .exceptions import CertificateError, LHVError, MeasurementError, SolverErro
 from .optimize.visibility import VisibilitySweep, sweep_visibility
 from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
-from .polytope.extended_models import ExtensionCertificate
+from .polytope.local_proofs import StateCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
@@ -49,7 +49,7 @@ _LEAST_SECONDS = 30.0
 # States that differ by no more in any correlation are the same.
 _SAME = 1e-12
 
-Certificate = AllProjectiveCertificate | ExtensionCertificate
+Certificate = StateCertificate
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,7 +14,7 @@ from ._validation import generator, positive_number
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
-from .polytope.extended_models import ExtensionCertificate, extend_local_models
+from .polytope.local_proofs import StateCertificate, finer_mixture, has_vanishing_product, quick_proofs
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.product_certificates import product_certificate
@@ -32,7 +32,8 @@ _MAX_QUBITS = 6
 _ROUNDING = 1e-9
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
-_AXES = {2: (16, 46), 3: (6, 16, 46), 4: (6, 16)}
+# For two qubits the proofs without polyhedra do what few axes can.
+_AXES = {2: (46,), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
 # Method and number of settings a party in the order in which they are tried, and their share of the time.
@@ -54,7 +55,7 @@ _LEAST_SECONDS = 0.1
 # Of the time for polyhedra, for each but the finest.
 _SHARE_OF_COARSE = 0.2
 
-Certificate = AllProjectiveCertificate | ExtensionCertificate
+Certificate = StateCertificate
 
 
 def analyze_state(
@@ -62,9 +63,10 @@ def analyze_state(
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
-    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; separability and
-    extensions of the local Werner model (two qubits, extra ``sdp``); those criteria for reduced states, as their
-    nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine.
+    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; noise that makes
+    measurements compatible; for two qubits separability, unsteerability from either side, extensions of the local
+    Werner model and mixtures of all (extra ``sdp``); those criteria for reduced states, as their nonlocality is that of
+    the whole; optimized settings; finer mixtures; polyhedra from coarse to fine.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -99,14 +101,18 @@ def analyze_state(
     seen = planar_tensor(tensor, measurements)
     begin = time.monotonic()
     findings = _Findings(tensor, measurements)
-    for settings in _settings(seen, measurements, seed, begin + _SHARE_OF_SETTINGS * limit):
+    # Where no proof of locality can succeed, all time goes to settings.
+    share = 1.0 if findings.out_of_reach else _SHARE_OF_SETTINGS
+    for settings in _settings(seen, measurements, seed, begin + share * limit):
         # For the whole state, of which measurements in a plane see a part.
         decided = findings.add_settings(replace(settings, correlations=tensor))
         if not decided and findings.certificate is None:
-            # After the quickest criterion for one side, the quickest for the other.
-            decided = findings.add_certificate(quick_certificate(tensor, seen, measurements))
+            # After the quickest criterion for one side, the quickest ones for the other.
+            decided = any(map(findings.add_certificate, _quick_certificates(tensor, seen, plane)))
         if decided:
             return findings.report(limit)
+    if findings.out_of_reach:
+        return findings.report(limit)
     searching = limit >= _LEAST_SECONDS_OF_SEARCH
     share = 1 - _SHARE_OF_SEARCH if searching else 1.0
     for certificate in _certificates(seen, measurements, seed, begin + share * limit):
@@ -169,9 +175,7 @@ def proofs_from_below(
         visibility: Visibility in white noise that is asked for.
     """
     seen = planar_tensor(tensor, measurements)
-    quick = quick_certificate(tensor, seen, measurements, visibility)
-    if quick is not None:
-        yield quick
+    yield from _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
     yield from _certificates(seen, measurements, seed, deadline, visibility)
 
 
@@ -227,21 +231,37 @@ def _settings(
 def quick_certificate(
     tensor: CorrelationTensor, seen: CorrelationTensor, measurements: str, visibility: float = 1.0
 ) -> Certificate | None:
-    """A certificate that takes no search: that of a product state, or for two qubits by a semidefinite program."""
-    plane = check_measurements(measurements)
-    if tensor.num_parties == 2 and not plane:
-        try:
-            return extend_local_models(tensor, visibility=visibility)
-        except ImportError:
-            pass
-    return product_certificate(seen, plane)
+    """The best certificate of those that take no long search.
+
+    Args:
+        tensor: Correlations of qubits.
+        seen: Those that the measurements see.
+        measurements: ``"projective"`` or a plane.
+        visibility: Visibility in white noise that is asked for.
+    """
+    found = _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
+    return max(found, key=lambda one: one.visibility, default=None)
+
+
+def _quick_certificates(
+    tensor: CorrelationTensor, seen: CorrelationTensor, plane: str, visibility: float = 1.0
+) -> Iterator[Certificate]:
+    if not plane:
+        yield from quick_proofs(tensor, visibility)
+        return
+    certificate = product_certificate(seen, plane)
+    if certificate is not None:
+        yield certificate
 
 
 def _certificates(
     tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
-) -> Iterator[AllProjectiveCertificate]:
+) -> Iterator[Certificate]:
     n = tensor.num_parties
     everywhere = measurements == "projective"
+    mixture = finer_mixture(tensor, deadline, visibility) if everywhere else None
+    if mixture is not None:
+        yield mixture
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
 
     def certify(count: int, seconds: float, goal: float | None) -> AllProjectiveCertificate | None:
@@ -285,6 +305,9 @@ class _Findings:
         self.settings: OptimizedSettings | None = None
         self.loss: float | None = None
         self.verdict: Verdict = Verdict.INCONCLUSIVE
+        # No tolerance hides that such a state is not proven.
+        self.out_of_reach = measurements == "projective" and has_vanishing_product(tensor)
+        self.tolerance = 0.0 if self.out_of_reach else STATE_TOLERANCE
 
     def add_settings(self, settings: OptimizedSettings) -> bool:
         """Keeps the settings of the lowest visibility; a verified violation decides."""
@@ -301,7 +324,7 @@ class _Findings:
             return False
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
-        if certificate.visibility >= 1 - STATE_TOLERANCE and certificate.verify():
+        if certificate.visibility >= 1 - self.tolerance and certificate.verify():
             self.certificate = certificate
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL
@@ -321,7 +344,8 @@ class _Findings:
         if self.loss is not None:
             figures["best local model found: KL (nats per trial, an estimate)"] = self.loss
         kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
-        evidence = tuple(one for one in kept.get(self.verdict, (self.certificate,)) if one is not None)
+        open_ones = () if self.certificate is None or self.certificate.shows else (self.certificate,)
+        evidence = tuple(one for one in kept.get(self.verdict, open_ones) if one is not None)
         scope = "all projective measurements"
         if self.measurements != "projective":
             scope += f" in the plane {self.measurements}"
@@ -335,6 +359,13 @@ class _Findings:
                 f"below {upper:.6g}. More time (time_limit above {limit:g} s) allows finer polyhedra, "
                 "certify_all_projective(state, num_settings=...), and more settings, optimize_settings(state, ...)."
             )
+            if self.out_of_reach:
+                advice = (
+                    "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
+                    "vector has probability zero (as for all states of rank two), so that every part of a mixture of "
+                    f"local models would have to vanish there. No violation was found below visibility {upper:.6g}. "
+                    "Only more settings can settle it: optimize_settings(state, ...), or a longer time_limit."
+                )
         return LocalityReport(
             verdict=self.verdict,
             target=f"state of {self.tensor.num_parties} qubits, {scope}",

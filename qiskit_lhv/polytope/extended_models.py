@@ -22,7 +22,7 @@ from ..verification import Verification
 from ..verification_states import TRANSPOSED, is_positive, rational
 from .projective_certificate import AllProjectiveCertificate
 
-__all__ = ["ExtensionCertificate", "extend_local_models", "werner_certificate"]
+__all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate", "werner_certificate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -181,7 +181,7 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
         raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
     visibility = positive_number(visibility, "visibility", ScenarioError)
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
-    separable = _rounded(tensor, _separable_visibility(tensor, cap), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
+    separable = separable_certificate(tensor, cap)
     if separable is not None and separable.visibility >= visibility:
         return separable
     known = werner_certificate().visibility
@@ -191,6 +191,11 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
     extended = _rounded(tensor, solution[0], known, solution[1], solution[2])
     found = [one for one in (separable, extended) if one is not None]
     return max(found, key=lambda one: one.visibility, default=None)
+
+
+def separable_certificate(tensor: CorrelationTensor, cap: float) -> ExtensionCertificate | None:
+    """The certificate without maps: up to which visibility, at most a cap, two qubits are separable."""
+    return _rounded(tensor, _separable_visibility(tensor, cap), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
 
 
 def _separable_visibility(tensor: CorrelationTensor, cap: float) -> float:
