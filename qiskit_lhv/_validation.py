@@ -125,7 +125,7 @@ def probability(value: float, name: str, error: type[LHVError], *, open_interval
     expected = "a number strictly between 0 and 1" if open_interval else "a number from 0 to 1"
     try:
         number = float(value)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, OverflowError) as exc:
         raise error.bad_argument(name, expected=expected, got=repr(value)) from exc
     inside = 0 < number < 1 if open_interval else 0 <= number <= 1
     if not inside:
@@ -142,7 +142,10 @@ def positive_number(value: object, name: str, error: type[LHVError], *, zero: bo
     number = math.nan
     # A truth value is a number to Python, but not to people.
     if not isinstance(value, bool) and isinstance(value, Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
     if not (0 <= number < math.inf) or (number == 0 and not zero):
         expected = "a finite number, 0 or above" if zero else "a positive number"
         raise error.bad_argument(name, expected=expected, got=repr(value))

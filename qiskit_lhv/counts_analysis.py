@@ -12,7 +12,7 @@ import numpy as np
 from ._deadlines import Deadline
 from ._progress import ProgressBar
 from ._threads import one_blas_thread
-from ._validation import generator, probability, whole_numbers
+from ._validation import generator, probability, whole_number
 from .counts_report import CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule
 from .exceptions import CountsError, LHVError
@@ -45,7 +45,7 @@ T = TypeVar("T")
 Group = tuple[int, ...]
 
 TESTS = ("combined", "e-value", "game")
-_REPLICATES = 200
+_REPLICATES, _MAX_REPLICATES = 200, 100_000
 # Scenarios up to here get a linear program for hidden signaling within about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
@@ -77,14 +77,27 @@ class CountsOptions:
         Raises:
             CountsError: If one of them is out of range.
         """
-        if self.test is not None and self.test not in TESTS:
+        if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
             raise CountsError.bad_argument("test", expected="'combined', 'e-value' or 'game'", got=repr(self.test))
+        if self.expression is not None and not isinstance(self.expression, BellExpression):
+            raise CountsError.bad_argument(
+                "expression",
+                expected="a BellExpression, such as chsh()",
+                got=type(self.expression).__name__,
+                remedy="Make one with BellExpression.from_correlators or BellExpression(coefficients).",
+            )
         if self.kappa is not None:
             check_kappa(self.kappa)
+        if self.progress is not None and not isinstance(self.progress, bool | np.bool_):
+            raise CountsError.bad_argument("progress", expected="True, False or None", got=repr(self.progress))
         generator(self.seed)
         replicates = self.num_replicates
         if replicates is not None:
-            (replicates,) = whole_numbers(replicates, "num_replicates", CountsError, minimum=0)
+            replicates = whole_number(replicates, "num_replicates", CountsError, minimum=0)
+            if replicates > _MAX_REPLICATES:
+                raise CountsError.bad_argument(
+                    "num_replicates", expected=f"at most {_MAX_REPLICATES}", got=f"{replicates}"
+                )
         Deadline(self.time_limit)
         return replace(
             self,
@@ -153,14 +166,13 @@ def counts_findings(data: Sequence[Data], options: CountsOptions, *, num_groups:
     games = [_declared_game(one, test, options) for one, test in zip(data, tests, strict=True)]
     e_values = _e_values(data, options)
     found = []
-    signaling: list[EValue] | list[None] = [None] * len(data)
     absent: dict[str, str] = {}
     figures = _Figures(deadline, absent)
     together = figures.compute(
         "no-signaling: log10 e",
         lambda: ratio_e_values(data, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
     )
-    signaling = signaling if together is None else together
+    signaling: Sequence[EValue | None] = [None] * len(data) if together is None else together
     with ProgressBar(len(data), options.progress, "group") as bar:
         for i, one in enumerate(data):
             findings = _findings(one, tests[i], e_values[i], games[i], checked[i], options, deadline, num_groups)
@@ -200,21 +212,17 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
 
 def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | CombinedEValue]:
     """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
-
-    def common(chosen: list[int]) -> tuple[list[Data], dict[str, Any]]:
-        return [data[i] for i in chosen], {
-            "predictability": options.predictability,
-            "fair_sampling": options.fair_sampling,
-            "seed": options.seed,
-        }
-
+    declared: dict[str, Any] = {
+        "predictability": options.predictability,
+        "fair_sampling": options.fair_sampling,
+        "seed": options.seed,
+    }
     several = [i for i, one in enumerate(data) if isinstance(one, BellCounts) and _num_orders(one) > 1]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
     for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
         if chosen:
-            members, declared = common(chosen)
-            found.update(zip(chosen, function(members, **declared), strict=True))
+            found.update(zip(chosen, function([data[i] for i in chosen], **declared), strict=True))
     return [found[i] for i in range(len(data))]
 
 
@@ -256,7 +264,7 @@ def _findings(
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
     if quick:
         # For many groups all allowances hold together.
-        allowance = (figures if num_groups > 1 else always).compute(
+        allowance = always.compute(
             "signaling allowance",
             lambda: signaling_allowance(
                 counts,

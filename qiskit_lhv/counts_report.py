@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
 from .polytope.inequalities import BellExpression
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue
@@ -96,26 +96,14 @@ class CountsFindings:
                 figures["local fit: bootstrap p"] = self.comparison.total.p_value
         if found.settings is not None and self.counts.design == "random":
             figures["settings: p-value"] = 10**found.settings.log10_p_value
-        if found.drift is not None:
-            figures["drift: p-value"] = found.drift.p_value
-        if found.signaling is not None:
-            figures["no-signaling: p-value"] = found.signaling.p_value
-            figures["no-signaling: largest shift"] = found.signaling.largest_shift
+        of_evidence = figures_of_evidence(self.counts, found)
+        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("drift", "no-signaling"))}
         if self.signaling_e_value is not None:
             figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
-        if found.allowance is not None:
-            figures["signaling: hidden, needed by a local model"] = found.allowance.hidden_needed
-            figures["signaling: visible in marginals"] = found.allowance.visible
-            figures["signaling: violation stands up to kappa"] = found.allowance.largest_kappa
-        if found.e_value is not None:
-            figures["e-value: log10 e"] = found.e_value.log_e / math.log(10)
+        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("signaling", "e-value"))}
         if self.expected_rate is not None:
             figures["e-value: expected log10 e per trial"] = self.expected_rate / math.log(10)
-        if found.game is not None:
-            figures["game: wins" if found.game.binomial else "game: score"] = found.game.score
-            figures["game: log10 p"] = found.game.log10_p_value
-        if found.combined is not None:
-            figures["combined test: log10 p"] = found.combined.log10_p_value
+        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("game", "combined"))}
         if self.standing_predictability is not None:
             figures["settings: result stands up to predictability"] = self.standing_predictability
         figures["seed of the order"] = self.seed
@@ -206,8 +194,8 @@ class CountsFindings:
             lines.append(f"hidden influence is at most kappa = {UNDECLARED_KAPPA:g} times what marginals show")
         elif self.verdict is Verdict.NONLOCAL and self.found.allowance is not None:
             lines.append(
-                "nothing passes between the parties: no signaling was detected, but the counts exclude "
-                f"{excluded_influences(self.found.allowance)}, not stronger ones"
+                "nothing passes between the parties: no signaling was detected; the counts exclude "
+                f"{excluded_influences(self.found.allowance)}"
             )
         if rule.in_nonlocal_list is not None:
             lines.append("many groups were tested; NONLOCAL is given so that few are wrong (false discovery rate)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from .targets.counts import BellCounts
 from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule", "excluded_influences"]
+__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule", "excluded_influences", "figures_of_evidence"]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
@@ -96,9 +96,12 @@ class CountsRule(Record):
         return pieces[self.test]
 
     def significant(self, found: CountsEvidence) -> bool:
-        """Whether the declared p-value is at most alpha, or the list of many groups holds this one."""
-        if self.in_nonlocal_list is not None:
-            return self.in_nonlocal_list
+        """Whether the declared p-value is at most alpha; of many groups, also whether the list holds this one.
+
+        (A group on the list has an e-value of at least K / (alpha k), and so a p-value of at most alpha.)
+        """
+        if self.in_nonlocal_list is False:
+            return False
         decisive = self.decisive(found)
         return decisive is not None and decisive.log10_p_value <= math.log10(self.alpha)
 
@@ -112,9 +115,12 @@ class CountsRule(Record):
 
     def beyond_signaling(self, found: CountsEvidence) -> bool:
         """Whether signaling does not explain a violation, as far as the declarations ask."""
-        if self.kappa is not None or self.signaling_seen(found):
-            return found.allowance is not None and found.allowance.exceeded
-        return True
+        if self.kappa is None and not self.signaling_seen(found):
+            return True
+        allowance, kappa = found.allowance, UNDECLARED_KAPPA if self.kappa is None else self.kappa
+        if allowance is None or allowance.kappa < kappa or allowance.alpha > self.alpha:
+            return False
+        return allowance.exceeded
 
     def may_be_nonlocal(self, found: CountsEvidence) -> bool:
         """Whether NONLOCAL depends on nothing but the significance of the declared test."""
@@ -168,6 +174,8 @@ class CountsRule(Record):
             log10_p_value: The p-value that it claims.
         """
         found = CountsEvidence.of(pieces)
+        if not 0 < self.alpha < 1 or not 0 < self.signaling_level < 1:
+            return Verification(False, "alpha or the signaling level are no probabilities", math.inf)
         decisive = self.decisive(found) if self.test in ("combined", "game", "e-value") else None
         if decisive is None:
             return Verification(False, f"the result of the declared test ({self.test}) is missing", math.inf)
@@ -177,12 +185,19 @@ class CountsRule(Record):
         checks += [self._of_declared_design(piece) for piece in (found.e_value, found.game, found.combined)]
         if found.signaling is not None:
             again = no_signaling_test(self.counts, level=found.signaling.level, seed=found.signaling.seed)
-            error = abs(again.p_value - found.signaling.p_value)
-            checks.append(Verification(error <= 1e-6 * max(again.p_value, 1e-6), "no-signaling p-value", error))
+            same = _agree(again, found.signaling)
+            words = "the same" if same else "another one"
+            checks.append(
+                Verification(same, f"the test of no-signaling, made again, is {words} (p = {again.p_value:.3g})")
+            )
         if found.region is not None:
             checks.append(self._region(found.region))
         if found.settings is not None:
             checks.append(self._settings(found.settings))
+        if self.ordered:
+            # Only trials in their order have a test of that order.
+            of_order = found.settings is not None and found.settings.log10_order_p is not None
+            checks.append(Verification(of_order, "the order of the settings was tested"))
         if self.counts.design == "random":
             refused = found.settings is None or found.settings.log10_p_value < math.log10(REFUSAL_LEVEL)
             checks.append(Verification(not refused, "the settings came as declared"))
@@ -235,6 +250,40 @@ class CountsRule(Record):
             for given, wanted in zip((region.lower, region.upper), limits, strict=True)
         )
         return Verification(error <= 1e-12, "the confidence region is that of the counts", error)
+
+
+def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
+    """The figures of a report that its evidence holds, so that they can be compared with it."""
+    figures = {"shots": float(counts.total_shots)}
+    if found.signaling is not None:
+        figures["no-signaling: p-value"] = found.signaling.p_value
+        figures["no-signaling: largest shift"] = found.signaling.largest_shift
+    if found.allowance is not None:
+        figures["signaling: hidden, needed by a local model"] = found.allowance.hidden_needed
+        figures["signaling: visible in marginals"] = found.allowance.visible
+        figures["signaling: violation stands up to kappa"] = found.allowance.largest_kappa
+    if found.e_value is not None:
+        figures["e-value: log10 e"] = found.e_value.log_e / math.log(10)
+    if found.game is not None:
+        figures["game: wins" if found.game.binomial else "game: score"] = found.game.score
+        figures["game: log10 p"] = found.game.log10_p_value
+    if found.combined is not None:
+        figures["combined test: log10 p"] = found.combined.log10_p_value
+    if found.drift is not None:
+        figures["drift: p-value"] = found.drift.p_value
+    return figures
+
+
+def _agree(a: Any, b: Any) -> bool:
+    """Whether two results are the same up to rounding."""
+    if isinstance(a, Record):
+        return type(a) is type(b) and all(_agree(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))  # type: ignore[arg-type]
+    if isinstance(a, tuple):
+        return isinstance(b, tuple) and len(a) == len(b) and all(map(_agree, a, b))
+    if isinstance(a, float):
+        number = isinstance(b, float | int) and not isinstance(b, bool)
+        return number and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9 if abs(a) > 1e-6 else 0.0)
+    return type(a) is type(b) and bool(a == b)
 
 
 def excluded_influences(allowance: SignalingAllowance) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ._evidence_checks import refute_unreadable
 from ._records import Record, encode
 from ._validation import probability, whole_numbers
 from .counts_rule import CountsEvidence, CountsRule
@@ -206,6 +207,9 @@ class DeviceReport(Record):
 
     def verify(self) -> Verification:
         """Re-checks every report, and that the e-BH procedure rejects just these groups."""
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
         assert self.rejected is not None
         checks = []
         for group, report in zip(self.groups, self.reports, strict=True):
@@ -370,6 +374,13 @@ class DeviceReport(Record):
         """
         from .plotting import plot_device_report
 
+        if not self.groups:
+            raise CountsError.bad_argument(
+                "report",
+                expected="at least one group that could be analyzed",
+                got="none",
+                remedy="The notes of the report say why each failed.",
+            )
         return plot_device_report(self, coupling_map, positions)
 
 

@@ -8,8 +8,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._evidence_checks import refute_unreadable
 from ._records import Record, encode
-from .counts_rule import CountsEvidence, CountsRule
+from .counts_rule import CountsEvidence, CountsRule, figures_of_evidence
 from .models.local_model import LocalModel
 from .polytope.inequalities import BellInequality
 from .verdict import Verdict
@@ -87,9 +88,14 @@ class LocalityReport(Record):
 
     def verify(self) -> Verification:
         """Re-checks every piece of evidence without the solvers that found it, and that the verdict follows from it."""
+        return refute_unreadable(self._check)
+
+    def _check(self) -> Verification:
         checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
         if self.rule is not None:
-            return combine(*checks, self.rule_check())
+            return combine(*checks, self._rule_check())
+        if self.test is not None or self.log10_p_value is not None:
+            return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
         return combine(*checks, self._evidence_check())
 
     def _evidence_check(self) -> Verification:
@@ -103,7 +109,7 @@ class LocalityReport(Record):
         same = shown == claimed
         return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
 
-    def rule_check(self) -> Verification:
+    def _rule_check(self) -> Verification:
         """Checks that the verdict on counts, its p-value and its kappa follow from the evidence."""
         assert self.rule is not None
         if (self.alpha, self.test) != (self.rule.alpha, self.rule.test):
@@ -111,6 +117,10 @@ class LocalityReport(Record):
         allowance = CountsEvidence.of(self.evidence).allowance
         if self.largest_kappa != (None if allowance is None else allowance.largest_kappa):
             return Verification(False, "the largest kappa is not that of the evidence", math.inf)
+        found = CountsEvidence.of(self.evidence)
+        for name, value in figures_of_evidence(self.rule.counts, found).items():
+            if not math.isclose(self.statistics.get(name, math.nan), value, rel_tol=1e-9, abs_tol=1e-12):
+                return Verification(False, f"the figure {name!r} is not that of the evidence", math.inf)
         return self.rule.verify(self.evidence, self.verdict, self.log10_p_value)
 
     def _lines(self) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from qiskit_lhv import (
     CountsError,
     DeviceReport,
     GameTest,
+    LHVError,
     LocalityReport,
     Verdict,
     analyze,
@@ -475,3 +476,92 @@ def test_rules_and_groups_are_records(tmp_path, report):
     assert CountsRule.load(tmp_path / "rule.json") == report.rule
     assert any(isinstance(piece, GameTest) for piece in report.evidence)
     assert mermin(3).scenario.num_parties == 3
+
+
+# Bad arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expression", "x"),
+        ("alpha", 10**400),
+        ("kappa", 10**400),
+        ("kappa", 0.5),
+        ("signaling_level", 0),
+        ("num_replicates", {}),
+        ("num_replicates", 10**12),
+        ("time_limit", 10**400),
+        ("progress", np.array([1, 2])),
+        ("test", np.array([1, 2])),
+        ("test", "binomial"),
+        ("predictability", 10**400),
+        ("seed", -1),
+    ],
+)
+def test_arguments_of_the_wrong_kind_get_clear_errors(name, value):
+    with pytest.raises(LHVError, match=rf"^{name}: expected"):
+        analyze(load_bundled_counts("delft_2015").counts, **{name: value})
+
+
+def test_a_map_of_which_every_group_fails():
+    wrong = BellCounts(table(WINS, WINS, WINS, [[30, 0], [0, 30]]), "random", UNIFORM)
+    report = analyze({(0, 1): wrong, (2, 3): wrong}, seed=1)
+    assert len(report.failures) == 2
+    assert report.nonlocal_groups == report.signaling_groups == ()
+    assert report.verify()
+    assert "2 failed" in str(report)
+    with pytest.raises(CountsError, match="at least one group"):
+        report.plot()
+
+
+@pytest.mark.parametrize("name", ["shots", "e-value: log10 e", "no-signaling: p-value", "game: log10 p"])
+def test_edited_statistics_do_not_pass(report, name):
+    statistics = report.statistics | {name: report.statistics[name] + 1}
+    assert not dataclasses.replace(report, statistics=statistics).verify()
+
+
+@pytest.mark.parametrize("field", ["p_value", "comparison_p_value", "spread_p_value", "deviance", "comparisons"])
+@pytest.mark.parametrize("value", [None, "abc", float("nan"), -1.0, True, ()])
+def test_edited_tests_of_signaling_do_not_pass(report, field, value):
+    evidence = tuple(
+        dataclasses.replace(piece, **{field: value}) if type(piece).__name__ == "SignalingTest" else piece
+        for piece in report.evidence
+    )
+    assert not dataclasses.replace(report, evidence=evidence).verify()
+
+
+def test_forged_rules_do_not_turn_a_weak_result_into_a_strong_one():
+    weak = analyze(Behavior.from_state(werner_state(0.6), "chsh").sample(200, 1), num_replicates=0, seed=1)
+    assert weak.verdict is not Verdict.NONLOCAL
+    kept = tuple(piece for piece in weak.evidence if type(piece).__name__ != "LocalRegion")
+    for change in ({"alpha": 2.0}, {"in_nonlocal_list": True}):
+        rule = dataclasses.replace(weak.rule, **change)
+        forged = dataclasses.replace(weak, rule=rule, alpha=rule.alpha, evidence=kept, verdict=Verdict.NONLOCAL)
+        assert not forged.verify()
+
+
+def test_an_allowance_of_another_kappa_or_level_does_not_serve(report):
+    from qiskit_lhv import signaling_allowance
+
+    rule = dataclasses.replace(report.rule, kappa=3.0)
+    for kappa, alpha in ((1.0, 0.01), (3.0, 0.999)):
+        other = signaling_allowance(report.rule.counts, kappa=kappa, alpha=alpha, seed=1)
+        evidence = tuple(other if type(piece) is type(other) else piece for piece in report.evidence)
+        statistics = report.statistics | {
+            "signaling: violation stands up to kappa": other.largest_kappa,
+            "signaling: hidden, needed by a local model": other.hidden_needed,
+            "signaling: visible in marginals": other.visible,
+        }
+        forged = dataclasses.replace(
+            report, rule=rule, evidence=evidence, statistics=statistics, largest_kappa=other.largest_kappa
+        )
+        assert not forged.verify()
+
+
+def test_counts_whose_order_is_not_known_cannot_pass_for_trials():
+    cell = [[1267, 14], [14, 1266]]
+    counts = BellCounts(table(cell, cell, cell, [[1190, 0], [0, 1190]]), "random", UNIFORM)
+    local = analyze(counts, test="game", alpha=0.3, num_replicates=0, seed=1)
+    rule = dataclasses.replace(local.rule, ordered=True)
+    assert not dataclasses.replace(local, rule=rule, verdict=Verdict.NONLOCAL).verify()

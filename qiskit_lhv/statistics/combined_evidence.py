@@ -28,9 +28,9 @@ IntArray = NDArray[np.int64]
 
 _MAX_ORDERS, _MANY_ORDERS = 20, 10
 # Stages of averaged e-values grow by this share; the average makes up for what longer stages lose.
-_GROWTH = 0.5
+_GROWTH = 0.2
 # Responses, in all stages of all orders, that are still cheap.
-_WORK = 20_000
+_WORK = 40_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)

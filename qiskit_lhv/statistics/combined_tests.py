@@ -197,6 +197,10 @@ def combined_test(
     """
     if not isinstance(data, BellCounts):
         raise CountsError.bad_argument("data", expected="BellCounts", got=type(data).__name__)
+    if family is not None and not (
+        isinstance(family, list | tuple) and all(isinstance(form, BellExpression) for form in family)
+    ):
+        raise CountsError.bad_argument("family", expected="a list of BellExpression", got=repr(family))
     forms = _as_tested(data) if family is None else tuple(family)
     if not forms:
         raise CountsError.bad_argument(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._records import Record
 from .._validation import frozen
+from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
 from ..targets.scenario import BellScenario
@@ -235,6 +236,9 @@ def fresh_seed() -> int:
 
 def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, fair_sampling: bool) -> None:
     """Raises CountsError for data that cannot be tested with these assumptions."""
+    if not isinstance(data, Sequence) or not all(isinstance(one, BellCounts | BellTrials) for one in data):
+        got = f"{[type(one).__name__ for one in data]}" if isinstance(data, list | tuple) else type(data).__name__
+        raise CountsError.bad_argument("data", expected="a list of BellCounts or BellTrials", got=got)
     for one in data:
         require_all_shots(one, fair_sampling)
         check_predictability(predictability, one.design, one.setting_probabilities)

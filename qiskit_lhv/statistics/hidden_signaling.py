@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,6 +47,8 @@ _MOST_STRATEGIES, _MOST_CHANGES = 1 << 10, 6000
 # Parameters of no-signaling behaviors up to which the nearest one is found.
 _MOST_PROJECTED = 100
 _BITS = 40
+# No kappa above this says anything.
+_LARGEST_KAPPA = 1e9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,6 +146,10 @@ def signaling_allowance(
     References:
         arXiv:1412.4724 (contextuality by default, cyclic systems; kappa = 1); arXiv:2602.05507 (bounded signaling).
     """
+    if not isinstance(counts, BellCounts):
+        raise CountsError.bad_argument(
+            "counts", expected="BellCounts", got=type(counts).__name__, remedy="Of trials, take trials.to_counts()."
+        )
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     check_kappa(kappa)
     rng = generator(seed)
@@ -266,10 +271,10 @@ def _steepest(coefficients: FloatArray) -> float:
 
 def check_kappa(kappa: float) -> None:
     """Raises CountsError unless kappa is a finite number of at least 1."""
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not 1 <= kappa < math.inf:
+    if isinstance(kappa, bool) or not isinstance(kappa, int | float) or not 1 <= kappa <= _LARGEST_KAPPA:
         raise CountsError.bad_argument(
             "kappa",
-            expected="a number of at least 1",
+            expected=f"a number from 1 to {_LARGEST_KAPPA:g}",
             got=repr(kappa),
             remedy="1 assumes that marginals show all the signaling there is.",
         )

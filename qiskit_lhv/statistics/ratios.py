@@ -25,9 +25,11 @@ NULLS = ("local", "no-signaling")
 
 # Added to every cell; less where there are so many outcomes that it would drown what was seen.
 _PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
-# A fit ends when its gap costs less than this share of its divergence, or this much in all shots still to come.
+# A fit ends when its gap costs less than this share of its divergence, or this much in shots still to come: those are
+# taken as some times the past ones, since a factor must not depend on when trials will be stopped.
 _GAP_SHARE = 0.002
 _GAP_IN_ALL = 0.005
+_TO_COME = 4.0
 _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
@@ -96,12 +98,11 @@ class RatioEngine:
         multipliers = np.zeros_like(factors) if self._null == "no-signaling" else None
         # What a stage knows are the shots before it, so all stages are computed at once.
         past = np.cumsum(flat, axis=1) - flat
-        left = (flat.sum(axis=1, keepdims=True) - past).sum(axis=(2, 3))
         rows = [(r, k) for r in range(sets) for k in range(1, stages)]
         size = max(1, _BATCH_ENTRIES // scenario.num_cells)
         for start in range(0, len(rows), size):
             r, k = np.array(rows[start : start + size]).T
-            found = self._factors(past[r, k], shares[r, k], left[r, k])
+            found = self._factors(past[r, k], shares[r, k])
             factors[r, k], bounds[r, k] = found[0], found[1]
             if multipliers is not None and found[2] is not None:
                 multipliers[r, k] = found[2]
@@ -110,15 +111,12 @@ class RatioEngine:
         shaped = None if multipliers is None else multipliers.reshape(tables.shape)
         return factors.reshape(tables.shape), bounds, shaped
 
-    def _factors(
-        self, counts: IntArray, weights: FloatArray, left: IntArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    def _factors(self, counts: IntArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """The factors that are best if the shots so far tell the truth, and bounds of their means.
 
         Args:
             counts: Shots so far, shape ``(B, X, A)``: setting combinations, outcomes.
             weights: Weights of the setting combinations in the next stage, shape ``(B, X)``.
-            left: Shots that are still to come, shape ``(B,)``.
         """
         batch, _, outcomes = counts.shape
         # The batch comes last from here on.
@@ -129,7 +127,7 @@ class RatioEngine:
         f = smoothed / shots[:, None]
         positive = np.maximum(weights, _LEAST_WEIGHT)
         positive = positive / positive.sum(axis=0)
-        least_gap = _GAP_IN_ALL / np.maximum(left, 1)
+        least_gap = _GAP_IN_ALL / (_TO_COME * shots.sum(axis=0))
         if self._null == "no-signaling":
             g = self._signaling_part(f, positive, least_gap)
             factors = _usable(1 + g / positive[:, None])
@@ -145,7 +143,7 @@ class RatioEngine:
             factors[..., dull], bounds[dull], multipliers[..., dull] = 1.0, 1 + self._rounding, 0.0
             parts = (np.moveaxis(part, -1, 0).reshape(batch, -1) for part in (factors, multipliers))
             return next(parts), bounds, next(parts)
-        f = f / (1 + self._signaling_part(f, positive, _GAP_IN_ALL / shots.sum(axis=0)) / positive[:, None])
+        f = f / (1 + self._signaling_part(f, positive, least_gap) / positive[:, None])
         f = f / f.sum(axis=1, keepdims=True)
         cells = (f * positive[:, None]).reshape(-1, batch)
         with np.errstate(all="ignore"):
@@ -165,8 +163,8 @@ class RatioEngine:
             return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap)[0]
         found, fits, before = [], None, np.inf
         for i, gap in enumerate(least_gap):
-            # Rows come stage by stage: in a new set of data more shots are still to come than before.
-            if fits is None or gap <= before:
+            # Rows come stage by stage: in a new set of data there are fewer past shots than before.
+            if fits is None or gap >= before:
                 fits = GeneratedFits(self._scenario)
             before = gap
             one = slice(i, i + 1)

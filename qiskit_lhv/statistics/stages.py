@@ -28,6 +28,8 @@ _MAX_DRAWN = 10**9
 def stage_ends(total: int, scenario: BellScenario, growth: float | None = None) -> IntArray:
     """How many shots have been tested at the end of each stage; the last entry is the total.
 
+    Where the last stage ends does not move the others: trials may be stopped at any time.
+
     Args:
         total: Number of shots.
         scenario: The scenario.
@@ -41,9 +43,6 @@ def stage_ends(total: int, scenario: BellScenario, growth: float | None = None) 
     ends = [min(max(FIRST_STAGE, 2 * combinations), total)]
     while ends[-1] < total:
         ends.append(min(total, ends[-1] + max(shortest, int(growth * ends[-1]))))
-    # A short last stage joins the one before it.
-    if len(ends) > 2 and total - ends[-2] < shortest:
-        del ends[-2]
     return np.array(ends)
 
 
