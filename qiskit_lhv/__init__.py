@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analysis import analyze
-    from .behavior_evidence import BehaviorLocality, BehaviorViolation
+    from .behavior_evidence import BehaviorFit, BehaviorLocality, BehaviorViolation
     from .counts_rule import CountsRule
     from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
@@ -117,7 +117,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "analysis": ("analyze",),
-    "behavior_evidence": ("BehaviorLocality", "BehaviorViolation"),
+    "behavior_evidence": ("BehaviorFit", "BehaviorLocality", "BehaviorViolation"),
     "counts_rule": ("CountsRule",),
     "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
@@ -240,6 +240,7 @@ __all__ = [
     "AllProjectiveCertificate",
     "Allocation",
     "Behavior",
+    "BehaviorFit",
     "BehaviorLocality",
     "BehaviorViolation",
     "BellCounts",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .exceptions import LHVError
 from .verification import Verification
 
-__all__ = ["positive_and_finite", "readable", "refute_unreadable"]
+__all__ = ["positive_and_finite", "readable", "refute_unreadable", "verify_piece"]
 
 T = TypeVar("T")
 
@@ -32,6 +33,18 @@ def readable(claim: Callable[[], T], otherwise: T) -> T:
         return claim()
     except _UNREADABLE:
         return otherwise
+
+
+def verify_piece(piece: Any, prove_bound: bool | None) -> Verification:
+    """The check of a piece of evidence, which gets ``prove_bound`` if there is a local bound in it.
+
+    Args:
+        piece: A record with a ``verify`` that needs no arguments.
+        prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+    """
+    if "prove_bound" in inspect.signature(piece.verify).parameters:
+        return piece.verify(prove_bound=prove_bound)
+    return piece.verify()
 
 
 def positive_and_finite(value: object) -> bool:

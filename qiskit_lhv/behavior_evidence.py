@@ -11,17 +11,26 @@ from numpy.typing import NDArray
 
 from ._evidence_checks import positive_and_finite, readable, refute_unreadable
 from ._records import Record
+from ._validation import positive_number
+from .exceptions import ScenarioError
 from .models.deterministic import DeterministicModel
 from .polytope.inequalities import BellInequality
-from .polytope.nearest_local import violation_beyond_errors
+from .polytope.nearest_local import sum_of_coefficients, violation_beyond_errors
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold
-from .statistics.confidence import LocalRegion
+from .statistics.confidence import verify_limits
 from .targets.behaviors import Behavior
 from .targets.scenario import BellScenario
 from .verification import Verification, combine
 
-__all__ = ["ROUNDING", "BehaviorLocality", "BehaviorViolation", "only_local_behaviors", "possible_region"]
+__all__ = [
+    "ROUNDING",
+    "BehaviorFit",
+    "BehaviorLocality",
+    "BehaviorViolation",
+    "only_local_behaviors",
+    "possible_region",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -57,6 +66,12 @@ class BehaviorViolation(Record):
             return positive_and_finite(self.tolerance) and bool(self.inequality.bound.exact) and self.exceeds
 
         return "NONLOCAL" if readable(claim, False) else None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a report says of it."""
+        errors = self.tolerance * sum_of_coefficients(self.inequality)
+        return {"violation": self.inequality.violation(self.behavior), "largest violation by errors alone": errors}
 
     def __str__(self) -> str:
         relation = "more" if readable(lambda: self.exceeds, False) else "not more"
@@ -117,7 +132,7 @@ class BehaviorLocality(Record):
         def claim() -> bool:
             if self.tolerance <= ROUNDING and _fault(self.behavior, self.tolerance) is None:
                 return self.deviation <= self.tolerance * (1 + 1e-6)
-            return bool(self._check())
+            return not self._check(False).refuted
 
         return "LOCAL" if readable(claim, False) else None
 
@@ -128,19 +143,28 @@ class BehaviorLocality(Record):
             )
         return f"every no-signaling behavior within {self.tolerance:g} of the probabilities is local"
 
-    def verify(self) -> Verification:
-        """Re-checks the model in exact arithmetic, or that all that the behavior may be is local."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks the model in exact arithmetic, or that all that the behavior may be is local.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         fault = _fault(self.behavior, self.tolerance)
         if fault is not None:
             return fault
         if self.tolerance <= ROUNDING:
             if not isinstance(self.model, DeterministicModel | SymmetrizedModel):
                 return Verification(False, "there is no model of the behavior", math.inf)
+            if self.threshold is not None:
+                return Verification(False, "a threshold is given that the claim does not need", math.inf)
             return self.model.verify(self.behavior, self.tolerance)
         scenario = self.behavior.scenario
+        needed = not (scenario.is_chsh or only_local_behaviors(scenario))
+        if self.model is not None or (self.threshold is not None and not needed):
+            return Verification(False, "a model or threshold is given that the claim does not need", math.inf)
         if only_local_behaviors(scenario):
             return Verification(True, f"in the scenario of {scenario} every no-signaling behavior is local")
         lower, upper = possible_region(self.behavior, self.tolerance + _MODEL_SLACK)
@@ -153,8 +177,33 @@ class BehaviorLocality(Record):
             self.behavior.require_scenario(self.threshold.behavior.scenario, "threshold")
             white = np.abs(self.threshold.noise.array - Behavior.white_noise(scenario).array).max() <= _SIGNALING
             checks.append(Verification(bool(white), "the threshold's noise is white"))
-        region = LocalRegion(0.0, lower, upper, True, 0.0, None if scenario.is_chsh else self.threshold)
-        return combine(*checks, region.verify())
+        _, inside = verify_limits(lower, upper, None if scenario.is_chsh else self.threshold, prove_bound)
+        return combine(*checks, inside)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BehaviorFit(Record):
+    """That a local model is within the errors of a behavior's numbers, which alone decides nothing.
+
+    Other behaviors within the errors may be nonlocal.
+    """
+
+    behavior: Behavior
+    """The behavior, as it was given."""
+    tolerance: float
+    """Accuracy of its numbers: the largest error of a probability."""
+    model: DeterministicModel | SymmetrizedModel
+    """The model."""
+
+    def __str__(self) -> str:
+        return f"a local model is within {self.tolerance:g} of every probability"
+
+    def verify(self) -> Verification:
+        """Compares the model with the behavior in exact arithmetic."""
+        return refute_unreadable(lambda: self.model.verify(self.behavior, self._checked_tolerance()))
+
+    def _checked_tolerance(self) -> float:
+        return positive_number(self.tolerance, "tolerance", ScenarioError)
 
 
 def _fault(behavior: object, tolerance: object) -> Verification | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._validation import positive_number
-from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
+from .behavior_evidence import ROUNDING, BehaviorFit, BehaviorLocality, BehaviorViolation, only_local_behaviors
 from .exceptions import ScenarioError, SolverError
 from .models.deterministic import DeterministicModel
 from .polytope.inequalities import BellInequality
@@ -271,15 +271,17 @@ class _Search:
         elif verdict is Verdict.LOCAL:
             inequality = None
         if inequality is not None:
-            figures["violation"] = inequality.violation(self.behavior)
-            errors = self.tolerance * sum_of_coefficients(inequality)
-            figures["largest violation by errors alone"] = errors
-        pieces = (proof, self.threshold)
+            figures |= BehaviorViolation(self.behavior, self.tolerance, inequality).figures
+        fits, model = self._fits(), self.model
+        fit = (
+            BehaviorFit(self.behavior, self.tolerance, model) if proof is None and fits and model is not None else None
+        )
+        pieces = (proof, fit, self.threshold)
         return LocalityReport(
             verdict=verdict,
             target=f"behavior of {self.behavior.scenario}, its numbers taken as accurate to {self.tolerance:g}",
-            admits_local_model=self._fits(),
-            model=self.model,
+            admits_local_model=fits,
+            model=model,
             inequality=inequality,
             alpha=None,
             test=None,

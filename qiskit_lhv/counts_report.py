@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
+from .counts_rule import (
+    UNDECLARED_KAPPA,
+    CountsEvidence,
+    CountsRule,
+    chsh_value,
+    excluded_influences,
+    figures_of_evidence,
+)
 from .polytope.inequalities import BellExpression
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue
@@ -17,11 +22,10 @@ from .statistics.evidence import EValue
 from .statistics.game_advice import best_other_form, combined_shots_needed, game_shots_needed
 from .statistics.likelihood import LocalFit
 from .statistics.model_comparison import ModelComparison
-from .statistics.no_signaling import chsh_forms
 from .targets.counts import BellCounts
 from .verdict import Verdict
 
-__all__ = ["CountsFindings", "chsh_value"]
+__all__ = ["CountsFindings"]
 
 # From so many standard errors above the quantum bound on, S is taken for a mistake in the data.
 _IMPOSSIBLE = 5.0
@@ -68,13 +72,7 @@ class CountsFindings:
     @property
     def admits_local_model(self) -> bool | None:
         """Whether a local model fits the counts."""
-        if self.verdict is Verdict.LOCAL:
-            return True
-        if self.verdict is not Verdict.INCONCLUSIVE:
-            return False
-        if self.rule.signaling_seen(self.found) or self.rule.significant(self.found):
-            return False
-        return None if self.goodness_of_fit is None else self.goodness_of_fit > self.rule.alpha
+        return self.rule.admits_local_model(self.found, self.goodness_of_fit)
 
     @property
     def statistics(self) -> dict[str, float]:
@@ -276,11 +274,9 @@ class CountsFindings:
         for piece in pieces:
             if piece is not None and not any(piece is other for other in evidence):
                 evidence.append(piece)
-        kind = "trials" if self.rule.ordered else "counts"
-        design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
         return LocalityReport(
             verdict=self.verdict,
-            target=f"{kind} of {self.counts.scenario}, {design[self.counts.design]}",
+            target=self.rule.target,
             admits_local_model=self.admits_local_model,
             model=None if self.fit is None else self.fit.model,
             inequality=decisive.inequality,
@@ -303,15 +299,3 @@ def _more_shots(needed: float) -> str:
         f"More shots: about {float(f'{needed:.2g}'):,.0f} in a new run would reach alpha, if the frequencies seen were "
         "the device's probabilities (by chance they overstate a violation)."
     )
-
-
-def chsh_value(counts: BellCounts) -> tuple[float, float]:
-    """The largest of the eight CHSH values of counts, and its standard error for multinomial shots.
-
-    Args:
-        counts: Counts of two parties with two settings of two outcomes.
-    """
-    p = counts.frequencies().array
-    correlators = np.einsum("xyab,a,b->xy", p, [1.0, -1.0], [1.0, -1.0])
-    variance = np.sum((1 - correlators**2) / counts.num_shots)
-    return float(chsh_forms(correlators).max()), float(math.sqrt(variance))

@@ -17,14 +17,23 @@ from .statistics.confidence import LocalRegion, region_limits
 from .statistics.drift import DriftTest
 from .statistics.evidence import EValue
 from .statistics.games import GameTest
-from .statistics.hidden_signaling import SignalingAllowance
-from .statistics.no_signaling import SignalingTest, no_signaling_test
+from .statistics.hidden_signaling import SignalingAllowance, check_kappa
+from .statistics.likelihood import LocalFit
+from .statistics.no_signaling import SignalingTest, chsh_forms, no_signaling_test
+from .statistics.predictability import check_predictability
 from .statistics.setting_choice import REFUSAL_LEVEL, SettingsTest
 from .targets.counts import BellCounts
 from .verdict import Verdict
 from .verification import Verification, combine
 
-__all__ = ["UNDECLARED_KAPPA", "CountsEvidence", "CountsRule", "excluded_influences", "figures_of_evidence"]
+__all__ = [
+    "UNDECLARED_KAPPA",
+    "CountsEvidence",
+    "CountsRule",
+    "chsh_value",
+    "excluded_influences",
+    "figures_of_evidence",
+]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
@@ -46,6 +55,8 @@ class CountsEvidence:
     allowance: SignalingAllowance | None = None
     drift: DriftTest | None = None
     region: LocalRegion | None = None
+    fit: LocalFit | None = None
+    signaling_e_value: EValue | CombinedEValue | None = None
 
     @classmethod
     def of(cls, pieces: Sequence[Any]) -> CountsEvidence:
@@ -54,9 +65,9 @@ class CountsEvidence:
         def first(kind: type[Any] | tuple[type[Any], ...]) -> Any:
             return next((piece for piece in pieces if isinstance(piece, kind)), None)
 
-        e_values = [piece for piece in pieces if isinstance(piece, EValue | CombinedEValue) and piece.null == "local"]
+        e_values = [piece for piece in pieces if isinstance(piece, EValue | CombinedEValue)]
         return cls(
-            e_values[0] if e_values else None,
+            next((one for one in e_values if one.null == "local"), None),
             first(GameTest),
             first(CombinedTest),
             first(SettingsTest),
@@ -64,6 +75,8 @@ class CountsEvidence:
             first(SignalingAllowance),
             first(DriftTest),
             first(LocalRegion),
+            first(LocalFit),
+            next((one for one in e_values if one.null == "no-signaling"), None),
         )
 
 
@@ -89,6 +102,13 @@ class CountsRule(Record):
     """For one of many groups, whether the procedure that controls the false discovery rate lists it as nonlocal."""
     in_signaling_list: bool | None = None
     """The same for the list of signaling groups."""
+
+    @property
+    def target(self) -> str:
+        """What is analyzed, in words."""
+        kind = "trials" if self.ordered else "counts"
+        design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
+        return f"{kind} of {self.counts.scenario}, {design[self.counts.design]}"
 
     def decisive(self, found: CountsEvidence) -> Evidence | None:
         """The result of the declared test."""
@@ -141,6 +161,20 @@ class CountsRule(Record):
             return Verdict.LOCAL
         return Verdict.INCONCLUSIVE
 
+    def admits_local_model(self, found: CountsEvidence, goodness_of_fit: float | None) -> bool | None:
+        """Whether a local model fits the counts; ``None``: unknown.
+
+        Args:
+            found: The evidence.
+            goodness_of_fit: p-value of the local fit, if there is one.
+        """
+        verdict = self.verdict(found)
+        if verdict is Verdict.LOCAL:
+            return True
+        if verdict is not Verdict.INCONCLUSIVE or self.signaling_seen(found) or self.significant(found):
+            return False
+        return None if goodness_of_fit is None else goodness_of_fit > self.alpha
+
     def drifts(self, found: CountsEvidence) -> bool:
         """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
         return self.ordered if found.drift is None else found.drift.p_value <= DRIFT_LEVEL
@@ -176,6 +210,9 @@ class CountsRule(Record):
         found = CountsEvidence.of(pieces)
         if not 0 < self.alpha < 1 or not 0 < self.signaling_level < 1:
             return Verification(False, "alpha or the signaling level are no probabilities", math.inf)
+        if self.kappa is not None:
+            check_kappa(self.kappa)
+        check_predictability(self.predictability, self.counts.design, self.counts.setting_probabilities)
         decisive = self.decisive(found) if self.test in ("combined", "game", "e-value") else None
         if decisive is None:
             return Verification(False, f"the result of the declared test ({self.test}) is missing", math.inf)
@@ -192,6 +229,8 @@ class CountsRule(Record):
             )
         if found.region is not None:
             checks.append(self._region(found.region))
+        if found.fit is not None:
+            checks.append(self._fit(found.fit))
         if found.settings is not None:
             checks.append(self._settings(found.settings))
         if self.ordered:
@@ -241,6 +280,16 @@ class CountsRule(Record):
         words = "these settings" if same else "other settings"
         return Verification(same, f"the test of the settings is about {words}")
 
+    def _fit(self, fit: LocalFit) -> Verification:
+        """Whether a local fit is that of the frequencies of these counts."""
+        shares = self.counts.num_shots / self.counts.total_shots
+        frequencies = self.counts.frequencies().array
+        same = fit.target.array.shape == frequencies.shape and fit.weights.shape == shares.shape
+        off = math.inf
+        if same:
+            off = float(max(np.abs(fit.target.array - frequencies).max(), np.abs(fit.weights - shares).max()))
+        return Verification(off <= 1e-12, "the local fit is that of the counts", off)
+
     def _region(self, region: LocalRegion) -> Verification:
         if region.alpha != self.alpha:
             return Verification(False, "the confidence region has another level", math.inf)
@@ -255,6 +304,14 @@ class CountsRule(Record):
 def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
     """The figures of a report that its evidence holds, so that they can be compared with it."""
     figures = {"shots": float(counts.total_shots)}
+    if counts.scenario.is_chsh:
+        figures["S"], figures["S standard error"] = chsh_value(counts)
+    if found.fit is not None:
+        figures["local fit: KL (nats per trial)"] = found.fit.divergence
+    if found.settings is not None and counts.design == "random":
+        figures["settings: p-value"] = 10**found.settings.log10_p_value
+    if found.signaling_e_value is not None:
+        figures["no-signaling: log10 e"] = found.signaling_e_value.log_e / math.log(10)
     if found.signaling is not None:
         figures["no-signaling: p-value"] = found.signaling.p_value
         figures["no-signaling: largest shift"] = found.signaling.largest_shift
@@ -272,6 +329,18 @@ def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, 
     if found.drift is not None:
         figures["drift: p-value"] = found.drift.p_value
     return figures
+
+
+def chsh_value(counts: BellCounts) -> tuple[float, float]:
+    """The largest of the eight CHSH values of counts, and its standard error for multinomial shots.
+
+    Args:
+        counts: Counts of two parties with two settings of two outcomes.
+    """
+    p = counts.frequencies().array
+    correlators = np.einsum("xyab,a,b->xy", p, [1.0, -1.0], [1.0, -1.0])
+    variance = np.sum((1 - correlators**2) / counts.num_shots)
+    return float(chsh_forms(correlators).max()), float(math.sqrt(variance))
 
 
 def _agree(a: Any, b: Any) -> bool:

@@ -205,17 +205,21 @@ class DeviceReport(Record):
         pairs = zip(self.groups, self.reports, strict=True)
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 
-    def verify(self) -> Verification:
-        """Re-checks every report, and that the e-BH procedure rejects just these groups."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks every report, and that the e-BH procedure rejects just these groups.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         assert self.rejected is not None
         checks = []
         for group, report in zip(self.groups, self.reports, strict=True):
-            check = report.verify()
+            check = report.verify(prove_bound=prove_bound)
             if not check:
-                checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
+                checks.append(replace(check, reason=f"group {group}: {check.reason}"))
         if not checks:
             checks.append(Verification(True, f"{len(self.groups)} reports verified"))
         return combine(*checks, self._verify_rejections(), self._verify_lists(), self._verify_figures())

@@ -71,16 +71,28 @@ class EstimatedViolation(Record):
 
         return "NONLOCAL" if readable(claim, False) else None
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a report says of it."""
+        value = float(np.sum(self.settings.operator() * self.tested.tensor.array))
+        figures = {} if self.same_state is None else self.same_state.figures
+        figures |= {"value": value, "value: lower limit": self.lower}
+        return figures | {"local bound": self.settings.inequality.bound.value}
+
     def __str__(self) -> str:
         bound = self.settings.inequality.bound.value
         relation = "above" if self.violated else "not above"
         return f"value above {self.lower:.6g} at level {1 - self.alpha:g}, {relation} the local bound {bound:.6g}"
 
-    def verify(self) -> Verification:
-        """Re-proves the local bound and recomputes the limit; nothing is claimed if it is not above the bound."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-proves the local bound and recomputes the limit; nothing is claimed if it is not above the bound.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         probability(self.alpha, "alpha", CountsError, open_interval=True)
         if not self.violated:
             return Verification(True, "no violation is claimed")
@@ -88,9 +100,8 @@ class EstimatedViolation(Record):
             return Verification(False, "counts are tested on other shots, expectation values on themselves", math.inf)
         longest = max(float(np.linalg.norm(one, axis=1).max()) for one in self.settings.settings)
         vectors = Verification(longest <= 1, f"Bloch vectors have lengths up to {longest:.12g}")
-        return combine(
-            self.settings.inequality.verify(prove_bound=True), vectors, _from_one_state(self.tested, self.same_state)
-        )
+        bound = self.settings.inequality.verify(prove_bound=prove_bound)
+        return combine(bound, vectors, _from_one_state(self.tested, self.same_state))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,6 +132,14 @@ class EstimatedLocality(Record):
         """Whether it is."""
         return self.certificate.visibility >= self.needed
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a report says of it, beside what proofs that reach less far say."""
+        figures = {} if self.same_state is None else self.same_state.figures
+        figures["weight of white noise that absorbs the errors"] = self.radius
+        figures["proven local up to visibility (white noise)"] = self.certificate.visibility
+        return figures | {"needed for all correlations within the errors": self.needed}
+
     def __str__(self) -> str:
         relation = "proves" if self.inside else "does not prove"
         return (
@@ -138,13 +157,11 @@ class EstimatedLocality(Record):
         return "LOCAL" if readable(claim, False) else None
 
     def verify(self) -> Verification:
-        """Re-checks the certificate, that it is about the estimate, and that the errors are absorbed."""
+        """Re-checks the certificate, and that it is about the estimate; how far it must reach is recomputed."""
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
         probability(self.alpha, "alpha", CountsError, open_interval=True)
-        if not self.inside:
-            return Verification(True, "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
             return Verification(False, "the certificate is about noise that is not white", math.inf)
         return combine(self.certificate.verify(self.estimate.tensor), _from_one_state(self.estimate, self.same_state))
@@ -200,21 +217,21 @@ def analyze_estimate(
     limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
     generator(seed)
     begin = time.monotonic()
-    test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level)
+    test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}
     if test is not None and test.refuted:
-        return _report(estimate, Verdict.SIGNALING, test, figures, alpha, measurements)
+        return _report(estimate, Verdict.SIGNALING, (test,), figures, alpha, measurements)
     same = estimate.counts is None
     chosen, tested = (estimate, estimate) if same else estimate.split(0.5, seed)
     candidates = _candidates(chosen, measurements, seed, 0.25 * limit)
     tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     best = max(tests, key=lambda one: one.lower - one.settings.inequality.bound.value)
     verdict = Verdict.INCONCLUSIVE
-    evidence: EstimatedViolation | EstimatedLocality = best
+    evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
     figures["value"] = float(np.sum(best.settings.operator() * tested.tensor.array))
     figures["value: lower limit"] = best.lower
     figures["local bound"] = best.settings.inequality.bound.value
-    if best.violated and best.verify():
+    if best.violated and best.verify(prove_bound=True):
         verdict = Verdict.NONLOCAL
     else:
         radius = absorbing_noise(estimate, alpha)
@@ -222,15 +239,17 @@ def analyze_estimate(
         figures["weight of white noise that absorbs the errors"] = radius
         # Errors so large that no visibility is enough leave nothing to prove.
         proofs = proofs_from_below(estimate.tensor, measurements, seed, begin + limit, needed) if radius < 1 else ()
-        proven = 0.0
+        furthest: EstimatedLocality | None = None
         for certificate in proofs:
             region = EstimatedLocality(certificate, estimate, alpha, test)
-            proven = max(proven, certificate.visibility)
-            figures["proven local up to visibility (white noise)"] = proven
-            figures["needed for all correlations within the errors"] = needed
+            if furthest is None or certificate.visibility > furthest.certificate.visibility:
+                furthest = region
             if region.inside and region.verify():
-                verdict, evidence = Verdict.LOCAL, region
+                verdict, furthest = Verdict.LOCAL, region
                 break
+        if furthest is not None and (verdict is Verdict.LOCAL or not furthest.inside):
+            figures |= furthest.figures
+            evidence = (furthest,) if verdict is Verdict.LOCAL else (best, furthest)
     return _report(estimate, verdict, evidence, figures, alpha, measurements)
 
 
@@ -253,7 +272,7 @@ def _candidates(
 def _report(
     estimate: TensorEstimate,
     verdict: Verdict,
-    evidence: EstimatedViolation | EstimatedLocality | SameStateTest,
+    evidence: tuple[EstimatedViolation | EstimatedLocality | SameStateTest, ...],
     figures: dict[str, float],
     alpha: float,
     measurements: str,
@@ -266,15 +285,16 @@ def _report(
     else:
         assumptions.append("shots are independent, and none was discarded")
     advice = ""
+    first = evidence[0]
     if verdict is Verdict.INCONCLUSIVE:
         advice = "More shots make the confidence region smaller; more time_limit allows finer polyhedra."
-    elif isinstance(evidence, SameStateTest):
+    elif isinstance(first, SameStateTest):
         advice = (
-            f"Outcomes of some qubits depend on the basis in which others are measured (p = {evidence.p_value:.2g}): "
+            f"Outcomes of some qubits depend on the basis in which others are measured (p = {first.p_value:.2g}): "
             "these are not the correlations of one state. Look for crosstalk, and for drift between the bases; measure "
             "the bases in turn, or ask the question of the counts themselves, analyze(counts)."
         )
-    settings = evidence.settings if isinstance(evidence, EstimatedViolation) else None
+    settings = first.settings if isinstance(first, EstimatedViolation) else None
     return LocalityReport(
         verdict=verdict,
         target=f"state of {estimate.num_qubits} qubits with estimated correlations, {scope}",
@@ -285,7 +305,7 @@ def _report(
         test=None,
         log10_p_value=None,
         statistics=figures,
-        evidence=(evidence,),
+        evidence=evidence,
         assumptions=tuple(assumptions),
         advice=advice,
     )

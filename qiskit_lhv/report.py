@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._evidence_checks import refute_unreadable
+from ._evidence_checks import refute_unreadable, verify_piece
 from ._records import Record, encode
-from .counts_rule import CountsEvidence, CountsRule, figures_of_evidence
+from .counts_rule import CountsEvidence, CountsRule
 from .models.local_model import LocalModel
 from .polytope.inequalities import BellInequality
 from .verdict import Verdict
@@ -86,42 +86,24 @@ class LocalityReport(Record):
             return self.verdict.sentence
         return self.rule.headline(CountsEvidence.of(self.evidence))
 
-    def verify(self) -> Verification:
-        """Re-checks every piece of evidence without the solvers that found it, and that the verdict follows from it."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks every piece of evidence without the solvers that found it, and that the verdict follows from it.
 
-    def _check(self) -> Verification:
-        checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
+        from ._report_checks import check_counts_fields, check_fields_by_evidence
+
+        checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
         if self.rule is not None:
-            return combine(*checks, self._rule_check())
+            follows = self.rule.verify(self.evidence, self.verdict, self.log10_p_value)
+            return combine(*checks, check_counts_fields(self.rule, self), follows)
         if self.test is not None or self.log10_p_value is not None:
             return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
-        return combine(*checks, self._evidence_check())
-
-    def _evidence_check(self) -> Verification:
-        """Checks that the evidence on a behavior or a state shows just the verdict."""
-        shown = {piece.shows for piece in self.evidence if getattr(piece, "shows", None) is not None}
-        claimed = set() if self.verdict is Verdict.INCONCLUSIVE else {self.verdict.value}
-        words = " and ".join(sorted(shown)) or "nothing"
-        levels = [piece.alpha for piece in self.evidence if self.alpha is not None and hasattr(piece, "alpha")]
-        if any(not 0 < level <= self.alpha for level in levels if self.alpha is not None):
-            return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
-        same = shown == claimed
-        return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
-
-    def _rule_check(self) -> Verification:
-        """Checks that the verdict on counts, its p-value and its kappa follow from the evidence."""
-        assert self.rule is not None
-        if (self.alpha, self.test) != (self.rule.alpha, self.rule.test):
-            return Verification(False, "alpha or the test are not those declared", math.inf)
-        allowance = CountsEvidence.of(self.evidence).allowance
-        if self.largest_kappa != (None if allowance is None else allowance.largest_kappa):
-            return Verification(False, "the largest kappa is not that of the evidence", math.inf)
-        found = CountsEvidence.of(self.evidence)
-        for name, value in figures_of_evidence(self.rule.counts, found).items():
-            if not math.isclose(self.statistics.get(name, math.nan), value, rel_tol=1e-9, abs_tol=1e-12):
-                return Verification(False, f"the figure {name!r} is not that of the evidence", math.inf)
-        return self.rule.verify(self.evidence, self.verdict, self.log10_p_value)
+        return combine(*checks, check_fields_by_evidence(self, prove_bound))
 
     def _lines(self) -> list[tuple[str, str]]:
         lines = [("target", self.target)]

@@ -334,7 +334,11 @@ class _Findings:
         figures: dict[str, float] = {}
         lower = 0.0 if self.certificate is None else self.certificate.visibility
         upper = math.inf if self.settings is None else self.settings.visibility
-        if self.certificate is not None:
+        # A certificate that shows LOCAL, of a state of which no tolerance may hide that it is not proven, is left out.
+        certificate = self.certificate
+        if certificate is not None and certificate.shows and self.verdict is not Verdict.LOCAL:
+            certificate = None
+        if certificate is not None:
             figures["proven local up to visibility (white noise)"] = lower
         if self.verdict is Verdict.NONLOCAL and self.settings is not None:
             figures["proven nonlocal above visibility"] = upper
@@ -343,9 +347,8 @@ class _Findings:
             figures["violation found above visibility"] = upper
         if self.loss is not None:
             figures["best local model found: KL (nats per trial, an estimate)"] = self.loss
-        kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
-        open_ones = () if self.certificate is None or self.certificate.shows else (self.certificate,)
-        evidence = tuple(one for one in kept.get(self.verdict, open_ones) if one is not None)
+        decisive = self.settings if self.verdict is Verdict.NONLOCAL else None
+        evidence = tuple(one for one in (decisive, certificate) if one is not None)
         scope = "all projective measurements"
         if self.measurements != "projective":
             scope += f" in the plane {self.measurements}"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
 
-__all__ = ["BranchProof", "prove_by_branches", "prove_local_bound"]
+__all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
 
 IntArray = NDArray[np.int64]
 
@@ -54,6 +54,24 @@ class _ExceededError(Exception):
     def __init__(self, value: int) -> None:
         super().__init__()
         self.value = value
+
+
+def left_open(cost: int, prove_bound: bool | None, what: str = "that no local model exceeds the bound") -> Verification:
+    """Whether a bound that takes a list of strategies is proven again: true if so, else "not re-proven".
+
+    Args:
+        cost: Number of strategies.
+        prove_bound: See :func:`prove_local_bound`.
+        what: What would be proven.
+    """
+    if prove_bound is False:
+        return Verification.unproven(f"{what} was not proven again, as asked", cost)
+    if cost <= _LISTED[prove_bound]:
+        return Verification(True, f"{what} takes a list of {cost} strategies")
+    words = "" if prove_bound else ", which prove_bound=True goes through" if cost <= _LISTED[True] else ""
+    return Verification.unproven(
+        f"{what} was not proven again: up to {float(min(cost, 10**300)):.2g} strategies{words}", cost
+    )
 
 
 def prove_local_bound(

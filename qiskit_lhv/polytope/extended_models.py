@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from importlib.resources import as_file, files
@@ -138,7 +138,7 @@ class ExtensionCertificate(Record):
         if prove_werner:
             check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
             if not check:
-                return Verification(False, f"the Werner state: {check.reason}", check.deviation)
+                return replace(check, reason=f"the Werner state: {check.reason}")
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a separable part and images of a Werner state)")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._records import Record
 from .._validation import positive_number
 from ..exceptions import MeasurementError
-from ..verification import Verification
+from ..verification import Verification, combine
 from ..verification_states import is_positive_matrix, rational
 from .families import chsh
 from .inequalities import BellInequality
@@ -60,7 +60,9 @@ class HorodeckiCriterion(Record):
         relation = "violates a CHSH inequality" if self.violates else "violates no CHSH inequality"
         return f"M = {self.m:.9g}: {relation} (largest value {self.value:.9g}, local bound 2)"
 
-    def verify(self, state: Any = None, *, rounding_error: float = 1e-9) -> Verification:
+    def verify(
+        self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
+    ) -> Verification:
         """Re-proves ``m`` from both sides in rational arithmetic, so also that no CHSH inequality is violated.
 
         ``m`` is the trace of ``T^T T`` without its smallest eigenvalue. That no number below is an eigenvalue, and one
@@ -70,6 +72,7 @@ class HorodeckiCriterion(Record):
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
             rounding_error: Error allowed in each correlation, if a state is given.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
             MeasurementError: If the rounding error is negative.
@@ -90,15 +93,16 @@ class HorodeckiCriterion(Record):
         right = _at_least(gram, smallest - margin) and not _at_least(gram, smallest + margin)
         if not right:
             return Verification(False, f"m is not {self.m!r}", math.inf)
-        bound = self.settings.inequality.verify()
-        if not bound:
+        bound = self.settings.inequality.verify(prove_bound=prove_bound)
+        if bound.refuted:
             return bound
         reached = 2 * self.settings.value / self.settings.inequality.bound.value
-        return Verification(
+        same = Verification(
             abs(reached - self.value) <= _REACHED * max(1.0, self.value),
             f"the largest CHSH value is {self.value:.9g}, the settings reach {reached:.9g}",
             abs(reached - self.value),
         )
+        return same if bound else combine(same, bound)
 
 
 def _at_least(matrix: Any, value: Fraction) -> bool:

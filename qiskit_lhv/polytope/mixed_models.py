@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -145,7 +145,7 @@ class MixtureCertificate(Record):
             if prove_werner:
                 check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
                 if not check:
-                    return Verification(False, f"the Werner state: {check.reason}", check.deviation)
+                    return replace(check, reason=f"the Werner state: {check.reason}")
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a mixture of separable, unsteerable and Werner states)")
 

@@ -172,7 +172,7 @@ class AllProjectiveCertificate(Record):
         if self.noise is not None:
             check = self.noise.verify()
             if not check:
-                return Verification(False, f"the proof for the noise: {check.reason}", check.deviation)
+                return dataclasses.replace(check, reason=f"the proof for the noise: {check.reason}")
             of_noise = Fraction(self.noise.visibility)
         try:
             proven, inradii, absorbed = proven_visibility(self.proof(), of_noise)

@@ -75,14 +75,22 @@ class CombinedEValue(Record):
         how = "product" if self.independent else "mean"
         return f"log10 e = {self.log_e / math.log(10):.3f}, the {how} of {len(self.parts)} e-values"
 
-    def verify(self) -> Verification:
-        """Re-checks every e-value and the product or mean."""
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks every e-value and the product or mean.
+
+        Args:
+            prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
+        """
+        if not self.parts:
+            return Verification(False, "there are no e-values", math.inf)
         if len({part.null for part in self.parts}) > 1:
             return Verification(False, "the e-values are against different sets of behaviors", math.inf)
+        if self.independent and len({part.tested.sum(axis=0).tobytes() for part in self.parts}) < len(self.parts):
+            return Verification(False, "the e-values of one experiment are multiplied", math.inf)
         log_e = _combined([part.log_e for part in self.parts], self.independent)
         error = abs(log_e - self.log_e)
         own = Verification(error <= 1e-9 * max(1.0, abs(log_e)), f"combined log e = {log_e:.9g}", error)
-        return combine(*(part.verify() for part in self.parts), own)
+        return combine(*(part.verify(prove_bound=prove_bound) for part in self.parts), own)
 
 
 def num_orders(scenario: BellScenario, num_shots: int) -> int:

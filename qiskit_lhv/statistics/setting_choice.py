@@ -15,7 +15,7 @@ from .._validation import frozen
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, check_shot_limit
 from ..targets.trials import BellTrials
-from ..verification import Verification
+from ..verification import Verification, combine
 from ..verification_settings import precise_log10_numbers_p
 from .predictability import check_predictability
 from .setting_numbers import log10_numbers_p
@@ -80,13 +80,29 @@ class SettingsTest(Record):
     def verify(self) -> Verification:
         """Recomputes the p-value of the numbers by another algorithm, and the p-value from it.
 
-        The trials are not part of the test, so the p-value of their order is taken as recorded.
+        The trials are not part of the test, so the p-value of their order is taken as recorded; the predictability that
+        would explain the settings is checked where no order is known.
         """
+        if self.setting_numbers.ndim < 1 or not self.setting_numbers.size or self.setting_numbers.min() < 0:
+            return Verification(False, "the numbers of trials are none, or negative", math.inf)
         if self.design == "blocks":
-            claims_nothing = self.log10_p_value == 0 and self.setting_probabilities is None
+            claims_nothing = (
+                self.log10_p_value == 0
+                and self.setting_probabilities is None
+                and self.log10_order_p is None
+                and self.predictability == self.explaining_predictability == 0
+                and self.contradiction == ""
+            )
             return Verification(claims_nothing, "settings that were fixed in blocks claim nothing")
+        if self.design != "random":
+            return Verification(False, f"the design {self.design!r} is unknown", math.inf)
         if self.setting_probabilities is None or self.setting_probabilities.shape != self.setting_numbers.shape:
             return Verification(False, "the declared probabilities do not fit the numbers of trials", math.inf)
+        check_predictability(self.predictability, self.design)
+        if not self.setting_probabilities.min() > 0 or not self.setting_probabilities.max() < math.inf:
+            return Verification(False, "the declared probabilities are not positive", math.inf)
+        if self.log10_order_p is not None and not self.log10_order_p <= 0:
+            return Verification(False, f"log10 of the p-value of the order is {self.log10_order_p}", math.inf)
         numbers = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, self.predictability)
         expected = _combined(numbers, self.log10_order_p)
         error = abs(expected - self.log10_p_value)
@@ -96,7 +112,23 @@ class SettingsTest(Record):
         # The bound of tails far below the smallest float is a little above them.
         tolerance = 1e-6 * max(1.0, abs(expected)) + (1e-3 if expected < -270 else 0.0)
         reason = f"the p-value of the numbers of trials is 10^{numbers:.6g}{order}"
-        return Verification(error <= tolerance, reason, error)
+        return combine(Verification(error <= tolerance, reason, error), self._explanation())
+
+    def _explanation(self) -> Verification:
+        """Whether what contradicts, and would explain, the settings is said just where something does."""
+        unremarkable = self.log10_p_value >= math.log10(_UNREMARKABLE)
+        said = self.contradiction != "", self.explaining_predictability > self.predictability
+        if unremarkable:
+            said = (said[0], self.explaining_predictability != 0)
+        if said != (not unremarkable,) * 2 or not 0 <= self.explaining_predictability <= 1:
+            return Verification(False, "an explanation is given where none is needed, or none where one is", math.inf)
+        if unremarkable or self.log10_order_p is not None or self.setting_probabilities is None:
+            return Verification(True, "what would explain the settings is taken as recorded")
+        explained = precise_log10_numbers_p(
+            self.setting_numbers, self.setting_probabilities, self.explaining_predictability
+        )
+        enough = explained >= math.log10(_UNREMARKABLE) - 1e-6
+        return Verification(enough, f"with the explaining predictability the p-value is 10^{explained:.4g}")
 
 
 def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) -> SettingsTest:
