@@ -155,7 +155,9 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
         # The class may turn it into a truth value, unless it has a message of its own.
         error = wrong_truth_value(self)
         try:
-            post_init(self)
+            # Numbers out of range are told by the checks that they fail.
+            with np.errstate(over="ignore", invalid="ignore"):
+                post_init(self)
         except LHVError:
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:

@@ -10,12 +10,14 @@ import numpy as np
 
 from .behavior_evidence import BehaviorFit, BehaviorLocality, BehaviorViolation
 from .counts_rule import CountsEvidence, CountsRule, figures_of_evidence
+from .estimated_state import EstimatedLocality, EstimatedViolation
 from .polytope.inequalities import BellInequality
 from .polytope.local_proofs import StateCertificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import SeparabilityCertificate
 from .polytope.settings_record import OptimizedSettings
 from .polytope.thresholds import Threshold
+from .statistics.same_state import SameStateTest
 from .verdict import Verdict
 from .verification import Verification, combine
 
@@ -23,6 +25,7 @@ __all__ = ["check_counts_fields", "check_fields_by_evidence"]
 
 _ABOUT_BEHAVIORS = (BehaviorViolation, BehaviorLocality, BehaviorFit)
 _AXES = "xyz"
+_ESTIMATED = " with estimated correlations"
 # A threshold is that of a no-signaling behavior near the numbers, at most this far beside what their errors explain.
 _NEAR = 1e-5
 # Deviances of two fits to the same counts differ by no more.
@@ -119,13 +122,32 @@ def _target_fault(target: str, pieces: Sequence[Any]) -> str:
             own = [one for one in pieces if isinstance(one, _ABOUT_BEHAVIORS)]
             if not all(_near(one, piece) for one in own):
                 return "the threshold is that of another behavior"
-        elif isinstance(piece, StateCertificate | OptimizedSettings):
-            if not target.startswith(f"state of {piece.correlations.num_parties} qubits, all projective measurements"):
-                return f"the evidence is about {piece.correlations.num_parties} qubits"
-            fault = _plane_fault(target, piece)
+        else:
+            fault = _state_fault(target, piece)
             if fault:
                 return fault
     return ""
+
+
+def _state_fault(target: str, piece: Any) -> str:
+    """What the words for a target say that a piece of evidence on a state does not; empty if nothing."""
+    about: StateCertificate | OptimizedSettings | None = None
+    if isinstance(piece, StateCertificate | OptimizedSettings):
+        about, number, kind = piece, piece.correlations.num_parties, ""
+    elif isinstance(piece, EstimatedViolation):
+        about, number, kind = piece.settings, piece.tested.num_qubits, _ESTIMATED
+    elif isinstance(piece, EstimatedLocality):
+        about, number, kind = piece.certificate, piece.estimate.num_qubits, _ESTIMATED
+    elif isinstance(piece, SameStateTest):
+        number, kind = piece.counts.scenario.num_parties, _ESTIMATED
+    elif isinstance(piece, SeparabilityCertificate):
+        words = "state of a qubit and a qutrit, all measurements"
+        return "" if target == words else f"the evidence is about a {words}"
+    else:
+        return ""
+    if not target.startswith(f"state of {number} qubits{kind}, all projective measurements"):
+        return f"the evidence is about a state of {number} qubits{kind}"
+    return "" if about is None else _plane_fault(target, about)
 
 
 def _near(own: Any, threshold: Threshold) -> bool:

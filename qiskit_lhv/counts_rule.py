@@ -221,7 +221,7 @@ class CountsRule(Record):
         checks = [self._about_counts(piece) for piece in pieces]
         checks += [self._of_declared_design(piece) for piece in (found.e_value, found.game, found.combined)]
         if found.signaling is not None:
-            again = no_signaling_test(self.counts, level=found.signaling.level, seed=found.signaling.seed)
+            again = no_signaling_test(self.counts, level=self.signaling_level, seed=found.signaling.seed)
             same = _agree(again, found.signaling)
             words = "the same" if same else "another one"
             checks.append(

@@ -162,9 +162,11 @@ class EstimatedLocality(Record):
 
     def _check(self) -> Verification:
         probability(self.alpha, "alpha", CountsError, open_interval=True)
+        reached = Verification(True, str(self) if self.inside else "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
             return Verification(False, "the certificate is about noise that is not white", math.inf)
-        return combine(self.certificate.verify(self.estimate.tensor), _from_one_state(self.estimate, self.same_state))
+        proof = self.certificate.verify(self.estimate.tensor)
+        return combine(proof, reached, _from_one_state(self.estimate, self.same_state))
 
 
 def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Verification:

@@ -35,6 +35,8 @@ REFUSAL_LEVEL = 1e-6
 # p-value from which on nothing needs to be explained.
 _UNREMARKABLE = 0.01
 _STEPS = 14
+# Rounding of the sum of probabilities.
+_SUM_ATOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,9 +101,10 @@ class SettingsTest(Record):
         if self.setting_probabilities is None or self.setting_probabilities.shape != self.setting_numbers.shape:
             return Verification(False, "the declared probabilities do not fit the numbers of trials", math.inf)
         check_predictability(self.predictability, self.design)
-        if not self.setting_probabilities.min() > 0 or not self.setting_probabilities.max() < math.inf:
-            return Verification(False, "the declared probabilities are not positive", math.inf)
-        if self.log10_order_p is not None and not self.log10_order_p <= 0:
+        off = abs(math.fsum(self.setting_probabilities.flat) - 1)
+        if not self.setting_probabilities.min() > 0 or not off <= _SUM_ATOL or not self.setting_numbers.sum() > 0:
+            return Verification(False, "the declared probabilities are none, or no trial was made", math.inf)
+        if self.log10_order_p is not None and not -math.inf < self.log10_order_p <= 0:
             return Verification(False, f"log10 of the p-value of the order is {self.log10_order_p}", math.inf)
         numbers = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, self.predictability)
         expected = _combined(numbers, self.log10_order_p)
