@@ -19,7 +19,7 @@ from .polytope.settings_record import OptimizedSettings
 from .polytope.thresholds import Threshold
 from .statistics.same_state import SameStateTest
 from .verdict import Verdict
-from .verification import Verification, combine
+from .verification import Verification
 
 __all__ = ["check_counts_fields", "check_fields_by_evidence"]
 
@@ -55,10 +55,8 @@ def check_fields_by_evidence(report: Any, prove_bound: bool | None) -> Verificat
     fault = _target_fault(report.target, pieces) or _fit_fault(report) or _figures_fault(report.statistics, pieces)
     if fault:
         return _refuted(fault)
-    return combine(
-        Verification(True, f"the evidence shows {' and '.join(sorted(shown)) or 'nothing'}"),
-        _inequality_check(report, prove_bound),
-    )
+    check = _inequality_check(report, prove_bound)
+    return Verification(True, f"the evidence shows {' and '.join(sorted(shown)) or 'nothing'}") if check else check
 
 
 def check_counts_fields(rule: CountsRule, report: Any) -> Verification:
@@ -71,8 +69,8 @@ def check_counts_fields(rule: CountsRule, report: Any) -> Verification:
     found = CountsEvidence.of(report.evidence)
     if (report.alpha, report.test) != (rule.alpha, rule.test):
         return _refuted("alpha or the test are not those declared")
-    if report.target != rule.target:
-        return _refuted("the target is not what the rule is about")
+    if report.target != rule.target or rule.sampling not in report.assumptions:
+        return _refuted("the target, or what is assumed of missing shots, is not that of the rule")
     if report.largest_kappa != (None if found.allowance is None else found.allowance.largest_kappa):
         return _refuted("the largest kappa is not that of the evidence")
     for name, value in figures_of_evidence(rule.counts, found).items():

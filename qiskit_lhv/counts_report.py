@@ -173,12 +173,7 @@ class CountsFindings:
             if rule.ordered:
                 lines.append(f"of the figures, allowance for signaling and confidence region: {independent}")
         lines.append(f"the test ({rule.test}) and its settings were chosen before the data were seen")
-        if self.counts.post_selected:
-            lines.append("fair sampling: the shots that were kept are like those that were dropped")
-        elif self.counts.lost_outcomes is not None:
-            lines.append("the counts hold every shot; lost ones are an outcome of their own")
-        else:
-            lines.append("the counts hold every shot: none was discarded (no fair sampling is assumed)")
+        lines.append(rule.sampling)
         lines.append("no mitigation: the counts are those that were read out")
         lines.append(
             "no influence between the parties that marginals do not show: crosstalk of that kind no counts can exclude"

@@ -110,6 +110,15 @@ class CountsRule(Record):
         design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
         return f"{kind} of {self.counts.scenario}, {design[self.counts.design]}"
 
+    @property
+    def sampling(self) -> str:
+        """What is assumed of shots that are not in the counts, in words."""
+        if self.counts.post_selected:
+            return "fair sampling: the shots that were kept are like those that were dropped"
+        if self.counts.lost_outcomes is not None:
+            return "the counts hold every shot; lost ones are an outcome of their own"
+        return "the counts hold every shot: none was discarded (no fair sampling is assumed)"
+
     def decisive(self, found: CountsEvidence) -> Evidence | None:
         """The result of the declared test."""
         pieces: dict[str, Evidence | None] = {"combined": found.combined, "game": found.game, "e-value": found.e_value}
@@ -227,6 +236,9 @@ class CountsRule(Record):
             checks.append(
                 Verification(same, f"the test of no-signaling, made again, is {words} (p = {again.p_value:.3g})")
             )
+        if found.allowance is not None:
+            wanted = UNDECLARED_KAPPA if self.kappa is None else self.kappa
+            checks.append(Verification(found.allowance.kappa == wanted, f"the allowance is for kappa = {wanted:g}"))
         if found.region is not None:
             checks.append(self._region(found.region))
         if found.fit is not None:

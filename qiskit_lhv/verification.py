@@ -103,13 +103,13 @@ class Verification(Record):
 def combine(*checks: Verification) -> Verification:
     """The conjunction of checks: refuted if one is, else not re-proven if one is, else proven.
 
-    The reasons, deviation and cost are those of the checks that decide, so of all if all passed.
+    The reasons (each once), deviation and cost are those of the checks that decide, so of all if all passed.
     """
     decisive = [check for check in checks if check.refuted] or [check for check in checks if not check]
     costs = [check.cost for check in decisive if check.cost is not None]
     return Verification(
         not decisive,
-        "; ".join(check.reason for check in (decisive or checks)),
+        "; ".join(dict.fromkeys(check.reason for check in (decisive or checks))),
         max((c.deviation for c in decisive or checks), default=0.0),
         max(costs, default=None),
     )
