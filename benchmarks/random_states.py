@@ -1,7 +1,8 @@
-"""How many random two-qubit states get a proof, and how long it takes: a table by rank.
+"""How many two-qubit states get a proof, by which, and how long it takes.
 
-States are drawn from the Hilbert-Schmidt measure of each rank. No LOCAL verdict may contradict the criterion of
-Horodecki, no NONLOCAL one a positive partial transpose.
+The first table is about random states of each rank (Hilbert-Schmidt and induced measures). No LOCAL verdict may
+contradict the criterion of Horodecki, no NONLOCAL one a positive partial transpose. The second one is about states with
+biased marginals, p psi+ + (1 - p) |00><00|, as they are and with white noise.
 """
 
 import argparse
@@ -11,8 +12,40 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit.quantum_info import random_density_matrix
-from qiskit_lhv import ExtensionCertificate, OptimizedSettings, analyze, horodecki_settings
+from qiskit.quantum_info import DensityMatrix, random_density_matrix
+from qiskit_lhv import (
+    CompatibilityCertificate,
+    ExtensionCertificate,
+    HiddenStateCertificate,
+    MixtureCertificate,
+    OptimizedSettings,
+    UnsteerableCertificate,
+    analyze,
+    horodecki_settings,
+)
+
+KINDS = (
+    "CHSH",
+    "settings",
+    "compatible",
+    "separable",
+    "hidden states",
+    "criterion",
+    "extension",
+    "mixture",
+    "fine mixture",
+    "axes",
+    "open",
+)
+NAMES = {
+    CompatibilityCertificate: "compatible",
+    HiddenStateCertificate: "hidden states",
+    UnsteerableCertificate: "criterion",
+}
+# Mixtures with more hidden states than this are those of the finer set of axes.
+FEW_STATES = 32
+BIASED = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.705)
+NOISE = (0.0, 0.02, 0.05, 0.1)
 
 
 def kind(report):
@@ -21,47 +54,73 @@ def kind(report):
     if report.verdict.value == "INCONCLUSIVE":
         return "open"
     if isinstance(piece, OptimizedSettings):
-        return "CHSH" if len(piece.settings[0]) == 2 else "more settings"
+        return "CHSH" if len(piece.settings[0]) == 2 else "settings"
     if isinstance(piece, ExtensionCertificate):
         return "separable" if piece.is_separable else "extension"
-    return f"{len(piece.directions[0])} axes"
+    if isinstance(piece, MixtureCertificate):
+        return "mixture" if max(map(len, piece.weights)) <= FEW_STATES else "fine mixture"
+    return NAMES.get(type(piece), "axes")
 
 
-def ask(rank, time_limit, seed):
-    """Proof, seconds, and whether it contradicts an exact criterion."""
-    state = random_density_matrix(4, rank=rank, seed=1000 * rank + seed)
+def asked(state, time_limit, seed):
+    """Proof, seconds, whether it contradicts an exact criterion or does not verify, and how far it is proven local."""
     start = time.monotonic()
     report = analyze(state, time_limit=time_limit, seed=seed)
     seconds = time.monotonic() - start
     separable = np.linalg.eigvalsh(state.partial_transpose([0]).data)[0] >= 0
     violates = horodecki_settings(state).violation > 1e-9
     wrong = (report.verdict.value == "LOCAL" and violates) or (report.verdict.value == "NONLOCAL" and separable)
-    return kind(report), seconds, wrong or not report.verify()
+    lower = report.statistics.get("proven local up to visibility (white noise)", float("nan"))
+    return kind(report), seconds, wrong or not report.verify(), lower
+
+
+def ask_random(rank, time_limit, seed):
+    return asked(random_density_matrix(4, rank=rank, seed=1000 * rank + seed), time_limit, seed)
+
+
+def ask_biased(time_limit, case):
+    p, noise = case
+    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
+    matrix = p * np.outer(psi, psi)
+    matrix[0, 0] += 1 - p
+    return asked(DensityMatrix((1 - noise) * matrix + noise * np.eye(4) / 4), time_limit, 1)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=75, help="states of each rank")
+    parser.add_argument("--ranks", type=int, nargs="*", default=[1, 2, 3, 4])
     parser.add_argument("--time-limit", type=float, default=60)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    kinds = ("CHSH", "more settings", "separable", "extension", "16 axes", "46 axes", "open")
     print(f"{options.states} states of each rank, at most {options.time_limit:g} s a state")
-    print(f"{'rank':<6}" + "".join(f"{name:>15}" for name in kinds) + f"{'median s':>10}{'mean s':>8}{'wrong':>7}")
+    print(f"{'rank':<5}" + "".join(f"{name:>14}" for name in KINDS) + f"{'median s':>10}{'mean s':>8}{'wrong':>7}")
     everything = []
     with ProcessPoolExecutor(options.workers) as pool:
-        for rank in (1, 2, 3, 4):
-            found = list(pool.map(partial(ask, rank, options.time_limit), range(options.states)))
-            counts = Counter(name for name, _, _ in found)
-            seconds = [s for _, s, _ in found]
+        for rank in options.ranks:
+            found = list(pool.map(partial(ask_random, rank, options.time_limit), range(options.states)))
+            counts = Counter(one[0] for one in found)
+            seconds = [one[1] for one in found]
             everything += seconds
             print(
-                f"{rank:<6}"
-                + "".join(f"{counts[name]:>15}" for name in kinds)
-                + f"{np.median(seconds):>10.2f}{np.mean(seconds):>8.2f}{sum(w for _, _, w in found):>7}",
+                f"{rank:<5}"
+                + "".join(f"{counts[name]:>14}" for name in KINDS)
+                + f"{np.median(seconds):>10.2f}{np.mean(seconds):>8.2f}{sum(one[2] for one in found):>7}",
                 flush=True,
             )
-    print(f"median of all {np.median(everything):.2f} s")
+        if everything:
+            print(f"median of all {np.median(everything):.2f} s")
+        print("\np psi+ + (1 - p) |00><00| in white noise: what proves it, or how far it is proven local")
+        print(f"{'p':<6}" + "".join(f"{f'{100 * noise:g} % noise':>24}" for noise in NOISE))
+        cases = [(p, noise) for p in BIASED for noise in NOISE]
+        found = list(pool.map(partial(ask_biased, options.time_limit), cases))
+    for p in BIASED:
+        row = ""
+        for (q, _), (name, seconds, wrong, lower) in zip(cases, found, strict=True):
+            if q == p:
+                text = f"{name} {lower:.4f}" if name == "open" else name
+                row += f"{text + (' WRONG' if wrong else ''):>15} ({seconds:4.1f} s)"
+        print(f"{p:<6}{row}")
 
 
 if __name__ == "__main__":

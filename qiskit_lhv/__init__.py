@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .critical_visibilities import CriticalVisibility, critical_visibility
     from .datasets import BundledCounts, bundled_counts, load_bundled_counts, read_counts
     from .device_report import DeviceReport
-    from .estimated_state import EstimatedLocality, EstimatedViolation, EstimateQuestion
+    from .estimate_report import EstimateQuestion
+    from .estimated_state import EstimatedLocality, EstimatedViolation
     from .exceptions import CertificateError, CountsError, LHVError, MeasurementError, ScenarioError, SolverError
     from .models.deterministic import DeterministicModel
     from .models.ensemble import ResponseModel
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from .polytope.all_projective import certify_all_projective
     from .polytope.automorphisms import find_symmetry
     from .polytope.bounds import LocalBound, local_bound
+    from .polytope.compatible_noise import CompatibilityCertificate, prove_compatible
     from .polytope.correlator_settings import wwzb_settings
+    from .polytope.critical_radius import HiddenStateCertificate, find_hidden_states
     from .polytope.detection import DetectionThreshold, detection_threshold
     from .polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
     from .polytope.facets import FacetList, enumerate_facets
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from .polytope.horodecki import HorodeckiCriterion, horodecki_chsh, horodecki_settings
     from .polytope.inequalities import BellExpression, BellInequality
     from .polytope.local_weights import LocalWeight, local_weight
+    from .polytope.mixed_models import MixtureCertificate, mix_local_models
     from .polytope.no_signaling_bounds import NoSignalingBound, no_signaling_bound
     from .polytope.optimized_settings import optimize_settings
     from .polytope.projective_certificate import AllProjectiveCertificate
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
+    from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
     from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
         werner_state,
     )
     from .report import LocalityReport
+    from .state_question import StateQuestion
     from .statistics.allocation import Allocation, optimal_shares
     from .statistics.bell_estimates import BellValues, bell_values
     from .statistics.combined_evidence import CombinedEValue, averaged_e_values, combine_e_values
@@ -121,7 +127,8 @@ _HOME = {
     "critical_visibilities": ("CriticalVisibility", "critical_visibility"),
     "datasets": ("BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"),
     "device_report": ("DeviceReport",),
-    "estimated_state": ("EstimateQuestion", "EstimatedLocality", "EstimatedViolation"),
+    "estimate_report": ("EstimateQuestion",),
+    "estimated_state": ("EstimatedLocality", "EstimatedViolation"),
     "exceptions": (
         "CertificateError",
         "CountsError",
@@ -140,6 +147,10 @@ _HOME = {
     "polytope.bounds": ("LocalBound", "local_bound"),
     "polytope.correlator_settings": ("wwzb_settings",),
     "polytope.detection": ("DetectionThreshold", "detection_threshold"),
+    "polytope.compatible_noise": ("prove_compatible", "CompatibilityCertificate"),
+    "polytope.unsteerable_states": ("prove_unsteerable", "UnsteerableCertificate"),
+    "polytope.critical_radius": ("find_hidden_states", "HiddenStateCertificate"),
+    "polytope.mixed_models": ("mix_local_models", "MixtureCertificate"),
     "polytope.extended_models": ("ExtensionCertificate", "extend_local_models", "werner_certificate"),
     "polytope.facets": ("FacetList", "enumerate_facets"),
     "polytope.families": ("cglmp", "chained", "chsh", "elegant", "i3322", "mermin"),
@@ -191,6 +202,7 @@ _HOME = {
     ),
     "report": ("LocalityReport",),
     "verdict": ("Verdict",),
+    "state_question": ("StateQuestion",),
     "statistics.allocation": ("Allocation", "optimal_shares"),
     "statistics.confidence": ("LocalRegion", "local_region"),
     "statistics.bell_estimates": ("BellValues", "bell_values"),
@@ -250,6 +262,7 @@ __all__ = [
     "CertificateError",
     "CombinedEValue",
     "CombinedTest",
+    "CompatibilityCertificate",
     "CorrelationTensor",
     "CountsError",
     "CountsRule",
@@ -272,6 +285,7 @@ __all__ = [
     "FunctionResponse",
     "GameTest",
     "GroundState",
+    "HiddenStateCertificate",
     "HorodeckiCriterion",
     "LHVError",
     "LocalBound",
@@ -283,6 +297,7 @@ __all__ = [
     "LocalityReport",
     "Measurement",
     "MeasurementError",
+    "MixtureCertificate",
     "ModelComparison",
     "NoSignalingBound",
     "OddMonomials",
@@ -302,12 +317,14 @@ __all__ = [
     "SolverError",
     "SphericalHarmonics",
     "StandingTest",
+    "StateQuestion",
     "SymmetrizedModel",
     "Symmetry",
     "TableResponse",
     "TensorEstimate",
     "Threshold",
     "ThresholdEstimate",
+    "UnsteerableCertificate",
     "Verdict",
     "Verification",
     "VisibilitySweep",
@@ -342,6 +359,7 @@ __all__ = [
     "evidence_rate",
     "evolve",
     "extend_local_models",
+    "find_hidden_states",
     "find_local_model",
     "find_local_models",
     "find_symmetry",
@@ -364,6 +382,7 @@ __all__ = [
     "local_weight_interval",
     "measurement",
     "mermin",
+    "mix_local_models",
     "mix_with_noise",
     "nearest_neighbor_chain",
     "no_signaling_bound",
@@ -378,7 +397,9 @@ __all__ = [
     "planar_directions",
     "platonic_directions",
     "project_to_no_signaling",
+    "prove_compatible",
     "prove_separable",
+    "prove_unsteerable",
     "quantum_bound",
     "random_chain",
     "random_directions",

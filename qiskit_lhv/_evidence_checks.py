@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import fields
@@ -14,7 +15,7 @@ from ._records import Record
 from .exceptions import LHVError
 from .verification import Verification
 
-__all__ = ["agree", "positive_and_finite", "readable", "refute_unreadable"]
+__all__ = ["agree", "positive_and_finite", "readable", "refute_unreadable", "verify_piece", "verify_shown"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,31 @@ def readable(claim: Callable[[], T], otherwise: T) -> T:
         return claim()
     except _UNREADABLE:
         return otherwise
+
+
+def verify_piece(piece: Any, prove_bound: bool | None) -> Verification:
+    """The check of a piece of evidence, which gets ``prove_bound`` if there is a local bound in it.
+
+    Args:
+        piece: A record with a ``verify`` that needs no arguments.
+        prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+    """
+    if "prove_bound" in inspect.signature(piece.verify).parameters:
+        return piece.verify(prove_bound=prove_bound)
+    return piece.verify()
+
+
+def verify_shown(inequality: Any, prove_bound: bool | None) -> Verification:
+    """The check of an inequality that a report shows without a verdict behind it: an exact bound must hold.
+
+    Args:
+        inequality: A ``BellInequality``, or ``None``.
+        prove_bound: Whether to prove its local bound again; see ``BellInequality.verify``.
+    """
+    if inequality is None or not inequality.bound.exact:
+        return Verification(True, "no bound is said to be exact that is no evidence")
+    check: Verification = inequality.verify(prove_bound=prove_bound)
+    return check
 
 
 def positive_and_finite(value: object) -> bool:

@@ -1,31 +1,39 @@
-"""Files that appear whole or not at all, and what is read from them."""
+"""Files that appear whole or not at all, and what is read from them, no further than it should be."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
-__all__ = ["parse_json", "write_whole"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MAX_BYTES", "Archive", "parse_json", "read_text", "write_whole"]
+
+MAX_BYTES = 1 << 30
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     """Writes a file beside its place and then moves it there, so that an interruption leaves the old one.
 
     Args:
-        path: Where the file goes.
+        path: Where the file goes; it gets the permissions of any new file, as the umask says.
         write: Writes the content to the stream it is given.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.parent / f"{path.name}.{secrets.token_hex(8)}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
             write(stream)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -51,3 +59,64 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in found if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:80]!r} comes twice")
     return found
+
+
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """The text of a file, if it is not too large.
+
+    Raises:
+        ValueError: If it is.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"more than {max_bytes} bytes")
+    return content.decode("utf-8")
+
+
+class Archive:
+    """A NumPy archive whose arrays are unpacked when they are asked for, after a look at their headers.
+
+    Args:
+        path: The file.
+        max_bytes: Largest size of all arrays together that are asked for.
+
+    Raises:
+        ValueError: When an array is of objects, not as large as its header says, or the limit is exceeded.
+        KeyError: When there is no such array.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._left = self._limit = max_bytes
+        self._stream = path.open("rb")
+        try:
+            self._archive = zipfile.ZipFile(self._stream)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._archive.close()
+        self._stream.close()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        member = self._archive.getinfo(f"{name}.npy")
+        self._left -= member.file_size
+        if self._left < 0:
+            raise ValueError(f"its arrays are larger than {self._limit} bytes")
+        with self._archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version != (1, 0):
+                raise ValueError(f"{name} is of version {version} of the format")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+            size = dtype.itemsize
+            for length in shape:
+                size *= length
+            # What the header says is what NumPy sets aside memory for.
+            if dtype.hasobject or min(shape, default=0) < 0 or size > member.file_size:
+                raise ValueError(f"{name} is not what its header says: {dtype} of shape {shape}")
+        with self._archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)

@@ -1,30 +1,39 @@
 """Frozen results that can be compared, saved and loaded.
 
-A file is JSON (any other suffix than ``.npz``) or a NumPy archive (``.npz``) that holds the class
-name, a schema version and the fields. Loading calls the class's own constructor, so a damaged or
-edited file meets the same validation as any other input. Nothing is ever pickled.
+A file is JSON (``.json``) or a NumPy archive (``.npz``) that holds the class name, a schema version and the fields.
+Loading calls the class's own constructor, so a damaged or edited file meets the same validation as any other input.
+Nothing is ever pickled, and of an archive only what its record names is unpacked.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
+import inspect
 import json
 import math
 import os
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from ._files import parse_json, write_whole
-from .exceptions import CertificateError
+from ._files import MAX_BYTES, Archive, parse_json, read_text, write_whole
+from ._record_types import check_fields, wrong_truth_value
+from .exceptions import CertificateError, LHVError, SolverError
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
 
 SCHEMA_VERSION = 1
 _HEADER = "__record__"
+_SUFFIXES = (".json", ".npz")
+
+
+class _WrongVersionError(CertificateError):
+    """A file of another schema version."""
 
 
 class Record:
@@ -35,6 +44,14 @@ class Record:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Record._classes[cls.__name__] = cls
+        if "__post_init__" in cls.__dict__:
+            cls.__post_init__ = _with_checked_fields(cls.__dict__["__post_init__"])  # type: ignore[method-assign, assignment]
+        if "verify" in cls.__dict__:
+            cls.verify = _never_raising(cls.__dict__["verify"])  # type: ignore[attr-defined]
+
+    def __post_init__(self) -> None:
+        if type(self).__post_init__ is Record.__post_init__:
+            check_fields(self)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -53,7 +70,7 @@ class Record:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the object to ``path``: a NumPy archive if the suffix is ``.npz``, else JSON.
+        """Writes the object to ``path``: a NumPy archive if the suffix is ``.npz``, JSON if it is ``.json``.
 
         The file appears whole or not at all: it is written beside its place and then moved there.
 
@@ -61,9 +78,13 @@ class Record:
             path: Where to write.
 
         Raises:
-            CertificateError: If there is a function in it, which no file can hold.
+            CertificateError: If the suffix is another, or there is a function in it, which no file can hold.
         """
         path = Path(path)
+        if path.suffix not in _SUFFIXES:
+            raise CertificateError.bad_argument(
+                "path", expected="a name that ends with .json or .npz", got=repr(path.name)
+            )
         arrays: dict[str, np.ndarray] | None = {} if path.suffix == ".npz" else None
         try:
             text = json.dumps(encode(self, arrays), indent=None if arrays is not None else 1, allow_nan=False)
@@ -84,31 +105,29 @@ class Record:
         write_whole(path, write)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Self:
         """Reads an object that :meth:`save` wrote.
 
         Args:
             path: The file.
+            max_bytes: Largest size of the file's parts, unpacked; default: 1 GiB.
 
         Returns:
             The object, of this class.
 
         Raises:
-            CertificateError: If the file is damaged, of another schema version, or holds another class.
+            CertificateError: If the file is damaged, too large, of another schema version, or holds another class.
         """
         path = Path(path)
-        arrays: dict[str, np.ndarray] = {}
         try:
             if path.suffix == ".npz":
-                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
-                data = parse_json(str(arrays.pop(_HEADER)))
+                with Archive(path, max_bytes) as archive:
+                    result = _decode(parse_json(str(archive[_HEADER])), archive)
             else:
-                data = parse_json(path.read_text(encoding="utf-8"))
-            result = _decode(data, arrays)
+                result = _decode(parse_json(read_text(path, max_bytes)), {})
         except FileNotFoundError:
             raise
-        except CertificateError:
+        except _WrongVersionError:
             raise
         except Exception as exc:  # a damaged file can fail anywhere in the readers or in a constructor
             raise CertificateError.bad_argument(
@@ -122,6 +141,74 @@ class Record:
                 remedy=f"Load it with {type(result).__name__}.load.",
             )
         return result
+
+
+def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A class's own ``__post_init__``, and then a check of the fields' types."""
+
+    @functools.wraps(post_init)
+    def checked(self: Any) -> None:
+        # A subclass may call this as that of its base, before all fields are as they will be.
+        if type(self).__post_init__ is not checked:
+            post_init(self)
+            return
+        # The class may turn it into a truth value, unless it has a message of its own.
+        error = wrong_truth_value(self)
+        try:
+            # Numbers out of range are told by the checks that they fail.
+            with np.errstate(over="ignore", invalid="ignore"):
+                post_init(self)
+        except LHVError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+            # Most likely a field of the wrong type, which has a better message.
+            check_fields(self)
+            raise CertificateError.bad_argument(
+                type(self).__name__, expected="fields that fit together", got=f"{type(exc).__name__}: {exc}"
+            ) from exc
+        if error is not None:
+            raise error
+        check_fields(self)
+
+    return checked
+
+
+def _never_raising(verify: Callable[..., Any]) -> Callable[..., Any]:
+    """A class's own ``verify``, which refutes what it cannot check; only its caller's arguments may raise."""
+    parameters = list(inspect.signature(verify).parameters.values())[1:]
+    needs_arguments = any(
+        one.default is inspect.Parameter.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        for one in parameters
+    )
+
+    @functools.wraps(verify)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from .verification import Verification
+
+        try:
+            # Numbers out of range are told by the comparisons that they fail.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                return verify(self, *args, **kwargs)
+        except (MemoryError, ImportError, SolverError) as exc:
+            return Verification.unproven(f"this machine could not check it: {exc}")
+        except Exception as exc:
+            if needs_arguments and isinstance(exc, LHVError | TypeError):
+                raise
+            # If the record alone can be checked, the fault is with the arguments.
+            if (args or kwargs) and not needs_arguments and _can_be_checked(self, verify):
+                raise
+            return Verification(False, f"it could not be checked: {type(exc).__name__}: {exc}", math.inf)
+
+    return guarded
+
+
+def _can_be_checked(record: Any, verify: Callable[..., Any]) -> bool:
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            verify(record)
+    except Exception:
+        return False
+    return True
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -170,14 +257,14 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
     raise TypeError(f"cannot save a {type(value).__name__}")
 
 
-def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
     if isinstance(value, list):
         return tuple(_decode(item, arrays) for item in value)
     if not isinstance(value, dict):
         return value
     if "class" in value:
         if value["schema_version"] != SCHEMA_VERSION:
-            raise CertificateError.bad_argument(
+            raise _WrongVersionError.bad_argument(
                 "path",
                 expected=f"schema version {SCHEMA_VERSION}",
                 got=f"schema version {value['schema_version']}",

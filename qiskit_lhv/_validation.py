@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -189,7 +189,7 @@ def real_number(value: object, name: str, error: type[LHVError], *, expected: st
     """
     number = math.nan
     # A truth value is a number to Python, but not to people.
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         try:
             number = float(value)
         except OverflowError:
@@ -224,6 +224,14 @@ def positive_number(value: object, name: str, error: type[LHVError], *, zero: bo
     if number < 0 or (number == 0 and not zero):
         raise error.bad_argument(name, expected=expected, got=shown(value))
     return number
+
+
+@overload
+def checked_seed(seed: None) -> None: ...
+
+
+@overload
+def checked_seed(seed: int) -> int: ...
 
 
 def checked_seed(seed: object) -> int | None:

@@ -14,7 +14,7 @@ from .behavior_report import analyze_behavior
 from .counts_analysis import counts_findings, group_findings
 from .counts_options import CountsOptions
 from .device_report import DeviceReport, group_lists
-from .estimated_state import analyze_estimate
+from .estimate_report import analyze_estimate
 from .exceptions import CountsError, LHVError
 from .polytope.inequalities import BellExpression
 from .quantum.experiment import BellExperiment

@@ -16,12 +16,18 @@ from .polytope.inequalities import BellInequality
 from .polytope.nearest_local import violation_beyond_errors
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold
-from .statistics.confidence import LocalRegion
+from .statistics.confidence import verify_limits
 from .targets.behaviors import Behavior
 from .targets.scenario import BellScenario
 from .verification import Verification, combine
 
-__all__ = ["ROUNDING", "BehaviorLocality", "BehaviorViolation", "only_local_behaviors", "possible_region"]
+__all__ = [
+    "ROUNDING",
+    "BehaviorLocality",
+    "BehaviorViolation",
+    "only_local_behaviors",
+    "possible_region",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -117,7 +123,7 @@ class BehaviorLocality(Record):
         def claim() -> bool:
             if self.tolerance <= ROUNDING and _fault(self.behavior, self.tolerance) is None:
                 return self.deviation <= self.tolerance * (1 + 1e-6)
-            return bool(self._check())
+            return not self._check(False).refuted
 
         return "LOCAL" if readable(claim, False) else None
 
@@ -128,19 +134,28 @@ class BehaviorLocality(Record):
             )
         return f"every no-signaling behavior within {self.tolerance:g} of the probabilities is local"
 
-    def verify(self) -> Verification:
-        """Re-checks the model in exact arithmetic, or that all that the behavior may be is local."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks the model in exact arithmetic, or that all that the behavior may be is local.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         fault = _fault(self.behavior, self.tolerance)
         if fault is not None:
             return fault
         if self.tolerance <= ROUNDING:
             if not isinstance(self.model, DeterministicModel | SymmetrizedModel):
                 return Verification(False, "there is no model of the behavior", math.inf)
+            if self.threshold is not None:
+                return Verification(False, "a threshold is given that the claim does not need", math.inf)
             return self.model.verify(self.behavior, self.tolerance)
         scenario = self.behavior.scenario
+        needed = not (scenario.is_chsh or only_local_behaviors(scenario))
+        if self.model is not None or (self.threshold is not None and not needed):
+            return Verification(False, "a model or threshold is given that the claim does not need", math.inf)
         if only_local_behaviors(scenario):
             return Verification(True, f"in the scenario of {scenario} every no-signaling behavior is local")
         lower, upper = possible_region(self.behavior, self.tolerance + _MODEL_SLACK)
@@ -153,8 +168,8 @@ class BehaviorLocality(Record):
             self.behavior.require_scenario(self.threshold.behavior.scenario, "threshold")
             white = np.abs(self.threshold.noise.array - Behavior.white_noise(scenario).array).max() <= _SIGNALING
             checks.append(Verification(bool(white), "the threshold's noise is white"))
-        region = LocalRegion(0.0, lower, upper, True, 0.0, None if scenario.is_chsh else self.threshold)
-        return combine(*checks, region.verify())
+        _, inside = verify_limits(lower, upper, None if scenario.is_chsh else self.threshold, prove_bound)
+        return combine(*checks, inside)
 
 
 def _fault(behavior: object, tolerance: object) -> Verification | None:

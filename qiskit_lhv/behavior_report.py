@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._deadlines import Deadline
-from ._evidence_checks import agree, refute_unreadable
+from ._evidence_checks import agree, refute_unreadable, verify_shown
 from ._records import Record
 from ._validation import positive_number
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
@@ -23,7 +23,7 @@ from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport
 from .targets.behaviors import Behavior
 from .verdict import Verdict
-from .verification import Verification
+from .verification import Verification, combine
 
 __all__ = ["BehaviorQuestion", "analyze_behavior"]
 
@@ -289,17 +289,19 @@ class BehaviorQuestion(Record):
     def __str__(self) -> str:
         return f"behavior of {self.behavior.scenario}"
 
-    def check(self, report: LocalityReport) -> Verification:
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Whether a report answers this question, and all that it says follows from its evidence.
 
         The evidence is verified elsewhere. Without a proof, the advice is not checked.
 
         Args:
             report: The report.
+            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+                ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(report))
+        return refute_unreadable(lambda: self._check(report, prove_bound))
 
-    def _check(self, report: LocalityReport) -> Verification:
+    def _check(self, report: LocalityReport, prove_bound: bool | None) -> Verification:
         proof = threshold = None
         for piece in report.evidence:
             if isinstance(piece, BehaviorLocality | BehaviorViolation) and proof is None:
@@ -314,7 +316,9 @@ class BehaviorQuestion(Record):
             return _refuted("the threshold is that of another behavior")
         model, inequality, fits = report.model, report.inequality, report.admits_local_model
         if proof is None:
-            near = model is not None and bool(model.verify(self.behavior, self.tolerance))
+            near = isinstance(model, DeterministicModel | SymmetrizedModel) and model.verify(
+                self.behavior, self.tolerance
+            )
             fits = True if near else None
         elif isinstance(proof, BehaviorLocality):
             fits, inequality = True, None
@@ -326,7 +330,9 @@ class BehaviorQuestion(Record):
         for field in fields(LocalityReport):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
-        return Verification(True, "all figures and words follow from the evidence")
+        follows = Verification(True, "all figures and words follow from the evidence")
+        in_evidence = proof is not None or (threshold is not None and inequality == threshold.inequality)
+        return follows if in_evidence else combine(follows, verify_shown(inequality, prove_bound))
 
 
 def _refuted(reason: str) -> Verification:

@@ -128,8 +128,6 @@ class _Checks:
     def _declarations(self) -> Verification:
         """Whether the declarations are such as could be made."""
         rule = self.rule
-        if not isinstance(rule.data, BellCounts | BellTrials):
-            return _refuted("the rule holds no counts")
         names = {field.name for field in fields(CountsOptions)} & {field.name for field in fields(CountsRule)}
         declared = {name: getattr(rule, name) for name in names}
         # Refuses what is out of range.

@@ -18,7 +18,7 @@ from .exceptions import CertificateError, LHVError, MeasurementError, SolverErro
 from .optimize.visibility import VisibilitySweep, sweep_visibility
 from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
-from .polytope.extended_models import ExtensionCertificate
+from .polytope.local_proofs import StateCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
@@ -50,7 +50,7 @@ _LEAST_SECONDS = 30.0
 # States that differ by no more in any correlation are the same.
 _SAME = 1e-12
 
-Certificate = AllProjectiveCertificate | ExtensionCertificate
+Certificate = StateCertificate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,12 +80,16 @@ class CriticalVisibility(Record):
         estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
         return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}"
 
-    def verify(self, state: Any = None) -> Verification:
+    def verify(self, state: Any = None, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both proofs, and that they are about the same state, noise and measurements.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
+        order = Verification(0 <= self.lower <= self.upper, f"0 <= {self.lower!r} <= {self.upper!r}")
+        if not order:
+            return order
         checks = [self._about_one_state(state)]
         if self.certificate is None:
             checks.append(Verification(self.lower <= 0, "nothing is claimed from below"))
@@ -98,7 +102,7 @@ class CriticalVisibility(Record):
         elif not 0 < self.upper < math.inf:
             checks.append(Verification(False, f"the upper end is {self.upper}", math.inf))
         else:
-            checks.append(self.settings.mixed(self.upper).verify())
+            checks.append(self.settings.mixed(self.upper).verify(prove_bound=prove_bound))
         return combine(*checks)
 
     def _about_one_state(self, state: Any) -> Verification:
@@ -162,7 +166,7 @@ def critical_visibility(
     Raises:
         MeasurementError: If state or noise is not one of 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the noise cannot be proven local.
-        CertificateError: If the folder holds another run's files.
+        CertificateError: If the folder holds another run's files, or a proof there does not hold.
         LHVError: If a number is out of range, or there is a folder without a seed.
     """
     tensor = qubit_tensor(state)
@@ -238,6 +242,17 @@ def _require_same(
         )
 
 
+def _require_not_refuted(file: Path, check: Verification) -> None:
+    """Refuses a stored proof that does not show what it claims."""
+    if check.refuted:
+        raise CertificateError.bad_argument(
+            "folder",
+            expected="proofs that hold, as this package writes them",
+            got=f"{file} ({check.reason})",
+            remedy="Delete that file, or pass another folder.",
+        )
+
+
 def _best_settings(
     tensor: CorrelationTensor,
     noise: CorrelationTensor | None,
@@ -252,6 +267,11 @@ def _best_settings(
         plane = check_measurements(measurements)
         inside = measurements if _in_plane(loaded, plane) else "projective"
         _require_same(kept, tensor, noise, measurements, loaded.correlations, loaded.noise, inside)
+        above = loaded.visibility * (1 + 1e-8)
+        checks = [loaded.inequality.verify()]
+        if math.isfinite(above):
+            checks.append(loaded.mixed(above).verify())
+        _require_not_refuted(kept, combine(*checks))
         return loaded
     n = tensor.num_parties
     found = []
@@ -312,6 +332,7 @@ def _best_certificate(
             loaded = AllProjectiveCertificate.load(kept)
             proven = None if loaded.noise is None else loaded.noise.correlations
             _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.plane or "projective")
+            _require_not_refuted(kept, loaded.verify())
             found.append(loaded)
             continue
         if left <= 0:

@@ -207,22 +207,25 @@ class DeviceReport(Record):
         pairs = zip(self.groups, self.reports, strict=True)
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks every report, and that the lists are those that the procedures give for these groups.
 
         Every figure of the table is one of a report, and checked with it. The groups, how many there are and how many
         failed, and the rate must be those for which the reports were made. Why a group failed is not checked, as its
         counts are not there.
-        """
-        return refute_unreadable(self._check)
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         assert self.rejected is not None
         checks = []
         for group, report in zip(self.groups, self.reports, strict=True):
-            check = report.verify()
+            check = report.verify(prove_bound=prove_bound)
             if not check:
-                checks.append(Verification(False, f"group {group}: {check.reason}", check.deviation))
+                checks.append(replace(check, reason=f"group {group}: {check.reason}"))
         if not checks:
             checks.append(Verification(True, f"{counted(len(self.groups), 'report')} verified"))
         return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())

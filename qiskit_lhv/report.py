@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._evidence_checks import readable, refute_unreadable
+from ._evidence_checks import readable, refute_unreadable, verify_piece
 from ._records import Record, encode
 from .counts_rule import CountsEvidence, CountsRule
 from .models.local_model import LocalModel
@@ -87,7 +87,7 @@ class LocalityReport(Record):
     rule: CountsRule | None = None
     """For counts, what was declared before they were read, and how the verdict follows."""
     question: Any = None
-    """For behaviors and estimates, what was asked: the target with its accuracy, and what was declared."""
+    """For behaviors, states and estimates, what was asked: the target with its accuracy, and what was declared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -108,7 +108,7 @@ class LocalityReport(Record):
             return self.verdict.sentence
         return readable(lambda: rule.headline(CountsEvidence.of(self.evidence)), _UNREADABLE)
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks every piece of evidence without the solvers that found it, and that the report follows from it.
 
         Bounds, models, p-values and certificates are proven by other algorithms. For counts, what only shows when it is
@@ -119,12 +119,15 @@ class LocalityReport(Record):
 
         Somebody who changes what was declared, and everything that follows from it, has made the true report of another
         declaration; no check can tell that from the first.
-        """
-        return refute_unreadable(self._check)
 
-    def _check(self) -> Verification:
-        checks = [piece.verify() for piece in self.evidence if hasattr(piece, "verify")]
-        if not all(checks):
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
+        checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
+        if any(check.refuted for check in checks):
             return combine(*checks)
         if self.rule is not None:
             from .counts_checks import check_counts_report
@@ -132,8 +135,9 @@ class LocalityReport(Record):
             return combine(*checks, check_counts_report(self))
         if self.test is not None or self.log10_p_value is not None:
             return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
-        asked = () if self.question is None else (self.question.check(self),)
-        return combine(*checks, self._evidence_check(), *asked)
+        if self.question is None:
+            return Verification(False, "nothing says what was asked", math.inf)
+        return combine(*checks, self._evidence_check(), self.question.check(self, prove_bound=prove_bound))
 
     def _evidence_check(self) -> Verification:
         """Checks that the evidence on a behavior or a state shows just the verdict."""

@@ -12,11 +12,10 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 
 from ._deadlines import Deadline
 from ._validation import generator, positive_number
-from ._words import counted
 from .exceptions import LHVError, MeasurementError, SolverError
 from .polytope.all_projective import certify_all_projective
 from .polytope.correlator_settings import wwzb_settings
-from .polytope.extended_models import ExtensionCertificate, extend_local_models
+from .polytope.local_proofs import StateCertificate, finer_mixture, quick_proofs
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.product_certificates import product_certificate
@@ -24,17 +23,18 @@ from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import prove_separable
 from .polytope.subsystem_settings import lifted_settings, subsystem_settings
 from .report import LocalityReport
+from .state_question import ROUNDING, StateQuestion
 from .targets.correlations import CorrelationTensor
-from .verdict import STATE_TOLERANCE, Verdict
+from .verdict import Verdict
 
 __all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]
 
 _DEFAULT_SECONDS = 60.0
 _MAX_QUBITS = 6
-_ROUNDING = 1e-9
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
-_AXES = {2: (16, 46), 3: (6, 16, 46), 4: (6, 16)}
+# For two qubits the proofs without polyhedra do what few axes can.
+_AXES = {2: (46,), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
 # Method and number of settings a party in the order in which they are tried, and their share of the time.
@@ -56,7 +56,7 @@ _LEAST_SECONDS = 0.1
 # Of the time for polyhedra, for each but the finest.
 _SHARE_OF_COARSE = 0.2
 
-Certificate = AllProjectiveCertificate | ExtensionCertificate
+Certificate = StateCertificate
 
 
 def analyze_state(
@@ -64,9 +64,10 @@ def analyze_state(
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
-    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; separability and
-    extensions of the local Werner model (two qubits, extra ``sdp``); those criteria for reduced states, as their
-    nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine.
+    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; noise that makes
+    measurements compatible; for two qubits separability, unsteerability from either side, extensions of the local
+    Werner model and mixtures of all (extra ``sdp``); those criteria for reduced states, as their nonlocality is that of
+    the whole; optimized settings; finer mixtures; polyhedra from coarse to fine.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -88,7 +89,7 @@ def analyze_state(
                 got=repr(measurements),
                 remedy="A plane is one of Bloch vectors, and a qutrit has none.",
             )
-        return _qubit_and_qutrit(state)
+        return _qubit_and_qutrit(state, limit)
     tensor = CorrelationTensor.of(state)
     n = tensor.num_parties
     if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
@@ -100,23 +101,28 @@ def analyze_state(
         )
     seen = planar_tensor(tensor, measurements)
     deadline = Deadline(limit)
-    findings = _Findings(tensor, measurements)
-    for settings in _settings(seen, measurements, seed, deadline.after(_SHARE_OF_SETTINGS)):
+    question = StateQuestion(tensor, measurements, limit)
+    findings = _Findings(question)
+    # Where no proof of locality can succeed, all time goes to settings.
+    share = 1.0 if question.out_of_reach else _SHARE_OF_SETTINGS
+    for settings in _settings(seen, measurements, seed, deadline.after(share)):
         # For the whole state, of which measurements in a plane see a part.
         decided = findings.add_settings(replace(settings, correlations=tensor))
         if not decided and findings.certificate is None:
-            # After the quickest criterion for one side, the quickest for the other.
-            decided = findings.add_certificate(quick_certificate(tensor, seen, measurements))
+            # After the quickest criterion for one side, the quickest ones for the other.
+            decided = any(map(findings.add_certificate, _quick_certificates(tensor, seen, plane)))
         if decided:
-            return findings.report(limit)
+            return findings.report()
+    if question.out_of_reach:
+        return findings.report()
     searching = limit >= _LEAST_SECONDS_OF_SEARCH
     share = 1 - _SHARE_OF_SEARCH if searching else 1.0
     for certificate in _certificates(seen, measurements, seed, deadline.end - (1 - share) * limit):
         if findings.add_certificate(certificate):
-            return findings.report(limit)
+            return findings.report()
     if searching:
         findings.loss = _loss(tensor, measurements, seed, deadline.end - time.monotonic())
-    return findings.report(limit)
+    return findings.report()
 
 
 def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float) -> float | None:
@@ -137,25 +143,12 @@ def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, second
     return None if found.evaluation is None else float(found.evaluation.kl_divergence)
 
 
-def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
+def _qubit_and_qutrit(state: DensityMatrix | Statevector, limit: float) -> LocalityReport:
     """The answer for a qubit and a qutrit, where separability is all that is decided."""
     certificate = prove_separable(state)
     if certificate is not None and certificate.shows is None:
         certificate = None
-    return LocalityReport(
-        verdict=Verdict.INCONCLUSIVE if certificate is None else Verdict.LOCAL,
-        target="state of a qubit and a qutrit, all measurements",
-        admits_local_model=None if certificate is None else True,
-        model=None,
-        inequality=None,
-        alpha=None,
-        test=None,
-        log10_p_value=None,
-        statistics={},
-        evidence=() if certificate is None else (certificate,),
-        assumptions=(f"the state is known to {STATE_TOLERANCE:g} of white noise",),
-        advice="" if certificate else "It is entangled; choose settings: Behavior.from_state(state, settings).",
-    )
+    return StateQuestion(CorrelationTensor.of(state), "projective", limit).report(None, certificate)
 
 
 def proofs_from_below(
@@ -171,9 +164,7 @@ def proofs_from_below(
         visibility: Visibility in white noise that is asked for.
     """
     seen = planar_tensor(tensor, measurements)
-    quick = quick_certificate(tensor, seen, measurements, visibility)
-    if quick is not None:
-        yield quick
+    yield from _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
     yield from _certificates(seen, measurements, seed, deadline, visibility)
 
 
@@ -229,21 +220,37 @@ def _settings(
 def quick_certificate(
     tensor: CorrelationTensor, seen: CorrelationTensor, measurements: str, visibility: float = 1.0
 ) -> Certificate | None:
-    """A certificate that takes no search: that of a product state, or for two qubits by a semidefinite program."""
-    plane = check_measurements(measurements)
-    if tensor.num_parties == 2 and not plane:
-        try:
-            return extend_local_models(tensor, visibility=visibility)
-        except ImportError:
-            pass
-    return product_certificate(seen, plane)
+    """The best certificate of those that take no long search.
+
+    Args:
+        tensor: Correlations of qubits.
+        seen: Those that the measurements see.
+        measurements: ``"projective"`` or a plane.
+        visibility: Visibility in white noise that is asked for.
+    """
+    found = _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
+    return max(found, key=lambda one: one.visibility, default=None)
+
+
+def _quick_certificates(
+    tensor: CorrelationTensor, seen: CorrelationTensor, plane: str, visibility: float = 1.0
+) -> Iterator[Certificate]:
+    if not plane:
+        yield from quick_proofs(tensor, visibility)
+        return
+    certificate = product_certificate(seen, plane)
+    if certificate is not None:
+        yield certificate
 
 
 def _certificates(
     tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
-) -> Iterator[AllProjectiveCertificate]:
+) -> Iterator[Certificate]:
     n = tensor.num_parties
     everywhere = measurements == "projective"
+    mixture = finer_mixture(tensor, deadline, visibility) if everywhere else None
+    if mixture is not None:
+        yield mixture
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
 
     def certify(count: int, seconds: float, goal: float | None) -> AllProjectiveCertificate | None:
@@ -280,9 +287,8 @@ def _certificates(
 class _Findings:
     """What is proven from either side so far."""
 
-    def __init__(self, tensor: CorrelationTensor, measurements: str) -> None:
-        self.tensor = tensor
-        self.measurements = measurements
+    def __init__(self, question: StateQuestion) -> None:
+        self.question = question
         self.certificate: Certificate | None = None
         self.settings: OptimizedSettings | None = None
         self.loss: float | None = None
@@ -292,7 +298,7 @@ class _Findings:
         """Keeps the settings of the lowest visibility; a verified violation decides."""
         if self.settings is None or settings.visibility < self.settings.visibility:
             self.settings = settings
-        if settings.violation > 0 and settings.verify(rounding_error=_ROUNDING):
+        if settings.violation > 0 and settings.verify(rounding_error=ROUNDING):
             self.settings = settings
             self.verdict = Verdict.NONLOCAL
         return self.verdict is Verdict.NONLOCAL
@@ -303,51 +309,19 @@ class _Findings:
             return False
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
-        if certificate.visibility >= 1 - STATE_TOLERANCE and certificate.verify():
+        if certificate.visibility >= 1 - self.question.tolerance and certificate.verify():
             self.certificate = certificate
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL
 
-    def report(self, limit: float) -> LocalityReport:
+    def report(self) -> LocalityReport:
         """The report."""
-        figures: dict[str, float] = {}
-        lower = 0.0 if self.certificate is None else self.certificate.visibility
-        upper = math.inf if self.settings is None else self.settings.visibility
-        if self.certificate is not None:
-            figures["proven local up to visibility (white noise)"] = lower
-        if self.verdict is Verdict.NONLOCAL and self.settings is not None:
-            figures["proven nonlocal above visibility"] = upper
-            figures["violation"] = self.settings.violation
-        elif math.isfinite(upper):
-            figures["violation found above visibility"] = upper
-        if self.loss is not None:
-            figures["best local model found: KL (nats per trial, an estimate)"] = self.loss
-        kept = {Verdict.LOCAL: (self.certificate,), Verdict.NONLOCAL: (self.settings,)}
-        evidence = tuple(one for one in kept.get(self.verdict, (self.certificate,)) if one is not None)
-        scope = "all projective measurements"
-        if self.measurements != "projective":
-            scope += f" in the plane {self.measurements}"
-        assumptions = [f"the correlations of the state are known to {_ROUNDING:g}"]
-        if self.verdict is Verdict.LOCAL and lower < 1:
-            assumptions.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}")
-        advice = ""
-        if self.verdict is Verdict.INCONCLUSIVE:
-            advice = (
-                f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
-                f"below {upper:.6g}. More time (time_limit above {limit:g} s) allows finer polyhedra, "
-                "certify_all_projective(state, num_settings=...), and more settings, optimize_settings(state, ...)."
-            )
-        return LocalityReport(
-            verdict=self.verdict,
-            target=f"state of {counted(self.tensor.num_parties, 'qubit')}, {scope}",
-            admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(self.verdict),
-            model=None,
-            inequality=None if self.settings is None else self.settings.inequality,
-            alpha=None,
-            test=None,
-            log10_p_value=None,
-            statistics=figures,
-            evidence=evidence,
-            assumptions=tuple(assumptions),
-            advice=advice,
-        )
+        # A certificate that shows LOCAL, of a state of which no tolerance may hide that it is not proven, is left out.
+        certificate, settings = self.certificate, self.settings
+        if certificate is not None and certificate.shows and self.verdict is not Verdict.LOCAL:
+            certificate = None
+        if self.verdict is Verdict.NONLOCAL:
+            return self.question.report(settings, certificate, loss=self.loss)
+        upper = None if settings is None or not math.isfinite(settings.visibility) else settings.visibility
+        inequality = None if settings is None else settings.inequality
+        return self.question.report(None, certificate, inequality=inequality, found=upper, loss=self.loss)

@@ -17,19 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._records import Record
-from .exceptions import ScenarioError
+from .exceptions import LHVError, ScenarioError
 
 __all__ = [
     "Verification",
     "combine",
+    "exact_integer_bound",
     "exact_local_bound",
     "exact_model_table",
     "exact_strategy_value",
     "exact_value",
+    "leaves_unchanged",
     "local_bound_cost",
     "scaled_to_integers",
 ]
 
+_MAX_BITS = 60
 _MAX_BATCH = 1 << 18
 _SMALL_PRODUCT = 1 << 17
 _MAX_LISTED = 1 << 36
@@ -39,36 +42,77 @@ _MAX_ORBIT = 12
 
 @dataclass(frozen=True, eq=False)
 class Verification(Record):
-    """The result of a check; true or false, and why.
+    """The result of a check: proven, refuted or not re-proven, and why. Only what is proven is true.
 
     Examples:
         >>> bool(Verification(True, "the bound is 2"))
         True
+        >>> check = Verification.unproven("a proof takes minutes", cost=2**32)
+        >>> bool(check), check.status
+        (False, 'not re-proven')
     """
 
     passed: bool
-    """Whether the claim holds."""
+    """Whether the claim is proven."""
     reason: str
     """What was checked, or what failed."""
     deviation: float = 0.0
     """The largest deviation found, in the units of the claim."""
+    cost: float | None = None
+    """If nothing speaks against the claim, but a part of it was not proven again: how many strategies such a proof may
+    have to go through (infinity: too many, or there is no proof in integers). ``None``: everything was checked."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "passed", bool(self.passed))
         object.__setattr__(self, "deviation", float(self.deviation))
+        if self.cost is not None:
+            if self.passed:
+                raise LHVError.bad_argument("cost", expected="None for a claim that is proven", got=repr(self.cost))
+            object.__setattr__(self, "cost", float(self.cost))
+
+    @classmethod
+    def unproven(cls, reason: str, cost: float = math.inf) -> Verification:
+        """A check that found no fault, but left out a part of the proof.
+
+        Args:
+            reason: What was checked, and what was not.
+            cost: How many strategies a proof may have to go through.
+        """
+        return cls(False, reason, cost=float(min(cost, 10**300)) if cost != math.inf else cost)
+
+    @property
+    def status(self) -> str:
+        """``"proven"``, ``"refuted"`` or ``"not re-proven"``."""
+        if self.passed:
+            return "proven"
+        return "refuted" if self.cost is None else "not re-proven"
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the claim failed a check."""
+        return not self.passed and self.cost is None
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __str__(self) -> str:
-        return f"{'verified' if self.passed else 'REFUSED'}: {self.reason}"
+        names = {"proven": "verified", "refuted": "REFUSED", "not re-proven": "NOT PROVEN AGAIN"}
+        return f"{names[self.status]}: {self.reason}"
 
 
 def combine(*checks: Verification) -> Verification:
-    """The conjunction of checks: passes if all do; the reasons of those that fail, or of all."""
-    failed = [check for check in checks if not check]
-    reasons = "; ".join(check.reason for check in (failed or checks))
-    return Verification(not failed, reasons, max((c.deviation for c in failed or checks), default=0.0))
+    """The conjunction of checks: refuted if one is, else not re-proven if one is, else proven.
+
+    The reasons (each once), deviation and cost are those of the checks that decide, so of all if all passed.
+    """
+    decisive = [check for check in checks if check.refuted] or [check for check in checks if not check]
+    costs = [check.cost for check in decisive if check.cost is not None]
+    return Verification(
+        not decisive,
+        "; ".join(dict.fromkeys(check.reason for check in (decisive or checks))),
+        max((c.deviation for c in decisive or checks), default=0.0),
+        max(costs, default=None),
+    )
 
 
 def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[NDArray[Any], int] | None:
@@ -81,11 +125,12 @@ def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[
     Returns:
         The integers (int64) and k, or ``None`` if there is no such k.
     """
-    exponent = 0
-    for value in np.unique(np.abs(array[array != 0])):
-        exponent = max(exponent, Fraction(float(value)).denominator.bit_length() - 1)
-    largest = float(np.abs(array).sum())
-    if largest and math.log2(largest) + exponent >= max_bits:
+    values, counts = np.unique(np.abs(array), return_counts=True)
+    numbers = [Fraction(float(value)) for value in values]
+    exponent = max((number.denominator.bit_length() - 1 for number in numbers), default=0)
+    # Rationals: floats would round the sum, or exceed their range.
+    total = sum((number * int(count) for number, count in zip(numbers, counts, strict=True)), Fraction(0))
+    if total * 2**exponent >= 2**max_bits:
         return None
     return np.array([int(Fraction(float(v)) * 2**exponent) for v in array.flat], dtype=np.int64).reshape(
         array.shape
@@ -126,32 +171,60 @@ def exact_local_bound(
         ScenarioError: If the coefficients need more bits, there are more than 2**36 strategies to list, or a
             relabeling changes the coefficients.
     """
-    scaled = scaled_to_integers(coefficients, 60)
+    scaled = scaled_to_integers(coefficients, _MAX_BITS)
     if scaled is None:
         raise ScenarioError.bad_argument(
             "coefficients",
-            expected="numbers that fit 60-bit integers after scaling by a power of two",
-            got="more digits",
+            expected=f"numbers that add up to less than 2**{_MAX_BITS} after scaling to integers by a power of two",
+            got="larger numbers, or more digits",
             remedy="Round them first.",
         )
     if len(symmetries):
         return Fraction(_largest_with_symmetries(scaled[0], symmetries), 2 ** scaled[1])
-    cost = local_bound_cost(coefficients.shape)
+    _check_cost(coefficients.shape)
+    return Fraction(_largest_of_integers(scaled[0]), 2 ** scaled[1])
+
+
+def exact_integer_bound(integers: NDArray[Any]) -> int:
+    """The largest value of a Bell expression of whole numbers over all deterministic strategies.
+
+    Args:
+        integers: Python integers or int64, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; their absolute values add up to
+            less than 2**60.
+
+    Raises:
+        ScenarioError: If they are larger, or there are more than 2**36 strategies to list.
+    """
+    total = sum(abs(int(value)) for value in integers.flat)
+    if total >= 2**_MAX_BITS:
+        raise ScenarioError.bad_argument(
+            "integers",
+            expected=f"a sum of absolute values below 2**{_MAX_BITS}",
+            got=f"one of {total.bit_length()} bits",
+        )
+    _check_cost(integers.shape)
+    return _largest_of_integers(integers.astype(np.int64))
+
+
+def _check_cost(shape: tuple[int, ...]) -> None:
+    cost = local_bound_cost(shape)
     if cost > _MAX_LISTED:
         raise ScenarioError.bad_argument(
             "coefficients",
             expected=f"at most {_MAX_LISTED:.3g} strategies of all parties but one",
-            got=f"{cost:.3g}",
+            got=f"{float(min(cost, 10**300)):.3g}",
             remedy="Its bound cannot be proven again in reasonable time: see local_bound_cost(shape).",
         )
-    integers, exponent = scaled
+
+
+def _largest_of_integers(integers: NDArray[np.int64]) -> int:
     n = integers.ndim // 2
     party_first = integers.transpose([axis for k in range(n) for axis in (k, n + k)])
     # The party with the most strategies goes last: it answers best instead of being listed.
     sizes = [party_first.shape[2 * k + 1] ** party_first.shape[2 * k] for k in range(n)]
     order = sorted(range(n), key=lambda k: sizes[k])
     axes = [axis for k in order for axis in (2 * k, 2 * k + 1)]
-    return Fraction(_largest(party_first.transpose(axes)), 2**exponent)
+    return _largest(party_first.transpose(axes))
 
 
 def _largest_with_symmetries(
@@ -159,7 +232,7 @@ def _largest_with_symmetries(
 ) -> int:
     """Maximum of a two-party expression with axes ``(m_1, m_2, 2, 2)`` that relabelings leave unchanged."""
     for maps in symmetries:
-        if not _leaves_unchanged(integers, maps):
+        if not leaves_unchanged(integers, maps):
             raise ScenarioError.bad_argument(
                 "symmetries", expected="relabelings that leave the coefficients as they are", got="another one"
             )
@@ -210,7 +283,8 @@ def _largest_with_symmetries(
     return max(values)
 
 
-def _leaves_unchanged(integers: NDArray[np.int64], maps: tuple[NDArray[np.int64], NDArray[np.int64]]) -> bool:
+def leaves_unchanged(integers: NDArray[Any], maps: tuple[NDArray[np.int64], NDArray[np.int64]]) -> bool:
+    """Whether a relabeling, as :func:`exact_local_bound` takes it, leaves the coefficients as they are."""
     places = []
     for size, signed in zip(integers.shape[:2], maps, strict=True):
         place = np.abs(signed) - 1
@@ -261,10 +335,9 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     rows = np.concatenate([first[None], changes])
     gains = [rows[:, :, b] - rows[:, :, 0] for b in range(1, rows.shape[2])]
     plain = rows[:, :, 0].sum(axis=1)
-    # Every partial sum, in whatever order the products are added, stays below this.
-    limit = sum(int(np.abs(part).sum()) for part in (*gains, plain))
-    kinds = ((np.float32, 2**24), (np.float64, 2**53), (np.int64, 2**63))
-    dtype = next(kind for kind, largest in kinds if limit < largest)
+    limits = [_column_limits(gain, num_outcomes - 1) for gain in gains]
+    gained = sum(int(max(column)) for column in zip(*limits, strict=True))
+    dtype = _safe_type(gained + int(_column_limits(plain[:, None], num_outcomes - 1)[0]))
     matrices = [gain.astype(dtype) for gain in gains]
     ones = np.ones(num_answered, dtype=dtype)
     plain = plain.astype(dtype)
@@ -292,15 +365,37 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
         # Some linear algebra libraries compute lanes beside the matrix, whose garbage sets the flag of an invalid
         # operation. All numbers here are whole and below the limit; NaN or infinity could not become an integer.
         with np.errstate(invalid="ignore"):
-            gained = stacked @ matrices[0]
-            np.maximum(gained, nothing, out=gained)
-            for matrix in matrices[1:]:
-                np.maximum(gained, stacked @ matrix, out=gained)
-            values = gained @ ones + stacked @ plain
+            best_gains = nothing.copy()
+            for matrix in matrices:
+                np.maximum(best_gains, stacked @ matrix, out=best_gains)
+            values = best_gains @ ones + stacked @ plain
         top = int(values.max())
         best = top if best is None else max(best, top)
     assert best is not None
     return best
+
+
+def _column_limits(matrix: NDArray[np.int64], group: int) -> NDArray[Any]:
+    """What no partial sum of a strategy's rows exceeds, for each column, in Python integers, which cannot wrap.
+
+    Args:
+        matrix: Shape ``(1 + K * group, m)``: a row that always counts, then groups of which at most one row does.
+        group: Number of rows in a group.
+    """
+    sizes = np.abs(matrix).astype(object)
+    if len(sizes) == 1:
+        return sizes[0]
+    return sizes[0] + sizes[1:].reshape(-1, group, sizes.shape[1]).max(axis=1).sum(axis=0)
+
+
+def _safe_type(limit: int) -> Any:
+    """The fastest type in which whole numbers up to a limit are exact."""
+    for kind, largest in ((np.float32, 2**24), (np.float64, 2**53), (np.int64, 2**63)):
+        if limit < largest:
+            return kind
+    raise ScenarioError.bad_argument(
+        "coefficients", expected="sums below 2**63", got=f"sums of up to 2**{limit.bit_length()}", remedy="Round them."
+    )
 
 
 def exact_model_table(

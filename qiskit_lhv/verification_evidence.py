@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import ScenarioError
-from .verification import exact_local_bound
+from .verification import exact_local_bound, local_bound_cost
 
-__all__ = ["exact_mean_bounds"]
+__all__ = ["exact_mean_bounds", "mean_bounds_cost"]
 
 # Together below 2**61 the numbers do not overflow, and each below 2**52 is a float.
 _BITS = 61
@@ -23,6 +23,16 @@ _FEWER_BITS = 52
 # Partial sums that are held at once, and up to how many one set of coefficients is listed at all.
 _BATCH_ENTRIES = 1 << 22
 _MAX_LISTED = 1 << 26
+
+
+def mean_bounds_cost(shape: tuple[int, ...], null: str) -> int:
+    """How many strategies :func:`exact_mean_bounds` lists, in all stages together; none for no-signaling behaviors.
+
+    Args:
+        shape: Shape of the factors, ``(K, m_1, ..., m_N, d_1, ..., d_N)``.
+        null: ``"local"`` or ``"no-signaling"``.
+    """
+    return shape[0] * local_bound_cost(shape[1:]) if null == "local" else 0
 
 
 def exact_mean_bounds(

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import pytest
@@ -16,3 +17,20 @@ def one_thread():
 
     with one_blas_thread():
         yield
+
+
+@pytest.fixture
+def refused():
+    """Whether a record with other fields is refused, when it is made or by its check, which must not raise."""
+    from qiskit_lhv import LHVError
+
+    def refused(record, **changes):
+        try:
+            forged = dataclasses.replace(record, **changes)
+        except LHVError:
+            return True
+        check = forged.verify()
+        assert check.reason
+        return not check
+
+    return refused

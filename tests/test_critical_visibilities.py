@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import (
+    AllProjectiveCertificate,
     CertificateError,
     CriticalVisibility,
     LHVError,
     MeasurementError,
+    OptimizedSettings,
     ScenarioError,
     chsh,
     critical_visibility,
@@ -133,3 +135,24 @@ def test_bad_input():
             critical_visibility(np.eye(4) / 4, **same)
     with pytest.raises(LHVError, match="time_limit"):
         critical_visibility(werner_state(1), time_limit=0)
+
+
+def test_stored_proofs_that_do_not_hold_are_refused(tmp_path):
+    def run():
+        return critical_visibility(werner_state(1), measurements="xz", time_limit=4, seed=1, folder=tmp_path)
+
+    run()
+    file = next(iter(sorted(tmp_path.glob("certificate_*.npz"))))
+    proof = AllProjectiveCertificate.load(file)
+    proof.with_claim(proof.visibility + 0.1).save(file)
+    with pytest.raises(CertificateError, match=rf"folder: expected proofs that hold.*{file.name} .*the claim is"):
+        run()
+    proof.save(file)
+    settings = OptimizedSettings.load(tmp_path / "settings.json")
+    bound = dataclasses.replace(settings.inequality.bound, value=settings.inequality.bound.value / 2)
+    inequality = dataclasses.replace(settings.inequality, bound=bound)
+    dataclasses.replace(settings, inequality=inequality).save(tmp_path / "settings.json")
+    with pytest.raises(CertificateError, match=r"folder: expected proofs that hold.*settings\.json"):
+        run()
+    settings.save(tmp_path / "settings.json")
+    assert run().verify()

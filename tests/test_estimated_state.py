@@ -23,7 +23,7 @@ from qiskit_lhv import (
     pauli_labels,
     werner_state,
 )
-from qiskit_lhv.estimated_state import analyze_estimate
+from qiskit_lhv.estimate_report import analyze_estimate
 from qiskit_lhv.statistics.same_state import _parts, same_state_test
 
 
@@ -195,16 +195,16 @@ def test_crosstalk_of_two_among_more_qubits_is_seen():
 # What the evidence shows
 
 
-def test_evidence_shows_the_verdict_and_forgeries_are_refuted():
+def test_evidence_shows_the_verdict_and_forgeries_are_refuted(refused):
     report = analyze_estimate(estimate(0.95, 2000, 2), seed=1)
     (piece,) = report.evidence
     assert report.verdict is Verdict.NONLOCAL
     assert piece.shows == "NONLOCAL"
-    refuted = dataclasses.replace(piece.same_state, p_value=1e-9)
+    signaling = dataclasses.replace(piece.same_state, p_value=1e-9)
     for change in (
         {"same_data": True},
         {"same_state": None},
-        {"same_state": refuted},
+        {"same_state": signaling},
         {"same_state": 3},
         {"alpha": math.nan},
         {"alpha": 2.0},
@@ -213,17 +213,24 @@ def test_evidence_shows_the_verdict_and_forgeries_are_refuted():
         {"settings": None},
         {"tested": dataclasses.replace(piece.tested, tensor=werner_tensor(1.0))},
     ):
-        forged = dataclasses.replace(piece, **change)
         # Some changes take the claim away, the others are refuted.
-        assert not (forged.verify() and forged.shows), change
-    assert dataclasses.replace(piece, same_state=refuted).shows is None
-    assert dataclasses.replace(piece, settings=None).shows is None
+        assert refused(piece, **change) or dataclasses.replace(piece, **change).shows is None, change
+    assert dataclasses.replace(piece, same_state=signaling).shows is None
     test = piece.same_state
-    for change in ({"p_value": math.nan}, {"p_value": 1e-30}, {"level": 0.0}, {"level": "a"}, {"counts": None}):
-        assert not dataclasses.replace(test, **change).verify(), change
+    for change in (
+        {"p_value": math.nan},
+        {"p_value": 1e-30},
+        {"p_value": 0.99 * test.p_value},
+        {"level": 0.0},
+        {"level": "a"},
+        {"counts": None},
+        {"seed": -1},
+    ):
+        assert refused(test, **change), change
     weak = analyze_estimate(estimate(0.7, 500, 1), time_limit=1, seed=1)
     assert weak.verdict is Verdict.INCONCLUSIVE
-    assert [one.shows for one in weak.evidence] == [None]
+    assert {one.shows for one in weak.evidence} == {None}
+    assert weak.verify()
 
 
 def werner_tensor(visibility):

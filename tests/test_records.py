@@ -1,25 +1,37 @@
 import gc
+import io
 import json
 import os
+import tracemalloc
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellExpression,
+    BellInequality,
     BellScenario,
     BellTrials,
     CertificateError,
     CorrelationTensor,
+    CriticalVisibility,
+    DetectionThreshold,
     DeterministicModel,
     LHVError,
+    LocalBound,
     ResponseModel,
     TableResponse,
+    Threshold,
     Verification,
+    horodecki_settings,
 )
 from qiskit_lhv._records import SCHEMA_VERSION, Record
 
@@ -27,6 +39,14 @@ SCENARIO = BellScenario((2, 1), (2, 3))
 RNG = np.random.default_rng(17)
 PROBABILITIES = RNG.dirichlet(np.ones(6), size=2).reshape(SCENARIO.shape)
 LOGITS = (RNG.normal(size=(3, 2, 2)), RNG.normal(size=(3, 1, 3)))
+
+
+@dataclass(frozen=True, eq=False)
+class Holder(Record):
+    """A record that may hold anything."""
+
+    content: Any
+
 
 RECORDS = [
     Behavior(PROBABILITIES),
@@ -102,10 +122,81 @@ def test_paths_may_be_strings(path_type, tmp_path):
     assert BellScenario.load(path) == SCENARIO
 
 
-def test_any_other_suffix_is_json(tmp_path):
-    path = saved(SCENARIO, tmp_path, ".lhv")
-    assert json.loads(path.read_text(encoding="utf-8"))["class"] == "BellScenario"
-    assert BellScenario.load(path) == SCENARIO
+@pytest.mark.parametrize("name", ["record.csv", "record.lhv", "record.json.txt", "record", "record.JSON", ".npz"])
+def test_other_suffixes_are_refused(name, tmp_path):
+    with pytest.raises(CertificateError, match=r"^path: expected a name that ends with \.json or \.npz"):
+        SCENARIO.save(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_files_have_the_permissions_of_the_umask(umask, suffix, tmp_path):
+    before = os.umask(umask)
+    try:
+        path = saved(SCENARIO, tmp_path, suffix)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def with_member(path, name, content):
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}.npy", content)
+
+
+def array_bytes(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def peak_while_loading(path):
+    tracemalloc.start()
+    try:
+        try:
+            Behavior.load(path)
+            error = None
+        except CertificateError as exc:
+            error = exc
+        return error, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_that_the_record_does_not_name_are_not_unpacked(tmp_path):
+    path = saved(RECORDS[0], tmp_path, ".npz")
+    with_member(path, "unused", array_bytes(np.zeros(2**25, dtype=np.int8)))
+    assert path.stat().st_size < 2**17
+    error, peak = peak_while_loading(path)
+    assert error is None
+    assert peak < 2**22
+
+
+@pytest.mark.parametrize("claimed", [(2**34,), (2**20, 2**20, 2**20), (2**62, 2**62), (-1, 5)])
+def test_headers_that_claim_more_than_there_is_are_refused_before_memory_is_taken(claimed, tmp_path):
+    path = tmp_path / "record.npz"
+    saved(RECORDS[0], tmp_path, ".npz")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": claimed})
+    members["array_0.npy"] = stream.getvalue() + bytes(96)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    error, peak = peak_while_loading(path)
+    assert "not what its header says" in str(error)
+    assert peak < 2**22
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_above_the_size_limit_are_refused(suffix, tmp_path):
+    path = saved(Behavior(np.full((64, 64, 2, 2), 0.25)), tmp_path, suffix)
+    assert Behavior.load(path, max_bytes=2**20).array.shape == (64, 64, 2, 2)
+    with pytest.raises(CertificateError, match=r"^path: expected .* 65536 bytes"):
+        Behavior.load(path, max_bytes=2**16)
 
 
 def test_saving_replaces_what_was_there(tmp_path):
@@ -392,9 +483,8 @@ def test_no_partial_file_is_left_when_writing_fails(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_nothing_is_written_for_what_cannot_be_saved(suffix, tmp_path):
-    verification = Verification(True, object())
-    with pytest.raises(CertificateError, match=r"^Verification: expected .* got cannot save a object"):
-        verification.save(tmp_path / f"record{suffix}")
+    with pytest.raises(CertificateError, match=r"^Holder: expected .* got cannot save a object"):
+        Holder(object()).save(tmp_path / f"record{suffix}")
     assert os.listdir(tmp_path) == []
 
 
@@ -402,3 +492,137 @@ def test_saving_into_a_missing_folder_fails(tmp_path):
     with pytest.raises(FileNotFoundError):
         SCENARIO.save(tmp_path / "missing" / "record.json")
     assert os.listdir(tmp_path) == []
+
+
+# Types of fields
+
+
+@dataclass(frozen=True, eq=False)
+class Everything(Record):
+    """A record with a field of every kind."""
+
+    truth: bool = True
+    whole: int = 1
+    number: float = 0.5
+    text: str = ""
+    either: float | None = None
+    many: tuple[int, ...] = ()
+    pair: tuple[int, str] = (1, "a")
+    table: dict[str, float] = field(default_factory=dict)
+    array: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    choice: Literal["a", "b"] = "a"
+    record: BellScenario | None = None
+    records: tuple[BellScenario, ...] = ()
+    unknown: "NotImported | None" = None  # as a class that only type checkers import
+    anything: Any = None
+
+
+class NotImported:
+    """Known to the record by its name only."""
+
+
+FITTING = [
+    ("truth", [True, np.True_]),
+    ("whole", [3, np.int64(3), np.int8(3)]),
+    ("number", [3, 0.5, np.float64(3), np.float32(3), np.int64(3), float("nan")]),
+    ("text", ["a", np.str_("a")]),
+    ("either", [None, 1, 1.5]),
+    ("many", [(), (1, 2), (np.int64(1),)]),
+    ("pair", [(1, "a")]),
+    ("table", [{}, {"a": 1.5}]),
+    ("array", [np.ones(3), np.ones(3, dtype=np.float32), np.ones(3, dtype=int)]),
+    ("counts", [np.ones(3, dtype=np.int8)]),
+    ("choice", ["b"]),
+    ("record", [None, SCENARIO]),
+    ("records", [(), (SCENARIO,)]),
+    ("unknown", [None, NotImported()]),
+    ("anything", [object(), "a", 1]),
+]
+OTHER = [
+    ("truth", ["false", "", 0, 1, None, np.array([True])]),
+    ("whole", [True, 1.0, "1", None]),
+    ("number", [True, np.True_, "1", None, 1j, np.ones(1), SCENARIO]),
+    ("text", [1, None, b"a", SCENARIO]),
+    ("either", [True, "None", SCENARIO]),
+    ("many", [1, (1.5,), ("a",), (True,), "12"]),
+    ("pair", [(1,), ("a", 1), (1, "a", 2)]),
+    ("table", [(), {1: 1.5}, {"a": "b"}]),
+    ("array", [[1.0], 1.0, None, np.array(["a"]), np.array([True]), np.ones(2, dtype=complex)]),
+    ("counts", [np.ones(3), np.array([True])]),
+    ("choice", ["c", 1, None]),
+    ("record", [RECORDS[0], "2", (2, 2)]),
+    ("records", [SCENARIO, (RECORDS[0],), (None,)]),
+    ("unknown", [SCENARIO, 1]),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), FITTING, ids=[name for name, _ in FITTING])
+def test_fields_take_what_their_annotations_say(name, values):
+    for value in values:
+        Everything(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "values"), OTHER, ids=[name for name, _ in OTHER])
+def test_fields_of_other_types_are_refused(name, values, tmp_path):
+    for value in values:
+        with pytest.raises(CertificateError, match=rf"^{name}: expected "):
+            Everything(**{name: value})
+    path = tmp_path / "record.json"
+    Everything().save(path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["fields"][name] = {"mapping": {"1": True}}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(CertificateError, match=rf"^path: expected a file saved by Everything\.save.*{name}: expected"):
+        Everything.load(path)
+
+
+def test_a_proof_of_one_thing_cannot_stand_for_another():
+    chsh = BellExpression.from_correlators([[1, 1], [1, -1]], marginals=False)
+    inequality = BellInequality.of(chsh)
+    settings = horodecki_settings(np.array([1, 0, 0, 1]) / np.sqrt(2))
+    with pytest.raises(CertificateError, match="certificate: expected"):
+        CriticalVisibility(0.9, 1.0, settings, None, None)
+    white = Behavior.white_noise(chsh.scenario)
+    with pytest.raises(CertificateError, match="model: expected"):
+        Threshold(0.5, 0.5, 0.5, True, white, white, inequality, inequality)
+    with pytest.raises(CertificateError, match="model: expected"):
+        DetectionThreshold(0.5, 0.5, white, (None, None), (None, None), inequality, inequality)
+    with pytest.raises(CertificateError, match="exact: expected bool, got 'false'"):
+        LocalBound(2.0, inequality.bound.strategy, "false")
+    with pytest.raises(CertificateError, match="passed: expected bool, got 'false'"):
+        Verification("false", "a text counts as true")
+
+
+@dataclass(frozen=True, eq=False)
+class Doubtful(Record):
+    """A record whose check may fail in any way."""
+
+    error: Any
+
+    def verify(self, argument: float = 1.0) -> Verification:
+        """Raises what it holds."""
+        if argument < 0:
+            raise LHVError.bad_argument("argument", expected="a number of at least 0", got=repr(argument))
+        if self.error is not None:
+            raise self.error
+        return Verification(True, "fine")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyError("x"), ZeroDivisionError(), LHVError("x"), RecursionError()]
+)
+def test_checks_refute_what_they_cannot_check(error):
+    for check in (Doubtful(error).verify(), Doubtful(error).verify(0.5), Doubtful(error).verify(argument=-1.0)):
+        assert check.refuted
+        assert "could not be checked" in check.reason
+
+
+def test_checks_raise_for_arguments_of_their_caller_only():
+    assert Doubtful(None).verify(2.0)
+    with pytest.raises(LHVError, match="argument: expected"):
+        Doubtful(None).verify(-1.0)
+    with pytest.raises(TypeError):
+        Doubtful(None).verify("text")
+    assert Doubtful(MemoryError()).verify().status == "not re-proven"
+    assert Doubtful.verify.__doc__ == "Raises what it holds."

@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, generator
+from .._validation import generator, whole_array
 from ..exceptions import ScenarioError
 from ..models.deterministic import party_strategies
 from ..targets.coordinates import to_party_axes
 from ..targets.scenario import BellScenario
 from .alternation import Alternation
 from .exact_bound import exact_bound
+from .rounding import round_up
 
 if TYPE_CHECKING:
     from .inequalities import BellExpression
@@ -50,14 +50,19 @@ class LocalBound(Record):
     """Whether all strategies were compared. If not, ``value`` is only reached, perhaps exceeded."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strategy", frozen(np.asarray(self.strategy, dtype=np.int64)))
+        object.__setattr__(self, "strategy", whole_array(self.strategy, "strategy", ScenarioError, ndim=1))
 
     def __str__(self) -> str:
         return f"{self.value:.9g} ({'exact' if self.exact else 'heuristic'})"
 
 
 def local_bound(
-    expression: BellExpression, method: str = "exact", *, seed: int | None = 0, time_limit: float | None = None
+    expression: BellExpression,
+    method: str = "exact",
+    *,
+    seed: int | None = 0,
+    time_limit: float | None = None,
+    max_work: float | None = None,
 ) -> LocalBound:
     """Computes the local bound of a Bell expression.
 
@@ -72,13 +77,15 @@ def local_bound(
         time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
             returned, marked as not exact; default: no limit, but what would take more than about half an
             hour is refused.
+        max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
+            additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
+            answer is the same on every machine. Default: no limit.
 
     Returns:
         The bound, a strategy that reaches it, and whether it is exact.
 
     Raises:
-        ScenarioError: If the method is unknown, the time limit is not positive, or the scenario is too large for
-            ``"exact"``.
+        ScenarioError: If the method is unknown, a limit is not positive, or the scenario is too large for ``"exact"``.
 
     References:
         arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
@@ -95,16 +102,15 @@ def local_bound(
         raise ScenarioError.bad_argument("method", expected="'exact' or 'heuristic'", got=repr(method))
     if time_limit is not None and not time_limit > 0:
         raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    if max_work is not None and not max_work > 0:
+        raise ScenarioError.bad_argument("max_work", expected="a positive number of additions", got=f"{max_work}")
     coefficients, scenario = expression.coefficients, expression.scenario
     if enumeration_size(scenario) <= _SMALL:
         known = np.zeros(sum(scenario.num_settings), dtype=np.int64)
     else:
         known = _best_found(coefficients, scenario, seed)[1]
-    result = exact_bound(coefficients, scenario, known, time_limit)
-    value = float(result.value)
-    if Fraction(value) < result.value:
-        value = math.nextafter(value, math.inf)
-    return LocalBound(value, result.strategy, result.finished)
+    result = exact_bound(coefficients, scenario, known, time_limit, max_work)
+    return LocalBound(round_up(result.value), result.strategy, result.finished)
 
 
 def enumeration_size(scenario: BellScenario) -> int:

@@ -16,8 +16,12 @@ IntArray = NDArray[np.int64]
 Vector = NDArray[np.integer]
 
 _FRONT_NODES = 1 << 13
-_MEASURABLE = 0.02
+# An entry of a node costs as much as so many additions of an enumeration.
+_WORK_PER_ENTRY = 20
+# Below this work, its growth from step to step says little.
+_MEASURABLE = 10**8
 _FAR_BEYOND = 1000
+_ENOUGH_TO_TRUST = 5 * 10**9
 
 
 class BranchAndBound:
@@ -47,27 +51,38 @@ class BranchAndBound:
         )
         self._tails = [0]
         self._vector: Vector = np.zeros(form.width, dtype=form.dtype)
-        self._seconds: list[float] = []
+        self._work: list[float] = []
+        self._max_work = math.inf
         self.num_nodes = 0
         """Number of nodes visited."""
 
-    def run(self, deadline: float = math.inf, patience: float = math.inf) -> tuple[int, IntArray | None] | None:
+    @property
+    def work(self) -> float:
+        """What was done so far, counted in additions of 16-bit integers as an enumeration does them."""
+        return self.num_nodes * self._form.width * self._form.dtype.itemsize / 2 * _WORK_PER_ENTRY
+
+    def run(
+        self, deadline: float = math.inf, patience: float = math.inf, max_work: float = math.inf
+    ) -> tuple[int, IntArray | None] | None:
         """Searches until the best score is proven.
 
         Args:
             deadline: Time of ``time.monotonic()`` at which to give up.
-            patience: Gives up when more seconds than these are still needed, as extrapolated.
+            patience: Gives up when more work than this is still needed, as extrapolated.
+            max_work: Gives up when more work than this is done.
 
         Returns:
             The best score and the option of each step (``None`` if no strategy is better than the known one), or
             ``None`` if it gave up.
         """
+        self._max_work = max_work
         for first in range(len(self._steps) - 1, -1, -1):
-            # Extrapolation from short times is too pessimistic, so it is trusted only when it is far beyond.
-            expected, spent = self.expected_seconds(), sum(self._seconds)
-            if expected > _FAR_BEYOND * patience or (expected > patience and spent > max(1.0, patience / 100)):
+            # Extrapolation from little work is too pessimistic, so it is trusted only when it is far beyond.
+            expected, spent = self.expected_work(), sum(self._work)
+            trusted = spent > max(_ENOUGH_TO_TRUST, patience / 100)
+            if expected > _FAR_BEYOND * patience or (expected > patience and trusted):
                 return None
-            start = time.monotonic()
+            before = self.work
             candidates = self._vector[:, None] + self._steps[first]
             scores = self._form.scores(candidates.copy())
             best, vector = int(scores.max()), candidates[:, int(scores.argmax())]
@@ -81,16 +96,16 @@ class BranchAndBound:
                 return best, None if vector is None else self._choices(vector)
             self._tails.append(best)
             self._vector = vector
-            self._seconds.append(time.monotonic() - start)
+            self._work.append(self.work - before)
         raise AssertionError("a form has at least one step")
 
-    def expected_seconds(self) -> float:
-        """Seconds that the rest will take, if each further step multiplies them as the last few did."""
-        recent = [max(seconds, 1e-3) for seconds in self._seconds[-6:]]
+    def expected_work(self) -> float:
+        """The work that is left, if each further step multiplies it as the last few did."""
+        recent = [max(work, 1.0) for work in self._work[-6:]]
         if len(recent) < 6 or recent[-1] < _MEASURABLE:
             return 0.0
         growth = max(1.0, (recent[-1] / recent[0]) ** (1 / 5))
-        remaining = len(self._steps) - len(self._seconds)
+        remaining = len(self._steps) - len(self._work)
         logarithm = math.log(recent[-1]) + remaining * math.log(growth)
         return math.exp(min(logarithm, 700.0))
 
@@ -103,7 +118,7 @@ class BranchAndBound:
         while stack:
             step, nodes = stack.pop()
             self.num_nodes += nodes.shape[1]
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self.work > self._max_work:
                 return None
             if step < total:
                 nodes = (nodes[:, :, None] + self._steps[step][:, None, :]).reshape(form.width, -1)

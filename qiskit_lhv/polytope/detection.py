@@ -55,6 +55,8 @@ class DetectionThreshold(Record):
     """A local model at ``lower``; ``None`` if none was found at any efficiency."""
     inequality: BellInequality | None
     """A Bell inequality that is violated at ``upper``; ``None`` if the search met none."""
+    timed_out: bool = False
+    """Whether the caller's time ran out before the search had come to its end."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "assign", check_assignment(self.assign, self.behavior.scenario))
@@ -159,7 +161,9 @@ def detection_threshold(
     search = _Search(behavior, assignment, given, math.inf if time_limit is None else time.monotonic() + time_limit)
     search.start()
     search.run(tolerance)
-    return DetectionThreshold(search.lower, search.upper, behavior, assignment, given, search.model, search.inequality)
+    return DetectionThreshold(
+        search.lower, search.upper, behavior, assignment, given, search.model, search.inequality, search.timed_out
+    )
 
 
 def _check_fixed(fixed: object, num_parties: int) -> Fixed:
@@ -195,6 +199,7 @@ class _Search:
         # Efficiencies at which neither was found: the lowest and the highest of them.
         self.undecided: tuple[float, float] | None = None
         self.step = 0.0
+        self.timed_out = False
 
     def start(self) -> None:
         """Finds a model for efficiency 0."""
@@ -213,7 +218,10 @@ class _Search:
         self.step = tolerance / 2
         efficiency = 1.0
         for _ in range(_MAX_PROBES):
-            if self.upper - self.lower <= tolerance or time.monotonic() > self.deadline:
+            if self.upper - self.lower <= tolerance:
+                return
+            if time.monotonic() > self.deadline:
+                self.timed_out = True
                 return
             begin = self.probe(efficiency)
             following = self.following(begin, tolerance)

@@ -26,10 +26,12 @@ IntArray = NDArray[np.int64]
 
 _BITS = 57
 _QUICK_WORK = 1 << 28
-_SECONDS_PER_ENTRY = 2e-10  # of an enumeration in 16-bit integers on two cores; twice that in 32-bit ones
-_MAX_SECONDS = 1800.0
+# Work is counted in additions of 16-bit integers by an enumeration, of which two cores do some 5e9 a second.
+_WORK_PER_SECOND = 5e9
+_MAX_WORK = 9e12
+_LEAST_PATIENCE = 5e9
 _MAX_OUTER = 1 << 24
-_SECONDS_PER_FORM = 3e-4
+_WORK_PER_FORM = 1.5e6
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,24 @@ class ExactBound:
     """Whether all strategies were compared; if not, a better one may exist."""
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """When a search stops without a proof."""
+
+    deadline: float
+    """Time of ``time.monotonic()``."""
+    work: float
+    """What is not begun if it takes more, as far as that is known beforehand."""
+    refuses: bool
+    """Whether what takes more is an error, as the caller has set no limit."""
+
+
 def exact_bound(
-    coefficients: FloatArray, scenario: BellScenario, known: IntArray, time_limit: float | None = None
+    coefficients: FloatArray,
+    scenario: BellScenario,
+    known: IntArray,
+    time_limit: float | None = None,
+    max_work: float | None = None,
 ) -> ExactBound:
     """The largest value of a Bell expression over all deterministic strategies.
 
@@ -54,11 +72,17 @@ def exact_bound(
         scenario: The scenario.
         known: A good strategy, shape ``(m_1 + ... + m_N,)``, to start from.
         time_limit: Seconds after which to stop without a proof; default: none.
+        max_work: Additions of 16-bit integers, some 5e9 a second, after which to stop without a proof; default: none.
 
     Raises:
-        ScenarioError: If there is no time limit and the search would take too long.
+        ScenarioError: If there is no limit and the search would take too long.
     """
+    work = _MAX_WORK if max_work is None else max_work
+    if time_limit is not None:
+        # An enumeration that would not come far in that time is not begun.
+        work = min(work, 10 * time_limit * _WORK_PER_SECOND)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    limits = _Limits(deadline, work, time_limit is None and max_work is None)
     integers, exponent, error = _to_integers(coefficients)
     n = scenario.num_parties
     order = sorted(range(n), key=lambda k: scenario.num_party_strategies[k])
@@ -69,37 +93,34 @@ def exact_bound(
         value, rows, finished = int(integers.max(axis=1).sum()), [integers.argmax(axis=1)], True
     else:
         solve = _two_parties if n == 2 else _more_parties
-        value, rows, finished = solve(tensor, _value(integers, known, scenario), deadline, time_limit)
+        value, rows, finished = solve(tensor, _value(integers, known, scenario), limits)
     strategy = known if rows is None else np.concatenate([rows[order.index(k)] for k in range(n)])
     return ExactBound((Fraction(value) + error) / Fraction(2) ** exponent, strategy, finished)
 
 
-def _two_parties(
-    tensor: IntArray, known_value: int, deadline: float, time_limit: float | None
-) -> tuple[int, list[IntArray] | None, bool]:
+def _two_parties(tensor: IntArray, known_value: int, limits: _Limits) -> tuple[int, list[IntArray] | None, bool]:
     """Best value and each party's strategy (``None``: the known one) for axes ``(m_1, d_1, m_2, d_2)``."""
     form = AnswerForm.of(tensor)
     floor = (known_value * form.divisor - form.constant) // form.factor
-    enumeration = form.work * _SECONDS_PER_ENTRY * form.dtype.itemsize / 2
-    # With a time limit, an enumeration that would not come far is not begun.
-    limit = _MAX_SECONDS if time_limit is None else 10 * time_limit
+    enumeration = form.work * form.dtype.itemsize / 2
     finished = True
     if form.work <= _QUICK_WORK:
-        score, choices, finished = enumerate_form(form, floor, deadline)
+        score, choices, finished = enumerate_form(form, floor, limits.deadline)
     else:
         search = BranchAndBound(form, floor)
-        result = search.run(deadline, min(max(enumeration, 1.0), limit))
+        budget = math.inf if limits.refuses else limits.work
+        result = search.run(limits.deadline, min(max(enumeration, _LEAST_PATIENCE), limits.work), budget)
         if result is not None:
             score, choices = result
-        elif time.monotonic() > deadline:
+        elif time.monotonic() > limits.deadline:
             return known_value, None, False
-        elif enumeration <= limit:
-            score, choices, finished = enumerate_form(form, floor, deadline)
-        elif time_limit is not None:
-            return known_value, None, False
+        elif enumeration <= limits.work:
+            score, choices, finished = enumerate_form(form, floor, limits.deadline)
+        elif limits.refuses:
+            expected = min(enumeration, search.expected_work())
+            raise _too_large(form.num_strategies, expected)
         else:
-            expected = min(enumeration, search.expected_seconds())
-            raise _too_large(form.num_strategies, expected, limit)
+            return known_value, None, False
     if choices is None:
         return known_value, None, finished
     first = choices[form.num_extra :]
@@ -107,9 +128,7 @@ def _two_parties(
     return form.value(score), [first, answers.argmax(axis=1)], finished
 
 
-def _more_parties(
-    tensor: IntArray, known_value: int, deadline: float, time_limit: float | None
-) -> tuple[int, list[IntArray] | None, bool]:
+def _more_parties(tensor: IntArray, known_value: int, limits: _Limits) -> tuple[int, list[IntArray] | None, bool]:
     """Like :func:`_two_parties`: all strategies of all parties but the last two are gone through."""
     n = tensor.ndim // 2
     sizes = [tensor.shape[2 * k : 2 * k + 2] for k in range(n)]
@@ -120,21 +139,21 @@ def _more_parties(
     ]
     outer = math.prod(d**m // (d if flip else 1) for (m, d), flip in zip(sizes[:-2], flips, strict=True))
     inner = sizes[-2][1] ** sizes[-2][0]
-    expected = outer * (_SECONDS_PER_FORM + inner * math.prod(sizes[-1]) * 2 * _SECONDS_PER_ENTRY)
-    if time_limit is None and expected > _MAX_SECONDS:
-        raise _too_large(outer * inner, expected, _MAX_SECONDS)
-    if outer > _MAX_OUTER:
-        # Their table would not fit; nor would the time be enough.
+    expected = outer * (_WORK_PER_FORM + inner * math.prod(sizes[-1]) * 2)
+    if limits.refuses and expected > limits.work:
+        raise _too_large(outer * inner, expected)
+    # A table of so many would not fit; nor would the time be enough. Without a clock, what is too much is not begun.
+    if outer > _MAX_OUTER or (math.isinf(limits.deadline) and expected > limits.work):
         return known_value, None, False
     lists = [party_strategies(m, d) for m, d in sizes[:-2]]
     lists = [table[table[:, 0] == 0] if flip else table for table, flip in zip(lists, flips, strict=True)]
     best, found = known_value, None
     for chosen, rest in _settled(tensor, lists):
-        if time.monotonic() > deadline:
+        if time.monotonic() > limits.deadline:
             return best, found, False
         form = AnswerForm.of(rest)
         floor = (best * form.divisor - form.constant) // form.factor
-        score, choices, finished = enumerate_form(form, floor, deadline)
+        score, choices, finished = enumerate_form(form, floor, limits.deadline)
         if choices is not None:
             first = choices[form.num_extra :]
             answers = rest[np.arange(len(first)), first].sum(axis=0).argmax(axis=1)
@@ -157,7 +176,19 @@ def _settled(tensor: IntArray, lists: list[IntArray]) -> Iterator[tuple[list[Int
 
 def _to_integers(coefficients: FloatArray) -> tuple[IntArray, int, Fraction]:
     """Integers near ``coefficients * 2**exponent``, the exponent, and the sum of the rounding errors."""
-    exponent = _BITS - math.frexp(math.fsum(np.abs(coefficients).flat))[1]
+    try:
+        total = math.fsum(np.abs(coefficients).flat)
+    except OverflowError:
+        total = math.inf
+    # Twice the sum: solvers and verifiers add up differences of coefficients.
+    if total > np.finfo(float).max / 2:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="coefficients whose absolute values add up to less than 2**1023",
+            got="larger ones",
+            remedy="Scale the expression.",
+        )
+    exponent = _BITS - math.frexp(total)[1]
     scaled = np.ldexp(coefficients, exponent)
     rounded = np.rint(scaled)
     error = sum((Fraction(float(e)) for e in np.abs(scaled - rounded).flat if e), Fraction(0))
@@ -172,10 +203,11 @@ def _value(integers: IntArray, strategy: IntArray, scenario: BellScenario) -> in
     return int(integers[tuple(itertools.chain(settings, outcomes))].sum())
 
 
-def _too_large(num_strategies: int, seconds: float, limit: float) -> ScenarioError:
+def _too_large(num_strategies: int, work: float) -> ScenarioError:
+    limit = _MAX_WORK / _WORK_PER_SECOND
     return ScenarioError.bad_argument(
         "expression",
         expected=f"a scenario whose exact bound takes at most about {limit:.0f} s",
-        got=f"{num_strategies:.3g} strategies to compare, about {seconds:.2g} s",
-        remedy="Use method='heuristic', or set time_limit.",
+        got=f"{float(min(num_strategies, 10**300)):.3g} strategies to compare, about {work / _WORK_PER_SECOND:.2g} s",
+        remedy="Use method='heuristic', or set time_limit or max_work.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from importlib.resources import as_file, files
@@ -22,7 +22,7 @@ from ..verification import Verification
 from ..verification_states import TRANSPOSED, is_positive, rational
 from .projective_certificate import AllProjectiveCertificate
 
-__all__ = ["ExtensionCertificate", "extend_local_models", "werner_certificate"]
+__all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate", "werner_certificate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -112,8 +112,10 @@ class ExtensionCertificate(Record):
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
         off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if off > _ATOL:
+        if not off <= _ATOL:
             return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        if self.visibility < 0:
+            return Verification(False, f"the visibility is {self.visibility}", math.inf)
         if self.maps.shape != (2, 4, 4) or self.positive_parts.shape != (2, 4, 4):
             return Verification(False, "the maps are not two of a qubit", math.inf)
         maps, parts = rational(self.maps), rational(self.positive_parts)
@@ -136,7 +138,7 @@ class ExtensionCertificate(Record):
         if prove_werner:
             check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
             if not check:
-                return Verification(False, f"the Werner state: {check.reason}", check.deviation)
+                return replace(check, reason=f"the Werner state: {check.reason}")
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a separable part and images of a Werner state)")
 
@@ -179,7 +181,7 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
         raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
     visibility = positive_number(visibility, "visibility", ScenarioError)
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
-    separable = _rounded(tensor, _separable_visibility(tensor, cap), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
+    separable = separable_certificate(tensor, cap)
     if separable is not None and separable.visibility >= visibility:
         return separable
     known = werner_certificate().visibility
@@ -189,6 +191,11 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
     extended = _rounded(tensor, solution[0], known, solution[1], solution[2])
     found = [one for one in (separable, extended) if one is not None]
     return max(found, key=lambda one: one.visibility, default=None)
+
+
+def separable_certificate(tensor: CorrelationTensor, cap: float) -> ExtensionCertificate | None:
+    """The certificate without maps: up to which visibility, at most a cap, two qubits are separable."""
+    return _rounded(tensor, _separable_visibility(tensor, cap), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
 
 
 def _separable_visibility(tensor: CorrelationTensor, cap: float) -> float:

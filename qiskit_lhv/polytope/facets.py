@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen
+from .._validation import whole_array
 from ..exceptions import ScenarioError, SolverError
-from ..models.deterministic import enumerate_strategies
+from ..models.deterministic import enumerate_strategies, strategy_tables
 from ..targets import coordinates
 from ..targets.scenario import BellScenario, check_scenario
+from ..verification import Verification
 from .coefficient_forms import table_matrices
 from .inequalities import BellExpression, BellInequality
 from .symmetry import Relabeling
@@ -26,6 +27,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _MAX_VERTICES = 100
+# Products of remainders fit 64 bits.
+_PRIME = 2**31 - 1
 _MAX_DIMENSION = 24
 _MAX_VERTICES_BESIDE_CHSH = 512
 
@@ -46,7 +49,7 @@ class FacetList(Record):
 
     def __post_init__(self) -> None:
         for name in ("coefficients", "bounds", "classes"):
-            object.__setattr__(self, name, frozen(np.asarray(getattr(self, name), dtype=np.int64)))
+            object.__setattr__(self, name, whole_array(getattr(self, name), name, ScenarioError))
 
     def __len__(self) -> int:
         return len(self.bounds)
@@ -63,6 +66,53 @@ class FacetList(Record):
     def expression(self, index: int) -> BellExpression:
         """The Bell expression of a facet; its local bound is ``bounds[index]``."""
         return BellExpression(self.coefficients[index].astype(np.float64), self.scenario)
+
+    def verify(self) -> Verification:
+        """Re-checks the list against all deterministic strategies, in whole numbers.
+
+        1. Each bound is the largest value of a strategy, and the strategies that reach it span a facet: as many of them
+           as the polytope has dimensions are independent.
+        2. No facet is there twice, and a relabeling of one is one of its class.
+        3. The list is complete: enumerated once more, there are no others. That needs the extra ``facets``; without it
+           the list is not re-proven.
+        """
+        count = len(self.bounds)
+        if self.coefficients.shape != (count, *self.scenario.shape) or self.classes.shape != (count,):
+            return Verification(False, "coefficients, bounds and classes do not fit the scenario", math.inf)
+        _check_size(self.scenario)
+        flat = self.coefficients.reshape(count, -1)
+        if not count or int(np.abs(flat).astype(object).sum(axis=1).max()) >= 2**62:
+            return Verification(False, "there are no facets, or coefficients too large for one", math.inf)
+        strategies = enumerate_strategies(self.scenario)
+        values = strategy_tables(strategies, self.scenario).astype(np.int64) @ flat.T
+        wrong = np.flatnonzero(values.max(axis=0) != self.bounds)
+        if len(wrong):
+            reason = f"the local bound of facet {wrong[0]} is {values.max(axis=0)[wrong[0]]}"
+            return Verification(False, f"{reason}, not {self.bounds[wrong[0]]}", math.inf)
+        tight = values == self.bounds
+        form = table_matrices(self.scenario, correlators=self.scenario.is_two_outcome)
+        vertices = _vertices(strategies, self.scenario, form)
+        for index, reaching in enumerate(tight.T):
+            if _rank(vertices[reaching]) < vertices.shape[1] - 1:
+                return Verification(False, f"too few strategies reach the bound of {index} for a facet", math.inf)
+        if len(np.unique(tight, axis=1).T) != count:
+            return Verification(False, "a facet is there twice", math.inf)
+        try:
+            classes = _classes(tight, strategies, self.scenario)
+        except KeyError:
+            return Verification(False, "a relabeling of a facet is missing", math.inf)
+        pairs = set(zip(classes.tolist(), self.classes.tolist(), strict=True))
+        if not len(pairs) == len(set(classes.tolist())) == len(set(self.classes.tolist())):
+            return Verification(False, "the classes are not those of the relabelings", math.inf)
+        sizes = np.bincount(self.classes)
+        if np.any(sizes == 0) or np.any(np.diff(sizes) < 0):
+            return Verification(False, "the classes are not numbered by their sizes", math.inf)
+        reason = f"{count} facets, each with the bound that {tight.sum(axis=0).min()} strategies or more reach"
+        normals, bounds = _hull(vertices[:, 1:])
+        others = vertices[:, 1:].astype(object) @ normals.T.astype(object) == bounds
+        if {row.tobytes() for row in others.T.astype(bool)} != {row.tobytes() for row in tight.T}:
+            return Verification(False, "there are other facets", math.inf)
+        return Verification(True, f"{reason}; there are no others")
 
     def representatives(self) -> list[BellInequality]:
         """One inequality of each class, its local bound computed again."""
@@ -161,6 +211,26 @@ def _hull(points: IntArray) -> tuple[IntArray, IntArray]:
     normals = [[-int(value) for value in one.coefficients()] for one in constraints]
     bounds = [int(one.inhomogeneous_term()) for one in constraints]
     return np.array(normals, dtype=np.int64), np.array(bounds, dtype=np.int64)
+
+
+def _rank(rows: IntArray) -> int:
+    """A lower bound of the rank of a matrix of whole numbers: the rank of the remainders modulo a prime."""
+    rows = rows % _PRIME
+    rank = 0
+    for column in range(rows.shape[1]):
+        candidates = np.flatnonzero(rows[rank:, column])
+        if not len(candidates):
+            continue
+        pivot = rank + candidates[0]
+        rows[[rank, pivot]] = rows[[pivot, rank]]
+        rows[rank] = rows[rank] * pow(int(rows[rank, column]), -1, _PRIME) % _PRIME
+        others = rows[rank + 1 :]
+        others -= others[:, column : column + 1] * rows[rank] % _PRIME
+        others %= _PRIME
+        rank += 1
+        if rank == len(rows):
+            break
+    return rank
 
 
 def _classes(tight: NDArray[np.bool_], strategies: IntArray, scenario: BellScenario) -> IntArray:

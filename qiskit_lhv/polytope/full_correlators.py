@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._records import Record
-from .._validation import frozen, real_array
+from .._validation import real_array, whole_array
 from ..exceptions import ScenarioError
 from ..verification import Verification
 from .inequalities import BellExpression
@@ -24,6 +24,8 @@ IntArray = NDArray[np.int64]
 _MAX_PARTIES = 20
 _MAX_EXPRESSION_PARTIES = 12
 _ROUNDING = 1e-12
+# By how much rounding may take a correlator beyond 1.
+_LARGEST = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +40,7 @@ class FullCorrelatorBound(Record):
     """The full correlators, shape ``(2,) * N``."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "signs", frozen(np.asarray(self.signs, dtype=np.int64)))
+        object.__setattr__(self, "signs", whole_array(self.signs, "signs", ScenarioError))
         object.__setattr__(self, "correlators", real_array(self.correlators, "correlators", ScenarioError))
 
     def __str__(self) -> str:
@@ -66,15 +68,22 @@ class FullCorrelatorBound(Record):
         return BellExpression.from_correlators(_walsh_hadamard(self.signs / 2.0**n), marginals=False)
 
     def verify(self) -> Verification:
-        """Re-adds the transform in rational arithmetic and compares with ``value``."""
+        """Re-adds the transform in rational arithmetic and compares with ``value``, and with that of the signs."""
+        shape = self.correlators.shape
+        if self.signs.shape != shape or set(shape) != {2} or not np.isin(self.signs, (-1, 1)).all():
+            return Verification(False, "the signs are not one of -1 and 1 for each of (2,) * N correlators", math.inf)
+        if not np.abs(self.correlators).max() <= 1 + _LARGEST:
+            return Verification(False, "a correlator is not between -1 and 1", math.inf)
         entries = np.empty(self.correlators.size, dtype=object)
         entries[:] = [Fraction(float(entry)) for entry in self.correlators.flat]
         transformed = _walsh_hadamard(entries.reshape(self.correlators.shape))
         exact = sum((abs(entry) for entry in transformed.flat), Fraction(0)) / self.correlators.size
-        deviation = float(abs(exact - Fraction(self.value)))
+        signed = zip(self.signs.ravel().tolist(), transformed.flat, strict=True)
+        reached = sum((sign * entry for sign, entry in signed), Fraction(0)) / self.correlators.size
+        deviation = float(max(abs(one - Fraction(self.value)) for one in (exact, reached)))
         return Verification(
-            deviation <= _ROUNDING * max(1.0, self.value),
-            f"the correlators have the value {float(exact):.12g}",
+            deviation <= _ROUNDING * float(max(1, exact)),
+            f"the correlators have the value {float(exact):.12g}, the signs' inequality {float(reached):.12g}",
             deviation,
         )
 
@@ -113,7 +122,7 @@ def wwzb(correlators: ArrayLike) -> FullCorrelatorBound:
             remedy="More settings go to nonlocality_threshold(behavior).",
         )
     largest = float(np.abs(array).max())
-    if largest > 1 + 1e-9:
+    if largest > 1 + _LARGEST:
         raise ScenarioError.bad_argument("correlators", expected="numbers from -1 to 1", got=f"{largest:.9g}")
     transformed = _walsh_hadamard(array)
     signs = np.where(transformed < 0, -1, 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._records import Record
 from .._validation import positive_number
 from ..exceptions import MeasurementError
-from ..verification import Verification
+from ..verification import Verification, combine
 from ..verification_states import is_positive_matrix, rational
 from .families import chsh
 from .inequalities import BellInequality
@@ -24,6 +24,8 @@ __all__ = ["HorodeckiCriterion", "horodecki_chsh", "horodecki_settings"]
 FloatArray = NDArray[np.float64]
 
 _ROUNDING = 1e-10
+# How close the settings come: their Bloch vectors are rounded, and the root of a tiny m is less exact than m.
+_REACHED = 2e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,16 +60,19 @@ class HorodeckiCriterion(Record):
         relation = "violates a CHSH inequality" if self.violates else "violates no CHSH inequality"
         return f"M = {self.m:.9g}: {relation} (largest value {self.value:.9g}, local bound 2)"
 
-    def verify(self, state: Any = None, *, rounding_error: float = 1e-9) -> Verification:
+    def verify(
+        self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
+    ) -> Verification:
         """Re-proves ``m`` from both sides in rational arithmetic, so also that no CHSH inequality is violated.
 
         ``m`` is the trace of ``T^T T`` without its smallest eigenvalue. That no number below is an eigenvalue, and one
-        right above is, follows from the signs of characteristic polynomials. That the state is nonlocal is what
-        ``settings.verify()`` proves.
+        right above is, follows from the signs of characteristic polynomials. The settings are checked to reach the
+        value; that the state is nonlocal is what ``settings.verify()`` proves.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
             rounding_error: Error allowed in each correlation, if a state is given.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
             MeasurementError: If the rounding error is negative.
@@ -77,7 +82,7 @@ class HorodeckiCriterion(Record):
         if own.array.shape != (4, 4):
             return Verification(False, "the settings are not those of two qubits", math.inf)
         off = 0.0 if state is None else own.largest_difference(state)
-        if off > rounding_error:
+        if not off <= rounding_error:
             return Verification(False, f"this is about another state, which differs by {off:.3g}", off)
         if not math.isfinite(self.m):
             return Verification(False, f"m is {self.m}", math.inf)
@@ -86,8 +91,18 @@ class HorodeckiCriterion(Record):
         smallest = sum(gram[i, i] for i in range(3)) - Fraction(self.m)
         margin = Fraction(_ROUNDING) * max(Fraction(1), Fraction(self.m))
         right = _at_least(gram, smallest - margin) and not _at_least(gram, smallest + margin)
-        reason = f"the largest CHSH value is {self.value:.9g}" if right else f"m is not {self.m!r}"
-        return Verification(right, reason, 0.0 if right else math.inf)
+        if not right:
+            return Verification(False, f"m is not {self.m!r}", math.inf)
+        bound = self.settings.inequality.verify(prove_bound=prove_bound)
+        if bound.refuted:
+            return bound
+        reached = 2 * self.settings.value / self.settings.inequality.bound.value
+        same = Verification(
+            abs(reached - self.value) <= _REACHED * max(1.0, self.value),
+            f"the largest CHSH value is {self.value:.9g}, the settings reach {reached:.9g}",
+            abs(reached - self.value),
+        )
+        return same if bound else combine(same, bound)
 
 
 def _at_least(matrix: Any, value: Fraction) -> bool:

@@ -13,21 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit.quantum_info import SparsePauliOp
 
 from .._records import Record
-from .._validation import is_whole_number, real_array
+from .._validation import is_whole_number, positive_number, real_array
 from ..exceptions import MeasurementError, ScenarioError
 from ..quantum.measurements import parse_settings
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
 from ..targets.correlations import effect_coordinates
 from ..targets.scenario import BellScenario
-from ..verification import (
-    Verification,
-    exact_local_bound,
-    exact_strategy_value,
-    exact_value,
-    local_bound_cost,
-    scaled_to_integers,
-)
+from ..verification import Verification, combine, exact_strategy_value, exact_value
+from ..verification_branches import prove_local_bound
 from .bounds import LocalBound, local_bound
 from .coefficient_forms import expression_symbols, simplest_fraction, table_matrices
 from .symmetry import Relabeling
@@ -35,9 +29,6 @@ from .symmetry import Relabeling
 __all__ = ["BellExpression", "BellInequality"]
 
 FloatArray = NDArray[np.float64]
-
-# Strategies that a proof lists within seconds.
-_QUICK_COST = 1 << 26
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -318,6 +309,7 @@ class BellInequality(Record):
         rounding_error: float = 1e-9,
         *,
         prove_bound: bool | None = None,
+        symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
     ) -> Verification:
         """Re-proves the local bound by another algorithm in integers, and the violation if asked.
 
@@ -325,8 +317,12 @@ class BellInequality(Record):
             behavior: A behavior that should violate the inequality; default: only the bound is checked.
             rounding_error: Error allowed in each probability of the behavior: the violation must
                 exceed the largest change that such errors can make.
-            prove_bound: Whether to prove the bound again, which takes minutes for some 30 settings a party. If not,
-                only that a strategy reaches it is checked, and the reason says so. Default: where it takes seconds.
+            prove_bound: Whether to prove the bound again, which takes minutes for some 40 settings a party. If not,
+                only that a strategy reaches it is checked, and the result is "not re-proven". Default: where a budget
+                of work suffices, which takes seconds.
+            symmetries: Relabelings that leave an inequality of two parties and outcomes as it is, for ``True``: with
+                them there are fewer strategies to go through. For each party one signed number a setting; ``s`` means
+                that it takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative.
 
         Returns:
             Whether the bound holds for every local model, and the behavior violates it.
@@ -335,11 +331,10 @@ class BellInequality(Record):
             return Verification(False, f"the bound is {self.bound.value}", math.inf)
         coefficients, claim = self.expression.coefficients, Fraction(self.bound.value)
         if not self.bound.exact:
-            return Verification(False, "the bound is heuristic: a local model may exceed it", math.inf)
-        if scaled_to_integers(coefficients, 60) is None:
-            return Verification(False, "the coefficients are too fine to prove a bound in integers", math.inf)
+            return Verification.unproven("the bound is heuristic: a local model may exceed it")
         # A solver rounds up by no more than the rounding errors of its arithmetic.
-        rounding = Fraction(1, 10**9) * Fraction(float(np.abs(coefficients).sum()))
+        total = sum((abs(Fraction(float(value))) for value in coefficients.flat), Fraction(0))
+        rounding = total / 10**9
         try:
             reached = exact_strategy_value(coefficients, self.bound.strategy)
         except ScenarioError as exc:
@@ -350,37 +345,28 @@ class BellInequality(Record):
                 f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.bound.value:.12g}",
                 float(abs(reached - claim)),
             )
-        cost = local_bound_cost(self.expression.scenario.shape)
-        if prove_bound is None:
-            prove_bound = cost <= _QUICK_COST
-        if prove_bound:
-            try:
-                proven = exact_local_bound(coefficients)
-            except ScenarioError as exc:
-                return Verification(False, str(exc), math.inf)
-            if proven > claim:
-                return Verification(
-                    False,
-                    f"a local model reaches {float(proven):.12g}, above the claimed bound {self.bound.value:.12g}",
-                    float(proven - claim),
-                )
-            bound = f"no local model exceeds {self.bound.value:.12g}"
-        else:
-            bound = (
-                f"a strategy reaches {self.bound.value:.12g}; that none exceeds it was not proven again "
-                f"(quick check; {cost:.2g} strategies)"
-            )
-        if behavior is None:
-            return Verification(True, bound)
+        bound = prove_local_bound(coefficients, claim, prove_bound=prove_bound, symmetries=symmetries)
+        if behavior is None or bound.refuted:
+            return bound
         if behavior.scenario != self.expression.scenario:
             return Verification(False, f"the behavior has {behavior.scenario}", math.inf)
+        allowed = Fraction(positive_number(rounding_error, "rounding_error", ScenarioError, zero=True))
         violation = self.exact_violation(behavior)
-        # Errors that keep every setting normalized change the value by at most half the coefficients' spread.
-        axes = self.expression.scenario.outcome_axes
-        spread = np.ptp(coefficients, axis=axes).sum() * np.prod(self.expression.scenario.num_outcomes) / 2
-        allowance = rounding_error * float(spread)
-        return Verification(
-            violation > Fraction(allowance),
-            f"{bound}; the behavior exceeds it by {float(violation):.6g} (rounding at most {allowance:.2g})",
+        allowance = allowed * _largest_change(coefficients)
+        violated = Verification(
+            violation > allowance,
+            f"the behavior exceeds it by {float(violation):.6g} (rounding at most {float(allowance):.2g})",
             float(violation),
         )
+        return combine(bound, violated)
+
+
+def _largest_change(coefficients: FloatArray) -> Fraction:
+    """How much a table's value changes at most, per error in each probability, if settings stay normalized."""
+    n = coefficients.ndim // 2
+    total = Fraction(0)
+    for setting in np.ndindex(coefficients.shape[:n]):
+        # Half the spread of the coefficients for each of the probabilities.
+        part = coefficients[setting]
+        total += (Fraction(float(part.max())) - Fraction(float(part.min()))) * part.size / 2
+    return total

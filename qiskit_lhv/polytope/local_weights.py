@@ -34,6 +34,7 @@ _FEASIBILITY = 1e-10
 _IMPOSSIBLE = 1e-12
 _SIGNALING = 1e-7
 _FINE_BITS = 44
+_CLOSE = 1e-8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +51,8 @@ class LocalWeight(Record):
     """The local part of the behavior; ``None`` if it has none."""
     inequality: BellInequality | None
     """``-K . p <= -bound`` with non-negative K; so the weight is at most ``K . behavior / bound``."""
+    timed_out: bool = False
+    """Whether the caller's time ran out before the search had come to its end."""
 
     def __str__(self) -> str:
         return f"local weight in [{self.lower:.9g}, {self.upper:.9g}]"
@@ -70,16 +73,20 @@ class LocalWeight(Record):
         table = np.maximum(table, 0)
         return Behavior(table / table.sum(axis=self.behavior.scenario.outcome_axes, keepdims=True))
 
-    def verify(self, atol: float = _SIGNALING) -> Verification:
+    def verify(self, atol: float = _SIGNALING, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both sides in exact arithmetic, without the solver's code.
 
         Args:
             atol: Largest signaling of the behavior that is taken for rounding.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
+        order = Verification(0 <= self.lower <= self.upper <= 1, f"0 <= {self.lower!r} <= {self.upper!r} <= 1")
+        if not order:
+            return order
         signaling = self.behavior.max_signaling()
         checks = [Verification(signaling <= atol, f"marginals move by {signaling:.2g} with another party's setting")]
         checks.append(verify_local_part(self.model, self.lower, self.behavior.array))
-        checks.append(verify_weight_limit(self.inequality, self.upper, self.behavior.array))
+        checks.append(verify_weight_limit(self.inequality, self.upper, self.behavior.array, prove_bound=prove_bound))
         return combine(*checks)
 
 
@@ -106,13 +113,16 @@ def verify_local_part(model: DeterministicModel | None, weight: float, table: Fl
     )
 
 
-def verify_weight_limit(inequality: BellInequality | None, weight: float, table: FloatArray) -> Verification:
+def verify_weight_limit(
+    inequality: BellInequality | None, weight: float, table: FloatArray, *, prove_bound: bool | None = None
+) -> Verification:
     """Checks in rational arithmetic that an inequality without positive coefficients limits a table's local weight.
 
     Args:
         inequality: ``-K . p <= -bound``; ``None``: none.
         weight: The claimed largest weight.
         table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
     """
     if inequality is None:
         return Verification(weight >= 1, "without an inequality the weight is at most 1")
@@ -122,7 +132,7 @@ def verify_weight_limit(inequality: BellInequality | None, weight: float, table:
         return Verification(False, "the inequality is not of the form -K . p <= -bound", math.inf)
     limit = _upper(inequality, table)
     claim = Verification(limit <= Fraction(weight) or weight >= 1, f"the local weight is at most {float(limit):.12g}")
-    return combine(inequality.verify(), claim)
+    return combine(inequality.verify(prove_bound=prove_bound), claim)
 
 
 def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> LocalWeight:
@@ -160,9 +170,12 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     behavior.require_no_signaling(_SIGNALING, "behavior")
     if time_limit is not None and not time_limit > 0:
         raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, time_limit)
     # No weight exceeds 1, which needs no inequality.
-    return LocalWeight(lower, min(1.0, upper), behavior, model, inequality if upper < 1 else None)
+    upper, inequality = (upper, inequality) if upper < 1 else (1.0, None)
+    timed_out = upper - lower > _CLOSE and time.monotonic() > deadline
+    return LocalWeight(lower, upper, behavior, model, inequality, timed_out)
 
 
 def largest_local_part(
@@ -284,7 +297,7 @@ def _dual_bound(prices: FloatArray, table: FloatArray, lower: float) -> tuple[fl
         if value < upper:
             upper, inequality = value, candidate
         # Small integers are the tidy form of the prices, unless they only happen to lie near.
-        if upper <= lower + 1e-8:
+        if upper <= lower + _CLOSE:
             break
     return (1.0, None) if inequality is None else (upper, inequality)
 

@@ -33,28 +33,31 @@ Monomial = tuple[tuple[Letter, ...], ...]
 _MAX_SIZE = 120
 
 
-def parse_level(level: int | str) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """Reads a level such as 2 or ``"1+AB"``.
+def parse_level(level: int | str) -> tuple[int, tuple[tuple[int, ...], ...], bool]:
+    """Reads a level such as 2, ``"1+AB"`` or ``"1+P"``.
 
     Args:
-        level: A whole number, or such a number followed by ``+`` and groups of letters.
+        level: A whole number, or such a number followed by ``+`` and groups of letters, the last of which may be ``P``.
 
     Returns:
-        The number, and for each group how many operators it takes from each of its parties, in descending
-        order: ``(1, 1)`` for ``AB``, ``(2, 1)`` for ``AAB``.
+        The number; for each group how many operators it takes from each of its parties, in descending
+        order: ``(1, 1)`` for ``AB``, ``(2, 1)`` for ``AAB``; and whether all probabilities have to be positive.
 
     Raises:
         ScenarioError: If it is none of these.
     """
     words = str(level).replace(" ", "").upper().split("+")
+    positivity = len(words) > 1 and words[-1] == "P"
+    if positivity:
+        words.pop()
     text_or_number = isinstance(level, str) or is_whole_number(level)
     number = int(words[0]) if words[0] in set("123456789") else None
     if not text_or_number or number is None or not all(word.isalpha() for word in words[1:]):
         raise ScenarioError.bad_argument(
-            "level", expected="a level of the hierarchy such as 1, '1+AB' or 2 (at most 9)", got=repr(level)
+            "level", expected="a level of the hierarchy such as 1, '1+P', '1+AB' or 2 (at most 9)", got=repr(level)
         )
     groups = tuple(tuple(sorted(Counter(word).values(), reverse=True)) for word in words[1:])
-    return number, groups
+    return number, groups, positivity
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class MomentMatrix:
     """For each party the matrix from its axis of ``behavior`` to its part of the table of probabilities."""
     name: str
     """The level."""
+    positivity: bool
+    """Whether all probabilities have to be positive, beside the matrix."""
 
     @classmethod
     def of(cls, scenario: BellScenario, level: int | str) -> MomentMatrix:
@@ -81,18 +86,16 @@ class MomentMatrix:
         Raises:
             ScenarioError: If the level is unknown or its matrix too large.
         """
-        highest, groups = parse_level(level)
-        monomials: dict[Monomial, None] = {}
-        for monomial in _monomials(scenario, highest, groups):
-            monomials.setdefault(monomial)
-            if len(monomials) > _MAX_SIZE:
-                raise ScenarioError.bad_argument(
-                    "level",
-                    expected=f"a moment matrix of at most {_MAX_SIZE} rows",
-                    got=f"more at level {level} of {scenario}",
-                    remedy="Take a lower level, or fewer settings or outcomes.",
-                )
-        rows = list(monomials)
+        highest, groups, positivity = parse_level(level)
+        size = _num_monomials(scenario, highest, groups)
+        if size > _MAX_SIZE:
+            raise ScenarioError.bad_argument(
+                "level",
+                expected=f"a moment matrix of at most {_MAX_SIZE} rows",
+                got=f"{size} rows at level {level} of {scenario}",
+                remedy=_what_fits(scenario),
+            )
+        rows = list(_monomials(scenario, highest, groups))
         numbers: dict[Monomial, int] = {((),) * scenario.num_parties: 0}
         entries = np.empty((len(rows), len(rows)), dtype=np.int64)
         for i, left in enumerate(rows):
@@ -113,12 +116,37 @@ class MomentMatrix:
         )
         tables = tuple(matrix if d > 2 else _from_observables(m) for matrix, d, m in forms)
         shape = [len(axis) for axis in axes]
-        return cls(scenario, entries, len(numbers), table.reshape(shape), tables, str(level).replace(" ", "").upper())
+        name = str(level).replace(" ", "").upper()
+        return cls(scenario, entries, len(numbers), table.reshape(shape), tables, name, positivity)
 
 
-def _monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int, ...]]) -> Iterable[Monomial]:
-    """Monomials of the level, shortest first."""
-    n = scenario.num_parties
+def _what_fits(scenario: BellScenario) -> str:
+    """The usual levels whose matrices are small enough, largest first."""
+    fitting = []
+    for level in ("3", "2", "1+AB+ABC", "1+AB", "1"):
+        highest, groups, _ = parse_level(level)
+        size = _num_monomials(scenario, highest, groups)
+        if size <= _MAX_SIZE and (level != "1+AB+ABC" or scenario.num_parties > 2):
+            fitting.append(f"{level} ({size} rows)")
+    if not fitting:
+        return "Not even level 1 fits: take fewer settings or outcomes."
+    return f"What fits: {', '.join(fitting)}."
+
+
+def _num_monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int, ...]]) -> int:
+    """How many monomials the level has, without making them."""
+    total = 0
+    for split in _lengths(scenario.num_parties, highest, groups):
+        product = 1
+        for m, d, length in zip(scenario.num_settings, scenario.num_outcomes, split, strict=True):
+            # Neighbors in a word belong to different settings.
+            product *= m * (d - 1) * ((m - 1) * (d - 1)) ** (length - 1) if length else 1
+        total += product
+    return total
+
+
+def _lengths(n: int, highest: int, groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """How long the word of each of n parties may be, shortest first."""
     lengths: dict[tuple[int, ...], None] = {}
     for total in range(highest + 1):
         for split in itertools.product(range(total, -1, -1), repeat=n):
@@ -128,7 +156,12 @@ def _monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int,
         for split in sorted(set(itertools.permutations(group + (0,) * (n - len(group)), n)), reverse=True):
             if len(group) <= n:
                 lengths.setdefault(split)
-    for split in lengths:
+    return list(lengths)
+
+
+def _monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int, ...]]) -> Iterable[Monomial]:
+    """Monomials of the level, shortest first."""
+    for split in _lengths(scenario.num_parties, highest, groups):
         yield from itertools.product(*(_words(scenario, k, length) for k, length in enumerate(split)))
 
 

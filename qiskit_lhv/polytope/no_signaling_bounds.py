@@ -75,7 +75,7 @@ class NoSignalingBound(Record):
         gap = self.value - self.attained
         scale = max(1.0, float(np.abs(self.expression.coefficients).max()))
         return Verification(
-            gap <= atol * scale,
+            abs(gap) <= atol * scale,
             f"no no-signaling behavior exceeds {self.value:.12g}; one reaches it up to {gap:.2g}",
             gap,
         )

@@ -163,7 +163,7 @@ class AllProjectiveCertificate(Record):
         own_noise = white if self.noise is None else self.noise.correlations
         for what, given, own in (("state", state, self.correlations), ("noise", noise, own_noise)):
             off = 0.0 if given is None else _difference(given, own, self.plane)
-            if off > 1e-12:
+            if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
         across = max(_difference(one, one, self.plane) for one in (self.correlations, own_noise))
         if across:
@@ -172,7 +172,7 @@ class AllProjectiveCertificate(Record):
         if self.noise is not None:
             check = self.noise.verify()
             if not check:
-                return Verification(False, f"the proof for the noise: {check.reason}", check.deviation)
+                return dataclasses.replace(check, reason=f"the proof for the noise: {check.reason}")
             of_noise = Fraction(self.noise.visibility)
         try:
             proven, inradii, absorbed = proven_visibility(self.proof(), of_noise)

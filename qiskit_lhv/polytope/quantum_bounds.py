@@ -42,7 +42,7 @@ class QuantumBound(Record):
     lower: float
     """The value of ``state`` and ``effects``."""
     level: str
-    """Level of the Navascues-Pironio-Acin hierarchy that ``upper`` comes from."""
+    """Level of the Navascues-Pironio-Acin hierarchy that ``upper`` comes from; ``+P``: and positive probabilities."""
     expression: BellExpression
     """The expression."""
     state: ComplexArray
@@ -53,7 +53,8 @@ class QuantumBound(Record):
     """A matrix L, shape ``(n, n)``: ``L L^T`` is the dual solution of the moment matrix, from which ``upper`` is
     computed."""
     multipliers: FloatArray
-    """The dual solution of the probabilities: a number of at least 0 for each, shape ``(m_1, ..., d_N)``."""
+    """The dual solution of the probabilities: a number of at least 0 for each, shape ``(m_1, ..., d_N)``; 0 without
+    ``+P``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", frozen(np.asarray(self.state, dtype=np.complex128)))
@@ -94,13 +95,18 @@ class QuantumBound(Record):
         fits = self.factor.shape[0] == len(moments.entries) and self.multipliers.shape == self.expression.scenario.shape
         if not fits or self.multipliers.min() < 0:
             return Verification(False, f"factor and multipliers do not belong to level {self.level}", math.inf)
+        if not moments.positivity and np.any(self.multipliers):
+            return Verification(False, f"multipliers of probabilities do not belong to level {self.level}", math.inf)
         proven = _dual_bound(self.expression, moments, self.factor, self.multipliers)
         if proven > Fraction(self.upper):
             excess = float(proven - Fraction(self.upper))
             return Verification(False, f"the dual solution proves only {float(proven):.12g}", excess)
         deviation = abs(_value(self.expression, self.state, self.effects) - self.lower)
+        rounding = atol * max(1.0, float(np.abs(self.expression.coefficients).sum()))
+        if not self.lower - self.upper <= rounding:
+            return Verification(False, f"{self.lower!r} is not below {self.upper!r}", self.lower - self.upper)
         return Verification(
-            deviation <= atol * max(1.0, float(np.abs(self.expression.coefficients).sum())),
+            deviation <= rounding,
             f"no quantum behavior exceeds {self.upper:.12g}; state and measurements reach {self.lower:.12g}",
             deviation,
         )
@@ -114,10 +120,10 @@ def quantum_bound(
     From above, the Navascues-Pironio-Acin hierarchy: a semidefinite program whose value no quantum state and
     measurements of any dimension exceed. Of the solver's answer only the dual solution is used, so its tolerances
     do not matter: rounded to a grid it is ``Z = L L^T``, positive by construction. For every moment matrix
-    ``<Z, moments> >= 0``, and probabilities times the ``multipliers`` are positive too, so the expression is at most
-    the sum of the three. Without the solver's error all coefficients of this sum would vanish but that of the
-    identity. They are computed in rational arithmetic, and their absolute values are added, since no moment is larger
-    than 1. The result is rounded up.
+    ``<Z, moments> >= 0``, and with ``+P`` probabilities times the ``multipliers`` are positive too, so the expression
+    is at most the sum. Without the solver's error all coefficients of this sum would vanish but that of the identity.
+    They are computed in rational arithmetic, and their absolute values are added, since no moment is larger than 1. The
+    result is rounded up.
 
     From below, a seesaw: from twelve random starts, state and measurements are improved in turn. It may miss the
     best value; ``lower`` is evaluated anew from the state and the measurements in the result.
@@ -125,9 +131,12 @@ def quantum_bound(
     Args:
         expression: The Bell expression, of any scenario whose moment matrix is small enough: with full
             correlators, four parties with two settings fit, five do not.
-        level: 1, 2, ... (products of at most so many projectors), or ``"1+AB"``: projectors and products of two of
-            different parties; ``"1+AB+ABC"`` adds those of three, ``"1+AAB"`` those of two of one party with one of
-            another, and so on.
+        level: What the rows of the moment matrix are. 1, 2, 3, ...: products of at most so many projectors, as in the
+            literature; ``"1+AB"``: projectors and products of two of different parties; ``"1+AB+ABC"`` adds those of
+            three, ``"1+AAB"`` those of two of one party with one of another, and so on. With ``"+P"`` at the end, such
+            as ``"1+P"``, all probabilities have to be positive, too, which makes level 1 of two parties and all levels
+            without ``ABC`` of three parties tighter (for I3322: 1.366 instead of 1.375); it follows by itself where
+            the rows hold products of one projector of every party.
         dimension: Dimension of each party's space for the value from below.
         seed: Seed of the seesaw, or ``None``.
 
@@ -238,7 +247,14 @@ def _solve(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatA
     unknown = cvxpy.Variable(moments.num_moments - 1)
     matrix = cvxpy.reshape(linear @ unknown + (flat == 0).astype(float), (size, size), order="C")
     constraints = [matrix >> 0]
-    if moments.behavior.min() >= 0:
+    if moments.positivity:
+        if moments.behavior.min() < 0:
+            raise ScenarioError.bad_argument(
+                "level",
+                expected="a level whose matrix holds all probabilities, for '+P'",
+                got=f"level {moments.name}, too low for products of {moments.scenario.num_parties} parties",
+                remedy="Take '1+AB+P' or '2+P' for up to four parties.",
+            )
         known = cvxpy.hstack([np.ones(1), unknown])
         tables: NDArray[Any] = np.eye(1)
         for table in moments.tables:

@@ -25,7 +25,8 @@ ComplexArray = NDArray[np.complex128]
 
 # How far the trace of a state may be from 1.
 _TRACE = Fraction(1, 10**7)
-_MARGINS = (0.0, 1e-12, 1e-10, 1e-8, 1e-6)
+# White noise for the rounding of states on the boundary; entanglement beyond it is not hidden.
+_MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +73,7 @@ class SeparabilityCertificate(Record):
             # Of a matrix alone nobody can tell which of its indices belong to the qubit.
             same = other.dims() == self.dimensions and other.data.shape == self.matrix.shape
             off = float(np.abs(other.data - self.matrix).max()) if same else math.inf
-            if off > 1e-12:
+            if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
         if sorted(self.dimensions) not in ([2, 2], [2, 3]) or self.matrix.shape != (math.prod(self.dimensions),) * 2:
             return Verification(False, f"dimensions {self.dimensions}", math.inf)
@@ -113,7 +114,7 @@ def prove_separable(state: Any) -> SeparabilityCertificate | None:
             two qubits.
 
     Returns:
-        The certificate, with at most 1e-6 of white noise for states on the boundary; ``None`` if the state is not
+        The certificate, with at most 1e-8 of white noise for states on the boundary; ``None`` if the state is not
         proven separable (then it is entangled, or too close to the boundary).
 
     Raises:

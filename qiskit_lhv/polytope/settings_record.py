@@ -28,6 +28,7 @@ FloatArray = NDArray[np.float64]
 _BITS = 40
 _MAX_PARTIES = 6
 _SAME = 1e-6
+_UNIT_ATOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,12 +115,15 @@ class OptimizedSettings(Record):
             f"(violated above visibility {self.visibility:.6g})"
         )
 
-    def verify(self, state: Any = None, *, rounding_error: float = 1e-9) -> Verification:
+    def verify(
+        self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
+    ) -> Verification:
         """Re-proves that the state is nonlocal: the local bound in integers, the violation in rational arithmetic.
 
         Args:
             state: A state or correlation tensor that this should be about; default: its own.
             rounding_error: Error allowed in each correlation: the violation must exceed what such errors can make.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
             MeasurementError: If the rounding error is negative.
@@ -127,7 +131,7 @@ class OptimizedSettings(Record):
         error = Fraction(positive_number(rounding_error, "rounding_error", MeasurementError, zero=True))
         tensor = self.correlations if state is None else CorrelationTensor.of(state)
         off = self.correlations.largest_difference(tensor)
-        if off > rounding_error:
+        if not off <= rounding_error:
             return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
         shape = tuple(len(one) for one in self.settings)
@@ -140,24 +144,39 @@ class OptimizedSettings(Record):
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
         operator = _operator(rational(expression.coefficients), vectors)
-        if operator.shape != tensor.array.shape:
+        if not operator.shape == tensor.array.shape == self._mixed_in.array.shape:
             return Verification(False, f"the state has {tensor.num_parties} parties of {tensor.dimensions}", math.inf)
-        # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
-        exact = operator.flat[0] + sum(
-            (c * t for c, t in zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)), Fraction(0)
-        )
-        violation = exact - Fraction(self.inequality.bound.value)
+        bound = Fraction(self.inequality.bound.value)
+        violation = _expectation(operator, tensor) - bound
         slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0))
+        if _expectation(operator, self._mixed_in) > bound + slack:
+            return Verification(False, "the noise violates the inequality itself, so no visibility means anything")
         violated = Verification(
             violation > slack,
             f"the state exceeds the local bound by {float(violation):.6g} (rounding at most {float(slack):.2g})",
             float(violation),
         )
-        return combine(self.inequality.verify(prove_bound=True), violated)
+        return combine(self.inequality.verify(prove_bound=prove_bound), violated)
+
+
+def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
+    """The value of an operator, given by its coefficients on correlations, exactly."""
+    # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
+    pairs = zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)
+    return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
 def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    return tensor.behavior([list(one) for one in settings])
+    return tensor.behavior([[_measurement(vector) for vector in one] for one in settings])
+
+
+def _measurement(vector: FloatArray) -> Any:
+    """A Bloch vector as it is, or the two effects of a shorter one."""
+    if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
+        return vector
+    x, y, z = vector.tolist()
+    turned = np.array([[z, x - 1j * y], [x + 1j * y, -z]])
+    return [(np.eye(2) + turned) / 2, (np.eye(2) - turned) / 2]
 
 
 def _operator(coefficients: Any, vectors: list[Any]) -> Any:

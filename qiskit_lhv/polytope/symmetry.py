@@ -212,8 +212,13 @@ class Symmetry(Record):
     """The first elements after the identity that generate all; 0 if only the identity is there."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", frozen(np.asarray(self.sources, dtype=np.int16)))
-        object.__setattr__(self, "outcomes", frozen(np.asarray(self.outcomes, dtype=np.int8)))
+        for name, kind in (("sources", np.int16), ("outcomes", np.int8)):
+            array = np.asarray(getattr(self, name))
+            if array.dtype != kind:
+                array = whole_array(array, name, ScenarioError)
+                if array.size and not np.iinfo(kind).min <= array.min() <= array.max() <= np.iinfo(kind).max:
+                    raise ScenarioError.bad_argument(name, expected=f"numbers of {np.dtype(kind)}", got="larger ones")
+            object.__setattr__(self, name, frozen(array.astype(kind)))
 
     @classmethod
     def grown_by(cls, relabelings: Iterable[Relabeling], scenario: BellScenario) -> Symmetry:

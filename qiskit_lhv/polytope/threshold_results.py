@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from .._records import Record
 from ..models.deterministic import DeterministicModel
 from ..targets.behaviors import Behavior
@@ -16,6 +18,9 @@ from .symmetrized_model import SymmetrizedModel
 __all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility"]
 
 MODEL_ATOL = 1e-9
+# A model of the noise is one at a visibility in white noise of nearly 1.
+_NOISE_ATOL = 1e-8
+_WHITE_ATOL = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +43,10 @@ class Threshold(Record):
     """A local model of the mixture at visibility ``lower``."""
     inequality: BellInequality | None
     """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search met none."""
+    noise_model: DeterministicModel | SymmetrizedModel | None = None
+    """A local model of the noise, so that the mixture is local below ``lower``, too; ``None``: it is white."""
+    timed_out: bool = False
+    """Whether the caller's time ran out before the search had come to its end."""
 
     def __str__(self) -> str:
         return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
@@ -49,14 +58,20 @@ class Threshold(Record):
     def verify(self, atol: float = MODEL_ATOL, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.
 
-        A heuristic local bound is not re-checked; then only the lower end is proven, and the reason says so.
+        The model at ``lower`` and that of the noise are local models of all mixtures between them. A heuristic local
+        bound is not re-checked; then only the lower end is proven, and the reason says so.
 
         Args:
             atol: Largest deviation of the model from the mixture, in any probability.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
-        model = self.model.verify(self.mixture(self.lower), atol)
-        checks = [model, _claim("estimate", self.estimate, self.lower, self.upper)]
+        order = Verification(
+            0 <= self.lower <= self.estimate <= self.upper < math.inf,
+            f"0 <= {self.lower!r} <= {self.estimate!r} <= {self.upper!r}",
+        )
+        if not order:
+            return order
+        checks = [order, self.model.verify(self.mixture(self.lower), atol), self._verify_noise()]
         if self.inequality is None:
             honest = self.lower >= self.upper or not self.upper_is_proven
             return combine(*checks, Verification(honest, "no inequality was found, so the upper end is none"))
@@ -77,9 +92,18 @@ class Threshold(Record):
             return combine(*checks, reached, claim)
         return combine(*checks, self.inequality.verify(prove_bound=prove_bound), reached)
 
-
-def _claim(name: str, value: float, lowest: float, highest: float) -> Verification:
-    return Verification(lowest <= value <= highest, f"{name} {value!r} lies between {lowest!r} and {highest!r}")
+    def _verify_noise(self) -> Verification:
+        """Whether the noise is local; if it is not, there is no threshold."""
+        if self.noise_model is not None:
+            return self.noise_model.verify(self.noise, _NOISE_ATOL)
+        off = float(np.abs(self.noise.array - Behavior.white_noise(self.noise.scenario).array).max())
+        if off <= _WHITE_ATOL:
+            return Verification(True, "the noise is white")
+        if self.inequality is not None:
+            rounding = Fraction(_NOISE_ATOL) * Fraction(float(np.abs(self.inequality.expression.coefficients).sum()))
+            if self.inequality.exact_violation(self.noise) > rounding:
+                return Verification(False, "the noise violates the inequality itself", math.inf)
+        return Verification.unproven("the noise is not white, and there is no local model of it")
 
 
 def crossing_visibility(inequality: BellInequality, behavior: Behavior, noise: Behavior) -> Fraction | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
 from .._validation import generator
-from ..exceptions import ScenarioError, SolverError
+from ..exceptions import SolverError
 from ..models.deterministic import DeterministicModel
 from ..targets.behaviors import Behavior
+from ..verification import exact_strategy_value
 from .bounds import LocalBound, best_strategies, enumeration_size, local_bound
 from .conditional_gradient import ConditionalGradient, StrategyOracle
 from .inequalities import BellExpression, BellInequality
@@ -39,7 +41,9 @@ _TIDY_TOLERANCE = 1e-8
 # Up to so many strategies the exact oracle costs no more than the heuristic one.
 _ALWAYS_EXACT = 1 << 10
 _EXACT_ROUNDS = 1 << 16
-_EXACT_BOUND_SECONDS = 2.0
+# For the exact bound of the inequality: what is always done, and what is done where the caller has set no time limit.
+_QUICK_WORK = 1e10
+_LONG_WORK = 5e10
 # Above this number of coordinates, the linear program starts from the atoms of a coarse search.
 _WARM_START = 60
 _COARSE = (1e-2, 2e-3)
@@ -101,7 +105,7 @@ def generate_columns(
             values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
             new = reduction.distinct(found[values > _PRICE_TOLERANCE])
         if not len(new):
-            upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
+            upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
             finished = True
             if size > _EXACT_ROUNDS and inequality is not None and upper > visibility + _TIDY_TOLERANCE:
                 # Perhaps the exact bound of the inequality has found what the heuristic oracle missed.
@@ -112,10 +116,11 @@ def generate_columns(
         strategies = np.concatenate([strategies, new])
         program.add(reduction.columns(new))
     if not finished:
-        upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed)
+        upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
     estimate = upper if finished else (visibility + min(upper, max_visibility)) / 2
     mixture = (visibility, strategies, weights)
-    return _result(behavior, noise, reduction, mixture, upper, inequality, estimate, max_visibility)
+    result = _result(behavior, noise, reduction, mixture, upper, inequality, estimate, max_visibility)
+    return replace(result, timed_out=not finished or _proof_timed_out(result, deadline))
 
 
 class _ThresholdSearch(VisibilitySearch):
@@ -190,12 +195,19 @@ def search_by_gradients(
         search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
     with ProgressBar(None, progress, "call") as bar:
         search.run(None, max_visibility, deadline, bar, file)
+    search_timed_out = time.monotonic() > deadline
     # Without even the first stage: the noise itself is a mixture of the strategies that came in.
     mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))
     upper, inequality = math.inf, None
     if search.separation is not None:
-        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, mixture[0], seed)
-    return _result(behavior, noise, reduction, mixture, upper, inequality, search.ceiling, max_visibility)
+        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, mixture[0], seed, deadline)
+    result = _result(behavior, noise, reduction, mixture, upper, inequality, search.ceiling, max_visibility)
+    return replace(result, timed_out=search_timed_out or _proof_timed_out(result, deadline))
+
+
+def _proof_timed_out(result: Threshold, deadline: float) -> bool:
+    """Whether the exact bound is missing because time ran out."""
+    return not result.upper_is_proven and time.monotonic() > deadline
 
 
 def _mixture_of_noise(noise: Behavior, reduction: Reduction, strategies: IntArray) -> tuple[IntArray, FloatArray]:
@@ -225,6 +237,11 @@ def _result(
     model: DeterministicModel | SymmetrizedModel = symmetrized
     if np.count_nonzero(used) * len(reduction.symmetry) <= _LARGEST_LIFT:
         model = symmetrized.to_deterministic()
+    if inequality is not None and not inequality.bound.exact and upper < visibility:
+        # The model is local above the claimed bound, so one of its strategies exceeds it.
+        inequality = _raised(inequality, strategies[used])
+        crossing = crossing_visibility(inequality, behavior, noise)
+        upper = math.inf if crossing is None else round_up(crossing)
     if upper >= max_visibility:
         upper, inequality = max_visibility, None
     lower = max(0.0, min(visibility, upper))
@@ -237,8 +254,26 @@ def _result(
     return result
 
 
+def _raised(inequality: BellInequality, strategies: IntArray) -> BellInequality:
+    """The inequality with the largest value of some strategies as its bound, if that is larger."""
+    coefficients = inequality.expression.coefficients
+    values = [exact_strategy_value(coefficients, row) for row in strategies.astype(np.int64)]
+    best = max(range(len(values)), key=values.__getitem__)
+    if values[best] <= inequality.bound.value:
+        return inequality
+    return BellInequality(
+        inequality.expression, LocalBound(round_up(values[best]), strategies[best].astype(np.int64), False)
+    )
+
+
 def _upper_bound(
-    prices: FloatArray, reduction: Reduction, behavior: Behavior, noise: Behavior, visibility: float, seed: int | None
+    prices: FloatArray,
+    reduction: Reduction,
+    behavior: Behavior,
+    noise: Behavior,
+    visibility: float,
+    seed: int | None,
+    deadline: float,
 ) -> tuple[float, BellInequality | None]:
     """The inequality of the prices with its exact bound, and the visibility above which it is violated."""
     # The price of the normalization only shifts the bound, which is computed again.
@@ -253,7 +288,7 @@ def _upper_bound(
         if integers is None:
             continue
         expression = BellExpression(reduction.integer_expression(integers))
-        inequality = BellInequality(expression, _best_bound(expression, seed))
+        inequality = BellInequality(expression, _best_bound(expression, seed, deadline))
         crossing = crossing_visibility(inequality, behavior, noise)
         upper = math.inf if crossing is None else round_up(crossing)
         # Small integers are the tidy form of the prices, unless they only happen to lie near.
@@ -262,9 +297,12 @@ def _upper_bound(
     return upper, inequality
 
 
-def _best_bound(expression: BellExpression, seed: int | None) -> LocalBound:
-    """The exact bound if it can be had in a short time, else the heuristic one."""
-    try:
-        return local_bound(expression, seed=seed, time_limit=_EXACT_BOUND_SECONDS)
-    except ScenarioError:
-        return local_bound(expression, "heuristic", seed=seed)
+def _best_bound(expression: BellExpression, seed: int | None, deadline: float) -> LocalBound:
+    """The exact bound if it takes little work, or fits the caller's time or a budget; else the heuristic one."""
+    bound = local_bound(expression, seed=seed, max_work=_QUICK_WORK)
+    if bound.exact:
+        return bound
+    if math.isinf(deadline):
+        return local_bound(expression, seed=seed, max_work=_LONG_WORK)
+    left = deadline - time.monotonic()
+    return local_bound(expression, seed=seed, time_limit=left) if left > 0 else bound

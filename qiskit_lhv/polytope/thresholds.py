@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import time
@@ -18,6 +19,7 @@ from ..models.deterministic import DeterministicModel, constant_strategies, enum
 from ..targets.behaviors import Behavior
 from .automorphisms import check_symmetry, find_symmetry
 from .reduction import Reduction
+from .symmetrized_model import SymmetrizedModel
 from .symmetry import Relabeling, Symmetry
 from .threshold_results import Threshold
 from .threshold_search import MAX_COORDINATES, generate_columns, search_by_gradients
@@ -84,13 +86,15 @@ def nonlocality_threshold(
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     group = _parse_symmetry(symmetry, behavior, noise, time_limit=time_limit)
-    strategies = _starting_strategies(noise, group, seed)
+    strategies, noise_model = _starting_strategies(noise, group, seed)
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
-        return search_by_gradients(
+        result = search_by_gradients(
             behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint
         )
-    return generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)
+    else:
+        result = generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)
+    return dataclasses.replace(result, noise_model=noise_model)
 
 
 def _parse_symmetry(symmetry: Any, *behaviors: Behavior, time_limit: float | None) -> Symmetry:
@@ -117,14 +121,16 @@ def _parse_symmetry(symmetry: Any, *behaviors: Behavior, time_limit: float | Non
     return group
 
 
-def _starting_strategies(noise: Behavior, group: Symmetry, seed: int | None) -> NDArray[np.int64]:
-    """Strategies whose mixtures, averaged over the group, contain the noise."""
+def _starting_strategies(
+    noise: Behavior, group: Symmetry, seed: int | None
+) -> tuple[NDArray[np.int64], DeterministicModel | SymmetrizedModel | None]:
+    """Strategies whose mixtures, averaged over the group, contain the noise, and a model of it if it is not white."""
     scenario = noise.scenario
     white = Behavior.white_noise(scenario)
     small = scenario.num_strategies <= _ALL_COLUMNS
     start = enumerate_strategies(scenario) if small else constant_strategies(scenario)
     if np.abs(noise.array - white.array).max() < 1e-12:
-        return start
+        return start, None
     # Without a time limit: a check that was cut short would refuse noise that is local.
     reduction = Reduction.fitting(noise, white, symmetry=group)
     result = generate_columns(noise, white, reduction, start, 1.0, math.inf, seed)
@@ -134,7 +140,7 @@ def _starting_strategies(noise: Behavior, group: Symmetry, seed: int | None) -> 
             expected="a local behavior",
             got=f"one that is local only up to visibility {result.upper:.6g} in white noise",
         )
-    if small:
-        return start
     model = result.model
-    return model.strategies if isinstance(model, DeterministicModel) else model.strategies.astype(np.int64)
+    if small:
+        return start, model
+    return model.strategies.astype(np.int64), model

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["GroundState", "ground_state"]
 
 _GIB = 2.0**30
+# Rounding of a residual, in units of the Hamiltonian's largest coefficient.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,12 +107,28 @@ class GroundState(Record):
         if hamiltonian.num_qubits != self.num_spins:
             return Verification(False, f"the Hamiltonian has {hamiltonian.num_qubits} spins", math.inf)
         matrix = hamiltonian.to_matrix(sparse=True)
+        if not math.isfinite(self.energy) or not self.gap >= 0 or not np.isfinite(self.vectors).all():
+            return Verification(False, "the energy, the gap or the states are no numbers", math.inf)
         off = float(np.abs(self.vectors.conj() @ self.vectors.T - np.eye(self.degeneracy)).max())
         residual = max(float(np.linalg.norm(matrix @ vector - self.energy * vector)) for vector in self.vectors)
-        deviation = max(off, residual / (float(np.abs(hamiltonian.coeffs).max(initial=0.0)) or 1.0))
+        unit = float(np.abs(hamiltonian.coeffs).max(initial=0.0)) or 1.0
+        deviation = max(off, residual / unit)
+        stated = residual <= self.residual + _ROUNDING * unit
         return Verification(
-            deviation <= atol, f"|H v - E v| is at most {residual:.2g}, overlaps are off by {off:.2g}", deviation
+            deviation <= atol and stated and self._right_magnetizations(atol),
+            f"|H v - E v| is at most {residual:.2g}, overlaps are off by {off:.2g}",
+            deviation,
         )
+
+    def _right_magnetizations(self, atol: float) -> bool:
+        """Whether each state has the magnetization that is stated, if any is."""
+        if not self.magnetizations:
+            return True
+        if len(self.magnetizations) != self.degeneracy:
+            return False
+        up = self.num_spins - 2 * np.bitwise_count(np.arange(self.vectors.shape[1])).astype(np.int64)
+        pairs = zip(self.vectors, self.magnetizations, strict=True)
+        return all(float(np.abs(vector[up != m]).max(initial=0.0)) <= atol for vector, m in pairs)
 
 
 def ground_state(

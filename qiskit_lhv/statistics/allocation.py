@@ -95,20 +95,23 @@ class Allocation(Record):
         """
         return whole_shots(self.shares, total)
 
-    def verify(self, tolerance: float = 1e-7) -> Verification:
+    def verify(self, tolerance: float = 1e-7, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both bounds without the solver's code: the lower by the fit, the upper by its model.
 
         Args:
-            tolerance: Error allowed, as a fraction of the upper bound (and 1e-14 nats for rounding).
+            tolerance: Error allowed, as a fraction of the proven upper bound (and 1e-14 nats for rounding).
+            prove_bound: Whether to prove the fit's gap again; see ``BellInequality.verify``.
         """
-        atol = tolerance * self.upper + _ROUNDING
+        if not 0 <= self.upper < math.inf:
+            return Verification(False, f"the upper bound is {self.upper}", math.inf)
         if self.upper_model.scenario != self.behavior.scenario:
             return Verification(False, f"the model of the upper bound has {self.upper_model.scenario}", math.inf)
         table = exact_model_table(self.upper_model.weights, self.upper_model.strategies, self.behavior.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.behavior.array.shape)
         largest = float(setting_divergences(self.behavior.array, q).max())
+        atol = tolerance * largest + _ROUNDING
         checks = [
-            self.fit.verify(atol),
+            self.fit.verify(atol, prove_bound=prove_bound),
             Verification(
                 largest <= self.upper + atol,
                 f"a local model diverges by at most {largest:.9g} nats for every setting combination",

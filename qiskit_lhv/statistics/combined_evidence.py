@@ -85,20 +85,28 @@ class CombinedEValue(Record):
         log_e = _combined([part.log_e for part in parts], self.independent)
         return replace(self, parts=parts, log_e=log_e)
 
-    def verify(self) -> Verification:
-        """Re-checks every e-value and the product or mean; see ``EValue.verify``."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks every e-value and the product or mean; see ``EValue.verify``.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
+        if not self.parts:
+            return Verification(False, "there are no e-values", math.inf)
         # All at once is faster; each part takes its own from there.
         for part, again in zip(self.parts, self.recomputed.parts, strict=True):
             part.__dict__["recomputed"] = again
         if len({part.null for part in self.parts}) > 1:
             return Verification(False, "the e-values are against different sets of behaviors", math.inf)
+        if self.independent and len({part.tested.sum(axis=0).tobytes() for part in self.parts}) < len(self.parts):
+            return Verification(False, "the e-values of one experiment are multiplied", math.inf)
         log_e = _combined([part.log_e for part in self.parts], self.independent)
         error = abs(log_e - self.log_e)
         own = Verification(error <= 1e-9 * max(1.0, abs(log_e)), f"combined log e = {log_e:.9g}", error)
-        return combine(*(part.verify() for part in self.parts), own)
+        return combine(*(part.verify(prove_bound=prove_bound) for part in self.parts), own)
 
 
 def num_orders(scenario: BellScenario, num_shots: int) -> int:

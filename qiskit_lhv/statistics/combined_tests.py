@@ -97,14 +97,19 @@ class CombinedTest(Record):
             f"decided by {'the e-value' if self.decisive is self.e_value else 'the'} {self.decisive}"
         )
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks every part, that all of them test the same counts, the sum of the weights, and the minimum.
 
         Fields that make no test are refuted.
+
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
         try:
             own = self._verify()
-            checks = (self.e_value.verify(), *(game.verify() for game in self.games), own) if own else (own,)
+            if not own:
+                return own
+            checks = [*(part.verify(prove_bound=prove_bound) for part in self.parts), own]
             if not all(checks):
                 return combine(*checks)
             return Verification(

@@ -24,10 +24,19 @@ from ..verification import Verification, combine
 from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
 
-__all__ = ["LocalRegion", "correlator_intervals", "local_region", "marginal_intervals", "region_limits"]
+__all__ = [
+    "LocalRegion",
+    "correlator_intervals",
+    "local_region",
+    "marginal_intervals",
+    "region_limits",
+    "verify_limits",
+]
 
 FloatArray = NDArray[np.float64]
 
+# A center is no-signaling up to the rounding of a fit; margins are compared up to rounding.
+_CENTER_SIGNALING, _MARGIN_ATOL = 1e-9, 1e-9
 # How much further than needed the center's threshold is looked for: the question is only whether it is far enough.
 _FURTHER = 1.01
 # Strategies that are compared to see at once that the center is not far enough inside.
@@ -61,27 +70,64 @@ class LocalRegion(Record):
         relation = "lies inside" if self.inside else "does not prove to lie inside"
         return f"the {100 * (1 - self.alpha):g}% confidence region {relation} the local set (margin {self.margin:.3g})"
 
-    def verify(self) -> Verification:
-        """Re-checks that the region lies in the local set."""
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks that the region lies in the local set; that it holds the behavior is statistics.
+
+        Args:
+            prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
+        """
+        if not 0 < self.alpha < 1:
+            return Verification(False, f"alpha is {self.alpha}", math.inf)
+        if self.lower.shape != self.upper.shape or not np.all(self.lower <= self.upper):
+            return Verification(False, "the lower limits are not below the upper ones", math.inf)
         if not self.inside:
-            return Verification(True, "no claim is made")
-        if self.threshold is None:
-            # Fine's theorem: a no-signaling behavior is local if no CHSH form exceeds 2.
-            pairs = [(self.lower[x, y], self.upper[x, y]) for x in (1, 2) for y in (1, 2)]
-            worst = max(
-                sum(s * e for s, e in zip(signs, corner, strict=True))
-                for corner in itertools.product(*pairs)
-                for signs in itertools.product((1, -1), repeat=4)
-                if math.prod(signs) == -1
-            )
-            return Verification(worst <= 2, f"CHSH forms in the region reach {worst:.6g}", float(worst))
-        radius = _radius_of(self.lower, self.upper, self.threshold.behavior)
-        needed = 1 / (1 - radius) if radius < 1 else math.inf
-        reached = Verification(
-            self.threshold.lower >= needed,
-            f"the center is local to visibility {self.threshold.lower:.6g}, needed are {needed:.6g}",
+            return Verification(self.margin <= 0, "no claim is made, and no margin")
+        margin, check = verify_limits(self.lower, self.upper, self.threshold, prove_bound)
+        error = abs(margin - self.margin)
+        return combine(check, Verification(error <= _MARGIN_ATOL, f"the margin is {margin:.6g}", error))
+
+
+def verify_limits(
+    lower: FloatArray, upper: FloatArray, threshold: Threshold | None, prove_bound: bool | None
+) -> tuple[float, Verification]:
+    """Checks that all no-signaling behaviors within limits are local.
+
+    Args:
+        lower: Lower limits, as in :class:`LocalRegion`.
+        upper: Upper limits.
+        threshold: Threshold of a no-signaling behavior in white noise; ``None``: the scenario is that of CHSH.
+        prove_bound: See ``BellInequality.verify``.
+
+    Returns:
+        How far inside they are, in units of the limit that the argument compares with, and the check.
+    """
+    if threshold is None:
+        if lower.shape != (3, 3):
+            return 0.0, Verification(False, "without a threshold the scenario must be that of CHSH", math.inf)
+        # Fine's theorem: a no-signaling behavior is local if no CHSH form exceeds 2.
+        pairs = [(lower[x, y], upper[x, y]) for x in (1, 2) for y in (1, 2)]
+        worst = max(
+            sum(s * e for s, e in zip(signs, corner, strict=True))
+            for corner in itertools.product(*pairs)
+            for signs in itertools.product((1, -1), repeat=4)
+            if math.prod(signs) == -1
         )
-        return combine(self.threshold.verify(), reached)
+        return 2 - float(worst), Verification(worst <= 2, f"CHSH forms in the region reach {worst:.6g}", float(worst))
+    scenario = threshold.behavior.scenario
+    signaling = threshold.behavior.max_signaling()
+    white = np.abs(threshold.noise.array - Behavior.white_noise(scenario).array).max()
+    if not (signaling <= _CENTER_SIGNALING and white <= _CENTER_SIGNALING):
+        return 0.0, Verification(False, "the threshold is not that of a no-signaling center in white noise", math.inf)
+    cells = [1 if scenario.is_two_outcome else d for d in scenario.num_outcomes]
+    if lower.shape != tuple(m * d + 1 for m, d in zip(scenario.num_settings, cells, strict=True)):
+        return 0.0, Verification(False, f"the threshold is one of {scenario}", math.inf)
+    radius = _radius_of(lower, upper, threshold.behavior)
+    needed = 1 / (1 - radius) if radius < 1 else math.inf
+    reached = Verification(
+        threshold.lower >= needed,
+        f"the center is local to visibility {threshold.lower:.6g}, needed are {needed:.6g}",
+    )
+    return threshold.lower - needed, combine(threshold.verify(prove_bound=prove_bound), reached)
 
 
 def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, FloatArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         half = data.settings.shape[1]
     else:
         listed = isinstance(data, Iterable) and not isinstance(data, Mapping)
-        runs = list(data) if listed else [data]
+        runs: list[Any] = list(data) if listed else [data]
         if not listed or not all(isinstance(one, BellCounts) for one in runs):
             got = ", ".join(sorted({type(one).__name__ for one in runs}))
             raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 # Beyond this a behavior near white noise is as local as can be.
 _LARGEST_VISIBILITY = 100.0
+_FEWEST_REPLICATES = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,9 +54,18 @@ class ThresholdEstimate(Record):
         interval = f"{100 * (1 - self.alpha):g}% in [{self.lower:.6g}, {self.upper:.6g}]"
         return f"visibility threshold {self.estimate:.6g}, {interval}"
 
-    def verify(self) -> Verification:
-        """Re-checks both sides of the threshold of the estimated behavior; the interval is statistics."""
-        return self.threshold.verify()
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks both sides of the threshold of the estimated behavior; the interval is statistics.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
+        order = Verification(
+            0 <= self.lower <= self.upper < math.inf and self.num_replicates >= _FEWEST_REPLICATES,
+            f"0 <= {self.lower!r} <= {self.upper!r}, from {self.num_replicates} replicates",
+        )
+        return combine(order, self.threshold.verify(prove_bound=prove_bound))
 
 
 def estimate_threshold(
@@ -79,7 +90,7 @@ def estimate_threshold(
     """
     counts = require_counts(counts)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=20)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=_FEWEST_REPLICATES)
     rng = generator(seed)
     scenario = counts.scenario
     rows = scenario.num_setting_combinations
@@ -127,11 +138,20 @@ class LocalWeightInterval(Record):
     def __str__(self) -> str:
         return f"local weight in [{self.lower:.6g}, {self.upper:.6g}] with confidence {1 - self.alpha:g}"
 
-    def verify(self) -> Verification:
-        """Re-checks both sides against the limits of the probabilities, in exact arithmetic."""
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks both sides against the limits of the probabilities, in exact arithmetic.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
+        low, high = self.lower_limits, self.upper_limits
+        ordered = low.shape == high.shape and bool(np.all(low >= 0) and np.all(low <= high) and np.all(high <= 1))
+        if not ordered or not 0 <= self.lower <= self.upper <= 1:
+            return Verification(False, "the limits are not from 0 to 1, the lower ones below the upper ones", math.inf)
         checks = [
-            verify_local_part(self.model, self.lower, self.lower_limits),
-            verify_weight_limit(self.inequality, self.upper, self.upper_limits),
+            verify_local_part(self.model, self.lower, low),
+            verify_weight_limit(self.inequality, self.upper, high, prove_bound=prove_bound),
         ]
         return combine(*checks)
 

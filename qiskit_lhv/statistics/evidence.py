@@ -20,8 +20,9 @@ from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, require_all_shots
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials, require_counts_or_trials
-from ..verification import Verification
-from ..verification_evidence import exact_mean_bounds
+from ..verification import Verification, combine
+from ..verification_branches import left_open
+from ..verification_evidence import exact_mean_bounds, mean_bounds_cost
 from .predictability import check_predictability
 from .ratios import NULLS, RatioEngine
 from .stages import draw_stages
@@ -127,18 +128,21 @@ class EValue(Record):
         """The e-value computed again from its own stages, by the code that made it: each factor from earlier ones."""
         return recompute_e_values([self])[0]
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
 
         That each factor was chosen from earlier stages alone cannot be seen from it: all factors are computed again by
         the code that made them, and must give the same evidence. That the shots were cut into stages without looking
         at their outcomes is shown by drawing the order again with its seed, as ``LocalityReport.verify`` does.
-        """
-        return refute_unreadable(self._check)
 
-    def _check(self) -> Verification:
-        proven = self._check_bounds()
-        if not proven:
+        Args:
+            prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
+        proven = self._check_bounds(prove_bound)
+        if proven.refuted:
             return proven
         again = self.recomputed.log_e
         error = abs(again - self.log_e)
@@ -147,7 +151,10 @@ class EValue(Record):
             return Verification(False, reason, error)
         return proven
 
-    def _check_bounds(self) -> Verification:
+    def _check_bounds(self, prove_bound: bool | None) -> Verification:
+        fault = self._fault()
+        if fault:
+            return Verification(False, fault, math.inf)
         numbers = (self.factors, self.mean_bounds)
         if self.null not in NULLS or not all(one.min() > 0 and np.isfinite(one).all() for one in numbers):
             return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
@@ -159,12 +166,22 @@ class EValue(Record):
         expected = weights[:1]
         if self.design == "blocks":
             expected = shots / sizes.reshape(-1, *[1] * (weights.ndim - 1))
-        off = np.abs(expected - weights).reshape(self.num_stages, -1).max(axis=1) > 1e-12
-        off |= np.abs(weights.reshape(self.num_stages, -1).sum(axis=1) - 1) > 1e-12
-        off |= weights.reshape(self.num_stages, -1).min(axis=1) < 0
-        if off.any():
-            stage = int(np.argmax(off))
+        right = np.abs(expected - weights).reshape(self.num_stages, -1).max(axis=1) <= 1e-12
+        right &= np.abs(weights.reshape(self.num_stages, -1).sum(axis=1) - 1) <= 1e-12
+        right &= weights.reshape(self.num_stages, -1).min(axis=1) >= 0
+        if not right.all():
+            stage = int(np.argmin(right))
             return Verification(False, f"stage {stage} has other weights than its design ({self.design})", math.inf)
+        log_e = self._recomputed_log_e(sizes)
+        error = abs(log_e - self.log_e)
+        product = Verification(
+            error <= 1e-9 * max(1.0, abs(log_e)),
+            f"no {self.null} model gives a factor a larger mean than its bound; log e = {log_e:.9g}",
+            error,
+        )
+        again = left_open(mean_bounds_cost(self.factors.shape, self.null), prove_bound, "the bound of every stage")
+        if not product or not again:
+            return combine(product, again)
         multipliers = self.multipliers if self.null == "no-signaling" else None
         proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers)
         for k, (bound, stated) in enumerate(zip(proven, self.mean_bounds.tolist(), strict=True)):
@@ -175,15 +192,33 @@ class EValue(Record):
                     f"{stated:.12g}",
                     float(bound - stated),
                 )
+        return product
+
+    def _fault(self) -> str:
+        """What is wrong about the fields' shapes and ranges; empty if nothing."""
+        half = self.setting_weights.ndim
+        if self.tested.ndim != 2 * half - 1 or half < 2 or self.factors.shape != self.tested.shape:
+            return "the factors are not those of the stages' shots"
+        if self.setting_weights.shape != self.tested.shape[:half] or self.mean_bounds.shape != self.tested.shape[:1]:
+            return "the weights or the bounds are not those of the stages"
+        if self.multipliers is not None and self.multipliers.shape != self.factors.shape:
+            return "the multipliers are not those of the factors"
+        if self.tested.size == 0 or self.tested.min() < 0 or self.num_shots == 0:
+            return "the shots are negative, or none"
+        if self.seed is not None and self.seed < 0:
+            return "the seed is negative"
+        if self.design not in ("blocks", "random"):
+            return f"the design {self.design!r} is unknown"
+        try:
+            check_predictability(self.predictability, self.design, self.setting_weights[0])
+        except CountsError as exc:
+            return str(exc)
+        return ""
+
+    def _recomputed_log_e(self, sizes: IntArray) -> float:
         terms = [int(n) * math.log(float(r)) for n, r in zip(self.tested.flat, self.factors.flat, strict=True) if n]
         terms += [-int(n) * math.log(float(bound)) for n, bound in zip(sizes, self.mean_bounds, strict=True)]
-        log_e = math.fsum(terms)
-        error = abs(log_e - self.log_e)
-        return Verification(
-            error <= 1e-9 * max(1.0, abs(log_e)),
-            f"no {self.null} model gives a factor a larger mean than its bound; log e = {log_e:.9g}",
-            error,
-        )
+        return math.fsum(terms)
 
 
 def ratio_e_value(

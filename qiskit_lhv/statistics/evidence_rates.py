@@ -137,21 +137,27 @@ class EvidenceRate(Record):
             total = max(trials_needed(rate, self.variance, goal + cost, quantile), self.shares.size)
         return math.ceil(total)
 
-    def verify(self, atol: float = 1e-9) -> Verification:
+    def verify(self, atol: float = 1e-9, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks the fit, its contributions and their variances in rational arithmetic from the model alone.
 
         The corrected rate is an estimate from the pilot counts, which are not kept, and is not checked.
 
         Args:
             atol: Error allowed, in nats (nats squared for variances).
+            prove_bound: Whether to prove the fit's gap again; see ``BellInequality.verify``.
         """
+        pilot = self.pilot_shots
+        if (pilot is None) is not (self.corrected_rate is None) or not math.isfinite(self.corrected_rate or 0.0):
+            return Verification(False, "a corrected rate comes with pilot shots, and is a number", math.inf)
+        if pilot is not None and (pilot.shape != self.shares.shape or not pilot.min() > 0):
+            return Verification(False, "the pilot shots are not those of the setting combinations", math.inf)
         target, model = self.fit.target, self.fit.model
         table = exact_model_table(model.weights, model.strategies, target.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(target.array.shape)
         error = float(np.abs(setting_divergences(target.array, q) - self.contributions).max())
         spread = float(np.abs(_log_variances(target.array, q) - self.variances).max())
         return combine(
-            self.fit.verify(atol),
+            self.fit.verify(atol, prove_bound=prove_bound),
             Verification(error <= atol, f"the contributions of the settings are right to {error:.2g} nats", error),
             Verification(spread <= atol, f"their variances are right to {spread:.2g}", spread),
         )

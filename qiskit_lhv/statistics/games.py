@@ -20,7 +20,8 @@ from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, check_design, require_all_shots
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials, require_counts_or_trials
-from ..verification import Verification
+from ..verification import Verification, local_bound_cost
+from ..verification_branches import left_open
 from ..verification_games import check_log10_p, exact_score, proven_mean, proven_wins
 from .binomial_tails import convex_tail, log_tail
 from .predictability import check_predictability, mean_forms, refuse_predictable
@@ -125,20 +126,23 @@ class GameTest(Record):
         name = "game" if self.binomial else "expression"
         return f"{name} {self.rule}: {seen}, local bound {self.score_bound:.6g}: log10 p = {self.log10_p_value:.4f}"
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Derives the p-value anew from the expression and the counts.
 
         The score is added up in rational arithmetic, the local bound proven by another algorithm, and the tail computed
         with 60 digits. It passes if the bound and the p-value are no smaller than these (and not much larger). Fields
         that make no test are refuted.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
         try:
-            return self._verify()
+            return self._verify(prove_bound)
         # Whatever stands in the fields of a file that was edited.
         except (LHVError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as exc:
             return _refuted(f"the fields make no test ({type(exc).__name__}: {exc})")
 
-    def _verify(self) -> Verification:
+    def _verify(self, prove_bound: bool | None) -> Verification:
         tested, n = self.tested, self.expression.scenario.num_parties
         if (
             not isinstance(tested, np.ndarray)
@@ -163,6 +167,9 @@ class GameTest(Record):
             return _refuted(
                 f"the score of these counts is {score:.12g}, not {self.score:.12g}", abs(score - self.score)
             )
+        again = left_open(local_bound_cost(tested.shape), prove_bound, "the local bound of the score")
+        if not again:
+            return again
         most_wins = None
         if self.binomial and self.fixed_settings:
             most_wins = proven_wins(scores > 0, shots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -100,22 +101,37 @@ class SignalingAllowance(Record):
             f"marginals show: it stands up to kappa = {self.largest_kappa:.2f}"
         )
 
-    def verify(self) -> Verification:
-        """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all limits."""
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all figures.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        check_kappa(self.kappa)
+        alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
+        scenario = self.inequality.expression.scenario
+        if not scenario.shape == self.tested.shape == self.trained.shape or self.trained.min() < 0:
+            return Verification(False, "the shots are not those of the inequality's scenario", math.inf)
+        if self.tested.min() < 0 or not self.tested.sum(axis=scenario.outcome_axes).min() > 0:
+            return Verification(False, "a setting combination has no shots that are tested", math.inf)
         slope = _steepest(self.inequality.expression.coefficients)
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
         )
-        n = self.tested.ndim // 2
-        visible = visible_signaling(self.tested / self.tested.sum(axis=tuple(range(n, 2 * n)), keepdims=True))
         expression = self.inequality.expression.coefficients
+        seen = self.tested + self.trained if scenario.is_chsh else self.tested
+        seen = seen / seen.sum(axis=scenario.outcome_axes, keepdims=True)
+        visible = visible_signaling(seen)
+        needed = float(np.sum(expression * seen)) - self.inequality.bound.value
         limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible)
-        found = _figures(limits, self.kappa, self.alpha)
-        claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa)
-        error = max(abs(one - other) for one, other in zip(found[:3], claimed, strict=True))
+        found = _figures(limits, self.kappa, alpha)
+        claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa, self.hidden_needed, self.visible)
+        figures = (*found[:3], max(visible, needed), visible)
+        error = max(_distance(one, other) for one, other in zip(figures, claimed, strict=True))
         holds = error <= 1e-9 and found[3] == self.exceeded
         reason = f"hidden above {found[0]:.6g}, visible below {found[1]:.6g}, stands up to kappa = {found[2]:.6g}"
-        return combine(self.inequality.verify(), lipschitz, Verification(holds, reason, error))
+        bound = self.inequality.verify(prove_bound=prove_bound)
+        return combine(bound, lipschitz, Verification(holds, reason, error))
 
 
 def signaling_allowance(
@@ -193,6 +209,11 @@ def signaling_allowance(
         exceeded=exceeded,
         largest_kappa=largest,
     )
+
+
+def _distance(found: float, claimed: float) -> float:
+    """How far a figure is from the claim; infinite if it is none."""
+    return 0.0 if found == claimed else abs(found - claimed) if math.isfinite(claimed) else math.inf
 
 
 def _training_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:

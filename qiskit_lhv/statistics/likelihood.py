@@ -18,7 +18,8 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
 from ..targets.scenario import BellScenario
-from ..verification import Verification, combine, exact_local_bound, exact_model_table
+from ..verification import Verification, combine, exact_local_bound, exact_model_table, local_bound_cost
+from ..verification_branches import left_open
 from .conditional_fits import ConditionalProblem, conditional_size
 from .mixtures import MixtureProblem
 
@@ -36,6 +37,8 @@ _MAX_DENSE_COORDINATES = 2500
 _MAX_CONDITIONAL = 1 << 23
 _COLUMNS_PER_ROUND = 60
 _MAX_ROUNDS = 500
+# Rounding of the weights' sum.
+_WEIGHTS_ATOL = 1e-9
 # Above this, a gap that was not wished for is worth another solver.
 _SMALL_GAP = 1e-7
 
@@ -58,18 +61,28 @@ class LocalFit(Record):
     def __str__(self) -> str:
         return f"local fit: {self.divergence:.6g} nats per trial, at most {self.duality_gap:.2g} above the least"
 
-    def verify(self, atol: float = 1e-9) -> Verification:
+    def verify(self, atol: float = 1e-9, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks divergence and gap from the model alone, with another bound algorithm.
 
         Args:
             atol: Error allowed in divergence and gap, in nats per trial.
+            prove_bound: Whether to prove the gap again, which is a local bound; see ``BellInequality.verify``.
         """
+        weights = self.weights
+        if weights.shape != self.target.scenario.num_settings or not weights.min() >= 0:
+            return Verification(False, "the weights are not those of the setting combinations", math.inf)
+        total = math.fsum(weights.flat)
+        if not abs(total - 1) <= _WEIGHTS_ATOL or self.model.scenario != self.target.scenario:
+            return Verification(False, f"the weights add up to {total}, or the model has another scenario", math.inf)
         table = exact_model_table(self.model.weights, self.model.strategies, self.model.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.target.array.shape)
         recomputed = divergence(self.target, Behavior(q), self.weights)
         fits = Verification(
             abs(recomputed - self.divergence) <= atol, f"the model's divergence is {recomputed:.9g} nats per trial"
         )
+        again = left_open(local_bound_cost(self.target.array.shape), prove_bound, "the duality gap")
+        if not fits or not again:
+            return combine(fits, again)
         ratio = _ratios(_cell_weights(self.target, self.weights), q)
         # Rounded up to binary fractions of few bits, so that the bound is exact and not too small.
         scale = 2.0 ** np.floor(52 - np.log2(ratio.sum() + 1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._evidence_checks import readable, refute_unreadable
 from .._records import Record
-from .._validation import probability
+from .._validation import probability, whole_number
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, require_counts
 from ..verification import Verification
@@ -21,8 +23,8 @@ __all__ = ["SameStateTest", "same_state_test"]
 
 # The test of five qubits together takes a minute, that of six gigabytes.
 _MAX_TOGETHER = 4
-# Where tables are drawn at random, p-values differ a little from run to run.
-_REPEATABLE = 10.0
+# What another machine's rounding may change in a p-value.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +37,8 @@ class SameStateTest(Record):
     """P-value of the no-signaling test."""
     level: float
     """Level at or below which the p-value refutes it."""
+    seed: int
+    """Seed of the random tables that exact p-values are compared with."""
 
     @property
     def refuted(self) -> bool:
@@ -51,19 +55,19 @@ class SameStateTest(Record):
         return f"no-signaling of the bases: p = {self.p_value:.3g}, {relation} (level {self.level:g})"
 
     def verify(self) -> Verification:
-        """Runs the test again and compares its outcome."""
+        """Runs the test again, with its seed, and compares the p-value."""
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
         level = probability(self.level, "level", CountsError, open_interval=True)
         claimed = probability(self.p_value, "p_value", CountsError)
-        again = same_state_test(self.counts, level).p_value
-        # Only the decision counts, and near the level a p-value from random tables may fall on either side.
-        same = again <= level * _REPEATABLE if self.refuted else again > level / _REPEATABLE
-        return Verification(same, f"the no-signaling test gives p = {again:.3g}, the claim is {claimed:.3g}")
+        again = same_state_test(self.counts, level, self.seed)
+        same = math.isclose(again.p_value, claimed, rel_tol=_ROUNDING) and again.refuted == self.refuted
+        reason = f"the no-signaling test gives p = {again.p_value:.3g}, the claim is {claimed:.3g}"
+        return Verification(same, reason, abs(again.p_value - claimed))
 
 
-def same_state_test(counts: BellCounts, level: float = 0.01) -> SameStateTest:
+def same_state_test(counts: BellCounts, level: float = 0.01, seed: int | None = None) -> SameStateTest:
     """Tests whether all bases measure the same state: the no-signaling test of the counts.
 
     Not only of all qubits together, where crosstalk of two is spread over many bases of the others: of every two, three
@@ -72,14 +76,16 @@ def same_state_test(counts: BellCounts, level: float = 0.01) -> SameStateTest:
     Args:
         counts: Counts in all Pauli bases.
         level: Level at or below which the p-value refutes it.
+        seed: Seed of random tables; default: drawn, and kept in the result.
 
     Raises:
         CountsError: If the level is not between 0 and 1.
     """
     counts = require_counts(counts)
     level = probability(level, "signaling_level", CountsError, open_interval=True)
-    p_values = [float(no_signaling_test(part).p_value) for part in _parts(counts)]
-    return SameStateTest(counts, min(1.0, len(p_values) * min(p_values)), level)
+    seed = secrets.randbits(31) if seed is None else whole_number(seed, "seed", CountsError, minimum=0)
+    p_values = [float(no_signaling_test(part, seed=seed).p_value) for part in _parts(counts)]
+    return SameStateTest(counts, min(1.0, len(p_values) * min(p_values)), level, seed)
 
 
 def _parts(counts: BellCounts) -> Iterator[BellCounts]:

@@ -37,6 +37,8 @@ SUSPICIOUS_LEVEL = 0.01
 """p-value below which the settings need an explanation: a predictability, at which it is no smaller than this."""
 
 _STEPS = 14
+# Rounding of the sum of probabilities.
+_SUM_ATOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,11 +96,27 @@ class SettingsTest(Record):
         return refute_unreadable(self._check)
 
     def _check(self) -> Verification:
+        if self.setting_numbers.ndim < 1 or not self.setting_numbers.size or self.setting_numbers.min() < 0:
+            return Verification(False, "the numbers of trials are none, or negative", math.inf)
         if self.design == "blocks":
-            claims_nothing = self.log10_p_value == 0 and self.setting_probabilities is None
+            claims_nothing = (
+                self.log10_p_value == 0
+                and self.setting_probabilities is None
+                and self.log10_order_p is None
+                and self.predictability == self.explaining_predictability == 0
+                and self.contradiction == ""
+            )
             return Verification(claims_nothing, "settings that were fixed in blocks claim nothing")
+        if self.design != "random":
+            return Verification(False, f"the design {self.design!r} is unknown", math.inf)
         if self.setting_probabilities is None or self.setting_probabilities.shape != self.setting_numbers.shape:
             return Verification(False, "the declared probabilities do not fit the numbers of trials", math.inf)
+        check_predictability(self.predictability, self.design)
+        off = abs(math.fsum(self.setting_probabilities.flat) - 1)
+        if not self.setting_probabilities.min() > 0 or not off <= _SUM_ATOL or not self.setting_numbers.sum() > 0:
+            return Verification(False, "the declared probabilities are none, or no trial was made", math.inf)
+        if self.log10_order_p is not None and not -math.inf < self.log10_order_p <= 0:
+            return Verification(False, f"log10 of the p-value of the order is {self.log10_order_p}", math.inf)
         numbers = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, self.predictability)
         expected = _combined(numbers, self.log10_order_p)
         error = abs(expected - self.log10_p_value)
@@ -114,6 +132,8 @@ class SettingsTest(Record):
 
     def _check_explanation(self) -> Verification:
         assert self.setting_probabilities is not None
+        if (self.contradiction != "") is not self.suspicious:
+            return Verification(False, "a contradiction is named where there is none, or none where one is", math.inf)
         if not self.suspicious:
             claims_nothing = self.explaining_predictability == 0
             return Verification(claims_nothing, "nothing needs to be explained", 0.0 if claims_nothing else math.inf)

@@ -37,16 +37,21 @@ class StandingTest(Record):
         text = f"with a predictability of {self.predictability:.4g} the test gives {self.result}"
         return text if self.given_settings is None else f"{text}; given the settings, {self.given_settings}"
 
-    def verify(self) -> Verification:
-        """Re-checks the test, and that it has the predictability stated."""
-        return refute_unreadable(self._check)
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks the test, and that it has the predictability stated.
 
-    def _check(self) -> Verification:
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return refute_unreadable(lambda: self._check(prove_bound))
+
+    def _check(self, prove_bound: bool | None) -> Verification:
         values = predictabilities(self.result)
         same = bool(values) and all(value == self.predictability for value in values)
         words = "the test has the predictability stated" if same else "the test has another predictability"
-        given = () if self.given_settings is None else (self.given_settings.verify(),)
-        return combine(Verification(same, words, 0.0 if same else math.inf), self.result.verify(), *given)
+        results = [self.result] if self.given_settings is None else [self.result, self.given_settings]
+        checks = [result.verify(prove_bound=prove_bound) for result in results]
+        return combine(Verification(same, words, 0.0 if same else math.inf), *checks)
 
 
 def predictabilities(result: TestResult) -> list[float]:

@@ -249,7 +249,8 @@ def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts
     Raises:
         CountsError: If they are anything else.
     """
-    return instance(data, (BellCounts, BellTrials), argument, CountsError)
+    kinds: tuple[type[BellCounts | BellTrials], ...] = (BellCounts, BellTrials)
+    return instance(data, kinds, argument, CountsError)
 
 
 def _whole_rows(value: object, name: str) -> NDArray[np.int64]:

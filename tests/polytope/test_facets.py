@@ -1,9 +1,12 @@
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
+    BellExpression,
+    BellInequality,
     BellScenario,
     FacetList,
     ScenarioError,
@@ -81,3 +84,53 @@ def test_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ppl", None)
     with pytest.raises(SolverError, match=r"qiskit-lhv\[facets\]"):
         enumerate_facets(BellScenario((2, 2), (2, 2)))
+
+
+@pytest.fixture(scope="module", params=[((2, 2), (2, 2)), ((3, 3), (2, 2)), ((2, 2), (3, 2)), ((2, 3), (2, 3))])
+def facets(request):
+    return enumerate_facets(BellScenario(*request.param))
+
+
+def test_facets_are_checked_against_all_strategies(facets):
+    check = facets.verify()
+    assert check, check.reason
+    assert "no others" in check.reason
+
+
+def test_other_facets_are_refuted(facets):
+    for index in (0, len(facets) // 2, len(facets) - 1):
+        bounds = facets.bounds.copy()
+        bounds[index] += 1
+        assert dataclasses.replace(facets, bounds=bounds).verify().refuted
+        coefficients = facets.coefficients.copy()
+        coefficients[index] *= -1
+        assert dataclasses.replace(facets, coefficients=coefficients).verify().refuted
+        classes = facets.classes.copy()
+        classes[index] = (classes[index] + 1) % (classes.max() + 1)
+        assert dataclasses.replace(facets, classes=classes).verify().refuted
+        kept = np.arange(len(facets)) != index
+        fewer = FacetList(facets.scenario, facets.coefficients[kept], facets.bounds[kept], facets.classes[kept])
+        assert fewer.verify().refuted
+        again = np.append(np.arange(len(facets)), index)
+        more = FacetList(facets.scenario, facets.coefficients[again], facets.bounds[again], facets.classes[again])
+        assert more.verify().refuted
+
+
+def test_a_list_without_a_class_or_with_what_is_no_facet_is_refuted(facets):
+    kept = facets.classes != facets.classes.max()
+    fewer = FacetList(facets.scenario, facets.coefficients[kept], facets.bounds[kept], facets.classes[kept])
+    check = fewer.verify()
+    assert check.refuted
+    assert "other facets" in check.reason or "no facets" in check.reason
+    # The sum of two facets has a bound of its own, but no facet.
+    coefficients, bounds = facets.coefficients.copy(), facets.bounds.copy()
+    coefficients[0] = coefficients[0] + coefficients[1]
+    inequality = BellInequality.of(BellExpression(coefficients[0].astype(float)))
+    bounds[0] = inequality.bound.value
+    assert dataclasses.replace(facets, coefficients=coefficients, bounds=bounds).verify().refuted
+
+
+def test_without_the_library_a_list_is_not_re_proven(monkeypatch):
+    facets = enumerate_facets(BellScenario((2, 2), (2, 2)))
+    monkeypatch.setitem(sys.modules, "ppl", None)
+    assert facets.verify().status == "not re-proven"

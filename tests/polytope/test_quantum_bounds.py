@@ -20,7 +20,7 @@ from qiskit_lhv import (
     mermin,
     quantum_bound,
 )
-from qiskit_lhv.polytope.moment_matrices import MomentMatrix, parse_level
+from qiskit_lhv.polytope.moment_matrices import MomentMatrix, _monomials, _num_monomials, parse_level
 from qiskit_lhv.polytope.seesaw import seesaw
 
 
@@ -51,9 +51,49 @@ def test_i3322_levels_and_qubit_value():
     assert third.lower == pytest.approx(0.25, abs=1e-9)
 
 
+def test_level_one_is_plain_unless_probabilities_have_to_be_positive():
+    # 1.375 - 1 of Ket.jl and QETLAB; the literature's other level 1 adds positivity.
+    plain, positive = quantum_bound(i3322(), 1), quantum_bound(i3322(), "1+P")
+    assert plain.upper == pytest.approx(0.375, abs=1e-6)
+    assert not plain.multipliers.any()
+    assert positive.upper == pytest.approx(0.366025, abs=1e-5)
+    assert positive.multipliers.any()
+    assert positive.level == "1+P"
+    assert plain.verify()
+    assert positive.verify()
+    assert dataclasses.replace(positive, level="1").verify().refuted
+    # Where rows hold products of both parties' projectors, it follows by itself.
+    assert quantum_bound(i3322(), "1+AB+P").upper == pytest.approx(quantum_bound(i3322(), "1+AB").upper, abs=1e-6)
+
+
+def test_positive_probabilities_tighten_three_parties():
+    plain, positive = (quantum_bound(mermin(3), level) for level in ("1+AB", "1+AB+P"))
+    assert positive.upper <= plain.upper + 1e-7
+    with pytest.raises(ScenarioError, match=r"holds all probabilities, for '\+P'"):
+        quantum_bound(chsh().lift(3, [0, 1]), "1+P")
+
+
+def test_levels_that_fit_are_named():
+    with pytest.raises(ScenarioError, match=r"at most 120 rows, got \d+ rows") as error:
+        quantum_bound(chained(9), 3)
+    assert "What fits: 1+AB (100 rows), 1 (19 rows)" in str(error.value)
+    with pytest.raises(ScenarioError, match="Not even level 1 fits"):
+        quantum_bound(chained(70), 1)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, "1+AB", "1+AAB", "1+AB+ABC"])
+@pytest.mark.parametrize("expression", [chsh(), mermin(3), cglmp(3)], ids=["chsh", "mermin", "cglmp"])
+def test_rows_are_counted_without_making_them(expression, level):
+    highest, groups, _ = parse_level(level)
+    rows = list(_monomials(expression.scenario, highest, groups))
+    assert len(set(rows)) == len(rows) == _num_monomials(expression.scenario, highest, groups)
+
+
 def test_three_outcomes():
-    # M. Navascues, S. Pironio, A. Acin, arXiv:quant-ph/0607119: 3.1547 at level 1, 2.9149 at level 1+AB.
-    assert quantum_bound(cglmp(3), 1, dimension=3).upper == pytest.approx(3.1547, abs=1e-4)
+    # M. Navascues, S. Pironio, A. Acin, arXiv:quant-ph/0607119: 3.1547 at level 1 with positive probabilities, 2.9149
+    # at level 1+AB.
+    assert quantum_bound(cglmp(3), "1+P", dimension=3).upper == pytest.approx(3.1547, abs=1e-4)
+    assert quantum_bound(cglmp(3), 1, dimension=3).upper == pytest.approx(4, abs=1e-4)
     bound = quantum_bound(cglmp(3), "1+AB", dimension=3)
     assert bound.upper == pytest.approx(2.914854, abs=2e-6)
     assert bound.lower == pytest.approx(2.914854, abs=1e-6)
@@ -129,7 +169,9 @@ def test_moment_matrix_of_chsh():
     assert MomentMatrix.of(chsh().scenario, "1+ab").entries.shape == (9, 9)
     assert MomentMatrix.of(chsh().scenario, 2).entries.shape == (13, 13)
     assert MomentMatrix.of(cglmp(3).scenario, "1+AB").entries.shape == (25, 25)
-    assert parse_level("2+AAB") == (2, ((2, 1),))
+    assert parse_level("2+AAB") == (2, ((2, 1),), False)
+    assert parse_level("1+ab+P") == (1, ((1, 1),), True)
+    assert parse_level("1+P") == (1, (), True)
 
 
 def test_moment_matrix_of_a_quantum_state_obeys_the_reduction():

@@ -1,6 +1,7 @@
 """Thresholds and inequalities with one number changed: nothing false passes, and no changed claim does."""
 
 import dataclasses
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,13 +11,17 @@ from qiskit_lhv import (
     BellInequality,
     DeterministicModel,
     LocalBound,
+    Verification,
     ghz_state,
     icosahedral_directions,
+    local_bound,
     nonlocality_threshold,
     planar_directions,
     random_directions,
     werner_state,
 )
+from qiskit_lhv.verification import combine, exact_local_bound
+from qiskit_lhv.verification_branches import prove_by_branches, prove_local_bound
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +105,92 @@ def test_a_bound_below_the_truth_or_inflated_is_refused():
     expression = BellExpression.from_correlators([[1, 1], [1, -1]], marginals=False)
     exact = BellInequality.of(expression)
     assert exact.verify()
-    assert exact.verify(prove_bound=False)
+    assert exact.verify(prove_bound=False).status == "not re-proven"
     strategy = exact.bound.strategy
     for value in (1.0, 1.999, 2.001, 3.0):
         tampered = BellInequality(expression, LocalBound(value, strategy, True))
-        assert not tampered.verify()
-        assert not tampered.verify(prove_bound=False)
+        assert tampered.verify().refuted
+        assert tampered.verify(prove_bound=False).refuted
     # A strategy that reaches less, with its own value as the bound: only the full check can tell.
     low = BellInequality(expression, LocalBound(-2.0, 1 - np.array([1, 1, 0, 0]), True))
-    assert not low.verify()
+    assert low.verify().refuted
+    assert low.verify(prove_bound=False).status == "not re-proven"
 
 
-def test_the_quick_check_says_what_it_left_out():
+def test_what_was_not_proven_again_is_not_true():
     expression = BellExpression.from_correlators(np.ones((5, 5)), marginals=False)
     inequality = BellInequality.of(expression)
-    assert "quick check" in inequality.verify(prove_bound=False).reason
-    assert "quick check" not in inequality.verify().reason
+    quick = inequality.verify(prove_bound=False)
+    assert not quick
+    assert not quick.refuted
+    assert quick.cost == 2**5
+    assert "not proven again" in quick.reason
+    assert "NOT PROVEN AGAIN" in str(quick)
+    assert inequality.verify().status == "proven"
+
+
+def forged(size):
+    """The worst strategy of an expression of so many settings as its bound."""
+    expression = BellExpression.from_correlators(np.ones((size, size)), marginals=False)
+    worst = np.repeat([0, 1], size)
+    return BellInequality(expression, LocalBound(-float(size**2), worst, True))
+
+
+def test_a_forged_bound_of_many_settings_is_refuted_in_no_time():
+    check = forged(28).verify()
+    assert check.refuted
+    assert "above the claimed bound" in check.reason
+
+
+def test_bounds_of_many_settings_are_proven_by_a_tree():
+    matrix = np.random.default_rng(1).integers(-99, 100, size=(28, 28)).astype(float)
+    expression = BellExpression.from_correlators(matrix, marginals=False)
+    inequality = BellInequality.of(expression)
+    assert inequality.verify()
+    lower = LocalBound(inequality.bound.value - 1, inequality.bound.strategy, True)
+    assert prove_local_bound(expression.coefficients, Fraction(lower.value)).refuted
+
+
+def test_bounds_that_no_budget_proves_are_left_open_and_passed_on():
+    matrix = np.random.default_rng(2).integers(-999, 1000, size=(70, 70)).astype(float)
+    expression = BellExpression.from_correlators(matrix, marginals=False)
+    found = local_bound(expression, "heuristic")
+    inequality = BellInequality(expression, LocalBound(found.value, found.strategy, True))
+    scaled = [expression.coefficients.astype(np.int64), int(found.value)]
+    assert prove_by_branches(*scaled, max_work=10**6).holds is None
+    check = inequality.verify(prove_bound=False)
+    assert check.status == "not re-proven"
+    assert check.cost == 2.0**70
+    good, bad = Verification(True, "fine"), Verification(False, "wrong", 0.5)
+    assert combine(good, check).status == "not re-proven"
+    assert combine(good, check).cost == check.cost
+    assert combine(good, check, bad).refuted
+    assert combine(good, check, bad).cost is None
+    assert combine(good, good)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 2, 2), (2, 3, 3, 2), (4, 2, 2, 3), (1, 5, 4, 3), (3, 3, 1, 2), (3, 2, 3, 1)])
+def test_trees_agree_with_enumeration(shape):
+    rng = np.random.default_rng(sum(shape))
+    for trial in range(20):
+        integers = rng.integers(-9, 10, size=shape)
+        if trial % 2 and shape[2:] == (2, 2):
+            integers = integers + integers[:, :, ::-1, ::-1]
+        bound = int(exact_local_bound(integers.astype(float)))
+        assert prove_by_branches(integers, bound, 10**9).holds
+        assert prove_by_branches(integers, bound + 10**30, 10**9).holds
+        found = prove_by_branches(integers, bound - 1, 10**9)
+        assert found.holds is False
+        assert found.exceeding == bound
+        assert prove_by_branches(integers, -(10**30), 10**9).holds is False
+
+
+def test_trees_are_exact_near_the_largest_integers():
+    rng = np.random.default_rng(9)
+    for bits in (30.5, 31.5, 59.9):
+        noise = rng.standard_normal((4, 4, 2, 3))
+        integers = np.rint(noise / np.abs(noise).sum() * 2.0**bits).astype(np.int64)
+        bound = int(exact_local_bound(integers.astype(float)))
+        integers = integers.astype(float).astype(np.int64)
+        assert prove_by_branches(integers, bound, 10**9).holds
+        assert prove_by_branches(integers, bound - 1, 10**9).holds is False

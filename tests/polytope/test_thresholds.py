@@ -1,10 +1,12 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 from qiskit.quantum_info import Operator, Statevector
 from qiskit_lhv import (
     Behavior,
+    BellInequality,
     BellScenario,
     DeterministicModel,
     ScenarioError,
@@ -14,6 +16,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.polytope.threshold_search import _raised
 
 BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
@@ -180,3 +183,49 @@ def test_bad_input():
         nonlocality_threshold(target, noise=target.mix(visibility=0.95))
     with pytest.raises(ScenarioError, match="noise"):
         nonlocality_threshold(target, noise=target, max_visibility=2)
+
+
+def octahedral_axes(*corners):
+    """Axes of the points that the octahedron's symmetries make of each corner."""
+    axes = []
+    for corner in corners:
+        for numbers in sorted(set(itertools.permutations(corner))):
+            for signs in itertools.product((1, -1), repeat=3):
+                axis = np.array(numbers) * signs / np.linalg.norm(corner)
+                if not any(np.abs(np.cross(axis, one)).max() < 1e-9 for one in axes):
+                    axes.append(axis)
+    return axes
+
+
+def test_thirty_three_axes_are_proven_without_a_clock():
+    # The polyhedron of an example of BellPolytopes.jl, whose published threshold is 0.704914.
+    axes = octahedral_axes((0, 0, 1), (0, 1, 1), (0, 1, 2.97924065), (1, 1, 1.84443136))
+    assert len(axes) == 33
+    threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [axes, axes]))
+    assert threshold.upper_is_proven
+    assert not threshold.timed_out
+    assert threshold.upper == pytest.approx(0.7038776, abs=1e-6)
+    assert threshold.upper - threshold.lower < 1e-8
+    check = threshold.verify()
+    assert check, check.reason
+
+
+def test_a_search_says_whether_its_time_ran_out():
+    axes = octahedral_axes((0, 0, 1), (0, 1, 1), (1, 1, 1), (0, 1, 3))
+    behavior = Behavior.from_state(werner_state(1), [axes, axes])
+    early = nonlocality_threshold(behavior, symmetry=None, time_limit=1e-3)
+    assert early.timed_out
+    assert early.verify()
+    assert not nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"), time_limit=1e3).timed_out
+
+
+def test_a_heuristic_bound_below_the_model_is_raised():
+    axes = octahedral_axes((0, 0, 1), (0, 1, 1))
+    threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [axes, axes]))
+    inequality = threshold.inequality
+    low = dataclasses.replace(inequality.bound, value=inequality.bound.value / 2, exact=False)
+    model = threshold.model
+    raised = _raised(BellInequality(inequality.expression, low), model.strategies)
+    assert raised.bound.value == inequality.bound.value
+    assert not raised.bound.exact
+    assert _raised(inequality, model.strategies) is inequality

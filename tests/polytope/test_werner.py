@@ -47,7 +47,8 @@ def symmetric_matrix(script, rng):
 def test_bundled_inequality_shows_werner_states_below_chsh_to_be_nonlocal():
     certificate = werner_inequality()
     assert certificate.visibility < 0.7035
-    check = certificate.verify(prove_bound=False)
+    assert certificate.verify(prove_bound=False).status == "not re-proven"
+    check = certificate.verify()
     assert check, check.reason
     assert "singlet" in check.reason
     exact = Fraction(certificate.inequality.bound.value) / certificate.singlet_value()
@@ -104,8 +105,11 @@ def test_false_claims_are_refused(tmp_path):
     certificate = small_certificate()
     bound = dataclasses.replace(certificate.inequality.bound, value=1.0)
     low = dataclasses.replace(certificate, inequality=BellInequality(certificate.inequality.expression, bound))
-    assert low.verify(prove_bound=False)
-    assert not low.verify()
+    assert low.verify(prove_bound=False).refuted
+    assert low.verify().refuted
+    other = dataclasses.replace(certificate.inequality.bound, strategy=np.array([1, 1, 0, 0]))
+    unreached = BellInequality(certificate.inequality.expression, other)
+    assert dataclasses.replace(certificate, inequality=unreached).verify().refuted
     assert not dataclasses.replace(certificate, first_axes=certificate.first_axes * 1.0000001).verify()
     assert not dataclasses.replace(certificate, second_axes=-certificate.second_axes).verify()
     marginals = np.zeros((3, 3))
