@@ -11,12 +11,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from ._files import parse_json, write_whole
+from ._files import Archive, parse_json, write_whole
 from .exceptions import CertificateError
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
 
-_VERSION = 1
+_VERSION = 2
 _SECONDS_BETWEEN = 5.0
 
 
@@ -67,12 +67,14 @@ class ArrayCheckpoint:
         if not self._path.exists():
             return None
         try:
-            with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            with Archive(self._path) as archive:
                 header = parse_json(str(archive["header"]))
-                arrays = {name: archive[name] for name in archive.files if name != "header"}
+                # Of another run's file, nothing but the header is unpacked; of this run's, what the header names.
+                own = header.get("version") == _VERSION and header.get("run") == self._run
+                arrays = {name: archive[name] for name in header["arrays"]} if own else {}
         except Exception as exc:  # a damaged archive can fail anywhere in its reader
             raise self.refused("a readable checkpoint", f"a damaged file ({exc})") from exc
-        if not isinstance(header, dict) or header.get("version") != _VERSION or header.get("run") != self._run:
+        if not own:
             raise self.refused("a checkpoint of this very run", "one of another target, seed or setting")
         return arrays
 
@@ -83,7 +85,7 @@ class ArrayCheckpoint:
 
     def save_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes the arrays; the file is replaced as a whole."""
-        header = json.dumps({"version": _VERSION, "run": self._run})
+        header = json.dumps({"version": _VERSION, "run": self._run, "arrays": sorted(arrays)})
 
         def write(stream: IO[bytes]) -> None:
             np.savez(stream, allow_pickle=False, header=np.array(header), **arrays)

@@ -14,7 +14,6 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_lhv import (
     Behavior,
-    BehaviorFit,
     BehaviorLocality,
     BehaviorViolation,
     BellCounts,
@@ -437,10 +436,6 @@ def locality_holds(record):
     return analyze(record.behavior, tolerance=record.tolerance).verdict is Verdict.LOCAL
 
 
-def behavior_fit_holds(record):
-    return np.abs(record.model.behavior().array - record.behavior.array).max() <= record.tolerance * (1 + 1e-6)
-
-
 # What a report shows beside what its evidence holds, for the reader.
 ONLY_SHOWN = ("expected", "deviance by", "bootstrap", "stands up to predictability", "seed", "goodness", "found")
 
@@ -635,7 +630,6 @@ RECORDS = {
         lambda: analyze(Behavior.from_state(werner_state(0.4), [PLANE, PLANE]), tolerance=0.005).evidence[0],
         locality_holds,
     ),
-    "fit of a behavior": (lambda: analyze(behavior(0.7), tolerance=0.02).evidence[0], behavior_fit_holds),
     "report on a violation": (lambda: analyze(SINGLET), report_holds),
     "report on a local behavior": (lambda: analyze(behavior(0.5)), report_holds),
     "report on an open behavior": (lambda: analyze(behavior(0.7), tolerance=0.02), report_holds),
@@ -653,7 +647,6 @@ RECORDS = {
 JUDGES = {
     BehaviorViolation: violation_holds,
     BehaviorLocality: locality_holds,
-    BehaviorFit: behavior_fit_holds,
     EstimatedViolation: estimated_violation_holds,
     EstimatedLocality: estimated_locality_holds,
     EValue: e_value_holds,

@@ -33,6 +33,7 @@ from qiskit_lhv import (
     Verification,
     horodecki_settings,
 )
+from qiskit_lhv._checkpoints import ArrayCheckpoint
 from qiskit_lhv._records import SCHEMA_VERSION, Record
 
 SCENARIO = BellScenario((2, 1), (2, 3))
@@ -171,6 +172,22 @@ def test_members_that_the_record_does_not_name_are_not_unpacked(tmp_path):
     assert path.stat().st_size < 2**17
     error, peak = peak_while_loading(path)
     assert error is None
+    assert peak < 2**22
+
+
+def test_members_of_checkpoints_that_their_header_does_not_name_are_not_unpacked(tmp_path):
+    path = tmp_path / "run.npz"
+    ArrayCheckpoint(path, "this run").save_arrays({"numbers": np.arange(3)})
+    with_member(path, "unused", array_bytes(np.zeros(2**25, dtype=np.int8)))
+    tracemalloc.start()
+    try:
+        arrays = ArrayCheckpoint(path, "this run").load_arrays()
+        with pytest.raises(CertificateError, match="one of another target"):
+            ArrayCheckpoint(path, "another run").load_arrays()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert list(arrays) == ["numbers"]
     assert peak < 2**22
 
 
