@@ -51,17 +51,16 @@ def verify_piece(piece: Any, prove_bound: bool | None) -> Verification:
     return piece.verify()
 
 
-def verify_shown(inequality: Any, prove_bound: bool | None) -> Verification:
-    """The check of an inequality that a report shows without a verdict behind it: an exact bound must hold.
+def verify_shown(inequality: Any, prove_bound: bool | None) -> tuple[Verification, ...]:
+    """The check of an inequality that a report shows without a verdict behind it: only an exact bound must hold.
 
     Args:
         inequality: A ``BellInequality``, or ``None``.
         prove_bound: Whether to prove its local bound again; see ``BellInequality.verify``.
     """
     if inequality is None or not inequality.bound.exact:
-        return Verification(True, "no bound is said to be exact that is no evidence")
-    check: Verification = inequality.verify(prove_bound=prove_bound)
-    return check
+        return ()
+    return (inequality.verify(prove_bound=prove_bound),)
 
 
 def positive_and_finite(value: object) -> bool:

@@ -332,7 +332,7 @@ class BehaviorQuestion(Record):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
         follows = Verification(True, "all figures and words follow from the evidence")
         in_evidence = proof is not None or (threshold is not None and inequality == threshold.inequality)
-        return follows if in_evidence else combine(follows, verify_shown(inequality, prove_bound))
+        return follows if in_evidence else combine(follows, *verify_shown(inequality, prove_bound))
 
 
 def _refuted(reason: str) -> Verification:

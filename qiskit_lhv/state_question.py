@@ -86,7 +86,7 @@ class StateQuestion(Record):
         return self.measurements == "projective" and has_vanishing_product(self.correlations)
 
     @property
-    def tolerance(self) -> float:
+    def allowed_noise(self) -> float:
         """White noise with which a proof still counts as one of the state itself."""
         # No tolerance hides that such a state is not proven.
         return 0.0 if self.out_of_reach else STATE_TOLERANCE
@@ -113,7 +113,7 @@ class StateQuestion(Record):
         lower = 0.0 if certificate is None else certificate.visibility
         if violation is not None:
             verdict, inequality = Verdict.NONLOCAL, violation.inequality
-        elif lower >= 1 - self.tolerance:
+        elif lower >= 1 - self.allowed_noise:
             verdict = Verdict.LOCAL
         figures: dict[str, float] = {}
         if certificate is not None and self._of_qubits:
@@ -198,7 +198,7 @@ class StateQuestion(Record):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
         follows = Verification(True, "all figures and words follow from the evidence")
-        return combine(follows, verify_shown(shown, prove_bound))
+        return combine(follows, *verify_shown(shown, prove_bound))
 
     def _fault_of_settings(self, settings: OptimizedSettings | None) -> str:
         """What is wrong with settings as evidence for an answer; empty if nothing."""
@@ -223,7 +223,7 @@ class StateQuestion(Record):
         seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
         if not min(about.largest_difference(one) for one in (self.correlations, seen)) <= _SAME:
             return "the proof is about another state"
-        if certificate.shows and certificate.visibility < 1 - self.tolerance:
+        if certificate.shows and certificate.visibility < 1 - self.allowed_noise:
             return "no tolerance hides that this state is not proven local"
         return ""
 

@@ -309,7 +309,7 @@ class _Findings:
             return False
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
-        if certificate.visibility >= 1 - self.question.tolerance and certificate.verify():
+        if certificate.visibility >= 1 - self.question.allowed_noise and certificate.verify():
             self.certificate = certificate
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL

@@ -11,7 +11,7 @@ from enum import Enum
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp
 from qiskit_lhv import (
     Behavior,
     BehaviorLocality,
@@ -36,6 +36,8 @@ from qiskit_lhv import (
     OptimizedSettings,
     SettingsTest,
     SignalingAllowance,
+    StandingTest,
+    StateQuestion,
     SymmetrizedModel,
     Symmetry,
     Threshold,
@@ -440,10 +442,26 @@ def locality_holds(record):
 ONLY_SHOWN = ("expected", "deviance by", "bootstrap", "stands up to predictability", "seed", "goodness", "found")
 
 
+def same_declarations(other, record):
+    """Whether a report was made for the same, or for what changes nothing: its analysis would give the same report."""
+    if other.rule is not None and record.rule is not None and not other.rule.counts.post_selected:
+        # Fair sampling of shots that are all there, and a game that is not declared.
+        names = ["fair_sampling"] + ["expression"] * (other.rule.test != "game" and other.rule.expression == chsh())
+        changed = {name: getattr(record.rule, name) for name in names}
+        same = dataclasses.replace(other.rule, **changed) == record.rule
+    else:
+        same = other.rule == record.rule
+    if isinstance(other.question, StateQuestion) and isinstance(record.question, StateQuestion) and not record.advice:
+        # Where nothing is open, the time that was allowed is not told.
+        return same and dataclasses.replace(other.question, time_limit=record.question.time_limit) == record.question
+    return same and other.question == record.question
+
+
 def report_holds(other, record):
     """Whether an accepted report says the same as the true one, as far as it claims anything."""
-    fields = ("verdict", "admits_local_model", "log10_p_value", "largest_kappa", "test", "target", "rule")
+    fields = ("verdict", "admits_local_model", "log10_p_value", "largest_kappa", "test", "target", "advice")
     same = all(getattr(other, name) == getattr(record, name) for name in fields)
+    same &= same_declarations(other, record)
     weaker = other.alpha == record.alpha or (other.rule is None and other.alpha > record.alpha)
     shown = other.statistics
     for name in shown.keys() & record.statistics.keys():
@@ -502,6 +520,12 @@ def noisy_singlet():
     return mix_with_noise(np.array([0.8, 0, 0, 0.6]), 0.6)
 
 
+def open_state():
+    """A state of rank two, which is out of reach of proofs, near the separable ones."""
+    vector = np.array([0, 1, 1, 0]) / np.sqrt(2)
+    return DensityMatrix(0.4 * np.outer(vector, vector) + 0.6 * np.diag([1.0, 0, 0, 0]))
+
+
 def some_counts(visibility=0.85, shots=300, settings="chsh", seed=1):
     return Behavior.from_state(werner_state(visibility), settings).sample(shots, seed)
 
@@ -538,6 +562,25 @@ def signaling_counts():
     table[1, :, :, 0] += moved
     table[1, 1] = 0.5 * table[1, 1] + np.array([[0.5, 0], [0, 0]])
     return Behavior(table).sample(1000, 1)
+
+
+def suspicious_counts():
+    """Settings that came otherwise than declared, which a predictability explains."""
+    table = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[400, 400], [400, 520]]), 1).array
+    return BellCounts(table, "random", UNIFORM)
+
+
+def standing_result():
+    return next(piece for piece in counts_report(suspicious_counts()).evidence if isinstance(piece, StandingTest))
+
+
+def standing_holds(record):
+    parts = [record.result] if record.given_settings is None else [record.result, record.given_settings]
+    inner = [getattr(record.result, "e_value", record.result), *getattr(record.result, "games", ())]
+    singles = [one for part in inner for one in getattr(part, "parts", (part,))]
+    return all(one.predictability == record.predictability for one in singles) and all(
+        JUDGES[type(part)](part) for part in parts
+    )
 
 
 def counts_report(counts, **options):
@@ -641,6 +684,11 @@ RECORDS = {
     "report on local counts": (lambda: counts_report(some_counts(0.3, 2000)), report_holds),
     "report on a game": (lambda: counts_report(some_counts(), test="game"), report_holds),
     "report on signaling": (lambda: counts_report(signaling_counts()), report_holds),
+    "report on suspicious settings": (lambda: counts_report(suspicious_counts()), report_holds),
+    "standing result": (standing_result, standing_holds),
+    "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
+    "report on a plane": (lambda: analyze(werner_state(0.9), measurements="xz", seed=1), report_holds),
+    "report on a qutrit": (lambda: analyze(DensityMatrix(np.eye(6) / 6, dims=(2, 3))), report_holds),
     "device": (device_report, device_holds),
 }
 
@@ -655,6 +703,7 @@ JUDGES = {
     CombinedTest: combined_test_holds,
     SettingsTest: settings_hold_as_declared,
     SignalingAllowance: allowance_holds,
+    StandingTest: standing_holds,
     LocalRegion: region_holds,
     LocalFit: fit_holds,
     Threshold: threshold_holds,

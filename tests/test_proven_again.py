@@ -12,6 +12,7 @@ from qiskit_lhv import (
     BellInequality,
     LocalBound,
     LocalRegion,
+    StandingTest,
     Verification,
     analyze,
     chsh,
@@ -48,6 +49,12 @@ def region():
     return local_region(data, fit_local_model(data).model.behavior())
 
 
+def standing():
+    table = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[400, 400], [400, 520]]), 1).array
+    report = analyze(BellCounts(table, "random", UNIFORM), seed=1, num_replicates=0)
+    return next(piece for piece in report.evidence if isinstance(piece, StandingTest))
+
+
 BOUNDED = {
     "e-value": lambda: ratio_e_value(counts(), seed=1),
     "e-values": lambda: combine_e_values([ratio_e_value(counts(), seed=1)], independent=False),
@@ -63,6 +70,7 @@ BOUNDED = {
     "criterion": lambda: horodecki_chsh(werner_state(0.9)),
     "violation": lambda: analyze(SINGLET).evidence[0],
     "estimate": lambda: analyze(estimate_tensor(counts(0.95, "pauli", 3000)), seed=1).evidence[0],
+    "standing result": standing,
     "report": lambda: analyze(SINGLET),
     "report on a state": lambda: analyze(werner_state(0.9), seed=1),
     "report on counts": lambda: analyze(counts(), seed=1, num_replicates=0),
@@ -210,7 +218,7 @@ def test_declarations_that_were_changed_afterwards_are_refuted():
         rule = dataclasses.replace(report.rule, **change)
         assert dataclasses.replace(report, rule=rule).verify().refuted, change
     selected = dataclasses.replace(report.rule.counts, post_selected=True)
-    assert dataclasses.replace(report, rule=dataclasses.replace(report.rule, counts=selected)).verify().refuted
+    assert dataclasses.replace(report, rule=dataclasses.replace(report.rule, data=selected)).verify().refuted
 
 
 def test_figures_of_reports_on_states_need_evidence():

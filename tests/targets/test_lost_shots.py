@@ -138,11 +138,6 @@ def test_without_losses_nothing_changes():
     assert counts.post_select() is counts
 
 
-def test_two_spellings_of_a_loss_are_added():
-    counts = BellCounts.from_counts({(0, 0): {"0-": 5, (None, 0): 3, "0 -": 1}})
-    assert counts.array[0, 0, 2, 0] == 9
-
-
 @pytest.mark.parametrize("key", ["-", "0--", "0x", "0_", (None,), (0, "-"), None])
 def test_other_keys_are_refused(key):
     assert refusal(lambda: BellCounts.from_counts({(0, 0): {key: 1}})).startswith("counts[(0, 0)]: expected")
