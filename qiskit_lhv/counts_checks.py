@@ -402,7 +402,7 @@ class _Checks:
         for field in fields(LocalityReport):
             if field.name in ("statistics", "evidence", "absent", "rule"):
                 continue
-            if not agree(getattr(made, field.name), getattr(report, field.name)):
+            if not agree(getattr(made, field.name), getattr(report, field.name), _EXACT, 0.0):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
         return Verification(True, "all figures and words follow from the evidence")
 

@@ -22,7 +22,7 @@ from .statistics.absorbing_noise import absorbing_noise
 from .statistics.evidence import fresh_seed
 from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
-from .targets.tensor_estimates import TensorEstimate
+from .targets.tensor_estimates import TensorEstimate, estimate_tensor
 from .verdict import Verdict
 from .verification import Verification
 
@@ -83,6 +83,8 @@ class EstimateQuestion(Record):
             fault = self._fault(piece)
             if fault:
                 return _refuted(fault)
+        if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
+            return _refuted("the estimate is not that of its counts")
         given = report.statistics
         test = first if isinstance(first, SameStateTest) else first.same_state
         figures = {} if test is None else {"no-signaling: p-value": test.p_value}

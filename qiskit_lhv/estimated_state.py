@@ -21,6 +21,8 @@ from .verification import Verification, combine
 
 __all__ = ["EstimatedLocality", "EstimatedViolation"]
 
+_SAME = 1e-12
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimatedViolation(Record):
@@ -158,5 +160,13 @@ def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Ver
         return Verification(False, "the shots are not among those tested for one state", math.inf)
     if test.refuted:
         return Verification(False, "the bases do not measure the same state", math.inf)
-    off = float(np.abs(estimate_tensor(estimate.counts).tensor.array - estimate.tensor.array).max())
-    return combine(Verification(off <= 1e-12, "the correlations are those of the counts", off), test.verify())
+    again = estimate_tensor(estimate.counts)
+    off = max(
+        float(np.abs(one - other).max())
+        for one, other in (
+            (again.tensor.array, estimate.tensor.array),
+            (again.standard_errors, estimate.standard_errors),
+        )
+    )
+    same = Verification(off <= _SAME, "the correlations and their errors are those of the counts", off)
+    return combine(same, test.verify())
