@@ -79,7 +79,7 @@ def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
             # A marginal is a sum of the cells of party k's outcomes; two of them differ by twice their errors.
             moves = float(np.ptp(behavior.array.sum(axis=n + k), axis=k).max())
             shift = max(shift, moves)
-            needed = max(needed, moves / (2 * behavior.scenario.num_outcomes[k]))
+            needed = max(needed, moves / (2 * behavior.scenario.max_outcomes[k]))
     if needed <= tolerance + 1e-12:
         return
     raise ScenarioError.bad_argument(
@@ -115,7 +115,7 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
         table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
     table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
     below = max(0.0, -float(table.min()))
-    return Behavior((table + below) / (1 + below * math.prod(scenario.num_outcomes)))
+    return Behavior((table + below) / (1 + below * math.prod(scenario.max_outcomes)))
 
 
 @dataclass

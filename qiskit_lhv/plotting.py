@@ -60,7 +60,7 @@ def plot_report(report: LocalityReport) -> Any:
     rows = -(-len(settings) // columns)
     figure = _figure(2.4 * columns + 1, 1.9 * rows + 0.8)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    labels = ["".join(map(str, outcome)) for outcome in np.ndindex(scenario.num_outcomes)]
+    labels = ["".join(map(str, outcome)) for outcome in np.ndindex(scenario.max_outcomes)]
     places = np.arange(len(labels))
     for axis, setting in zip(axes.flat, settings, strict=True):
         axis.bar(places - 0.2, target.array[setting].ravel(), 0.4, label="target")

@@ -117,7 +117,7 @@ class TableResponse(Response):
     @property
     def hidden_shapes(self) -> list[tuple[int, ...]]:
         """Shape ``(m, d)`` for each party."""
-        return list(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True))
+        return list(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True))
 
     def describe(self) -> str:
         """The scenario."""

@@ -26,7 +26,7 @@ _START_WIDTH = 3.0
 def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed: int | None) -> dict[str, Any]:
     """Random logits of every party and equal weights, with leading axes ``(1, num_starts)``."""
     rng = generator(seed)
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     starts = [[_START_WIDTH * rng.standard_normal((num_hidden, m, d)) for m, d in sizes] for _ in range(num_starts)]
     logits = [jnp.asarray(np.stack([start[k] for start in starts])[None]) for k in range(len(sizes))]
     return {"logits": logits, "log_weights": jnp.zeros((1, num_starts, num_hidden))}

@@ -160,7 +160,7 @@ def _blocks(
     tensor: FloatArray, scenario: BellScenario, order: list[int], count: int
 ) -> Iterator[tuple[FloatArray, IntArray]]:
     """The best strategies of each block of the first party's strategies."""
-    sizes = [(scenario.num_settings[k], scenario.num_outcomes[k]) for k in order]
+    sizes = [(scenario.num_settings[k], scenario.max_outcomes[k]) for k in order]
     tables = [party_strategies(m, d) for m, d in sizes[:-1]]
     one_hots = [np.eye(d)[table].reshape(len(table), -1) for table, (_, d) in zip(tables, sizes, strict=False)]
     m_last, d_last = sizes[-1]

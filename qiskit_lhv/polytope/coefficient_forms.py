@@ -41,7 +41,7 @@ def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatAr
     """
     make = coordinates.correlator_matrices if correlators else coordinates.collins_gisin_matrices
     matrices = make(scenario)
-    for matrix, d in zip(matrices, scenario.num_outcomes, strict=True):
+    for matrix, d in zip(matrices, scenario.max_outcomes, strict=True):
         matrix[0] = 0
         matrix[0, :d] = 1
     return matrices
@@ -61,7 +61,7 @@ def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> Float
         Shape ``(m_1 d_1, ..., m_N d_N)``.
     """
     projections = []
-    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
+    for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True):
         # A party's tables are those whose sum over outcomes is the same for every setting.
         of_sums = np.kron(np.eye(m) - 1 / m, np.full((d, d), 1 / d))
         projections.append(np.eye(m * d) - of_sums)

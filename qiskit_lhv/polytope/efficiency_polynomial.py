@@ -41,7 +41,7 @@ class EfficiencyPolynomial:
             # Coefficients of the outcomes before the losses, given who loses.
             coefficients = inequality.expression.coefficients
             weight = Fraction(1)
-            for k, size in enumerate(behavior.scenario.num_outcomes):
+            for k, size in enumerate(behavior.scenario.max_outcomes):
                 target = assign[k]
                 seen = [size if target is None else target] * size if lost[k] else list(range(size))
                 coefficients = coefficients.take(seen, axis=n + k)
@@ -52,7 +52,7 @@ class EfficiencyPolynomial:
             self.losses[sum(one and given is None for one, given in zip(lost, fixed, strict=True))] += weight * value
         coefficients = inequality.expression.coefficients
         axes = inequality.expression.scenario.outcome_axes
-        spread = float(np.ptp(coefficients, axis=axes).sum() * np.prod(inequality.expression.scenario.num_outcomes)) / 2
+        spread = float(np.ptp(coefficients, axis=axes).sum() * np.prod(inequality.expression.scenario.max_outcomes)) / 2
         self.allowance = Fraction(_MARGIN * ROUNDING_ERROR * spread)
 
     def at(self, efficiency: float) -> Fraction:

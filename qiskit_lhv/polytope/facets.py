@@ -168,10 +168,10 @@ def enumerate_facets(scenario: BellScenario) -> FacetList:
 
 def _check_size(scenario: BellScenario) -> None:
     dimension = (
-        math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)) - 1
+        math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)) - 1
     )
     vertices = scenario.num_strategies
-    chsh_like = scenario.num_parties == 2 and (2, 2) in zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    chsh_like = scenario.num_parties == 2 and (2, 2) in zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     most = _MAX_VERTICES_BESIDE_CHSH if chsh_like else _MAX_VERTICES
     if vertices <= most and dimension <= _MAX_DIMENSION:
         return
@@ -187,7 +187,7 @@ def _vertices(strategies: IntArray, scenario: BellScenario, form: list[FloatArra
     """Coordinates of the strategies, shape ``(V, size)``; the first is 1."""
     rows = np.ones((len(strategies), 1))
     start = 0
-    for matrix, m, d in zip(form, scenario.num_settings, scenario.num_outcomes, strict=True):
+    for matrix, m, d in zip(form, scenario.num_settings, scenario.max_outcomes, strict=True):
         one_hot = np.eye(d)[strategies[:, start : start + m]].reshape(len(strategies), -1)
         rows = (rows[:, :, None] * (one_hot @ matrix.T)[:, None, :]).reshape(len(strategies), -1)
         start += m
@@ -261,7 +261,7 @@ def _classes(tight: NDArray[np.bool_], strategies: IntArray, scenario: BellScena
 
 def _generators(scenario: BellScenario) -> Iterator[Relabeling]:
     """Relabelings that generate all: exchanges of neighbors among outcomes, settings and equal parties."""
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     for k, (m, d) in enumerate(sizes):
         for a in range(d - 1):
             outcomes = [np.tile(np.arange(e), (n, 1)) for n, e in sizes]

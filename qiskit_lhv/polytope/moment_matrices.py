@@ -100,17 +100,17 @@ class MomentMatrix:
         entries = np.empty((len(rows), len(rows)), dtype=np.int64)
         for i, left in enumerate(rows):
             for j in range(i, len(rows)):
-                product = _product(left, rows[j], scenario.num_outcomes)
+                product = _product(left, rows[j], scenario.max_outcomes)
                 number = -1 if product is None else numbers.setdefault(_smaller_of_reverses(product), len(numbers))
                 entries[i, j] = entries[j, i] = number
         axes = [
             [(), *(((x, a),) for x in range(m) for a in range(d - 1))]
-            for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+            for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)
         ]
         table = np.array([numbers.get(monomial, -1) for monomial in itertools.product(*axes)], dtype=np.int64)
         forms = zip(
             coordinates.full_table_from_collins_gisin_matrices(scenario),
-            scenario.num_outcomes,
+            scenario.max_outcomes,
             scenario.num_settings,
             strict=True,
         )
@@ -138,7 +138,7 @@ def _num_monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[
     total = 0
     for split in _lengths(scenario.num_parties, highest, groups):
         product = 1
-        for m, d, length in zip(scenario.num_settings, scenario.num_outcomes, split, strict=True):
+        for m, d, length in zip(scenario.num_settings, scenario.max_outcomes, split, strict=True):
             # Neighbors in a word belong to different settings.
             product *= m * (d - 1) * ((m - 1) * (d - 1)) ** (length - 1) if length else 1
         total += product
@@ -167,7 +167,7 @@ def _monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int,
 
 def _words(scenario: BellScenario, party: int, length: int) -> list[tuple[Letter, ...]]:
     """Words of one party that no rule shortens: neighbors belong to different settings."""
-    letters = [(x, a) for x in range(scenario.num_settings[party]) for a in range(scenario.num_outcomes[party] - 1)]
+    letters = [(x, a) for x in range(scenario.num_settings[party]) for a in range(scenario.max_outcomes[party] - 1)]
     words: list[tuple[Letter, ...]] = [()]
     for _ in range(length):
         words = [(*word, letter) for word in words for letter in letters if not word or word[-1][0] != letter[0]]

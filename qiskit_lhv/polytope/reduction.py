@@ -70,7 +70,7 @@ class Reduction:
         if scenario.is_two_outcome:
             maps = coordinates.correlator_matrices(scenario)
         elif symmetry.num_generators:
-            sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+            sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
             maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
         else:
             maps = coordinates.collins_gisin_matrices(scenario)
@@ -109,7 +109,7 @@ class Reduction:
         """Coordinates of deterministic strategies, shape ``(K, size)``: products of each party's own."""
         parties = []
         start = 0
-        for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)):
+        for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)):
             own = strategies[:, start : start + m]
             if self.scenario.is_two_outcome:
                 parties.append(signs_of_strategies(own, np.int8))

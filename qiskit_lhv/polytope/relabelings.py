@@ -74,7 +74,7 @@ def are_equivalent(
 
 
 def _sizes(scenario: BellScenario) -> list[tuple[int, int]]:
-    return sorted(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    return sorted(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
 
 
 def _reduced(expression: BellExpression, up_to_shift: bool) -> FloatArray:
@@ -107,9 +107,9 @@ class _Points:
 
     @classmethod
     def of(cls, labels: IntArray, scenario: BellScenario) -> _Points:
-        sizes = np.multiply(scenario.num_settings, scenario.num_outcomes)
+        sizes = np.multiply(scenario.num_settings, scenario.max_outcomes)
         party = np.repeat(np.arange(len(sizes)), sizes)
-        outcomes = np.repeat(scenario.num_outcomes, scenario.num_settings)
+        outcomes = np.repeat(scenario.max_outcomes, scenario.num_settings)
         setting = np.repeat(np.arange(len(outcomes)), outcomes)
         return cls(labels, party, setting, np.concatenate([[0], np.cumsum(sizes)]))
 

@@ -42,7 +42,7 @@ def seesaw(
     scenario = expression.scenario
     n = scenario.num_parties
     tensor = coordinates.to_party_axes(expression.coefficients, scenario)
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     effects = [_random_effects(rng, starts, m, d, dimension) for m, d in sizes]
     operators, responses = _bell_operator_terms(n), [_response_terms(n, k) for k in range(n)]
     size = dimension**n

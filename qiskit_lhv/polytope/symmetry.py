@@ -52,7 +52,7 @@ class Relabeling(Record):
         sizes = self.scenario.num_settings
         source = whole_array(self.source, "source", ScenarioError, ndim=1)
         outcomes = whole_array(self.outcomes, "outcomes", ScenarioError, ndim=2)
-        total, widest = sum(sizes), max(self.scenario.num_outcomes)
+        total, widest = sum(sizes), max(self.scenario.max_outcomes)
         if source.shape != (total,) or outcomes.shape != (total, widest):
             raise ScenarioError.bad_argument(
                 "source, outcomes",
@@ -65,8 +65,8 @@ class Relabeling(Record):
         starts = np.concatenate([[0], np.cumsum(sizes)])
         for k, (start, end) in enumerate(itertools.pairwise(starts)):
             others = np.unique(owner[source[start:end]])
-            d = self.scenario.num_outcomes[k]
-            if len(others) != 1 or self.scenario.num_outcomes[int(others[0])] != d or sizes[int(others[0])] != sizes[k]:
+            d = self.scenario.max_outcomes[k]
+            if len(others) != 1 or self.scenario.max_outcomes[int(others[0])] != d or sizes[int(others[0])] != sizes[k]:
                 raise ScenarioError.bad_argument(
                     "source", expected="each party's settings taken from one party alike", got="others"
                 )
@@ -100,14 +100,14 @@ class Relabeling(Record):
         Raises:
             ScenarioError: If these are no permutations or do not fit the scenario.
         """
-        n, widest = scenario.num_parties, max(scenario.num_outcomes)
+        n, widest = scenario.num_parties, max(scenario.max_outcomes)
         taken = list(range(n)) if parties is None else [int(k) for k in parties]
         if sorted(taken) != list(range(n)):
             raise ScenarioError.bad_argument("parties", expected=f"a permutation of {n} parties", got=f"{parties}")
         starts = np.concatenate([[0], np.cumsum(scenario.num_settings)])
         source, renamed = [], []
         for k, other in enumerate(taken):
-            m, d = scenario.num_settings[k], scenario.num_outcomes[k]
+            m, d = scenario.num_settings[k], scenario.max_outcomes[k]
             own = np.arange(m) if settings is None else np.asarray(settings[k], dtype=np.int64)
             names = np.tile(np.arange(d), (m, 1)) if outcomes is None else np.asarray(outcomes[k], dtype=np.int64)
             if own.shape != (m,) or names.shape != (m, d):
@@ -180,7 +180,7 @@ class Relabeling(Record):
         starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
         axes, signs = [], []
         for k, other in enumerate(self.parties()):
-            m, d = self.scenario.num_settings[k], self.scenario.num_outcomes[k]
+            m, d = self.scenario.num_settings[k], self.scenario.max_outcomes[k]
             own = self.source[starts[k] : starts[k + 1]] - starts[other]
             names = self.outcomes[starts[k] : starts[k + 1], :d]
             if correlators:
@@ -322,7 +322,7 @@ class Symmetry(Record):
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        sizes = zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)
+        sizes = zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)
         count = int(np.prod([1 + (m if correlators else m * d) for m, d in sizes]))
         cells = np.arange(count)
         if not self.num_generators:

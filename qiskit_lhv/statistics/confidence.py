@@ -142,7 +142,7 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
     """
     scenario = counts.scenario
     n = scenario.num_parties
-    shape = tuple(m * d + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    shape = tuple(m * d + 1 for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     seen, total = np.zeros(shape), np.zeros(shape)
     wide = counts.num_shots.reshape(scenario.num_settings + (1,) * n)
     shots = np.broadcast_to(wide, counts.array.shape)
@@ -224,7 +224,7 @@ def local_region(
 
 
 def _num_coordinates(scenario: BellScenario) -> int:
-    return math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)) - 1
+    return math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)) - 1
 
 
 def _reach(counts: BellCounts, center: Behavior) -> float:
@@ -234,7 +234,7 @@ def _reach(counts: BellCounts, center: Behavior) -> float:
     their local bound at the center if it is the best local explanation of counts outside of the local set.
     """
     scenario = counts.scenario
-    white = 1 / math.prod(scenario.num_outcomes)
+    white = 1 / math.prod(scenario.max_outcomes)
     reach = white / max(white - float(center.array.min()), 1e-300)
     if enumeration_size(scenario) > _QUICK_ENUMERATION:
         return reach
@@ -269,7 +269,7 @@ def _outcome_radius(lower: FloatArray, upper: FloatArray, center: Behavior) -> f
     """Sum over sets of parties and their settings of d_S times the largest deviation of their own block."""
     scenario = center.scenario
     n = scenario.num_parties
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     maps = []
     for m, d in sizes:
         # Party absent: its outcomes are summed, its settings averaged (the center is no-signaling).

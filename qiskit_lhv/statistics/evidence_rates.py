@@ -294,7 +294,7 @@ def learning_cost(fit: LocalFit, total: float) -> float:
     """
     scenario, model = fit.target.scenario, fit.model
     used = strategy_tables(model.strategies[model.weights > 1e-6 * model.weights.max()], scenario)
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
     missing = num_parameters - int(np.linalg.matrix_rank(used))
     impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))

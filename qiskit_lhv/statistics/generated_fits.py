@@ -57,7 +57,7 @@ class PooledMaps(ResponseMaps):
         starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
         joint = np.ones((self.num_listed, 1))
         for k in self.order[:-1]:
-            own = np.eye(self.scenario.num_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
+            own = np.eye(self.scenario.max_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
             joint = (joint[:, :, None] * own.reshape(self.num_listed, 1, -1)).reshape(self.num_listed, -1)
         return joint
 

@@ -154,7 +154,7 @@ def signaling_allowance(
     check_kappa(kappa)
     rng = generator(seed)
     scenario = counts.scenario
-    changes = scenario.num_cells * sum(d - 1 for d in scenario.num_outcomes)
+    changes = scenario.num_cells * sum(d - 1 for d in scenario.max_outcomes)
     if changes > _MOST_CHANGES or enumeration_size(scenario) > _MOST_STRATEGIES:
         raise SolverError(f"signaling_allowance: {scenario}: too many to weigh a violation against signaling.")
     fewest = int(counts.num_shots.min())
@@ -225,7 +225,7 @@ def _figures(limits: AllowanceLimits, kappa: float, alpha: float) -> tuple[float
 
 def _smoothed(counts: IntArray, scenario: BellScenario) -> FloatArray:
     """Frequencies of counts with one more shot, which had all outcomes alike, for every setting combination."""
-    smoothed = counts + 1 / np.prod(scenario.num_outcomes)
+    smoothed = counts + 1 / np.prod(scenario.max_outcomes)
     frequencies: FloatArray = smoothed / smoothed.sum(axis=scenario.outcome_axes, keepdims=True)
     return frequencies
 

@@ -129,7 +129,7 @@ def fit_local_model(
 
 def is_listed(scenario: BellScenario) -> bool:
     """Whether fits in this scenario list all strategies."""
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     work = scenario.num_strategies * math.prod(m * (d - 1) + 1 for m, d in sizes) ** 2
     return scenario.num_strategies <= MAX_LISTED and work <= _MAX_STEP_WORK
 
@@ -142,7 +142,7 @@ class _Search:
         self._scenario = scenario
         self._tolerance = tolerance
         self._relative = relative_tolerance
-        sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+        sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
         self._coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
 
     def run(self) -> tuple[FloatArray, IntArray, float]:

@@ -166,7 +166,7 @@ def _step(smaller: str, larger: str, deviance: float, replicates: FloatArray, fr
 
 def quick_replicates(scenario: BellScenario) -> int:
     """How many replicates of the fits in this scenario take no more than about half a second: 1000, 200 or none."""
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
     work = (scenario.num_strategies + scenario.num_cells) * coordinates**2
     return next((count for count in (1000, 200) if count * work <= _QUICK_WORK), 0)

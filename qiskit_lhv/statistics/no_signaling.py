@@ -219,7 +219,7 @@ def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | No
 
 def num_no_signaling_parameters(scenario: BellScenario) -> int:
     """Dimension of the no-signaling behaviors of a scenario."""
-    pairs = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    pairs = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     return math.prod(m * (d - 1) + 1 for m, d in pairs) - 1
 
 

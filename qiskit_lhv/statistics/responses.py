@@ -51,7 +51,7 @@ class ResponseMaps:
     @cached_property
     def last_shape(self) -> tuple[int, int]:
         """Number of settings and of outcomes of the last party."""
-        return self.scenario.num_settings[self.order[-1]], self.scenario.num_outcomes[self.order[-1]]
+        return self.scenario.num_settings[self.order[-1]], self.scenario.max_outcomes[self.order[-1]]
 
     @property
     def size(self) -> int:
@@ -73,7 +73,7 @@ class ResponseMaps:
     @cached_property
     def _party_sizes(self) -> list[tuple[int, int]]:
         """Settings and outcomes of the listed parties."""
-        return [(self.scenario.num_settings[k], self.scenario.num_outcomes[k]) for k in self.order[:-1]]
+        return [(self.scenario.num_settings[k], self.scenario.max_outcomes[k]) for k in self.order[:-1]]
 
     @cached_property
     def _plays(self) -> list[Any]:

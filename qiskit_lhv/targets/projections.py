@@ -124,7 +124,7 @@ def project_cells(
         The projections q, shape ``(B, C)``, and t / q, shape ``(B, C)``: the multipliers of q >= 0. Up to rounding,
         ``(cells + t) / q`` has the same sum with every no-signaling behavior.
     """
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     num_coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
     system: _Coordinates | _Conditions
     if num_coordinates > _MAX_COORDINATES and scenario.num_cells - num_coordinates < num_coordinates:
@@ -141,7 +141,7 @@ def _project(
 ) -> tuple[FloatArray, FloatArray]:
     # White noise is a no-signaling table, and the steps lead only to such tables.
     count, size = cells.shape
-    q = np.full((count, size), 1 / math.prod(scenario.num_outcomes))
+    q = np.full((count, size), 1 / math.prod(scenario.max_outcomes))
     barrier = np.full(count, max(1e-2 / size, tolerance))
     reached = np.full(count, np.inf)
     best = q.copy()
@@ -180,9 +180,9 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
     """Tables that are no-signaling to the last digits, and positive: where they are not, with a little white noise."""
     reduce = coordinates.collins_gisin_matrices(scenario)
     expand = coordinates.full_table_from_collins_gisin_matrices(scenario)
-    white = 1 / math.prod(scenario.num_outcomes)
+    white = 1 / math.prod(scenario.max_outcomes)
     n, count = scenario.num_parties, len(tables)
-    pairs = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    pairs = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     # One axis per party, then the tables, which each contraction of the parties' axes brings to the front.
     order = [1 + axis for k in range(n) for axis in (k, n + k)]
     axes = tables.reshape(count, *scenario.shape).transpose([*order, 0]).reshape([*(m * d for m, d in pairs), count])
@@ -291,7 +291,7 @@ def _conditions(scenario: BellScenario) -> tuple[Any, Any]:
     """Independent conditions of no-signaling on a flattened table, and normalization, as a sparse matrix."""
     from scipy.sparse import csr_matrix, eye_array, kron, vstack
 
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     reduced = [csr_matrix(matrix) for matrix in coordinates.collins_gisin_matrices(scenario)]
     blocks = []
     for k, (m, d) in enumerate(sizes):

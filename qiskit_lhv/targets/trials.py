@@ -20,8 +20,9 @@ from .lost_shots import (
     lost_fractions,
     outcome_maps,
     refuse_empty_settings,
-    remaining_sizes,
+    remaining_scenario,
 )
+from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, check_scenario
 
 __all__ = ["BellTrials"]
@@ -109,21 +110,22 @@ class BellTrials(Record):
             raise CountsError.bad_argument(
                 "scenario", expected=f"{settings.shape[1]} parties", got=f"{scenario.num_parties}"
             )
-        if scenario.num_cells > _MAX_CELLS:
+        if scenario.num_entries > _MAX_CELLS:
             raise CountsError.bad_argument(
                 "scenario",
                 expected=f"at most {_MAX_CELLS} combinations of settings and outcomes",
-                got=f"{scenario.num_cells}: {scenario}",
+                got=f"{scenario.num_entries}: {scenario}",
                 remedy="Number settings and outcomes from 0 without gaps.",
             )
         for name, rows, sizes in (
             ("settings", settings, scenario.num_settings),
-            ("outcomes", outcomes, scenario.num_outcomes),
+            ("outcomes", outcomes, scenario.max_outcomes),
         ):
             if np.any(rows >= np.array(sizes)):
                 raise CountsError.bad_argument(
                     name, expected=f"numbers below {sizes}", got=f"up to {tuple(rows.max(axis=0).tolist())}"
                 )
+        _refuse_missing_outcomes(settings, outcomes, scenario)
         probabilities = self.setting_probabilities
         if self.design == "random" and probabilities is None:
             probabilities = np.full(scenario.num_settings, 1 / scenario.num_setting_combinations)
@@ -149,7 +151,7 @@ class BellTrials(Record):
         assert self.scenario is not None
         shape = self.scenario.shape
         cells = np.ravel_multi_index(tuple(np.hstack([self.settings, self.outcomes]).T), shape)
-        return frozen(np.bincount(cells, minlength=self.scenario.num_cells).reshape(shape))
+        return frozen(np.bincount(cells, minlength=self.scenario.num_entries).reshape(shape))
 
     def to_counts(self) -> BellCounts:
         """The counts, without the order.
@@ -157,11 +159,34 @@ class BellTrials(Record):
         Raises:
             CountsError: If a setting combination has no trial.
         """
-        return BellCounts(self.table, self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected)
+        assert self.scenario is not None
+        options = (self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected, self.scenario)
+        return BellCounts(self.table, *options)
 
     def part(self, selection: slice | Sequence[int]) -> BellTrials:
         """Some of the trials, in the order given, with the same scenario and design."""
         return replace(self, settings=self.settings[selection], outcomes=self.outcomes[selection])
+
+    def coarse_grain(self, outcomes: OutcomeNames) -> BellTrials:
+        """The trials of parties who do not tell some of their outcomes apart; see :meth:`BellCounts.coarse_grain`.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
+                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+
+        Returns:
+            The trials; no outcome of them means "lost" any more.
+
+        Raises:
+            CountsError: If a setting is out of range or its numbers do not fit.
+        """
+        assert self.scenario is not None
+        change = OutcomeMap.merging(self.scenario, outcomes, CountsError)
+        merged = np.empty_like(self.outcomes)
+        for k, (party, most) in enumerate(zip(change.names, self.scenario.max_outcomes, strict=True)):
+            table = np.array([own + (0,) * (most - len(own)) for own in party])
+            merged[:, k] = table[self.settings[:, k], self.outcomes[:, k]]
+        return replace(self, outcomes=merged, scenario=change.coarse, lost_outcomes=None)
 
     # Lost trials
 
@@ -188,7 +213,7 @@ class BellTrials(Record):
         if self.lost_outcomes is None:
             return self
         assert self.scenario is not None
-        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, to)
+        maps = outcome_maps(self.lost_outcomes, self.scenario, to)
         return self._without_lost(maps, np.ones(self.num_trials, dtype=bool))
 
     def post_select(self) -> BellTrials:
@@ -204,7 +229,7 @@ class BellTrials(Record):
             return self
         assert self.scenario is not None
         # The lost outcomes get a new number too, but no trial that is kept has one.
-        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, 0)
+        maps = outcome_maps(self.lost_outcomes, self.scenario, 0)
         kept = np.ones(self.num_trials, dtype=bool)
         for k, lost in enumerate(self.lost_outcomes):
             if lost is not None:
@@ -221,15 +246,31 @@ class BellTrials(Record):
         assert self.scenario is not None
         assert self.lost_outcomes is not None
         outcomes = np.stack([numbers[column] for numbers, column in zip(maps, self.outcomes[kept].T, strict=True)], 1)
-        sizes = remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
         return replace(
             self,
             settings=self.settings[kept],
             outcomes=outcomes,
-            scenario=BellScenario(self.scenario.num_settings, sizes),
+            scenario=remaining_scenario(self.lost_outcomes, self.scenario),
             lost_outcomes=None,
             post_selected=self.post_selected or not bool(kept.all()),
         )
+
+
+def _refuse_missing_outcomes(
+    settings: NDArray[np.int64], outcomes: NDArray[np.int64], scenario: BellScenario
+) -> None:
+    """Refuses outcomes that their setting does not have, where settings have different numbers of outcomes."""
+    if scenario.has_equal_outcomes:
+        return
+    for k, sizes in enumerate(scenario.num_outcomes):
+        wrong = np.flatnonzero(outcomes[:, k] >= np.array(sizes)[settings[:, k]])
+        if len(wrong):
+            x = int(settings[wrong[0], k])
+            raise CountsError.bad_argument(
+                "outcomes",
+                expected=f"outcomes below {sizes[x]} for setting {x} of party {k}",
+                got=f"{outcomes[wrong[0], k]} in trial {wrong[0]}",
+            )
 
 
 def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
