@@ -13,12 +13,14 @@ from ._validation import positive_number
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
 from .exceptions import ScenarioError, SolverError
 from .models.deterministic import DeterministicModel
+from .polytope.coefficient_forms import no_signaling_part
 from .polytope.inequalities import BellInequality
 from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport
 from .targets.behaviors import Behavior
+from .targets.coordinates import from_party_axes
 from .verdict import Verdict
 
 __all__ = ["analyze_behavior"]
@@ -110,6 +112,12 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
     scenario = behavior.scenario
     n = scenario.num_parties
     table = behavior.array
+    if not scenario.has_equal_outcomes:
+        projected = from_party_axes(no_signaling_part(table, scenario), scenario)
+        table = projected / projected.sum(axis=scenario.outcome_axes, keepdims=True)
+        white = Behavior.white_noise(scenario).array
+        share = max(0.0, -float((table[scenario.mask] / white[scenario.mask]).min()))
+        return Behavior(np.where(scenario.mask, np.maximum((table + share * white) / (1 + share), 0), 0), scenario)
     for k in range(n):
         # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
         table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
@@ -148,7 +156,7 @@ class _Search:
         if needs_room and np.abs(center.array - white.array).max() < _WHITE:
             corner = np.zeros(scenario.shape)
             corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
-            center = Behavior(corner).mix(visibility=_NEAR_WHITE)
+            center = Behavior(corner, scenario).mix(visibility=_NEAR_WHITE)
         try:
             self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
         except SolverError:

@@ -58,6 +58,8 @@ class Alternation:
 
     def random_starts(self, count: int, rng: np.random.Generator) -> IntArray:
         """Random strategies, shape ``(count, m_1 + ... + m_N)``."""
+        if not self.scenario.has_equal_outcomes:
+            return np.hstack([rng.integers(party, size=(count, len(party))) for party in self.scenario.num_outcomes])
         sizes = zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)
         return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
@@ -108,6 +110,8 @@ class Alternation:
             return signs, values
         m, d = self.scenario.num_settings[party], self.scenario.max_outcomes[party]
         cells = responses.reshape(len(responses), m, d)
+        if not self.scenario.has_equal_outcomes:
+            cells = np.where(self.scenario.party_masks[party], cells, np.float32(-np.inf))
         return np.eye(d, dtype=np.float32)[cells.argmax(axis=2)].reshape(len(cells), m * d), cells.max(axis=2).sum(
             axis=1
         )

@@ -72,7 +72,7 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
         order
         for order in itertools.permutations(range(scenario.num_parties))
         if all(scenario.shape[k] == scenario.shape[j] for k, j in enumerate(order))
-        and all(scenario.max_outcomes[k] == scenario.max_outcomes[j] for k, j in enumerate(order))
+        and all(scenario.num_outcomes[k] == scenario.num_outcomes[j] for k, j in enumerate(order))
     ]
     for order in orders:
         own = order == tuple(range(scenario.num_parties))

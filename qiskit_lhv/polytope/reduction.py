@@ -70,8 +70,10 @@ class Reduction:
         if scenario.is_two_outcome:
             maps = coordinates.correlator_matrices(scenario)
         elif symmetry.num_generators:
-            sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-            maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
+            maps = []
+            for mask in scenario.party_masks:
+                real = mask.ravel().astype(np.float64)
+                maps.append(np.vstack([real / len(mask), np.diag(real)]))
         else:
             maps = coordinates.collins_gisin_matrices(scenario)
             size = math.prod(len(matrix) for matrix in maps)

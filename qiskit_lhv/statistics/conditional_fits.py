@@ -69,7 +69,7 @@ class ConditionalProblem:
         last = int(np.argmax(scenario.num_party_strategies))
         others = [k for k in range(scenario.num_parties) if k != last]
         sizes = [(scenario.num_settings[k], scenario.max_outcomes[k]) for k in others]
-        tables = [party_strategies(m, d) for m, d in sizes]
+        tables = [party_strategies(scenario.num_outcomes[k]) for k in others]
         index = (
             np.indices([len(table) for table in tables]).reshape(len(tables), -1) if tables else np.empty((0, 1), int)
         )
@@ -176,7 +176,11 @@ class ConditionalProblem:
         starts = np.cumsum([0, *(self.scenario.num_settings[k] for k in self.order)])
         place = {k: np.arange(starts[i], starts[i + 1]) for i, k in enumerate(self.order)}
         total = np.concatenate(weights)
-        return total / total.sum(), columns[:, np.concatenate([place[k] for k in range(self.scenario.num_parties)])]
+        strategies = columns[:, np.concatenate([place[k] for k in range(self.scenario.num_parties)])]
+        if not self.scenario.has_equal_outcomes:
+            # What little an interior point leaves to padding is better given to a setting's last outcome.
+            strategies = np.minimum(strategies, np.concatenate(self.scenario.num_outcomes) - 1)
+        return total / total.sum(), strategies
 
     def largest_sum(self, coefficients: FloatArray) -> float:
         """The largest sum of coefficients, shape ``(num_cells,)``, that a strategy collects."""

@@ -18,6 +18,7 @@ from ..polytope.bounds import best_strategies
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
+from ..targets.scenario import BellScenario
 from ..verification import Verification, combine, exact_model_table
 from .allocation import NO_EVIDENCE, exact_behavior, local_error, setting_divergences
 from .likelihood import LocalFit, fit_local_model
@@ -199,7 +200,7 @@ def evidence_rate(
         weights = _checked_shares(shots if shares is None else shares, target.scenario.num_settings)
         behavior = _pilot_behavior(target)
         rate = _rate(behavior, weights)
-        corrected = _cross_validated(target.array, weights, rng)
+        corrected = _cross_validated(target.array, target.scenario, weights, rng)
         return EvidenceRate(rate.fit, rate.contributions, rate.variances, shots, corrected)
     behavior = exact_behavior(target, "target")
     shape = behavior.scenario.num_settings
@@ -211,7 +212,7 @@ def _pilot_behavior(counts: BellCounts) -> Behavior:
     table = project_to_no_signaling(counts.frequencies(), counts.num_shots).array
     # The projection's barrier leaves a trace of about 1e-13 where outcomes are impossible.
     table = np.where(table < _TRACE, 0.0, table)
-    return Behavior(table / table.sum(axis=counts.scenario.outcome_axes, keepdims=True))
+    return Behavior(table / table.sum(axis=counts.scenario.outcome_axes, keepdims=True), counts.scenario)
 
 
 def log10_goal(p_value: float | None, log10_p_value: float | None) -> float:
@@ -256,7 +257,9 @@ def _log_variances(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.asarray(np.sum(p * (logs - mean) ** 2, axis=axes), dtype=np.float64)
 
 
-def _cross_validated(counts: IntArray, weights: FloatArray, rng: np.random.Generator) -> float:
+def _cross_validated(
+    counts: IntArray, scenario: BellScenario, weights: FloatArray, rng: np.random.Generator
+) -> float:
     """Mean log-evidence of shots under factors that other shots chose."""
     n = weights.ndim
     shots = counts.sum(axis=tuple(range(n, 2 * n)))
@@ -271,9 +274,10 @@ def _cross_validated(counts: IntArray, weights: FloatArray, rng: np.random.Gener
         ]
         remaining -= drawn
         tested = np.array(drawn).reshape(counts.shape)
-        smoothed = counts - tested + _PSEUDO_COUNT
+        smoothed = counts - tested + _PSEUDO_COUNT * scenario.mask
         trained = smoothed.sum(axis=tuple(range(n, 2 * n)))
-        f = project_to_no_signaling(Behavior(smoothed / trained.reshape(trained.shape + (1,) * n)), trained)
+        frequencies = Behavior(smoothed / trained.reshape(trained.shape + (1,) * n), scenario)
+        f = project_to_no_signaling(frequencies, trained)
         q = fit_local_model(f, weights).model.behavior()
         factor = np.maximum(f.array, 1e-12) / np.maximum(q.array, 1e-12)
         values, _ = best_strategies(weights.reshape(weights.shape + (1,) * n) * factor, f.scenario, 1)
@@ -294,10 +298,8 @@ def learning_cost(fit: LocalFit, total: float) -> float:
     """
     scenario, model = fit.target.scenario, fit.model
     used = strategy_tables(model.strategies[model.weights > 1e-6 * model.weights.max()], scenario)
-    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-    num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
-    missing = num_parameters - int(np.linalg.matrix_rank(used))
-    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
+    missing = scenario.num_no_signaling_parameters + 1 - int(np.linalg.matrix_rank(used))
+    impossible = int(np.sum(fit.target.array[scenario.mask] < _IMPOSSIBLE))
     first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * scenario.num_setting_combinations)
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 

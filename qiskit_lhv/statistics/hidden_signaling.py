@@ -100,14 +100,15 @@ class SignalingAllowance(Record):
 
     def verify(self) -> Verification:
         """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all limits."""
-        slope = _steepest(self.inequality.expression.coefficients)
+        scenario = self.inequality.expression.scenario
+        slope = _steepest(self.inequality.expression.coefficients, scenario)
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
         )
         n = self.tested.ndim // 2
         visible = visible_signaling(self.tested / self.tested.sum(axis=tuple(range(n, 2 * n)), keepdims=True))
         expression = self.inequality.expression.coefficients
-        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible)
+        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible, scenario.mask)
         found = _figures(limits, self.kappa, self.alpha)
         claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa)
         error = max(abs(one - other) for one, other in zip(found[:3], claimed, strict=True))
@@ -171,7 +172,7 @@ def signaling_allowance(
     else:
         try:
             _, found = hidden_signaling(_no_signaling_part(trained, scenario), scenario)
-            inequality = _exact_inequality(found)
+            inequality = _exact_inequality(found, scenario)
         except ScenarioError as exc:
             raise SolverError(f"signaling_allowance: {exc}") from exc
         # Shots that chose the expression would overstate its value.
@@ -179,7 +180,8 @@ def signaling_allowance(
     visible = visible_signaling(seen)
     needed = float(np.sum(inequality.expression.coefficients * seen)) - inequality.bound.value
     # For CHSH every function that shows signaling is listed, so that limits do not use the amount.
-    limits = AllowanceLimits(inequality.expression.coefficients, inequality.bound.value, tested, visible)
+    expression = inequality.expression
+    limits = AllowanceLimits(expression.coefficients, inequality.bound.value, tested, visible, scenario.mask)
     lower, upper, largest, exceeded = _figures(limits, float(kappa), alpha)
     return SignalingAllowance(
         inequality=inequality,
@@ -225,7 +227,7 @@ def _figures(limits: AllowanceLimits, kappa: float, alpha: float) -> tuple[float
 
 def _smoothed(counts: IntArray, scenario: BellScenario) -> FloatArray:
     """Frequencies of counts with one more shot, which had all outcomes alike, for every setting combination."""
-    smoothed = counts + 1 / np.prod(scenario.max_outcomes)
+    smoothed = counts + scenario.white_noise_table
     frequencies: FloatArray = smoothed / smoothed.sum(axis=scenario.outcome_axes, keepdims=True)
     return frequencies
 
@@ -235,7 +237,7 @@ def _no_signaling_part(trained: IntArray, scenario: BellScenario) -> FloatArray:
     frequencies = _smoothed(trained, scenario)
     if num_no_signaling_parameters(scenario) <= _MOST_PROJECTED:
         weights = trained.sum(axis=scenario.outcome_axes) + 1
-        return project_to_no_signaling(Behavior(frequencies), weights).array
+        return project_to_no_signaling(Behavior(frequencies, scenario), weights).array
     # Means of the marginals that should agree; probabilities that become negative by this are cut off.
     short = apply_per_party(to_party_axes(frequencies, scenario), collins_gisin_matrices(scenario))
     full = apply_per_party(short, full_table_from_collins_gisin_matrices(scenario))
@@ -256,16 +258,16 @@ def _forms_of_chsh() -> tuple[BellInequality, ...]:
     return tuple(BellInequality.of(BellExpression(form)) for form in forms)
 
 
-def _exact_inequality(coefficients: FloatArray) -> BellInequality:
+def _exact_inequality(coefficients: FloatArray, scenario: BellScenario) -> BellInequality:
     """The expression in binary fractions, scaled so that one changed outcome changes it by at most 1."""
     scale = 2.0**_BITS
-    rounded = np.rint(coefficients / max(1.0, _steepest(coefficients)) * (1 - 2.0**-30) * scale) / scale
-    return BellInequality.of(BellExpression(rounded))
+    rounded = np.rint(coefficients / max(1.0, _steepest(coefficients, scenario)) * (1 - 2.0**-30) * scale) / scale
+    return BellInequality.of(BellExpression(rounded, scenario))
 
 
-def _steepest(coefficients: FloatArray) -> float:
+def _steepest(coefficients: FloatArray, scenario: BellScenario) -> float:
     """The largest change of a coefficient when one party's outcome changes."""
-    n = coefficients.ndim // 2
+    n, coefficients = scenario.num_parties, scenario.filled(coefficients)
     return max(float(np.ptp(coefficients, axis=n + k).max()) for k in range(n))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,14 +64,14 @@ class LocalFit(Record):
         """
         table = exact_model_table(self.model.weights, self.model.strategies, self.model.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.target.array.shape)
-        recomputed = divergence(self.target, Behavior(q), self.weights)
+        recomputed = divergence(self.target, Behavior(q, self.target.scenario), self.weights)
         fits = Verification(
             abs(recomputed - self.divergence) <= atol, f"the model's divergence is {recomputed:.9g} nats per trial"
         )
         ratio = _ratios(_cell_weights(self.target, self.weights), q)
         # Rounded up to binary fractions of few bits, so that the bound is exact and not too small.
         scale = 2.0 ** np.floor(52 - np.log2(ratio.sum() + 1))
-        gap = float(exact_local_bound(np.ceil(ratio * scale) / scale)) - 1
+        gap = float(exact_local_bound(np.ceil(ratio * scale) / scale, (), self.target.scenario.num_outcomes)) - 1
         optimal = Verification(
             gap <= self.duality_gap + atol, f"no local model lies more than {max(gap, 0):.2g} nats per trial below"
         )
@@ -129,8 +128,7 @@ def fit_local_model(
 
 def is_listed(scenario: BellScenario) -> bool:
     """Whether fits in this scenario list all strategies."""
-    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-    work = scenario.num_strategies * math.prod(m * (d - 1) + 1 for m, d in sizes) ** 2
+    work = scenario.num_strategies * (scenario.num_no_signaling_parameters + 1) ** 2
     return scenario.num_strategies <= MAX_LISTED and work <= _MAX_STEP_WORK
 
 
@@ -142,8 +140,7 @@ class _Search:
         self._scenario = scenario
         self._tolerance = tolerance
         self._relative = relative_tolerance
-        sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-        self._coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
+        self._coordinates = scenario.num_no_signaling_parameters + 1
 
     def run(self) -> tuple[FloatArray, IntArray, float]:
         """Weights, strategies and the gap of their mixture."""

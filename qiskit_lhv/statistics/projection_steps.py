@@ -36,7 +36,7 @@ class SignalingTables:
     """
 
     scenario: BellScenario
-    """The scenario."""
+    """The scenario, without padding."""
 
     def project(self, tables: FloatArray) -> FloatArray:
         """The orthogonal projection of each table."""

@@ -153,7 +153,7 @@ def _contexts(trials: BellTrials) -> Iterator[_Context]:
     settings = _joint_numbers(trials.settings, scenario.num_settings)
     outcomes = _joint_numbers(trials.outcomes, scenario.max_outcomes)
     num_settings, num_outcomes = scenario.num_setting_combinations, math.prod(scenario.max_outcomes)
-    known = [("what came in the previous trial", settings * num_outcomes + outcomes, scenario.num_cells)]
+    known = [("what came in the previous trial", settings * num_outcomes + outcomes, scenario.num_entries)]
     if scenario.num_parties > 1:
         known += [("the previous settings", settings, num_settings), ("the previous outcomes", outcomes, num_outcomes)]
     for what, numbers, size in known:

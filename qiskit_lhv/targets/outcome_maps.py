@@ -91,6 +91,12 @@ class OutcomeMap:
         spread = coordinates.apply_per_party(axes, [matrix.T for matrix in self._matrices(table.dtype)])
         return coordinates.from_party_axes(spread, self.fine)
 
+    def pick(self, table: NDArray[Any]) -> NDArray[Any]:
+        """The coarse table that has the entry of the first fine outcome that counts as each outcome."""
+        axes = coordinates.to_party_axes(table, self.fine)
+        picked = coordinates.apply_per_party(axes, self._matrices(table.dtype, first=True))
+        return coordinates.from_party_axes(picked, self.coarse)
+
     def embed(self, table: NDArray[Any]) -> NDArray[Any]:
         """A fine table whose merged outcomes give a coarse one: the first outcome of each has it all."""
         axes = coordinates.to_party_axes(table, self.coarse)

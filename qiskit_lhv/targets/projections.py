@@ -14,6 +14,7 @@ from .._validation import real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .behaviors import Behavior
+from .padding import padding_of
 from .scenario import BellScenario
 
 __all__ = ["divergence", "project_cells", "project_to_no_signaling", "setting_shares"]
@@ -102,7 +103,7 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     share = setting_shares(behavior, weights)
     cells = share.reshape(share.shape + (1,) * share.ndim) * behavior.array
     projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario)
-    return Behavior(projected.reshape(behavior.array.shape))
+    return Behavior(projected.reshape(behavior.array.shape), behavior.scenario)
 
 
 @one_blas_thread()
@@ -122,8 +123,15 @@ def project_cells(
 
     Returns:
         The projections q, shape ``(B, C)``, and t / q, shape ``(B, C)``: the multipliers of q >= 0. Up to rounding,
-        ``(cells + t) / q`` has the same sum with every no-signaling behavior.
+        ``(cells + t) / q`` has the same sum with every no-signaling behavior. Padding is 0 in both.
     """
+    padding = padding_of(scenario)
+    if padding is not None:
+        found, _ = project_cells(padding.spread(cells), padding.full, tolerance)
+        projected = padding.collected(found)
+        return projected, np.divide(
+            tolerance * padding.shared_by, projected, out=np.zeros_like(projected), where=padding.real
+        )
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     num_coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
     system: _Coordinates | _Conditions
