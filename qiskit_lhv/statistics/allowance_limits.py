@@ -44,11 +44,16 @@ class AllowanceLimits:
         bound: Its local bound.
         tested: The shots, of the same shape; at least one for each setting combination.
         visible: At least the visible signaling of their frequencies.
-        real: Which cells there are, of the same shape; the others are padding.
+        real: Which cells there are, of the same shape; the others are padding. Default: all.
     """
 
     def __init__(
-        self, coefficients: FloatArray, bound: float, tested: IntArray, visible: float, real: NDArray[np.bool_]
+        self,
+        coefficients: FloatArray,
+        bound: float,
+        tested: IntArray,
+        visible: float,
+        real: NDArray[np.bool_] | None = None,
     ) -> None:
         n = tested.ndim // 2
         outcomes = tested.shape[n:]
@@ -58,7 +63,7 @@ class AllowanceLimits:
         self._shots = counts.sum(axis=1).astype(np.float64)
         self._frequencies = counts / self._shots[:, None]
         self._visible = visible
-        self._real = None if real.all() else real.reshape(flat)
+        self._real = None if real is None or real.all() else real.reshape(flat)
         self._parties = n
         # Functions of D, shape (K, X, A). Joint: all of them, up to mixtures. Else those of single setting
         # combinations, of which D may hold every combination.

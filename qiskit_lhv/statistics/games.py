@@ -156,7 +156,7 @@ class GameTest(Record):
             return _refuted("the expression's coefficients are equal")
         total, shots = self.num_trials, tested.sum(axis=tuple(range(n, 2 * n)))
         weights = _setting_weights(shots, probabilities)
-        scores = _scores(self.expression, weights, self.binomial)
+        scores = _scores(self.expression.coefficients, weights, self.binomial, scenario)
         score = _rounded_down(exact_score(tested, scores))
         if score != self.score or scores.min() < 0 or scores.max() > 1:
             return _refuted(
@@ -267,7 +267,8 @@ def declared_game(
     total = int(shots.sum())
     weights = _setting_weights(shots, data.setting_probabilities)
     game, blocks = _is_game(expression), data.design == "blocks"
-    scores, scenario = _scores(expression, weights, game), expression.scenario
+    scenario = expression.scenario
+    scores = _scores(expression.coefficients, weights, game, scenario)
     most_wins = _most_wins(scores, shots, scenario) if game and blocks else None
     bound = (
         _score_bound(scores, weights, predictability, scenario)
@@ -307,13 +308,12 @@ def _setting_weights(shots: IntArray, probabilities: FloatArray | None) -> Float
     return shots / int(shots.sum()) if probabilities is None else probabilities / math.fsum(probabilities.flat)
 
 
-def _scores(expression: BellExpression, weights: FloatArray, game: bool) -> FloatArray:
+def _scores(
+    coefficients: FloatArray, weights: FloatArray, game: bool, scenario: BellScenario | None = None
+) -> FloatArray:
     """Score of each cell, from 0 to 1, a binary fraction; 0 for outcomes that a setting does not have."""
-    scenario = expression.scenario
-    if not scenario.has_equal_outcomes:
-        full = BellExpression(scenario.filled(expression.coefficients))
-        return np.where(scenario.mask, _scores(full, weights, game), 0.0)
-    coefficients = expression.coefficients
+    if scenario is not None and not scenario.has_equal_outcomes:
+        return np.where(scenario.mask, _scores(scenario.filled(coefficients), weights, game), 0.0)
     if game:
         return (coefficients == coefficients.max()).astype(float)
     n = weights.ndim
