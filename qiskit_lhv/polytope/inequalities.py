@@ -124,7 +124,7 @@ class BellExpression(Record):
             ScenarioError: If a setting has more or less than two outcomes.
         """
         if not self.scenario.is_two_outcome:
-            raise ScenarioError.bad_argument("expression", expected="two outcomes a party", got=f"{self.scenario}")
+            raise ScenarioError.bad_argument("expression", expected="two outcomes a party", got=f"{self.scenario.short_num_outcomes}")
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
 

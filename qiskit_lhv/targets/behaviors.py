@@ -306,7 +306,7 @@ class Behavior(Record):
             raise ScenarioError.bad_argument(
                 "behavior",
                 expected="two outcomes a party",
-                got=f"{self.scenario}",
+                got=f"{self.scenario.short_num_outcomes}",
                 remedy="Use to_collins_gisin() for more outcomes.",
             )
         return self._reduced(coordinates.correlator_matrices(self.scenario), atol)

@@ -65,7 +65,7 @@ class BellScenario(Record):
 
     def __str__(self) -> str:
         if not self.has_equal_outcomes:
-            return f"{self.num_parties} parties with settings of {self.num_outcomes} outcomes"
+            return f"{self.num_parties} parties with {self.num_settings} settings of {self.short_num_outcomes} outcomes"
         if len(set(self.num_settings)) == 1 and len(set(self.max_outcomes)) == 1:
             return (
                 f"{self.num_parties} parties with {self.num_settings[0]} settings "
@@ -151,6 +151,11 @@ class BellScenario(Record):
     def is_two_outcome(self) -> bool:
         """Whether every setting of every party has two outcomes."""
         return all(d == 2 for party in self.num_outcomes for d in party)
+
+    @property
+    def short_num_outcomes(self) -> tuple[Any, ...]:
+        """``num_outcomes`` as briefly as the constructor takes it: one number for all settings of a party, if it is one."""
+        return tuple(party[0] if len(set(party)) == 1 else party for party in self.num_outcomes)
 
     @property
     def is_chsh(self) -> bool:
