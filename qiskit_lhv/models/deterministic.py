@@ -129,7 +129,9 @@ def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario:
             "strategies", expected=f"shape {(count, len(limits))}", got=f"shape {array.shape}"
         )
     if array.min() < 0 or np.any(array >= limits):
-        raise ScenarioError.bad_argument("strategies", expected=f"outcomes below {scenario.short_num_outcomes}", got="others")
+        raise ScenarioError.bad_argument(
+            "strategies", expected=f"outcomes below {scenario.short_num_outcomes}", got="others"
+        )
     return array
 
 

@@ -143,9 +143,7 @@ def _more_parties(
     n = tensor.ndim // 2
     # If flipping all outcomes of a party and of the last one changes nothing, its first outcome may be fixed.
     flips = [
-        set(sizes[k]) == {2}
-        and tensor.shape[-1] == 2
-        and np.array_equal(tensor, np.flip(tensor, (2 * k + 1, -1)))
+        set(sizes[k]) == {2} and tensor.shape[-1] == 2 and np.array_equal(tensor, np.flip(tensor, (2 * k + 1, -1)))
         for k in range(n - 2)
     ]
     outer = math.prod(math.prod(own) // (own[0] if flip else 1) for own, flip in zip(sizes[:-2], flips, strict=True))

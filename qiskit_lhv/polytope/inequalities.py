@@ -124,7 +124,9 @@ class BellExpression(Record):
             ScenarioError: If a setting has more or less than two outcomes.
         """
         if not self.scenario.is_two_outcome:
-            raise ScenarioError.bad_argument("expression", expected="two outcomes a party", got=f"{self.scenario.short_num_outcomes}")
+            raise ScenarioError.bad_argument(
+                "expression", expected="two outcomes a party", got=f"{self.scenario.short_num_outcomes}"
+            )
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
 
@@ -223,7 +225,7 @@ class BellExpression(Record):
         for k in others:
             # Whatever the outcome of a party that does not take part.
             array = np.repeat(array, 2, axis=num_parties + k)
-        sizes = [(2,)] * num_parties
+        sizes: list[tuple[int, ...]] = [(2,)] * num_parties
         for k, party in zip(chosen, self.scenario.num_outcomes, strict=True):
             sizes[k] = party
         return BellExpression(array, BellScenario(array.shape[:num_parties], tuple(sizes)))

@@ -1,9 +1,9 @@
 """Moment matrices of the Navascues-Pironio-Acin hierarchy: which products of projectors, and which are equal.
 
-A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with at most two outcomes, and of projectors
-``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial is one
-word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts suffice for
-real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
+A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with at most two outcomes, and of
+projectors ``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial
+is one word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts
+suffice for real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
 """
 
 from __future__ import annotations

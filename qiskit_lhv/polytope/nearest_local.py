@@ -59,8 +59,11 @@ def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tole
         tolerance: Largest error of a probability.
     """
     left, error = -Fraction(inequality.bound.value), Fraction(tolerance)
-    rows = zip(_real_rows(inequality.expression.coefficients, behavior.scenario),
-               _real_rows(behavior.array, behavior.scenario), strict=True)
+    rows = zip(
+        _real_rows(inequality.expression.coefficients, behavior.scenario),
+        _real_rows(behavior.array, behavior.scenario),
+        strict=True,
+    )
     for coefficients, probabilities in rows:
         middle = Fraction(sorted(coefficients)[len(coefficients) // 2])
         left += middle

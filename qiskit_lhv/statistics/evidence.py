@@ -70,7 +70,8 @@ class EValue(Record):
             object.__setattr__(self, name, frozen(getattr(self, name)))
         if self.multipliers is not None:
             object.__setattr__(self, "multipliers", frozen(self.multipliers))
-        if self.scenario is None:
+        given: object = self.scenario
+        if given is None:
             object.__setattr__(self, "scenario", BellScenario.from_shape(self.tested.shape[1:], "tested"))
 
     @property

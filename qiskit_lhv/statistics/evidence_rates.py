@@ -257,9 +257,7 @@ def _log_variances(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.asarray(np.sum(p * (logs - mean) ** 2, axis=axes), dtype=np.float64)
 
 
-def _cross_validated(
-    counts: IntArray, scenario: BellScenario, weights: FloatArray, rng: np.random.Generator
-) -> float:
+def _cross_validated(counts: IntArray, scenario: BellScenario, weights: FloatArray, rng: np.random.Generator) -> float:
     """Mean log-evidence of shots under factors that other shots chose."""
     n = weights.ndim
     shots = counts.sum(axis=tuple(range(n, 2 * n)))

@@ -146,7 +146,7 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
     # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
     marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
-    real = [np.moveaxis(scenario.mask.any(axis=n + k), k, n - 1) for k in senders]
+    real = [np.moveaxis(np.any(scenario.mask, axis=n + k, keepdims=True), k, n - 1) for k in senders]
     interval_level = level / max(1, sum(int(one.sum()) for one in real))
     tables = [
         marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))

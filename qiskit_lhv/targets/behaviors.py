@@ -246,16 +246,18 @@ class Behavior(Record):
             ScenarioError: If a setting is out of range or its numbers do not fit.
 
         Examples:
-            >>> three = Behavior([[0.5, 0.2, 0.3], [0.1, 0.2, 0.7]])
+            >>> three = Behavior([[0.5, 0.25, 0.25], [0.5, 0.125, 0.375]])
             >>> two = three.coarse_grain({(0, 1): [0, 1, 1]})
             >>> two.scenario.num_outcomes, two.array.tolist()
-            (((3, 2),), [[0.5, 0.2, 0.3], [0.1, 0.9, 0.0]])
+            (((3, 2),), [[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]])
         """
         change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
         return Behavior(change.merge(self.array), change.coarse)
 
     def lift_outcomes(self, outcomes: OutcomeNames) -> Behavior:
-        """The behavior with more outcomes, of which some never happen; :meth:`coarse_grain` with the same map undoes it.
+        """The behavior with more outcomes, of which some never happen.
+
+        :meth:`coarse_grain` with the same map undoes it.
 
         Args:
             outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: for each outcome that

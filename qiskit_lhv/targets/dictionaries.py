@@ -57,9 +57,7 @@ def table_of_counts(
     full = _outcome_sizes(seen, bits, num_outcomes, num_settings, strings)
     lost = tuple(max(own) if any(outcome[k] is None for outcome in seen) else None for k, own in enumerate(full))
     _refuse_unequal_losses(full, lost)
-    sizes_with_lost = tuple(
-        tuple(d + (one is not None) for d in own) for own, one in zip(full, lost, strict=True)
-    )
+    sizes_with_lost = tuple(tuple(d + (one is not None) for d in own) for own, one in zip(full, lost, strict=True))
     scenario = BellScenario(num_settings, sizes_with_lost)
     array = np.zeros(scenario.shape, np.int64)
     for key, value in outcomes.items():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,12 @@ class BellScenario(Record):
     """Number of settings, one entry a party."""
     num_outcomes: tuple[tuple[int, ...], ...]
     """Number of outcomes of each setting: ``num_outcomes[k][x]`` for setting x of party k."""
+
+    if TYPE_CHECKING:
+        # The constructor also takes short forms, which become the full ones.
+        def __init__(
+            self, num_settings: int | Iterable[int], num_outcomes: int | Iterable[int | Iterable[int]]
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         settings = whole_numbers(self.num_settings, "num_settings", ScenarioError, minimum=1)
@@ -154,7 +160,7 @@ class BellScenario(Record):
 
     @property
     def short_num_outcomes(self) -> tuple[Any, ...]:
-        """``num_outcomes`` as briefly as the constructor takes it: one number for all settings of a party, if it is one."""
+        """``num_outcomes`` as briefly as the constructor takes it: one number for settings that all have the same."""
         return tuple(party[0] if len(set(party)) == 1 else party for party in self.num_outcomes)
 
     @property
@@ -215,7 +221,7 @@ class BellScenario(Record):
             )
         half = len(shape) // 2
         try:
-            return cls(tuple(shape[:half]), tuple(shape[half:]))  # type: ignore[arg-type]
+            return cls(tuple(shape[:half]), tuple(shape[half:]))
         except ScenarioError as exc:
             raise ScenarioError.bad_argument(
                 argument,

@@ -256,9 +256,7 @@ class BellTrials(Record):
         )
 
 
-def _refuse_missing_outcomes(
-    settings: NDArray[np.int64], outcomes: NDArray[np.int64], scenario: BellScenario
-) -> None:
+def _refuse_missing_outcomes(settings: NDArray[np.int64], outcomes: NDArray[np.int64], scenario: BellScenario) -> None:
     """Refuses outcomes that their setting does not have, where settings have different numbers of outcomes."""
     if scenario.has_equal_outcomes:
         return

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 from qiskit_lhv import (
+    Behavior,
     BellCounts,
     BellScenario,
     BellTrials,
-    Behavior,
     CertificateError,
     CountsError,
     ScenarioError,
@@ -260,9 +260,7 @@ def test_lost_clicks_get_an_outcome_of_every_setting(efficiency):
 
 
 def test_measurements_of_a_state_may_differ():
-    trine = [
-        np.array([[1 + c, s], [s, 1 - c]]) / 3 for c, s in ((1, 0), (-0.5, 0.75**0.5), (-0.5, -(0.75**0.5)))
-    ]
+    trine = [np.array([[1 + c, s], [s, 1 - c]]) / 3 for c, s in ((1, 0), (-0.5, 0.75**0.5), (-0.5, -(0.75**0.5)))]
     behavior = Behavior.from_state(werner_state(0.8), [["Z", trine], ["X", [np.eye(2)]]])
     assert behavior.scenario == BellScenario((2, 2), [[2, 3], [2, 1]])
     assert np.allclose(behavior.array[1, 1, :, 0], 1 / 3)
