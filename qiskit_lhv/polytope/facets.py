@@ -80,6 +80,8 @@ class FacetList(Record):
         count = len(self.bounds)
         if self.coefficients.shape != (count, *self.scenario.shape) or self.classes.shape != (count,):
             return Verification(False, "coefficients, bounds and classes do not fit the scenario", math.inf)
+        if np.any(self.coefficients[:, ~self.scenario.mask]):
+            return Verification(False, "there are coefficients of outcomes that a setting does not have", math.inf)
         _check_size(self.scenario)
         flat = self.coefficients.reshape(count, -1)
         if not count or int(np.abs(flat).astype(object).sum(axis=1).max()) >= 2**62:

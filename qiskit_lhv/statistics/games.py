@@ -144,6 +144,8 @@ class GameTest(Record):
             or tested.shape != self.expression.scenario.shape
         ):
             return _refuted("the counts are no whole numbers of the expression's scenario")
+        if np.any(tested[~self.expression.scenario.mask]):
+            return _refuted("there are shots of outcomes that a setting does not have")
         if tested.min() < 0 or not 0 < sum(map(int, tested.flat)) <= 2**53:
             return _refuted("the counts are negative, or none, or too many")
         numbers = (self.score, self.score_bound, self.log10_p_value, self.knot)

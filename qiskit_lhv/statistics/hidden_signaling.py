@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -101,6 +102,8 @@ class SignalingAllowance(Record):
     def verify(self) -> Verification:
         """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all limits."""
         scenario = self.inequality.expression.scenario
+        if self.tested.shape != scenario.shape or np.any(self.tested[~scenario.mask]):
+            return Verification(False, f"the shots are not those of {scenario}", math.inf)
         slope = _steepest(self.inequality.expression.coefficients, scenario)
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
