@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ._records import Record
 from .exceptions import LHVError, ScenarioError
+from .verification_padding import Outcomes, all_outcomes, filled_padding
 
 __all__ = [
     "Verification",
@@ -27,14 +28,10 @@ __all__ = [
     "exact_model_table",
     "exact_strategy_value",
     "exact_value",
-    "filled_padding",
     "leaves_unchanged",
     "local_bound_cost",
     "scaled_to_integers",
 ]
-
-Outcomes = Sequence[Sequence[int]]
-"""Number of outcomes of every setting of every party."""
 
 _MAX_BITS = 60
 _MAX_BATCH = 1 << 18
@@ -150,44 +147,8 @@ def local_bound_cost(shape: tuple[int, ...], num_outcomes: Outcomes | None = Non
         shape: Shape of the coefficients, ``(m_1, ..., m_N, d_1, ..., d_N)``.
         num_outcomes: See :func:`exact_local_bound`.
     """
-    sizes = [math.prod(party) for party in _all_outcomes(shape, num_outcomes)]
+    sizes = [math.prod(party) for party in all_outcomes(shape, num_outcomes)]
     return math.prod(sizes) // max(sizes)
-
-
-def _all_outcomes(shape: tuple[int, ...], num_outcomes: Outcomes | None) -> list[list[int]]:
-    """The number of outcomes of every setting of every party."""
-    n = len(shape) // 2
-    if num_outcomes is None:
-        return [[d] * m for m, d in zip(shape[:n], shape[n:], strict=True)]
-    full = [[int(d) for d in party] for party in num_outcomes]
-    fits = len(full) == n and all(
-        len(party) == m and all(1 <= d <= most for d in party)
-        for party, m, most in zip(full, shape[:n], shape[n:], strict=True)
-    )
-    if not fits:
-        raise ScenarioError.bad_argument(
-            "num_outcomes", expected=f"those of the settings of a table of shape {shape}", got=f"{num_outcomes}"
-        )
-    return full
-
-
-def filled_padding(table: NDArray[Any], num_outcomes: Outcomes | None, kept: int = 0) -> NDArray[Any]:
-    """A table whose padding repeats an outcome of its setting, so that its largest values stay as they are.
-
-    Args:
-        table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
-        num_outcomes: Number of outcomes of every setting of every party; ``None``: nothing is padded.
-        kept: The outcome that is repeated: 0 for the first, -1 for the last.
-    """
-    if num_outcomes is None:
-        return table
-    n = table.ndim // 2
-    result = table.copy()
-    for k, party in enumerate(_all_outcomes(table.shape, num_outcomes)):
-        by_outcome = np.moveaxis(result, (k, n + k), (0, 1))
-        for part, size in zip(by_outcome, party, strict=True):
-            part[size:] = part[kept % size]
-    return result
 
 
 def exact_local_bound(
@@ -223,7 +184,7 @@ def exact_local_bound(
             got="larger numbers, or more digits",
             remedy="Round them first.",
         )
-    sizes = _all_outcomes(coefficients.shape, num_outcomes)
+    sizes = all_outcomes(coefficients.shape, num_outcomes)
     if len(symmetries):
         if any(d != 2 for party in sizes for d in party):
             raise ScenarioError.bad_argument("symmetries", expected="none but for two outcomes a setting", got="some")
@@ -252,7 +213,7 @@ def exact_integer_bound(integers: NDArray[Any], num_outcomes: Outcomes | None = 
             got=f"one of {total.bit_length()} bits",
         )
     _check_cost(integers.shape, num_outcomes)
-    sizes = _all_outcomes(integers.shape, num_outcomes)
+    sizes = all_outcomes(integers.shape, num_outcomes)
     return _largest_of_integers(filled_padding(integers.astype(np.int64), num_outcomes), sizes)
 
 
@@ -500,7 +461,7 @@ def exact_strategy_value(
     """
     n = coefficients.ndim // 2
     starts = np.concatenate([[0], np.cumsum(coefficients.shape[:n])])
-    limits = np.concatenate([np.array(party) for party in _all_outcomes(coefficients.shape, num_outcomes)])
+    limits = np.concatenate([np.array(party) for party in all_outcomes(coefficients.shape, num_outcomes)])
     if strategy.shape != limits.shape or np.any(strategy < 0) or np.any(strategy >= limits):
         raise ScenarioError.bad_argument("strategy", expected=f"outcomes of {len(limits)} settings", got="others")
     total = Fraction(0)

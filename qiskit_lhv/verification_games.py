@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .verification import Outcomes, Verification, exact_local_bound, filled_padding
+from .verification import Verification, exact_local_bound
 from .verification_evidence import exact_mean_bounds
+from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["check_log10_p", "exact_score", "precise_log10_excess", "precise_log10_tail", "proven_mean", "proven_wins"]
 
@@ -57,7 +58,7 @@ def proven_mean(
         num_outcomes: Number of outcomes of every setting, where tables are padded; default: nothing is.
     """
     filled = filled_padding(scores, num_outcomes)
-    (bound,) = exact_mean_bounds(filled[None], weights[None], predictability)
+    (bound,) = exact_mean_bounds(filled[None], weights[None], predictability, num_outcomes=num_outcomes)
     result = float(bound)
     return result if Fraction(result) >= bound else math.nextafter(result, math.inf)
 

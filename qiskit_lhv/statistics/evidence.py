@@ -142,7 +142,8 @@ class EValue(Record):
             stage = int(np.argmax(off))
             return Verification(False, f"stage {stage} has other weights than its design ({self.design})", math.inf)
         multipliers = self.multipliers if self.null == "no-signaling" else None
-        proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers)
+        sizes_of_settings = self.scenario.num_outcomes
+        proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers, sizes_of_settings)
         for k, (bound, stated) in enumerate(zip(proven, self.mean_bounds.tolist(), strict=True)):
             if bound > stated:
                 return Verification(

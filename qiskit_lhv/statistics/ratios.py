@@ -75,6 +75,7 @@ class RatioEngine:
         # Where settings have fewer outcomes than others, what is learned of the last one is shared out among
         # additional ones, and all of them have one factor: that changes neither fits nor bounds.
         self._padding = padding_of(scenario)
+        self._given = scenario
         self._scenario = scenario if self._padding is None else self._padding.full
         self._null = null
         self._predictability = predictability
@@ -214,7 +215,9 @@ class RatioEngine:
         """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
         flat = coefficients.reshape(-1, coefficients.shape[-1])
         if self._maps.size > _MAX_RESPONSES:
-            return np.array([exact_largest_sum(row, self._scenario) for row in flat.T])
+            # The scenario as it is has fewer strategies.
+            given, real = (self._scenario, slice(None)) if self._padding is None else (self._given, self._padding.real)
+            return np.array([exact_largest_sum(row[real], given) for row in flat.T])
         size = max(1, _BATCH_ENTRIES // self._maps.size)
         parts = [self._maps.largest_sums(flat[:, i : i + size]) for i in range(0, flat.shape[1], size)]
         return np.concatenate(parts)

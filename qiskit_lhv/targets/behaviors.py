@@ -76,7 +76,8 @@ class Behavior(Record):
             raise ScenarioError.bad_argument(
                 "array", expected="probabilities", got=f"{array[position]} at index {position}"
             )
-        totals = array.sum(axis=scenario.outcome_axes)
+        with np.errstate(over="ignore"):
+            totals = array.sum(axis=scenario.outcome_axes)
         worst = np.unravel_index(np.argmax(np.abs(totals - 1)), totals.shape)
         outcomes = math.prod(scenario.max_outcomes)
         if abs(totals[worst] - 1) > _ROUNDED * max(1.0, outcomes / 10):
