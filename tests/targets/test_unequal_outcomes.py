@@ -2,15 +2,21 @@ import json
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.primitives import StatevectorSampler
 from qiskit_lhv import (
     Behavior,
     BellCounts,
+    BellExperiment,
     BellScenario,
     BellTrials,
     CertificateError,
     CountsError,
     ScenarioError,
+    SettingSchedule,
     divergence,
+    find_local_model,
+    measurement,
     project_to_no_signaling,
     read_counts,
     werner_state,
@@ -265,3 +271,27 @@ def test_measurements_of_a_state_may_differ():
     assert behavior.scenario == BellScenario((2, 2), [[2, 3], [2, 1]])
     assert np.allclose(behavior.array[1, 1, :, 0], 1 / 3)
     assert behavior.is_no_signaling()
+
+
+def test_experiments_keep_the_scenario():
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.cx(0, 2)
+    experiment = BellExperiment(circuit, [[measurement(basis="XZ"), "XZ", "II"], ["X", "Z"]], parties=[[0, 1], 2])
+    assert experiment.scenario.num_outcomes == ((4, 2, 1), (2, 2))
+    counts = experiment.run(StatevectorSampler(seed=1), shots=4000)
+    assert counts.scenario == experiment.scenario == experiment.behavior().scenario
+    assert np.abs(counts.frequencies().array - experiment.behavior().array).max() < 0.05
+    schedule = SettingSchedule.random(experiment.scenario.num_settings, 300, seed=1)
+    assert experiment.run_trials(StatevectorSampler(seed=1), schedule).scenario == experiment.scenario
+    # Settings of one outcome are measured all the same, and one circuit serves all.
+    idle = BellExperiment(QuantumCircuit(2), [["X", "I"], ["X", "Z"]])
+    assert idle.uses_one_circuit
+    assert idle.run(StatevectorSampler(seed=1), shots=10).array[1, :, 1].sum() == 0
+
+
+def test_models_of_directions_refuse_settings_of_one_outcome():
+    model = find_local_model(werner_state(0.3), num_hidden=16, num_steps=2, seed=1).model
+    with pytest.raises(ScenarioError, match="with two outcomes"):
+        model.behavior([["X", "I"], ["X", "Z"]])
