@@ -36,7 +36,7 @@ SHOTS = (1, 2, 5, 20, 100, 1000, 10_000)
 def strategy(scenario, rng):
     """The table of a random deterministic strategy."""
     table = np.zeros(scenario.shape)
-    answers = [rng.integers(d, size=m) for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    answers = [rng.integers(d, size=m) for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
     for settings in np.ndindex(scenario.num_settings):
         table[settings + tuple(own[x] for own, x in zip(answers, settings, strict=True))] = 1
     return table

@@ -66,7 +66,7 @@ def influenced(name, share, shift):
         changed[(*setting, *outcome)] = 1
     table = (1 - share) * best + share * changed
     # The last party's outcome moves on together with another's, which leaves their difference as it is.
-    numbers = range(1, scenario.num_outcomes[0])
+    numbers = range(1, scenario.max_outcomes[0])
     for party in range(n - 1):
         moved = sum(np.roll(table, (k, k), axis=(n + party, 2 * n - 1)) for k in numbers)
         table = (1 - shift) * table + shift / len(numbers) * moved

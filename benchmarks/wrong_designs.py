@@ -51,7 +51,7 @@ def behavior_of(scenario, visibility):
 def outcomes_of(behavior, settings, rng):
     cells = behavior.array[tuple(settings.T)].reshape(len(settings), -1)
     drawn = (rng.random(len(settings))[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    sizes = behavior.scenario.num_outcomes
+    sizes = behavior.scenario.max_outcomes
     return np.array(np.unravel_index(np.minimum(drawn, cells.shape[1] - 1), sizes)).T
 
 

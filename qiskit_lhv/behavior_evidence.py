@@ -206,7 +206,7 @@ def possible_region(behavior: Behavior, tolerance: float) -> tuple[FloatArray, F
     """
     scenario = behavior.scenario
     n, two = scenario.num_parties, scenario.is_two_outcome
-    sizes = [1 if two else d for d in scenario.num_outcomes]
+    sizes = [1 if two else d for d in scenario.max_outcomes]
     shape = tuple(m * size + 1 for m, size in zip(scenario.num_settings, sizes, strict=True))
     lower, upper = np.ones(shape), np.ones(shape)
     for members in itertools.product((False, True), repeat=n):
@@ -219,10 +219,11 @@ def possible_region(behavior: Behavior, tolerance: float) -> tuple[FloatArray, F
                 table = table * signs
         summed = tuple(n + k for k in range(n) if two or not members[k])
         table = table.sum(axis=summed, keepdims=True)
-        error = tolerance * math.prod(scenario.num_outcomes[axis - n] for axis in summed)
+        # Padding is exact, and not counted.
+        error = tolerance * scenario.mask.sum(axis=summed, keepdims=True)
         absent = tuple(k for k in range(n) if not members[k])
-        low = table.max(axis=absent, keepdims=True) - error
-        high = table.min(axis=absent, keepdims=True) + error
+        low = (table - error).max(axis=absent, keepdims=True)
+        high = (table + error).min(axis=absent, keepdims=True)
         index = tuple(slice(1, None) if member else slice(0, 1) for member in members)
         order = [axis for k in range(n) for axis in (k, n + k)]
         lower[index] = np.maximum(low, -1.0 if two else 0.0).transpose(order).reshape(lower[index].shape)

@@ -16,12 +16,14 @@ from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, on
 from .exceptions import ScenarioError, SolverError
 from .models.deterministic import DeterministicModel
 from .models.local_model import LocalModel
+from .polytope.coefficient_forms import no_signaling_part
 from .polytope.inequalities import BellInequality
 from .polytope.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from .polytope.symmetrized_model import SymmetrizedModel
 from .polytope.thresholds import Threshold, nonlocality_threshold
 from .report import LocalityReport
 from .targets.behaviors import Behavior
+from .targets.coordinates import from_party_axes
 from .verdict import Verdict
 from .verification import Verification, combine
 
@@ -82,7 +84,7 @@ def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
             # A marginal is a sum of the cells of party k's outcomes; two of them differ by twice their errors.
             moves = float(np.ptp(behavior.array.sum(axis=n + k), axis=k).max())
             shift = max(shift, moves)
-            needed = max(needed, moves / (2 * behavior.scenario.num_outcomes[k]))
+            needed = max(needed, moves / (2 * behavior.scenario.max_outcomes[k]))
     if needed <= tolerance + 1e-12:
         return
     raise ScenarioError.bad_argument(
@@ -113,12 +115,18 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
     scenario = behavior.scenario
     n = scenario.num_parties
     table = behavior.array
+    if not scenario.has_equal_outcomes:
+        projected = from_party_axes(no_signaling_part(table, scenario), scenario)
+        table = projected / projected.sum(axis=scenario.outcome_axes, keepdims=True)
+        white = Behavior.white_noise(scenario).array
+        share = max(0.0, -float((table[scenario.mask] / white[scenario.mask]).min()))
+        return Behavior(np.where(scenario.mask, np.maximum((table + share * white) / (1 + share), 0), 0), scenario)
     for k in range(n):
         # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
         table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
     table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
     below = max(0.0, -float(table.min()))
-    return Behavior((table + below) / (1 + below * math.prod(scenario.num_outcomes)))
+    return Behavior((table + below) / (1 + below * math.prod(scenario.max_outcomes)))
 
 
 def _center(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
@@ -131,7 +139,7 @@ def _center(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
     if np.abs(center.array - white.array).max() < _WHITE:
         corner = np.zeros(scenario.shape)
         corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
-        center = Behavior(corner).mix(visibility=_NEAR_WHITE)
+        center = Behavior(corner, scenario).mix(visibility=_NEAR_WHITE)
     return center, _LARGEST_VISIBILITY
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ._files import parse_json
 from ._validation import shown
-from .exceptions import CertificateError, CountsError
+from .exceptions import CertificateError, CountsError, ScenarioError
 from .targets.counts import BellCounts
+from .targets.scenario import BellScenario
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
 
@@ -84,8 +85,9 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
 
     The JSON object holds ``"counts"``, which maps settings such as ``"0,1"`` to a dictionary of Qiskit
     bitstrings (or outcomes such as ``"2,0"``) and counts; or ``"table"``, a nested list indexed by
-    the settings of all parties, then by their outcomes. ``"design"``, ``"setting_probabilities"``,
-    ``"post_selected"``, and beside ``"counts"`` also ``"qubits_per_party"`` and ``"num_outcomes"``, are
+    the settings of all parties, then by their outcomes (padded with 0 where ``"num_outcomes"`` gives one number a
+    setting, such as ``[[2, 3], 2]``, and not all are the same). ``"design"``, ``"setting_probabilities"``,
+    ``"post_selected"``, ``"num_outcomes"``, and beside ``"counts"`` also ``"qubits_per_party"``, are
     optional. A lost outcome is written ``-``: in bitstrings (``"-1"``) and among outcomes (``"2,-"``). Beside
     ``"table"``, ``"lost_outcomes"`` says for each party which outcome means "lost" (a number or ``null``).
 
@@ -125,7 +127,9 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
     options = {key: data[key] for key in data.keys() - {"counts", "table", "source"}}
     if "table" in data:
         options.pop("qubits_per_party", None)
-        options.pop("num_outcomes", None)
+        sizes = options.pop("num_outcomes", None)
+        if sizes is not None:
+            options["scenario"] = _scenario_of_table(data["table"], sizes)
         return BellCounts(data["table"], **options)
     if "lost_outcomes" in data:
         raise CountsError.bad_argument(
@@ -135,6 +139,14 @@ def read_counts(path: str | os.PathLike[str]) -> BellCounts:
             remedy='Write a lost outcome as "-" in the keys of the counts.',
         )
     return BellCounts.from_counts(_parsed(data["counts"], path.name), **options)
+
+
+def _scenario_of_table(table: Any, num_outcomes: Any) -> BellScenario:
+    shape = np.shape(table)
+    try:
+        return BellScenario(shape[: len(shape) // 2], num_outcomes)
+    except ScenarioError as exc:
+        raise CountsError(exc.message) from exc
 
 
 def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:

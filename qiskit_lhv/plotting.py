@@ -60,11 +60,12 @@ def plot_report(report: LocalityReport) -> Any:
     rows = -(-len(settings) // columns)
     figure = _figure(2.4 * columns + 1, 1.9 * rows + 0.8)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    labels = ["".join(map(str, outcome)) for outcome in np.ndindex(scenario.num_outcomes)]
-    places = np.arange(len(labels))
     for axis, setting in zip(axes.flat, settings, strict=True):
-        axis.bar(places - 0.2, target.array[setting].ravel(), 0.4, label="target")
-        axis.bar(places + 0.2, model.array[setting].ravel(), 0.4, label="best local model")
+        real = scenario.mask[setting]
+        labels = ["".join(map(str, outcome)) for outcome in np.argwhere(real)]
+        places = np.arange(len(labels))
+        axis.bar(places - 0.2, target.array[setting][real], 0.4, label="target")
+        axis.bar(places + 0.2, model.array[setting][real], 0.4, label="best local model")
         axis.set_title(f"settings {', '.join(map(str, setting))}", fontsize=9)
         axis.set_xticks(places, labels, fontsize=8)
     axes[0, 0].set_ylabel("probability")

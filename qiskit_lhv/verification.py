@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ._records import Record
 from .exceptions import LHVError, ScenarioError
+from .verification_padding import Outcomes, all_outcomes, filled_padding
 
 __all__ = [
     "Verification",
@@ -137,21 +138,23 @@ def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[
     ), exponent
 
 
-def local_bound_cost(shape: tuple[int, ...]) -> int:
+def local_bound_cost(shape: tuple[int, ...], num_outcomes: Outcomes | None = None) -> int:
     """Number of strategies that :func:`exact_local_bound` lists: those of all parties but the one with the most.
 
     Up to 2**23 take about a second, 2**30 minutes; above 2**36 the check is refused.
 
     Args:
         shape: Shape of the coefficients, ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        num_outcomes: See :func:`exact_local_bound`.
     """
-    n = len(shape) // 2
-    sizes = [d**m for m, d in zip(shape[:n], shape[n:], strict=True)]
+    sizes = [math.prod(party) for party in all_outcomes(shape, num_outcomes)]
     return math.prod(sizes) // max(sizes)
 
 
 def exact_local_bound(
-    coefficients: NDArray[np.float64], symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = ()
+    coefficients: NDArray[np.float64],
+    symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
+    num_outcomes: Outcomes | None = None,
 ) -> Fraction:
     """The largest value of a Bell expression over all deterministic strategies, exactly.
 
@@ -166,6 +169,8 @@ def exact_local_bound(
             checked): for each party one signed number a setting; ``s`` means that the setting takes
             the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative. Of strategies that
             they map to each other, fewer are listed.
+        num_outcomes: Number of outcomes of every setting of every party, where some have fewer than the table; those
+            beyond are padding, whose coefficients do not count. Default: nothing is padded.
 
     Raises:
         ScenarioError: If the coefficients need more bits, there are more than 2**36 strategies to list, or a
@@ -179,18 +184,23 @@ def exact_local_bound(
             got="larger numbers, or more digits",
             remedy="Round them first.",
         )
+    sizes = all_outcomes(coefficients.shape, num_outcomes)
     if len(symmetries):
+        if any(d != 2 for party in sizes for d in party):
+            raise ScenarioError.bad_argument("symmetries", expected="none but for two outcomes a setting", got="some")
         return Fraction(_largest_with_symmetries(scaled[0], symmetries), 2 ** scaled[1])
-    _check_cost(coefficients.shape)
-    return Fraction(_largest_of_integers(scaled[0]), 2 ** scaled[1])
+    _check_cost(coefficients.shape, num_outcomes)
+    # No sum that is formed from one outcome of each setting grows by the repetition of some.
+    return Fraction(_largest_of_integers(filled_padding(scaled[0], num_outcomes), sizes), 2 ** scaled[1])
 
 
-def exact_integer_bound(integers: NDArray[Any]) -> int:
+def exact_integer_bound(integers: NDArray[Any], num_outcomes: Outcomes | None = None) -> int:
     """The largest value of a Bell expression of whole numbers over all deterministic strategies.
 
     Args:
         integers: Python integers or int64, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; their absolute values add up to
             less than 2**60.
+        num_outcomes: See :func:`exact_local_bound`.
 
     Raises:
         ScenarioError: If they are larger, or there are more than 2**36 strategies to list.
@@ -202,12 +212,13 @@ def exact_integer_bound(integers: NDArray[Any]) -> int:
             expected=f"a sum of absolute values below 2**{_MAX_BITS}",
             got=f"one of {total.bit_length()} bits",
         )
-    _check_cost(integers.shape)
-    return _largest_of_integers(integers.astype(np.int64))
+    _check_cost(integers.shape, num_outcomes)
+    sizes = all_outcomes(integers.shape, num_outcomes)
+    return _largest_of_integers(filled_padding(integers.astype(np.int64), num_outcomes), sizes)
 
 
-def _check_cost(shape: tuple[int, ...]) -> None:
-    cost = local_bound_cost(shape)
+def _check_cost(shape: tuple[int, ...], num_outcomes: Outcomes | None) -> None:
+    cost = local_bound_cost(shape, num_outcomes)
     if cost > _MAX_LISTED:
         raise ScenarioError.bad_argument(
             "coefficients",
@@ -217,14 +228,14 @@ def _check_cost(shape: tuple[int, ...]) -> None:
         )
 
 
-def _largest_of_integers(integers: NDArray[np.int64]) -> int:
+def _largest_of_integers(integers: NDArray[np.int64], outcomes: list[list[int]]) -> int:
     n = integers.ndim // 2
     party_first = integers.transpose([axis for k in range(n) for axis in (k, n + k)])
     # The party with the most strategies goes last: it answers best instead of being listed.
-    sizes = [party_first.shape[2 * k + 1] ** party_first.shape[2 * k] for k in range(n)]
+    sizes = [math.prod(party) for party in outcomes]
     order = sorted(range(n), key=lambda k: sizes[k])
     axes = [axis for k in order for axis in (2 * k, 2 * k + 1)]
-    return _largest(party_first.transpose(axes))
+    return _largest(party_first.transpose(axes), [outcomes[k] for k in order])
 
 
 def _largest_with_symmetries(
@@ -279,7 +290,7 @@ def _largest_with_symmetries(
         rest = tensor[others]
         if others:
             rest[0] += settled
-        values.append(_multiplied_out(rest) if others else int(settled.max(axis=1).sum()))
+        values.append(_multiplied_out(rest, [2] * len(rest)) if others else int(settled.max(axis=1).sum()))
     return max(values)
 
 
@@ -302,29 +313,35 @@ def leaves_unchanged(integers: NDArray[Any], maps: tuple[NDArray[np.int64], NDAr
     return np.array_equal(image, integers)
 
 
-def _largest(tensor: NDArray[np.int64]) -> int:
-    """Maximum of an expression with axes ``(m_1, d_1, ..., m_N, d_N)``: the first party's settings one by one."""
+def _largest(tensor: NDArray[np.int64], sizes: list[list[int]]) -> int:
+    """Maximum of an expression with axes ``(m_1, d_1, ..., m_N, d_N)``: the first party's settings one by one.
+
+    Args:
+        tensor: The coefficients; padding repeats another outcome.
+        sizes: Number of outcomes of the settings of each party.
+    """
     if tensor.ndim == 2:
         return int(tensor.max(axis=1).sum())
     if tensor.ndim == 4:
-        return _multiplied_out(tensor)
-    outcomes = tensor[0]
+        return _multiplied_out(tensor, sizes[0])
+    outcomes = tensor[0, : sizes[0][0]]
     if len(tensor) == 1:
-        return max(_largest(outcome) for outcome in outcomes)
+        return max(_largest(outcome, sizes[1:]) for outcome in outcomes)
+    rest = [sizes[0][1:], *sizes[1:]]
     values = []
     for outcome in outcomes:
         shorter = tensor[1:].copy()
         # Whatever the next outcome is, this one comes with it.
         shorter[0] += outcome
-        values.append(_largest(shorter))
+        values.append(_largest(shorter, rest))
     return max(values)
 
 
-def _multiplied_out(tensor: NDArray[np.int64]) -> int:
-    """Maximum of a two-party expression with axes ``(m_1, d_1, m_2, d_2)``."""
+def _multiplied_out(tensor: NDArray[np.int64], sizes: list[int]) -> int:
+    """Maximum of a two-party expression with axes ``(m_1, d_1, m_2, d_2)``, whose first party has so many outcomes."""
     num_settings, num_outcomes, num_answered, _ = tensor.shape
-    count = num_outcomes**num_settings
-    if num_outcomes == tensor.shape[3] == 2 and np.array_equal(tensor, tensor[:, ::-1, :, ::-1]):
+    count = math.prod(sizes)
+    if sizes[0] == num_outcomes == tensor.shape[3] == 2 and np.array_equal(tensor, tensor[:, ::-1, :, ::-1]):
         # Flipping all outcomes changes nothing. The first setting's outcome is the last digit below, so
         # the first half of the numbers, where it is 0, has one of each pair.
         count //= 2
@@ -343,15 +360,17 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     plain = plain.astype(dtype)
     # Blocks in which the last settings take all their outcomes, and the others keep theirs.
     changing = num_settings - 1
-    while changing > 0 and num_outcomes**changing * num_answered > _MAX_BATCH:
+    while changing > 0 and math.prod(sizes[num_settings - changing :]) * num_answered > _MAX_BATCH:
         changing -= 1
-    block = num_outcomes**changing
-    powers = num_outcomes ** np.arange(num_settings - 1, -1, -1)
-    digits = np.arange(block)[:, None] // powers % num_outcomes
+    block = math.prod(sizes[num_settings - changing :])
+    powers = np.array([math.prod(sizes[x + 1 :]) for x in range(num_settings)])
+    digits = np.arange(block)[:, None] // powers % sizes
     # Matrices so small that no linear algebra library starts threads for one: they would wait for one another.
     rows_each = block
-    while rows_each > 1 and rows_each * num_answered * len(rows) > _SMALL_PRODUCT:
-        rows_each //= num_outcomes
+    for size in sizes[num_settings - changing :]:
+        if rows_each * num_answered * len(rows) <= _SMALL_PRODUCT:
+            break
+        rows_each //= size
     # One column that is always 1, then one for each other outcome than 0 of each setting.
     strategies = np.ones((block, len(rows)), dtype=dtype)
     chosen = strategies[:, 1:].reshape(block, num_settings, num_outcomes - 1)
@@ -360,7 +379,7 @@ def _multiplied_out(tensor: NDArray[np.int64]) -> int:
     nothing = np.zeros((*stacked.shape[:2], num_answered), dtype=dtype)
     best = None
     for start in range(0, count, block):
-        constant = start // powers[: num_settings - changing] % num_outcomes
+        constant = start // powers[: num_settings - changing] % sizes[: num_settings - changing]
         chosen[:, : num_settings - changing] = constant[:, None] == np.arange(1, num_outcomes)
         # Some linear algebra libraries compute lanes beside the matrix, whose garbage sets the flag of an invalid
         # operation. All numbers here are whole and below the limit; NaN or infinity could not become an integer.
@@ -427,19 +446,22 @@ def exact_model_table(
     return [Fraction(table.get(cell, 0)) / scale for cell in np.ndindex(shape)]
 
 
-def exact_strategy_value(coefficients: NDArray[np.float64], strategy: NDArray[np.int64]) -> Fraction:
+def exact_strategy_value(
+    coefficients: NDArray[np.float64], strategy: NDArray[np.int64], num_outcomes: Outcomes | None = None
+) -> Fraction:
     """The value of a Bell expression on a deterministic strategy, exactly.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         strategy: Outcome of each party for each setting, shape ``(m_1 + ... + m_N,)``.
+        num_outcomes: See :func:`exact_local_bound`.
 
     Raises:
         ScenarioError: If the strategy does not fit the coefficients.
     """
     n = coefficients.ndim // 2
     starts = np.concatenate([[0], np.cumsum(coefficients.shape[:n])])
-    limits = np.repeat(coefficients.shape[n:], coefficients.shape[:n])
+    limits = np.concatenate([np.array(party) for party in all_outcomes(coefficients.shape, num_outcomes)])
     if strategy.shape != limits.shape or np.any(strategy < 0) or np.any(strategy >= limits):
         raise ScenarioError.bad_argument("strategy", expected=f"outcomes of {len(limits)} settings", got="others")
     total = Fraction(0)

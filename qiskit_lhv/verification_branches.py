@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
+from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
 
@@ -80,6 +81,7 @@ def prove_local_bound(
     *,
     prove_bound: bool | None = None,
     symmetries: Sequence[tuple[IntArray, IntArray]] = (),
+    num_outcomes: Outcomes | None = None,
 ) -> Verification:
     """Proves in integers that no local model exceeds a claimed bound: by listing strategies, or by a tree.
 
@@ -89,11 +91,12 @@ def prove_local_bound(
         prove_bound: ``None``: if a budget of work suffices, which takes seconds; ``True``: if minutes do; ``False``:
             not at all.
         symmetries: Relabelings that leave the coefficients as they are; see :func:`exact_local_bound`.
+        num_outcomes: Number of outcomes of every setting, where tables are padded; see :func:`exact_local_bound`.
 
     Raises:
         ScenarioError: If a relabeling changes the coefficients.
     """
-    cost = local_bound_cost(coefficients.shape)
+    cost = local_bound_cost(coefficients.shape, num_outcomes)
     if prove_bound is False:
         return Verification.unproven("that no local model exceeds the bound was not proven again, as asked", cost)
     scaled = scaled_to_integers(coefficients, _BITS)
@@ -105,12 +108,12 @@ def prove_local_bound(
     if cost > _FEW_LISTED and coefficients.ndim == 4:
         # Whole numbers exceed the claim if and only if they exceed the whole number below it.
         unit = 2 ** scaled[1]
-        result = prove_by_branches(scaled[0], math.floor(claim * unit), work)
+        result = prove_by_branches(scaled[0], math.floor(claim * unit), work, num_outcomes)
         proven = result.holds is True
         exceeding = None if result.exceeding is None else Fraction(result.exceeding, unit)
     # Of strategies that relabelings map to each other fewer are listed; how few shows only on the way.
     if not proven and exceeding is None and (cost <= listed or (prove_bound and len(symmetries))):
-        largest = exact_local_bound(coefficients, symmetries)
+        largest = exact_local_bound(coefficients, symmetries, num_outcomes)
         proven = largest <= claim
         exceeding = None if proven else largest
     if proven:
@@ -128,20 +131,25 @@ def prove_local_bound(
     )
 
 
-def prove_by_branches(integers: IntArray, claim: int, max_work: int) -> BranchProof:
+def prove_by_branches(
+    integers: IntArray, claim: int, max_work: int, num_outcomes: Outcomes | None = None
+) -> BranchProof:
     """Proves that no strategy of two parties has a larger value than the claim.
 
     Args:
         integers: Coefficients, shape ``(m_1, m_2, d_1, d_2)``, whose absolute values add up to less than 2**60.
         claim: The claimed local bound.
         max_work: Number of additions after which to give up.
+        num_outcomes: Number of outcomes of every setting, where tables are padded; see :func:`exact_local_bound`.
     """
     m_1, m_2, d_1, d_2 = integers.shape
+    sizes = [[d_1] * m_1, [d_2] * m_2] if num_outcomes is None else [list(party) for party in num_outcomes]
     # The party with fewer strategies is decided, setting by setting.
-    tensor = integers.transpose((0, 2, 1, 3) if d_1**m_1 <= d_2**m_2 else (1, 3, 0, 2))
+    first = int(math.prod(sizes[0]) > math.prod(sizes[1]))
+    tensor = filled_padding(integers, num_outcomes).transpose((1, 3, 0, 2) if first else (0, 2, 1, 3))
     weights = np.abs(tensor).max(axis=1).astype(object).sum(axis=(1, 2))
     order = sorted(range(len(tensor)), key=lambda x: -weights[x])
-    tree = _Tree(tensor[order], max_work)
+    tree = _Tree(tensor[order], [sizes[first][x] for x in order], max_work)
     try:
         tree.prove(claim)
     except _SpentError:
@@ -157,7 +165,7 @@ class _Tree:
     A node is a row: the value if the other party always answers 0, then what each of its other answers would gain.
     """
 
-    def __init__(self, tensor: IntArray, max_work: int) -> None:
+    def __init__(self, tensor: IntArray, sizes: Sequence[int], max_work: int) -> None:
         self.max_work = max_work
         self.work = 0
         self.num_gains = tensor.shape[3] - 1
@@ -167,7 +175,7 @@ class _Tree:
         # No partial sum of rows, nor of the entries of one, exceeds this.
         limit = sum(int(one.max()) for one in np.abs(rows).astype(object).sum(axis=2))
         kind = np.int32 if limit < 2**31 else np.int64
-        self.rows = [one.astype(kind) for one in rows]
+        self.rows = [one[:size].astype(kind) for one, size in zip(rows, sizes, strict=True)]
         # If it changes nothing to swap all outcomes of both parties, the first setting's outcome may be fixed.
         swapped = tensor[:, ::-1, :, ::-1]
         self.even = tensor.shape[1] == tensor.shape[3] == 2 and np.array_equal(tensor, swapped)

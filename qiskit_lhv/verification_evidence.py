@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .exceptions import ScenarioError
 from .verification import exact_local_bound, local_bound_cost
+from .verification_padding import Outcomes, all_outcomes
 
 __all__ = ["exact_mean_bounds", "mean_bounds_cost"]
 
@@ -40,6 +41,7 @@ def exact_mean_bounds(
     weights: NDArray[np.float64],
     predictability: float = 0.0,
     multipliers: NDArray[np.float64] | None = None,
+    num_outcomes: Outcomes | None = None,
 ) -> list[Fraction]:
     """The largest weighted means of factors over local or no-signaling behaviors, or a little more.
 
@@ -49,6 +51,8 @@ def exact_mean_bounds(
         predictability: How far the probability of a party's setting may be from its weight.
         multipliers: If given, the means are over no-signaling behaviors, and these numbers prove their bounds, shape
             of ``factors``.
+        num_outcomes: Number of outcomes of every setting, where tables are padded; then padding repeats the last
+            outcome of its setting. Default: nothing is padded.
 
     Returns:
         The bounds, with coefficients rounded up to 15 digits or more.
@@ -57,6 +61,7 @@ def exact_mean_bounds(
         ScenarioError: If there are too many strategies to list, or a multiplier is negative.
     """
     values, unit = _whole(factors)
+    outcomes = all_outcomes(factors.shape[1:], num_outcomes)
     shape = weights.shape + (1,) * (weights.ndim - 1)
     if multipliers is not None:
         if not multipliers.min() >= 0:
@@ -66,7 +71,7 @@ def exact_mean_bounds(
         return _no_signaling_bounds(wide.reshape(shape) * values, unit * unit_of_weights, extra, unit_of_extra)
     if predictability == 0:
         wide, unit_of_weights = _whole(weights)
-        return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights)
+        return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights, outcomes)
     bounds = []
     for number, one in zip(values, weights, strict=True):
         lower, upper = _limits(_fractions(one), Fraction(predictability))
@@ -75,7 +80,7 @@ def exact_mean_bounds(
         for limits in (upper, lower):
             common = math.lcm(*(limit.denominator for limit in limits.flat))
             wide = np.array([int(limit * common) for limit in limits.flat], dtype=object).reshape(shape[1:])
-            both.append(_local_bounds((wide * number)[None], unit / common)[0])
+            both.append(_local_bounds((wide * number)[None], unit / common, outcomes)[0])
         bounds.append(min(both[0], both[1] + largest * rest))
     return bounds
 
@@ -93,11 +98,11 @@ def _fractions(array: NDArray[np.float64]) -> Any:
     return np.array([Fraction(float(v)) for v in array.flat], dtype=object).reshape(array.shape)
 
 
-def _local_bounds(coefficients: Any, unit: Fraction) -> list[Fraction]:
+def _local_bounds(coefficients: Any, unit: Fraction, num_outcomes: list[list[int]]) -> list[Fraction]:
     """Bounds of whole coefficients, at least 0, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``, in their unit."""
     n = (coefficients.ndim - 1) // 2
     settings, outcomes = coefficients.shape[1 : 1 + n], coefficients.shape[1 + n :]
-    sizes = [d**m for m, d in zip(settings, outcomes, strict=True)]
+    sizes = [math.prod(party) for party in num_outcomes]
     order = sorted(range(n), key=lambda k: sizes[k])
     responses = math.prod(sizes) // sizes[order[-1]] * settings[order[-1]] * outcomes[order[-1]]
     bits = _BITS if responses <= _MAX_LISTED else _FEWER_BITS
@@ -109,26 +114,31 @@ def _local_bounds(coefficients: Any, unit: Fraction) -> list[Fraction]:
     tensor = rounded.transpose(axes)
     if responses <= _MAX_LISTED:
         rows = max(1, _BATCH_ENTRIES // responses)
-        found = [_largest(tensor[i : i + rows]) for i in range(0, len(tensor), rows)]
+        ordered = [num_outcomes[k] for k in order]
+        found = [_largest(tensor[i : i + rows], ordered) for i in range(0, len(tensor), rows)]
         return [int(value) * 2**shift * unit for value in np.concatenate(found)]
     if responses // max(1, settings[order[-1]] * outcomes[order[-1]]) > 1 << 36:
         raise ScenarioError.bad_argument("factors", expected="at most 2**36 strategies", got=f"{responses:.3g}")
-    return [exact_local_bound(one.astype(np.float64)) * 2**shift * unit for one in rounded]
+    return [exact_local_bound(one.astype(np.float64), (), num_outcomes) * 2**shift * unit for one in rounded]
 
 
-def _largest(tensor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Largest sums over strategies of whole tables with axes ``(K, m_1, d_1, ..., m_N, d_N)``."""
+def _largest(tensor: NDArray[np.int64], outcomes: list[list[int]]) -> NDArray[np.int64]:
+    """Largest sums over strategies of whole tables with axes ``(K, m_1, d_1, ..., m_N, d_N)``.
+
+    The parties whose strategies are listed play the outcomes that their settings have; the last one may answer with
+    any, as padding repeats another.
+    """
     while tensor.ndim > 3:
         # The first party's strategies, setting by setting, each with all outcomes.
         count, m = tensor.shape[:2]
         rest = tensor.shape[3:]
-        sums = tensor[:, 0]
+        sums = tensor[:, 0, : outcomes[0][0]]
         for x in range(1, m):
-            sums = (sums[:, :, None] + tensor[:, None, x]).reshape(count, -1, *rest)
+            sums = (sums[:, :, None] + tensor[:, None, x, : outcomes[0][x]]).reshape(count, -1, *rest)
         if len(rest) == 2:
             return _best_answers(sums).max(axis=1)
         # Each strategy is a table of the other parties.
-        values = _largest(sums.reshape(-1, *rest))
+        values = _largest(sums.reshape(-1, *rest), outcomes[1:])
         return values.reshape(count, -1).max(axis=1)
     return _best_answers(tensor)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .verification import Verification, exact_local_bound
 from .verification_evidence import exact_mean_bounds
+from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["check_log10_p", "exact_score", "precise_log10_excess", "precise_log10_tail", "proven_mean", "proven_wins"]
 
@@ -30,26 +31,34 @@ def exact_score(tested: NDArray[np.int64], scores: NDArray[np.float64]) -> Fract
     return sum((int(count) * Fraction(float(score)) for count, score in seen if count), Fraction(0))
 
 
-def proven_wins(won: NDArray[np.bool_], shots: NDArray[np.int64]) -> int:
+def proven_wins(won: NDArray[np.bool_], shots: NDArray[np.int64], num_outcomes: Outcomes | None = None) -> int:
     """The largest number of wins that a deterministic strategy can have in all trials.
 
     Args:
         won: Which cells win, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         shots: Trials of each setting combination, shape ``(m_1, ..., m_N)``.
+        num_outcomes: Number of outcomes of every setting, where tables are padded; default: nothing is.
     """
     wins = np.where(won, shots.reshape(shots.shape + (1,) * shots.ndim), 0).astype(np.float64)
-    return int(exact_local_bound(wins))
+    return int(exact_local_bound(wins, (), num_outcomes))
 
 
-def proven_mean(scores: NDArray[np.float64], weights: NDArray[np.float64], predictability: float) -> float:
+def proven_mean(
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    predictability: float,
+    num_outcomes: Outcomes | None = None,
+) -> float:
     """The largest mean score of a local model, or a little more.
 
     Args:
         scores: From 0 to 1, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         weights: Share or probability of each setting combination, shape ``(m_1, ..., m_N)``.
         predictability: How far the probability of a party's setting may be from its weight.
+        num_outcomes: Number of outcomes of every setting, where tables are padded; default: nothing is.
     """
-    (bound,) = exact_mean_bounds(scores[None], weights[None], predictability)
+    filled = filled_padding(scores, num_outcomes)
+    (bound,) = exact_mean_bounds(filled[None], weights[None], predictability, num_outcomes=num_outcomes)
     result = float(bound)
     return result if Fraction(result) >= bound else math.nextafter(result, math.inf)
 

@@ -442,7 +442,7 @@ def draw_trials(behavior, count, seed, probabilities=None):
     settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
     cells = behavior.array[tuple(settings.T)].reshape(count, -1)
     drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    outcomes = np.array(np.unravel_index(drawn, behavior.scenario.num_outcomes)).T
+    outcomes = np.array(np.unravel_index(drawn, behavior.scenario.max_outcomes)).T
     return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
 
 

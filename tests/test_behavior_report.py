@@ -64,7 +64,7 @@ def distance(behavior):
 
 def random_table(scenario, kind, rng):
     tables = strategy_tables(enumerate_strategies(scenario), scenario)
-    noise = np.full(scenario.num_cells, 1 / math.prod(scenario.num_outcomes))
+    noise = np.full(scenario.num_cells, 1 / math.prod(scenario.max_outcomes))
     if kind == "deterministic":
         return tables[rng.integers(len(tables))]
     if kind == "nonlocal":

@@ -63,7 +63,7 @@ def trials_of(behavior, settings, seed):
     rng = np.random.default_rng(seed)
     cells = behavior.array[tuple(settings.T)].reshape(len(settings), -1)
     drawn = (rng.random(len(settings))[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    return np.array(np.unravel_index(drawn, behavior.scenario.num_outcomes)).T
+    return np.array(np.unravel_index(drawn, behavior.scenario.max_outcomes)).T
 
 
 # The declared design

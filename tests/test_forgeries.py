@@ -94,6 +94,7 @@ from qiskit_lhv.statistics.setting_numbers import log10_numbers_p
 from scipy.optimize import linprog
 
 FORGERIES_EACH = 30
+UNEQUAL = {(0, 1): [0, 1, 1]}
 SINGLET = Behavior.from_state(werner_state(1), "chsh")
 BOX = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
 UNIFORM = np.full((2, 2), 0.25)
@@ -603,6 +604,10 @@ RECORDS = {
     ),
     "weight": (lambda: local_weight(BOX), weight_holds),
     "efficiency": (lambda: detection_threshold(SINGLET), efficiency_holds),
+    "inequality of unequal outcomes": (lambda: BellInequality.of(chsh().lift_outcomes(UNEQUAL)), inequality_holds),
+    "threshold of unequal outcomes": (lambda: nonlocality_threshold(SINGLET.lift_outcomes(UNEQUAL)), threshold_holds),
+    "weight of unequal outcomes": (lambda: local_weight(BOX.lift_outcomes(UNEQUAL)), weight_holds),
+    "efficiency of unequal outcomes": (lambda: detection_threshold(SINGLET.lift_outcomes(UNEQUAL)), efficiency_holds),
     "settings": (lambda: horodecki_settings(werner_state(0.9)), settings_hold),
     "criterion": (lambda: horodecki_chsh(werner_state(0.9)), criterion_holds),
     "Werner": (small_werner, werner_holds),

@@ -336,7 +336,7 @@ def test_edited_probabilities_are_refused(tmp_path):
         (RECORDS[1], lambda data: data["fields"].update(design="guessed")),
         (RECORDS[2], lambda data: data["fields"].update(setting_probabilities=None)),
         (RECORDS[3], lambda data: data["fields"]["outcomes"]["data"].__setitem__(0, 7)),
-        (RECORDS[5], lambda data: data["fields"].update(num_outcomes=[2, 1])),
+        (RECORDS[5], lambda data: data["fields"].update(num_outcomes=[2, 0])),
         (RECORDS[6], lambda data: set_entry(data, 2.0)),
         (RECORDS[7], lambda data: data["fields"]["weights"]["data"].__setitem__(0, 0.2)),
         (RECORDS[7], lambda data: data["fields"]["strategies"]["data"].__setitem__(0, 5)),

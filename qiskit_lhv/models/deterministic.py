@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -36,32 +37,51 @@ IntArray = NDArray[np.int64]
 _CHUNK_ENTRIES = 1 << 22
 
 
-def party_strategies(num_settings: int, num_outcomes: int) -> IntArray:
-    """All deterministic strategies of one party, shape ``(d ** m, m)``."""
-    numbers = np.arange(num_outcomes**num_settings)
-    return numbers[:, None] // num_outcomes ** np.arange(num_settings) % num_outcomes
+def party_strategies(num_outcomes: Sequence[int]) -> IntArray:
+    """All deterministic strategies of one party.
+
+    Args:
+        num_outcomes: Number of outcomes of each of its settings.
+
+    Returns:
+        Shape ``(d_1 * ... * d_m, m)``; the first setting's outcome runs fastest.
+    """
+    numbers = np.arange(math.prod(num_outcomes))
+    powers = np.array([math.prod(num_outcomes[:x]) for x in range(len(num_outcomes))], dtype=np.int64)
+    return numbers[:, None] // powers % np.array(num_outcomes)
 
 
 def enumerate_strategies(scenario: BellScenario) -> IntArray:
     """All deterministic strategies of all parties, shape ``(num_strategies, m_1 + ... + m_N)``."""
-    parties = [party_strategies(m, d) for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    parties = [party_strategies(party) for party in scenario.num_outcomes]
     index = np.indices([len(party) for party in parties]).reshape(len(parties), -1)
     return np.hstack([party[i] for party, i in zip(parties, index, strict=True)])
 
 
 def constant_strategies(scenario: BellScenario) -> IntArray:
-    """The strategies that ignore their settings; their equal mixture is white noise."""
-    outcomes = np.indices(scenario.num_outcomes).reshape(scenario.num_parties, -1).T
-    return np.repeat(outcomes, scenario.num_settings, axis=1)
+    """The strategies that ignore their settings; their equal mixture is white noise.
+
+    Where settings have different numbers of outcomes, the outcome is a number from 0 to 1, read as precisely as each
+    setting does; some mixture of these strategies is white noise.
+    """
+    if scenario.has_equal_outcomes:
+        outcomes = np.indices(scenario.max_outcomes).reshape(scenario.num_parties, -1).T
+        return np.repeat(outcomes, scenario.num_settings, axis=1)
+    parties = []
+    for sizes in scenario.num_outcomes:
+        ends = sorted({Fraction(a, d) for d in sizes for a in range(d)})
+        parties.append(np.array([[math.floor(end * d) for d in sizes] for end in ends]))
+    index = np.indices([len(party) for party in parties]).reshape(len(parties), -1)
+    return np.hstack([party[i] for party, i in zip(parties, index, strict=True)])
 
 
 def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
-    """The tables p(a|x) of deterministic strategies, flattened, shape ``(H, num_cells)``."""
+    """The tables p(a|x) of deterministic strategies, flattened with padding, shape ``(H, num_entries)``."""
     n = scenario.num_parties
     rows = np.arange(len(strategies))[:, None]
     tables = np.ones((len(strategies), *[1] * (2 * n)))
     start = 0
-    for k, (m, d) in enumerate(zip(scenario.num_settings, scenario.num_outcomes, strict=True)):
+    for k, (m, d) in enumerate(zip(scenario.num_settings, scenario.max_outcomes, strict=True)):
         one_hot = np.zeros((len(strategies), m, d))
         one_hot[rows, np.arange(m), strategies[:, start : start + m]] = 1
         shape = [1] * (2 * n)
@@ -78,7 +98,7 @@ def mixture_table(weights: FloatArray, strategies: IntArray, scenario: BellScena
     halves, whose tables are multiplied.
     """
     n = scenario.num_parties
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     starts = np.cumsum([0, *scenario.num_settings])
     half = (n + 1) // 2
     width = sum(math.prod(m * d for m, d in part) for part in (sizes[:half], sizes[half:]))
@@ -104,13 +124,15 @@ def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario:
         ScenarioError: If they are not.
     """
     array = whole_array(strategies, "strategies", ScenarioError, ndim=2)
-    limits = np.repeat(scenario.num_outcomes, scenario.num_settings)
+    limits = np.concatenate([np.array(party) for party in scenario.num_outcomes])
     if array.shape != (count, len(limits)):
         raise ScenarioError.bad_argument(
             "strategies", expected=f"shape {(count, len(limits))}", got=f"shape {array.shape}"
         )
     if array.min() < 0 or np.any(array >= limits):
-        raise ScenarioError.bad_argument("strategies", expected=f"outcomes below {scenario.num_outcomes}", got="others")
+        raise ScenarioError.bad_argument(
+            "strategies", expected=f"outcomes below {scenario.short_num_outcomes}", got="others"
+        )
     return array
 
 
@@ -163,7 +185,7 @@ class DeterministicModel(LocalModel):
             ScenarioError: If a setting is out of range.
         """
         table = mixture_table(self.weights, self.strategies, self.scenario)
-        return select_settings(Behavior(table), settings)
+        return select_settings(Behavior(table, self.scenario), settings)
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
         """Re-checks the model in rational arithmetic, without the solver's code.

@@ -208,9 +208,9 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
 
 
 def _bloch_vector(party: int, one: Measurement) -> FloatArray:
-    if one.bloch_vectors is None or one.outcome_of is None:
+    if one.bloch_vectors is None or one.outcome_of is None or one.num_outcomes != 2:
         raise ScenarioError.bad_argument(
-            f"settings[{party}]", expected="projective measurements of one qubit", got=repr(one)
+            f"settings[{party}]", expected="projective measurements of one qubit, with two outcomes", got=repr(one)
         )
     return one.bloch_vectors[0] * (1 - 2 * one.outcome_of[0])
 

@@ -97,9 +97,16 @@ class ResponseModel(LocalModel):
         """
         n = self.num_parties
         terms: list[Any] = [self.weights, [2 * n]]
-        for k, chosen in enumerate(self.response.parse_settings(settings)):
+        parsed = self.response.parse_settings(settings)
+        for k, chosen in enumerate(parsed):
             terms += [self.response.probabilities(k, self.hidden_variables[k], chosen), [2 * n, k, n + k]]
-        return Behavior(np.einsum(*terms, list(range(2 * n)), optimize="greedy"))
+        table = np.einsum(*terms, list(range(2 * n)), optimize="greedy")
+        scenario = self.scenario
+        if scenario is None or scenario.has_equal_outcomes:
+            return Behavior(table)
+        sizes = tuple(tuple(own[x] for x in one) for own, one in zip(scenario.num_outcomes, parsed, strict=True))
+        chosen_scenario = BellScenario(tuple(len(own) for own in sizes), sizes)
+        return Behavior(table[(..., *(slice(most) for most in chosen_scenario.max_outcomes))], chosen_scenario)
 
     def verify(
         self,

@@ -87,4 +87,10 @@ def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -
         ScenarioError: If there is not one entry a party or a setting is out of range.
     """
     chosen = check_setting_numbers(settings, behavior.scenario)
-    return Behavior(behavior.array[tuple(slice(None) if x is None else slice(x, x + 1) for x in chosen)])
+    if all(x is None for x in chosen):
+        return behavior
+    kept = tuple(slice(None) if x is None else slice(x, x + 1) for x in chosen)
+    sizes = tuple(party[one] for party, one in zip(behavior.scenario.num_outcomes, kept, strict=True))
+    scenario = BellScenario(tuple(len(party) for party in sizes), sizes)
+    outcomes = tuple(slice(most) for most in scenario.max_outcomes)
+    return Behavior(behavior.array[kept + outcomes], scenario)

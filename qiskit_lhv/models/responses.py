@@ -101,7 +101,7 @@ class TableResponse(Response):
     """The response function of a finite scenario: one free number for each setting and outcome.
 
     The features of a setting are its one-hot vector, so the hidden variable of a party is a table of
-    logits, shape ``(m, d)``.
+    logits, shape ``(m, d)``; those of outcomes that a setting does not have are not used.
 
     Args:
         scenario: The scenario.
@@ -117,7 +117,7 @@ class TableResponse(Response):
     @property
     def hidden_shapes(self) -> list[tuple[int, ...]]:
         """Shape ``(m, d)`` for each party."""
-        return list(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True))
+        return list(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True))
 
     def describe(self) -> str:
         """The scenario."""
@@ -130,9 +130,15 @@ class TableResponse(Response):
 
     def probabilities(self, party: int, hidden_variables: FloatArray, settings: list[int]) -> FloatArray:
         """Softmax of the logits of the settings."""
-        logits = hidden_variables[:, settings]
+        logits = self._logits(party, hidden_variables)[:, settings]
         shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
         return shifted / shifted.sum(axis=2, keepdims=True)
+
+    def _logits(self, party: int, hidden_variables: FloatArray) -> FloatArray:
+        """The logits, minus infinity for outcomes that a setting does not have."""
+        if self.scenario.has_equal_outcomes:
+            return hidden_variables
+        return np.where(self.scenario.party_masks[party], hidden_variables, -np.inf)
 
     def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
         """A behavior of the scenario, whole."""
@@ -146,7 +152,9 @@ class TableResponse(Response):
         """p(a|x, lambda) as ``1 / sum(exp(differences))``: the softmax without the shift."""
 
         def response(x: int, a: int) -> FloatArray:
-            logits = hidden_variables[:, settings[x], :]
+            if a >= self.scenario.num_outcomes[party][settings[x]]:
+                return np.zeros(len(hidden_variables))
+            logits = self._logits(party, hidden_variables)[:, settings[x], :]
             with np.errstate(over="ignore"):
                 return 1 / np.exp(logits - logits[:, a][:, None]).sum(axis=1)
 

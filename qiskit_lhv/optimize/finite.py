@@ -26,7 +26,7 @@ _START_WIDTH = 3.0
 def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed: int | None) -> dict[str, Any]:
     """Random logits of every party and equal weights, with leading axes ``(1, num_starts)``."""
     rng = generator(seed)
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     starts = [[_START_WIDTH * rng.standard_normal((num_hidden, m, d)) for m, d in sizes] for _ in range(num_starts)]
     logits = [jnp.asarray(np.stack([start[k] for start in starts])[None]) for k in range(len(sizes))]
     return {"logits": logits, "log_weights": jnp.zeros((1, num_starts, num_hidden))}
@@ -37,6 +37,9 @@ def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, jax.
     cells = np.broadcast_to(shares.reshape(shares.shape + (1,) * shares.ndim), target.array.shape)
     arrays = {"target": target.array, "shares": cells}
     tables = {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
+    if not target.scenario.has_equal_outcomes:
+        # Which outcomes each party's settings have.
+        tables |= {f"real_{k}": jnp.asarray(mask) for k, mask in enumerate(target.scenario.party_masks)}
     return {**tables, "target": tables["target"][None]}
 
 
@@ -50,7 +53,10 @@ def finite_loss(name: str) -> Callable[[dict[str, Any], dict[str, jax.Array]], j
     distance = LOSSES[name]
 
     def single(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
-        responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in parameters["logits"]]
+        logits = parameters["logits"]
+        if "real_0" in data:
+            logits = [jnp.where(data[f"real_{k}"], x, -jnp.inf) for k, x in enumerate(logits)]
+        responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in logits]
         table = _average_of_products(jax.nn.softmax(parameters["log_weights"]), responses)
         return distance(data["target"], table.reshape(data["target"].shape), data["shares"])
 

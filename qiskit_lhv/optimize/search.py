@@ -284,7 +284,9 @@ def _search_finite(target: Behavior | BellCounts, options: Options) -> LocalMode
         final_share=_FINAL_SHARE if options.patience or options.diffusion else 1.0,
         patience=options.patience,
     )
-    facts = {"target": behavior.array, "shares": shares, "hidden": num_hidden}
+    facts: dict[str, Any] = {"target": behavior.array, "shares": shares, "hidden": num_hidden}
+    if not behavior.scenario.has_equal_outcomes:
+        facts["outcomes"] = behavior.scenario.num_outcomes
     with jax.enable_x64(True):
         start = finite_start(behavior.scenario, num_hidden, int(options.num_starts), options.seed)
         if initial is not None:

@@ -58,7 +58,9 @@ class Alternation:
 
     def random_starts(self, count: int, rng: np.random.Generator) -> IntArray:
         """Random strategies, shape ``(count, m_1 + ... + m_N)``."""
-        sizes = zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)
+        if not self.scenario.has_equal_outcomes:
+            return np.hstack([rng.integers(party, size=(count, len(party))) for party in self.scenario.num_outcomes])
+        sizes = zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)
         return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
     def perturbed(self, strategies: IntArray, fraction: float, rng: np.random.Generator) -> IntArray:
@@ -88,14 +90,14 @@ class Alternation:
 
     def _encode(self, strategies: IntArray, party: int) -> Any:
         start = sum(self.scenario.num_settings[:party])
-        m, d = self.scenario.num_settings[party], self.scenario.num_outcomes[party]
+        m, d = self.scenario.num_settings[party], self.scenario.max_outcomes[party]
         own = strategies[:, start : start + m]
         if self.scenario.is_two_outcome:
             return signs_of_strategies(own, np.float32)
         return np.eye(d, dtype=np.float32)[own].reshape(len(own), m * d)
 
     def _decode(self, answers: Any, party: int) -> IntArray:
-        m, d = self.scenario.num_settings[party], self.scenario.num_outcomes[party]
+        m, d = self.scenario.num_settings[party], self.scenario.max_outcomes[party]
         if self.scenario.is_two_outcome:
             return strategies_of_signs(answers)
         return answers.reshape(len(answers), m, d).argmax(axis=2)
@@ -106,8 +108,10 @@ class Alternation:
             values = np.abs(responses[:, 1:]).sum(axis=1) + responses[:, 0]
             signs[:, 0] = 1
             return signs, values
-        m, d = self.scenario.num_settings[party], self.scenario.num_outcomes[party]
+        m, d = self.scenario.num_settings[party], self.scenario.max_outcomes[party]
         cells = responses.reshape(len(responses), m, d)
+        if not self.scenario.has_equal_outcomes:
+            cells = np.where(self.scenario.party_masks[party], cells, np.float32(-np.inf))
         return np.eye(d, dtype=np.float32)[cells.argmax(axis=2)].reshape(len(cells), m * d), cells.max(axis=2).sum(
             axis=1
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +39,23 @@ class AnswerForm:
     """Number of steps before the first setting."""
 
     @classmethod
-    def of(cls, integers: IntArray) -> AnswerForm:
+    def of(cls, integers: IntArray, num_outcomes: Sequence[int] | None = None) -> AnswerForm:
         """The form of a two-party expression.
 
         Args:
             integers: Coefficients, shape ``(m_A, d_A, m_B, d_B)``, A listed, B answering, whose
-                absolute values sum to less than 2**58.
+                absolute values sum to less than 2**58. Padding repeats each setting's last outcome.
+            num_outcomes: Number of outcomes of each of A's settings; default: d_A.
         """
+        form = cls._of_all(integers)
+        if num_outcomes is None:
+            return form
+        extra = form.steps[: form.num_extra]
+        settings = zip(form.steps[form.num_extra :], num_outcomes, strict=True)
+        return replace(form, steps=(*extra, *(step[:count] for step, count in settings)))
+
+    @classmethod
+    def _of_all(cls, integers: IntArray) -> AnswerForm:
         num_settings, num_outcomes, _, num_answers = integers.shape
         if num_answers != 2:
             rows = integers.transpose(0, 1, 3, 2).reshape(num_settings, num_outcomes, -1)

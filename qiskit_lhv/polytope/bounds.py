@@ -160,8 +160,9 @@ def _blocks(
     tensor: FloatArray, scenario: BellScenario, order: list[int], count: int
 ) -> Iterator[tuple[FloatArray, IntArray]]:
     """The best strategies of each block of the first party's strategies."""
-    sizes = [(scenario.num_settings[k], scenario.num_outcomes[k]) for k in order]
-    tables = [party_strategies(m, d) for m, d in sizes[:-1]]
+    sizes = [(scenario.num_settings[k], scenario.max_outcomes[k]) for k in order]
+    tables = [party_strategies(scenario.num_outcomes[k]) for k in order[:-1]]
+    missing = None if scenario.has_equal_outcomes else ~scenario.party_masks[order[-1]]
     one_hots = [np.eye(d)[table].reshape(len(table), -1) for table, (_, d) in zip(tables, sizes, strict=False)]
     m_last, d_last = sizes[-1]
     inner = math.prod(len(table) for table in tables[1:])
@@ -176,6 +177,8 @@ def _blocks(
         responses = np.moveaxis(responses, 0, -1)
         lead = responses.shape[:-1]
         responses = responses.reshape(-1, m_last, d_last)
+        if missing is not None:
+            responses = np.where(missing, -np.inf, responses)
         values = responses.max(axis=2).sum(axis=1)
         kept = np.argpartition(-values, count - 1)[:count] if count < len(values) else np.arange(len(values))
         index = np.unravel_index(kept, lead) if lead else ()

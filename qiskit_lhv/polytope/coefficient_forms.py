@@ -41,9 +41,9 @@ def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatAr
     """
     make = coordinates.correlator_matrices if correlators else coordinates.collins_gisin_matrices
     matrices = make(scenario)
-    for matrix, d in zip(matrices, scenario.num_outcomes, strict=True):
+    for matrix, party in zip(matrices, scenario.num_outcomes, strict=True):
         matrix[0] = 0
-        matrix[0, :d] = 1
+        matrix[0, : party[0]] = 1
     return matrices
 
 
@@ -61,7 +61,15 @@ def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> Float
         Shape ``(m_1 d_1, ..., m_N d_N)``.
     """
     projections = []
-    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
+    for party, mask in zip(scenario.num_outcomes, scenario.party_masks, strict=True):
+        m, d = mask.shape
+        if len(set(party)) > 1:
+            # Of settings with more outcomes, each outcome takes a smaller part of the change.
+            parts = (mask / np.array(party)[:, None]).ravel()
+            blocks = np.kron(np.eye(m), np.ones((d, d))) * parts * mask.ravel()[:, None]
+            common = np.outer(parts, parts) / np.sum(1 / np.array(party))
+            projections.append(np.diag(mask.ravel().astype(np.float64)) - blocks + common)
+            continue
         # A party's tables are those whose sum over outcomes is the same for every setting.
         of_sums = np.kron(np.eye(m) - 1 / m, np.full((d, d), 1 / d))
         projections.append(np.eye(m * d) - of_sums)
@@ -117,5 +125,7 @@ def expression_symbols(scenario: BellScenario) -> Iterator[tuple[tuple[int, ...]
         return
     n = scenario.num_parties
     for index in np.ndindex(scenario.shape):
+        if not scenario.mask[index]:
+            continue
         settings, outcomes = (" ".join(map(str, part)) for part in (index[:n], index[n:]))
         yield index, f"p({outcomes}|{settings})"

@@ -206,8 +206,9 @@ class _Search:
         if all(one is None for one in self.fixed):
             # Nobody clicks: a single strategy, without any search.
             scenario = self.behavior.with_efficiency(0, self.assign).scenario
-            lost = [d - 1 if a is None else a for a, d in zip(self.assign, scenario.num_outcomes, strict=True)]
-            strategy = np.repeat(lost, scenario.num_settings)[None]
+            pairs = zip(self.assign, scenario.num_outcomes, strict=True)
+            lost = [d - 1 if a is None else a for a, party in pairs for d in party]
+            strategy = np.array(lost)[None]
             self.model = DeterministicModel(np.ones(1), strategy, scenario)
         else:
             self.probe(0.0)

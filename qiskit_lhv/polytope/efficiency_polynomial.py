@@ -41,18 +41,23 @@ class EfficiencyPolynomial:
             # Coefficients of the outcomes before the losses, given who loses.
             coefficients = inequality.expression.coefficients
             weight = Fraction(1)
-            for k, size in enumerate(behavior.scenario.num_outcomes):
+            for k, (party, size) in enumerate(
+                zip(behavior.scenario.num_outcomes, behavior.scenario.max_outcomes, strict=True)
+            ):
                 target = assign[k]
-                seen = [size if target is None else target] * size if lost[k] else list(range(size))
-                coefficients = coefficients.take(seen, axis=n + k)
+                # Setting by setting: an additional outcome comes after the setting's own last one.
+                seen = [[d if target is None else target] * size if lost[k] else list(range(size)) for d in party]
+                shape = [1] * (2 * n)
+                shape[k], shape[n + k] = len(party), size
+                coefficients = np.take_along_axis(coefficients, np.array(seen).reshape(shape), axis=n + k)
                 given = fixed[k]
                 if given is not None:
                     weight *= 1 - Fraction(given) if lost[k] else Fraction(given)
             value = exact_value(coefficients, behavior.array) - Fraction(inequality.bound.value)
             self.losses[sum(one and given is None for one, given in zip(lost, fixed, strict=True))] += weight * value
-        coefficients = inequality.expression.coefficients
+        coefficients = inequality.expression.scenario.filled(inequality.expression.coefficients)
         axes = inequality.expression.scenario.outcome_axes
-        spread = float(np.ptp(coefficients, axis=axes).sum() * np.prod(inequality.expression.scenario.num_outcomes)) / 2
+        spread = float(np.ptp(coefficients, axis=axes).sum() * np.prod(inequality.expression.scenario.max_outcomes)) / 2
         self.allowance = Fraction(_MARGIN * ROUNDING_ERROR * spread)
 
     def at(self, efficiency: float) -> Fraction:

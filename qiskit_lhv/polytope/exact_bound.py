@@ -83,24 +83,32 @@ def exact_bound(
         work = min(work, 10 * time_limit * _WORK_PER_SECOND)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     limits = _Limits(deadline, work, time_limit is None and max_work is None)
-    integers, exponent, error = _to_integers(coefficients)
+    # Where a setting has fewer outcomes than others, the additional ones count as its last: that changes no bound.
+    integers, exponent, error = _to_integers(scenario.filled(coefficients), scenario.mask)
     n = scenario.num_parties
     order = sorted(range(n), key=lambda k: scenario.num_party_strategies[k])
     axes = [axis for k in order for axis in (k, n + k)]
     tensor = integers.transpose(axes)
+    sizes = [scenario.num_outcomes[k] for k in order]
     rows: list[IntArray] | None
     if n == 1:
         value, rows, finished = int(integers.max(axis=1).sum()), [integers.argmax(axis=1)], True
+    elif scenario.num_strategies == 1:
+        value, rows, finished = int(integers.sum()), None, True
     else:
         solve = _two_parties if n == 2 else _more_parties
-        value, rows, finished = solve(tensor, _value(integers, known, scenario), limits)
+        value, rows, finished = solve(tensor, sizes, _value(integers, known, scenario), limits)
     strategy = known if rows is None else np.concatenate([rows[order.index(k)] for k in range(n)])
+    if not scenario.has_equal_outcomes:
+        strategy = np.minimum(strategy, np.concatenate(scenario.num_outcomes) - 1)
     return ExactBound((Fraction(value) + error) / Fraction(2) ** exponent, strategy, finished)
 
 
-def _two_parties(tensor: IntArray, known_value: int, limits: _Limits) -> tuple[int, list[IntArray] | None, bool]:
+def _two_parties(
+    tensor: IntArray, sizes: list[tuple[int, ...]], known_value: int, limits: _Limits
+) -> tuple[int, list[IntArray] | None, bool]:
     """Best value and each party's strategy (``None``: the known one) for axes ``(m_1, d_1, m_2, d_2)``."""
-    form = AnswerForm.of(tensor)
+    form = AnswerForm.of(tensor, sizes[0])
     floor = (known_value * form.divisor - form.constant) // form.factor
     enumeration = form.work * form.dtype.itemsize / 2
     finished = True
@@ -128,30 +136,31 @@ def _two_parties(tensor: IntArray, known_value: int, limits: _Limits) -> tuple[i
     return form.value(score), [first, answers.argmax(axis=1)], finished
 
 
-def _more_parties(tensor: IntArray, known_value: int, limits: _Limits) -> tuple[int, list[IntArray] | None, bool]:
+def _more_parties(
+    tensor: IntArray, sizes: list[tuple[int, ...]], known_value: int, limits: _Limits
+) -> tuple[int, list[IntArray] | None, bool]:
     """Like :func:`_two_parties`: all strategies of all parties but the last two are gone through."""
     n = tensor.ndim // 2
-    sizes = [tensor.shape[2 * k : 2 * k + 2] for k in range(n)]
     # If flipping all outcomes of a party and of the last one changes nothing, its first outcome may be fixed.
     flips = [
-        tensor.shape[2 * k + 1] == tensor.shape[-1] == 2 and np.array_equal(tensor, np.flip(tensor, (2 * k + 1, -1)))
+        set(sizes[k]) == {2} and tensor.shape[-1] == 2 and np.array_equal(tensor, np.flip(tensor, (2 * k + 1, -1)))
         for k in range(n - 2)
     ]
-    outer = math.prod(d**m // (d if flip else 1) for (m, d), flip in zip(sizes[:-2], flips, strict=True))
-    inner = sizes[-2][1] ** sizes[-2][0]
-    expected = outer * (_WORK_PER_FORM + inner * math.prod(sizes[-1]) * 2)
+    outer = math.prod(math.prod(own) // (own[0] if flip else 1) for own, flip in zip(sizes[:-2], flips, strict=True))
+    inner = math.prod(sizes[-2])
+    expected = outer * (_WORK_PER_FORM + inner * math.prod(tensor.shape[-2:]) * 2)
     if limits.refuses and expected > limits.work:
         raise _too_large(outer * inner, expected)
     # A table of so many would not fit; nor would the time be enough. Without a clock, what is too much is not begun.
     if outer > _MAX_OUTER or (math.isinf(limits.deadline) and expected > limits.work):
         return known_value, None, False
-    lists = [party_strategies(m, d) for m, d in sizes[:-2]]
+    lists = [party_strategies(own) for own in sizes[:-2]]
     lists = [table[table[:, 0] == 0] if flip else table for table, flip in zip(lists, flips, strict=True)]
     best, found = known_value, None
     for chosen, rest in _settled(tensor, lists):
         if time.monotonic() > limits.deadline:
             return best, found, False
-        form = AnswerForm.of(rest)
+        form = AnswerForm.of(rest, sizes[-2])
         floor = (best * form.divisor - form.constant) // form.factor
         score, choices, finished = enumerate_form(form, floor, limits.deadline)
         if choices is not None:
@@ -174,8 +183,8 @@ def _settled(tensor: IntArray, lists: list[IntArray]) -> Iterator[tuple[list[Int
             yield [strategy, *chosen], last
 
 
-def _to_integers(coefficients: FloatArray) -> tuple[IntArray, int, Fraction]:
-    """Integers near ``coefficients * 2**exponent``, the exponent, and the sum of the rounding errors."""
+def _to_integers(coefficients: FloatArray, mask: NDArray[np.bool_]) -> tuple[IntArray, int, Fraction]:
+    """Integers near ``coefficients * 2**exponent``, the exponent, and the sum of the rounding errors of real cells."""
     try:
         total = math.fsum(np.abs(coefficients).flat)
     except OverflowError:
@@ -191,7 +200,7 @@ def _to_integers(coefficients: FloatArray) -> tuple[IntArray, int, Fraction]:
     exponent = _BITS - math.frexp(total)[1]
     scaled = np.ldexp(coefficients, exponent)
     rounded = np.rint(scaled)
-    error = sum((Fraction(float(e)) for e in np.abs(scaled - rounded).flat if e), Fraction(0))
+    error = sum((Fraction(float(e)) for e in np.abs(scaled - rounded)[mask].flat if e), Fraction(0))
     return rounded.astype(np.int64), exponent, error
 
 

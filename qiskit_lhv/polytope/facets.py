@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class FacetList(Record):
         count = len(self.bounds)
         if self.coefficients.shape != (count, *self.scenario.shape) or self.classes.shape != (count,):
             return Verification(False, "coefficients, bounds and classes do not fit the scenario", math.inf)
+        if np.any(self.coefficients[:, ~self.scenario.mask]):
+            return Verification(False, "there are coefficients of outcomes that a setting does not have", math.inf)
         _check_size(self.scenario)
         flat = self.coefficients.reshape(count, -1)
         if not count or int(np.abs(flat).astype(object).sum(axis=1).max()) >= 2**62:
@@ -167,11 +170,9 @@ def enumerate_facets(scenario: BellScenario) -> FacetList:
 
 
 def _check_size(scenario: BellScenario) -> None:
-    dimension = (
-        math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)) - 1
-    )
+    dimension = scenario.num_no_signaling_parameters
     vertices = scenario.num_strategies
-    chsh_like = scenario.num_parties == 2 and (2, 2) in zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    chsh_like = scenario.num_parties == 2 and (2, 2) in scenario.num_outcomes
     most = _MAX_VERTICES_BESIDE_CHSH if chsh_like else _MAX_VERTICES
     if vertices <= most and dimension <= _MAX_DIMENSION:
         return
@@ -187,7 +188,7 @@ def _vertices(strategies: IntArray, scenario: BellScenario, form: list[FloatArra
     """Coordinates of the strategies, shape ``(V, size)``; the first is 1."""
     rows = np.ones((len(strategies), 1))
     start = 0
-    for matrix, m, d in zip(form, scenario.num_settings, scenario.num_outcomes, strict=True):
+    for matrix, m, d in zip(form, scenario.num_settings, scenario.max_outcomes, strict=True):
         one_hot = np.eye(d)[strategies[:, start : start + m]].reshape(len(strategies), -1)
         rows = (rows[:, :, None] * (one_hot @ matrix.T)[:, None, :]).reshape(len(strategies), -1)
         start += m
@@ -261,18 +262,26 @@ def _classes(tight: NDArray[np.bool_], strategies: IntArray, scenario: BellScena
 
 def _generators(scenario: BellScenario) -> Iterator[Relabeling]:
     """Relabelings that generate all: exchanges of neighbors among outcomes, settings and equal parties."""
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
-    for k, (m, d) in enumerate(sizes):
-        for a in range(d - 1):
-            outcomes = [np.tile(np.arange(e), (n, 1)) for n, e in sizes]
-            outcomes[k][0, [a, a + 1]] = a + 1, a
-            yield Relabeling.of(scenario, outcomes=outcomes)
-        for x in range(m - 1):
-            settings = [list(range(n)) for n, _ in sizes]
-            settings[k][x], settings[k][x + 1] = x + 1, x
-            yield Relabeling.of(scenario, settings=settings)
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
+    for k, party in enumerate(scenario.num_outcomes):
+        # Of settings with the same number of outcomes, exchanges carry what is done to one to the others.
+        places = {d: [x for x, own in enumerate(party) if own == d] for d in party}
+        for d, alike in places.items():
+            for a in range(d - 1):
+                outcomes = [np.tile(np.arange(e), (n, 1)) for n, e in sizes]
+                outcomes[k][alike[0], [a, a + 1]] = a + 1, a
+                yield Relabeling.of(scenario, outcomes=outcomes)
+            for x, y in itertools.pairwise(alike):
+                settings = [list(range(n)) for n, _ in sizes]
+                settings[k][x], settings[k][y] = y, x
+                yield Relabeling.of(scenario, settings=settings)
         for j in range(k):
-            if sizes[j] == (m, d):
+            if sorted(scenario.num_outcomes[j]) == sorted(party):
                 parties = list(range(len(sizes)))
                 parties[j], parties[k] = k, j
-                yield Relabeling.of(scenario, parties=parties)
+                settings = [list(range(n)) for n, _ in sizes]
+                # Each setting takes the place of one with as many outcomes.
+                for here, there in ((j, k), (k, j)):
+                    order = np.argsort(scenario.num_outcomes[there], kind="stable")
+                    settings[here] = order[np.argsort(np.argsort(scenario.num_outcomes[here], kind="stable"))].tolist()
+                yield Relabeling.of(scenario, parties=parties, settings=settings)

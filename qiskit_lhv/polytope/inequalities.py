@@ -18,8 +18,9 @@ from ..exceptions import MeasurementError, ScenarioError
 from ..quantum.measurements import parse_settings
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
-from ..targets.correlations import effect_coordinates
-from ..targets.scenario import BellScenario
+from ..targets.correlations import effect_coordinates, scenario_of_settings
+from ..targets.outcome_maps import OutcomeMap, OutcomeNames
+from ..targets.scenario import BellScenario, scenario_of_array
 from ..verification import Verification, combine, exact_strategy_value, exact_value
 from ..verification_branches import prove_local_bound
 from .bounds import LocalBound, local_bound
@@ -36,8 +37,9 @@ class BellExpression(Record):
     """A linear function of a behavior: ``sum of coefficients[x, a] * p(a|x)``.
 
     Args:
-        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
-        scenario: The scenario; default: that of the coefficients' shape.
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``; 0 for outcomes that a setting does not have.
+        scenario: The scenario, for settings with different numbers of outcomes; default: that of the coefficients'
+            shape.
 
     Raises:
         ScenarioError: If the shape is not of this form or does not fit the scenario.
@@ -50,11 +52,7 @@ class BellExpression(Record):
 
     def __post_init__(self) -> None:
         array = real_array(self.coefficients, "coefficients", ScenarioError)
-        scenario = BellScenario.from_shape(array.shape, "coefficients")
-        if self.scenario is not None and self.scenario != scenario:
-            raise ScenarioError.bad_argument(
-                "coefficients", expected=f"shape {self.scenario.shape}", got=f"shape {array.shape}"
-            )
+        scenario = scenario_of_array(array, self.scenario, "coefficients", ScenarioError)
         object.__setattr__(self, "coefficients", array)
         object.__setattr__(self, "scenario", scenario)
 
@@ -123,11 +121,11 @@ class BellExpression(Record):
         """Coefficients on correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party does not take part.
 
         Raises:
-            ScenarioError: If a party has more than two outcomes.
+            ScenarioError: If a setting has more or less than two outcomes.
         """
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
-                "expression", expected="two outcomes a party", got=f"{self.scenario.num_outcomes}"
+                "expression", expected="two outcomes a party", got=f"{self.scenario.short_num_outcomes}"
             )
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
@@ -227,7 +225,58 @@ class BellExpression(Record):
         for k in others:
             # Whatever the outcome of a party that does not take part.
             array = np.repeat(array, 2, axis=num_parties + k)
-        return BellExpression(array)
+        sizes: list[tuple[int, ...]] = [(2,)] * num_parties
+        for k, party in zip(chosen, self.scenario.num_outcomes, strict=True):
+            sizes[k] = party
+        return BellExpression(array, BellScenario(array.shape[:num_parties], tuple(sizes)))
+
+    def lift_outcomes(self, outcomes: OutcomeNames) -> BellExpression:
+        """The expression for settings with more outcomes, some of which count as the same.
+
+        The value is that on the coarse-grained behavior, so local, quantum and no-signaling bounds stay as they are.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: for each outcome that
+                it is to have, the present outcome that it counts as. Settings that are not named stay as they are.
+
+        Raises:
+            ScenarioError: If a setting is out of range or its numbers do not fit.
+
+        References:
+            S. Pironio, arXiv:1210.0194 (J. Math. Phys. 46, 062112).
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> lifted = chsh().lift_outcomes({(0, 1): [0, 1, 1]})
+            >>> lifted.scenario.num_outcomes, local_bound(lifted).value
+            (((2, 3), (2, 2)), 2.0)
+        """
+        change = OutcomeMap.splitting(self.scenario, outcomes, ScenarioError)
+        return BellExpression(change.spread(self.coefficients), change.fine)
+
+    def coarse_grain(self, outcomes: OutcomeNames) -> BellExpression:
+        """The expression for settings with fewer outcomes, where those that are merged count the same.
+
+        It undoes :meth:`lift_outcomes` with the same map.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
+                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+
+        Raises:
+            ScenarioError: If a setting is out of range, its numbers do not fit, or outcomes with different
+                coefficients are merged, so that the expression is no function of the coarser probabilities.
+        """
+        change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
+        coarse = change.pick(self.coefficients)
+        if not np.array_equal(change.spread(coarse), self.coefficients):
+            raise ScenarioError.bad_argument(
+                "outcomes",
+                expected="outcomes that are merged only where they have the same coefficients",
+                got="others",
+                remedy="Coarse-grain the behavior instead; an expression for it is given by lift_outcomes().",
+            )
+        return BellExpression(coarse, change.coarse)
 
     def value(self, behavior: Behavior) -> float:
         """The value on a behavior.
@@ -255,10 +304,10 @@ class BellExpression(Record):
         """
         n = self.scenario.num_parties
         parsed = parse_settings(settings, [2] * n)
-        shape = tuple(len(p) for p in parsed) + tuple(p[0].num_outcomes for p in parsed)
-        if shape != self.scenario.shape:
+        measured = scenario_of_settings(parsed)
+        if measured != self.scenario:
             raise MeasurementError.bad_argument(
-                "settings", expected=f"measurements of {self.scenario}", got=f"shape {shape}"
+                "settings", expected=f"measurements of {self.scenario}", got=f"{measured}"
             )
         tensor = coordinates.to_party_axes(self.coefficients, self.scenario)
         maps = [effect_coordinates(party).reshape(-1, 4).T for party in parsed]
@@ -336,7 +385,7 @@ class BellInequality(Record):
         total = sum((abs(Fraction(float(value))) for value in coefficients.flat), Fraction(0))
         rounding = total / 10**9
         try:
-            reached = exact_strategy_value(coefficients, self.bound.strategy)
+            reached = exact_strategy_value(coefficients, self.bound.strategy, self.expression.scenario.num_outcomes)
         except ScenarioError as exc:
             return Verification(False, str(exc), math.inf)
         if not claim - rounding <= reached <= claim:
@@ -345,14 +394,20 @@ class BellInequality(Record):
                 f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.bound.value:.12g}",
                 float(abs(reached - claim)),
             )
-        bound = prove_local_bound(coefficients, claim, prove_bound=prove_bound, symmetries=symmetries)
+        bound = prove_local_bound(
+            coefficients,
+            claim,
+            prove_bound=prove_bound,
+            symmetries=symmetries,
+            num_outcomes=self.expression.scenario.num_outcomes,
+        )
         if behavior is None or bound.refuted:
             return bound
         if behavior.scenario != self.expression.scenario:
             return Verification(False, f"the behavior has {behavior.scenario}", math.inf)
         allowed = Fraction(positive_number(rounding_error, "rounding_error", ScenarioError, zero=True))
         violation = self.exact_violation(behavior)
-        allowance = allowed * _largest_change(coefficients)
+        allowance = allowed * _largest_change(coefficients, self.expression.scenario)
         violated = Verification(
             violation > allowance,
             f"the behavior exceeds it by {float(violation):.6g} (rounding at most {float(allowance):.2g})",
@@ -361,12 +416,12 @@ class BellInequality(Record):
         return combine(bound, violated)
 
 
-def _largest_change(coefficients: FloatArray) -> Fraction:
+def _largest_change(coefficients: FloatArray, scenario: BellScenario) -> Fraction:
     """How much a table's value changes at most, per error in each probability, if settings stay normalized."""
     n = coefficients.ndim // 2
     total = Fraction(0)
     for setting in np.ndindex(coefficients.shape[:n]):
         # Half the spread of the coefficients for each of the probabilities.
-        part = coefficients[setting]
+        part = coefficients[setting][scenario.mask[setting]]
         total += (Fraction(float(part.max())) - Fraction(float(part.min()))) * part.size / 2
     return total

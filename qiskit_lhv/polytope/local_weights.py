@@ -71,7 +71,8 @@ class LocalWeight(Record):
             return None
         table = (self.behavior.array - self.lower * self.model.behavior().array) / rest
         table = np.maximum(table, 0)
-        return Behavior(table / table.sum(axis=self.behavior.scenario.outcome_axes, keepdims=True))
+        scenario = self.behavior.scenario
+        return Behavior(table / table.sum(axis=scenario.outcome_axes, keepdims=True), scenario)
 
     def verify(self, atol: float = _SIGNALING, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both sides in exact arithmetic, without the solver's code.
@@ -203,6 +204,8 @@ def largest_local_part(
     program.add(strategy_tables(strategies, scenario))
     while True:
         weights, prices = program.solve()
+        # What padding costs means nothing.
+        prices = np.where(scenario.mask.ravel(), prices, 0.0)
         # Every strategy known so far costs at least 1; a cheaper one improves the program.
         costs, found = best_strategies(-prices.reshape(scenario.shape), scenario, _COLUMNS_PER_ROUND)
         new = -costs < 1 - _PRICE_TOLERANCE
@@ -211,7 +214,7 @@ def largest_local_part(
         strategies = np.concatenate([strategies, found[new]])
         program.add(strategy_tables(found[new], scenario))
     lower, model = _local_part(weights, strategies, table, scenario)
-    return lower, model, *_dual_bound(prices.reshape(scenario.shape), table, lower)
+    return lower, model, *_dual_bound(prices.reshape(scenario.shape), table, lower, scenario)
 
 
 class _WeightProgram:
@@ -278,7 +281,9 @@ def _local_part(
     return lower if Fraction(lower) <= exact else math.nextafter(lower, 0.0), model
 
 
-def _dual_bound(prices: FloatArray, table: FloatArray, lower: float) -> tuple[float, BellInequality | None]:
+def _dual_bound(
+    prices: FloatArray, table: FloatArray, lower: float, scenario: BellScenario
+) -> tuple[float, BellInequality | None]:
     """The inequality of the prices, with its exact local bound, and the weight that it allows."""
     largest = float(prices.max())
     if largest <= 0:
@@ -289,7 +294,7 @@ def _dual_bound(prices: FloatArray, table: FloatArray, lower: float) -> tuple[fl
     for integers in (small_integers(numbers), fine):
         if integers is None:
             continue
-        expression = BellExpression(-integers)
+        expression = BellExpression(-integers, scenario)
         candidate = BellInequality(expression, local_bound(expression))
         if candidate.bound.value >= 0:
             continue

@@ -1,9 +1,9 @@
 """Moment matrices of the Navascues-Pironio-Acin hierarchy: which products of projectors, and which are equal.
 
-A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with two outcomes, and of projectors
-``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial is one
-word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts suffice for
-real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
+A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with at most two outcomes, and of
+projectors ``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial
+is one word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts
+suffice for real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
 """
 
 from __future__ import annotations
@@ -100,21 +100,18 @@ class MomentMatrix:
         entries = np.empty((len(rows), len(rows)), dtype=np.int64)
         for i, left in enumerate(rows):
             for j in range(i, len(rows)):
-                product = _product(left, rows[j], scenario.num_outcomes)
+                product = _product(left, rows[j], scenario.max_outcomes)
                 number = -1 if product is None else numbers.setdefault(_smaller_of_reverses(product), len(numbers))
                 entries[i, j] = entries[j, i] = number
-        axes = [
-            [(), *(((x, a),) for x in range(m) for a in range(d - 1))]
-            for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-        ]
+        axes = [[(), *((letter,) for letter in coordinates.party_letters(party))] for party in scenario.num_outcomes]
         table = np.array([numbers.get(monomial, -1) for monomial in itertools.product(*axes)], dtype=np.int64)
         forms = zip(
             coordinates.full_table_from_collins_gisin_matrices(scenario),
+            scenario.max_outcomes,
             scenario.num_outcomes,
-            scenario.num_settings,
             strict=True,
         )
-        tables = tuple(matrix if d > 2 else _from_observables(m) for matrix, d, m in forms)
+        tables = tuple(matrix if d != 2 else _from_observables(party) for matrix, d, party in forms)
         shape = [len(axis) for axis in axes]
         name = str(level).replace(" ", "").upper()
         return cls(scenario, entries, len(numbers), table.reshape(shape), tables, name, positivity)
@@ -138,11 +135,22 @@ def _num_monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[
     total = 0
     for split in _lengths(scenario.num_parties, highest, groups):
         product = 1
-        for m, d, length in zip(scenario.num_settings, scenario.num_outcomes, split, strict=True):
-            # Neighbors in a word belong to different settings.
-            product *= m * (d - 1) * ((m - 1) * (d - 1)) ** (length - 1) if length else 1
+        for party, length in zip(scenario.num_outcomes, split, strict=True):
+            product *= _num_words(party, length)
         total += product
     return total
+
+
+def _num_words(num_outcomes: tuple[int, ...], length: int) -> int:
+    """How many words of one party have a length, where neighbors belong to different settings."""
+    if not length:
+        return 1
+    # Words by the setting of their last letter.
+    ending = [d - 1 for d in num_outcomes]
+    for _ in range(length - 1):
+        total = sum(ending)
+        ending = [(d - 1) * (total - own) for d, own in zip(num_outcomes, ending, strict=True)]
+    return sum(ending)
 
 
 def _lengths(n: int, highest: int, groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -167,7 +175,7 @@ def _monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int,
 
 def _words(scenario: BellScenario, party: int, length: int) -> list[tuple[Letter, ...]]:
     """Words of one party that no rule shortens: neighbors belong to different settings."""
-    letters = [(x, a) for x in range(scenario.num_settings[party]) for a in range(scenario.num_outcomes[party] - 1)]
+    letters = coordinates.party_letters(scenario.num_outcomes[party])
     words: list[tuple[Letter, ...]] = [()]
     for _ in range(length):
         words = [(*word, letter) for word in words for letter in letters if not word or word[-1][0] != letter[0]]
@@ -191,9 +199,17 @@ def _product(left: Monomial, right: Monomial, num_outcomes: tuple[int, ...]) -> 
     return tuple(words)
 
 
-def _from_observables(num_settings: int) -> FloatArray:
-    """``p(a|x) = (1 + (-1)^a A(x)) / 2`` as a matrix, shape ``(2 m, m + 1)``."""
-    return coordinates.full_table_from_correlator_matrices(BellScenario((num_settings,), (2,)))[0]
+def _from_observables(num_outcomes: tuple[int, ...]) -> FloatArray:
+    """``p(a|x) = (1 + (-1)^a A(x)) / 2`` as a matrix, shape ``(2 m, m + 1)``; settings of one outcome have no A."""
+    m = len(num_outcomes)
+    matrix = coordinates.full_table_from_correlator_matrices(BellScenario((m,), (2,)))[0]
+    if min(num_outcomes) == 2:
+        return matrix
+    for x, d in enumerate(num_outcomes):
+        if d == 1:
+            matrix[2 * x : 2 * x + 2, 0] = 1, 0
+    kept = [0, *(1 + x for x, d in enumerate(num_outcomes) if d == 2)]
+    return matrix[:, kept]
 
 
 def _smaller_of_reverses(monomial: Monomial) -> Monomial:

@@ -58,11 +58,13 @@ def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tole
         behavior: The behavior, of the same scenario.
         tolerance: Largest error of a probability.
     """
-    scenario = behavior.scenario
-    shape = (scenario.num_setting_combinations, -1)
     left, error = -Fraction(inequality.bound.value), Fraction(tolerance)
-    rows = inequality.expression.coefficients.reshape(shape).tolist()
-    for coefficients, probabilities in zip(rows, behavior.array.reshape(shape).tolist(), strict=True):
+    rows = zip(
+        _real_rows(inequality.expression.coefficients, behavior.scenario),
+        _real_rows(behavior.array, behavior.scenario),
+        strict=True,
+    )
+    for coefficients, probabilities in rows:
         middle = Fraction(sorted(coefficients)[len(coefficients) // 2])
         left += middle
         for coefficient, number in zip(coefficients, probabilities, strict=True):
@@ -72,10 +74,19 @@ def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tole
     return left
 
 
+def _real_rows(table: FloatArray, scenario: BellScenario) -> list[list[float]]:
+    """The real entries of a table, setting combination by setting combination."""
+    shape = (scenario.num_setting_combinations, -1)
+    return [row[real].tolist() for row, real in zip(table.reshape(shape), scenario.mask.reshape(shape), strict=True)]
+
+
 def sum_of_coefficients(inequality: BellInequality) -> float:
     """How much a violation changes, at most, per error of every probability: see :func:`violation_beyond_errors`."""
-    coefficients = inequality.expression.coefficients
-    rows = np.sort(coefficients.reshape(inequality.expression.scenario.num_setting_combinations, -1), axis=1)
+    coefficients, scenario = inequality.expression.coefficients, inequality.expression.scenario
+    if not scenario.has_equal_outcomes:
+        real = [np.sort(row) for row in _real_rows(coefficients, scenario)]
+        return float(sum(np.abs(row - row[len(row) // 2]).sum() for row in real))
+    rows = np.sort(coefficients.reshape(scenario.num_setting_combinations, -1), axis=1)
     return float(np.abs(rows - rows[:, rows.shape[1] // 2, None]).sum())
 
 
@@ -108,6 +119,8 @@ def nearest_local(
     program.add(strategy_tables(strategies, scenario))
     while True:
         distance, weights, bound, prices = program.solve()
+        # What padding costs means nothing.
+        prices = np.where(scenario.mask.ravel(), prices, 0.0)
         values, found = best_strategies(prices.reshape(scenario.shape), scenario, _COLUMNS_PER_ROUND)
         new = values > bound + _PRICE_TOLERANCE
         if not new.any() or time.monotonic() > deadline:
@@ -176,7 +189,7 @@ def _separation(prices: FloatArray, behavior: Behavior) -> BellInequality | None
     for integers in (small_integers(numbers), fine):
         if integers is None:
             continue
-        expression = BellExpression(integers)
+        expression = BellExpression(integers, behavior.scenario)
         inequality = BellInequality(expression, local_bound(expression))
         reached = inequality.violation(behavior) / sum_of_coefficients(inequality)
         # Small integers are the tidy form, unless they only happen to lie near.

@@ -115,7 +115,7 @@ def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
     coordinates_found, duals = _maximize(tables, costs.ravel() / largest)
     behavior = Behavior.from_collins_gisin(coordinates_found.reshape(costs.shape), scenario)
     by_party = (np.maximum(duals, 0) * largest).reshape([len(matrix) for matrix in maps])
-    multipliers = coordinates.from_party_axes(by_party, scenario)
+    multipliers = np.where(scenario.mask, coordinates.from_party_axes(by_party, scenario), 0.0)
     return NoSignalingBound(round_up(_dual_bound(expression, multipliers)), expression, behavior, multipliers)
 
 

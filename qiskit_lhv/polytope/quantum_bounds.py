@@ -48,7 +48,7 @@ class QuantumBound(Record):
     state: ComplexArray
     """The state's amplitudes, shape ``(D,) * N``, party k on axis k."""
     effects: tuple[ComplexArray, ...]
-    """For each party the measurements' effects, shape ``(m_k, d_k, D, D)``."""
+    """For each party the measurements' effects, shape ``(m_k, d_k, D, D)``; 0 for outcomes that a setting lacks."""
     factor: FloatArray
     """A matrix L, shape ``(n, n)``: ``L L^T`` is the dual solution of the moment matrix, from which ``upper`` is
     computed."""
@@ -79,7 +79,7 @@ class QuantumBound(Record):
     @property
     def settings(self) -> list[list[ComplexArray]]:
         """The measurements, one list of POVMs a party, as ``Behavior.from_state`` and ``operator`` take them."""
-        return [list(one) for one in self.effects]
+        return _settings(self.effects, self.expression)
 
     def statevector(self) -> Statevector:
         """The state in Qiskit's order: party 0 is subsystem 0, the least significant."""
@@ -174,8 +174,13 @@ def _statevector(state: ComplexArray) -> Statevector:
     return Statevector(state.transpose().ravel(), dims=state.shape)
 
 
+def _settings(effects: tuple[ComplexArray, ...], expression: BellExpression) -> list[list[ComplexArray]]:
+    parties = zip(effects, expression.scenario.num_outcomes, strict=True)
+    return [[povm[:d] for povm, d in zip(party, sizes, strict=True)] for party, sizes in parties]
+
+
 def _value(expression: BellExpression, state: ComplexArray, effects: tuple[ComplexArray, ...]) -> float:
-    return expression.value(Behavior.from_state(_statevector(state), [list(one) for one in effects]))
+    return expression.value(Behavior.from_state(_statevector(state), _settings(effects, expression)))
 
 
 def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray) -> dict[int, Fraction]:
@@ -217,6 +222,7 @@ def _dual_solution(expression: BellExpression, moments: MomentMatrix) -> tuple[F
     if prices is not None:
         by_party = prices.reshape([len(table) for table in moments.tables])
         multipliers = coordinates.from_party_axes(np.maximum(by_party, 0) * scale, expression.scenario)
+        multipliers = np.where(expression.scenario.mask, multipliers, 0.0)
     return _on_grid(factor), _on_grid(multipliers)
 
 

@@ -70,8 +70,10 @@ class Reduction:
         if scenario.is_two_outcome:
             maps = coordinates.correlator_matrices(scenario)
         elif symmetry.num_generators:
-            sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-            maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
+            maps = []
+            for mask in scenario.party_masks:
+                real = mask.ravel().astype(np.float64)
+                maps.append(np.vstack([real / len(mask), np.diag(real)]))
         else:
             maps = coordinates.collins_gisin_matrices(scenario)
             size = math.prod(len(matrix) for matrix in maps)
@@ -109,7 +111,7 @@ class Reduction:
         """Coordinates of deterministic strategies, shape ``(K, size)``: products of each party's own."""
         parties = []
         start = 0
-        for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)):
+        for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)):
             own = strategies[:, start : start + m]
             if self.scenario.is_two_outcome:
                 parties.append(signs_of_strategies(own, np.int8))

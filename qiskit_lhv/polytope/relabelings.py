@@ -73,14 +73,20 @@ def are_equivalent(
     return _Search(labels, first.scenario, second.scenario).run()
 
 
-def _sizes(scenario: BellScenario) -> list[tuple[int, int]]:
-    return sorted(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+def _sizes(scenario: BellScenario) -> list[list[int]]:
+    return sorted(sorted(party) for party in scenario.num_outcomes)
 
 
 def _reduced(expression: BellExpression, up_to_shift: bool) -> FloatArray:
     tensor = no_signaling_part(expression.coefficients, expression.scenario)
-    if up_to_shift:
+    scenario = expression.scenario
+    if up_to_shift and scenario.has_equal_outcomes:
         tensor = tensor - tensor.mean()
+    elif up_to_shift:
+        constant = no_signaling_part(scenario.mask.astype(np.float64), scenario)
+        tensor = tensor - np.vdot(tensor, constant) / np.vdot(constant, constant) * constant
+    # Points are the outcomes that there are.
+    tensor = tensor[np.ix_(*(np.flatnonzero(mask.ravel()) for mask in scenario.party_masks))]
     largest = float(np.abs(tensor).max())
     # What is only rounding of the coefficients is zero.
     return tensor / largest if largest > 1e-13 * float(np.abs(expression.coefficients).max()) else 0 * tensor
@@ -107,9 +113,9 @@ class _Points:
 
     @classmethod
     def of(cls, labels: IntArray, scenario: BellScenario) -> _Points:
-        sizes = np.multiply(scenario.num_settings, scenario.num_outcomes)
+        sizes = np.array([sum(party) for party in scenario.num_outcomes])
         party = np.repeat(np.arange(len(sizes)), sizes)
-        outcomes = np.repeat(scenario.num_outcomes, scenario.num_settings)
+        outcomes = np.concatenate([np.array(party) for party in scenario.num_outcomes])
         setting = np.repeat(np.arange(len(outcomes)), outcomes)
         return cls(labels, party, setting, np.concatenate([[0], np.cumsum(sizes)]))
 

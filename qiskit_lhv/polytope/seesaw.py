@@ -37,12 +37,17 @@ def seesaw(
         starts: Number of starts.
 
     Returns:
-        State, shape ``(D,) * N``, party k on axis k; and for each party the effects, shape ``(m_k, d_k, D, D)``.
+        State, shape ``(D,) * N``, party k on axis k; and for each party the effects, shape ``(m_k, d_k, D, D)``, 0 for
+        outcomes that a setting does not have.
     """
     scenario = expression.scenario
+    if not scenario.has_equal_outcomes:
+        full = BellExpression(scenario.filled(expression.coefficients))
+        state, effects = seesaw(full, dimension, rng, starts)
+        return state, [_collected(one, sizes) for one, sizes in zip(effects, scenario.num_outcomes, strict=True)]
     n = scenario.num_parties
     tensor = coordinates.to_party_axes(expression.coefficients, scenario)
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     effects = [_random_effects(rng, starts, m, d, dimension) for m, d in sizes]
     operators, responses = _bell_operator_terms(n), [_response_terms(n, k) for k in range(n)]
     size = dimension**n
@@ -67,6 +72,15 @@ def seesaw(
             return states[best], [one[best] for one in effects]
         # Slow starts are given up; the best one goes on alone.
         effects, values, starts = [one[best : best + 1] for one in effects], np.full(1, -np.inf), 1
+
+
+def _collected(effects: ComplexArray, sizes: tuple[int, ...]) -> ComplexArray:
+    """Effects whose additional outcomes, which count as the last one, are given to it."""
+    result = effects.copy()
+    for one, size in zip(result, sizes, strict=True):
+        one[size - 1] += one[size:].sum(axis=0)
+        one[size:] = 0
+    return result
 
 
 def _bell_operator_terms(n: int) -> str:

@@ -73,7 +73,7 @@ class SymmetrizedModel(LocalModel):
             return Behavior.from_correlators(tensor)
         if self.symmetry.num_generators:
             cells = (slice(1, None),) * tensor.ndim
-            return Behavior(coordinates.from_party_axes(tensor[cells], self.scenario))
+            return Behavior(coordinates.from_party_axes(tensor[cells], self.scenario), self.scenario)
         return Behavior.from_collins_gisin(tensor, self.scenario)
 
     def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:

@@ -6,6 +6,7 @@ model may be averaged over them, and only one number per orbit of cells has to b
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Relabeling(Record):
         sizes = self.scenario.num_settings
         source = whole_array(self.source, "source", ScenarioError, ndim=1)
         outcomes = whole_array(self.outcomes, "outcomes", ScenarioError, ndim=2)
-        total, widest = sum(sizes), max(self.scenario.num_outcomes)
+        total, widest = sum(sizes), max(self.scenario.max_outcomes)
         if source.shape != (total,) or outcomes.shape != (total, widest):
             raise ScenarioError.bad_argument(
                 "source, outcomes",
@@ -65,15 +66,25 @@ class Relabeling(Record):
         starts = np.concatenate([[0], np.cumsum(sizes)])
         for k, (start, end) in enumerate(itertools.pairwise(starts)):
             others = np.unique(owner[source[start:end]])
-            d = self.scenario.num_outcomes[k]
-            if len(others) != 1 or self.scenario.num_outcomes[int(others[0])] != d or sizes[int(others[0])] != sizes[k]:
+            if len(others) != 1 or sizes[int(others[0])] != sizes[k]:
                 raise ScenarioError.bad_argument(
                     "source", expected="each party's settings taken from one party alike", got="others"
                 )
-            if np.any(np.sort(outcomes[start:end, :d], axis=1) != np.arange(d)):
+            taken = [self.scenario.num_outcomes[int(others[0])][i] for i in source[start:end] - starts[others[0]]]
+            if tuple(taken) != self.scenario.num_outcomes[k]:
                 raise ScenarioError.bad_argument(
-                    "outcomes", expected=f"a permutation of {d} outcomes for each setting of party {k}", got="another"
+                    "source",
+                    expected="settings that take the place of ones with as many outcomes",
+                    got=f"{self.scenario.num_outcomes[k]} outcomes for {tuple(taken)} of party {k}",
                 )
+            most = self.scenario.max_outcomes[k]
+            for d, names in zip(taken, outcomes[start:end], strict=True):
+                if np.any(np.sort(names[:d]) != np.arange(d)) or np.any(names[d:most] != np.arange(d, most)):
+                    raise ScenarioError.bad_argument(
+                        "outcomes",
+                        expected=f"a permutation of {d} outcomes for each setting of party {k}",
+                        got="another",
+                    )
         object.__setattr__(self, "source", frozen(source))
         object.__setattr__(self, "outcomes", frozen(outcomes))
 
@@ -100,14 +111,14 @@ class Relabeling(Record):
         Raises:
             ScenarioError: If these are no permutations or do not fit the scenario.
         """
-        n, widest = scenario.num_parties, max(scenario.num_outcomes)
+        n, widest = scenario.num_parties, max(scenario.max_outcomes)
         taken = list(range(n)) if parties is None else [int(k) for k in parties]
         if sorted(taken) != list(range(n)):
             raise ScenarioError.bad_argument("parties", expected=f"a permutation of {n} parties", got=f"{parties}")
         starts = np.concatenate([[0], np.cumsum(scenario.num_settings)])
         source, renamed = [], []
         for k, other in enumerate(taken):
-            m, d = scenario.num_settings[k], scenario.num_outcomes[k]
+            m, d = scenario.num_settings[k], scenario.max_outcomes[k]
             own = np.arange(m) if settings is None else np.asarray(settings[k], dtype=np.int64)
             names = np.tile(np.arange(d), (m, 1)) if outcomes is None else np.asarray(outcomes[k], dtype=np.int64)
             if own.shape != (m,) or names.shape != (m, d):
@@ -144,7 +155,7 @@ class Relabeling(Record):
             ScenarioError: If the behavior is of another scenario.
         """
         behavior.require_scenario(self.scenario, "behavior")
-        return Behavior(self.table(behavior.array))
+        return Behavior(self.table(behavior.array), self.scenario)
 
     def table(self, table: FloatArray) -> FloatArray:
         """A relabeled table of probabilities or coefficients, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
@@ -180,7 +191,7 @@ class Relabeling(Record):
         starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
         axes, signs = [], []
         for k, other in enumerate(self.parties()):
-            m, d = self.scenario.num_settings[k], self.scenario.num_outcomes[k]
+            m, d = self.scenario.num_settings[k], self.scenario.max_outcomes[k]
             own = self.source[starts[k] : starts[k + 1]] - starts[other]
             names = self.outcomes[starts[k] : starts[k + 1], :d]
             if correlators:
@@ -322,11 +333,15 @@ class Symmetry(Record):
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        sizes = zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True)
+        sizes = zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)
         count = int(np.prod([1 + (m if correlators else m * d) for m, d in sizes]))
         cells = np.arange(count)
         if not self.num_generators:
             return cells, np.ones(count, dtype=np.int64), cells
+        real = np.ones(count, dtype=bool)
+        if not correlators and not self.scenario.has_equal_outcomes:
+            axes = [np.concatenate([[True], mask.ravel()]) for mask in self.scenario.party_masks]
+            real = functools.reduce(np.logical_and.outer, axes).ravel()
         # Each cell appears twice, with either sign; a relabeling joins the four points of two cells in pairs.
         rows, columns = [], []
         for generator in self.generators:
@@ -337,7 +352,8 @@ class Symmetry(Record):
         links = (np.concatenate(rows), np.concatenate(columns))
         graph = coo_array((np.ones(len(links[0]), dtype=np.int8), links), shape=(2 * count, 2 * count))
         _, label = connected_components(graph, directed=False)
-        live = np.flatnonzero(label[:count] != label[count:])
+        # Padding is mapped to padding, and is always 0.
+        live = np.flatnonzero((label[:count] != label[count:]) & real)
         first, orbit = np.unique(np.minimum(label[live], label[live + count]), return_inverse=True)
         signs = np.where(label[live] < label[live + count], 1, -1)
         # Orbits in the order of their first cells.

@@ -53,7 +53,8 @@ class Threshold(Record):
 
     def mixture(self, visibility: float) -> Behavior:
         """``visibility * behavior + (1 - visibility) * noise``; the visibility may exceed 1."""
-        return Behavior(visibility * self.behavior.array + (1 - visibility) * self.noise.array)
+        mixed = visibility * self.behavior.array + (1 - visibility) * self.noise.array
+        return Behavior(mixed, self.behavior.scenario)
 
     def verify(self, atol: float = MODEL_ATOL, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.

@@ -188,7 +188,9 @@ def search_by_gradients(
     search = _ThresholdSearch(reduction, behavior, noise, seed)
     file = None
     if checkpoint is not None:
-        run = fingerprint(behavior=behavior.array, noise=noise.array, group=len(reduction.symmetry), seed=seed)
+        # Of what is padding and what is an outcome that never happens, the table does not tell.
+        facts = {} if behavior.scenario.has_equal_outcomes else {"outcomes": behavior.scenario.num_outcomes}
+        run = fingerprint(behavior=behavior.array, noise=noise.array, group=len(reduction.symmetry), seed=seed, **facts)
         file = ArrayCheckpoint(checkpoint, run)
         search.restore(file)
     if not search.gradient.num_atoms:
@@ -257,7 +259,8 @@ def _result(
 def _raised(inequality: BellInequality, strategies: IntArray) -> BellInequality:
     """The inequality with the largest value of some strategies as its bound, if that is larger."""
     coefficients = inequality.expression.coefficients
-    values = [exact_strategy_value(coefficients, row) for row in strategies.astype(np.int64)]
+    sizes = inequality.expression.scenario.num_outcomes
+    values = [exact_strategy_value(coefficients, row, sizes) for row in strategies.astype(np.int64)]
     best = max(range(len(values)), key=values.__getitem__)
     if values[best] <= inequality.bound.value:
         return inequality
@@ -287,7 +290,7 @@ def _upper_bound(
     for integers in (small_integers(numbers), reduction.fine_integers(numbers)):
         if integers is None:
             continue
-        expression = BellExpression(reduction.integer_expression(integers))
+        expression = BellExpression(reduction.integer_expression(integers), reduction.scenario)
         inequality = BellInequality(expression, _best_bound(expression, seed, deadline))
         crossing = crossing_visibility(inequality, behavior, noise)
         upper = math.inf if crossing is None else round_up(crossing)

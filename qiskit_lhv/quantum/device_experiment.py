@@ -252,7 +252,7 @@ class DeviceExperiment:
             part = pub_results[i * share : (i + 1) * share]
             for group in layer:
                 found[group] = self._measurements.table(part, _register_name(group), plan)
-        return {group: counts_of(found[group], plan) for group in self._groups}
+        return {group: counts_of(found[group], self.scenario, plan) for group in self._groups}
 
 
 _IDLE = {"barrier", "delay"}

@@ -228,7 +228,7 @@ class BellExperiment:
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
         table = self._measurements.table(list_pub_results(result), self._register_name, plan)
-        return counts_of(table, plan)
+        return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
         rows = list(self._measurements.rows(list_pub_results(result), self._register_name, plan))

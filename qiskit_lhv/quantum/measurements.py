@@ -163,8 +163,7 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
         dimensions: Dimension of each party's space.
 
     Raises:
-        MeasurementError: If there is not one non-empty sequence a party, a measurement has the wrong
-            dimension, or a party's settings differ in their number of outcomes.
+        MeasurementError: If there is not one non-empty sequence a party, or a measurement has the wrong dimension.
     """
     if isinstance(settings, str):
         settings = named_settings(settings, len(dimensions))
@@ -198,18 +197,6 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
                     got=f"dimension {one.dimension}",
                 )
             party.append(one)
-        counts = sorted({one.num_outcomes for one in party})
-        if len(counts) > 1:
-            raise MeasurementError.bad_argument(
-                f"settings[{k}]",
-                expected="the same number of outcomes for every setting of a party",
-                got=f"{counts}",
-                remedy="Merge outcomes, or add effects that are zero.",
-            )
-        if counts[0] < 2:
-            raise MeasurementError.bad_argument(
-                f"settings[{k}]", expected="at least two outcomes", got="one: the observable is trivial"
-            )
         parsed.append(party)
     return parsed
 

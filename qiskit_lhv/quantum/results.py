@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, check_shots
+from ..targets.scenario import BellScenario
 from .schedules import SettingSchedule
 
 __all__ = ["PubPlan", "RunBits", "counts_of", "list_pub_results", "read_runs"]
@@ -105,11 +106,11 @@ def list_pub_results(result: Any) -> list[Any]:
     return list(result) if isinstance(result, Iterable) else [result]
 
 
-def counts_of(table: NDArray[np.int64], plan: PubPlan | None) -> BellCounts:
+def counts_of(table: NDArray[np.int64], scenario: BellScenario, plan: PubPlan | None) -> BellCounts:
     """The counts of a table, with the design of the plan; ``None``: in blocks."""
     if plan is None:
-        return BellCounts(table)
-    return BellCounts(table, plan.schedule.design, plan.schedule.setting_probabilities)
+        return BellCounts(table, scenario=scenario)
+    return BellCounts(table, plan.schedule.design, plan.schedule.setting_probabilities, scenario=scenario)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class SettingCircuits:
         """The number of settings and outcomes of each party."""
         return BellScenario(
             tuple(len(party) for party in self.settings),
-            tuple(party[0].num_outcomes for party in self.settings),
+            tuple(tuple(one.num_outcomes for one in party) for party in self.settings),
         )
 
     @cached_property

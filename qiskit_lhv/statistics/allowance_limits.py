@@ -44,9 +44,17 @@ class AllowanceLimits:
         bound: Its local bound.
         tested: The shots, of the same shape; at least one for each setting combination.
         visible: At least the visible signaling of their frequencies.
+        real: Which cells there are, of the same shape; the others are padding. Default: all.
     """
 
-    def __init__(self, coefficients: FloatArray, bound: float, tested: IntArray, visible: float) -> None:
+    def __init__(
+        self,
+        coefficients: FloatArray,
+        bound: float,
+        tested: IntArray,
+        visible: float,
+        real: NDArray[np.bool_] | None = None,
+    ) -> None:
         n = tested.ndim // 2
         outcomes = tested.shape[n:]
         flat = (math.prod(tested.shape[:n]), math.prod(outcomes))
@@ -55,6 +63,7 @@ class AllowanceLimits:
         self._shots = counts.sum(axis=1).astype(np.float64)
         self._frequencies = counts / self._shots[:, None]
         self._visible = visible
+        self._real = None if real is None or real.all() else real.reshape(flat)
         self._parties = n
         # Functions of D, shape (K, X, A). Joint: all of them, up to mixtures. Else those of single setting
         # combinations, of which D may hold every combination.
@@ -143,7 +152,8 @@ class AllowanceLimits:
     def _moments(self, weight: float, kappa: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Variance, largest deviation from the mean, and range, in the shots of each setting, shape ``(K, X)``."""
         if self._functions is None:
-            ranges = weight * np.ptp(self._expression, axis=1) + kappa * self._parties
+            lowest, highest = self._extremes(self._expression)
+            ranges = weight * (highest - lowest) + kappa * self._parties
             variances = ranges**2 / 4
             if self._pairs is not None:
                 plain, mixed, distant = self._pairs
@@ -153,13 +163,19 @@ class AllowanceLimits:
         means = np.einsum("kxa,xa->kx", values, self._frequencies)
         values = values - means[:, :, None]
         variances = np.einsum("kxa,kxa,xa->kx", values, values, self._frequencies)
-        lowest, highest = values.min(axis=2), values.max(axis=2)
+        lowest, highest = self._extremes(values)
         found = variances, np.maximum(highest, -lowest), highest - lowest
         if self._joint:
             return found
         # Each of the three is convex in the function, so that no mixture of those listed has a larger one.
         variances, deviations, ranges = (one.max(axis=0, keepdims=True) for one in found)
         return variances, deviations, ranges
+
+    def _extremes(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The smallest and the largest value of real cells, for each setting combination."""
+        if self._real is None:
+            return values.min(axis=-1), values.max(axis=-1)
+        return np.where(self._real, values, np.inf).min(axis=-1), np.where(self._real, values, -np.inf).max(axis=-1)
 
     def _pair_variances(self, distances: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The variance is half the mean squared difference of two shots, and no function differs by more than this.

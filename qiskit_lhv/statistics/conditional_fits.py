@@ -45,7 +45,7 @@ def conditional_size(scenario: BellScenario) -> int:
     """How many numbers describe a local model here."""
     last = int(np.argmax(scenario.num_party_strategies))
     listed = scenario.num_strategies // scenario.num_party_strategies[last]
-    return listed * scenario.num_settings[last] * scenario.num_outcomes[last]
+    return listed * scenario.num_settings[last] * scenario.max_outcomes[last]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,8 @@ class ConditionalProblem:
 
         last = int(np.argmax(scenario.num_party_strategies))
         others = [k for k in range(scenario.num_parties) if k != last]
-        sizes = [(scenario.num_settings[k], scenario.num_outcomes[k]) for k in others]
-        tables = [party_strategies(m, d) for m, d in sizes]
+        sizes = [(scenario.num_settings[k], scenario.max_outcomes[k]) for k in others]
+        tables = [party_strategies(scenario.num_outcomes[k]) for k in others]
         index = (
             np.indices([len(table) for table in tables]).reshape(len(tables), -1) if tables else np.empty((0, 1), int)
         )
@@ -89,7 +89,7 @@ class ConditionalProblem:
     def num_answers(self) -> tuple[int, int]:
         """Number of settings and of outcomes of the party that answers."""
         last = self.order[-1]
-        return self.scenario.num_settings[last], self.scenario.num_outcomes[last]
+        return self.scenario.num_settings[last], self.scenario.max_outcomes[last]
 
     def matrix_of(self, cells: FloatArray) -> FloatArray:
         """A flattened table as a matrix: cells of the listed parties, cells of the party that answers."""
@@ -99,7 +99,7 @@ class ConditionalProblem:
 
     def cells_of(self, matrix: FloatArray) -> FloatArray:
         """Inverse of :meth:`matrix_of`."""
-        pairs = list(zip(self.scenario.num_settings, self.scenario.num_outcomes, strict=True))
+        pairs = list(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True))
         axes = matrix.reshape([pairs[k][0] * pairs[k][1] for k in self.order]).transpose(np.argsort(self.order))
         return from_party_axes(axes, self.scenario).ravel()
 
@@ -176,7 +176,11 @@ class ConditionalProblem:
         starts = np.cumsum([0, *(self.scenario.num_settings[k] for k in self.order)])
         place = {k: np.arange(starts[i], starts[i + 1]) for i, k in enumerate(self.order)}
         total = np.concatenate(weights)
-        return total / total.sum(), columns[:, np.concatenate([place[k] for k in range(self.scenario.num_parties)])]
+        strategies = columns[:, np.concatenate([place[k] for k in range(self.scenario.num_parties)])]
+        if not self.scenario.has_equal_outcomes:
+            # What little an interior point leaves to padding is better given to a setting's last outcome.
+            strategies = np.minimum(strategies, np.concatenate(self.scenario.num_outcomes) - 1)
+        return total / total.sum(), strategies
 
     def largest_sum(self, coefficients: FloatArray) -> float:
         """The largest sum of coefficients, shape ``(num_cells,)``, that a strategy collects."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +22,6 @@ from ..polytope.thresholds import Threshold, nonlocality_threshold
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import apply_per_party, to_party_axes
 from ..targets.counts import BellCounts, require_counts
-from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
 from .intervals import clopper_pearson
 from .no_signaling import chsh_forms
@@ -118,7 +120,7 @@ def verify_limits(
     white = np.abs(threshold.noise.array - Behavior.white_noise(scenario).array).max()
     if not (signaling <= _CENTER_SIGNALING and white <= _CENTER_SIGNALING):
         return 0.0, Verification(False, "the threshold is not that of a no-signaling center in white noise", math.inf)
-    cells = [1 if scenario.is_two_outcome else d for d in scenario.num_outcomes]
+    cells = [1 if scenario.is_two_outcome else d for d in scenario.max_outcomes]
     if lower.shape != tuple(m * d + 1 for m, d in zip(scenario.num_settings, cells, strict=True)):
         return 0.0, Verification(False, f"the threshold is one of {scenario}", math.inf)
     radius = _radius_of(lower, upper, threshold.behavior)
@@ -184,11 +186,12 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
 
     Returns:
         Lower and upper limits, shape ``(m_1 d_1 + 1, ..., m_N d_N + 1)``; index 0 of an axis: the party does not take
-        part; index ``1 + x d + a``: outcome a of setting x.
+        part; index ``1 + x d + a``: outcome a of setting x, with d outcomes of the party's largest setting. Limits of
+        outcomes that a setting does not have are 0, and not counted in the correction.
     """
     scenario = counts.scenario
     n = scenario.num_parties
-    shape = tuple(m * d + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    shape = tuple(m * d + 1 for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     seen, total = np.zeros(shape), np.zeros(shape)
     wide = counts.num_shots.reshape(scenario.num_settings + (1,) * n)
     shots = np.broadcast_to(wide, counts.array.shape)
@@ -202,8 +205,13 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
         order = [axis for k in range(n) for axis in (k, n + k)]
         seen[index] = won.transpose(order).reshape(seen[index].shape)
         total[index] = played.transpose(order).reshape(seen[index].shape)
-    lower, upper = clopper_pearson(seen, total, alpha / (math.prod(shape) - 1))
+    number = math.prod(sum(party) + 1 for party in scenario.num_outcomes) - 1
+    lower, upper = clopper_pearson(seen, total, alpha / number)
     lower[(0,) * n] = upper[(0,) * n] = 1
+    if not scenario.has_equal_outcomes:
+        axes = [np.concatenate([[True], mask.ravel()]) for mask in scenario.party_masks]
+        real = functools.reduce(np.logical_and.outer, axes)
+        lower[~real] = upper[~real] = 0
     return lower, upper
 
 
@@ -264,7 +272,7 @@ def local_region(
     reach = _reach(counts, center)
     if reach < needed:
         return LocalRegion(alpha, lower, upper, False, reach - needed, None)
-    if time_limit is None and _num_coordinates(counts.scenario) > MAX_COORDINATES:
+    if time_limit is None and counts.scenario.num_no_signaling_parameters > MAX_COORDINATES:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     try:
         threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=time_limit)
@@ -274,10 +282,6 @@ def local_region(
     return LocalRegion(alpha, lower, upper, margin >= 0, margin, threshold)
 
 
-def _num_coordinates(scenario: BellScenario) -> int:
-    return math.prod(m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)) - 1
-
-
 def _reach(counts: BellCounts, center: Behavior) -> float:
     """A visibility, found at once, above which the center is not local: a sufficient one, to spare the search.
 
@@ -285,13 +289,17 @@ def _reach(counts: BellCounts, center: Behavior) -> float:
     their local bound at the center if it is the best local explanation of counts outside of the local set.
     """
     scenario = counts.scenario
-    white = 1 / math.prod(scenario.num_outcomes)
-    reach = white / max(white - float(center.array.min()), 1e-300)
+    if scenario.has_equal_outcomes:
+        white: Any = 1 / math.prod(scenario.max_outcomes)
+        reach = white / max(white - float(center.array.min()), 1e-300)
+    else:
+        white, real = scenario.white_noise_table, scenario.mask
+        reach = float((white[real] / np.maximum(white[real] - center.array[real], 1e-300)).min())
     if enumeration_size(scenario) > _QUICK_ENUMERATION:
         return reach
     ratios = np.divide(counts.array, center.array, out=np.zeros_like(center.array), where=center.array > 0)
     bound = float(best_strategies(ratios, scenario, 1)[0][0])
-    noise = white * float(ratios.sum())
+    noise = white * float(ratios.sum()) if scenario.has_equal_outcomes else float(np.sum(white * ratios))
     slope = float(np.sum(ratios * center.array)) - noise
     # Rounding errors must not deny what lies on the boundary.
     return min(reach, (bound - noise) / slope * (1 + 1e-9)) if slope > 1e-9 * bound else reach
@@ -320,7 +328,9 @@ def _outcome_radius(lower: FloatArray, upper: FloatArray, center: Behavior) -> f
     """Sum over sets of parties and their settings of d_S times the largest deviation of their own block."""
     scenario = center.scenario
     n = scenario.num_parties
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
+    # The number of outcomes of each setting, which is the same for all settings unless some are padded.
+    numbers = [np.array(party)[:, None] for party in scenario.num_outcomes]
     maps = []
     for m, d in sizes:
         # Party absent: its outcomes are summed, its settings averaged (the center is no-signaling).
@@ -341,8 +351,23 @@ def _outcome_radius(lower: FloatArray, upper: FloatArray, center: Behavior) -> f
             kept = dict(zip(chosen, inside, strict=True))
             part = worst[tuple(slice(1, None) if kept.get(k, False) else 0 for k in range(n))]
             shape = [size if kept[k] else 1 for k in chosen for size in sizes[k]]
-            others = math.prod(sizes[k][1] for k in chosen if not kept[k])
+            others: Any = math.prod(sizes[k][1] for k in chosen if not kept[k])
+            if not scenario.has_equal_outcomes:
+                others = _outer([np.ones((1, 1)) if kept[k] else numbers[k] for k in chosen])
             deviation = deviation + part.reshape(shape) / others
         outcome_axes = tuple(range(1, 2 * len(chosen), 2))
+        if not scenario.has_equal_outcomes:
+            # Padding has no deviation; and a model needs as many dice as the settings at hand have outcomes.
+            deviation = deviation * _outer([scenario.party_masks[k] for k in chosen])
+            total += float((deviation * _outer([numbers[k] for k in chosen])).max(axis=outcome_axes).sum())
+            continue
         total += math.prod(sizes[k][1] for k in chosen) * float(deviation.max(axis=outcome_axes).sum())
     return total
+
+
+def _outer(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The product of tables of settings and outcomes, one party after the other."""
+    result: NDArray[Any] = np.ones(())
+    for part in parts:
+        result = np.multiply.outer(result, part)
+    return result

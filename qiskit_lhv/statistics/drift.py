@@ -122,6 +122,10 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
             raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)
         arrays = [one.array for one in runs]
         half = arrays[0].ndim // 2 if arrays else 0
+        if len({one.scenario for one in data}) > 1:
+            raise CountsError.bad_argument(
+                "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in data]}"
+            )
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(
             "data", expected="at least two parts of one scenario", got=f"{[array.shape for array in arrays]}"

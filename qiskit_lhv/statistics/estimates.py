@@ -109,7 +109,8 @@ def estimate_threshold(
 
 
 def _threshold(row: FloatArray, counts: BellCounts) -> Threshold:
-    return nonlocality_threshold(Behavior(row.reshape(counts.scenario.shape)), max_visibility=_LARGEST_VISIBILITY)
+    behavior = Behavior(row.reshape(counts.scenario.shape), counts.scenario)
+    return nonlocality_threshold(behavior, max_visibility=_LARGEST_VISIBILITY)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -190,6 +191,8 @@ def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWe
         counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties), counts.array.shape
     )
     lower, upper = clopper_pearson(counts.array, shots, alpha / scenario.num_cells)
+    if not scenario.has_equal_outcomes:
+        lower, upper = np.where(scenario.mask, lower, 0.0), np.where(scenario.mask, upper, 0.0)
     weight, model, _, _ = largest_local_part(lower, scenario)
     _, _, limit, inequality = largest_local_part(upper, scenario)
     return LocalWeightInterval(weight, min(1.0, limit), model, inequality if limit < 1 else None, lower, upper, alpha)

@@ -54,7 +54,8 @@ class EValue(Record):
 
     factors: FloatArray
     """R(a, x) of each stage, positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``; 1 in the first, which had no
-    shots to learn from."""
+    shots to learn from. Where a setting has fewer outcomes than the party's largest one, padding repeats the factor of
+    its last outcome, so that no bound depends on it."""
     setting_weights: FloatArray
     """Weight of each setting combination in the mean, shape ``(K, m_1, ..., m_N)``: shares of the stage's shots, or the
     probabilities of random settings."""
@@ -75,12 +76,17 @@ class EValue(Record):
     seed: int | None = None
     """Seed of the random order of the shots; ``None`` if they were tested in the order they were taken, or in one of
     several orders (whose seed is that of the ``CombinedEValue``)."""
+    scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
+    """The number of settings and outcomes of each party."""
 
     def __post_init__(self) -> None:
         for name in ("factors", "setting_weights", "mean_bounds", "tested"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
         if self.multipliers is not None:
             object.__setattr__(self, "multipliers", frozen(self.multipliers))
+        given: object = self.scenario
+        if given is None:
+            object.__setattr__(self, "scenario", BellScenario.from_shape(self.tested.shape[1:], "tested"))
 
     @property
     def num_stages(self) -> int:
@@ -114,9 +120,10 @@ class EValue(Record):
         """The Bell inequality behind it: the weighted mean of the last stage's factor, and its local bound."""
         weights = self.setting_weights[-1]
         coefficients = weights.reshape(weights.shape + (1,) * weights.ndim) * self.factors[-1]
+        coefficients = np.where(self.scenario.mask, coefficients, 0.0)
         # Binary fractions of 40 bits, so that the bound is exact.
         scale = 2.0 ** (40 - math.ceil(math.log2(float(coefficients.sum()) + 1)))
-        return BellInequality.of(BellExpression(np.rint(coefficients * scale) / scale))
+        return BellInequality.of(BellExpression(np.rint(coefficients * scale) / scale, self.scenario))
 
     def __str__(self) -> str:
         against = "" if self.null == "local" else f"against {self.null}: "
@@ -155,6 +162,8 @@ class EValue(Record):
         fault = self._fault()
         if fault:
             return Verification(False, fault, math.inf)
+        if self.scenario.shape != self.tested.shape[1:] or np.any(self.tested[:, ~self.scenario.mask]):
+            return Verification(False, f"the shots are not those of {self.scenario}", math.inf)
         numbers = (self.factors, self.mean_bounds)
         if self.null not in NULLS or not all(one.min() > 0 and np.isfinite(one).all() for one in numbers):
             return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
@@ -183,7 +192,8 @@ class EValue(Record):
         if not product or not again:
             return combine(product, again)
         multipliers = self.multipliers if self.null == "no-signaling" else None
-        proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers)
+        sizes_of_settings = self.scenario.num_outcomes
+        proven = exact_mean_bounds(self.factors, weights, self.predictability, multipliers, sizes_of_settings)
         for k, (bound, stated) in enumerate(zip(proven, self.mean_bounds.tolist(), strict=True)):
             if bound > stated:
                 return Verification(
@@ -362,15 +372,15 @@ def e_values_of_stages(
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
     """
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
-    for i, (_, tables, _) in enumerate(stages):
-        groups.setdefault((tables.shape[1:], len(tables)), []).append(i)
-    engines = {shape: RatioEngine(stages[i[0]][0], null, predictability) for (shape, _), i in groups.items()}
+    groups: dict[tuple[BellScenario, int], list[int]] = {}
+    for i, (scenario, tables, _) in enumerate(stages):
+        groups.setdefault((scenario, len(tables)), []).append(i)
+    engines = {scenario: RatioEngine(scenario, null, predictability) for scenario, _ in groups}
     found: dict[int, EValue] = {}
-    for (shape, _), members in groups.items():
+    for (scenario, _), members in groups.items():
         tables = np.stack([stages[i][1] for i in members])
         weights = np.stack([stages[i][2] for i in members])
-        factors, bounds, multipliers = engines[shape].run(tables, weights)
+        factors, bounds, multipliers = engines[scenario].run(tables, weights)
         for row, (i, log_e) in enumerate(zip(members, _log_e(tables, factors, bounds), strict=True)):
             found[i] = EValue(
                 factors[row],
@@ -382,5 +392,6 @@ def e_values_of_stages(
                 null,
                 float(predictability),
                 None if multipliers is None else multipliers[row],
+                scenario=scenario,
             )
     return [found[i] for i in range(len(data))]

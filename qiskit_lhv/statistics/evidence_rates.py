@@ -18,6 +18,7 @@ from ..polytope.bounds import best_strategies
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
+from ..targets.scenario import BellScenario
 from ..verification import Verification, combine, exact_model_table
 from .allocation import NO_EVIDENCE, exact_behavior, local_error, setting_divergences
 from .likelihood import LocalFit, fit_local_model
@@ -207,7 +208,7 @@ def evidence_rate(
         weights = _checked_shares(shots if shares is None else shares, target.scenario.num_settings)
         behavior = _pilot_behavior(target)
         rate = _rate(behavior, weights)
-        corrected = _cross_validated(target.array, weights, rng)
+        corrected = _cross_validated(target.array, target.scenario, weights, rng)
         return EvidenceRate(rate.fit, rate.contributions, rate.variances, shots, corrected)
     behavior = exact_behavior(target, "target")
     shape = behavior.scenario.num_settings
@@ -219,7 +220,7 @@ def _pilot_behavior(counts: BellCounts) -> Behavior:
     table = project_to_no_signaling(counts.frequencies(), counts.num_shots).array
     # The projection's barrier leaves a trace of about 1e-13 where outcomes are impossible.
     table = np.where(table < _TRACE, 0.0, table)
-    return Behavior(table / table.sum(axis=counts.scenario.outcome_axes, keepdims=True))
+    return Behavior(table / table.sum(axis=counts.scenario.outcome_axes, keepdims=True), counts.scenario)
 
 
 def log10_goal(p_value: float | None, log10_p_value: float | None) -> float:
@@ -264,7 +265,7 @@ def _log_variances(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.asarray(np.sum(p * (logs - mean) ** 2, axis=axes), dtype=np.float64)
 
 
-def _cross_validated(counts: IntArray, weights: FloatArray, rng: np.random.Generator) -> float:
+def _cross_validated(counts: IntArray, scenario: BellScenario, weights: FloatArray, rng: np.random.Generator) -> float:
     """Mean log-evidence of shots under factors that other shots chose."""
     n = weights.ndim
     shots = counts.sum(axis=tuple(range(n, 2 * n)))
@@ -279,9 +280,10 @@ def _cross_validated(counts: IntArray, weights: FloatArray, rng: np.random.Gener
         ]
         remaining -= drawn
         tested = np.array(drawn).reshape(counts.shape)
-        smoothed = counts - tested + _PSEUDO_COUNT
+        smoothed = counts - tested + _PSEUDO_COUNT * scenario.mask
         trained = smoothed.sum(axis=tuple(range(n, 2 * n)))
-        f = project_to_no_signaling(Behavior(smoothed / trained.reshape(trained.shape + (1,) * n)), trained)
+        frequencies = Behavior(smoothed / trained.reshape(trained.shape + (1,) * n), scenario)
+        f = project_to_no_signaling(frequencies, trained)
         q = fit_local_model(f, weights).model.behavior()
         factor = np.maximum(f.array, 1e-12) / np.maximum(q.array, 1e-12)
         values, _ = best_strategies(weights.reshape(weights.shape + (1,) * n) * factor, f.scenario, 1)
@@ -318,8 +320,7 @@ def missing_dimensions(fit: LocalFit, negligible: float = 1e-6) -> int:
     """
     scenario, model = fit.target.scenario, fit.model
     used = model.strategies[model.weights > negligible * model.weights.max()]
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-    num_parameters = math.prod(m * (d - 1) + 1 for m, d in sizes)
+    num_parameters = scenario.num_no_signaling_parameters + 1
     if len(used) * scenario.num_cells > _MOST_RANKED:
         return max(0, num_parameters - len(used))
     return num_parameters - int(np.linalg.matrix_rank(strategy_tables(used, scenario)))

@@ -150,6 +150,8 @@ class GameTest(Record):
             or tested.shape != self.expression.scenario.shape
         ):
             return _refuted("the counts are no whole numbers of the expression's scenario")
+        if np.any(tested[~self.expression.scenario.mask]):
+            return _refuted("there are shots of outcomes that a setting does not have")
         if tested.min() < 0 or not 0 < sum(map(int, tested.flat)) <= 2**53:
             return _refuted("the counts are negative, or none, or too many")
         numbers = (self.score, self.score_bound, self.log10_p_value, self.knot)
@@ -157,25 +159,28 @@ class GameTest(Record):
             return _refuted("the score, its bound, the knot or the p-value is no number")
         probabilities = check_design(self.design, self.setting_probabilities, tested.shape[:n])
         predictability = check_predictability(self.predictability, self.design, probabilities)
-        if np.ptp(self.expression.coefficients) == 0:
+        scenario = self.expression.scenario
+        if np.ptp(self.expression.coefficients[scenario.mask]) == 0:
             return _refuted("the expression's coefficients are equal")
         total, shots = self.num_trials, tested.sum(axis=tuple(range(n, 2 * n)))
         weights = _setting_weights(shots, probabilities)
-        scores = _scores(self.expression.coefficients, weights, self.binomial)
+        scores = _scores(self.expression.coefficients, weights, self.binomial, scenario)
         score = _rounded_down(exact_score(tested, scores))
         if score != self.score or scores.min() < 0 or scores.max() > 1:
             return _refuted(
                 f"the score of these counts is {score:.12g}, not {self.score:.12g}", abs(score - self.score)
             )
-        again = left_open(local_bound_cost(tested.shape), prove_bound, "the local bound of the score")
+        again = left_open(
+            local_bound_cost(tested.shape, scenario.num_outcomes), prove_bound, "the local bound of the score"
+        )
         if not again:
             return again
         most_wins = None
         if self.binomial and self.fixed_settings:
-            most_wins = proven_wins(scores > 0, shots)
+            most_wins = proven_wins(scores > 0, shots, scenario.num_outcomes)
             proven = Fraction(most_wins, total)
         else:
-            proven = Fraction(proven_mean(scores, weights, predictability))
+            proven = Fraction(proven_mean(scores, weights, predictability, scenario.num_outcomes))
         excess = float(min(proven, Fraction(1)) - Fraction(self.score_bound))
         if not -_TOLERANCE <= excess <= 0:
             reason = f"a local model reaches a mean score of {float(proven):.12g}; the bound is {self.score_bound:.12g}"
@@ -266,19 +271,24 @@ def declared_game(
         raise CountsError.bad_argument(
             "expression", expected=f"coefficients of shape {table.shape}", got=f"{expression.coefficients.shape}"
         )
+    if expression.scenario != data.scenario:
+        raise CountsError.bad_argument("expression", expected=f"one of {data.scenario}", got=f"{expression.scenario}")
     predictability = check_predictability(predictability, data.design, data.setting_probabilities)
     require_all_shots(data, fair_sampling)
-    if float(np.ptp(expression.coefficients)) == 0:
+    if float(np.ptp(expression.coefficients[expression.scenario.mask])) == 0:
         raise CountsError.bad_argument("expression", expected="coefficients that differ", got="equal ones")
     n = table.ndim // 2
     shots = table.sum(axis=tuple(range(n, 2 * n)))
     total = int(shots.sum())
     weights = _setting_weights(shots, data.setting_probabilities)
     game, blocks = _is_game(expression), data.design == "blocks"
-    scores = _scores(expression.coefficients, weights, game)
-    most_wins = _most_wins(scores, shots) if game and blocks else None
+    scenario = expression.scenario
+    scores = _scores(expression.coefficients, weights, game, scenario)
+    most_wins = _most_wins(scores, shots, scenario) if game and blocks else None
     bound = (
-        _score_bound(scores, weights, predictability) if most_wins is None else _rounded_up(Fraction(most_wins, total))
+        _score_bound(scores, weights, predictability, scenario)
+        if most_wins is None
+        else _rounded_up(Fraction(most_wins, total))
     )
     if bound >= 1 - _TRIVIAL:
         return None
@@ -303,7 +313,7 @@ def declared_game(
 
 
 def _is_game(expression: BellExpression) -> bool:
-    coefficients = expression.coefficients
+    coefficients = expression.coefficients[expression.scenario.mask]
     low, high = coefficients.min(), coefficients.max()
     return bool(np.all((coefficients == low) | (coefficients == high)))
 
@@ -313,8 +323,12 @@ def _setting_weights(shots: IntArray, probabilities: FloatArray | None) -> Float
     return shots / int(shots.sum()) if probabilities is None else probabilities / math.fsum(probabilities.flat)
 
 
-def _scores(coefficients: FloatArray, weights: FloatArray, game: bool) -> FloatArray:
-    """Score of each cell, from 0 to 1, a binary fraction."""
+def _scores(
+    coefficients: FloatArray, weights: FloatArray, game: bool, scenario: BellScenario | None = None
+) -> FloatArray:
+    """Score of each cell, from 0 to 1, a binary fraction; 0 for outcomes that a setting does not have."""
+    if scenario is not None and not scenario.has_equal_outcomes:
+        return np.where(scenario.mask, _scores(scenario.filled(coefficients), weights, game), 0.0)
     if game:
         return (coefficients == coefficients.max()).astype(float)
     n = weights.ndim
@@ -335,12 +349,12 @@ def _total_score(table: IntArray, scores: FloatArray) -> Fraction:
     return Fraction(total, 2**_BITS)
 
 
-def _most_wins(scores: FloatArray, shots: IntArray) -> int:
+def _most_wins(scores: FloatArray, shots: IntArray, scenario: BellScenario) -> int:
     """The most trials that a deterministic strategy wins."""
-    return round(_largest_value(scores * shots.reshape(shots.shape + (1,) * shots.ndim)))
+    return round(_largest_value(scores * shots.reshape(shots.shape + (1,) * shots.ndim), scenario))
 
 
-def _score_bound(scores: FloatArray, weights: FloatArray, predictability: float) -> float:
+def _score_bound(scores: FloatArray, weights: FloatArray, predictability: float, scenario: BellScenario) -> float:
     """The largest mean score of a local model, rounded up."""
     found = [1.0]
     for share, mean_weights in mean_forms(weights, predictability):
@@ -348,18 +362,16 @@ def _score_bound(scores: FloatArray, weights: FloatArray, predictability: float)
         # As many digits as leave the sum of all cells exact in 53 bits.
         scale = 2.0 ** min(_BITS, 52 - math.ceil(math.log2(float(exact.sum()) + 1)))
         # One unit more than the ceiling covers the rounding of the product itself.
-        largest = _largest_value((np.ceil(exact * scale) + np.where(exact > 0, 1, 0)) / scale)
+        largest = _largest_value((np.ceil(exact * scale) + np.where(exact > 0, 1, 0)) / scale, scenario)
         found.append(_rounded_up(Fraction(share) + Fraction(largest)))
     return min(found)
 
 
-def _largest_value(coefficients: FloatArray) -> float:
+def _largest_value(coefficients: FloatArray, scenario: BellScenario) -> float:
     """The largest value over all strategies, for binary fractions whose sum is exact in a float."""
-    expression = BellExpression(coefficients)
-    scenario = expression.scenario
     if scenario.num_strategies <= _FEW_STRATEGIES and scenario.num_strategies * scenario.num_cells <= _FEW_ENTRIES:
         return float((_all_tables(scenario) @ coefficients.ravel()).max())
-    return local_bound(expression).value
+    return local_bound(BellExpression(coefficients, scenario)).value
 
 
 @lru_cache(maxsize=4)

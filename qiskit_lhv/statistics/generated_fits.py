@@ -57,7 +57,7 @@ class PooledMaps(ResponseMaps):
         starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
         joint = np.ones((self.num_listed, 1))
         for k in self.order[:-1]:
-            own = np.eye(self.scenario.num_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
+            own = np.eye(self.scenario.max_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
             joint = (joint[:, :, None] * own.reshape(self.num_listed, 1, -1)).reshape(self.num_listed, -1)
         return joint
 
@@ -117,9 +117,11 @@ def exact_largest_sum(coefficients: FloatArray, scenario: BellScenario) -> float
     """The largest sum of coefficients that a strategy collects, rounded up: exact, in integers.
 
     Args:
-        coefficients: Positive, shape ``(num_cells,)``.
+        coefficients: Positive, of the real cells, shape ``(num_cells,)``.
         scenario: The scenario.
     """
     scale = 2.0 ** (_BITS - math.ceil(math.log2(float(coefficients.sum()) + 1)))
     rounded = (np.ceil(coefficients * scale) + 1) / scale
-    return local_bound(BellExpression(rounded.reshape(scenario.shape))).value
+    table = np.zeros(scenario.shape)
+    table[scenario.mask] = rounded
+    return local_bound(BellExpression(table, scenario)).value

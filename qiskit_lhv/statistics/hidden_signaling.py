@@ -114,7 +114,9 @@ class SignalingAllowance(Record):
             return Verification(False, "the shots are not those of the inequality's scenario", math.inf)
         if self.tested.min() < 0 or not self.tested.sum(axis=scenario.outcome_axes).min() > 0:
             return Verification(False, "a setting combination has no shots that are tested", math.inf)
-        slope = _steepest(self.inequality.expression.coefficients)
+        if np.any(self.tested[~scenario.mask]) or np.any(self.trained[~scenario.mask]):
+            return Verification(False, f"the shots are not those of {scenario}", math.inf)
+        slope = _steepest(self.inequality.expression.coefficients, scenario)
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
         )
@@ -123,7 +125,7 @@ class SignalingAllowance(Record):
         seen = seen / seen.sum(axis=scenario.outcome_axes, keepdims=True)
         visible = visible_signaling(seen)
         needed = float(np.sum(expression * seen)) - self.inequality.bound.value
-        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible)
+        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible, scenario.mask)
         found = _figures(limits, self.kappa, alpha)
         claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa, self.hidden_needed, self.visible)
         figures = (*found[:3], max(visible, needed), visible)
@@ -169,7 +171,7 @@ def signaling_allowance(
     check_kappa(kappa)
     rng = generator(seed)
     scenario = counts.scenario
-    changes = scenario.num_cells * sum(d - 1 for d in scenario.num_outcomes)
+    changes = scenario.num_cells * sum(d - 1 for d in scenario.max_outcomes)
     if changes > _MOST_CHANGES or enumeration_size(scenario) > _MOST_STRATEGIES:
         raise SolverError(f"signaling_allowance: {scenario}: too many to weigh a violation against signaling.")
     fewest = int(counts.num_shots.min())
@@ -186,7 +188,7 @@ def signaling_allowance(
     else:
         try:
             _, found = hidden_signaling(_no_signaling_part(trained, scenario), scenario)
-            inequality = _exact_inequality(found)
+            inequality = _exact_inequality(found, scenario)
         except ScenarioError as exc:
             raise SolverError(f"signaling_allowance: {exc}") from exc
         # Shots that chose the expression would overstate its value.
@@ -194,7 +196,8 @@ def signaling_allowance(
     visible = visible_signaling(seen)
     needed = float(np.sum(inequality.expression.coefficients * seen)) - inequality.bound.value
     # For CHSH every function that shows signaling is listed, so that limits do not use the amount.
-    limits = AllowanceLimits(inequality.expression.coefficients, inequality.bound.value, tested, visible)
+    expression = inequality.expression
+    limits = AllowanceLimits(expression.coefficients, inequality.bound.value, tested, visible, scenario.mask)
     lower, upper, largest, exceeded = _figures(limits, float(kappa), alpha)
     return SignalingAllowance(
         inequality=inequality,
@@ -245,7 +248,7 @@ def _figures(limits: AllowanceLimits, kappa: float, alpha: float) -> tuple[float
 
 def _smoothed(counts: IntArray, scenario: BellScenario) -> FloatArray:
     """Frequencies of counts with one more shot, which had all outcomes alike, for every setting combination."""
-    smoothed = counts + 1 / np.prod(scenario.num_outcomes)
+    smoothed = counts + scenario.white_noise_table
     frequencies: FloatArray = smoothed / smoothed.sum(axis=scenario.outcome_axes, keepdims=True)
     return frequencies
 
@@ -255,7 +258,7 @@ def _no_signaling_part(trained: IntArray, scenario: BellScenario) -> FloatArray:
     frequencies = _smoothed(trained, scenario)
     if num_no_signaling_parameters(scenario) <= _MOST_PROJECTED:
         weights = trained.sum(axis=scenario.outcome_axes) + 1
-        return project_to_no_signaling(Behavior(frequencies), weights).array
+        return project_to_no_signaling(Behavior(frequencies, scenario), weights).array
     # Means of the marginals that should agree; probabilities that become negative by this are cut off.
     short = apply_per_party(to_party_axes(frequencies, scenario), collins_gisin_matrices(scenario))
     full = apply_per_party(short, full_table_from_collins_gisin_matrices(scenario))
@@ -276,16 +279,16 @@ def _forms_of_chsh() -> tuple[BellInequality, ...]:
     return tuple(BellInequality.of(BellExpression(form)) for form in forms)
 
 
-def _exact_inequality(coefficients: FloatArray) -> BellInequality:
+def _exact_inequality(coefficients: FloatArray, scenario: BellScenario) -> BellInequality:
     """The expression in binary fractions, scaled so that one changed outcome changes it by at most 1."""
     scale = 2.0**_BITS
-    rounded = np.rint(coefficients / max(1.0, _steepest(coefficients)) * (1 - 2.0**-30) * scale) / scale
-    return BellInequality.of(BellExpression(rounded))
+    rounded = np.rint(coefficients / max(1.0, _steepest(coefficients, scenario)) * (1 - 2.0**-30) * scale) / scale
+    return BellInequality.of(BellExpression(rounded, scenario))
 
 
-def _steepest(coefficients: FloatArray) -> float:
+def _steepest(coefficients: FloatArray, scenario: BellScenario) -> float:
     """The largest change of a coefficient when one party's outcome changes."""
-    n = coefficients.ndim // 2
+    n, coefficients = scenario.num_parties, scenario.filled(coefficients)
     return max(float(np.ptp(coefficients, axis=n + k).max()) for k in range(n))
 
 

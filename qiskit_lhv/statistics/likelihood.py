@@ -76,17 +76,19 @@ class LocalFit(Record):
             return Verification(False, f"the weights add up to {total}, or the model has another scenario", math.inf)
         table = exact_model_table(self.model.weights, self.model.strategies, self.model.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.target.array.shape)
-        recomputed = divergence(self.target, Behavior(q), self.weights)
+        recomputed = divergence(self.target, Behavior(q, self.target.scenario), self.weights)
         fits = Verification(
             abs(recomputed - self.divergence) <= atol, f"the model's divergence is {recomputed:.9g} nats per trial"
         )
-        again = left_open(local_bound_cost(self.target.array.shape), prove_bound, "the duality gap")
+        again = left_open(
+            local_bound_cost(self.target.array.shape, self.target.scenario.num_outcomes), prove_bound, "the duality gap"
+        )
         if not fits or not again:
             return combine(fits, again)
         ratio = _ratios(_cell_weights(self.target, self.weights), q)
         # Rounded up to binary fractions of few bits, so that the bound is exact and not too small.
         scale = 2.0 ** np.floor(52 - np.log2(ratio.sum() + 1))
-        gap = float(exact_local_bound(np.ceil(ratio * scale) / scale)) - 1
+        gap = float(exact_local_bound(np.ceil(ratio * scale) / scale, (), self.target.scenario.num_outcomes)) - 1
         optimal = Verification(
             gap <= self.duality_gap + atol, f"no local model lies more than {max(gap, 0):.2g} nats per trial below"
         )
@@ -146,8 +148,7 @@ def fit_local_model(
 
 def is_listed(scenario: BellScenario) -> bool:
     """Whether fits in this scenario list all strategies."""
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-    work = scenario.num_strategies * math.prod(m * (d - 1) + 1 for m, d in sizes) ** 2
+    work = scenario.num_strategies * (scenario.num_no_signaling_parameters + 1) ** 2
     return scenario.num_strategies <= MAX_LISTED and work <= _MAX_STEP_WORK
 
 
@@ -159,8 +160,7 @@ class _Search:
         self._scenario = scenario
         self._tolerance = tolerance
         self._relative = relative_tolerance
-        sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-        self._coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
+        self._coordinates = scenario.num_no_signaling_parameters + 1
 
     def run(self) -> tuple[FloatArray, IntArray, float]:
         """Weights, strategies and the gap of their mixture."""

@@ -178,8 +178,7 @@ def _step(smaller: str, larger: str, deviance: float, replicates: FloatArray, fr
 
 def quick_replicates(scenario: BellScenario) -> int:
     """How many replicates of the fits in this scenario take no more than about half a second: 1000, 200 or none."""
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-    coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
+    coordinates = scenario.num_no_signaling_parameters + 1
     work = (scenario.num_strategies + scenario.num_cells) * coordinates**2
     return next((count for count in (1000, 200) if count * work <= _QUICK_WORK), 0)
 
@@ -191,7 +190,7 @@ class _Fits:
         scenario = counts.scenario
         self._scenario = scenario
         self._shots = counts.num_shots.ravel()
-        self.shape = (scenario.num_setting_combinations, scenario.num_cells // scenario.num_setting_combinations)
+        self.shape = (scenario.num_setting_combinations, math.prod(scenario.max_outcomes))
         self._share = (self._shots / self._shots.sum())[:, None]
         self._problem: MixtureProblem | None = None
         self._weights: FloatArray = np.empty((0, 0))
@@ -224,7 +223,7 @@ class _Fits:
 
     def _fit_one_by_one(self, cells: FloatArray, tolerance: float, relative_tolerance: float) -> FloatArray:
         tables = cells.reshape(-1, *self.shape) / self._share
-        behaviors = [Behavior(table.reshape(self._scenario.shape)) for table in tables]
+        behaviors = [Behavior(table.reshape(self._scenario.shape), self._scenario) for table in tables]
         weights = self._shots.reshape(self._scenario.num_settings)
         fits = [
             fit_local_model(one, weights, tolerance=tolerance, relative_tolerance=relative_tolerance)

@@ -147,7 +147,8 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
     # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
     marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
-    interval_level = level / max(1, sum(marginal.size for marginal in marginals))
+    real = [np.moveaxis(np.any(scenario.mask, axis=n + k, keepdims=True), k, n - 1) for k in senders]
+    interval_level = level / max(1, sum(int(one.sum()) for one in real))
     tables = [
         marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))
         for k, marginal in zip(senders, marginals, strict=True)
@@ -156,9 +157,9 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     p_values = np.concatenate([[], *(test.p_values for test in tests)])
     adjusted = iter(holm(p_values).tolist())
     comparisons: list[MarginalComparison] = []
-    for k, marginal, table, test in zip(senders, marginals, tables, tests, strict=True):
+    for k, marginal, table, test, cells in zip(senders, marginals, tables, tests, real, strict=True):
         shifts = np.ptp(table / table.sum(axis=2, keepdims=True), axis=1).max(axis=1)
-        distances = _distances(table, interval_level)
+        distances = _distances(table, interval_level, cells.reshape(table.shape))
         for t, others in enumerate(np.ndindex(marginal.shape[: n - 1])):
             settings: list[int | None] = list(others)
             settings.insert(k, None)
@@ -202,7 +203,8 @@ def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | No
     freedom = scenario.num_cells - scenario.num_setting_combinations - parameters
     if not freedom:
         return 0.0, 0, 1.0
-    if parameters > _MOST_PARAMETERS or scenario.num_cells > _MOST_CELLS or counts.array.min() < _FEWEST_SEEN:
+    real = scenario.mask
+    if parameters > _MOST_PARAMETERS or scenario.num_cells > _MOST_CELLS or counts.array[real].min() < _FEWEST_SEEN:
         return None, freedom, None
     frequencies = counts.frequencies()
     try:
@@ -210,6 +212,8 @@ def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | No
     except SolverError:
         return None, freedom, None
     expected = projection.array * counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties)
+    if not scenario.has_equal_outcomes:
+        expected = expected[real]
     # The mean of a cell's deviance exceeds its limit by one sixth of the inverse expected count.
     bias = float((1 / (6 * expected)).sum())
     if expected.min() < _FEWEST_EXPECTED or bias > _LARGEST_BIAS * math.sqrt(2 * freedom):
@@ -220,15 +224,19 @@ def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | No
 
 def num_no_signaling_parameters(scenario: BellScenario) -> int:
     """Dimension of the no-signaling behaviors of a scenario."""
-    pairs = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
-    return math.prod(m * (d - 1) + 1 for m, d in pairs) - 1
+    return scenario.num_no_signaling_parameters
 
 
-def _distances(tables: NDArray[np.int64], level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _distances(
+    tables: NDArray[np.int64], level: float, real: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Largest distance (total variation) between two rows' distributions of each table, with its limits."""
     rows = tables.sum(axis=2, keepdims=True)
     p = tables / rows
     lower, upper = clopper_pearson(tables, np.broadcast_to(rows, tables.shape), level)
+    if not real.all():
+        # Outcomes that a setting does not have are known never to come.
+        lower, upper = np.where(real, lower, 0.0), np.where(real, upper, 0.0)
     estimate, low, high = np.zeros((3, len(tables)))
     for i in range(tables.shape[1] - 1):
         rest, here = slice(i + 1, None), slice(i, i + 1)

@@ -36,7 +36,7 @@ class SignalingTables:
     """
 
     scenario: BellScenario
-    """The scenario."""
+    """The scenario, without padding."""
 
     def project(self, tables: FloatArray) -> FloatArray:
         """The orthogonal projection of each table."""
@@ -55,7 +55,7 @@ class SignalingTables:
         for k in range(n):
             sums = np.add.reduce(rest, axis=n + k, keepdims=True)
             average = np.add.reduce(sums, axis=k, keepdims=True) / self.scenario.num_settings[k]
-            rest = rest - (sums - average) / self.scenario.num_outcomes[k]
+            rest = rest - (sums - average) / self.scenario.max_outcomes[k]
         return tables - rest.reshape(tables.shape)
 
     @cached_property

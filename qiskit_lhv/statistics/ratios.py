@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import CountsError
 from ..polytope.bounds import enumeration_size
+from ..targets.padding import padding_of
 from ..targets.scenario import BellScenario
 from .generated_fits import GeneratedFits, exact_largest_sum
 from .predictability import mean_forms
@@ -70,11 +72,15 @@ class RatioEngine:
                 got=f"{enumeration_size(scenario):.3g} in {scenario}",
                 remedy="Test a part of the settings, or declare an expression: test='game'.",
             )
-        self._scenario = scenario
+        # Where settings have fewer outcomes than others, what is learned of the last one is shared out among
+        # additional ones, and all of them have one factor: that changes neither fits nor bounds.
+        self._padding = padding_of(scenario)
+        self._given = scenario
+        self._scenario = scenario if self._padding is None else self._padding.full
         self._null = null
         self._predictability = predictability
-        self._signaling = SignalingTables(scenario)
-        self._maps = ResponseMaps(scenario)
+        self._signaling = SignalingTables(self._scenario)
+        self._maps = ResponseMaps(self._scenario)
         # A sum of positive floats is exact within a relative error of 2**-52 for each addition, and so is each product.
         self._rounding = 2.0**-40 + scenario.num_setting_combinations * 2.0**-50
 
@@ -94,7 +100,7 @@ class RatioEngine:
         combinations = scenario.num_setting_combinations
         flat = tables.reshape(sets, stages, combinations, -1)
         shares = weights.reshape(sets, stages, combinations)
-        factors, bounds = np.ones((sets, stages, scenario.num_cells)), np.ones((sets, stages))
+        factors, bounds = np.ones((sets, stages, scenario.num_entries)), np.ones((sets, stages))
         multipliers = np.zeros_like(factors) if self._null == "no-signaling" else None
         # What a stage knows are the shots before it, so all stages are computed at once.
         past = np.cumsum(flat, axis=1) - flat
@@ -122,14 +128,19 @@ class RatioEngine:
         # The batch comes last from here on.
         counts, weights = np.moveaxis(counts, 0, -1), np.ascontiguousarray(weights.T)
         # The added fractions of a shot keep every ratio finite and positive.
-        smoothed = counts + min(_PSEUDO_COUNT, _PSEUDO_PER_ROOT / math.sqrt(outcomes))
+        if self._padding is None:
+            smoothed = counts + min(_PSEUDO_COUNT, _PSEUDO_PER_ROOT / math.sqrt(outcomes))
+        else:
+            real = self._padding.real.reshape(-1, outcomes, 1)
+            added = np.minimum(_PSEUDO_COUNT, _PSEUDO_PER_ROOT / np.sqrt(real.sum(axis=1, keepdims=True)))
+            smoothed = self._filled(counts + added * real) / self._padding.shared_by.reshape(-1, outcomes, 1)
         shots = smoothed.sum(axis=1)
         f = smoothed / shots[:, None]
         positive = np.maximum(weights, _LEAST_WEIGHT)
         positive = positive / positive.sum(axis=0)
         least_gap = _GAP_IN_ALL / (_TO_COME * shots.sum(axis=0))
         if self._null == "no-signaling":
-            g = self._signaling_part(f, positive, least_gap)
+            g = self._filled(self._signaling_part(f, positive, least_gap))
             factors = _usable(1 + g / positive[:, None])
             # Where all weights are positive, w R = w + g, up to the sum of the weights.
             rest = weights[:, None] * factors - g * np.maximum(weights, _LEAST_WEIGHT).sum(axis=0)
@@ -149,12 +160,19 @@ class RatioEngine:
         with np.errstate(all="ignore"):
             # Whatever fails in a fit leaves a factor that is no number.
             q = self._local_fits(cells, np.repeat(positive, outcomes, axis=0), least_gap)
-            factors = _usable(f / q.reshape(f.shape))
+            factors = self._filled(_usable(f / q.reshape(f.shape)))
         bounds = self._local_bounds(factors, weights)
         dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
         # A factor that promises nothing, or is no number, gives way to the one that risks nothing.
         factors[..., dull], bounds[dull] = 1.0, 1 + self._rounding
         return np.moveaxis(factors, -1, 0).reshape(batch, -1), bounds, None
+
+    def _filled(self, tables: NDArray[Any]) -> NDArray[Any]:
+        """Tables, shape ``(X, A, B)``, in which padding repeats what it stands for."""
+        if self._padding is None:
+            return tables
+        flat = tables.reshape(-1, tables.shape[-1])
+        return flat[self._padding.stands_for].reshape(tables.shape)
 
     def _local_fits(self, cells: FloatArray, weights: FloatArray, least_gap: FloatArray) -> FloatArray:
         """Local behaviors near cells, shape ``(num_cells, B)``."""
@@ -197,7 +215,9 @@ class RatioEngine:
         """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
         flat = coefficients.reshape(-1, coefficients.shape[-1])
         if self._maps.size > _MAX_RESPONSES:
-            return np.array([exact_largest_sum(row, self._scenario) for row in flat.T])
+            # The scenario as it is has fewer strategies.
+            given, real = (self._scenario, slice(None)) if self._padding is None else (self._given, self._padding.real)
+            return np.array([exact_largest_sum(row[real], given) for row in flat.T])
         size = max(1, _BATCH_ENTRIES // self._maps.size)
         parts = [self._maps.largest_sums(flat[:, i : i + size]) for i in range(0, flat.shape[1], size)]
         return np.concatenate(parts)

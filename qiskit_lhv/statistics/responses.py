@@ -34,7 +34,7 @@ class ResponseMaps:
     """
 
     scenario: BellScenario
-    """The scenario."""
+    """The scenario. With padding only the numbers of strategies and responses are known: see ``targets.padding``."""
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ class ResponseMaps:
     @cached_property
     def last_shape(self) -> tuple[int, int]:
         """Number of settings and of outcomes of the last party."""
-        return self.scenario.num_settings[self.order[-1]], self.scenario.num_outcomes[self.order[-1]]
+        return self.scenario.num_settings[self.order[-1]], self.scenario.max_outcomes[self.order[-1]]
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ class ResponseMaps:
     def _places(self) -> IntArray:
         """The cells ordered as the last party's outcome, setting and outcome of the listed, the last one's setting."""
         n, last = self.scenario.num_parties, self.order[-1]
-        numbers = np.arange(self.scenario.num_cells).reshape(self.scenario.shape)
+        numbers = np.arange(self.scenario.num_entries).reshape(self.scenario.shape)
         listed = [axis for k in self.order[:-1] for axis in (k, n + k)]
         return numbers.transpose([n + last, *listed, last]).ravel()
 
@@ -73,7 +73,7 @@ class ResponseMaps:
     @cached_property
     def _party_sizes(self) -> list[tuple[int, int]]:
         """Settings and outcomes of the listed parties."""
-        return [(self.scenario.num_settings[k], self.scenario.num_outcomes[k]) for k in self.order[:-1]]
+        return [(self.scenario.num_settings[k], self.scenario.max_outcomes[k]) for k in self.order[:-1]]
 
     @cached_property
     def _plays(self) -> list[Any]:
@@ -81,7 +81,7 @@ class ResponseMaps:
         plays: list[Any] = []
         for m, d in self._party_sizes:
             # The first setting's outcome is the slowest digit.
-            digits = party_strategies(m, d)[:, ::-1]
+            digits = party_strategies((d,) * m)[:, ::-1]
             digits = digits[np.lexsort(digits.T[::-1])]
             plays.append(None if m == 2 else np.eye(d)[digits].reshape(len(digits), m * d))
         return plays

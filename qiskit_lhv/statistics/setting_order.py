@@ -145,15 +145,15 @@ def _contexts(trials: BellTrials) -> Iterator[_Context]:
     for j in range(scenario.num_parties):
         for kind, rows, sizes in (
             ("setting", trials.settings, scenario.num_settings),
-            ("outcome", trials.outcomes, scenario.num_outcomes),
+            ("outcome", trials.outcomes, scenario.max_outcomes),
         ):
             if sizes[j] > 1:
                 what = f"the previous {kind} of party {j}"
                 yield _Context(kind, f"follows {what}", f"follow {what}", _previous(rows[:, j]), sizes[j])
     settings = _joint_numbers(trials.settings, scenario.num_settings)
-    outcomes = _joint_numbers(trials.outcomes, scenario.num_outcomes)
-    num_settings, num_outcomes = scenario.num_setting_combinations, math.prod(scenario.num_outcomes)
-    known = [("what came in the previous trial", settings * num_outcomes + outcomes, scenario.num_cells)]
+    outcomes = _joint_numbers(trials.outcomes, scenario.max_outcomes)
+    num_settings, num_outcomes = scenario.num_setting_combinations, math.prod(scenario.max_outcomes)
+    known = [("what came in the previous trial", settings * num_outcomes + outcomes, scenario.num_entries)]
     if scenario.num_parties > 1:
         known += [("the previous settings", settings, num_settings), ("the previous outcomes", outcomes, num_outcomes)]
     for what, numbers, size in known:

@@ -64,12 +64,14 @@ def hidden_signaling(frequencies: FloatArray, scenario: BellScenario) -> tuple[f
         if values[0] <= _PRICE_TOLERANCE:
             break
         new = found[values > _PRICE_TOLERANCE]
+    # What padding costs means nothing.
+    prices = np.where(scenario.mask, prices, 0.0)
     return max(0.0, float(solver.getInfo().objective_function_value)), prices
 
 
 def _neighbors(scenario: BellScenario) -> tuple[IntArray, IntArray]:
     """Pairs of cells, both ways, that differ in one party's outcome."""
-    numbers = np.arange(scenario.num_cells).reshape(scenario.shape)
+    numbers = np.arange(scenario.num_entries).reshape(scenario.shape)
     sources, targets = [], []
     for axis in scenario.outcome_axes:
         by_outcome = np.moveaxis(numbers, axis, 0)
@@ -104,7 +106,8 @@ def visible_signaling(frequencies: FloatArray) -> float:
     count too.
 
     Args:
-        frequencies: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        frequencies: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``. Padding may count as outcomes that never come: these
+            change no amount.
 
     Raises:
         SolverError: If the linear program fails.
@@ -135,7 +138,7 @@ def _distance_to_no_signaling(frequencies: FloatArray) -> float:
     scenario = BellScenario.from_shape(frequencies.shape)
     sources, targets = _neighbors(scenario)
     flows = np.arange(len(sources))
-    shape = (scenario.num_cells, len(flows))
+    shape = (scenario.num_entries, len(flows))
     arriving = csr_array((np.ones(len(flows)), (targets, flows)), shape=shape)
     leaving = csr_array((np.ones(len(flows)), (sources, flows)), shape=shape)
     # The reference behavior is maps @ g, and no probability may be negative.
@@ -145,7 +148,7 @@ def _distance_to_no_signaling(frequencies: FloatArray) -> float:
         A_eq=hstack([arriving - leaving, maps]),
         b_eq=frequencies.ravel(),
         A_ub=hstack([csr_array(shape), -maps]),
-        b_ub=np.zeros(scenario.num_cells),
+        b_ub=np.zeros(scenario.num_entries),
         bounds=[(0, None)] * len(flows) + [(None, None)] * maps.shape[1],
         method="highs",
     )

@@ -45,7 +45,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
     best = None
     n, outcomes = counts.scenario.num_parties, counts.scenario.num_outcomes
     for pair in combinations(range(n), 2):
-        if outcomes[pair[0]] != outcomes[pair[1]]:
+        if len({*outcomes[pair[0]], *outcomes[pair[1]]}) > 1:
             continue
         mask = _best_mask(counts.array, pair)
         if not mask.any():

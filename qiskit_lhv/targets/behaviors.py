@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from .._validation import frozen, generator, probability, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .efficiency import check_assignment, check_efficiencies, table_with_efficiency
-from .scenario import BellScenario
+from .outcome_maps import OutcomeMap, OutcomeNames
+from .scenario import BellScenario, scenario_of_array
 
 if TYPE_CHECKING:
     from .counts import BellCounts
@@ -40,11 +40,13 @@ class Behavior(Record):
             ``array[x_1, ..., x_N, a_1, ..., a_N]`` = p(a_1 ... a_N | x_1 ... x_N). Entries may be
             below 0 by rounding of at most 1e-9, and are then set to 0. Sums may be off as those of numbers rounded to
             8 decimals are; beyond 1e-9 they are divided out.
+        scenario: The scenario, for settings with different numbers of outcomes: the array is padded with zeros where a
+            setting has fewer than the party's largest one. Default: all settings of a party have as many.
 
     Raises:
-        ScenarioError: If the shape is not of this form, an entry is negative or not finite, or the
+        ScenarioError: If the shape is not of this form, an entry is negative or not finite, the
             outcomes of some settings do not sum to 1 within 1e-7 (within 1e-8 for each of them, if these are more than
-            ten).
+            ten), or an outcome that a setting does not have is not 0.
 
     Examples:
         A party whose outcome copies its setting, beside one that tosses a fair coin:
@@ -54,22 +56,30 @@ class Behavior(Record):
         >>> coin = np.full((1, 2), 0.5)
         >>> Behavior(np.einsum("xa,yb->xyab", copy, coin)).scenario.num_settings
         (2, 1)
+
+        A party whose second setting has one outcome only:
+
+        >>> Behavior([[0.5, 0.5], [1, 0]], BellScenario(2, [[2, 1]])).scenario.num_cells
+        3
     """
 
     array: FloatArray
     """Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, float64, read-only."""
+    scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
+    """The number of settings and outcomes of each party."""
 
     def __post_init__(self) -> None:
         array = real_array(self.array, "array", ScenarioError)
-        scenario = BellScenario.from_shape(array.shape)
+        scenario = scenario_of_array(array, self.scenario, "array", ScenarioError)
         if array.min() < -_ATOL:
             position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))
             raise ScenarioError.bad_argument(
                 "array", expected="probabilities", got=f"{array[position]} at index {position}"
             )
-        totals = array.sum(axis=scenario.outcome_axes)
+        with np.errstate(over="ignore"):
+            totals = array.sum(axis=scenario.outcome_axes)
         worst = np.unravel_index(np.argmax(np.abs(totals - 1)), totals.shape)
-        outcomes = math.prod(scenario.num_outcomes)
+        outcomes = math.prod(scenario.max_outcomes)
         if abs(totals[worst] - 1) > _ROUNDED * max(1.0, outcomes / 10):
             raise ScenarioError.bad_argument(
                 "array",
@@ -84,14 +94,10 @@ class Behavior(Record):
         if abs(totals[worst] - 1) > _ATOL:
             array = array / array.sum(axis=scenario.outcome_axes, keepdims=True)
         object.__setattr__(self, "array", frozen(array))
+        object.__setattr__(self, "scenario", scenario)
 
     def __repr__(self) -> str:
         return f"Behavior({self.scenario})"
-
-    @cached_property
-    def scenario(self) -> BellScenario:
-        """The number of settings and outcomes of each party."""
-        return BellScenario.from_shape(self.array.shape)
 
     # Ways to make one
 
@@ -116,8 +122,8 @@ class Behavior(Record):
 
     @classmethod
     def white_noise(cls, scenario: BellScenario) -> Behavior:
-        """The behavior whose outcomes are uniform and independent of everything."""
-        return cls(np.full(scenario.shape, 1 / np.prod(scenario.num_outcomes)))
+        """The behavior whose outcomes are uniform, setting by setting, and independent of everything else."""
+        return cls(scenario.white_noise_table, scenario)
 
     @classmethod
     def from_correlators(cls, correlators: ArrayLike, *, marginals: bool = True) -> Behavior:
@@ -179,7 +185,7 @@ class Behavior(Record):
             cells = np.maximum(cells, 0)
             cells = cells / cells.sum(axis=scenario.outcome_axes, keepdims=True)
         try:
-            return cls(cells)
+            return cls(cells, scenario)
         except ScenarioError as exc:
             raise ScenarioError.bad_argument(
                 argument, expected="numbers that belong to probabilities", got=f"an impossible table ({exc})"
@@ -200,7 +206,7 @@ class Behavior(Record):
         visibility = probability(visibility, "visibility", ScenarioError)
         noise = Behavior.white_noise(self.scenario) if noise is None else noise
         self.require_scenario(noise.scenario, "noise")
-        return Behavior(visibility * self.array + (1 - visibility) * noise.array)
+        return Behavior(visibility * self.array + (1 - visibility) * noise.array, self.scenario)
 
     def with_efficiency(
         self, efficiency: float | Sequence[float], assign: int | Sequence[int | None] | None = None
@@ -212,8 +218,8 @@ class Behavior(Record):
 
         Args:
             efficiency: Detection efficiency of all parties, or one a party, from 0 to 1.
-            assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome,
-                the last.
+            assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome of
+                every setting, its last.
 
         Raises:
             ScenarioError: If an efficiency is no probability, ``assign`` is no outcome, or the number of
@@ -227,7 +233,46 @@ class Behavior(Record):
             array([[0.75, 0.25]])
         """
         efficiencies = check_efficiencies(efficiency, self.scenario.num_parties)
-        return Behavior(table_with_efficiency(self.array, efficiencies, check_assignment(assign, self.scenario)))
+        assignment = check_assignment(assign, self.scenario)
+        return Behavior(*table_with_efficiency(self.array, self.scenario, efficiencies, assignment))
+
+    def coarse_grain(self, outcomes: OutcomeNames) -> Behavior:
+        """The behavior of parties who do not tell some of their outcomes apart.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
+                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+
+        Raises:
+            ScenarioError: If a setting is out of range or its numbers do not fit.
+
+        Examples:
+            >>> three = Behavior([[0.5, 0.25, 0.25], [0.5, 0.125, 0.375]])
+            >>> two = three.coarse_grain({(0, 1): [0, 1, 1]})
+            >>> two.scenario.num_outcomes, two.array.tolist()
+            (((3, 2),), [[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]])
+        """
+        change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
+        return Behavior(change.merge(self.array), change.coarse)
+
+    def lift_outcomes(self, outcomes: OutcomeNames) -> Behavior:
+        """The behavior with more outcomes, of which some never happen.
+
+        :meth:`coarse_grain` with the same map undoes it.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: for each outcome that
+                it is to have, the present outcome that it counts as. The first that counts as one gets its probability.
+
+        Raises:
+            ScenarioError: If a setting is out of range or its numbers do not fit.
+
+        Examples:
+            >>> Behavior([[0.25, 0.75]]).lift_outcomes({0: [0, 0, 1]}).array.tolist()
+            [[0.25, 0.0, 0.75]]
+        """
+        change = OutcomeMap.splitting(self.scenario, outcomes, ScenarioError)
+        return Behavior(change.embed(self.array), change.fine)
 
     def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
         """Draws counts in blocks, as an experiment with this behavior would give.
@@ -244,7 +289,7 @@ class Behavior(Record):
         numbers = check_shots(shots, self.scenario.num_settings).ravel()
         cells = self.array.reshape(self.scenario.num_setting_combinations, -1)
         drawn = generator(seed).multinomial(numbers, cells / cells.sum(axis=1, keepdims=True))
-        return BellCounts(drawn.reshape(self.scenario.shape))
+        return BellCounts(drawn.reshape(self.scenario.shape), scenario=self.scenario)
 
     def to_correlators(self, atol: float = _ATOL) -> FloatArray:
         """Expectation values of products of the outcomes' signs, marginals included.
@@ -257,14 +302,14 @@ class Behavior(Record):
             Outcome 0 counts +1 and outcome 1 counts -1.
 
         Raises:
-            ScenarioError: If a party has more than two outcomes, or the behavior is signaling, so
+            ScenarioError: If a setting has more or less than two outcomes, or the behavior is signaling, so
                 that marginals have no meaning.
         """
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
                 "behavior",
                 expected="two outcomes a party",
-                got=f"{self.scenario.num_outcomes}",
+                got=f"{self.scenario.short_num_outcomes}",
                 remedy="Use to_collins_gisin() for more outcomes.",
             )
         return self._reduced(coordinates.correlator_matrices(self.scenario), atol)
@@ -277,7 +322,8 @@ class Behavior(Record):
 
         Returns:
             Shape ``(m_1 (d_1 - 1) + 1, ...)``. Index 0 of an axis: the party does not take part;
-            index ``1 + x (d - 1) + a``: outcome a of setting x, for a below d - 1.
+            index ``1 + x (d - 1) + a``: outcome a of setting x, for a below d - 1. Settings with different numbers
+            of outcomes follow one another in the same way, each with all its outcomes but the last.
 
         Raises:
             ScenarioError: If the behavior is signaling.

@@ -25,6 +25,7 @@ __all__ = [
     "from_party_axes",
     "full_table_from_collins_gisin_matrices",
     "full_table_from_correlator_matrices",
+    "party_letters",
     "places",
     "to_party_axes",
 ]
@@ -36,14 +37,14 @@ def to_party_axes(table: FloatArray, scenario: BellScenario) -> FloatArray:
     """Regroups ``(m_1, ..., m_N, d_1, ..., d_N)`` to ``(m_1 * d_1, ..., m_N * d_N)``."""
     n = scenario.num_parties
     order = [axis for k in range(n) for axis in (k, n + k)]
-    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
     return table.transpose(order).reshape(sizes)
 
 
 def from_party_axes(tensor: FloatArray, scenario: BellScenario) -> FloatArray:
     """Inverse of :func:`to_party_axes`."""
     n = scenario.num_parties
-    pairs = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    pairs = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     split = tensor.reshape([size for pair in pairs for size in pair])
     return split.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
 
@@ -79,41 +80,51 @@ def full_table_from_correlator_matrices(scenario: BellScenario) -> list[FloatArr
 
 
 def collins_gisin_matrices(scenario: BellScenario) -> list[FloatArray]:
-    """Maps a party's axis of ``m d`` to ``m (d - 1) + 1``: one, then p(a|x) for all but the last outcome."""
+    """Maps a party's axis of ``m d`` to ``m (d - 1) + 1``: one, then p(a|x) for all but each setting's last outcome."""
     matrices = []
-    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
-        matrix = np.zeros((m * (d - 1) + 1, m, d))
-        matrix[0] = 1 / m
-        for x in range(m):
-            for a in range(d - 1):
-                matrix[1 + x * (d - 1) + a, x, a] = 1
+    for sizes, mask in zip(scenario.num_outcomes, scenario.party_masks, strict=True):
+        m, d = mask.shape
+        letters = party_letters(sizes)
+        matrix = np.zeros((len(letters) + 1, m, d))
+        matrix[0] = mask / m
+        for i, (x, a) in enumerate(letters):
+            matrix[1 + i, x, a] = 1
         matrices.append(matrix.reshape(-1, m * d))
     return matrices
 
 
 def full_table_from_collins_gisin_matrices(scenario: BellScenario) -> list[FloatArray]:
-    """Right inverses of :func:`collins_gisin_matrices`."""
+    """Right inverses of :func:`collins_gisin_matrices`; padding becomes 0."""
     matrices = []
-    for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True):
-        matrix = np.zeros((m, d, m * (d - 1) + 1))
-        for x in range(m):
-            columns = 1 + x * (d - 1) + np.arange(d - 1)
-            matrix[x, np.arange(d - 1), columns] = 1
-            matrix[x, d - 1, 0] = 1
-            matrix[x, d - 1, columns] = -1
-        matrices.append(matrix.reshape(m * d, -1))
+    for sizes, most in zip(scenario.num_outcomes, scenario.max_outcomes, strict=True):
+        letters = party_letters(sizes)
+        matrix = np.zeros((len(sizes), most, len(letters) + 1))
+        matrix[np.arange(len(sizes)), np.array(sizes) - 1, 0] = 1
+        for i, (x, a) in enumerate(letters):
+            matrix[x, a, 1 + i] = 1
+            matrix[x, sizes[x] - 1, 1 + i] = -1
+        matrices.append(matrix.reshape(len(sizes) * most, -1))
     return matrices
+
+
+def party_letters(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Setting and outcome of each entry of a party's Collins-Gisin axis but the first: all outcomes but the last.
+
+    Args:
+        sizes: Number of outcomes of each of the party's settings.
+    """
+    return [(x, a) for x, d in enumerate(sizes) for a in range(d - 1)]
 
 
 @lru_cache(maxsize=16)
 def cells_from_collins_gisin(scenario: BellScenario) -> FloatArray:
-    """One matrix from a flattened Collins-Gisin table to a flattened behavior, shape ``(num_cells, r)``."""
+    """One matrix from a flattened Collins-Gisin table to a flattened behavior, shape ``(num_entries, r)``."""
     return _read_only(_joint(full_table_from_collins_gisin_matrices(scenario))[places(scenario)])
 
 
 @lru_cache(maxsize=16)
 def collins_gisin_from_cells(scenario: BellScenario) -> FloatArray:
-    """One matrix from a flattened behavior to its flattened Collins-Gisin table, shape ``(r, num_cells)``."""
+    """One matrix from a flattened behavior to its flattened Collins-Gisin table, shape ``(r, num_entries)``."""
     return _read_only(_joint(collins_gisin_matrices(scenario))[:, places(scenario)])
 
 
@@ -125,9 +136,9 @@ def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
 
 
 def places(scenario: BellScenario) -> NDArray[np.int64]:
-    """For each cell of a flattened behavior, its place in the flattened table with one axis a party."""
-    numbers = np.arange(scenario.num_cells, dtype=np.float64)
-    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]
+    """For each entry of a flattened behavior, its place in the flattened table with one axis a party."""
+    numbers = np.arange(scenario.num_entries, dtype=np.float64)
+    sizes = [m * d for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
     return from_party_axes(numbers.reshape(sizes), scenario).ravel().astype(np.int64)
 
 

@@ -17,11 +17,12 @@ from ..exceptions import ScenarioError
 from ..quantum.measurements import Measurement, parse_settings
 from ..quantum.parties import reduced_state
 from .behaviors import Behavior
+from .scenario import BellScenario
 
 if TYPE_CHECKING:
     from .counts import BellCounts
 
-__all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis"]
+__all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis", "scenario_of_settings"]
 
 FloatArray = NDArray[np.float64]
 
@@ -57,16 +58,29 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
     """Coordinates of the effects in :func:`hermitian_basis`: p(a|x) is their contraction with the tensor.
 
     Args:
-        measurements: The settings of one party, of equal dimension D and number of outcomes d.
+        measurements: The settings of one party, of equal dimension D.
 
     Returns:
-        Shape ``(m, d, D**2)``.
+        Shape ``(m, d, D**2)``, with d outcomes of the largest measurement; those that others lack are 0.
     """
     basis = hermitian_basis(measurements[0].dimension)
     norms = np.einsum("iab,iba->i", basis, basis).real
-    effects = np.stack([one.effects for one in measurements])
+    most = max(one.num_outcomes for one in measurements)
+    if all(one.num_outcomes == most for one in measurements):
+        effects = np.stack([one.effects for one in measurements])
+    else:
+        effects = np.zeros((len(measurements), most, *measurements[0].effects.shape[1:]), dtype=complex)
+        for x, one in enumerate(measurements):
+            effects[x, : one.num_outcomes] = one.effects
     coordinates: FloatArray = np.einsum("xaij,kji->xak", effects, basis).real / norms
     return coordinates
+
+
+def scenario_of_settings(settings: Sequence[Sequence[Measurement]]) -> BellScenario:
+    """The scenario of measurements, one sequence a party."""
+    return BellScenario(
+        tuple(len(party) for party in settings), tuple(tuple(one.num_outcomes for one in party) for party in settings)
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -220,7 +234,7 @@ class CorrelationTensor(Record):
             )
         # The state's own rounding (its trace may be off by 1e-8) must not reach the behavior.
         array = np.maximum(array, 0)
-        return Behavior(array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True))
+        return Behavior(array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True), scenario_of_settings(parsed))
 
     def reduce(self, parties: Sequence[int]) -> CorrelationTensor:
         """The tensor of some of the parties, in the order given.

@@ -24,9 +24,10 @@ from .lost_shots import (
     lost_fractions,
     outcome_maps,
     refuse_empty_settings,
-    remaining_sizes,
+    remaining_scenario,
 )
-from .scenario import BellScenario
+from .outcome_maps import OutcomeMap, OutcomeNames
+from .scenario import BellScenario, scenario_of_array
 
 if TYPE_CHECKING:
     from .trials import BellTrials
@@ -117,10 +118,13 @@ class BellCounts(Record):
         lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
             ``None``; default: no party has one.
         post_selected: Whether shots were dropped because of their outcomes.
+        scenario: The scenario, for settings with different numbers of outcomes: the array is padded with zeros where a
+            setting has fewer than the party's largest one. Default: all settings of a party have as many.
 
     Raises:
         CountsError: If an entry is negative, fractional or not finite, a setting combination has no
-            shots, the design is incomplete, or a lost outcome is out of range.
+            shots, the design is incomplete, a lost outcome is out of range, or there are shots of an outcome that a
+            setting does not have.
 
     Examples:
         >>> counts = BellCounts.from_counts({(0,): {"0": 60, "1": 40}, (1,): {"1": 50}})
@@ -138,14 +142,17 @@ class BellCounts(Record):
     """The outcome of each party that means "lost", ``None`` for parties without; ``None`` if there is none."""
     post_selected: bool = False
     """Whether shots were dropped because of their outcomes."""
+    scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
+    """The number of settings and outcomes of each party."""
 
     def __post_init__(self) -> None:
         array = _count_array(self.array)
         try:
-            scenario = BellScenario.from_shape(array.shape)
+            scenario = scenario_of_array(array, self.scenario, "array", CountsError)
         except ScenarioError as exc:
             raise CountsError(exc.message) from exc
         object.__setattr__(self, "array", array)
+        object.__setattr__(self, "scenario", scenario)
         checked = check_design(self.design, self.setting_probabilities, scenario.num_settings)
         object.__setattr__(self, "setting_probabilities", checked)
         object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
@@ -164,11 +171,6 @@ class BellCounts(Record):
         return f"BellCounts({self.scenario}, {counted(self.total_shots, 'shot')}, design={self.design!r}{losses})"
 
     @cached_property
-    def scenario(self) -> BellScenario:
-        """The number of settings and outcomes of each party."""
-        return BellScenario.from_shape(self.array.shape)
-
-    @cached_property
     def num_shots(self) -> NDArray[np.int64]:
         """Shots of each setting combination, shape ``(m_1, ..., m_N)``."""
         half = self.array.ndim // 2
@@ -182,7 +184,7 @@ class BellCounts(Record):
     def frequencies(self) -> Behavior:
         """The relative frequencies, a behavior that is a little signaling by chance."""
         shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
-        return Behavior(self.array / self.num_shots.reshape(shape))
+        return Behavior(self.array / self.num_shots.reshape(shape), self.scenario)
 
     @classmethod
     def from_counts(
@@ -190,7 +192,7 @@ class BellCounts(Record):
         counts: Mapping[Any, Mapping[Any, int]],
         *,
         qubits_per_party: Sequence[int] | None = None,
-        num_outcomes: Sequence[int] | None = None,
+        num_outcomes: Sequence[int | Sequence[int]] | None = None,
         design: str = "blocks",
         setting_probabilities: ArrayLike | None = None,
         post_selected: bool = False,
@@ -205,8 +207,8 @@ class BellCounts(Record):
                 ``None``. A party for which there is such a key gets one more outcome, its last, and
                 ``lost_outcomes`` says so; a party of several qubits is lost if any of its bits is.
             qubits_per_party: For bitstrings, the number of bits of each party; default: one.
-            num_outcomes: For tuples, the number of outcomes of each party, without the lost one;
-                default: those seen.
+            num_outcomes: For tuples, the number of outcomes of each party, or one number for each of its settings,
+                without the lost one; default: those seen, the same for all settings of a party.
             design: See the class.
             setting_probabilities: See the class.
             post_selected: See the class.
@@ -217,11 +219,32 @@ class BellCounts(Record):
 
         Examples:
             >>> counts = BellCounts.from_counts({(0, 0): {"00": 50, "11": 45, "-0": 5}})
-            >>> counts.scenario.num_outcomes, counts.lost_outcomes
+            >>> counts.scenario.max_outcomes, counts.lost_outcomes
             ((2, 3), (None, 2))
         """
-        array, lost_outcomes = table_of_counts(counts, qubits_per_party, num_outcomes)
-        return cls(array, design, setting_probabilities, lost_outcomes, post_selected)  # type: ignore[arg-type]
+        array, lost_outcomes, scenario = table_of_counts(counts, qubits_per_party, num_outcomes)
+        return cls(array, design, setting_probabilities, lost_outcomes, post_selected, scenario)  # type: ignore[arg-type]
+
+    def coarse_grain(self, outcomes: OutcomeNames) -> BellCounts:
+        """The counts of parties who do not tell some of their outcomes apart, which each of them can do by itself.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
+                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+
+        Returns:
+            The counts; no outcome of them means "lost" any more.
+
+        Raises:
+            CountsError: If a setting is out of range or its numbers do not fit.
+
+        Examples:
+            >>> counts = BellCounts([[5, 2, 3], [1, 2, 7]]).coarse_grain({(0, 1): [0, 1, 1]})
+            >>> counts.scenario.num_outcomes, counts.array.tolist()
+            (((3, 2),), [[5, 2, 3], [1, 9, 0]])
+        """
+        change = OutcomeMap.merging(self.scenario, outcomes, CountsError)
+        return replace(self, array=change.merge(self.array), scenario=change.coarse, lost_outcomes=None)
 
     # Lost shots
 
@@ -257,14 +280,14 @@ class BellCounts(Record):
         """
         if self.lost_outcomes is None:
             return self
-        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, to)
-        sizes = remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
+        maps = outcome_maps(self.lost_outcomes, self.scenario, to)
+        remaining = remaining_scenario(self.lost_outcomes, self.scenario)
         array = self.array
-        for k, (numbers, size) in enumerate(zip(maps, sizes, strict=True)):
+        for k, (numbers, size) in enumerate(zip(maps, remaining.max_outcomes, strict=True)):
             merged = np.eye(size, dtype=np.int64)[numbers]
             axis = self.scenario.num_parties + k
             array = np.moveaxis(np.tensordot(array, merged, axes=(axis, 0)), -1, axis)
-        return replace(self, array=array, lost_outcomes=None)
+        return replace(self, array=array, lost_outcomes=None, scenario=remaining)
 
     def post_select(self) -> BellCounts:
         """Drops every shot in which some party lost its outcome.
@@ -280,14 +303,15 @@ class BellCounts(Record):
         """
         if self.lost_outcomes is None:
             return self
-        remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
+        remaining = remaining_scenario(self.lost_outcomes, self.scenario)
         array = self.array
         for k, lost in enumerate(self.lost_outcomes):
             if lost is not None:
                 array = np.delete(array, lost, axis=self.scenario.num_parties + k)
         refuse_empty_settings(self.num_shots, array.sum(axis=self.scenario.outcome_axes))
         dropped = int(array.sum()) < self.total_shots
-        return replace(self, array=array, lost_outcomes=None, post_selected=self.post_selected or dropped)
+        post_selected = self.post_selected or dropped
+        return replace(self, array=array, lost_outcomes=None, post_selected=post_selected, scenario=remaining)
 
 
 def check_shot_limit(counts: BellCounts) -> None:

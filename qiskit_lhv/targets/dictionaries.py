@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._validation import shown, whole_numbers
 from ..exceptions import CountsError
+from .scenario import BellScenario, full_num_outcomes
 
 __all__ = ["MAX_CELLS", "MAX_SHOTS", "QUASI_REMEDY", "check_table_size", "table_of_counts"]
 
@@ -31,23 +32,25 @@ _MAX_BITS = MAX_CELLS.bit_length() - 1
 
 # An outcome of each party; None: it was lost.
 Outcome = tuple[int | None, ...]
+Outcomes = tuple[tuple[int, ...], ...]
 
 
 def table_of_counts(
     counts: Mapping[Any, Mapping[Any, int]],
     qubits_per_party: Sequence[int] | None = None,
-    num_outcomes: Sequence[int] | None = None,
-) -> tuple[NDArray[np.int64], tuple[int | None, ...] | None]:
+    num_outcomes: Sequence[int | Sequence[int]] | None = None,
+) -> tuple[NDArray[np.int64], tuple[int | None, ...] | None, BellScenario]:
     """The table of one dictionary for each setting combination; see ``BellCounts.from_counts``.
 
     Args:
         counts: Maps settings to dictionaries of counts.
         qubits_per_party: The number of bits of each party, or ``None``: one.
-        num_outcomes: The number of outcomes of each party that are not lost, or ``None``: those seen.
+        num_outcomes: The number of outcomes of each party, or of each of its settings, that are not lost, or
+            ``None``: those seen.
 
     Returns:
-        The table, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, and the outcome of each party that means
-        "lost" (its last one), ``None`` for parties without; ``None`` if no party has one.
+        The table, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; the outcome of each party that means
+        "lost" (its last one), ``None`` for parties without, or ``None`` if no party has one; and the scenario.
 
     Raises:
         CountsError: If a setting combination is missing, a key does not fit, or a count is not a
@@ -59,21 +62,37 @@ def table_of_counts(
     outcomes = {key: _outcome_counts(value, bits, key) for key, value in table.items()}
     seen = [outcome for value in outcomes.values() for outcome in value]
     strings = any(isinstance(key, str) for value in table.values() for key in value)
-    sizes = _outcome_sizes(seen, bits, num_outcomes, num_parties, strings)
-    lost = tuple(d if any(outcome[k] is None for outcome in seen) else None for k, d in enumerate(sizes))
+    num_settings = _num_settings(table)
+    full = _outcome_sizes(seen, bits, num_outcomes, num_settings, strings)
+    lost = tuple(max(own) if any(outcome[k] is None for outcome in seen) else None for k, own in enumerate(full))
+    _refuse_unequal_losses(full, lost)
     total = sum(count for value in outcomes.values() for count in value.values())
     if total > MAX_SHOTS:
         raise CountsError.bad_argument("counts", expected="at most 2**53 shots", got=f"{total:.3g}")
-    shape = _num_settings(table) + tuple(d + (one is not None) for d, one in zip(sizes, lost, strict=True))
-    check_table_size(shape, "counts")
-    array = np.zeros(shape, np.int64)
+    sizes_with_lost = tuple(tuple(d + (one is not None) for d in own) for own, one in zip(full, lost, strict=True))
+    check_table_size(num_settings + tuple(max(own) for own in sizes_with_lost), "counts")
+    scenario = BellScenario(num_settings, sizes_with_lost)
+    array = np.zeros(scenario.shape, np.int64)
     for key, value in outcomes.items():
+        sizes = tuple(own[x] for own, x in zip(full, key, strict=True))
         for outcome, count in value.items():
             if any(a is not None and a >= d for a, d in zip(outcome, sizes, strict=True)):
                 raise CountsError.bad_argument(f"counts[{key}]", expected=f"outcomes below {sizes}", got=shown(outcome))
             cell = tuple(d if a is None else a for a, d in zip(outcome, sizes, strict=True))
             array[key + cell] += count
-    return array, lost if any(one is not None for one in lost) else None
+    return array, lost if any(one is not None for one in lost) else None, scenario
+
+
+def _refuse_unequal_losses(sizes: Outcomes, lost: tuple[int | None, ...]) -> None:
+    """Refuses lost outcomes of settings with different numbers of outcomes, which would have different numbers."""
+    for k, (own, one) in enumerate(zip(sizes, lost, strict=True)):
+        if one is not None and len(set(own)) > 1:
+            raise CountsError.bad_argument(
+                "counts",
+                expected=f"no lost outcomes of party {k}, whose settings have {own} outcomes",
+                got="some",
+                remedy="Number them yourself, such as 0 for every setting: BellCounts(array, lost_outcomes=...).",
+            )
 
 
 def check_table_size(shape: Sequence[int], argument: str) -> None:
@@ -244,19 +263,16 @@ def _count(value: Any, outcome: Any, setting: tuple[int, ...]) -> int:
 def _outcome_sizes(
     seen: Iterable[Outcome],
     bits: tuple[int, ...],
-    num_outcomes: Sequence[int] | None,
-    num_parties: int,
+    num_outcomes: Sequence[int | Sequence[int]] | None,
+    num_settings: tuple[int, ...],
     strings: bool,
-) -> tuple[int, ...]:
-    """Number of outcomes of each party, without the lost one."""
+) -> Outcomes:
+    """Number of outcomes of each setting of each party, without the lost one."""
     if num_outcomes is not None:
-        sizes = whole_numbers(num_outcomes, "num_outcomes", CountsError, minimum=2)
-        if len(sizes) != num_parties:
-            raise CountsError.bad_argument("num_outcomes", expected=f"{num_parties} entries", got=shown(sizes))
-        return sizes
+        return full_num_outcomes(num_outcomes, num_settings, CountsError)
     if strings:
-        return tuple(1 << width for width in bits)
-    largest = [1] * num_parties
+        return tuple((1 << width,) * m for width, m in zip(bits, num_settings, strict=True))
+    largest = [1] * len(num_settings)
     for outcome in seen:
         largest = [one if a is None else max(one, a) for one, a in zip(largest, outcome, strict=True)]
-    return tuple(one + 1 for one in largest)
+    return tuple((one + 1,) * m for one, m in zip(largest, num_settings, strict=True))

@@ -18,7 +18,7 @@ __all__ = [
     "lost_fractions",
     "outcome_maps",
     "refuse_empty_settings",
-    "remaining_sizes",
+    "remaining_scenario",
 ]
 
 IntArray = NDArray[np.int64]
@@ -32,13 +32,15 @@ def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[
     """
     if lost_outcomes is None:
         return None
-    expected = f"None, or for each of {scenario.num_parties} parties None or an outcome below {scenario.num_outcomes}"
+    # An outcome that all settings of the party have.
+    sizes = tuple(min(party) for party in scenario.num_outcomes)
+    expected = f"None, or for each of {scenario.num_parties} parties None or an outcome below {sizes}"
     if not isinstance(lost_outcomes, Sequence | np.ndarray) or isinstance(lost_outcomes, str):
         raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
     if len(lost_outcomes) != scenario.num_parties:
         raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
     checked: list[int | None] = []
-    for entry, size in zip(lost_outcomes, scenario.num_outcomes, strict=True):
+    for entry, size in zip(lost_outcomes, sizes, strict=True):
         if entry is not None and (not is_whole_number(entry) or not 0 <= entry < size):
             raise CountsError.bad_argument("lost_outcomes", expected=expected, got=shown(lost_outcomes))
         checked.append(None if entry is None else int(entry))
@@ -60,46 +62,55 @@ def describe_losses(lost_outcomes: tuple[int | None, ...] | None, post_selected:
     return text + (", post-selected" if post_selected else "")
 
 
-def remaining_sizes(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int, ...]) -> tuple[int, ...]:
-    """The number of outcomes of each party without its lost one.
+def remaining_scenario(lost_outcomes: tuple[int | None, ...], scenario: BellScenario) -> BellScenario:
+    """The scenario without the parties' lost outcomes.
 
     Raises:
-        CountsError: If a party would have fewer than two.
+        CountsError: If a party would have fewer than two outcomes, or one of its settings none.
     """
-    sizes = tuple(d - (lost is not None) for d, lost in zip(num_outcomes, lost_outcomes, strict=True))
-    if min(sizes) < 2:
+    full = tuple(
+        tuple(d - (lost is not None) for d in party)
+        for party, lost in zip(scenario.num_outcomes, lost_outcomes, strict=True)
+    )
+    sizes = tuple(max(party) for party in full)
+    lacking = any(
+        lost is not None and (size < 2 or min(party) < 1)
+        for lost, size, party in zip(lost_outcomes, sizes, full, strict=True)
+    )
+    if lacking:
         raise CountsError.bad_argument(
             "lost_outcomes",
             expected="at least two outcomes of each party besides the lost one",
             got=f"{sizes}",
             remedy="Keep the lost outcome as an outcome of its own: pass lost_outcomes=None.",
         )
-    return sizes
+    return BellScenario(scenario.num_settings, full)
 
 
-def outcome_maps(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int, ...], to: object) -> list[IntArray]:
+def outcome_maps(lost_outcomes: tuple[int | None, ...], scenario: BellScenario, to: object) -> list[IntArray]:
     """New number of each outcome of each party: those above the lost one move down by one.
 
     Args:
         lost_outcomes: The lost outcome of each party, or ``None``.
-        num_outcomes: The number of outcomes of each party, the lost one included.
+        scenario: The scenario, lost outcomes included.
         to: New number of the lost outcomes, one or one a party.
 
     Raises:
         CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two outcomes.
     """
-    sizes = remaining_sizes(lost_outcomes, num_outcomes)
+    remaining = remaining_scenario(lost_outcomes, scenario)
+    sizes = tuple(min(party) for party in remaining.num_outcomes)
     expected = f"an outcome, or one a party, below {sizes} (the outcomes without the lost one)"
     listed: object = (to,) * len(sizes) if is_whole_number(to) else to
     if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != len(sizes):
         raise CountsError.bad_argument("to", expected=expected, got=shown(to))
     maps = []
-    for lost, size, target in zip(lost_outcomes, sizes, listed, strict=True):
+    for lost, size, target, most in zip(lost_outcomes, sizes, listed, scenario.max_outcomes, strict=True):
         # A party that lost nothing needs no such outcome, so one number for all may be too large for it.
         needed = lost is not None or not is_whole_number(to)
         if needed and (not is_whole_number(target) or not 0 <= target < size):
             raise CountsError.bad_argument("to", expected=expected, got=shown(to))
-        numbers = np.arange(size + (lost is not None))
+        numbers = np.arange(most)
         maps.append(numbers if lost is None else np.where(numbers == lost, target, numbers - (numbers > lost)))
     return maps
 

@@ -14,6 +14,7 @@ from .._validation import real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .behaviors import Behavior
+from .padding import padding_of
 from .scenario import BellScenario
 
 __all__ = ["divergence", "project_cells", "project_to_no_signaling", "setting_shares"]
@@ -102,7 +103,7 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     share = setting_shares(behavior, weights)
     cells = share.reshape(share.shape + (1,) * share.ndim) * behavior.array
     projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario)
-    return Behavior(projected.reshape(behavior.array.shape))
+    return Behavior(projected.reshape(behavior.array.shape), behavior.scenario)
 
 
 @one_blas_thread()
@@ -122,9 +123,16 @@ def project_cells(
 
     Returns:
         The projections q, shape ``(B, C)``, and t / q, shape ``(B, C)``: the multipliers of q >= 0. Up to rounding,
-        ``(cells + t) / q`` has the same sum with every no-signaling behavior.
+        ``(cells + t) / q`` has the same sum with every no-signaling behavior. Padding is 0 in both.
     """
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    padding = padding_of(scenario)
+    if padding is not None:
+        found, _ = project_cells(padding.spread(cells), padding.full, tolerance)
+        projected = padding.collected(found)
+        return projected, np.divide(
+            tolerance * padding.shared_by, projected, out=np.zeros_like(projected), where=padding.real
+        )
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     num_coordinates = math.prod(m * (d - 1) + 1 for m, d in sizes)
     system: _Coordinates | _Conditions
     if num_coordinates > _MAX_COORDINATES and scenario.num_cells - num_coordinates < num_coordinates:
@@ -141,7 +149,7 @@ def _project(
 ) -> tuple[FloatArray, FloatArray]:
     # White noise is a no-signaling table, and the steps lead only to such tables.
     count, size = cells.shape
-    q = np.full((count, size), 1 / math.prod(scenario.num_outcomes))
+    q = np.full((count, size), 1 / math.prod(scenario.max_outcomes))
     barrier = np.full(count, max(1e-2 / size, tolerance))
     reached = np.full(count, np.inf)
     best = q.copy()
@@ -180,9 +188,9 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
     """Tables that are no-signaling to the last digits, and positive: where they are not, with a little white noise."""
     reduce = coordinates.collins_gisin_matrices(scenario)
     expand = coordinates.full_table_from_collins_gisin_matrices(scenario)
-    white = 1 / math.prod(scenario.num_outcomes)
+    white = 1 / math.prod(scenario.max_outcomes)
     n, count = scenario.num_parties, len(tables)
-    pairs = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    pairs = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     # One axis per party, then the tables, which each contraction of the parties' axes brings to the front.
     order = [1 + axis for k in range(n) for axis in (k, n + k)]
     axes = tables.reshape(count, *scenario.shape).transpose([*order, 0]).reshape([*(m * d for m, d in pairs), count])
@@ -291,7 +299,7 @@ def _conditions(scenario: BellScenario) -> tuple[Any, Any]:
     """Independent conditions of no-signaling on a flattened table, and normalization, as a sparse matrix."""
     from scipy.sparse import csr_matrix, eye_array, kron, vstack
 
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     reduced = [csr_matrix(matrix) for matrix in coordinates.collins_gisin_matrices(scenario)]
     blocks = []
     for k, (m, d) in enumerate(sizes):

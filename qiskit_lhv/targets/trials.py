@@ -22,8 +22,9 @@ from .lost_shots import (
     lost_fractions,
     outcome_maps,
     refuse_empty_settings,
-    remaining_sizes,
+    remaining_scenario,
 )
+from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, check_scenario
 
 __all__ = ["BellTrials", "require_counts_or_trials"]
@@ -112,12 +113,13 @@ class BellTrials(Record):
         check_table_size(scenario.shape, "scenario")
         for name, rows, sizes in (
             ("settings", settings, scenario.num_settings),
-            ("outcomes", outcomes, scenario.num_outcomes),
+            ("outcomes", outcomes, scenario.max_outcomes),
         ):
             if np.any(rows >= np.array(sizes)):
                 raise CountsError.bad_argument(
                     name, expected=f"numbers below {sizes}", got=f"up to {tuple(rows.max(axis=0).tolist())}"
                 )
+        _refuse_missing_outcomes(settings, outcomes, scenario)
         probabilities = self.setting_probabilities
         if self.design == "random" and probabilities is None:
             probabilities = np.full(scenario.num_settings, 1 / scenario.num_setting_combinations)
@@ -143,7 +145,7 @@ class BellTrials(Record):
         assert self.scenario is not None
         shape = self.scenario.shape
         cells = np.ravel_multi_index(tuple(np.hstack([self.settings, self.outcomes]).T), shape)
-        return frozen(np.bincount(cells, minlength=self.scenario.num_cells).reshape(shape))
+        return frozen(np.bincount(cells, minlength=self.scenario.num_entries).reshape(shape))
 
     def to_counts(self) -> BellCounts:
         """The counts, without the order.
@@ -151,7 +153,9 @@ class BellTrials(Record):
         Raises:
             CountsError: If a setting combination has no trial.
         """
-        return BellCounts(self.table, self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected)
+        assert self.scenario is not None
+        options = (self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected, self.scenario)
+        return BellCounts(self.table, *options)
 
     def part(self, selection: slice | Sequence[int]) -> BellTrials:
         """Some of the trials, in the order given, with the same scenario and design.
@@ -169,6 +173,27 @@ class BellTrials(Record):
                 "selection", expected=f"a slice, or numbers below {self.num_trials}", got=shown(selection)
             ) from exc
         return replace(self, settings=settings, outcomes=outcomes)
+
+    def coarse_grain(self, outcomes: OutcomeNames) -> BellTrials:
+        """The trials of parties who do not tell some of their outcomes apart; see :meth:`BellCounts.coarse_grain`.
+
+        Args:
+            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
+                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+
+        Returns:
+            The trials; no outcome of them means "lost" any more.
+
+        Raises:
+            CountsError: If a setting is out of range or its numbers do not fit.
+        """
+        assert self.scenario is not None
+        change = OutcomeMap.merging(self.scenario, outcomes, CountsError)
+        merged = np.empty_like(self.outcomes)
+        for k, (party, most) in enumerate(zip(change.names, self.scenario.max_outcomes, strict=True)):
+            table = np.array([own + (0,) * (most - len(own)) for own in party])
+            merged[:, k] = table[self.settings[:, k], self.outcomes[:, k]]
+        return replace(self, outcomes=merged, scenario=change.coarse, lost_outcomes=None)
 
     # Lost trials
 
@@ -195,7 +220,7 @@ class BellTrials(Record):
         if self.lost_outcomes is None:
             return self
         assert self.scenario is not None
-        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, to)
+        maps = outcome_maps(self.lost_outcomes, self.scenario, to)
         return self._without_lost(maps, np.ones(self.num_trials, dtype=bool))
 
     def post_select(self) -> BellTrials:
@@ -211,7 +236,7 @@ class BellTrials(Record):
             return self
         assert self.scenario is not None
         # The lost outcomes get a new number too, but no trial that is kept has one.
-        maps = outcome_maps(self.lost_outcomes, self.scenario.num_outcomes, 0)
+        maps = outcome_maps(self.lost_outcomes, self.scenario, 0)
         kept = np.ones(self.num_trials, dtype=bool)
         for k, lost in enumerate(self.lost_outcomes):
             if lost is not None:
@@ -228,12 +253,11 @@ class BellTrials(Record):
         assert self.scenario is not None
         assert self.lost_outcomes is not None
         outcomes = np.stack([numbers[column] for numbers, column in zip(maps, self.outcomes[kept].T, strict=True)], 1)
-        sizes = remaining_sizes(self.lost_outcomes, self.scenario.num_outcomes)
         return replace(
             self,
             settings=self.settings[kept],
             outcomes=outcomes,
-            scenario=BellScenario(self.scenario.num_settings, sizes),
+            scenario=remaining_scenario(self.lost_outcomes, self.scenario),
             lost_outcomes=None,
             post_selected=self.post_selected or not bool(kept.all()),
         )
@@ -251,6 +275,21 @@ def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts
     """
     kinds: tuple[type[BellCounts | BellTrials], ...] = (BellCounts, BellTrials)
     return instance(data, kinds, argument, CountsError)
+
+
+def _refuse_missing_outcomes(settings: NDArray[np.int64], outcomes: NDArray[np.int64], scenario: BellScenario) -> None:
+    """Refuses outcomes that their setting does not have, where settings have different numbers of outcomes."""
+    if scenario.has_equal_outcomes:
+        return
+    for k, sizes in enumerate(scenario.num_outcomes):
+        wrong = np.flatnonzero(outcomes[:, k] >= np.array(sizes)[settings[:, k]])
+        if len(wrong):
+            x = int(settings[wrong[0], k])
+            raise CountsError.bad_argument(
+                "outcomes",
+                expected=f"outcomes below {sizes[x]} for setting {x} of party {k}",
+                got=f"{outcomes[wrong[0], k]} in trial {wrong[0]}",
+            )
 
 
 def _whole_rows(value: object, name: str) -> NDArray[np.int64]:

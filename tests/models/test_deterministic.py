@@ -22,7 +22,7 @@ def model():
 
 def random_model(seed, scenario, count=6):
     rng = np.random.default_rng(seed)
-    limits = np.repeat(scenario.num_outcomes, scenario.num_settings)
+    limits = np.concatenate(scenario.num_outcomes)
     return DeterministicModel(
         rng.dirichlet(np.ones(count)), rng.integers(0, limits, size=(count, len(limits))), scenario
     )
@@ -50,7 +50,7 @@ def chi_square(counts, probabilities):
 
 
 def test_strategies_of_one_party_are_all_functions_of_the_setting():
-    strategies = party_strategies(2, 3)
+    strategies = party_strategies((3, 3))
     assert strategies.shape == (9, 2)
     assert {tuple(row) for row in strategies.tolist()} == set(itertools.product(range(3), repeat=2))
 

@@ -12,7 +12,7 @@ def random_model(seed, scenario=SCENARIO, count=4, weighted=True, scale=2.0):
     rng = np.random.default_rng(seed)
     logits = [
         scale * rng.normal(size=(count, m, d))
-        for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+        for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     ]
     weights = rng.dirichlet(np.ones(count)) if weighted else None
     return ResponseModel(tuple(logits), TableResponse(scenario), weights)

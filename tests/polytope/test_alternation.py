@@ -59,7 +59,7 @@ def test_no_party_alone_can_do_better(scenario, seed):
     _, strategies = oracle.improve(oracle.tensor_of(coefficients), starts)
     reached = values_by_table(coefficients, strategies, scenario)
     assert np.all(reached >= values_by_table(coefficients, starts, scenario) - 1e-9)
-    limits = np.repeat(scenario.num_outcomes, scenario.num_settings)
+    limits = np.repeat(scenario.max_outcomes, scenario.num_settings)
     for i, limit in enumerate(limits):
         for b in range(limit):
             changed = strategies.copy()

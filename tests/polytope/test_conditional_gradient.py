@@ -33,7 +33,7 @@ SCENARIOS = [
 
 def random_model(scenario, seed, count=6):
     rng = np.random.default_rng(seed)
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     strategies = np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
     return DeterministicModel(rng.dirichlet(np.ones(count)), strategies, scenario)
 

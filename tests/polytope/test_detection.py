@@ -163,7 +163,7 @@ def test_behavior_at_is_what_the_parties_see():
     assert threshold.fixed == (0.9, None)
     seen = threshold.behavior_at(0.6)
     assert seen == CHSH.with_efficiency((0.9, 0.6), (None, 1))
-    assert seen.scenario.num_outcomes == (3, 2)
+    assert seen.scenario.max_outcomes == (3, 2)
 
 
 def test_polynomial_is_the_violation():

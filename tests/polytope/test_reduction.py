@@ -33,12 +33,12 @@ SCENARIOS = [
 
 
 def random_strategies(scenario, count, rng):
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
 
 def random_relabeling(scenario, rng):
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     orders = [
         order
         for order in itertools.permutations(range(len(sizes)))
@@ -152,7 +152,7 @@ def test_coordinates_say_all_about_invariant_behaviors(scenario, symmetric, seed
     if scenario.is_two_outcome:
         inverse = coordinates.full_table_from_correlator_matrices(scenario)
     elif group.num_generators:
-        sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+        sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
         inverse = [np.eye(m * d + 1)[1:] for m, d in sizes]
     else:
         inverse = coordinates.full_table_from_collins_gisin_matrices(scenario)

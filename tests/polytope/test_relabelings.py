@@ -20,7 +20,7 @@ from qiskit_lhv import (
 
 def shuffled(expression, rng):
     scenario = expression.scenario
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     parties = rng.permutation(len(sizes)) if len(set(sizes)) == 1 else np.arange(len(sizes))
     return expression.relabel(
         parties=parties.tolist(),

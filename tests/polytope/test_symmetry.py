@@ -38,7 +38,7 @@ SCENARIOS = [
 
 
 def random_relabeling(scenario, rng):
-    sizes = list(zip(scenario.num_settings, scenario.num_outcomes, strict=True))
+    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     orders = [
         order
         for order in itertools.permutations(range(len(sizes)))
@@ -53,7 +53,7 @@ def random_relabeling(scenario, rng):
 
 
 def random_strategies(scenario, count, rng):
-    sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
     return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
 
@@ -65,7 +65,7 @@ def tensor_of(behavior, correlators):
     if correlators:
         return behavior.to_correlators().ravel()
     # The table, after an entry for each party that does not take part.
-    sizes = zip(behavior.scenario.num_settings, behavior.scenario.num_outcomes, strict=True)
+    sizes = zip(behavior.scenario.num_settings, behavior.scenario.max_outcomes, strict=True)
     maps = [np.vstack([np.full(m * d, 1 / m), np.eye(m * d)]) for m, d in sizes]
     axes = coordinates.to_party_axes(behavior.array, behavior.scenario)
     return coordinates.apply_per_party(axes, maps).ravel()
@@ -99,7 +99,7 @@ def test_relabeled_behavior_entry_by_entry(seed):
     new = one.behavior(behavior).array
     starts, parties = [0, 2, 5], one.parties()
     for x in np.ndindex(*ASYMMETRIC.num_settings):
-        for a in np.ndindex(*ASYMMETRIC.num_outcomes):
+        for a in np.ndindex(*ASYMMETRIC.max_outcomes):
             old_x, old_a = [0] * 3, [0] * 3
             for k in range(3):
                 i = starts[k] + x[k]
@@ -273,7 +273,7 @@ def test_generated_groups_of_unequal_parties_are_closed(scenario):
 
 
 def _sizes(scenario):
-    return scenario.num_settings, scenario.num_outcomes
+    return scenario.num_settings, scenario.max_outcomes
 
 
 def test_the_identity_comes_first_then_the_generators():

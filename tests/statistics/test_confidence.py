@@ -136,7 +136,7 @@ def lossy(visibility):
 
 def test_marginal_intervals_pool_the_settings_of_absent_parties():
     behavior = lossy(0.6)
-    assert behavior.scenario.num_outcomes == (3, 2)
+    assert behavior.scenario.max_outcomes == (3, 2)
     counts = behavior.sample(np.array([[300, 400, 500], [600, 700, 800]]), 1)
     lower, upper = marginal_intervals(counts, 0.05)
     assert lower.shape == (2 * 3 + 1, 3 * 2 + 1)

@@ -52,7 +52,7 @@ def draw_trials(behavior, count, seed, probabilities=None):
     settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
     cells = behavior.array[tuple(settings.T)].reshape(count, -1)
     drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    outcomes = np.array(np.unravel_index(np.minimum(drawn, cells.shape[1] - 1), behavior.scenario.num_outcomes)).T
+    outcomes = np.array(np.unravel_index(np.minimum(drawn, cells.shape[1] - 1), behavior.scenario.max_outcomes)).T
     return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
 
 
@@ -539,7 +539,7 @@ def extreme_tables(scenario, rng, count):
     combinations = scenario.num_setting_combinations
     outcomes = scenario.num_cells // combinations
     for i in range(count):
-        sizes = zip(scenario.num_settings, scenario.num_outcomes, strict=True)
+        sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
         chosen = np.hstack([rng.integers(d, size=(3, m)) for m, d in sizes])
         tables = strategy_tables(chosen, scenario).reshape(3, combinations, outcomes)
         near_one = np.full((combinations, outcomes), 1e-9)

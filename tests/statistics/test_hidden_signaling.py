@@ -193,7 +193,7 @@ def test_no_more_is_needed_than_was_put_in(shape):
             share = 0.1 * rng.random(shape[:n]).reshape((*shape[:n], *[1] * n))
             moved = share * np.take(table, [0], axis=n + k)
             put_in += float(moved.sum())
-            table = table + np.concatenate([-moved, moved, *[0 * moved] * (scenario.num_outcomes[k] - 2)], axis=n + k)
+            table = table + np.concatenate([-moved, moved, *[0 * moved] * (scenario.max_outcomes[k] - 2)], axis=n + k)
         needed, visible = hidden_signaling(table, scenario)[0], visible_signaling(table)
         assert visible - 1e-9 <= needed <= put_in + 1e-9
         assert visible > 0.02

@@ -100,7 +100,7 @@ def test_deviances_add_up(behavior):
     assert found.nonlocality.deviance + found.signaling.deviance == pytest.approx(found.total.deviance, rel=1e-6)
     assert found.total.deviance == pytest.approx(2 * counts.total_shots * fit_local_model(counts).divergence, rel=1e-6)
     scenario = counts.scenario
-    free = np.prod([m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.num_outcomes, strict=True)]) - 1
+    free = np.prod([m * (d - 1) + 1 for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]) - 1
     assert found.num_parameters["no-signaling"] == free
     assert found.num_parameters["unrestricted"] == scenario.num_cells - scenario.num_setting_combinations
     assert found.nonlocality.p_value == pytest.approx(1 / 21)

@@ -53,7 +53,7 @@ def copying_box(strength=1.0):
         (np.full((2, 2, 2), 0.5), "setting axes, then outcome axes"),
         (np.full(2, 0.5), "shape (2,)"),
         (1.0, "shape ()"),
-        ([[1.0]], "d_k >= 2"),
+        (np.zeros((1, 0)), "d_k >= 1"),
         (np.zeros((0, 2)), "m_k >= 1"),
         ([[0.5 + 0j, 0.5]], "complex"),
         ([["a", "b"]], "expected an array of numbers"),

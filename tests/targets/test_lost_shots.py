@@ -124,7 +124,7 @@ def test_a_lost_outcome_in_a_tuple_is_none():
 
 def test_numbers_of_outcomes_do_not_count_the_lost_one():
     counts = BellCounts.from_counts({(0, 0): {(None, 0): 7}}, num_outcomes=(2, 4))
-    assert counts.scenario.num_outcomes == (3, 4)
+    assert counts.scenario.max_outcomes == (3, 4)
     assert counts.lost_outcomes == (2, None)
     message = refusal(lambda: BellCounts.from_counts({(0, 0): {(2, 0): 7, (None, 0): 1}}, num_outcomes=(2, 4)))
     assert message.startswith("counts[(0, 0)]: expected outcomes below (2, 4)")
@@ -132,7 +132,7 @@ def test_numbers_of_outcomes_do_not_count_the_lost_one():
 
 def test_without_losses_nothing_changes():
     counts = BellCounts.from_counts({(0, 0): {"00": 5, "11": 3}})
-    assert counts.scenario.num_outcomes == (2, 2)
+    assert counts.scenario.max_outcomes == (2, 2)
     assert counts.lost_outcomes is None
     assert counts.assign_lost() is counts
     assert counts.post_select() is counts
@@ -222,7 +222,7 @@ def test_one_number_stands_for_all_parties():
 def test_parties_without_losses_keep_their_outcomes():
     counts = BellCounts(ARRAY, "random", np.full((2, 2), 0.25), (None, 1), True)
     assigned = counts.assign_lost()
-    assert assigned.scenario.num_outcomes == (3, 2)
+    assert assigned.scenario.max_outcomes == (3, 2)
     assert assigned.array[..., 0].tolist() == (ARRAY[..., 0] + ARRAY[..., 1]).tolist()
     assert assigned.design == "random"
     assert assigned.setting_probabilities.tolist() == [[0.25, 0.25], [0.25, 0.25]]

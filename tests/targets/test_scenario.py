@@ -13,7 +13,9 @@ UNEQUAL = BellScenario((2, 3, 1), (3, 2, 4))
         ((2,), (2, 2)),
         ((0, 2), (2, 2)),
         ((-1,), (2,)),
-        ((2, 2), (2, 1)),
+        ((2, 2), (2, 0)),
+        ((2, 2), [(2, 2, 2), 2]),
+        ((2, 2), [(2, 0), 2]),
         ((2.0, 2), (2, 2)),
         ((True, 2), (2, 2)),
         ((2, 2), (2, np.True_)),
@@ -32,14 +34,15 @@ def test_bad_entries_are_refused(num_settings, num_outcomes):
 
 
 def test_the_message_names_the_argument_at_fault():
-    with pytest.raises(ScenarioError, match=r"num_outcomes: expected whole numbers of at least 2, got 1"):
-        BellScenario((2, 2), (2, 1))
+    with pytest.raises(ScenarioError, match=r"num_outcomes: expected whole numbers of at least 1, got 0"):
+        BellScenario((2, 2), (2, 0))
 
 
 def test_entries_become_tuples_of_python_integers():
     scenario = BellScenario(np.array([2, 3]), [np.int64(2), 4])
     assert scenario.num_settings == (2, 3)
-    assert scenario.num_outcomes == (2, 4)
+    assert scenario.num_outcomes == ((2, 2), (4, 4, 4))
+    assert scenario.max_outcomes == (2, 4)
     assert {type(entry) for entry in scenario.shape} == {int}
 
 
@@ -104,7 +107,7 @@ def test_from_shape_takes_settings_first():
     assert BellScenario.from_shape((2, 3, 1, 3, 2, 4)) == UNEQUAL
 
 
-@pytest.mark.parametrize("shape", [(), (2,), (2, 2, 2), (2, 1), (0, 2), (2, 2, 2, 1)])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 2, 2), (2, 0), (0, 2), (2, 2, 2, 0)])
 def test_from_shape_refuses_other_shapes_and_names_the_argument(shape):
     with pytest.raises(ScenarioError, match=r"^table: expected shape \(m_1, \.\.\., m_N, d_1"):
         BellScenario.from_shape(shape, "table")
