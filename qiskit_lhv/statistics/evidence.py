@@ -335,12 +335,12 @@ def recompute_e_values(e_values: Sequence[EValue]) -> list[EValue]:
     Raises:
         CountsError: If one tests an unknown set, or its scenario is too large.
     """
-    groups: dict[tuple[str, float, tuple[int, ...]], list[int]] = {}
+    groups: dict[tuple[str, float, BellScenario, int], list[int]] = {}
     for i, one in enumerate(e_values):
-        groups.setdefault((one.null, one.predictability, one.tested.shape), []).append(i)
+        groups.setdefault((one.null, one.predictability, one.scenario, len(one.tested)), []).append(i)
     found: dict[int, EValue] = {}
-    for (null, predictability, shape), members in groups.items():
-        engine = RatioEngine(BellScenario.from_shape(shape[1:]), null, predictability)
+    for (null, predictability, scenario, _), members in groups.items():
+        engine = RatioEngine(scenario, null, predictability)
         tables = np.stack([e_values[i].tested for i in members])
         made = engine.run(tables, np.stack([e_values[i].setting_weights for i in members]))
         logs = _log_e(tables, made[0], made[1])
