@@ -15,20 +15,12 @@ from ._records import Record
 from .exceptions import LHVError
 from .verification import Verification
 
-__all__ = ["agree", "positive_and_finite", "readable", "refute_unreadable", "verify_piece", "verify_shown"]
+__all__ = ["agree", "positive_and_finite", "readable", "verify_piece", "verify_shown"]
 
 T = TypeVar("T")
 
 # What arithmetic on fields of the wrong type or value can raise.
 _UNREADABLE = (LHVError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-
-
-def refute_unreadable(check: Callable[[], Verification]) -> Verification:
-    """The result of a check; refuted, with the reason, if the evidence cannot be read."""
-    try:
-        return check()
-    except _UNREADABLE as exc:
-        return Verification(False, f"the evidence cannot be read: {type(exc).__name__}: {exc}", math.inf)
 
 
 def readable(claim: Callable[[], T], otherwise: T) -> T:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evidence_checks import positive_and_finite, readable, refute_unreadable
+from ._evidence_checks import positive_and_finite, readable
 from ._records import Record
 from .models.deterministic import DeterministicModel
 from .polytope.inequalities import BellInequality
@@ -77,9 +77,6 @@ class BehaviorViolation(Record):
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         fault = _fault(self.behavior, self.tolerance)
         if fault is not None:
             return fault
@@ -123,7 +120,7 @@ class BehaviorLocality(Record):
         def claim() -> bool:
             if self.tolerance <= ROUNDING and _fault(self.behavior, self.tolerance) is None:
                 return self.deviation <= self.tolerance * (1 + 1e-6)
-            return not self._check(False).refuted
+            return not self.verify(prove_bound=False).refuted
 
         return "LOCAL" if readable(claim, False) else None
 
@@ -140,9 +137,6 @@ class BehaviorLocality(Record):
         Args:
             prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         fault = _fault(self.behavior, self.tolerance)
         if fault is not None:
             return fault

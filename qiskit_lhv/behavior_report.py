@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._deadlines import Deadline
-from ._evidence_checks import agree, refute_unreadable, verify_shown
+from ._evidence_checks import agree, verify_shown
 from ._records import Record
 from ._validation import positive_number
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
@@ -307,9 +307,6 @@ class BehaviorQuestion(Record):
             prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
                 ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(report, prove_bound))
-
-    def _check(self, report: LocalityReport, prove_bound: bool | None) -> Verification:
         proof = threshold = None
         for piece in report.evidence:
             if isinstance(piece, BehaviorLocality | BehaviorViolation) and proof is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._evidence_checks import readable, refute_unreadable
+from ._evidence_checks import readable
 from ._records import Record, encode
 from ._validation import probability, whole_numbers
 from ._words import counted
@@ -217,9 +217,6 @@ class DeviceReport(Record):
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         assert self.rejected is not None
         checks = []
         for group, report in zip(self.groups, self.reports, strict=True):

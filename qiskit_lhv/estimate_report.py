@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ._deadlines import Deadline
-from ._evidence_checks import agree, refute_unreadable
+from ._evidence_checks import agree
 from ._records import Record
 from ._validation import generator, positive_number, probability
 from .estimated_state import EstimatedLocality, EstimatedViolation
@@ -73,9 +73,6 @@ class EstimateQuestion(Record):
             report: The report.
             prove_bound: Is not needed, as there is no bound but in the evidence.
         """
-        return refute_unreadable(lambda: self._check(report))
-
-    def _check(self, report: LocalityReport) -> Verification:
         first, *others = report.evidence
         if not isinstance(first, Evidence):
             return _refuted(f"a {type(first).__name__} is no evidence on an estimate")

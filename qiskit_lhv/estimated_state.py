@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._evidence_checks import readable, refute_unreadable
+from ._evidence_checks import readable
 from ._records import Record
 from ._validation import probability
 from .exceptions import CountsError
@@ -78,9 +78,6 @@ class EstimatedViolation(Record):
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         probability(self.alpha, "alpha", CountsError, open_interval=True)
         if not self.violated:
             return Verification(True, "no violation is claimed")
@@ -138,9 +135,6 @@ class EstimatedLocality(Record):
 
     def verify(self) -> Verification:
         """Re-checks the certificate, and that it is about the estimate; how far it must reach is recomputed."""
-        return refute_unreadable(self._check)
-
-    def _check(self) -> Verification:
         probability(self.alpha, "alpha", CountsError, open_interval=True)
         reached = Verification(True, str(self) if self.inside else "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:

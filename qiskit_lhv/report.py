@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._evidence_checks import readable, refute_unreadable, verify_piece
+from ._evidence_checks import readable, verify_piece
 from ._records import Record, encode
 from .counts_rule import CountsEvidence, CountsRule
 from .models.local_model import LocalModel
@@ -123,9 +123,6 @@ class LocalityReport(Record):
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
         if any(check.refuted for check in checks):
             return combine(*checks)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from qiskit.quantum_info import DensityMatrix
 
-from ._evidence_checks import agree, refute_unreadable, verify_shown
+from ._evidence_checks import agree, verify_shown
 from ._records import Record
 from ._words import counted
 from .polytope.inequalities import BellInequality
@@ -175,9 +175,6 @@ class StateQuestion(Record):
             prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
                 ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(report, prove_bound))
-
-    def _check(self, report: LocalityReport, prove_bound: bool | None) -> Verification:
         violation = certificate = None
         for piece in report.evidence:
             if isinstance(piece, OptimizedSettings) and violation is None:

@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import checked_seed, shown, truth_value, whole_number
 from .._words import counted
@@ -91,9 +90,6 @@ class CombinedEValue(Record):
         Args:
             prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         if not self.parts:
             return Verification(False, "there are no e-values", math.inf)
         # All at once is faster; each part takes its own from there.

@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import checked_seed, frozen, probability, truth_value
 from .._words import counted
@@ -145,9 +144,6 @@ class EValue(Record):
         Args:
             prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         proven = self._check_bounds(prove_bound)
         if proven.refuted:
             return proven

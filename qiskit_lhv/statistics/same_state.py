@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._evidence_checks import readable, refute_unreadable
+from .._evidence_checks import readable
 from .._records import Record
 from .._validation import probability, whole_number
 from ..exceptions import CountsError
@@ -56,9 +56,6 @@ class SameStateTest(Record):
 
     def verify(self) -> Verification:
         """Runs the test again, with its seed, and compares the p-value."""
-        return refute_unreadable(self._check)
-
-    def _check(self) -> Verification:
         level = probability(self.level, "level", CountsError, open_interval=True)
         claimed = probability(self.p_value, "p_value", CountsError)
         again = same_state_test(self.counts, level, self.seed)

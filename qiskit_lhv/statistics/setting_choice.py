@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from .._evidence_checks import refute_unreadable
 from .._records import Record
 from .._validation import frozen
 from ..exceptions import CountsError
@@ -93,9 +92,6 @@ class SettingsTest(Record):
         so the p-value of their order is taken as recorded; ``LocalityReport.verify``, which has the trials, computes it
         again.
         """
-        return refute_unreadable(self._check)
-
-    def _check(self) -> Verification:
         if self.setting_numbers.ndim < 1 or not self.setting_numbers.size or self.setting_numbers.min() < 0:
             return Verification(False, "the numbers of trials are none, or negative", math.inf)
         if self.design == "blocks":

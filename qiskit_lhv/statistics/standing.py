@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._evidence_checks import refute_unreadable
 from .._records import Record
 from ..exceptions import CountsError
 from ..verification import Verification, combine
@@ -43,9 +42,6 @@ class StandingTest(Record):
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
-        return refute_unreadable(lambda: self._check(prove_bound))
-
-    def _check(self, prove_bound: bool | None) -> Verification:
         values = predictabilities(self.result)
         same = bool(values) and all(value == self.predictability for value in values)
         words = "the test has the predictability stated" if same else "the test has another predictability"
