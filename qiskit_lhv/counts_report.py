@@ -201,8 +201,8 @@ class CountsFindings:
             if self.verdict is Verdict.NONLOCAL and found.allowance is not None:
                 assumed += f", and the counts exclude {excluded_influences(found.allowance)}"
         why = (
-            "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on one "
-            "chip no space-like separation does"
+            "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on "
+            "one chip no space-like separation does"
         )
         return assumed, why
 

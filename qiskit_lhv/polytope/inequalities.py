@@ -85,7 +85,7 @@ class BellExpression(Record):
 
     @classmethod
     def from_correlators(cls, coefficients: ArrayLike, *, marginals: bool = True) -> BellExpression:
-        """A Bell expression given by its coefficients on correlators, two outcomes a party.
+        """A Bell expression given by its coefficients on correlators, two outcomes per party.
 
         Args:
             coefficients: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an axis
@@ -136,7 +136,7 @@ class BellExpression(Record):
         """
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
-                "expression", expected="two outcomes a party", got=f"{self.scenario.num_outcomes}"
+                "expression", expected="two outcomes per party", got=f"{self.scenario.num_outcomes}"
             )
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
@@ -254,7 +254,7 @@ class BellExpression(Record):
         """The Bell operator of qubits: its expectation value in a state is the expression's value.
 
         Args:
-            settings: One sequence of single-qubit measurements a party, or a name.
+            settings: One sequence of single-qubit measurements per party, or a name.
 
         Returns:
             The operator on N qubits, party k on qubit k.
@@ -325,7 +325,7 @@ class BellInequality(Record):
             behavior: A behavior that should violate the inequality; default: only the bound is checked.
             rounding_error: Error allowed in each probability of the behavior: the violation must
                 exceed the largest change that such errors can make.
-            prove_bound: Whether to prove the bound again, which takes minutes for some 30 settings a party. If not,
+            prove_bound: Whether to prove the bound again, which takes minutes for some 30 settings per party. If not,
                 only that a strategy reaches it is checked, and the reason says so. Default: where it takes seconds.
 
         Returns:

@@ -2,8 +2,8 @@
 
 A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with two outcomes, and of projectors
 ``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial is one
-word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts suffice for
-real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
+word per party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts suffice
+for real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IntArray = NDArray[np.int64]
 Letter = tuple[int, int]
 """Setting and outcome."""
 Monomial = tuple[tuple[Letter, ...], ...]
-"""One word a party."""
+"""One word per party."""
 
 _MAX_SIZE = 120
 

@@ -159,18 +159,18 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
     """Turns settings as a user gives them into measurements, and checks them.
 
     Args:
-        settings: One sequence of measurement specs a party, or a name.
+        settings: One sequence of measurement specs per party, or a name.
         dimensions: Dimension of each party's space.
 
     Raises:
-        MeasurementError: If there is not one non-empty sequence a party, a measurement has the wrong
+        MeasurementError: If there is not one non-empty sequence per party, a measurement has the wrong
             dimension, or a party's settings differ in their number of outcomes.
     """
     if isinstance(settings, str):
         settings = named_settings(settings, len(dimensions))
     if not isinstance(settings, Sequence | np.ndarray):
         raise MeasurementError.bad_argument(
-            "settings", expected="one sequence of measurements a party, or a name", got=repr(settings)
+            "settings", expected="one sequence of measurements per party, or a name", got=repr(settings)
         )
     if len(settings) != len(dimensions):
         raise MeasurementError.bad_argument(

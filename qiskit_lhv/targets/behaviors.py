@@ -103,7 +103,7 @@ class Behavior(Record):
 
         Args:
             state: ``DensityMatrix``, ``Statevector`` or ``QuantumCircuit`` without measurements.
-            settings: One sequence of measurements a party (anything that ``measurement`` takes), or
+            settings: One sequence of measurements per party (anything that ``measurement`` takes), or
                 a name: ``"chsh"``, ``"mermin"``.
             parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
 
@@ -124,8 +124,8 @@ class Behavior(Record):
         """The two-outcome behavior with given expectation values.
 
         They count as exact. Measured values have errors, which a verdict must know of: ``analyze(behavior,
-        tolerance=...)`` takes the largest error of a probability. With two outcomes a party, probabilities are means of
-        ``2**N`` correlators (marginals included), so none is further off than the correlators are.
+        tolerance=...)`` takes the largest error of a probability. With two outcomes per party, probabilities are means
+        of ``2**N`` correlators (marginals included), so none is further off than the correlators are.
 
         Args:
             correlators: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an
@@ -211,8 +211,8 @@ class Behavior(Record):
         outcomes and the other parties. Otherwise there is no click.
 
         Args:
-            efficiency: Detection efficiency of all parties, or one a party, from 0 to 1.
-            assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome,
+            efficiency: Detection efficiency of all parties, or one per party, from 0 to 1.
+            assign: The outcome that stands for "no click", or one per party; ``None``: an additional outcome,
                 the last.
 
         Raises:
@@ -263,7 +263,7 @@ class Behavior(Record):
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
                 "behavior",
-                expected="two outcomes a party",
+                expected="two outcomes per party",
                 got=f"{self.scenario.num_outcomes}",
                 remedy="Use to_collins_gisin() for more outcomes.",
             )

@@ -78,7 +78,7 @@ def _settings_table(counts: object) -> dict[tuple[int, ...], Mapping[Any, int]]:
     num_parties = len(next(iter(table)))
     if any(len(key) != num_parties for key in table):
         raise CountsError.bad_argument(
-            "counts", expected="settings of one entry a party", got=f"{sorted(table, key=len)}"
+            "counts", expected="settings of one entry per party", got=f"{sorted(table, key=len)}"
         )
     num_settings = tuple(max(key[k] for key in table) + 1 for k in range(num_parties))
     for position in np.ndindex(num_settings):

@@ -28,7 +28,7 @@ def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[
     """Checks which outcome of each party means that it was lost; ``None`` if no party has one.
 
     Raises:
-        CountsError: If there is not one entry a party, ``None`` or an outcome of that party.
+        CountsError: If there is not one entry per party, ``None`` or an outcome of that party.
     """
     if lost_outcomes is None:
         return None
@@ -85,13 +85,13 @@ def outcome_maps(lost_outcomes: tuple[int | None, ...], num_outcomes: tuple[int,
     Args:
         lost_outcomes: The lost outcome of each party, or ``None``.
         num_outcomes: The number of outcomes of each party, the lost one included.
-        to: New number of the lost outcomes, one or one a party.
+        to: New number of the lost outcomes, one or one per party.
 
     Raises:
         CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two outcomes.
     """
     sizes = remaining_sizes(lost_outcomes, num_outcomes)
-    expected = f"an outcome, or one a party, below {sizes} (the outcomes without the lost one)"
+    expected = f"an outcome, or one per party, below {sizes} (the outcomes without the lost one)"
     listed: object = (to,) * len(sizes) if is_whole_number(to) else to
     if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != len(sizes):
         raise CountsError.bad_argument("to", expected=expected, got=repr(to))

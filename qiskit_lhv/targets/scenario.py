@@ -19,8 +19,8 @@ class BellScenario(Record):
     """The number of settings and of outcomes of each party.
 
     Args:
-        num_settings: One entry a party, each at least 1.
-        num_outcomes: One entry a party, each at least 2; every setting of a party has this many.
+        num_settings: One entry per party, each at least 1.
+        num_outcomes: One entry per party, each at least 2; every setting of a party has this many.
 
     Raises:
         ScenarioError: If the entries are not whole numbers in range, or the lengths differ.
@@ -32,9 +32,9 @@ class BellScenario(Record):
     """
 
     num_settings: tuple[int, ...]
-    """Number of settings, one entry a party."""
+    """Number of settings, one entry per party."""
     num_outcomes: tuple[int, ...]
-    """Number of outcomes, one entry a party."""
+    """Number of outcomes, one entry per party."""
 
     def __post_init__(self) -> None:
         settings = whole_numbers(self.num_settings, "num_settings", ScenarioError, minimum=1)
@@ -42,7 +42,7 @@ class BellScenario(Record):
         if len(settings) != len(outcomes) or not settings:
             raise ScenarioError.bad_argument(
                 "num_outcomes",
-                expected=f"one entry a party, {len(settings)} as in num_settings",
+                expected=f"one entry per party, {len(settings)} as in num_settings",
                 got=f"{len(outcomes)} entries",
             )
         object.__setattr__(self, "num_settings", settings)
