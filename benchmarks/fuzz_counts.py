@@ -2,7 +2,8 @@
 
 Draws tables as they come from badly tuned, deterministic or hardly used devices, in four scenarios: empty cells, one
 outcome per setting, mixtures of few deterministic strategies, readout near |00>, an outcome that never comes, unequal
-and very few shots. Each is analyzed as a user would, and fitted by every fit alone; exceptions are counted by their type.
+and very few shots. Each is analyzed as a user would, and fitted by every fit alone; exceptions are counted by
+their type.
 """
 
 import argparse

@@ -291,7 +291,7 @@ def test_mix_refuses_other_visibilities(visibility):
 
 
 def test_mix_refuses_noise_of_another_scenario():
-    with pytest.raises(ScenarioError, match=r"^noise: expected 1 parties"):
+    with pytest.raises(ScenarioError, match=r"^noise: expected 1 party"):
         Behavior([[1.0, 0.0]]).mix(Behavior([[0.5, 0.5], [0.5, 0.5]]), 0.5)
 
 
