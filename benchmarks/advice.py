@@ -1,9 +1,8 @@
 """How often a new run with the advised number of shots reaches alpha = 0.01.
 
 For each device, runs are analyzed. Where the verdict is INCONCLUSIVE and the advice names a number of shots, new runs
-with so many are drawn twice: as if the frequencies seen were the device's probabilities, which is what the advice
-says, and from the device itself, where the luck of the first run comes in. "Twice" is the advice to runs that came
-close.
+with so many are drawn twice: as if the frequencies seen were the device's probabilities, which is what the advice says,
+and from the device itself, where the luck of the first run comes in. "Twice" is the advice to runs that came close.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="first runs of each device")
     parser.add_argument("--again", type=int, default=5, help="new runs after each")
     options = parser.parse_args()
-    print("share of new runs that reach alpha = 0.01, if the frequencies seen were the device's, and for it itself")
+    print("share of new runs that reach alpha = 0.01: if the frequencies seen were the device's; the device itself")
     print(f"{'device':<30}{'shots per setting':>18}{'advised':>9}{'runs':>7}{'if':>7}{'itself':>8}")
     for name, device, shots, declared in DEVICES:
         rng = np.random.default_rng(1)

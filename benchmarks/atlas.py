@@ -26,7 +26,7 @@ def bounds(direction, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=13, help="points along an edge of the face")
-    parser.add_argument("--seconds", type=float, default=0.0, help="for three settings a party, each point")
+    parser.add_argument("--seconds", type=float, default=0.0, help="for three settings per party, each point")
     parser.add_argument("--picture", default=None, help="file for the map (PNG)")
     options = parser.parse_args()
     corners = np.array([[-1, -1, -1], [-1, 1, 1], [1, -1, 1]], dtype=float)

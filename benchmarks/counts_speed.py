@@ -2,8 +2,9 @@
 
 ``python benchmarks/counts_speed.py`` goes through all cases, each in a process of its own;
 ``--cases chsh,magic`` through some; ``--only e-value`` leaves ``analyze`` out.
-``--busy`` measures what other work does to small linear algebra: the stages of a table with 5 settings a party, on idle
-cores and beside two busy loops (which it starts itself), with and without a limit of one thread for linear algebra.
+``--busy`` measures what other work does to small linear algebra: the stages of a table with 5 settings per party, on
+idle cores and beside two busy loops (which it starts itself), with and without a limit of one thread for linear
+algebra.
 """
 
 import argparse

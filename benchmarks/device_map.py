@@ -33,7 +33,7 @@ def main():
     report = analyze(counts, alpha=0.05, seed=1)
     analyzed = time.monotonic()
     passed = report.verify()
-    print(f"{len(counts)} pairs of {backend.num_qubits} qubits, {options.shots} shots a setting")
+    print(f"{len(counts)} pairs of {backend.num_qubits} qubits, {options.shots} shots per setting")
     print(f"analyzed in {analyzed - start:.1f} s, verified in {time.monotonic() - analyzed:.1f} s: {passed.passed}")
     print(report)
     print("\n".join(report.table(sort="evidence").splitlines()[:8]))

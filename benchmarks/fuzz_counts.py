@@ -1,8 +1,9 @@
 """Does anything about extreme tables of counts raise an error?
 
 Draws tables as they come from badly tuned, deterministic or hardly used devices, in four scenarios: empty cells, one
-outcome a setting, mixtures of few deterministic strategies, readout near |00>, an outcome that never comes, unequal and
-very few shots. Each is analyzed as a user would, and fitted by every fit alone; exceptions are counted by their type.
+outcome per setting, mixtures of few deterministic strategies, readout near |00>, an outcome that never comes, unequal
+and very few shots. Each is analyzed as a user would, and fitted by every fit alone; exceptions are counted by
+their type.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """How strong is the evidence? The e-value beside the binomial bound of CHSH, Hoeffding's bound, and the plain method.
 
-- Werner states with CHSH settings: median log10 p against the number of trials, and the rate a trial against the KL
+- Werner states with CHSH settings: median log10 p against the number of trials, and the rate per trial against the KL
   distance to the local set.
 - The same with settings that are a little off, and with correlators of unequal size, as devices have them.
-- A state that no CHSH inequality shows to be nonlocal, with three settings a party.
+- A state that no CHSH inequality shows to be nonlocal, with three settings per party.
 - A few shots, S = 2.40 and 2.69: how often alpha = 0.01 is reached by the e-value of one order and the mean of 20, by
   the combined test of that mean and the eight CHSH games, and by the right game, had it been declared.
 - The published tables: all shots in stages, beside a third of the shots to choose the factor and the rest to test.
@@ -176,7 +176,7 @@ def hidden_from_chsh():
 
 
 def part(array, x, y, kind):
-    """Counts or behavior of two settings a party."""
+    """Counts or behavior of two settings per party."""
     return kind(array[np.ix_(x, y)])
 
 

@@ -113,7 +113,7 @@ def print_allowances(pool, runs):
     for shots in (1000, 4000, 14_000, 16_000):
         found = list(pool.map(partial(weighed, clean, shots, ALPHA, 5.0), range(runs), chunksize=25))
         largest, exceeded = np.array(found).T
-        print(f"{shots:>8} shots a setting{np.median(largest):>8.2f}{exceeded.mean():>8.3f}", flush=True)
+        print(f"{shots:>8} shots per setting{np.median(largest):>8.2f}{exceeded.mean():>8.3f}", flush=True)
     print(f"true kappa exceeded, alpha = 0.1, {runs} runs")
     # Signs of the four shifts that the marginals show, and their size.
     cases = [("four shifts of 0.2, S = 2.88", 0.1, 0.72, 1000), ("four shifts of 0.03, S = 2.6", 0.015, 0.65, 4000)]
@@ -163,7 +163,7 @@ def main():
     options = parser.parse_args()
     limit = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / options.runs)
     print(f"{options.runs} devices each, alpha = {ALPHA}; local models: NONLOCAL at most {limit:.4f}")
-    print(f"{'device':<42}{'shots a setting':>16}{'seen':>8}{'p <= alpha':>12}{'NONLOCAL':>10}{'SIGNALING':>11}")
+    print(f"{'device':<41}{'shots per setting':>17}{'seen':>8}{'p <= alpha':>12}{'NONLOCAL':>10}{'SIGNALING':>11}")
     start = time.monotonic()
     with ProcessPoolExecutor(options.workers) as pool:
         for name, behavior, shots, local in devices():

@@ -216,8 +216,8 @@ class CountsFindings:
             if self.verdict is Verdict.NONLOCAL and found.allowance is not None:
                 assumed += f", and the counts exclude {excluded_influences(found.allowance)}"
         why = (
-            "that is assumed: crosstalk that marginals do not show at all no counts can exclude, and on one chip there "
-            "is no space-like separation to enforce it"
+            "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on "
+            "one chip no space-like separation does"
         )
         return assumed, why
 

@@ -32,7 +32,7 @@ __all__ = ["CriticalVisibility", "critical_visibility"]
 
 _DEFAULT_SECONDS = 600.0
 _SHARES = {"settings": 0.3, "proofs": 0.5}
-# Method and number of settings a party, in the order in which they are tried.
+# Method and number of settings per party, in the order in which they are tried.
 _SETTINGS = {
     2: (("ascent", 3), ("ascent", 4)),
     3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10), ("regular", 13)),

@@ -82,7 +82,7 @@ def run_demo(
     search = find_local_model(behavior, num_steps=1500, target_loss=1e-9, seed=seed, progress=None)
     exact = nonlocality_threshold(behavior, max_visibility=1 / _SEARCH_VISIBILITY)
     say(
-        f"\nWerner state, visibility {_SEARCH_VISIBILITY}, six settings a party (icosahedron):\n"
+        f"\nWerner state, visibility {_SEARCH_VISIBILITY}, six settings per party (icosahedron):\n"
         f"  JAX search    KL {search.loss:.2e} nats per trial after {len(search.history)} steps, "
         f"{search.model.num_hidden} hidden variables\n"
         f"  exact         a model of {len(exact.model.weights)} deterministic strategies up to visibility "

@@ -104,7 +104,7 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
         model: A model of projective qubit measurements.
 
     Returns:
-        A matplotlib figure with one panel a party; a density of 1 is that of the uniform distribution.
+        A matplotlib figure with one panel per party; a density of 1 is that of the uniform distribution.
 
     Raises:
         LHVError: If it is another model.

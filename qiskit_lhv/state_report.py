@@ -37,7 +37,7 @@ _ASIDE = 1.02
 _AXES = {2: (46,), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
-# Method and number of settings a party in the order in which they are tried, and their share of the time.
+# Method and number of settings per party in the order in which they are tried, and their share of the time.
 _SETTINGS = {
     2: (("ascent", 3), ("ascent", 4)),
     3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10)),

@@ -166,7 +166,7 @@ def exact_local_bound(
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, binary fractions whose scaled absolute
             sum fits 60 bits.
         symmetries: For two parties with two outcomes, relabelings that leave the coefficients as they are (which is
-            checked): for each party one signed number a setting; ``s`` means that the setting takes
+            checked): for each party one signed number per setting; ``s`` means that the setting takes
             the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative. Of strategies that
             they map to each other, fewer are listed.
         num_outcomes: Number of outcomes of every setting of every party, where some have fewer than the table; those

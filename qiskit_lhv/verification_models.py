@@ -69,7 +69,7 @@ def exact_model_deviation(
                 np.zeros_like(part),
             )
         table = table + part.astype(object) * (1 << (_PIECE * i))
-    # From one axis a party back to settings and outcomes.
+    # From one axis per party back to settings and outcomes.
     split = table.reshape([size for pair in sizes for size in pair])
     split = split.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
     wanted = [Fraction(float(value)) for value in target.flat]
@@ -85,7 +85,7 @@ def exact_model_deviation(
 def _table(
     weights: NDArray[np.float64], strategies: NDArray[Any], sizes: list[tuple[int, int]], starts: list[int]
 ) -> NDArray[np.int64]:
-    """Sum of the weights of the strategies that give each outcome for each setting, one axis a party."""
+    """Sum of the weights of the strategies that give each outcome for each setting, one axis per party."""
     shape = [m * d for m, d in sizes]
     result = np.zeros(shape, dtype=np.int64)
     for begin in range(0, len(weights), _BATCH):

@@ -170,8 +170,8 @@ def influences(report):
 def test_one_set_of_lines_on_influences_for_each_case():
     hanoi = load_bundled_counts("ibm_hanoi19_20circuit13").counts
     why = (
-        "that is assumed: crosstalk that marginals do not show at all no counts can exclude, and on one chip there is "
-        "no space-like separation to enforce it"
+        "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on one "
+        "chip no space-like separation does"
     )
     declared = quick(hanoi, kappa=3)
     assert influences(declared) == ["hidden influences are at most kappa = 3 times what marginals show (declared)", why]

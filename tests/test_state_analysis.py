@@ -46,7 +46,7 @@ def test_verdicts(state, options, verdict):
 
 
 def test_open_interval_of_visibilities():
-    # Between what is proven local and 1 / sqrt(2), three settings a party show nothing.
+    # Between what is proven local and 1 / sqrt(2), three settings per party show nothing.
     report = analyze(werner_state(0.704), time_limit=3, seed=1)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.admits_local_model is None

@@ -137,7 +137,7 @@ def parse_directions(measurements: Any, num_parties: int) -> list[Directions]:
 
     Args:
         measurements: ``"projective"``: all; ``"xy"``, ``"xz"`` or ``"yz"``: all in a plane; two orthonormal vectors
-            that span a plane, shape ``(2, 3)``; or one list of single-qubit projective measurements a
+            that span a plane, shape ``(2, 3)``; or one list of single-qubit projective measurements per
             party (anything that ``measurement`` takes).
         num_parties: Number of parties.
 
@@ -165,7 +165,7 @@ def _unknown_measurements(measurements: Any) -> ScenarioError:
     return ScenarioError.bad_argument(
         "measurements",
         expected="'projective', a plane such as 'xz', two orthonormal vectors that span a plane, or one list of "
-        "projective qubit measurements a party",
+        "projective qubit measurements per party",
         got=repr(measurements),
     )
 
@@ -192,7 +192,7 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
     """Bloch vectors of outcome 0 of each party's settings, each of shape ``(m, 3)``.
 
     Args:
-        settings: One sequence of projective single-qubit measurements a party, or a name such as ``"chsh"``.
+        settings: One sequence of projective single-qubit measurements per party, or a name such as ``"chsh"``.
         num_parties: Number of parties.
 
     Raises:
@@ -201,7 +201,7 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
     """
     if settings is None:
         raise ScenarioError.bad_argument(
-            "settings", expected="one sequence of measurements a party", got="None", remedy="Choose them."
+            "settings", expected="one sequence of measurements per party", got="None", remedy="Choose them."
         )
     parsed = parse_settings(settings, [2] * num_parties)
     return [np.stack([_bloch_vector(k, one) for one in party]) for k, party in enumerate(parsed)]

@@ -89,7 +89,7 @@ class ResponseModel(LocalModel):
         Args:
             settings: In a finite scenario, for each party the setting to keep, or ``None`` for all of them;
                 default: all. For all projective measurements, one sequence of single-qubit measurements
-                a party (anything that ``measurement`` takes), or a name.
+                per party (anything that ``measurement`` takes), or a name.
 
         Raises:
             ScenarioError: If a setting is out of range, or needed and not given.

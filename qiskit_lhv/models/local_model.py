@@ -68,7 +68,7 @@ def check_setting_numbers(settings: Sequence[int | None] | None, scenario: BellS
     """For each party the number of the chosen setting, or ``None`` for all of them.
 
     Raises:
-        ScenarioError: If there is not one entry a party or a setting is out of range.
+        ScenarioError: If there is not one entry per party or a setting is out of range.
     """
     sizes = scenario.num_settings
     chosen: list[int | None] = [None] * len(sizes) if settings is None else list(settings)
@@ -84,7 +84,7 @@ def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -
     """Keeps one setting of each party, or all where the entry is ``None``.
 
     Raises:
-        ScenarioError: If there is not one entry a party or a setting is out of range.
+        ScenarioError: If there is not one entry per party or a setting is out of range.
     """
     chosen = check_setting_numbers(settings, behavior.scenario)
     if all(x is None for x in chosen):

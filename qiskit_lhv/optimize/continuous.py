@@ -98,7 +98,7 @@ def _encode(response: QubitResponse, vectors: FloatArray) -> NDArray[np.float32]
 
 
 def grid_sizes(num_settings: int, directions: Sequence[Directions]) -> list[int]:
-    """Directions of each party whose product grid has about ``num_settings`` combinations, at least 2 a party.
+    """Directions of each party whose product grid has about ``num_settings`` combinations, at least 2 per party.
 
     A party with a short list of directions gets all of it, and the others more.
 

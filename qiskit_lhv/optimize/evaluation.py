@@ -82,7 +82,7 @@ def evaluate_model(
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
         directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]
-        # Every combination is a grid of one direction a party.
+        # Every combination is a grid of one direction per party.
         p = target_probabilities(tensor, [one[:, None, :] for one in directions]).reshape((-1, *(2,) * n))
         # Sums may fall below zero by rounding.
         q = np.maximum(_probabilities(model, directions), 0)
@@ -107,7 +107,7 @@ def evaluate_model(
 
 
 def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.ndarray:
-    """Joint probabilities of setting combinations, one direction a party; shape ``(len, 2, ..., 2)``."""
+    """Joint probabilities of setting combinations, one direction per party; shape ``(len, 2, ..., 2)``."""
     n, response = model.num_parties, model.response
     assert isinstance(response, QubitResponse)
     means = [response.means(k, model.hidden_variables[k], directions[k]) for k in range(n)]
@@ -121,7 +121,7 @@ def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.nda
 
 
 def qubit_tensor(target: Any) -> CorrelationTensor:
-    """The correlation tensor of a state of qubits, one a party.
+    """The correlation tensor of a state of qubits, one per party.
 
     Args:
         target: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.

@@ -33,7 +33,7 @@ def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed:
 
 
 def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, jax.Array]:
-    """Target (with a leading axis of targets) and weights, one axis a party, as the model's tables come out."""
+    """Target (with a leading axis of targets) and weights, one axis per party, as the model's tables come out."""
     cells = np.broadcast_to(shares.reshape(shares.shape + (1,) * shares.ndim), target.array.shape)
     arrays = {"target": target.array, "shares": cells}
     tables = {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}

@@ -98,17 +98,17 @@ def find_local_model(
 
     For a behavior or counts, every party's responses are a table of free logits for each hidden
     variable, whose probabilities are free too; for counts, settings are weighted by their shots, so
-    that the loss is the log-likelihood deficit a trial. For a state, the model must reproduce all
+    that the loss is the log-likelihood deficit per trial. For a state, the model must reproduce all
     projective measurements (or all in a plane, or those of a list): response functions are odd functions of
     the Bloch vector, and every step draws directions for each party and compares all their combinations.
 
     A large loss proves nothing: the search may have failed.
 
     Args:
-        target: A ``Behavior`` or ``BellCounts``; or a state of qubits, one a party: ``DensityMatrix``,
+        target: A ``Behavior`` or ``BellCounts``; or a state of qubits, one per party: ``DensityMatrix``,
             ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
         measurements: For states: ``"projective"``; a plane ``"xy"``, ``"xz"`` or ``"yz"``; two orthonormal
-            vectors that span a plane; or one list of projective measurements a party.
+            vectors that span a plane; or one list of projective measurements per party.
         degree: For states, the highest degree of the response functions' harmonics, odd; 1 is Bell's.
         response: For states, other features (``OddMonomials(5)``) or another response function
             (``FunctionResponse(...)``) instead.

@@ -145,7 +145,7 @@ def sweep_visibility(
     prove, that one fits exactly.
 
     Args:
-        state: A state of 1 to 6 qubits, one a party; see :func:`find_local_model`.
+        state: A state of 1 to 6 qubits, one per party; see :func:`find_local_model`.
         visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where they do not.
         noise: What the rest is: a state of as many qubits; default: white noise.
         measurements: See :func:`find_local_model`.

@@ -70,7 +70,7 @@ def certify_all_projective(
         noise: A state of the same qubits to mix with; default: white noise.
         num_settings: Axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer.
-        directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array a party.
+        directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array per party.
         measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
             limited. Directions are then those of a polygon, by default 24 equally spaced axes for two qubits.
         parties: The qubit of each party; default: party k is qubit k.
@@ -191,7 +191,7 @@ def _directions(
             shared = np.ndim(directions[0]) == 1
         except (TypeError, IndexError, KeyError, ValueError) as exc:
             raise MeasurementError.bad_argument(
-                "directions", expected="Bloch vectors, shape (m, 3), or one such array a party", got=repr(directions)
+                "directions", expected="Bloch vectors, shape (m, 3), or one such array per party", got=repr(directions)
             ) from exc
         given = [directions] if shared else list(directions)
         axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)
@@ -213,7 +213,7 @@ def _directions(
             "num_settings",
             expected=f"at most {_MAX_CELLS} combinations of directions",
             got=f"{cells:.3g}",
-            remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} directions a party fit.",
+            remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} directions per party fit.",
         )
     rounded: dict[int, FloatArray] = {}
     for one in axes:

@@ -49,7 +49,7 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
 def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symmetry:
     """A group of relabelings that leave all the behaviors unchanged.
 
-    Candidates are permutations of the parties together with, for two outcomes a party, relabelings of settings
+    Candidates are permutations of the parties together with, for two outcomes per party, relabelings of settings
     and outcomes; those are found from the Gram matrix of a party's correlators, which any symmetry must leave
     unchanged. For more outcomes only permutations of the parties are tried.
 

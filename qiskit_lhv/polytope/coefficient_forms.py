@@ -37,7 +37,7 @@ def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatAr
 
     Args:
         scenario: The scenario.
-        correlators: Whether the form is that of correlators (two outcomes a party).
+        correlators: Whether the form is that of correlators (two outcomes per party).
     """
     make = coordinates.correlator_matrices if correlators else coordinates.collins_gisin_matrices
     matrices = make(scenario)
@@ -88,7 +88,7 @@ def exact_coefficients(
         added: What to add to the coefficients, of the same shape.
 
     Returns:
-        Fractions, an array of objects with one axis a party.
+        Fractions, an array of objects with one axis per party.
     """
     exact = _fractions(coefficients)
     if added is not None:
@@ -117,7 +117,7 @@ def simplest_fraction(value: float, scale: float) -> Fraction:
 
 
 def expression_symbols(scenario: BellScenario) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Index and name of each correlator (two outcomes a party; the constant has no name) or probability."""
+    """Index and name of each correlator (two outcomes per party; the constant has no name) or probability."""
     if scenario.is_two_outcome:
         for index in itertools.product(*(range(m + 1) for m in scenario.num_settings)):
             names = " ".join(f"{chr(65 + k)}{x - 1}" for k, x in enumerate(index) if x)

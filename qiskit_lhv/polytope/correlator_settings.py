@@ -1,4 +1,4 @@
-"""Settings that violate the Werner-Wolf-Zukowski-Brukner condition most: two a party, full correlators."""
+"""Settings that violate the Werner-Wolf-Zukowski-Brukner condition most: two per party, full correlators."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STALLED = 1e-9
 def wwzb_settings(
     state: Any, *, measurements: str = "projective", num_starts: int = 20, seed: int | None = None
 ) -> OptimizedSettings:
-    """Searches for two settings a party whose full correlators violate the WWZB condition most.
+    """Searches for two settings per party whose full correlators violate the WWZB condition most.
 
     The condition is one inequality for each pattern of signs; the pattern that is violated most at some settings, and
     the settings at which that one is violated most, alternate. For two qubits the result is that of

@@ -127,7 +127,7 @@ def detection_threshold(
 
     Args:
         behavior: A no-signaling behavior (within 1e-7), as seen with perfect detectors.
-        assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome, the last.
+        assign: The outcome that stands for "no click", or one per party; ``None``: an additional outcome, the last.
         fixed: For each party a given efficiency, or ``None`` for eta; default: eta for all.
         tolerance: Distance of the two bounds at which the search ends. A violation must exceed rounding errors of 1e-9
             in every probability, which keeps the bounds about 1e-7 apart, and further for violations that are small.

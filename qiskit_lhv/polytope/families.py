@@ -56,7 +56,7 @@ def mermin(num_parties: int) -> BellExpression:
 
 
 def chained(num_settings: int) -> BellExpression:
-    """The chained expression of m settings a party: ``A0 B0 + A1 B0 + A1 B1 + ... + A(m-1) B(m-1) - A0 B(m-1)``.
+    """The chained expression of m settings per party: ``A0 B0 + A1 B0 + A1 B1 + ... + A(m-1) B(m-1) - A0 B(m-1)``.
 
     Its local bound is 2 m - 2, its quantum bound 2 m cos(pi / 2 m), its no-signaling bound 2 m. For two
     settings it is CHSH.
@@ -90,7 +90,7 @@ def elegant() -> BellExpression:
 
 
 def i3322() -> BellExpression:
-    """The I3322 expression in the form with local bound 0, three settings of two outcomes a party.
+    """The I3322 expression in the form with local bound 0, three settings of two outcomes per party.
 
     In probabilities of outcome 0 it is ``sum of T_xy p(00|xy) - 2 p_A(0|0) - p_A(0|1) - p_B(0|0)`` with
     ``T = [[1, 1, 1], [1, 1, -1], [1, -1, 0]]``. Qubits reach 0.25, other quantum systems at most 0.250876.
@@ -103,7 +103,7 @@ def i3322() -> BellExpression:
 
 
 def cglmp(num_outcomes: int) -> BellExpression:
-    """The Collins-Gisin-Linden-Massar-Popescu expression of two settings with d outcomes a party.
+    """The Collins-Gisin-Linden-Massar-Popescu expression of two settings with d outcomes per party.
 
     Its local bound is 2 and its no-signaling bound 4. For two outcomes it is CHSH; for three, the maximally
     entangled pair of qutrits reaches 2.8729 (it stays nonlocal in white noise down to visibility 0.69615),

@@ -91,7 +91,7 @@ class FullCorrelatorBound(Record):
 def wwzb(correlators: ArrayLike) -> FullCorrelatorBound:
     """The Werner-Wolf-Zukowski-Brukner condition: whether full correlators of N parties are local.
 
-    For two settings of two outcomes a party, all Bell inequalities for full correlators are equivalent to a single
+    For two settings of two outcomes per party, all Bell inequalities for full correlators are equivalent to a single
     one, the sum of absolute values of a Walsh-Hadamard transform. It says nothing about marginals: the whole
     behavior may be nonlocal although its full correlators are local.
 

@@ -74,7 +74,7 @@ class BellExpression(Record):
 
     @classmethod
     def from_correlators(cls, coefficients: ArrayLike, *, marginals: bool = True) -> BellExpression:
-        """A Bell expression given by its coefficients on correlators, two outcomes a party.
+        """A Bell expression given by its coefficients on correlators, two outcomes per party.
 
         Args:
             coefficients: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an axis
@@ -294,7 +294,7 @@ class BellExpression(Record):
         """The Bell operator of qubits: its expectation value in a state is the expression's value.
 
         Args:
-            settings: One sequence of single-qubit measurements a party, or a name.
+            settings: One sequence of single-qubit measurements per party, or a name.
 
         Returns:
             The operator on N qubits, party k on qubit k.

@@ -28,7 +28,7 @@ IntArray = NDArray[np.int64]
 Letter = tuple[int, int]
 """Setting and outcome."""
 Monomial = tuple[tuple[Letter, ...], ...]
-"""One word a party."""
+"""One word per party."""
 
 _MAX_SIZE = 120
 

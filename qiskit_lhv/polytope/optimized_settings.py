@@ -54,11 +54,11 @@ def optimize_settings(
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
         num_settings: Number of settings, one for all parties or one each; ignored if an expression is given.
-        expression: A Bell expression of two outcomes a party; default: whatever the polytope finds.
+        expression: A Bell expression of two outcomes per party; default: whatever the polytope finds.
         noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
         measurements: ``"projective"``; a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; or
-            ``"planar"``: one plane a party, whichever is best (as good as ``"projective"`` for two settings a party;
-            for more, gradients are followed).
+            ``"planar"``: one plane per party, whichever is best (as good as ``"projective"`` for two settings per
+            party; for more, gradients are followed).
         method: ``"ascent"``, party by party; ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes some
             seconds to compile for each number of settings); or ``"regular"``: equally spaced axes of a plane and axes
             with the symmetry of the octahedron (3, 4, 6, 7, 9, 10 or 13) or icosahedron (6, 10, 16), improved for one
@@ -123,7 +123,7 @@ def optimize_settings(
                 "num_settings",
                 expected=f"at most {_MAX_CELLS} combinations of settings",
                 got=f"{cells}",
-                remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} settings a party fit.",
+                remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} settings per party fit.",
             )
     else:
         if not isinstance(expression, BellExpression):

@@ -30,7 +30,7 @@ _CHUNK_ENTRIES = 1 << 18
 class Reduction:
     """A vector of coordinates for behaviors that a group of relabelings leaves unchanged.
 
-    Behind it stands a tensor with one axis a party: correlators if all parties have two outcomes, else
+    Behind it stands a tensor with one axis per party: correlators if all parties have two outcomes, else
     the Collins-Gisin table (without symmetry) or the table itself, with marginals. A coordinate is the mean over an
     orbit of its cells, signs included; a strategy stands for its average over the group.
     """
@@ -121,7 +121,7 @@ class Reduction:
         return self.products(parties)
 
     def products(self, parties: list[NDArray[Any]]) -> FloatArray:
-        """Coordinates of products of one vector a party: shapes ``(K, size of the axis)`` to ``(K, size)``."""
+        """Coordinates of products of one vector per party: shapes ``(K, size of the axis)`` to ``(K, size)``."""
         count = len(parties[0])
         integers = parties[0].dtype == np.int8
         # Without symmetry the cells are those of the tensor, in order.

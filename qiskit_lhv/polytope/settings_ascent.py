@@ -69,7 +69,7 @@ def ascend_all(
         Bloch vectors of each party, shape ``(B, m_k, 3)``, and the values, shape ``(B,)``.
     """
     n = tensor.ndim
-    # For every start a matrix a party: row 0 is the identity, the others are Bloch vectors, shape (B, m + 1, 4).
+    # For every start a matrix per party: row 0 is the identity, the others are Bloch vectors, shape (B, m + 1, 4).
     settings = []
     for k in range(n):
         vectors = rng.normal(size=(num_starts, coefficients.shape[k] - 1, 3)) * mask

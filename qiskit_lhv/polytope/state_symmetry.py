@@ -94,7 +94,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
 
 
 def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray]) -> list[IntArray]:
-    """Choices of one map a party that turn the tensors, their parties permuted, into themselves, shape ``(K, N)``.
+    """Choices of one map per party that turn the tensors, their parties permuted, into themselves, shape ``(K, N)``.
 
     Party by party: what the parties chosen so far share must already agree.
     """

@@ -43,7 +43,7 @@ def lifted_settings(
 def subsystem_settings(
     tensor: CorrelationTensor, *, measurements: str, seed: int | None, deadline: float
 ) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
-    """Two settings a party for each reduced state, by the criteria of Horodecki and of WWZB.
+    """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
 
     Criteria of full correlators say nothing of the reduced states, which may be nonlocal by themselves.
 

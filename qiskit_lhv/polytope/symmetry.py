@@ -165,7 +165,7 @@ class Relabeling(Record):
         return coordinates.from_party_axes(tensor[cells], self.scenario)
 
     def cells(self, correlators: bool) -> tuple[IntArray, IntArray]:
-        """How the relabeling moves the cells of a tensor with one axis a party.
+        """How the relabeling moves the cells of a tensor with one axis per party.
 
         Args:
             correlators: Whether the axes are those of correlators (the identity, then the settings of a two-outcome
@@ -322,7 +322,7 @@ class Symmetry(Record):
         return np.concatenate([self[i].apply(strategies) for i in range(len(self))])
 
     def orbits(self, correlators: bool) -> tuple[IntArray, IntArray, IntArray]:
-        """The orbits of the cells of a tensor with one axis a party; see :meth:`Relabeling.cells`.
+        """The orbits of the cells of a tensor with one axis per party; see :meth:`Relabeling.cells`.
 
         Cells that the group maps to their own negative carry 0 in every average; they belong to no orbit.
 

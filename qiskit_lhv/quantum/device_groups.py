@@ -92,7 +92,7 @@ def parse_groups(groups: Any, num_qubits: int, device_size: int | None) -> tuple
     """Checks groups of physical qubits.
 
     Args:
-        groups: One sequence of physical qubits a group.
+        groups: One sequence of physical qubits per group.
         num_qubits: Number of qubits of each group.
         device_size: Number of physical qubits, if it is known.
 

@@ -39,7 +39,7 @@ class BellExperiment:
     Args:
         circuit: Prepares the state; no measurements, no free parameters. It may have more qubits
             than the parties use.
-        settings: One sequence of measurements a party (anything that ``measurement`` takes), or a name:
+        settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
             ``"chsh"``, ``"mermin"``.
         parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
 
@@ -124,7 +124,7 @@ class BellExperiment:
             PUBs ``(circuit, parameter values, shots)``. For equal shots, one whose parameter values have
             the shape of the grid of settings; for unequal shots or joint bases, one for each setting
             combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
-            equal shots, whose parameter values have the runs as their axis; with joint bases, one a run.
+            equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.

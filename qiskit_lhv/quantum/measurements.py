@@ -159,7 +159,7 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
     """Turns settings as a user gives them into measurements, and checks them.
 
     Args:
-        settings: One sequence of measurement specs a party, or a name.
+        settings: One sequence of measurement specs per party, or a name.
         dimensions: Dimension of each party's space.
 
     Raises:
@@ -169,7 +169,7 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
         settings = named_settings(settings, len(dimensions))
     if not isinstance(settings, Sequence | np.ndarray):
         raise MeasurementError.bad_argument(
-            "settings", expected="one sequence of measurements a party, or a name", got=repr(settings)
+            "settings", expected="one sequence of measurements per party, or a name", got=repr(settings)
         )
     if len(settings) != len(dimensions):
         raise MeasurementError.bad_argument(

@@ -174,7 +174,7 @@ def read_runs(
             shots = plan.schedule.shots[runs]
             if plan.has_schedule and shots.max() > register.num_shots:
                 raise CountsError.bad_argument(
-                    "result", expected=f"at least {shots.max()} shots a run", got=f"{register.num_shots}"
+                    "result", expected=f"at least {shots.max()} shots per run", got=f"{register.num_shots}"
                 )
             counted = np.arange(register.num_shots) < shots[:, None]
         yield RunBits(positions[runs], bits, counted)

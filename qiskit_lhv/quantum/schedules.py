@@ -58,7 +58,7 @@ class SettingSchedule(Record):
         if positions.ndim != 2 or 0 in positions.shape or positions.min() < 0:
             raise CountsError.bad_argument(
                 "positions",
-                expected="whole numbers of at least zero, shape (P, N): one row a run, one column a party",
+                expected="whole numbers of at least zero, shape (P, N): one row per run, one column per party",
                 got=f"shape {positions.shape}" if positions.ndim != 2 or 0 in positions.shape else "negative numbers",
             )
         shots = frozen(check_shots(self.shots, (len(positions),)))
@@ -75,7 +75,7 @@ class SettingSchedule(Record):
             if shots.max() > 1:
                 raise CountsError.bad_argument(
                     "shots",
-                    expected="one shot a run for design='random', where settings are drawn trial by trial",
+                    expected="one shot per run for design='random', where settings are drawn trial by trial",
                     got=f"up to {shots.max()}",
                     remedy="Use design='blocks' for runs of several shots, also if their order is random.",
                 )
@@ -169,7 +169,7 @@ class SettingSchedule(Record):
         probabilities: ArrayLike | None = None,
         seed: int | None = None,
     ) -> Self:
-        """One shot a run, with settings drawn independently, trial by trial.
+        """One shot per run, with settings drawn independently, trial by trial.
 
         Trials in this order let a test stand against devices with memory; see ``BellExperiment.run_trials``.
 

@@ -74,7 +74,7 @@ class Allocation(Record):
 
     @property
     def bits(self) -> float:
-        """The rate in bits a trial."""
+        """The rate in bits per trial."""
         return self.rate / math.log(2)
 
     def __str__(self) -> str:
@@ -132,14 +132,14 @@ def optimal_shares(
     num_starts: int = 4,
     seed: int | None = 0,
 ) -> Allocation:
-    """Finds the shares of setting combinations with which a behavior gives the most evidence a trial.
+    """Finds the shares of setting combinations with which a behavior gives the most evidence per trial.
 
     The rate ``D(w) = min_q sum_x w_x KL(p(.|x) || q(.|x))`` is the least divergence from the local models q. Its
     maximum over the shares w, the statistical strength of the behavior, equals ``min_q max_x KL(p(.|x) || q(.|x))``:
     every w bounds it from below and every q from above. An interior-point method finds the best of both at once.
     Setting combinations that do not help get a share of about 1e-12, so that all stay positive.
 
-    With ``product=True`` the shares are products of one distribution a party, as they are where every party draws
+    With ``product=True`` the shares are products of one distribution per party, as they are where every party draws
     its setting by itself. That problem is not concave: one party after the other takes its best distribution, from
     several starts, and only the rate that was reached is claimed. The upper bound is that of all shares.
 
@@ -165,8 +165,8 @@ def optimal_shares(
         >>> from qiskit_lhv import Behavior, ghz_state
         >>> ghz = Behavior.from_state(ghz_state(3), "mermin")
         >>> best = optimal_shares(ghz)
-        >>> print(f"{best.bits:.6f} bits a trial")
-        0.415037 bits a trial
+        >>> print(f"{best.bits:.6f} bits per trial")
+        0.415037 bits per trial
         >>> best.shots(1000).ravel().tolist()
         [249, 1, 1, 249, 1, 249, 249, 1]
 
@@ -225,7 +225,7 @@ def local_error(rate: float) -> ScenarioError:
     return ScenarioError.bad_argument(
         "behavior",
         expected="a behavior that is not local",
-        got=f"one with {max(rate, 0.0):.2g} nats of evidence a trial: no number of shots is enough",
+        got=f"one with {max(rate, 0.0):.2g} nats of evidence per trial: no number of shots is enough",
         remedy="Choose other settings or a less noisy state; nonlocality_threshold(behavior) tells how far it is.",
     )
 

@@ -140,7 +140,7 @@ def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, 
     no-signaling allows.
 
     Args:
-        counts: Counts with two outcomes a party.
+        counts: Counts with two outcomes per party.
         alpha: Probability that any interval misses.
 
     Returns:
@@ -153,7 +153,7 @@ def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, 
         C. J. Clopper, E. S. Pearson, Biometrika 26, 404 (1934).
     """
     if not counts.scenario.is_two_outcome:
-        raise CountsError.bad_argument("counts", expected="two outcomes a party", got=str(counts.scenario))
+        raise CountsError.bad_argument("counts", expected="two outcomes per party", got=str(counts.scenario))
     n = counts.scenario.num_parties
     signs = [[1.0, -1.0]] * n
     shape = tuple(m + 1 for m in counts.scenario.num_settings)

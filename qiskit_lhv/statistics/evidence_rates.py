@@ -69,7 +69,7 @@ class EvidenceRate(Record):
 
     @property
     def bits(self) -> float:
-        """The rate in bits a trial."""
+        """The rate in bits per trial."""
         return self.rate / math.log(2)
 
     @property
@@ -93,7 +93,7 @@ class EvidenceRate(Record):
         return math.sqrt(float(np.sum(self.shares**2 * self.variances / self.pilot_shots)))
 
     def __str__(self) -> str:
-        text = f"{self.rate:.6g} nats ({self.bits:.6g} bits) of evidence a trial"
+        text = f"{self.rate:.6g} nats ({self.bits:.6g} bits) of evidence per trial"
         if self.corrected_rate is None:
             return text
         return f"{text} +- {self.standard_error:.2g} from pilot counts, {self.corrected_rate:.6g} nats corrected"
@@ -170,7 +170,7 @@ def evidence_rate(
     """The expected log-evidence against local models in a trial: the divergence from the local set.
 
     It is ``D(w) = min_q sum_x w_x KL(p(.|x) || q(.|x))`` over the local models q, with the shares w of the setting
-    combinations. No test of local models can gain more a trial on average, and the e-value of ``ratio_e_value``
+    combinations. No test of local models can gain more per trial on average, and the e-value of ``ratio_e_value``
     comes close to it for many shots.
 
     Pilot counts are projected to the no-signaling behavior that explains them best. Its rate overstates that of the
@@ -195,7 +195,7 @@ def evidence_rate(
         >>> from qiskit_lhv import Behavior, werner_state
         >>> rate = evidence_rate(Behavior.from_state(werner_state(1), "chsh"))
         >>> print(rate)
-        0.0320746 nats (0.0462738 bits) of evidence a trial
+        0.0320746 nats (0.0462738 bits) of evidence per trial
         >>> rate.shots(1e-6)
         501
 

@@ -44,7 +44,7 @@ class ShotPlan(Record):
     power: float
     """Probability with which it should be reached."""
     rate: EvidenceRate
-    """The evidence a trial."""
+    """The evidence per trial."""
     simulated: FloatArray | None = None
     """log10 p of simulated runs with these shots, shape ``(num_runs,)``; ``None`` if none were made."""
 

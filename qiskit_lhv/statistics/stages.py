@@ -165,7 +165,7 @@ def random_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -
 
 
 def _rows_to_put_in_order(counts: BellCounts) -> IntArray:
-    """A copy of the counts whose rows are put into random order each: one a setting combination, or all in one.
+    """A copy of the counts whose rows are put into random order each: one per setting combination, or all in one.
 
     Raises:
         CountsError: If there are more shots than can be put into random order.

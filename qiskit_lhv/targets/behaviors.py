@@ -109,7 +109,7 @@ class Behavior(Record):
 
         Args:
             state: ``DensityMatrix``, ``Statevector`` or ``QuantumCircuit`` without measurements.
-            settings: One sequence of measurements a party (anything that ``measurement`` takes), or
+            settings: One sequence of measurements per party (anything that ``measurement`` takes), or
                 a name: ``"chsh"``, ``"mermin"``.
             parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
 
@@ -130,8 +130,8 @@ class Behavior(Record):
         """The two-outcome behavior with given expectation values.
 
         They count as exact. Measured values have errors, which a verdict must know of: ``analyze(behavior,
-        tolerance=...)`` takes the largest error of a probability. With two outcomes a party, probabilities are means of
-        ``2**N`` correlators (marginals included), so none is further off than the correlators are.
+        tolerance=...)`` takes the largest error of a probability. With two outcomes per party, probabilities are means
+        of ``2**N`` correlators (marginals included), so none is further off than the correlators are.
 
         Args:
             correlators: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an

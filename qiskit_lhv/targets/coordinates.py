@@ -1,6 +1,6 @@
 """Linear maps between full tables, correlators and the Collins-Gisin form.
 
-Each map acts on every party alone, so it is one small matrix a party. A table of shape
+Each map acts on every party alone, so it is one small matrix per party. A table of shape
 ``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` a party.
 The maps to shorter forms average over the settings of a party that does not take part, and so
 lose nothing of a no-signaling behavior.

@@ -212,7 +212,7 @@ class CorrelationTensor(Record):
         """The behavior under chosen measurements.
 
         Args:
-            settings: One sequence of measurements a party (anything that ``measurement`` takes), or
+            settings: One sequence of measurements per party (anything that ``measurement`` takes), or
                 a name: ``"chsh"``, ``"mermin"``.
 
         Raises:

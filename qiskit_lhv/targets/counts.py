@@ -264,7 +264,7 @@ class BellCounts(Record):
         afterwards. (Choose ``to`` before the counts are seen.)
 
         Args:
-            to: The outcome, or one a party, numbered without the lost one (which is the last, if
+            to: The outcome, or one per party, numbered without the lost one (which is the last, if
                 ``from_counts`` made it; outcomes above it move down by one).
 
         Returns:

@@ -22,10 +22,10 @@ Assignment = tuple[int | None, ...]
 
 
 def check_efficiencies(efficiency: Any, num_parties: int) -> tuple[float, ...]:
-    """Returns the detection efficiency of each party, from one number or one a party.
+    """Returns the detection efficiency of each party, from one number or one per party.
 
     Raises:
-        ScenarioError: If they are no probabilities, or not one a party.
+        ScenarioError: If they are no probabilities, or not one per party.
     """
     if isinstance(efficiency, Real):
         return (probability(float(efficiency), "efficiency", ScenarioError),) * num_parties
@@ -40,11 +40,11 @@ def check_assignment(assign: object, scenario: BellScenario) -> Assignment:
     """Returns for each party the outcome that stands for "no click", ``None`` for an additional one.
 
     Args:
-        assign: ``None``, an outcome, or one entry a party.
+        assign: ``None``, an outcome, or one entry per party.
         scenario: The scenario of the behavior with perfect detectors.
 
     Raises:
-        ScenarioError: If an entry is no outcome of its party, or there is not one a party.
+        ScenarioError: If an entry is no outcome of its party, or there is not one per party.
     """
     n = scenario.num_parties
     listed = (assign,) * n if assign is None or is_whole_number(assign) else assign

@@ -28,7 +28,7 @@ def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[
     """Checks which outcome of each party means that it was lost; ``None`` if no party has one.
 
     Raises:
-        CountsError: If there is not one entry a party, ``None`` or an outcome of that party.
+        CountsError: If there is not one entry per party, ``None`` or an outcome of that party.
     """
     if lost_outcomes is None:
         return None

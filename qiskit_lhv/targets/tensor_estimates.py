@@ -180,7 +180,7 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     :func:`least_standard_error` of these shots, also where all of them agree.
 
     Args:
-        counts: Two outcomes a party and three settings, X, Y and Z in this order, as ``BellExperiment(circuit,
+        counts: Two outcomes per party and three settings, X, Y and Z in this order, as ``BellExperiment(circuit,
             "pauli")`` measures them.
 
     Raises:

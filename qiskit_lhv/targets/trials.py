@@ -209,7 +209,7 @@ class BellTrials(Record):
         """Counts each party's lost outcome as another of its outcomes; see :meth:`BellCounts.assign_lost`.
 
         Args:
-            to: The outcome, or one a party, numbered without the lost one.
+            to: The outcome, or one per party, numbered without the lost one.
 
         Returns:
             The trials without lost outcomes; these trials, if there are none.
@@ -296,7 +296,7 @@ def _whole_rows(value: object, name: str) -> NDArray[np.int64]:
     array = real_array(value, name, CountsError)  # type: ignore[arg-type]
     if array.ndim != 2 or 0 in array.shape:
         raise CountsError.bad_argument(
-            name, expected="shape (T, N): one row a trial, one column a party", got=f"shape {array.shape}"
+            name, expected="shape (T, N): one row per trial, one column per party", got=f"shape {array.shape}"
         )
     if array.min() < 0 or np.any(array != np.rint(array)):
         raise CountsError.bad_argument(name, expected="whole numbers of at least zero", got="other numbers")

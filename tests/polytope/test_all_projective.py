@@ -561,7 +561,7 @@ def test_bad_input_is_refused(options, error, message):
 )
 def test_too_many_directions_are_refused(num_qubits, count, fit):
     """The message says how many fit."""
-    with pytest.raises(ScenarioError, match=rf"at most {1 << 23} .*About {fit} directions a party fit"):
+    with pytest.raises(ScenarioError, match=rf"at most {1 << 23} .*About {fit} directions per party fit"):
         certify(ghz_state(num_qubits), directions=random_directions(count, seed=1))
     assert (fit + 1) ** num_qubits <= 1 << 23
 

@@ -122,7 +122,7 @@ def test_random_settings_are_uniform_by_default_and_independent_of_the_trial_bef
         (([[0, 0]], [1], "random", [[0.6, 0.6]]), "setting_probabilities: expected positive numbers"),
         (([[0, 2]], [1], "random", [[0.5, 0.5]]), "setting_probabilities: expected a shape above (0, 2)"),
         (([[0, 0]], [1], "random", [0.5, 0.5]), "setting_probabilities: expected a shape above (0, 0)"),
-        (([[0, 0], [0, 1]], [1, 2], "random", [[0.5, 0.5]]), "shots: expected one shot a run for design='random'"),
+        (([[0, 0], [0, 1]], [1, 2], "random", [[0.5, 0.5]]), "shots: expected one shot per run for design='random'"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(arguments, words):
@@ -322,7 +322,7 @@ def test_results_of_other_schedules_are_refused():
     for other in (SettingSchedule.interleaved((2, 2), 20, rounds=4), SettingSchedule.interleaved((2, 2), 7, rounds=5)):
         with pytest.raises(CountsError, match=r"^result: expected .* PUBs of shapes .*Pass the result"):
             experiment.trials(result, other)
-    with pytest.raises(CountsError, match=r"^result: expected at least 40 shots a run, got 4"):
+    with pytest.raises(CountsError, match=r"^result: expected at least 40 shots per run, got 4"):
         experiment.trials(result, SettingSchedule.interleaved((2, 2), 200, rounds=5))
     with pytest.raises(CountsError, match=r"^result: expected one PUB of shape \(2, 2\) or 4 PUBs"):
         experiment.counts(result)

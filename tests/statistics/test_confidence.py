@@ -69,7 +69,7 @@ PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
     ("visibility", "shots", "inside"), [(0.4, 10_000, True), (0.4, 50, False), (0.95, 10_000, False)]
 )
 def test_region_in_white_noise(visibility, shots, inside):
-    # Three planar settings a party: local at 0.4, nonlocal at 0.95.
+    # Three planar settings per party: local at 0.4, nonlocal at 0.95.
     found = region(visibility, [PLANE, PLANE], shots)
     assert found.inside is inside
     assert found.verify()

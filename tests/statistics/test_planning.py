@@ -58,7 +58,7 @@ MERMIN = Behavior.from_state(PAIR, [planar(0, 120, 240)] * 2)
 # The strength of known proofs
 
 
-# arXiv:quant-ph/0307125, table I: bits a trial for equal shares, the best product and the best shares.
+# arXiv:quant-ph/0307125, table I: bits per trial for equal shares, the best product and the best shares.
 @pytest.mark.parametrize(
     ("behavior", "equal", "product", "best"),
     [

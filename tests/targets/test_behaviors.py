@@ -215,7 +215,7 @@ def test_impossible_correlators_are_refused(correlators, marginals, words):
 
 
 def test_correlators_need_two_outcomes():
-    with pytest.raises(ScenarioError, match=r"two outcomes a party, got \(3, 2\).*to_collins_gisin"):
+    with pytest.raises(ScenarioError, match=r"two outcomes per party, got \(3, 2\).*to_collins_gisin"):
         Behavior.white_noise(BellScenario((2, 1), (3, 2))).to_correlators()
 
 

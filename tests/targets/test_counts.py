@@ -166,7 +166,7 @@ def test_settings_that_are_no_whole_numbers_are_refused(key):
 
 def test_settings_of_unequal_lengths_are_refused():
     message = refusal(lambda: BellCounts.from_counts({(0, 0): {"00": 1}, (1,): {"00": 1}}))
-    assert message.startswith("counts: expected settings of one entry a party")
+    assert message.startswith("counts: expected settings of one entry per party")
 
 
 def test_settings_of_no_party_are_refused():

@@ -234,7 +234,7 @@ def test_parties_without_losses_keep_their_outcomes():
 def test_outcomes_that_do_not_remain_are_refused(to):
     for data in counts_and_trials(ARRAY):
         message = refusal(lambda data=data: data.assign_lost(to))
-        assert message.startswith("to: expected an outcome, or one a party, below (2, 2)")
+        assert message.startswith("to: expected an outcome, or one per party, below (2, 2)")
 
 
 def test_two_outcomes_must_remain():

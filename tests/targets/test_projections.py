@@ -251,7 +251,7 @@ def test_white_noise_is_its_own_projection():
 @pytest.mark.parametrize("shape", [(2, 2, 2, 2), (3, 3, 2, 2), (2, 2, 3, 3), (2, 2, 2, 2, 2, 2), (2, 3, 1, 3, 2, 2)])
 @pytest.mark.parametrize("conditions", [False, True])
 def test_tables_with_empty_cells_are_projected(shape, conditions, monkeypatch):
-    # Both kinds of Newton steps, on tables of few shots, of one outcome a setting, and of rare errors.
+    # Both kinds of Newton steps, on tables of few shots, of one outcome per setting, and of rare errors.
     scenario = BellScenario.from_shape(shape)
     monkeypatch.setattr(projections, "_MAX_COORDINATES", 0 if conditions else 10**6)
     half = len(shape) // 2
