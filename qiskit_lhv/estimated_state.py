@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._deadlines import SharedTime
 from ._evidence_checks import readable, refute_unreadable
 from ._records import Record
-from ._validation import generator, positive_number, probability
-from .exceptions import CountsError, LHVError
+from ._validation import generator, probability
+from .exceptions import CountsError
 from .polytope.correlator_settings import wwzb_settings
+from .polytope.local_proofs import StateCertificate
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.projective_certificate import AllProjectiveCertificate
+from .proof_plan import proofs_from_below
 from .report import LocalityReport
-from .state_report import Certificate, proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
 from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
@@ -29,7 +30,8 @@ __all__ = ["EstimatedLocality", "EstimatedViolation", "analyze_estimate"]
 
 FloatArray = NDArray[np.float64]
 
-_DEFAULT_SECONDS = 60.0
+# Of the time that the caller allows.
+_SHARE_OF_SETTINGS = 0.25
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,7 +99,7 @@ class EstimatedViolation(Record):
 class EstimatedLocality(Record):
     """Whether all correlations within the errors of an estimate are local."""
 
-    certificate: Certificate
+    certificate: StateCertificate
     """Proof for the estimate, up to a visibility above 1 in white noise."""
     estimate: TensorEstimate
     """The estimate."""
@@ -188,7 +190,7 @@ def analyze_estimate(
         alpha: Error probability of either verdict.
         signaling_level: Level at which counts are taken to contradict that all bases measure the same state.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; default: 60.
+        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work.
         seed: Seed of the split and of the searches.
 
     Raises:
@@ -197,16 +199,15 @@ def analyze_estimate(
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
-    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    clock = SharedTime(time_limit)
     generator(seed)
-    begin = time.monotonic()
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}
     if test is not None and test.refuted:
         return _report(estimate, Verdict.SIGNALING, test, figures, alpha, measurements)
     same = estimate.counts is None
     chosen, tested = (estimate, estimate) if same else estimate.split(0.5, seed)
-    candidates = _candidates(chosen, measurements, seed, 0.25 * limit)
+    candidates = _candidates(chosen, measurements, seed, clock)
     tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     best = max(tests, key=lambda one: one.lower - one.settings.inequality.bound.value)
     verdict = Verdict.INCONCLUSIVE
@@ -221,7 +222,11 @@ def analyze_estimate(
         needed = 1 / (1 - radius) if radius < 1 else math.inf
         figures["weight of white noise that absorbs the errors"] = radius
         # Errors so large that no visibility is enough leave nothing to prove.
-        proofs = proofs_from_below(estimate.tensor, measurements, seed, begin + limit, needed) if radius < 1 else ()
+        proofs = (
+            proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)
+            if radius < 1
+            else ()
+        )
         proven = 0.0
         for certificate in proofs:
             region = EstimatedLocality(certificate, estimate, alpha, test)
@@ -231,11 +236,11 @@ def analyze_estimate(
             if region.inside and region.verify():
                 verdict, evidence = Verdict.LOCAL, region
                 break
-    return _report(estimate, verdict, evidence, figures, alpha, measurements)
+    return replace(_report(estimate, verdict, evidence, figures, alpha, measurements), timed_out=clock.ran_out)
 
 
 def _candidates(
-    estimate: TensorEstimate, measurements: str, seed: int | None, seconds: float
+    estimate: TensorEstimate, measurements: str, seed: int | None, clock: SharedTime
 ) -> list[OptimizedSettings]:
     # The estimate itself may give negative probabilities; the nearest state does not.
     tensor = CorrelationTensor.from_state(estimate.physical_state())
@@ -245,7 +250,10 @@ def _candidates(
     elif tensor.num_parties > 2:
         found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
     if not found or found[0].violation <= 0:
-        searched = optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed)
+        with clock.step(_SHARE_OF_SETTINGS) as seconds:
+            searched = optimize_settings(
+                tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed
+            )
         found.append(searched)
     return found
 
@@ -267,7 +275,7 @@ def _report(
         assumptions.append("shots are independent, and none was discarded")
     advice = ""
     if verdict is Verdict.INCONCLUSIVE:
-        advice = "More shots make the confidence region smaller; more time_limit allows finer polyhedra."
+        advice = "More shots make the confidence region smaller."
     elif isinstance(evidence, SameStateTest):
         advice = (
             f"Outcomes of some qubits depend on the basis in which others are measured (p = {evidence.p_value:.2g}): "

@@ -70,6 +70,8 @@ class LocalityReport(Record):
     ``None`` where it was not computed."""
     rule: CountsRule | None = None
     """For counts, what was declared before they were read, and how the verdict follows."""
+    timed_out: bool = False
+    """Whether the time limit of the call cut the search short: with more time the answer may be another."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -134,6 +136,8 @@ class LocalityReport(Record):
         lines += [(name, f"{value:.6g}") for name, value in self.statistics.items()]
         lines += [(name, f"absent: {reason}") for name, reason in self.absent.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
+        if self.timed_out:
+            lines.append(("time", "the limit cut the search short"))
         return lines
 
     def __str__(self) -> str:

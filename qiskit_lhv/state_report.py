@@ -1,61 +1,34 @@
-"""The answer for a state of qubits: proofs from both sides, cheapest first, within a common time."""
+"""The answer for a state of qubits: proofs from both sides, cheapest first."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from qiskit.quantum_info import DensityMatrix, Statevector
 
-from ._validation import generator, positive_number
-from .exceptions import LHVError, MeasurementError, SolverError
-from .polytope.all_projective import certify_all_projective
-from .polytope.correlator_settings import wwzb_settings
-from .polytope.local_proofs import StateCertificate, finer_mixture, has_vanishing_product, quick_proofs
-from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
-from .polytope.planes import check_measurements, planar_tensor
-from .polytope.product_certificates import product_certificate
-from .polytope.projective_certificate import AllProjectiveCertificate
+from ._deadlines import SharedTime
+from ._validation import generator
+from .exceptions import MeasurementError
+from .polytope.local_proofs import StateCertificate, has_vanishing_product
+from .polytope.optimized_settings import OptimizedSettings
+from .polytope.planes import check_measurements
 from .polytope.separability import prove_separable
-from .polytope.subsystem_settings import lifted_settings, subsystem_settings
+from .proof_plan import quick_certificates, searched_certificates
+from .quantum.parties import lowest_eigenvalue
 from .report import LocalityReport
+from .settings_plan import closed_settings, searched_settings
 from .targets.correlations import CorrelationTensor
+from .targets.state_tensors import state_tensor
 from .verdict import STATE_TOLERANCE, Verdict
 
-__all__ = ["Certificate", "analyze_state", "proofs_from_below", "quick_certificate"]
+__all__ = ["analyze_state"]
 
-_DEFAULT_SECONDS = 60.0
 _MAX_QUBITS = 6
 _ROUNDING = 1e-9
-# A model is looked for a little inside the local set, where the search converges.
-_ASIDE = 1.02
-# For two qubits the proofs without polyhedra do what few axes can.
-_AXES = {2: (46,), 3: (6, 16, 46), 4: (6, 16)}
-_PLANAR_AXES = {2: (12, 32), 3: (8,)}
-_FEW_AXES = {True: (6,), False: (4,)}
-# Method and number of settings a party in the order in which they are tried, and their share of the time.
-_SETTINGS = {
-    2: (("ascent", 3), ("ascent", 4)),
-    3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10)),
-    4: (("ascent", 2), ("regular", 4)),
-}
-# Six settings for four qubits, where each search has so many seconds.
-_LONG_SETTINGS = {4: (("regular", 6),)}
-_LEAST_SECONDS_OF_LONG = 15.0
+# Shares of the time that the caller allows.
 _SHARE_OF_SETTINGS = 0.25
-# Of that, for reduced states.
-_SHARE_OF_SUBSYSTEMS = 0.25
-# A search for a local model compiles for some seconds, so only longer calls have one.
-_SHARE_OF_SEARCH = 0.2
-_LEAST_SECONDS_OF_SEARCH = 40.0
-_LEAST_SECONDS = 0.1
-# Of the time for polyhedra, for each but the finest.
-_SHARE_OF_COARSE = 0.2
-
-Certificate = StateCertificate
+_SHARE_OF_PROOFS = 0.75
 
 
 def analyze_state(
@@ -63,22 +36,24 @@ def analyze_state(
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
-    In this order: the criterion of Horodecki (two qubits) or that of WWZB (more); product states; noise that makes
-    measurements compatible; for two qubits separability, unsteerability from either side, extensions of the local
-    Werner model and mixtures of all (extra ``sdp``); those criteria for reduced states, as their nonlocality is that of
-    the whole; optimized settings; finer mixtures; polyhedra from coarse to fine.
+    In this order: the criterion of Horodecki and the inequality of Werner states (two qubits) or the criterion of WWZB
+    (more); product states; noise that makes measurements compatible; for two qubits separability, unsteerability from
+    either side, extensions of the local Werner model and mixtures of all (extra ``sdp``); the criteria for reduced
+    states, as their nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine; finer
+    mixtures.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; default: 60.
+        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work, so that the
+            answer is the same on every machine; an open question then takes some minutes.
         seed: Seed, or ``None``.
 
     Raises:
         MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
     """
     generator(seed)
-    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    clock = SharedTime(time_limit)
     plane = check_measurements(measurements)
     if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
         if plane:
@@ -89,7 +64,9 @@ def analyze_state(
                 remedy="A plane is one of Bloch vectors, and a qutrit has none.",
             )
         return _qubit_and_qutrit(state)
-    tensor = CorrelationTensor.of(state)
+    # Correlations in a plane need not be those of a state: what they lack is never seen.
+    within = plane and isinstance(state, CorrelationTensor)
+    tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
     n = tensor.num_parties
     if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
         raise MeasurementError.bad_argument(
@@ -98,32 +75,39 @@ def analyze_state(
             got=f"dimensions {tensor.dimensions}",
             remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
         )
-    seen = planar_tensor(tensor, measurements)
-    begin = time.monotonic()
-    findings = _Findings(tensor, measurements)
-    # Where no proof of locality can succeed, all time goes to settings.
-    share = 1.0 if findings.out_of_reach else _SHARE_OF_SETTINGS
-    for settings in _settings(seen, measurements, seed, begin + share * limit):
-        # For the whole state, of which measurements in a plane see a part.
-        decided = findings.add_settings(replace(settings, correlations=tensor))
-        if not decided and findings.certificate is None:
-            # After the quickest criterion for one side, the quickest ones for the other.
-            decided = any(map(findings.add_certificate, _quick_certificates(tensor, seen, plane)))
-        if decided:
-            return findings.report(limit)
-    if findings.out_of_reach:
-        return findings.report(limit)
-    searching = limit >= _LEAST_SECONDS_OF_SEARCH
-    share = 1 - _SHARE_OF_SEARCH if searching else 1.0
-    for certificate in _certificates(seen, measurements, seed, begin + share * limit):
+    findings = _Findings(tensor, measurements, clipped)
+    _look(findings, clock, seed)
+    return findings.report(clock)
+
+
+def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
+    """Tries one thing after the other until the question is decided, or everything has been tried."""
+    tensor, measurements = findings.tensor, findings.measurements
+    for settings in closed_settings(tensor, measurements=measurements, seed=seed):
+        if findings.add_settings(settings):
+            return
+    for certificate in quick_certificates(tensor, measurements):
         if findings.add_certificate(certificate):
-            return findings.report(limit)
-    if searching:
-        findings.loss = _loss(tensor, measurements, seed, begin + limit - time.monotonic())
-    return findings.report(limit)
+            return
+    # Where no proof of locality can succeed, all time goes to settings.
+    hopeless = findings.out_of_reach
+    part = clock.part(1.0 if hopeless else _SHARE_OF_SETTINGS)
+    for settings in searched_settings(tensor, clock=part, measurements=measurements, thorough=hopeless, seed=seed):
+        if findings.add_settings(settings):
+            return
+    if hopeless:
+        return
+    known = 0.0 if findings.certificate is None else findings.certificate.visibility
+    part = clock.part(_SHARE_OF_PROOFS)
+    for certificate in searched_certificates(tensor, clock=part, measurements=measurements, known=known, seed=seed):
+        if findings.add_certificate(certificate):
+            return
+    if clock.has():
+        with clock.step() as seconds:
+            findings.loss = _loss(tensor, measurements, seed, seconds)
 
 
-def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float) -> float | None:
+def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float | None) -> float | None:
     """Divergence of the best local model that a short search by gradient descent finds: an estimate, no proof."""
     from .optimize.search import find_local_model
 
@@ -134,7 +118,7 @@ def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, second
         degree=degree,
         num_hidden=4096,
         num_steps=1000,
-        time_limit=max(1.0, seconds),
+        time_limit=seconds,
         seed=seed,
         progress=None,
     )
@@ -157,151 +141,36 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
         log10_p_value=None,
         statistics={},
         evidence=() if certificate is None else (certificate,),
-        assumptions=(f"the state is known to {STATE_TOLERANCE:g} of white noise",),
+        assumptions=(
+            *_clipping(lowest_eigenvalue(state)),
+            *_tolerance(1.0 if certificate is None else certificate.visibility),
+        ),
         advice="" if certificate else "It is entangled; choose settings: Behavior.from_state(state, settings).",
     )
 
 
-def proofs_from_below(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
-) -> Iterator[Certificate]:
-    """Certificates of locality, from the quickest on, until the time is over.
-
-    Args:
-        tensor: Correlations of qubits.
-        measurements: ``"projective"`` or a plane.
-        seed: Seed, or ``None``.
-        deadline: On the clock of ``time.monotonic``.
-        visibility: Visibility in white noise that is asked for.
-    """
-    seen = planar_tensor(tensor, measurements)
-    yield from _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
-    yield from _certificates(seen, measurements, seed, deadline, visibility)
+def _clipping(lowest: float) -> tuple[str, ...]:
+    """What was done to a matrix that is not quite a state."""
+    return (
+        (f"the state's negative eigenvalue of {lowest:.2g} is a rounding error, taken as zero",) if lowest < 0 else ()
+    )
 
 
-def _settings(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float
-) -> Iterator[OptimizedSettings]:
-    n = tensor.num_parties
-    if n == 2:
-        # In a plane the correlations across it are zero, so the closed form stays in the plane, too.
-        yield horodecki_settings(tensor)
-    else:
-        yield wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
-        quick = time.monotonic() + _SHARE_OF_SUBSYSTEMS * (deadline - time.monotonic())
-        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, deadline=quick)
-        for parties, found in of_some[:1]:
-            yield lifted_settings(found, tensor, parties, measurements)
-        for parties, _ in [one for one in of_some if 4 == len(one[0]) < n][:1]:
-            # More settings than fit the whole state.
-            try:
-                found = optimize_settings(
-                    tensor.reduce(parties),
-                    4,
-                    measurements=measurements,
-                    method="regular",
-                    time_limit=max(_LEAST_SECONDS, (deadline - time.monotonic()) / 2),
-                    seed=seed,
-                )
-                yield lifted_settings(found, tensor, parties, measurements)
-            except SolverError:
-                pass
-    plan = _SETTINGS.get(n, (("ascent", 2),))
-    longer = plan + _LONG_SETTINGS.get(n, ())
-    if (deadline - time.monotonic()) / len(longer) >= _LEAST_SECONDS_OF_LONG:
-        plan = longer
-    for i, (method, count) in enumerate(plan):
-        left = (deadline - time.monotonic()) / (len(plan) - i)
-        if left <= 0:
-            return
-        try:
-            yield optimize_settings(
-                tensor,
-                count,
-                measurements=measurements,
-                method=method,
-                num_starts=40,
-                time_limit=left,
-                seed=seed,
-            )
-        except SolverError:
-            continue
-
-
-def quick_certificate(
-    tensor: CorrelationTensor, seen: CorrelationTensor, measurements: str, visibility: float = 1.0
-) -> Certificate | None:
-    """The best certificate of those that take no long search.
-
-    Args:
-        tensor: Correlations of qubits.
-        seen: Those that the measurements see.
-        measurements: ``"projective"`` or a plane.
-        visibility: Visibility in white noise that is asked for.
-    """
-    found = _quick_certificates(tensor, seen, check_measurements(measurements), visibility)
-    return max(found, key=lambda one: one.visibility, default=None)
-
-
-def _quick_certificates(
-    tensor: CorrelationTensor, seen: CorrelationTensor, plane: str, visibility: float = 1.0
-) -> Iterator[Certificate]:
-    if not plane:
-        yield from quick_proofs(tensor, visibility)
-        return
-    certificate = product_certificate(seen, plane)
-    if certificate is not None:
-        yield certificate
-
-
-def _certificates(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, deadline: float, visibility: float = 1.0
-) -> Iterator[Certificate]:
-    n = tensor.num_parties
-    everywhere = measurements == "projective"
-    mixture = finer_mixture(tensor, deadline, visibility) if everywhere else None
-    if mixture is not None:
-        yield mixture
-    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
-
-    def certify(count: int, seconds: float, goal: float | None) -> AllProjectiveCertificate | None:
-        try:
-            return certify_all_projective(
-                tensor,
-                measurements=measurements,
-                num_settings=count,
-                max_visibility=_ASIDE * visibility,
-                goal=goal,
-                time_limit=seconds,
-                seed=seed,
-                progress=False,
-            )
-        except SolverError:
-            return None
-
-    # Each set only until it is clear whether it reaches the goal; the last one then shows how far it comes.
-    for i, count in enumerate(axes):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return
-        last = i == len(axes) - 1
-        certificate = certify(count, left if last else _SHARE_OF_COARSE * left, visibility)
-        if certificate is not None:
-            yield certificate
-    left = deadline - time.monotonic()
-    if left > _LEAST_SECONDS:
-        certificate = certify(axes[-1], left, None)
-        if certificate is not None:
-            yield certificate
+def _tolerance(visibility: float) -> tuple[str, ...]:
+    """What a proof leaves to the tolerance of states."""
+    if visibility >= 1:
+        return ()
+    return (f"white noise of weight {1 - visibility:.2g} is within the tolerance of {STATE_TOLERANCE:g}",)
 
 
 class _Findings:
     """What is proven from either side so far."""
 
-    def __init__(self, tensor: CorrelationTensor, measurements: str) -> None:
+    def __init__(self, tensor: CorrelationTensor, measurements: str, clipped: float) -> None:
         self.tensor = tensor
         self.measurements = measurements
-        self.certificate: Certificate | None = None
+        self.clipped = clipped
+        self.certificate: StateCertificate | None = None
         self.settings: OptimizedSettings | None = None
         self.loss: float | None = None
         self.verdict: Verdict = Verdict.INCONCLUSIVE
@@ -318,7 +187,7 @@ class _Findings:
             self.verdict = Verdict.NONLOCAL
         return self.verdict is Verdict.NONLOCAL
 
-    def add_certificate(self, certificate: Certificate | None) -> bool:
+    def add_certificate(self, certificate: StateCertificate | None) -> bool:
         """Keeps the certificate of the highest visibility; a verified one of the whole state decides."""
         if certificate is None:
             return False
@@ -329,7 +198,7 @@ class _Findings:
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL
 
-    def report(self, limit: float) -> LocalityReport:
+    def report(self, clock: SharedTime) -> LocalityReport:
         """The report."""
         figures: dict[str, float] = {}
         lower = 0.0 if self.certificate is None else self.certificate.visibility
@@ -349,22 +218,24 @@ class _Findings:
         scope = "all projective measurements"
         if self.measurements != "projective":
             scope += f" in the plane {self.measurements}"
-        assumptions = [f"the correlations of the state are known to {_ROUNDING:g}"]
-        if self.verdict is Verdict.LOCAL and lower < 1:
-            assumptions.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}")
+        assumptions = [f"the correlations of the state are known to {_ROUNDING:g}", *_clipping(self.clipped)]
+        if self.verdict is Verdict.LOCAL:
+            assumptions += _tolerance(lower)
         advice = ""
         if self.verdict is Verdict.INCONCLUSIVE:
             advice = (
                 f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
-                f"below {upper:.6g}. More time (time_limit above {limit:g} s) allows finer polyhedra, "
-                "certify_all_projective(state, num_settings=...), and more settings, optimize_settings(state, ...)."
+                f"below {upper:.6g}. "
+                + ("A longer time_limit, or none, may settle it. " if clock.ran_out else "")
+                + "Finer polyhedra, certify_all_projective(state, num_settings=...), and more settings, "
+                "optimize_settings(state, ...), take longer."
             )
             if self.out_of_reach:
                 advice = (
                     "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
                     "vector has probability zero (as for all states of rank two), so that every part of a mixture of "
                     f"local models would have to vanish there. No violation was found below visibility {upper:.6g}. "
-                    "Only more settings can settle it: optimize_settings(state, ...), or a longer time_limit."
+                    "Only more settings can settle it: optimize_settings(state, ...)."
                 )
         return LocalityReport(
             verdict=self.verdict,
@@ -379,4 +250,5 @@ class _Findings:
             evidence=evidence,
             assumptions=tuple(assumptions),
             advice=advice,
+            timed_out=clock.ran_out,
         )
