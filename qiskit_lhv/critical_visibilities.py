@@ -40,7 +40,7 @@ _AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
 _NUM_POINTS = 8
 # A search for models takes some time to compile, so short runs do without an estimate of their own.
-_LEAST_SECONDS = 6.0
+_LEAST_SECONDS = 30.0
 # States that differ by no more in any correlation are the same.
 _SAME = 1e-12
 
@@ -193,7 +193,7 @@ def critical_visibility(
     certificate = _best_certificate(tensor, other, measurements, seed, clock.part(_SHARE_OF_PROOFS), place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    if lower < min(upper, 1.0) and clock.has(_LEAST_SECONDS):
+    if lower < min(upper, 1.0) and clock.left > _LEAST_SECONDS:
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"

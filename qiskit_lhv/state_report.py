@@ -29,6 +29,8 @@ _ROUNDING = 1e-9
 # Shares of the time that the caller allows.
 _SHARE_OF_SETTINGS = 0.25
 _SHARE_OF_PROOFS = 0.75
+# A search for a local model compiles for some seconds, so calls with a short limit have none.
+_LEAST_SECONDS_OF_SEARCH = 8.0
 
 
 def analyze_state(
@@ -102,7 +104,7 @@ def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
     for certificate in searched_certificates(tensor, clock=part, measurements=measurements, known=known, seed=seed):
         if findings.add_certificate(certificate):
             return
-    if clock.has():
+    if clock.left > _LEAST_SECONDS_OF_SEARCH:
         with clock.step() as seconds:
             findings.loss = _loss(tensor, measurements, seed, seconds)
 

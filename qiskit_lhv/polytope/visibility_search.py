@@ -110,7 +110,11 @@ class VisibilitySearch(ABC):
         failures = 0
         while self.stage <= len(self.margins) and not self._over(deadline) and not self._settled():
             margin = self.margins[self.stage - 1]
-            aim = min(self.ceiling * (1 - margin), highest)
+            aim = self.ceiling * (1 - margin)
+            if self.goal < self.ceiling:
+                # No stage below what is asked for.
+                aim = max(aim, (self.goal + self.ceiling) / 2)
+            aim = min(aim, highest)
             # Once what is missing is small beside what the next stage can bring, go on there.
             enough = _ENOUGH * margin if self.stage < len(self.margins) else _ENOUGH * margin / 3
             passed = aim <= self.best or self._approach(aim, enough * aim, deadline, bar, file)
