@@ -1,11 +1,11 @@
 """Locality of neighboring spins in the XXZ ring: ground states of 22 spins, and verdicts on blocks of them.
 
 Blocks of two are proven local or not. ``--larger``: blocks of two to six at all anisotropies of Fig. 4 of
-arXiv:2407.04673 (AutoLHVs): what optimized settings show, how far polyhedra prove locality, and the loss of the best local
-model found by gradient descent, an estimate, beside the one published there. Below, ``--sizes``, ``--deltas``, ``--steps``,
-``--hidden`` and ``--time-limit`` make a smaller run. ``--correlations`` prints the parameters of two-spin states at several
-distances, ``--timings`` time and memory of ground states by number of spins (every line is a process of its own, so that
-the memory is that of the line).
+arXiv:2407.04673 (AutoLHVs): what optimized settings show, how far polyhedra prove locality, and the loss of the best
+local model found by gradient descent, an estimate, beside the one published there; ``--sizes``, ``--deltas``,
+``--steps``, ``--hidden`` and ``--time-limit`` make a smaller run. ``--correlations`` prints the parameters of two-spin
+states at several distances, ``--timings`` time and memory of ground states by number of spins (every line is a process
+of its own, so that the memory is that of the line).
 """
 
 import argparse
@@ -108,9 +108,7 @@ def larger_blocks(options):
         "published": 12,
         "seconds": 9,
     }
-    print(
-        f"{options.steps} steps, {options.hidden} hidden variables, degree {options.degree}; AutoLHVs: 1.5 million steps"
-    )
+    print(f"{options.steps} steps, {options.hidden} hidden variables, degree {options.degree}; AutoLHVs: 1.5e6 steps")
     print("".join(f"{name:>{width}}" for name, width in names.items()))
     for delta in options.deltas:
         # Up to Delta = -1 the ring is a ferromagnet, whose ground states are polarized.
