@@ -35,7 +35,7 @@ _SHARE_OF_PROOFS = 0.7
 # Of the time for proofs, for each set of axes but the finest.
 _SHARE_OF_COARSE = 0.25
 # Calls of the oracle for each set of axes.
-_MAX_CALLS = 1500
+_MAX_CALLS = 800
 _AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
 _NUM_POINTS = 8

@@ -18,7 +18,7 @@ __all__ = ["proofs_from_below", "quick_certificates", "searched_certificates"]
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
 # Numbers of axes, from coarse to fine: for two qubits the proofs without polyhedra do what few axes can.
-_AXES = {2: (46, 181), 3: (6, 16, 46), 4: (6, 16)}
+_AXES = {2: (46, 81), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
 # Calls of the oracle for each set of axes.
@@ -26,6 +26,7 @@ _MAX_CALLS = 400
 # More axes, or more hidden states, raise a visibility by no more than about this share.
 _GAIN_OF_AXES = 0.02
 _GAIN_OF_MIXTURE = 0.015
+_FAR = 0.05
 _LEAST_SECONDS = 0.1
 _SHARE_OF_COARSE = 0.4
 _SHARE_OF_MIXTURE = 0.4
@@ -90,28 +91,26 @@ def searched_certificates(
         except SolverError:
             return None
 
-    best, finest = 0.0, axes[0]
+    best = known
     for i, count in enumerate(axes):
-        if i and best < visibility * (1 - _GAIN_OF_AXES) and n == 2:
-            break
+        if i and n == 2 and best < visibility * (1 - _GAIN_OF_AXES):
+            return
         if not clock.has(_LEAST_SECONDS):
             return
-        with clock.step(1.0 if i == len(axes) - 1 else _SHARE_OF_COARSE) as seconds:
-            found = certify(count, seconds, visibility)
+        last = i == len(axes) - 1
+        # Far from what is asked for, the last set shows how far it comes.
+        goal = None if last and best < visibility * (1 - _FAR) else visibility
+        with clock.step(1.0 if last else _SHARE_OF_COARSE) as seconds:
+            found = certify(count, seconds, goal)
         if found is not None:
-            best, finest = max(best, found.visibility), count
+            best = max(best, found.visibility)
             yield found
         if i == 0 and n == 2 and everywhere and known > visibility * (1 - _GAIN_OF_MIXTURE):
             with clock.step(_SHARE_OF_MIXTURE) as seconds:
                 mixture = finer_mixture(tensor, seconds, visibility)
             if mixture is not None:
+                best = max(best, mixture.visibility)
                 yield mixture
-    # None reaches what is asked for; the last one shows how far it comes.
-    if clock.has(_LEAST_SECONDS):
-        with clock.step() as seconds:
-            found = certify(finest, seconds, None)
-        if found is not None:
-            yield found
 
 
 def proofs_from_below(

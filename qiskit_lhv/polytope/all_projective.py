@@ -123,7 +123,7 @@ def certify_all_projective(
         )
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, time_limit, seed)
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, time_limit, seed)
     search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)
     file = None
     if checkpoint is not None:
@@ -141,7 +141,12 @@ def certify_all_projective(
 
 
 def _proven_noise(
-    noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
+    noise: Any,
+    tensor: CorrelationTensor,
+    axes: list[FloatArray],
+    calls: float,
+    time_limit: float | None,
+    seed: int | None,
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
     other = CorrelationTensor.of(noise, name="noise")
@@ -150,7 +155,7 @@ def _proven_noise(
     search = ProjectiveSearch(other, axes, seed)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit / 3
     with ProgressBar(None, False) as bar:
-        search.run(None, _ENOUGH_FOR_NOISE, deadline, bar)
+        search.run(None, _ENOUGH_FOR_NOISE, deadline, bar, max_calls=calls)
     proof = search.certificate()
     if proof.visibility <= 1:
         raise ScenarioError.bad_argument(
