@@ -34,7 +34,9 @@ _MORE = {
     5: (("regular", 4),),
 }
 _FEW = (("ascent", 2),)
+# Random starts: a tenth of these, beside those that are known.
 _NUM_STARTS = {False: 40, True: 60}
+_NUM_STARTS_OF_MANY = 10
 # Of the time, for reduced states.
 _SHARE_OF_SUBSYSTEMS = 0.1
 _NO_NOISE = 1e-9
@@ -115,7 +117,7 @@ def searched_settings(
                     noise=noise,
                     measurements=measurements,
                     method=method,
-                    num_starts=_NUM_STARTS[thorough],
+                    num_starts=_NUM_STARTS[thorough] if n < 5 else _NUM_STARTS_OF_MANY,
                     time_limit=seconds,
                     seed=seed,
                 )
