@@ -34,7 +34,7 @@ _SAME_RATIO = 1e-12
 _SAME_VALUE = 1e-9
 _MAX_VISIBILITY = 100.0
 # Calls of the oracle for one set of settings without a time limit, if the polytope is too large for a linear program.
-_MAX_CALLS = 300
+_MAX_CALLS = 60
 # Starts of the ascent within one turn, the settings of the last turn among them.
 _STARTS_PER_ROUND = 8
 _STARTS_OF_FAMILY = 100
