@@ -24,7 +24,7 @@ _FEW_AXES = {True: (6,), False: (4,)}
 # Calls of the oracle for each set of axes.
 _MAX_CALLS = 400
 # More axes, or more hidden states, raise a visibility by no more than about this share.
-_GAIN_OF_AXES = 0.02
+_GAIN_OF_AXES = 0.03
 _GAIN_OF_MIXTURE = 0.015
 _FAR = 0.05
 _LEAST_SECONDS = 0.1
