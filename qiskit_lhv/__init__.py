@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .polytope.thresholds import nonlocality_threshold
     from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
+    from .polytope.werner_settings import werner_settings
     from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
     from .quantum.device_groups import coupled_groups
@@ -177,6 +178,7 @@ _HOME = {
         "random_directions",
     ),
     "polytope.werner": ("WernerInequality", "werner_inequality"),
+    "polytope.werner_settings": ("werner_settings",),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
@@ -404,6 +406,7 @@ __all__ = [
     "w_state",
     "werner_certificate",
     "werner_inequality",
+    "werner_settings",
     "werner_state",
     "wwzb",
     "wwzb_settings",

@@ -48,7 +48,7 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
         >>> from qiskit_lhv import werner_state
         >>> found = werner_settings(werner_state(0.7))
         >>> found.violation > 0, f"{found.visibility:.6f}"
-        (True, '0.999623')
+        (True, '0.999622')
     """
     tensor = qubit_tensor(state)
     other = None if noise is None else qubit_tensor(noise, "noise")
