@@ -21,7 +21,7 @@ from .polytope.optimized_settings import OptimizedSettings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.settings_record import qubit_tensor
-from .proof_plan import quick_certificates
+from .proof_plan import calls_of_oracle, quick_certificates
 from .settings_plan import closed_settings, searched_settings
 from .targets.correlations import CorrelationTensor
 from .targets.state_tensors import state_tensor
@@ -34,8 +34,6 @@ _SHARE_OF_SETTINGS = 0.3
 _SHARE_OF_PROOFS = 0.7
 # Of the time for proofs, for each set of axes but the finest.
 _SHARE_OF_COARSE = 0.25
-# Calls of the oracle for each set of axes.
-_MAX_CALLS = 800
 _AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
 _NUM_POINTS = 8
@@ -322,7 +320,7 @@ def _best_certificate(
                     noise=noise,
                     measurements=measurements,
                     num_settings=count,
-                    max_calls=_MAX_CALLS,
+                    max_calls=None if clock.limited else calls_of_oracle(n, count),
                     time_limit=seconds,
                     seed=seed,
                     checkpoint=None if folder is None else folder / f"search_{count}.npz",

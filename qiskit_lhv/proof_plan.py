@@ -13,7 +13,7 @@ from .polytope.product_certificates import product_certificate
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .targets.correlations import CorrelationTensor
 
-__all__ = ["proofs_from_below", "quick_certificates", "searched_certificates"]
+__all__ = ["calls_of_oracle", "proofs_from_below", "quick_certificates", "searched_certificates"]
 
 # A model is looked for a little inside the local set, where the search converges.
 _ASIDE = 1.02
@@ -21,8 +21,9 @@ _ASIDE = 1.02
 _AXES = {2: (46, 81), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
-# Calls of the oracle for each set of axes.
-_MAX_CALLS = 400
+# Calls of the oracle for a set of axes where there is no time limit, fewer where each call takes longer.
+_MAX_CALLS, _LEAST_CALLS = 400, 40
+_CELLS_IN_ALL = 1 << 22
 # More axes, or more hidden states, raise a visibility by no more than about this share.
 _GAIN_OF_AXES = 0.03
 _GAIN_OF_MIXTURE = 0.015
@@ -30,6 +31,16 @@ _FAR = 0.05
 _LEAST_SECONDS = 0.1
 _SHARE_OF_COARSE = 0.4
 _SHARE_OF_MIXTURE = 0.4
+
+
+def calls_of_oracle(num_parties: int, num_axes: int) -> int:
+    """The budget of a search without a time limit.
+
+    Args:
+        num_parties: Number of qubits.
+        num_axes: Number of axes of each.
+    """
+    return max(_LEAST_CALLS, min(_MAX_CALLS, _CELLS_IN_ALL // (num_axes + 1) ** num_parties))
 
 
 def quick_certificates(
@@ -83,7 +94,7 @@ def searched_certificates(
                 num_settings=count,
                 max_visibility=_ASIDE * visibility,
                 goal=goal,
-                max_calls=_MAX_CALLS,
+                max_calls=None if clock.limited else calls_of_oracle(n, count),
                 time_limit=seconds,
                 seed=seed,
                 progress=False,
