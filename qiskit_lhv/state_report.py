@@ -28,7 +28,7 @@ _MAX_QUBITS = 6
 _ROUNDING = 1e-9
 # Shares of the time that the caller allows.
 _SHARE_OF_SETTINGS = 0.25
-_SHARE_OF_PROOFS = 0.75
+_SHARE_OF_PROOFS = 0.9
 # A search for a local model compiles for some seconds, so calls with a short limit have none.
 _LEAST_SECONDS_OF_SEARCH = 8.0
 
