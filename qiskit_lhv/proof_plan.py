@@ -29,7 +29,7 @@ _GAIN_OF_AXES = 0.03
 _GAIN_OF_MIXTURE = 0.015
 _FAR = 0.05
 _LEAST_SECONDS = 0.1
-_SHARE_OF_COARSE = 0.3
+_SHARE_OF_COARSE = 0.4
 _SHARE_OF_MIXTURE = 0.4
 
 
@@ -104,7 +104,8 @@ def searched_certificates(
 
     best = known
     for i, count in enumerate(axes):
-        if i and n == 2 and best < visibility * (1 - _GAIN_OF_AXES):
+        if i and n == 2 and not clock.limited and best < visibility * (1 - _GAIN_OF_AXES):
+            # What a limit has cut short tells nothing about what more axes can do.
             return
         if not clock.has(_LEAST_SECONDS):
             return
