@@ -15,7 +15,7 @@ from .._records import Record
 from .._validation import frozen, is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..quantum.measurements import Measurement, parse_settings
-from ..quantum.parties import ROUNDING_OF_STATES, reduced_state
+from ..quantum.parties import reduced_state
 from .behaviors import Behavior
 
 if TYPE_CHECKING:
@@ -211,8 +211,7 @@ class CorrelationTensor(Record):
             table = np.tensordot(table, effect_coordinates(party), axes=(0, 2))
         n = self.num_parties
         array = table.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
-        # A state whose lowest eigenvalue passes the check of states gives no probability below it.
-        if array.min() < -ROUNDING_OF_STATES:
+        if array.min() < -1e-9:
             raise ScenarioError.bad_argument(
                 "settings",
                 expected="measurements whose probabilities are not negative",

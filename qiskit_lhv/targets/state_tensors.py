@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quantum.parties import lowest_eigenvalue, to_state
+from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue, to_state
 from .correlations import CorrelationTensor, hermitian_basis
 
-__all__ = ["density_matrix", "state_tensor"]
+__all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
 
 
 def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
@@ -50,3 +50,13 @@ def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, fl
     to_state(matrix, name)
     lowest = lowest_eigenvalue(matrix)
     return (CorrelationTensor.of(matrix, name=name) if lowest < 0 else tensor), lowest
+
+
+def rounded_to_state(tensor: CorrelationTensor) -> CorrelationTensor:
+    """The tensor of a state if this one misses it by rounding, as :func:`state_tensor`; any other as it is.
+
+    Args:
+        tensor: Correlations of qubits, which need not be a state's.
+    """
+    matrix = density_matrix(tensor)
+    return CorrelationTensor.of(matrix) if -ROUNDING_OF_STATES <= lowest_eigenvalue(matrix) < 0 else tensor
