@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
+    from .polytope.turned_settings import werner_settings
     from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
-    from .polytope.werner_settings import werner_settings
     from .quantum.chain_states import evolve, reduced_state, thermal_state
     from .quantum.device_experiment import DeviceExperiment
     from .quantum.device_groups import coupled_groups
@@ -178,7 +178,7 @@ _HOME = {
         "random_directions",
     ),
     "polytope.werner": ("WernerInequality", "werner_inequality"),
-    "polytope.werner_settings": ("werner_settings",),
+    "polytope.turned_settings": ("werner_settings",),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),

@@ -14,7 +14,7 @@ from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.subsystem_settings import lifted_settings, subsystem_settings
-from .polytope.werner_settings import werner_settings
+from .polytope.turned_settings import werner_settings
 from .targets.correlations import CorrelationTensor
 from .targets.state_tensors import density_matrix
 

@@ -9,7 +9,7 @@ from qiskit_lhv import (
     werner_inequality,
     werner_state,
 )
-from qiskit_lhv.polytope.werner_settings import werner_settings
+from qiskit_lhv.polytope.turned_settings import werner_settings
 
 
 def turned(state, seed):
