@@ -9,6 +9,7 @@ from qiskit_lhv import critical_visibility, ghz_state, graph_state, w_state, wer
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=100, help="for each state")
+    parser.add_argument("--only", help="states whose name holds this text")
     options = parser.parse_args()
     states = {
         "Werner, all projective": (werner_state(1), {}),
@@ -20,6 +21,8 @@ def main():
     }
     print(f"{'state':<28}{'proven local':>14}{'proven nonlocal':>17}{'seconds':>9}   checked")
     for name, (state, arguments) in states.items():
+        if options.only is not None and options.only not in name:
+            continue
         start = time.monotonic()
         # The search for models, which only estimates, has a benchmark of its own: visibility.py.
         found = critical_visibility(state, time_limit=options.seconds, seed=1, num_steps=1, num_hidden=16, **arguments)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .polytope.symmetry import Relabeling, Symmetry
     from .polytope.threshold_results import Threshold
     from .polytope.thresholds import nonlocality_threshold
+    from .polytope.turned_settings import werner_settings
     from .polytope.unsteerable_states import UnsteerableCertificate, prove_unsteerable
     from .polytope.werner import WernerInequality, werner_inequality
     from .quantum.chain_states import evolve, reduced_state, thermal_state
@@ -183,6 +184,7 @@ _HOME = {
         "random_directions",
     ),
     "polytope.werner": ("WernerInequality", "werner_inequality"),
+    "polytope.turned_settings": ("werner_settings",),
     "quantum.experiment": ("BellExperiment",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
@@ -417,6 +419,7 @@ __all__ = [
     "w_state",
     "werner_certificate",
     "werner_inequality",
+    "werner_settings",
     "werner_state",
     "wwzb",
     "wwzb_settings",

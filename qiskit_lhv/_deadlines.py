@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ._validation import positive_number
 from .exceptions import LHVError
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "SharedTime"]
+
+# What a step gets at least: too little for most, but no invalid limit.
+_LEAST = 1e-3
 
 
 class Deadline:
@@ -44,3 +49,55 @@ class Deadline:
     def over(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() >= self._end
+
+
+class SharedTime:
+    """The seconds that a caller allows, dealt out to one step after the other.
+
+    Args:
+        seconds: How many; ``None``: no limit, so that budgets of work alone decide how far each step goes.
+
+    Raises:
+        LHVError: If they are not positive.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        allowed = math.inf if seconds is None else positive_number(seconds, "time_limit", LHVError)
+        self._end = time.monotonic() + allowed
+        self._cut = False
+        self._parts: list[SharedTime] = []
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return math.isfinite(self._end)
+
+    @property
+    def left(self) -> float:
+        """Seconds left, not below 0; infinite without a limit."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether a step was left out or cut short for want of time."""
+        return self._cut or any(part.ran_out for part in self._parts)
+
+    def has(self, seconds: float = 0.0) -> bool:
+        """Whether more than so many seconds are left; if not, a step is left out for want of time."""
+        if self.left > seconds:
+            return True
+        self._cut = True
+        return False
+
+    def part(self, share: float) -> SharedTime:
+        """A share of what is left; what cuts it short counts here, too."""
+        part = SharedTime(max(_LEAST, share * self.left) if self.limited else None)
+        self._parts.append(part)
+        return part
+
+    @contextmanager
+    def step(self, share: float = 1.0) -> Iterator[float | None]:
+        """Seconds for one step: a share of what is left; ``None`` without a limit."""
+        part = self.part(share)
+        yield part.left or _LEAST if part.limited else None
+        part.has()

@@ -98,8 +98,8 @@ def analyze(
             scenarios, none for large ones and for many groups.
         tolerance: For behaviors, how far each probability may be from the true one.
         measurements: For states, ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds. For behaviors, default: none. For states, default: 60. For counts, the declared test and
-            the test of no-signaling always run; figures that are due after the limit are absent; default: none.
+        time_limit: Seconds; default: none (for states, budgets of work). For counts, the declared test and the test of
+            no-signaling always run; figures that are due after the limit are absent.
         progress: Whether to show a progress bar over many groups; default: only on a terminal.
         seed: Seed of searches, and of the e-value's orders of the shots. Declare it, or leave it ``None`` for fresh
             entropy, which the report records: choosing among seeds is choosing among p-values.

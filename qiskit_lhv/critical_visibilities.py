@@ -4,46 +4,38 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._deadlines import Deadline
+from ._deadlines import SharedTime
 from ._records import Record
-from ._validation import generator, positive_number
+from ._validation import generator
 from .exceptions import CertificateError, LHVError, MeasurementError, SolverError
 from .optimize.visibility import VisibilitySweep, sweep_visibility
 from .polytope.all_projective import certify_all_projective
-from .polytope.correlator_settings import wwzb_settings
 from .polytope.local_proofs import StateCertificate
-from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.optimized_settings import OptimizedSettings
 from .polytope.planes import check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.settings_record import qubit_tensor
-from .polytope.subsystem_settings import lifted_settings, subsystem_settings
-from .state_report import quick_certificate
+from .proof_plan import calls_of_oracle, quick_certificates
+from .settings_plan import closed_settings, searched_settings
 from .targets.correlations import CorrelationTensor
+from .targets.state_tensors import state_tensor
 from .verification import Verification, combine
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
 
-_DEFAULT_SECONDS = 600.0
-_SHARES = {"settings": 0.3, "proofs": 0.5}
-# Method and number of settings per party, in the order in which they are tried.
-_SETTINGS = {
-    2: (("ascent", 3), ("ascent", 4)),
-    3: (("ascent", 2), ("regular", 7), ("ascent", 3), ("regular", 10), ("regular", 13)),
-    4: (("ascent", 2), ("ascent", 3), ("regular", 4), ("regular", 6)),
-    5: (("ascent", 2), ("regular", 4)),
-    6: (("ascent", 2),),
-}
+# Of the time; what is left is for the estimate.
+_SHARE_OF_SETTINGS = 0.3
+_SHARE_OF_PROOFS = 0.7
+# Of the time for proofs, for each set of axes but the finest.
+_SHARE_OF_COARSE = 0.25
 _AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
-# Of the time for settings, for those of reduced states.
-_SHARE_OF_SUBSYSTEMS = 0.1
 _NUM_POINTS = 8
 # A search for models takes some time to compile, so short runs do without an estimate of their own.
 _LEAST_SECONDS = 30.0
@@ -67,6 +59,8 @@ class CriticalVisibility(Record):
     """The settings and inequality from above."""
     sweep: VisibilitySweep | None
     """Losses of local models along the way, from which the estimate comes; ``None`` if there was no time."""
+    timed_out: bool = False
+    """Whether the time limit cut a search short: with more time the interval may be narrower."""
 
     @property
     def estimate(self) -> float | None:
@@ -78,7 +72,8 @@ class CriticalVisibility(Record):
 
     def __str__(self) -> str:
         estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
-        return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}"
+        cut = " (the time limit cut the search short)" if self.timed_out else ""
+        return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}{cut}"
 
     def verify(self, state: Any = None, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks both proofs, and that they are about the same state, noise and measurements.
@@ -149,16 +144,17 @@ def critical_visibility(
 ) -> CriticalVisibility:
     """Brackets the visibility up to which a noisy state is local: proofs from both sides, and an estimate.
 
-    From above, settings are optimized (:func:`optimize_settings`), with more and more of them. From below come
-    polyhedra from coarse to fine (:func:`certify_all_projective`), for two qubits in white noise also extensions of the
-    local Werner model. In the remaining time local models are searched by gradient descent in between
-    (:func:`sweep_visibility`).
+    From above, settings are optimized (:func:`optimize_settings`), with more and more of them, and for two qubits those
+    of the inequality of Werner states (:func:`werner_inequality`). From below come polyhedra from coarse to fine
+    (:func:`certify_all_projective`), for two qubits in white noise also extensions of the local Werner model. In the
+    remaining time local models are searched by gradient descent in between (:func:`sweep_visibility`).
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
         noise: A state of the same qubits; default: white noise.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds, shared by all parts; default: 600.
+        time_limit: Seconds, shared by all parts; the result says whether they cut one short. Default: none, but
+            budgets of work, so that the answer is the same on every machine.
         seed: Seed, or ``None``.
         folder: Where to keep what is found; the same call goes on from there. Needs a seed.
         **options: For ``sweep_visibility``, such as ``degree``, ``num_hidden`` or ``num_steps``.
@@ -169,8 +165,10 @@ def critical_visibility(
         CertificateError: If the folder holds another run's files, or a proof there does not hold.
         LHVError: If a number is out of range, or there is a folder without a seed.
     """
-    tensor = qubit_tensor(state)
-    other = None if noise is None else qubit_tensor(noise, "noise")
+    clock = SharedTime(time_limit)
+    plane = check_measurements(measurements)
+    tensor = _tensor(state, "state", plane)
+    other = None if noise is None else _tensor(noise, "noise", plane)
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
@@ -180,32 +178,41 @@ def critical_visibility(
         raise MeasurementError.bad_argument(
             "noise", expected="another state than the first", got="the same one", remedy="They make no line."
         )
-    check_measurements(measurements)
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
-    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
     place = None if folder is None else Path(folder)
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
-    whole = Deadline(limit)
-    settings = _best_settings(tensor, other, measurements, seed, whole.after(_SHARES["settings"]), place)
+    settings = _best_settings(tensor, other, measurements, seed, clock.part(_SHARE_OF_SETTINGS), place)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
-    deadline = whole.end - (1 - _SHARES["settings"] - _SHARES["proofs"]) * limit
-    certificate = _best_certificate(tensor, other, measurements, seed, deadline, place)
+    certificate = _best_certificate(tensor, other, measurements, seed, clock.part(_SHARE_OF_PROOFS), place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    left = whole.end - time.monotonic()
-    if left >= _LEAST_SECONDS and lower < min(upper, 1.0):
+    if lower < min(upper, 1.0) and clock.left > _LEAST_SECONDS:
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"
-        sweep = sweep_visibility(
-            tensor, grid, noise=other, measurements=measurements, time_limit=left, seed=seed, folder=where, **options
-        )
-    return CriticalVisibility(lower, upper, certificate, settings, sweep)
+        with clock.step() as seconds:
+            sweep = sweep_visibility(
+                tensor,
+                grid,
+                noise=other,
+                measurements=measurements,
+                time_limit=seconds,
+                seed=seed,
+                folder=where,
+                **options,
+            )
+    return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out)
+
+
+def _tensor(state: Any, name: str, plane: str) -> CorrelationTensor:
+    """The correlations of a state of 2 to 6 qubits; those in a plane need not be a state's."""
+    tensor = qubit_tensor(state, name)
+    return tensor if plane and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
 
 
 def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, plane: str) -> bool:
@@ -258,7 +265,7 @@ def _best_settings(
     noise: CorrelationTensor | None,
     measurements: str,
     seed: int | None,
-    deadline: float,
+    clock: SharedTime,
     folder: Path | None,
 ) -> OptimizedSettings | None:
     kept = None if folder is None else folder / "settings.json"
@@ -273,37 +280,10 @@ def _best_settings(
             checks.append(loaded.mixed(above).verify())
         _require_not_refuted(kept, combine(*checks))
         return loaded
-    n = tensor.num_parties
-    found = []
-    if n == 2 and noise is None:
-        closed = horodecki_settings(planar_tensor(tensor, measurements))
-        found.append(OptimizedSettings(tensor, closed.settings, closed.inequality))
-    elif noise is None:
-        found.append(wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed))
-        quick = time.monotonic() + _SHARE_OF_SUBSYSTEMS * (deadline - time.monotonic())
-        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, deadline=quick)
-        found += [lifted_settings(one, tensor, parties, measurements) for parties, one in of_some[:1]]
-    plan = _SETTINGS[n]
-    for i, (method, count) in enumerate(plan):
-        # What one leaves over goes to the next; later ones take longer.
-        left = (deadline - time.monotonic()) / (len(plan) - i)
-        if left <= 0:
-            break
-        try:
-            found.append(
-                optimize_settings(
-                    tensor,
-                    count,
-                    noise=noise,
-                    measurements=measurements,
-                    method=method,
-                    num_starts=60,
-                    time_limit=left,
-                    seed=seed,
-                )
-            )
-        except SolverError:
-            continue
+    found = [
+        *closed_settings(tensor, noise=noise, measurements=measurements, seed=seed),
+        *searched_settings(tensor, clock=clock, noise=noise, measurements=measurements, thorough=True, seed=seed),
+    ]
     best = min((one for one in found if one.inequality.bound.exact), key=lambda one: one.visibility, default=None)
     if best is not None and kept is not None:
         best.save(kept)
@@ -315,18 +295,14 @@ def _best_certificate(
     noise: CorrelationTensor | None,
     measurements: str,
     seed: int | None,
-    deadline: float,
+    clock: SharedTime,
     folder: Path | None,
 ) -> Certificate | None:
     n = tensor.num_parties
     everywhere = measurements == "projective"
-    found: list[Certificate] = []
-    if noise is None:
-        quick = quick_certificate(tensor, planar_tensor(tensor, measurements), measurements)
-        found += [quick] if quick is not None else []
+    found: list[Certificate] = [] if noise is not None else list(quick_certificates(tensor, measurements))
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
     for i, count in enumerate(axes):
-        left = deadline - time.monotonic()
         kept = None if folder is None else folder / f"certificate_{count}.npz"
         if kept is not None and kept.exists():
             loaded = AllProjectiveCertificate.load(kept)
@@ -337,21 +313,23 @@ def _best_certificate(
             # One that this machine cannot check proves nothing.
             found += [loaded] if check else []
             continue
-        if left <= 0:
+        if not clock.has():
             break
-        try:
-            certificate = certify_all_projective(
-                tensor,
-                noise=noise,
-                measurements=measurements,
-                num_settings=count,
-                time_limit=left if i == len(axes) - 1 else left / 4,
-                seed=seed,
-                checkpoint=None if folder is None else folder / f"search_{count}.npz",
-                progress=False,
-            )
-        except SolverError:
-            continue
+        with clock.step(1.0 if i == len(axes) - 1 else _SHARE_OF_COARSE) as seconds:
+            try:
+                certificate = certify_all_projective(
+                    tensor,
+                    noise=noise,
+                    measurements=measurements,
+                    num_settings=count,
+                    max_calls=None if clock.limited else calls_of_oracle(n, count),
+                    time_limit=seconds,
+                    seed=seed,
+                    checkpoint=None if folder is None else folder / f"search_{count}.npz",
+                    progress=False,
+                )
+            except SolverError:
+                continue
         found.append(certificate)
         if kept is not None:
             certificate.save(kept)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ._deadlines import Deadline
+from ._deadlines import SharedTime
 from ._evidence_checks import agree
 from ._records import Record
-from ._validation import generator, positive_number, probability
+from ._validation import generator, probability
 from .estimated_state import EstimatedLocality, EstimatedViolation
-from .exceptions import CountsError, LHVError, SolverError
+from .exceptions import CountsError, SolverError
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .proof_plan import proofs_from_below
 from .report import LocalityReport
 from .state_question import covers, in_plane
-from .state_report import proofs_from_below
 from .statistics.absorbing_noise import absorbing_noise
 from .statistics.evidence import fresh_seed
 from .statistics.same_state import SameStateTest, same_state_test
@@ -30,7 +30,8 @@ __all__ = ["EstimateQuestion", "analyze_estimate"]
 
 Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
-_DEFAULT_SECONDS = 60.0
+# Of the time that the caller allows.
+_SHARE_OF_SETTINGS = 0.25
 _OF_TEST = ("value", "value: lower limit", "local bound")
 _RADIUS = "weight of white noise that absorbs the errors"
 _PROVEN = "proven local up to visibility (white noise)"
@@ -101,7 +102,7 @@ class EstimateQuestion(Record):
             figures |= _figures_of_proof(proof)
         elif isinstance(first, EstimatedLocality):
             figures |= _figures_of_proof(first)
-        made = _report(self, report.evidence, figures)
+        made = replace(_report(self, report.evidence, figures), timed_out=report.timed_out)
         for field in fields(LocalityReport):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
@@ -176,7 +177,7 @@ def analyze_estimate(
         alpha: Error probability of either verdict.
         signaling_level: Level at which counts are taken to contradict that all bases measure the same state.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; default: 60.
+        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work.
         seed: Seed of the split and of the searches.
 
     Raises:
@@ -186,17 +187,16 @@ def analyze_estimate(
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
-    limit = _DEFAULT_SECONDS if time_limit is None else positive_number(time_limit, "time_limit", LHVError)
+    clock = SharedTime(time_limit)
     generator(seed)
     seed = fresh_seed() if seed is None else seed
     question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
-    deadline = Deadline(limit)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
-    candidates = _candidates(chosen, measurements, seed, 0.25 * limit)
+    candidates = _candidates(chosen, measurements, seed, clock)
     same = estimate.counts is None
     tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
@@ -206,31 +206,39 @@ def analyze_estimate(
     evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
     figures |= _figures_of_test(best)
     if best.violated:
-        return _report(question, evidence, figures)
+        return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
     radius, needed = _room(estimate, alpha)
     figures[_RADIUS] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
-    proofs = proofs_from_below(estimate.tensor, measurements, seed, deadline.end, needed) if radius < 1 else ()
+    proofs = (
+        proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)
+        if radius < 1
+        else ()
+    )
     furthest: EstimatedLocality | None = None
     for certificate in proofs:
         region = EstimatedLocality(certificate, estimate, alpha, test)
         if region.inside and region.verify():
-            return _report(question, (region,), figures | _figures_of_proof(region))
+            report = _report(question, (region,), figures | _figures_of_proof(region))
+            return replace(report, timed_out=clock.ran_out)
         # One that claims enough and cannot be verified is no evidence.
         if not region.inside and (furthest is None or certificate.visibility > furthest.certificate.visibility):
             furthest = region
     if furthest is not None:
         figures |= _figures_of_proof(furthest)
         evidence = (best, furthest)
-    return _report(question, evidence, figures)
+    return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
 
 
-def _candidates(estimate: TensorEstimate, measurements: str, seed: int, seconds: float) -> list[OptimizedSettings]:
+def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: SharedTime) -> list[OptimizedSettings]:
     tensor = _nearest_tensor(estimate)
     first = _first_candidate(estimate, measurements, seed)
     found = [] if first is None else [first]
     if first is None or first.violation <= 0:
-        searched = optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed)
+        with clock.step(_SHARE_OF_SETTINGS) as seconds:
+            searched = optimize_settings(
+                tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed
+            )
         found.append(searched)
     return found
 
@@ -263,7 +271,7 @@ def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures:
         assumptions.append("shots are independent, and none was discarded")
     advice = ""
     if verdict is Verdict.INCONCLUSIVE:
-        advice = "More shots make the confidence region smaller; more time_limit allows finer polyhedra."
+        advice = "More shots make the confidence region smaller."
     elif isinstance(first, SameStateTest):
         advice = (
             f"Outcomes of some qubits depend on the basis in which others are measured (p = {first.p_value:.2g}): "

@@ -88,6 +88,8 @@ class LocalityReport(Record):
     """For counts, what was declared before they were read, and how the verdict follows."""
     question: Any = None
     """For behaviors, states and estimates, what was asked: the target with its accuracy, and what was declared."""
+    timed_out: bool = False
+    """Whether the time limit of the call cut the search short: with more time the answer may be another."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -158,6 +160,8 @@ class LocalityReport(Record):
         lines += [(name, format_figure(value)) for name, value in self.statistics.items()]
         lines += [(name, f"absent: {reason}") for name, reason in self.absent.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
+        if self.timed_out:
+            lines.append(("time", "the limit cut the search short"))
         return lines
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from .polytope.optimized_settings import OptimizedSettings
 from .polytope.planes import allowed_coordinates, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import SeparabilityCertificate
+from .quantum.parties import ROUNDING_OF_STATES
 from .report import LocalityReport
 from .targets.correlations import CorrelationTensor
 from .verdict import STATE_TOLERANCE, Verdict
@@ -67,8 +68,8 @@ class StateQuestion(Record):
     """The state's correlation tensor: of qubits, or of a qubit and a qutrit."""
     measurements: str
     """``"projective"``, or a plane."""
-    time_limit: float
-    """Seconds that the searches had."""
+    clipped: float = 0.0
+    """Where the matrix that was given is no state by a rounding error: its negative eigenvalue, taken as zero."""
 
     def __str__(self) -> str:
         if not self._of_qubits:
@@ -99,6 +100,7 @@ class StateQuestion(Record):
         inequality: BellInequality | None = None,
         found: float | None = None,
         loss: float | None = None,
+        timed_out: bool = False,
     ) -> LocalityReport:
         """The report that follows from what is proven.
 
@@ -108,6 +110,7 @@ class StateQuestion(Record):
             inequality: Without a violation, the inequality that came nearest to one.
             found: Without a violation, the visibility above which that inequality is violated.
             loss: Divergence of the best local model that was found, an estimate.
+            timed_out: Whether the time of the searches ran out.
         """
         verdict = Verdict.INCONCLUSIVE
         lower = 0.0 if certificate is None else certificate.visibility
@@ -136,32 +139,36 @@ class StateQuestion(Record):
             statistics=figures,
             evidence=tuple(one for one in (violation, certificate) if one is not None),
             assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
-            advice=self._advice(lower, math.inf if found is None else found) if verdict is Verdict.INCONCLUSIVE else "",
+            advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
             question=self,
+            timed_out=timed_out,
         )
 
     def _assumptions(self, lower: float) -> tuple[str, ...]:
-        if not self._of_qubits:
-            return (f"the state is known to {STATE_TOLERANCE:g} of white noise",)
-        known = f"the correlations of the state are known to {ROUNDING:g}"
-        if lower >= 1:
-            return (known,)
-        return known, f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}"
+        lines = [f"the correlations of the state are known to {ROUNDING:g}"] if self._of_qubits else []
+        if self.clipped < 0:
+            lines.append(f"the state's negative eigenvalue of {self.clipped:.2g} is a rounding error, taken as zero")
+        if lower < 1:
+            lines.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}")
+        return tuple(lines)
 
-    def _advice(self, lower: float, upper: float) -> str:
+    def _advice(self, lower: float, found: float | None, timed_out: bool) -> str:
         if not self._of_qubits:
             return "It is entangled; choose settings: Behavior.from_state(state, settings)."
+        upper = math.inf if found is None else found
         if self.out_of_reach:
             return (
                 "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
                 "vector has probability zero (as for all states of rank two), so that every part of a mixture of "
                 f"local models would have to vanish there. No violation was found below visibility {upper:.6g}. "
-                "Only more settings can settle it: optimize_settings(state, ...), or a longer time_limit."
+                "Only more settings can settle it: optimize_settings(state, ...)."
             )
         return (
             f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
-            f"below {upper:.6g}. More time (time_limit above {self.time_limit:g} s) allows finer polyhedra, "
-            "certify_all_projective(state, num_settings=...), and more settings, optimize_settings(state, ...)."
+            f"below {upper:.6g}. "
+            + ("A longer time_limit, or none, may settle it. " if timed_out else "")
+            + "Finer polyhedra, certify_all_projective(state, num_settings=...), and more settings, "
+            "optimize_settings(state, ...), take longer."
         )
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
@@ -183,6 +190,8 @@ class StateQuestion(Record):
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
+        if not -ROUNDING_OF_STATES <= self.clipped <= 0:
+            return _refuted("an eigenvalue that was taken as zero is no rounding error")
         fault = self._fault_of_settings(violation) or self._fault_of_proof(certificate)
         if fault:
             return _refuted(fault)
@@ -190,7 +199,7 @@ class StateQuestion(Record):
         if certificate is not None and found is not None and not found >= certificate.visibility - ROUNDING:
             return _refuted("no inequality is violated where the state is proven local")
         shown = None if violation is not None else report.inequality
-        made = self.report(violation, certificate, inequality=shown, found=found, loss=loss)
+        made = self.report(violation, certificate, inequality=shown, found=found, loss=loss, timed_out=report.timed_out)
         for field in fields(LocalityReport):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_statevector
+from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_statevector, random_unitary
 from qiskit_lhv import (
     CorrelationTensor,
     LHVError,
@@ -10,9 +10,11 @@ from qiskit_lhv import (
     Verdict,
     analyze,
     certify_all_projective,
+    critical_visibility,
     ghz_state,
     horodecki_settings,
     isotropic_state,
+    optimize_settings,
     w_state,
     werner_state,
     wwzb_settings,
@@ -46,14 +48,14 @@ def test_verdicts(state, options, verdict):
 
 
 def test_open_interval_of_visibilities():
-    # Between what is proven local and 1 / sqrt(2), three settings per party show nothing.
-    report = analyze(werner_state(0.704), time_limit=3, seed=1)
+    # Between what is proven local and what the inequality of Werner states shows.
+    report = analyze(werner_state(0.695), time_limit=3, seed=1)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.admits_local_model is None
     lower = report.statistics["proven local up to visibility (white noise)"]
     upper = report.statistics["violation found above visibility"]
     assert 0.9 < lower < 1 < upper < 1.01
-    assert "time_limit" in report.advice
+    assert "certify_all_projective" in report.advice
     assert report.verify()
 
 
@@ -133,3 +135,103 @@ def test_a_tensor_whose_trace_misses_1_by_rounding():
 def test_unknown_measurements(function, measurements):
     with pytest.raises(MeasurementError, match="measurements: expected"):
         function(werner_state(0.5), measurements=measurements)
+
+
+@pytest.mark.parametrize("visibility", [0.69975, 0.70710])
+def test_werner_states_below_chsh_are_nonlocal(visibility):
+    state = werner_state(visibility).evolve(random_unitary(2, seed=3).tensor(random_unitary(2, seed=4)))
+    assert horodecki_settings(state).violation < 0
+    report = analyze(state, seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert not report.timed_out
+    check = report.evidence[0].verify(state)
+    assert check, check.reason
+
+
+def test_what_shows_less_noise_nonlocal_shows_more():
+    # One search for all states of a line from white noise, so that the verdict changes once along it.
+    seen = [analyze(w_state(3, visibility), seed=1) for visibility in (0.645, 0.65)]
+    assert [one.verdict for one in seen] == [Verdict.NONLOCAL] * 2
+    absolute = [
+        one.statistics["proven nonlocal above visibility"] * visibility
+        for one, visibility in zip(seen, (0.645, 0.65), strict=True)
+    ]
+    assert absolute[0] == pytest.approx(absolute[1], abs=1e-9)
+
+
+def with_eigenvalue(lowest):
+    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
+    return 0.4 * np.outer(psi, psi) + np.diag([0.6 - lowest, 0, 0, lowest])
+
+
+@pytest.mark.parametrize("measurements", ["projective", "xz"])
+def test_a_rounding_error_that_makes_an_eigenvalue_negative(measurements):
+    matrix = with_eigenvalue(-2e-9)
+    for target in (DensityMatrix(matrix), CorrelationTensor(pauli_coefficients(matrix))):
+        if measurements == "projective":
+            report = analyze(target, measurements=measurements, time_limit=2, seed=1)
+            assert report.verdict is Verdict.INCONCLUSIVE
+            assert any("-2e-09" in one and "zero" in one for one in report.assumptions)
+        found = optimize_settings(target, 3, measurements=measurements, num_starts=10, seed=1)
+        assert found.violation < 1e-6
+    exact = analyze(DensityMatrix(with_eigenvalue(0.0)), time_limit=2, seed=1)
+    assert len(exact.assumptions) == 1
+
+
+def test_an_operator_with_a_negative_eigenvalue_is_no_state():
+    matrix = with_eigenvalue(-3e-8)
+    for target in (DensityMatrix(matrix), CorrelationTensor(pauli_coefficients(matrix))):
+        for function in (analyze, critical_visibility):
+            with pytest.raises(MeasurementError, match=r"(target|state): expected a positive matrix"):
+                function(target, time_limit=1)
+
+
+def pauli_coefficients(matrix):
+    paulis = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])]
+    # Subsystem 0 is the least significant.
+    return np.array([[np.trace(matrix @ np.kron(b, a)).real for b in paulis] for a in paulis])
+
+
+def test_a_limit_that_cuts_the_search_short_is_named():
+    report = analyze(werner_state(0.695), time_limit=1e-3, seed=1)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.timed_out
+    assert "cut the search short" in str(report)
+    assert "time_limit" in report.advice
+    assert not analyze(werner_state(0.72), time_limit=60, seed=1).timed_out
+
+
+def test_biased_marginals_are_never_local_by_tolerance():
+    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
+    pure = 0.6 * np.outer(psi, psi) + 0.4 * np.diag([1.0, 0, 0, 0])
+    report = analyze(DensityMatrix(pure), time_limit=2, seed=1)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "a product vector has probability zero" in report.advice
+    # As much white noise as the tolerance would forgive does not make it local.
+    report = analyze(DensityMatrix((1 - 1e-7) * pure + 1e-7 * np.eye(4) / 4), time_limit=2, seed=1)
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("noise", [0.1])
+def test_biased_marginals_with_white_noise_are_local(noise):
+    pytest.importorskip("cvxpy")
+    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
+    pure = 0.5 * np.outer(psi, psi) + 0.5 * np.diag([1.0, 0, 0, 0])
+    report = analyze(DensityMatrix((1 - noise) * pure + noise * np.eye(4) / 4), seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert report.verify()
+
+
+def test_one_tolerance_for_a_qubit_and_a_qutrit():
+    # On the boundary, and beyond it by what the tolerance forgives, or by more.
+    psi = np.zeros(6)
+    psi[[0, 3]] = 1 / np.sqrt(2)
+    projector, white = np.outer(psi, psi), np.eye(6) / 6
+    # The partial transpose of the projector has the eigenvalue -1/2.
+    edge = 1 / 4
+    for excess, verdict in ((0.0, Verdict.LOCAL), (1e-8, Verdict.LOCAL), (1e-6, Verdict.INCONCLUSIVE)):
+        v = edge * (1 + excess)
+        report = analyze(DensityMatrix(v * projector + (1 - v) * white, dims=(2, 3)))
+        assert report.verdict is verdict
+        assert report.verify()
+        assert any("2e-07" in one for one in report.assumptions) == (0 < excess < 1e-7)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._checkpoints import ArrayCheckpoint, fingerprint
 from .._progress import ProgressBar
 from .._threads import one_blas_thread
-from .._validation import positive_number, real_array
+from .._validation import positive_number, real_array, whole_number
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..quantum.direction_sets import icosahedral_directions, planar_directions
@@ -52,6 +52,7 @@ def certify_all_projective(
     max_visibility: float = 1.0,
     goal: float | None = None,
     start: ResponseModel | None = None,
+    max_calls: int | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -77,9 +78,12 @@ def certify_all_projective(
         visibility: Visibility at which a model is looked for; default: found by the search, in stages that
             come closer and closer to the threshold.
         max_visibility: Largest visibility considered. Above 1 it tells how far inside the local set the state lies.
-        goal: Visibility that is enough: the search ends once it is proven, or once the directions seem not to reach it.
+        goal: Visibility that is enough: the search ends once it is proven. Where the directions seem not to reach it,
+            it ends after the first stage, so that most of what they do reach is proven.
         start: A local model of the state, from ``find_local_model``; its hidden variables give starting strategies.
-        time_limit: Seconds for the search; default: until the last stage is reached.
+        max_calls: Calls of the oracle after which the search ends with what it has; other than with a time limit, the
+            answer is then the same on every machine. Default: until the last stage is reached.
+        time_limit: Seconds for the search; default: none.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.
@@ -117,8 +121,9 @@ def certify_all_projective(
         raise ScenarioError.bad_argument(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
         )
+    calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, time_limit, seed)
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, time_limit, seed)
     search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)
     file = None
     if checkpoint is not None:
@@ -130,21 +135,32 @@ def certify_all_projective(
     if start is not None:
         search.add_model(start)
     with ProgressBar(None, progress, "call") as bar:
-        search.run(visibility, max_visibility, deadline, bar, file, math.inf if goal is None else goal * (1 + _ASIDE))
+        enough = math.inf if goal is None else goal * (1 + _ASIDE)
+        search.run(visibility, max_visibility, deadline, bar, file, enough, calls)
     return search.certificate()
 
 
 def _proven_noise(
-    noise: Any, tensor: CorrelationTensor, axes: list[FloatArray], time_limit: float | None, seed: int | None
+    noise: Any,
+    tensor: CorrelationTensor,
+    axes: list[FloatArray],
+    calls: float,
+    time_limit: float | None,
+    seed: int | None,
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
     other = CorrelationTensor.of(noise, name="noise")
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit / 3
+    begin = time.monotonic()
     with ProgressBar(None, False) as bar:
-        search.run(None, _ENOUGH_FOR_NOISE, deadline, bar)
+        for share in (1 / 3, 1.0):
+            # Without a proof for the noise there is none for the state, so it gets all the time if need be.
+            deadline = math.inf if time_limit is None else begin + share * time_limit
+            search.run(None, _ENOUGH_FOR_NOISE, deadline, bar, max_calls=calls)
+            if search.best > 1 or time_limit is None:
+                break
     proof = search.certificate()
     if proof.visibility <= 1:
         raise ScenarioError.bad_argument(

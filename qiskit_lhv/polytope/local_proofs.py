@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -32,7 +31,6 @@ StateCertificate = (
 _ASIDE = 1.25
 _MAX_VISIBILITY = 2.0
 _FINE_AXES = 46
-_LEAST_SECONDS = 1.0
 # Probabilities and eigenvalues so small are zero within the rounding of a state.
 _ZERO = 1e-9
 
@@ -68,20 +66,19 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
             yield certificate
 
 
-def finer_mixture(tensor: CorrelationTensor, deadline: float, visibility: float = 1.0) -> MixtureCertificate | None:
-    """The mixture with many hidden states, for two qubits, which takes seconds; ``None`` for others.
+def finer_mixture(
+    tensor: CorrelationTensor, time_limit: float | None = None, visibility: float = 1.0
+) -> MixtureCertificate | None:
+    """The mixture with many hidden states, for two qubits, which takes seconds.
 
     Args:
-        tensor: Correlations of qubits.
-        deadline: On the clock of ``time.monotonic``.
+        tensor: Correlations of two qubits.
+        time_limit: Seconds, or ``None``.
         visibility: Visibility in white noise that is asked for.
     """
-    left = deadline - time.monotonic()
-    if tensor.num_parties != 2 or left < _LEAST_SECONDS:
-        return None
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
     try:
-        return mix_local_models(tensor, num_axes=_FINE_AXES, max_visibility=cap, time_limit=left)
+        return mix_local_models(tensor, num_axes=_FINE_AXES, max_visibility=cap, time_limit=time_limit)
     except ImportError:
         return None
 

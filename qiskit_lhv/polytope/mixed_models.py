@@ -31,6 +31,7 @@ _ATOL = 1e-12
 _MAX_VISIBILITY = 2.0
 _MAX_AXES = 46
 _MARGINS = (3e-5, 3e-4, 3e-3)
+_SHARE_OF_PROOF = 0.4
 _BITS = 48
 
 
@@ -163,7 +164,7 @@ def mix_local_models(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
         max_visibility: Largest visibility considered.
-        time_limit: Seconds for the search; what it has found by then is proven in a little more. Default: none.
+        time_limit: Seconds; the step that is under way then is ended. Default: none.
 
     Returns:
         The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
@@ -191,12 +192,15 @@ def mix_local_models(
     seconds = math.inf if time_limit is None else positive_number(time_limit, "time_limit", ScenarioError)
     deadline = time.monotonic() + seconds
     program = MixtureProgram(tensor.array, count, werner_certificate().visibility, cap)
-    best = program.largest_visibility(deadline)
+    # The rest is for the proof of what has been found.
+    best = program.largest_visibility(deadline - _SHARE_OF_PROOF * seconds if math.isfinite(seconds) else math.inf)
     if best is None:
         return None
     for margin in _MARGINS:
         visibility = best * (1 - margin)
-        found = program.mixture(visibility)
+        if time.monotonic() > deadline:
+            return None
+        found = program.mixture(visibility, deadline)
         if found is None:
             continue
         weights = [rounded_weights(one) for one in found.weights]

@@ -104,8 +104,13 @@ class MixtureProgram:
                 break
         return best
 
-    def mixture(self, visibility: float) -> Mixture | None:
-        """A mixture of smaller visibility, as far inside all cones as possible; ``None`` if the solver fails."""
+    def mixture(self, visibility: float, deadline: float = math.inf) -> Mixture | None:
+        """A mixture of smaller visibility, as far inside all cones as possible; ``None`` if the solver fails.
+
+        Args:
+            visibility: The visibility.
+            deadline: On the clock of ``time.monotonic``; the mixture of that time may violate facets.
+        """
         cost = np.zeros(self._num)
         cost[1] = -1
         fixed = np.zeros(self._num)
@@ -114,6 +119,8 @@ class MixtureProgram:
         for _ in range(_FEW_ROUNDS):
             found = self._solve(cost, (fixed, visibility))
             if found is None or self._tighten(found, 0.5 * found[1]) >= 0.5 * found[1]:
+                break
+            if time.monotonic() > deadline:
                 break
         if found is None:
             return None

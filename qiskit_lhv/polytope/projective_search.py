@@ -32,6 +32,8 @@ DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
 # The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
 _CELLS_PER_LOOK = 1 << 16
+# Visibilities at which a mixture is looked at that was made for another one.
+_STEP_DOWN, _STEPS_DOWN = 0.8, 30
 
 
 @dataclass
@@ -131,8 +133,11 @@ class ProjectiveSearch(VisibilitySearch):
     def certificate(self) -> AllProjectiveCertificate:
         """The certificate of the best mixture, its claim computed by the exact check."""
         if self._mixture is None:
-            # No time for a single stage: what there is proves little, but it is a proof.
-            self.keep(1e-3)
+            # No time for a single stage. The present mixture proves something all the same, at the right visibility.
+            highest = min(self.ceiling, 1.0)
+            self.keep(
+                max((highest * _STEP_DOWN**k for k in range(_STEPS_DOWN)), key=lambda v: self.proven(v, now=True))
+            )
         best = cast(_Mixture, self._mixture)
         symmetry = self.reduction.symmetry
         products, product_weights = self._spread_products(best.products, best.product_weights)

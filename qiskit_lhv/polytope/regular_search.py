@@ -33,6 +33,8 @@ _MAX_PARTIES_IN_ORDER = 3
 _SHARE_OF_PLANE = 0.02
 _SHARE_OF_SET = 0.4
 _SHARE_OF_SETS = 0.6
+# Additions for the exact bound of the best one, where there is no time limit.
+_MAX_WORK = 2e11
 
 
 def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | None:
@@ -119,9 +121,11 @@ def _proven(found: OptimizedSettings, deadline: float) -> OptimizedSettings:
     """The same with an exact local bound, if there is time to prove it."""
     if found.inequality.bound.exact:
         return found
-    left = None if math.isinf(deadline) else max(1.0, deadline - time.monotonic())
     try:
-        bound = local_bound(found.inequality.expression, time_limit=left)
+        if math.isinf(deadline):
+            bound = local_bound(found.inequality.expression, max_work=_MAX_WORK)
+        else:
+            bound = local_bound(found.inequality.expression, time_limit=max(1.0, deadline - time.monotonic()))
     except ScenarioError:
         # Too many strategies: the settings remain as a finding without a proof.
         return found

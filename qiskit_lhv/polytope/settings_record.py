@@ -17,6 +17,7 @@ from ..exceptions import MeasurementError
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario
+from ..targets.state_tensors import rounded_to_state
 from ..verification import Verification, combine
 from ..verification_states import rational
 from .inequalities import BellInequality
@@ -208,7 +209,8 @@ def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
         raise MeasurementError.bad_argument(
             name, expected=f"2 to {_MAX_PARTIES} qubits", got=f"dimensions {tensor.dimensions}"
         )
-    return tensor
+    # Else measurements would get negative probabilities, by no more than rounding.
+    return rounded_to_state(tensor)
 
 
 def rounded_vectors(vectors: FloatArray) -> FloatArray:

@@ -33,6 +33,8 @@ _STALLED = 1e-7
 _SAME_RATIO = 1e-12
 _SAME_VALUE = 1e-9
 _MAX_VISIBILITY = 100.0
+# Calls of the oracle for one set of settings without a time limit, if the polytope is too large for a linear program.
+_MAX_CALLS = 60
 # Starts of the ascent within one turn, the settings of the last turn among them.
 _STARTS_PER_ROUND = 8
 _STARTS_OF_FAMILY = 100
@@ -180,7 +182,12 @@ class Search:
             left = max(_LEAST_SECONDS, share * (self.deadline - time.monotonic()))
         try:
             inequality = nonlocality_threshold(
-                behavior, noise=noise, max_visibility=_MAX_VISIBILITY, time_limit=left, progress=False
+                behavior,
+                noise=noise,
+                max_visibility=_MAX_VISIBILITY,
+                max_calls=_MAX_CALLS if left is None else None,
+                time_limit=left,
+                progress=False,
             ).inequality
         except SolverError:
             # The linear program failed on these settings; others remain.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import combinations
 
@@ -41,7 +42,7 @@ def lifted_settings(
 
 
 def subsystem_settings(
-    tensor: CorrelationTensor, *, measurements: str, seed: int | None, deadline: float
+    tensor: CorrelationTensor, *, measurements: str, seed: int | None, time_limit: float = math.inf
 ) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
     """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
 
@@ -51,12 +52,13 @@ def subsystem_settings(
         tensor: Correlations of three or more qubits.
         measurements: ``"projective"`` or a plane.
         seed: Seed, or ``None``.
-        deadline: On the clock of ``time.monotonic``; pairs are looked at in any case.
+        time_limit: Seconds; pairs are looked at in any case.
 
     Returns:
         Parties and settings of each reduced state that has any, the lowest visibility in white noise first; see
         :func:`lifted_settings`.
     """
+    deadline = time.monotonic() + time_limit
     found: list[tuple[tuple[int, ...], OptimizedSettings]] = []
     seen: list[CorrelationTensor] = []
     n = tensor.num_parties

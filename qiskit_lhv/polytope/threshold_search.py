@@ -180,10 +180,12 @@ def search_by_gradients(
     seed: int | None,
     progress: bool | None,
     checkpoint: str | os.PathLike[str] | None,
+    max_calls: float = math.inf,
 ) -> Threshold:
     """Conditional gradients: models for visibilities closer and closer to the threshold.
 
-    Args and errors as of :func:`generate_columns`; and whether to show a progress bar, and where to keep the state.
+    Args and errors as of :func:`generate_columns`; and whether to show a progress bar, where to keep the state, and
+    after how many calls of the oracle to end.
     """
     search = _ThresholdSearch(reduction, behavior, noise, seed)
     file = None
@@ -196,7 +198,7 @@ def search_by_gradients(
     if not search.gradient.num_atoms:
         search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
     with ProgressBar(None, progress, "call") as bar:
-        search.run(None, max_visibility, deadline, bar, file)
+        search.run(None, max_visibility, deadline, bar, file, max_calls=max_calls)
     search_timed_out = time.monotonic() > deadline
     # Without even the first stage: the noise itself is a mixture of the strategies that came in.
     mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))

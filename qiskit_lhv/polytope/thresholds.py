@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import one_blas_thread
-from .._validation import positive_number
+from .._validation import positive_number, whole_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
 from ..targets.behaviors import Behavior
@@ -38,6 +38,7 @@ def nonlocality_threshold(
     noise: Behavior | None = None,
     symmetry: Symmetry | Sequence[Relabeling] | Literal["auto"] | None = "auto",
     max_visibility: float = 1.0,
+    max_calls: int | None = None,
     time_limit: float | None = None,
     seed: int | None = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -56,6 +57,8 @@ def nonlocality_threshold(
         symmetry: Relabelings that leave behavior and noise unchanged; default: those that are found. ``None``: none.
         max_visibility: Largest visibility considered. Above 1 the line from the noise through the
             behavior is extended, which tells how far inside the local set the behavior lies.
+        max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
+            coordinates) returns the interval found so far; default: none.
         time_limit: Seconds after which the interval found so far is returned; default: none.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
@@ -84,13 +87,14 @@ def nonlocality_threshold(
         time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
+    calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     group = _parse_symmetry(symmetry, behavior, noise, time_limit=time_limit)
     strategies, noise_model = _starting_strategies(noise, group, seed)
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
         result = search_by_gradients(
-            behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint
+            behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint, calls
         )
     else:
         result = generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)

@@ -56,6 +56,7 @@ class VisibilitySearch(ABC):
         self.stage = 0
         self.best = -math.inf
         self.goal = math.inf
+        self.calls_left = math.inf
 
     @abstractmethod
     def proven(self, visibility: float, *, now: bool = False) -> float:
@@ -82,6 +83,7 @@ class VisibilitySearch(ABC):
         bar: ProgressBar,
         file: ArrayCheckpoint | None = None,
         goal: float = math.inf,
+        max_calls: float = math.inf,
     ) -> None:
         """Runs the stages that are left.
 
@@ -91,10 +93,12 @@ class VisibilitySearch(ABC):
             deadline: Time, as of ``time.monotonic``, when to stop.
             bar: Shows how far it is.
             file: Where the state is kept, if anywhere.
-            goal: Visibility that is enough: the stages end once it is proven, or once it lies above the threshold as
-                far as the oracle can tell.
+            goal: Visibility that is enough: the stages end once it is proven. Where it lies above the threshold, as far
+                as the oracle can tell, they end after the first one, which proves most of what there is.
+            max_calls: Calls of the oracle after which the search ends, whatever the clock says.
         """
         self.goal = goal
+        self.calls_left = max_calls
         if visibility is not None:
             self._approach(visibility, visibility * 1e-6, deadline, bar, file)
             return
@@ -104,9 +108,13 @@ class VisibilitySearch(ABC):
             self._bracket(highest, deadline, bar)
             self.stage = 1
         failures = 0
-        while self.stage <= len(self.margins) and time.monotonic() < deadline and not self._settled():
+        while self.stage <= len(self.margins) and not self._over(deadline) and not self._settled():
             margin = self.margins[self.stage - 1]
-            aim = min(self.ceiling * (1 - margin), highest)
+            aim = self.ceiling * (1 - margin)
+            if self.goal < self.ceiling:
+                # No stage below what is asked for.
+                aim = max(aim, (self.goal + self.ceiling) / 2)
+            aim = min(aim, highest)
             # Once what is missing is small beside what the next stage can bring, go on there.
             enough = _ENOUGH * margin if self.stage < len(self.margins) else _ENOUGH * margin / 3
             passed = aim <= self.best or self._approach(aim, enough * aim, deadline, bar, file)
@@ -120,8 +128,12 @@ class VisibilitySearch(ABC):
                 failures += 1
 
     def _settled(self) -> bool:
-        """Whether the goal is proven, or out of reach as far as the oracle can tell."""
-        return math.isfinite(self.goal) and (self.best >= self.goal or self.ceiling < self.goal)
+        """Whether the goal is proven, or out of reach as far as the oracle can tell, once there is a first proof."""
+        return math.isfinite(self.goal) and (self.best >= self.goal or (self.ceiling < self.goal and self.stage > 1))
+
+    def _over(self, deadline: float) -> bool:
+        """Whether calls or time are used up."""
+        return self.calls_left <= 0 or time.monotonic() > deadline
 
     def _lower_ceiling(self) -> None:
         """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
@@ -140,7 +152,8 @@ class VisibilitySearch(ABC):
             distance = self.gradient.step(self.at(visibility))
             self._lower_ceiling()
             bar.update(1, f"threshold at most {self.ceiling:.5f}")
-            if distance < 1e-6 or time.monotonic() > deadline or self._settled():
+            self.calls_left -= 1
+            if distance < 1e-6 or self._over(deadline):
                 return
             if call % 10 == 0:
                 if self.ceiling > before * (1 - 1e-3):
@@ -164,6 +177,7 @@ class VisibilitySearch(ABC):
         def watch(gradient: ConditionalGradient, distance: float) -> bool:
             nonlocal calls, before
             calls += 1
+            self.calls_left -= 1
             missing = consider(now=False)
             self._lower_ceiling()
             bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
@@ -173,7 +187,8 @@ class VisibilitySearch(ABC):
             if calls % _CALLS_BETWEEN_LOOKS == 0:
                 stuck = distance > _PROGRESS * before
                 before = distance
-            return missing < enough or stuck or self.ceiling < visibility * (1 - 1e-4) or self._settled()
+            done = missing < enough or stuck or self.calls_left <= 0 or self._settled()
+            return done or self.ceiling < visibility * (1 - 1e-4)
 
         self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
         missing = consider(now=True)

@@ -14,9 +14,19 @@ from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
 from .._validation import is_whole_number
 from ..exceptions import MeasurementError
 
-__all__ = ["parse_parties", "reduced_state", "require_unmeasured", "to_state"]
+__all__ = [
+    "ROUNDING_OF_STATES",
+    "lowest_eigenvalue",
+    "parse_parties",
+    "reduced_state",
+    "require_unmeasured",
+    "to_state",
+]
 
-_ATOL = 1e-8
+ROUNDING_OF_STATES = 1e-8
+"""How far trace, Hermiticity and eigenvalues of a state may be off; negative eigenvalues are then set to zero."""
+# Eigenvalues that are negative by no more are rounding errors of the eigenvalues themselves.
+_NOT_NEGATIVE = 1e-12
 
 
 def parse_parties(parties: Sequence[Any] | None, num_subsystems: int) -> list[tuple[int, ...]]:
@@ -95,6 +105,9 @@ def _classical_action(instruction: CircuitInstruction) -> str | None:
 def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     """Turns a state or circuit into a checked ``Statevector`` or ``DensityMatrix``.
 
+    A matrix that misses being a state by no more than 1e-8 is taken as the state that it means: negative eigenvalues
+    become zero, and the trace is kept.
+
     Args:
         state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit`` without measurements, or an array
             (one axis: amplitudes; two axes: a density matrix).
@@ -120,8 +133,20 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
             expected="a DensityMatrix, Statevector, QuantumCircuit or array that is a state",
             got=f"{type(state).__name__} ({exc})",
         ) from exc
-    _check_state(result, name)
-    return result
+    return _checked(result, name)
+
+
+def lowest_eigenvalue(state: Any) -> float:
+    """The lowest eigenvalue of a density matrix, as it was given, if it is negative by more than 1e-12; else 0.
+
+    Args:
+        state: Anything that :func:`to_state` takes.
+    """
+    if isinstance(state, Statevector | QuantumCircuit) or np.ndim(getattr(state, "data", state)) != 2:
+        return 0.0
+    data = np.asarray(getattr(state, "data", state), dtype=complex)
+    lowest = float(np.linalg.eigvalsh((data + data.conj().T) / 2)[0])
+    return lowest if lowest < -_NOT_NEGATIVE else 0.0
 
 
 def _state_of_circuit(circuit: QuantumCircuit) -> DensityMatrix | Statevector:
@@ -151,21 +176,25 @@ def _stays_pure(circuit: QuantumCircuit, used: set[Any]) -> bool:
     return True
 
 
-def _check_state(state: DensityMatrix | Statevector, name: str) -> None:
+def _checked(state: DensityMatrix | Statevector, name: str) -> DensityMatrix | Statevector:
     data = state.data
     if not np.all(np.isfinite(data)):
         raise MeasurementError.bad_argument(name, expected="finite numbers", got="NaN or infinity")
     trace = state.trace()
-    if abs(trace - 1) > _ATOL:
+    if abs(trace - 1) > ROUNDING_OF_STATES:
         raise MeasurementError.bad_argument(name, expected="trace 1", got=f"trace {trace:.6g}")
-    if isinstance(state, DensityMatrix):
-        if np.abs(data - data.conj().T).max() > _ATOL:
-            raise MeasurementError.bad_argument(name, expected="a Hermitian matrix", got="another one")
-        lowest = float(np.linalg.eigvalsh(data)[0])
-        if lowest < -_ATOL:
-            raise MeasurementError.bad_argument(
-                name, expected="a positive matrix", got=f"an eigenvalue of {lowest:.3g}"
-            )
+    if not isinstance(state, DensityMatrix):
+        return state
+    if np.abs(data - data.conj().T).max() > ROUNDING_OF_STATES:
+        raise MeasurementError.bad_argument(name, expected="a Hermitian matrix", got="another one")
+    values, vectors = np.linalg.eigh((data + data.conj().T) / 2)
+    if values[0] < -ROUNDING_OF_STATES:
+        raise MeasurementError.bad_argument(name, expected="a positive matrix", got=f"an eigenvalue of {values[0]:.3g}")
+    if values[0] >= -_NOT_NEGATIVE:
+        return state
+    positive = np.maximum(values, 0)
+    positive *= values.sum() / positive.sum()
+    return DensityMatrix((vectors * positive) @ vectors.conj().T, dims=state.dims())
 
 
 def reduced_state(state: Any, parties: Sequence[Any] | None, name: str = "state") -> tuple[np.ndarray, tuple[int, ...]]:

@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -7,8 +6,6 @@ from qiskit.quantum_info import DensityMatrix, random_density_matrix
 from qiskit_lhv import CorrelationTensor, Verdict, analyze, ghz_state, horodecki_settings, mix_with_noise, werner_state
 from qiskit_lhv.polytope.correlator_settings import wwzb_settings
 from qiskit_lhv.polytope.subsystem_settings import lifted_settings, subsystem_settings
-
-LATER = math.inf
 
 
 def beside(state, num_qubits):
@@ -40,7 +37,7 @@ def test_the_nonlocal_pair_is_found_and_proven(pair):
     tensor = CorrelationTensor(array)
     # No full correlator of four parties sees it.
     assert wwzb_settings(tensor, num_starts=2, seed=1).violation < 0
-    ((parties, one), *others_found) = subsystem_settings(tensor, measurements="projective", seed=1, deadline=0.0)
+    ((parties, one), *others_found) = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=0.0)
     assert parties == pair
     # The other pairs have no correlations, and more parties take time.
     assert not others_found
@@ -53,7 +50,7 @@ def test_the_nonlocal_pair_is_found_and_proven(pair):
 def test_reduced_states_of_more_than_two_need_time():
     state = beside(mix_with_noise(ghz_state(3), 0.6), 2)
     tensor = CorrelationTensor.from_state(state)
-    found = subsystem_settings(tensor, measurements="projective", seed=1, deadline=LATER)
+    found = subsystem_settings(tensor, measurements="projective", seed=1)
     visibilities = [one.visibility for _, one in found]
     assert visibilities == sorted(visibilities)
     parties, one = found[0]
@@ -61,7 +58,7 @@ def test_reduced_states_of_more_than_two_need_time():
     assert one.visibility == pytest.approx(0.5 / 0.6, abs=1e-6)
     assert lifted_settings(one, tensor, parties).verify(state)
     # GHZ states have no pair that is entangled.
-    pairs_only = subsystem_settings(tensor, measurements="projective", seed=1, deadline=time.monotonic() - 1)
+    pairs_only = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=0.0)
     assert all(len(parties) == 2 and one.violation < 0 for parties, one in pairs_only)
 
 
@@ -69,7 +66,7 @@ def test_reduced_states_of_more_than_two_need_time():
 def test_settings_in_a_plane_are_in_it_also_of_idle_parties(plane):
     state = beside(werner_state(0.9), 1)
     tensor = CorrelationTensor.from_state(state)
-    parties, one = subsystem_settings(tensor, measurements=plane, seed=1, deadline=LATER)[0]
+    parties, one = subsystem_settings(tensor, measurements=plane, seed=1)[0]
     found = lifted_settings(one, tensor, parties, plane)
     across = "xyz".index(({*"xyz"} - {*plane}).pop())
     assert not any(one[:, across].any() for one in found.settings)
@@ -78,7 +75,7 @@ def test_settings_in_a_plane_are_in_it_also_of_idle_parties(plane):
 
 def test_states_without_correlations_have_no_settings():
     tensor = CorrelationTensor.white_noise((2, 2, 2))
-    assert subsystem_settings(tensor, measurements="projective", seed=1, deadline=LATER) == []
+    assert subsystem_settings(tensor, measurements="projective", seed=1) == []
 
 
 def test_analyze_of_the_whole_state_says_so():

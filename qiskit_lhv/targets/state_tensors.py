@@ -1,0 +1,62 @@
+"""States behind correlation tensors: their density matrices, and one check whether there is such a state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue, to_state
+from .correlations import CorrelationTensor, hermitian_basis
+
+__all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
+
+
+def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
+    """The operator with the expectation values of a tensor, shape ``(2**N, 2**N)``, in Qiskit's order.
+
+    Args:
+        tensor: Correlations of N qubits.
+    """
+    n = tensor.num_parties
+    matrix = tensor.array.astype(complex)
+    for _ in range(n):
+        matrix = np.tensordot(matrix, hermitian_basis(2) / 2, axes=(0, 0))
+    # Party 0 is the least significant.
+    order = [*range(2 * n - 2, -1, -2), *range(2 * n - 1, 0, -2)]
+    return np.asarray(matrix.transpose(order).reshape(2**n, 2**n))
+
+
+def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, float]:
+    """The correlations of a state, and its lowest eigenvalue where that was negative and has been set to zero.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit``, or a ``CorrelationTensor`` of qubits.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The tensor; and 0, or the negative eigenvalue, of at most 1e-8, that was taken for a rounding error.
+
+    Raises:
+        MeasurementError: If it is no state, also if a tensor belongs to none.
+    """
+    tensor = CorrelationTensor.of(state, name=name)
+    if not isinstance(state, CorrelationTensor):
+        return tensor, lowest_eigenvalue(state)
+    if set(tensor.dimensions) != {2}:
+        return tensor, 0.0
+    matrix = density_matrix(tensor)
+    to_state(matrix, name)
+    lowest = lowest_eigenvalue(matrix)
+    return (CorrelationTensor.of(matrix, name=name) if lowest < 0 else tensor), lowest
+
+
+def rounded_to_state(tensor: CorrelationTensor) -> CorrelationTensor:
+    """The tensor of a state if this one misses it by rounding, as :func:`state_tensor`; any other as it is.
+
+    Args:
+        tensor: Correlations of qubits, which need not be a state's.
+    """
+    matrix = density_matrix(tensor)
+    return CorrelationTensor.of(matrix) if -ROUNDING_OF_STATES <= lowest_eigenvalue(matrix) < 0 else tensor
