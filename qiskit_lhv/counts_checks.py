@@ -152,7 +152,8 @@ class _Checks:
     def _pieces(self) -> Verification:
         """Whether the pieces are about these data, and nothing is missing without a reason."""
         report, found, counts = self.report, self.found, self.rule.counts
-        if not isinstance(report.statistics, dict) or not isinstance(report.absent, dict):
+        named: tuple[object, object] = (report.statistics, report.absent)
+        if not all(isinstance(one, dict) for one in named):
             return _refuted("the figures, or the reasons why some are absent, have no names")
         for piece in report.evidence:
             if not isinstance(piece, _KINDS):

@@ -3,114 +3,185 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
+from .._threads import one_blas_thread
 from ..models.deterministic import constant_strategies
 from ..polytope.alternation import Alternation
 from ..polytope.bounds import local_bound
 from ..polytope.inequalities import BellExpression
 from ..targets.scenario import BellScenario
-from .quick_fits import fit_responses
-from .responses import ResponseMaps
+from .conditional_fits import ConditionalProblem, party_order
+from .conditional_steps import ConditionalSearch
 
-__all__ = ["GeneratedFits", "PooledMaps", "exact_largest_sum"]
+__all__ = ["GeneratedFits", "exact_largest_sum"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_MAX_ROUNDS = 12
-_STARTS = 200
+_MAX_ROUNDS = 60
+_STARTS, _FIRST_POOL = 300, 60
+# A round's own gap is this share of what is wished for, or of the gap to strategies that are not in the pool.
+_OWN_SHARE, _ROUND_SHARE = 0.3, 0.03
+_PERTURBED = 0.1
+# Strategies whose weight is less than this share of the largest leave the pool before the next fit.
+_LEAST_WEIGHT = 1e-3
+_MAX_PRODUCTS = 3000
+_SINGLE_PRECISION = 1e-5
 _BITS = 50
-
-
-@dataclass(frozen=True)
-class PooledMaps(ResponseMaps):
-    """Like its base, with some strategies of the listed parties instead of all."""
-
-    pool: IntArray
-    """The strategies, shape ``(H, m_1 + ... + m_N)``; what the last party does there is not used."""
-
-    @cached_property
-    def num_listed(self) -> int:
-        """Number of strategies in the pool."""
-        return len(self.pool)
-
-    def sums(self, cells: FloatArray) -> FloatArray:
-        """For each strategy of the pool and answer of the last party, the sum of the cells that they play."""
-        m, d = self.last_shape
-        tensor = cells[self._places].reshape(d, -1, m * cells.shape[-1])
-        return np.matmul(self._joint_plays, tensor).reshape(d, self.num_listed, m, -1)
-
-    def mixture(self, responses: FloatArray) -> FloatArray:
-        """The cells that responses produce, each weighted with the probability of its strategy."""
-        batch = responses.shape[-1]
-        tensor = responses.reshape(self.last_shape[1], self.num_listed, -1)
-        return np.matmul(self._joint_plays.T, tensor).reshape(-1, batch)[self._back]
-
-    @cached_property
-    def _joint_plays(self) -> FloatArray:
-        """Which cells of the listed parties each strategy plays, shape ``(H, product of m_k d_k)``."""
-        starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
-        joint = np.ones((self.num_listed, 1))
-        for k in self.order[:-1]:
-            own = np.eye(self.scenario.max_outcomes[k])[self.pool[:, starts[k] : starts[k + 1]]]
-            joint = (joint[:, :, None] * own.reshape(self.num_listed, 1, -1)).reshape(self.num_listed, -1)
-        return joint
 
 
 class GeneratedFits:
     """Fits of one set of data, stage after stage: strategies found for earlier stages serve later ones.
 
+    The strategies of all parties but the one that answers are generated: those that improve a fit most are added to a
+    pool, until none does.
+
     Args:
         scenario: The scenario.
+        deadline: When to end with what was found.
     """
 
-    def __init__(self, scenario: BellScenario) -> None:
+    def __init__(self, scenario: BellScenario, deadline: Deadline | None = None) -> None:
         self._scenario = scenario
         self._oracle = Alternation(scenario)
-        self._pool = constant_strategies(scenario)
+        self._deadline = Deadline(None) if deadline is None else deadline
+        self._order = party_order(scenario)
+        starts = np.concatenate([[0], np.cumsum(scenario.num_settings)])
+        self._columns = [np.arange(starts[k], starts[k + 1]) for k in self._order]
+        self._listed_columns = np.concatenate([np.empty(0, dtype=np.int64), *self._columns[:-1]])
+        # In the pool for good, so that no cell is impossible.
+        self._basis = _distinct(self._listed(constant_strategies(scenario)))
         self._rng = np.random.default_rng(0)
+        self._problem: ConditionalProblem | None = None
+        self._model: FloatArray = np.empty(0)
+        self.own_gap = math.inf
+        """The gap of the last fit among the strategies of its pool."""
 
-    def fit(self, cells: FloatArray, weights: FloatArray, gap_share: float, least_gap: FloatArray) -> FloatArray:
-        """A local behavior near one table of cells; see :func:`~qiskit_lhv.statistics.quick_fits.fit_responses`.
+    @property
+    def problem(self) -> ConditionalProblem:
+        """The pool of the last fit."""
+        assert self._problem is not None
+        return self._problem
 
-        The search for strategies is heuristic: the gap is not proven, and need not be.
+    @one_blas_thread()
+    def fit(self, cells: FloatArray, gap_share: float, least_gap: float, *, exact: bool = False) -> FloatArray:
+        """A local behavior near a table of cells.
+
+        The search for strategies is heuristic, unless ``exact`` is asked for: then the gap is not proven, and need not
+        be.
 
         Args:
-            cells: Shape ``(num_cells, 1)``.
-            weights: Shape ``(num_cells, 1)``.
+            cells: ``w_x f(a|x)``, at least 0, summing to 1, shape ``(num_cells,)``.
             gap_share: Share of the divergence that the gap may reach.
-            least_gap: Gap that is always small enough, shape ``(1,)``.
+            least_gap: Gap that is always small enough.
+            exact: Whether no strategy at all may improve the fit by more.
+
+        Returns:
+            The model of the strategies of :attr:`problem`, shape ``(L, m, d)``; the behavior is that of
+            :meth:`behavior_of`.
         """
-        q = np.ones_like(cells)
+        if self._problem is None:
+            uniform = cells * math.prod(self._scenario.max_outcomes)
+            strategies, _ = self._improving(uniform, -math.inf)
+            pool = _distinct(np.concatenate([self._basis, strategies[:_FIRST_POOL]]))
+            self._problem, known = ConditionalProblem.of(self._scenario, pool), None
+        else:
+            kept = self._kept()
+            known = self._model[kept]
+            self._problem = ConditionalProblem.of(self._scenario, self._problem.listed[kept])
+        gap, final = math.inf, False
         for _ in range(_MAX_ROUNDS):
-            q, _ = fit_responses(PooledMaps(self._scenario, self._pool), cells, weights, gap_share, least_gap)
-            divergence = float(np.sum(cells * np.log(cells / (q * weights))))
-            ratio = (cells / q).reshape(self._scenario.shape)
-            starts = np.concatenate(
-                [
-                    self._oracle.random_starts(_STARTS, self._rng),
-                    self._oracle.perturbed(self._pool[:_STARTS], 0.2, self._rng),
-                ]
-            )
-            values, strategies = self._oracle.improve(self._oracle.tensor_of(ratio), starts)
-            enough = 1 + max(gap_share * divergence, float(least_gap[0]))
-            better = strategies[values > enough]
-            grown = _distinct(np.concatenate([better, self._pool]))
-            if not len(better) or len(grown) == len(self._pool):
+            problem = self._problem
+            m, d = problem.num_answers
+            search = ConditionalSearch(problem, problem.matrix_of(cells), _MAX_PRODUCTS, self._deadline)
+            own = _OWN_SHARE * least_gap
+            if not final and math.isfinite(gap):
+                own = max(own, _ROUND_SHARE * gap)
+            elif not final:
+                own = max(own, _ROUND_SHARE)
+            found, self.own_gap = search.run(own, _OWN_SHARE * gap_share, known)
+            self._model = found.reshape(-1, m, d)
+            if self._deadline.over:
                 break
-            self._pool = grown
-        return q
+            enough = max(least_gap, gap_share * search.divergence)
+            q = self.behavior_of(self._model)
+            ratio = np.divide(cells, q, out=np.zeros_like(cells), where=cells > 0)
+            listed, gap = self._improving(ratio, enough)
+            if gap <= enough and exact:
+                listed, gap = self._best(ratio)
+            if gap <= enough:
+                break
+            listed = _distinct(listed, problem.listed)
+            if not len(listed):
+                if final:
+                    break
+                final = True
+                known = self._model
+                continue
+            final = False
+            kept = self._kept()
+            self._problem = ConditionalProblem.of(self._scenario, np.concatenate([problem.listed[kept], listed]))
+            known = np.concatenate([self._model[kept], np.zeros((len(listed), m, d))])
+        return self._model
+
+    def _kept(self) -> NDArray[np.bool_]:
+        """Which strategies of the pool stay in it."""
+        weights = self._model[:, 0].sum(axis=1)
+        kept: NDArray[np.bool_] = weights > _LEAST_WEIGHT * float(weights.max())
+        kept[: len(self._basis)] = True
+        return kept
+
+    def behavior_of(self, model: FloatArray) -> FloatArray:
+        """The behavior of a model of the last fit, shape ``(num_cells,)``."""
+        return self.problem.cells_of(self.problem.members_transposed @ model.reshape(len(model), -1))
+
+    def _listed(self, strategies: IntArray) -> IntArray:
+        return np.hstack(
+            [np.empty((len(strategies), 0), dtype=np.int64), *(strategies[:, c] for c in self._columns[:-1])]
+        )
+
+    def _improving(self, ratio: FloatArray, least: float) -> tuple[IntArray, float]:
+        """Listed strategies whose sum exceeds 1 by more than a number, best first, and by how much the best does."""
+        starts = [self._oracle.random_starts(_STARTS, self._rng)]
+        if self._problem is not None and len(self._model) == len(self._problem.listed):
+            heaviest = np.argsort(-self._model[:, 0].sum(axis=1), kind="stable")[:_STARTS]
+            known = np.empty((len(heaviest), sum(self._scenario.num_settings)), dtype=np.int64)
+            known[:, np.concatenate(self._columns)] = np.hstack(
+                [self._problem.listed[heaviest], self._model[heaviest].argmax(axis=2)]
+            )
+            starts.append(self._oracle.perturbed(known, _PERTURBED, self._rng))
+        matrix = self._oracle.tensor_of(ratio.reshape(self._scenario.shape))
+        values, strategies = self._oracle.improve(matrix, np.concatenate(starts))
+        best_first = np.argsort(-values, kind="stable")
+        near = best_first[values[best_first] > 1 + least - _SINGLE_PRECISION * abs(float(values.max()))]
+        listed = _distinct(self._listed(strategies[near]))
+        if not len(listed):
+            return listed, float(values.max()) - 1
+        # The search is in single precision.
+        gains = ConditionalProblem.of(self._scenario, listed).largest_sums(ratio) - 1
+        best_first = np.argsort(-gains, kind="stable")
+        return listed[best_first][gains[best_first] > least], float(gains.max())
+
+    def _best(self, ratio: FloatArray) -> tuple[IntArray, float]:
+        """The best strategy of all, and by how much its sum exceeds 1."""
+        bound = local_bound(BellExpression(ratio.reshape(self._scenario.shape), self._scenario), time_limit=self._deadline.left)
+        return self._listed(bound.strategy[None]), bound.value - 1
 
 
-def _distinct(strategies: IntArray) -> IntArray:
-    """The different rows, in the order in which they come first."""
-    _, first = np.unique(strategies, axis=0, return_index=True)
-    return strategies[np.sort(first)]
+def _distinct(rows: IntArray, known: IntArray | None = None) -> IntArray:
+    """The different rows, in the order in which they come first, without those that are known."""
+    seen = set() if known is None else {row.tobytes() for row in known}
+    kept = []
+    for i, row in enumerate(rows):
+        key = row.tobytes()
+        if key not in seen:
+            seen.add(key)
+            kept.append(i)
+    return rows[kept]
 
 
 def exact_largest_sum(coefficients: FloatArray, scenario: BellScenario) -> float:

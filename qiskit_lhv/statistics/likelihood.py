@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._deadlines import Deadline
 from .._records import Record
 from .._threads import one_blas_thread
 from .._validation import instance, positive_number
 from ..exceptions import ScenarioError, SolverError
-from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, mixture_table
-from ..polytope.bounds import best_strategies
+from ..models.deterministic import DeterministicModel, enumerate_strategies, mixture_table
+from ..polytope.bounds import enumeration_size
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
@@ -21,6 +22,7 @@ from ..targets.scenario import BellScenario
 from ..verification import Verification, combine, exact_local_bound, exact_model_table, local_bound_cost
 from ..verification_branches import left_open
 from .conditional_fits import ConditionalProblem, conditional_size
+from .generated_fits import GeneratedFits, exact_largest_sum
 from .mixtures import MixtureProblem
 
 __all__ = ["LocalFit", "fit_local_model", "is_listed"]
@@ -31,12 +33,12 @@ IntArray = NDArray[np.int64]
 # All strategies are listed up to this number, and while a step with all of them takes no more than so many products.
 MAX_LISTED = 4096
 _MAX_STEP_WORK = 1e8
-# With more coordinates than this, dense systems cost more than products with the map of one party's answers.
-_MAX_COORDINATES = 200
+# Strategies of all parties but one are listed if they are about as few as a fit needs, or while a step with all of them
+# takes no more than so many products.
+_LISTED_PER_COORDINATE = 2
+_MAX_FIT_WORK = 3e7
 _MAX_DENSE_COORDINATES = 2500
 _MAX_CONDITIONAL = 1 << 23
-_COLUMNS_PER_ROUND = 60
-_MAX_ROUNDS = 500
 # Rounding of the weights' sum.
 _WEIGHTS_ATOL = 1e-9
 # Above this, a gap that was not wished for is worth another solver.
@@ -102,6 +104,7 @@ def fit_local_model(
     *,
     tolerance: float = 1e-10,
     relative_tolerance: float = 0.0,
+    deadline: Deadline | None = None,
 ) -> LocalFit:
     """Fits a mixture of deterministic strategies by maximum likelihood.
 
@@ -119,6 +122,7 @@ def fit_local_model(
             shots of counts, equal for a behavior.
         tolerance: Duality gap to reach, in nats per trial.
         relative_tolerance: The gap may also be this share of the divergence; 0.001 saves half the time or more.
+        deadline: When to end with what was found, with its gap; default: never.
 
     Returns:
         The model, its divergence and the gap.
@@ -138,7 +142,7 @@ def fit_local_model(
         target = target.frequencies()
     share = setting_shares(target, weights)
     cells = _cell_weights(target, share)
-    search = _Search(cells, target.scenario, tolerance, relative_tolerance)
+    search = _Search(cells, target.scenario, tolerance, relative_tolerance, deadline)
     mixture, strategies, gap = search.run()
     if not np.isfinite(gap):
         raise SolverError("fit_local_model: no local model was found. Mix the target with a little white noise first.")
@@ -155,11 +159,19 @@ def is_listed(scenario: BellScenario) -> bool:
 class _Search:
     """Finds the mixture for one target, by the method that suits its scenario."""
 
-    def __init__(self, cells: FloatArray, scenario: BellScenario, tolerance: float, relative_tolerance: float) -> None:
+    def __init__(
+        self,
+        cells: FloatArray,
+        scenario: BellScenario,
+        tolerance: float,
+        relative_tolerance: float,
+        deadline: Deadline | None,
+    ) -> None:
         self._cells = cells
         self._scenario = scenario
         self._tolerance = tolerance
         self._relative = relative_tolerance
+        self._deadline = deadline
         self._coordinates = scenario.num_no_signaling_parameters + 1
 
     def run(self) -> tuple[FloatArray, IntArray, float]:
@@ -174,10 +186,13 @@ class _Search:
                 got=f"{coordinates} and {conditional_size(scenario)}",
                 remedy="Use fewer settings or outcomes.",
             )
-        listed = is_listed(scenario)
-        if not listed and coordinates > _MAX_COORDINATES and conditional:
+        count = enumeration_size(scenario)
+        if is_listed(scenario):
+            found = self._listed()
+        elif conditional and (count <= _LISTED_PER_COORDINATE * coordinates or count * coordinates**2 <= _MAX_FIT_WORK):
             return self._answers()
-        found = self._listed() if listed else self._generated()
+        else:
+            return self._generated()
         if found[2] > max(self._tolerance, _SMALL_GAP) and self._relative == 0 and conditional:
             # A degenerate target, on which dense systems lost their digits.
             found = min(found, self._answers(), key=lambda one: one[2])
@@ -190,44 +205,26 @@ class _Search:
         gap = float((problem.tables @ self._ratios(mixture @ problem.tables).ravel()).max()) - 1
         return mixture, strategies, gap
 
-    def _generated(self) -> tuple[FloatArray, IntArray, float]:
-        """Adds the best strategies for the ratios of the last mixture until none improves it."""
-        strategies = constant_strategies(self._scenario)
-        best: tuple[FloatArray, IntArray, float] = (np.empty(0), strategies, np.inf)
-        exact = False
-        for _ in range(_MAX_ROUNDS):
-            problem = MixtureProblem.of(strategies, self._scenario)
-            # Early rounds need no exact fit.
-            enough = self._tolerance if exact else max(self._tolerance, min(1e-2 * best[2], 1e-4))
-            mixture = problem.fit(self._cells.reshape(1, -1), enough, self._relative / 2)[0][0]
-            q = mixture @ problem.tables
-            values, found = best_strategies(self._ratios(q), self._scenario, _COLUMNS_PER_ROUND)
-            gap = float(values[0]) - 1
-            if gap < best[2]:
-                best = (mixture, strategies, gap)
-            known = {row.tobytes() for row in strategies}
-            new = np.array([row.tobytes() not in known for row in found]) & (values > 1)
-            if gap <= max(self._tolerance, self._relative * (self._divergence(q) - gap)):
-                break
-            if not new.any() and enough == self._tolerance:
-                break
-            exact = not new.any()
-            strategies = np.concatenate([strategies, found[new]])
-        return best
-
     def _answers(self) -> tuple[FloatArray, IntArray, float]:
+        """Fits the last party's answers to all strategies of the others."""
         problem = ConditionalProblem.of(self._scenario)
-        v, _ = problem.fit(self._cells.ravel(), self._tolerance, self._relative)
+        v, _ = problem.fit(self._cells.ravel(), self._tolerance, self._relative, deadline=self._deadline)
         mixture, strategies = problem.strategies_of(v)
         q = mixture_table(mixture, strategies, self._scenario)
         return mixture, strategies, problem.largest_sum(self._ratios(q).ravel()) - 1
 
+    def _generated(self) -> tuple[FloatArray, IntArray, float]:
+        """The same with those strategies of the others that matter."""
+        fits = GeneratedFits(self._scenario, self._deadline)
+        model = fits.fit(self._cells.ravel(), self._relative, self._tolerance, exact=True)
+        mixture, strategies = fits.problem.strategies_of(
+            fits.problem.sparser(model, self._cells.ravel(), fits.own_gap)[0]
+        )
+        q = mixture_table(mixture, strategies, self._scenario)
+        return mixture, strategies, exact_largest_sum(self._ratios(q).ravel(), self._scenario) - 1
+
     def _ratios(self, q: FloatArray) -> FloatArray:
         return _ratios(self._cells, q.reshape(self._cells.shape))
-
-    def _divergence(self, q: FloatArray) -> float:
-        shares = self._cells.sum(axis=self._scenario.outcome_axes, keepdims=True)
-        return float(np.sum(self._cells * np.log(np.where(self._cells > 0, self._ratios(q) / shares, 1.0))))
 
 
 def _cell_weights(target: Behavior, share: FloatArray) -> FloatArray:

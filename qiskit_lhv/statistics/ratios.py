@@ -36,10 +36,12 @@ _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
 _GRAIN = 2.0**-32
-# Responses of a scenario that fit in memory several times. Beyond, or where there are many more strategies of all
-# parties but one than cells, the few that a fit needs are generated; bounds compare up to _MAX_ENUMERATED of them.
+# Responses of a scenario that fit in memory several times. Beyond, or where there are more strategies of all parties
+# but one than so many for each cell, the few that a fit needs are generated; bounds compare up to _MAX_ENUMERATED.
 _MAX_RESPONSES = 1 << 22
-_LISTED_PER_CELL = 8
+_LISTED_PER_CELL = 2
+# Of two parties, from so many responses on, bounds are proven faster by branch and bound than by looking at all.
+_MANY_RESPONSES = 1 << 17
 _MAX_ENUMERATED = 1 << 26
 # Numbers that one batch of tables may take.
 _BATCH_ENTRIES = 1 << 22
@@ -185,9 +187,8 @@ class RatioEngine:
             if fits is None or gap >= before:
                 fits = GeneratedFits(self._scenario)
             before = gap
-            one = slice(i, i + 1)
-            found.append(fits.fit(cells[:, one], weights[:, one], _GAP_SHARE, least_gap[one]))
-        return np.concatenate(found, axis=1)
+            found.append(fits.behavior_of(fits.fit(cells[:, i], _GAP_SHARE, float(gap))))
+        return np.stack(found, axis=1)
 
     def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
         """The g with ``w f / (w + g)`` no-signaling, up to the tolerance, shape of ``f``."""
@@ -214,7 +215,7 @@ class RatioEngine:
     def _largest_sums(self, coefficients: FloatArray) -> FloatArray:
         """The largest sum of coefficients that a strategy collects, up to rounding, shape ``(B,)``."""
         flat = coefficients.reshape(-1, coefficients.shape[-1])
-        if self._maps.size > _MAX_RESPONSES:
+        if self._maps.size > (_MANY_RESPONSES if self._scenario.num_parties == 2 else _MAX_RESPONSES):
             # The scenario as it is has fewer strategies.
             given, real = (self._scenario, slice(None)) if self._padding is None else (self._given, self._padding.real)
             return np.array([exact_largest_sum(row[real], given) for row in flat.T])

@@ -8,6 +8,7 @@ lose nothing of a no-signaling behavior.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,6 +29,7 @@ __all__ = [
     "party_letters",
     "places",
     "to_party_axes",
+    "weighted_squares",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -126,6 +128,26 @@ def cells_from_collins_gisin(scenario: BellScenario) -> FloatArray:
 def collins_gisin_from_cells(scenario: BellScenario) -> FloatArray:
     """One matrix from a flattened behavior to its flattened Collins-Gisin table, shape ``(r, num_entries)``."""
     return _read_only(_joint(collins_gisin_matrices(scenario))[:, places(scenario)])
+
+
+def weighted_squares(cells: FloatArray, scenario: BellScenario) -> FloatArray:
+    """``Z^T diag(cells) Z`` with the Z of :func:`cells_from_collins_gisin`, one party after the other.
+
+    Args:
+        cells: Weights of the cells of a flattened behavior, shape ``(num_cells,)``.
+        scenario: The scenario.
+
+    Returns:
+        A symmetric matrix, shape ``(r, r)``.
+    """
+    n = scenario.num_parties
+    expand = full_table_from_collins_gisin_matrices(scenario)
+    squares = [(one[:, :, None] * one[:, None, :]).reshape(len(one), -1).T for one in expand]
+    tensor = apply_per_party(to_party_axes(cells.reshape(scenario.shape), scenario), squares)
+    sizes = [one.shape[1] for one in expand]
+    pairs = tensor.reshape([size for size in sizes for _ in range(2)])
+    order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)]
+    return np.ascontiguousarray(pairs.transpose(order).reshape(math.prod(sizes), -1))
 
 
 def _joint(matrices: Sequence[FloatArray]) -> FloatArray:

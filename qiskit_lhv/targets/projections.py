@@ -32,6 +32,11 @@ _MAX_ORTHOGONAL_WORK = 2e7
 _ROUNDING = 1e-12
 # Beyond this ratio of curvatures the Hessian itself would lose too many digits.
 _STEEP = 1e8
+# Products of two coordinates, in all cells, that are kept.
+_MAX_SQUARES = 1 << 18
+# From so many coordinates on, steps with nearly empty cells are refined from an approximate factor of the Hessian, to
+# this relative accuracy.
+_MANY_COORDINATES, _MAX_REFINEMENTS, _REFINED, _RIDGE = 100, 60, 1e-6, 1e-15
 # Numbers that one batch of linear systems may take.
 _BATCH_ENTRIES = 1 << 22
 
@@ -138,7 +143,7 @@ def project_cells(
     if num_coordinates > _MAX_COORDINATES and scenario.num_cells - num_coordinates < num_coordinates:
         system, rows = _Conditions(scenario), 1
     else:
-        system = _Coordinates(coordinates.cells_from_collins_gisin(scenario)[:, 1:])
+        system = _Coordinates(scenario)
         rows = max(1, _BATCH_ENTRIES // system.basis.size)
     parts = [_project(cells[i : i + rows], system, scenario, tolerance) for i in range(0, len(cells), rows)]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
@@ -209,15 +214,24 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
 class _Coordinates:
     """Newton steps in coordinates: all no-signaling tables are white noise plus ``basis @ c``."""
 
-    def __init__(self, basis: FloatArray) -> None:
-        self.basis = basis
+    def __init__(self, scenario: BellScenario) -> None:
+        self.basis = coordinates.cells_from_collins_gisin(scenario)[:, 1:]
+        self._scenario = scenario
+        self._squares: FloatArray | None = None
+        if self.basis.size * self.basis.shape[1] <= _MAX_SQUARES:
+            self._squares = (self.basis[:, :, None] * self.basis[:, None, :]).reshape(len(self.basis), -1)
 
     def newton_step(self, weight: FloatArray, q: FloatArray) -> FloatArray:
         """``basis s`` with ``basis^T diag(weight / q**2) basis s = basis^T (weight / q)``, for every row."""
         curvature = weight / q**2
         found = np.full((len(q), self.basis.shape[1]), np.nan)
         steep = curvature.max(axis=1) > _STEEP * curvature.min(axis=1)
-        for rows, solve in ((np.flatnonzero(~steep), self._by_hessian), (np.flatnonzero(steep), self._by_roots)):
+        if self.basis.shape[1] > _MANY_COORDINATES:
+            for row in np.flatnonzero(steep):
+                found[row] = self._by_refinement(weight[row], q[row], curvature[row])
+        steep = steep & ~np.isfinite(found).all(axis=1)
+        gentle = ~steep & ~np.isfinite(found).all(axis=1)
+        for rows, solve in ((np.flatnonzero(gentle), self._by_hessian), (np.flatnonzero(steep), self._by_roots)):
             if rows.size:
                 try:
                     found[rows] = solve(weight[rows], q[rows], curvature[rows])
@@ -234,9 +248,48 @@ class _Coordinates:
         return step
 
     def _by_hessian(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
-        hessian = np.matmul(self.basis.T * curvature[:, None, :], self.basis)
+        size = self.basis.shape[1]
+        if self._squares is None:
+            hessian = np.stack([coordinates.weighted_squares(row, self._scenario)[1:, 1:] for row in curvature])
+        else:
+            # One product for all rows.
+            hessian = (curvature @ self._squares).reshape(-1, size, size)
         found: Any = np.linalg.solve(hessian, ((weight / q) @ self.basis)[:, :, None])[:, :, 0]
         return found
+
+    def _by_refinement(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
+        """Where cells are nearly empty and coordinates many: conjugate gradients; NaN if these do not get near enough.
+
+        The factors of the Hessian lost digits, so they only precondition.
+        """
+        from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+        hessian = coordinates.weighted_squares(curvature, self._scenario)[1:, 1:]
+        scale = 1 / np.sqrt(np.diagonal(hessian))
+        hessian = hessian * scale[:, None] * scale
+        hessian[np.diag_indices(len(hessian))] += _RIDGE
+        found = np.zeros(len(hessian))
+        try:
+            factors = cho_factor(hessian, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            return np.full_like(found, np.nan)
+        residual = (weight / q) @ self.basis
+        direction, before = np.zeros_like(found), 1.0
+        enough = 0.0
+        for i in range(_MAX_REFINEMENTS):
+            reduced = scale * cho_solve(factors, scale * residual, check_finite=False)
+            size = float(residual @ reduced)
+            if i == 0:
+                enough = _REFINED**2 * size
+            elif size <= enough:
+                return found
+            direction = reduced + (size / before if i else 0.0) * direction
+            moved = self.basis @ direction
+            bend = curvature * moved
+            ahead = size / float(moved @ bend)
+            found = found + ahead * direction
+            residual, before = residual - ahead * (bend @ self.basis), size
+        return np.full_like(found, np.nan)
 
     def _by_roots(self, weight: FloatArray, q: FloatArray, curvature: FloatArray) -> FloatArray:
         """Where cells are nearly empty: least squares with the roots, whose condition is the root of the Hessian's."""

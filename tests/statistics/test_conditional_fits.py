@@ -3,6 +3,7 @@ import pytest
 from qiskit_lhv import BellScenario
 from qiskit_lhv.models.deterministic import enumerate_strategies, mixture_table, strategy_tables
 from qiskit_lhv.polytope.bounds import best_strategies
+from qiskit_lhv.statistics import conditional_fits
 from qiskit_lhv.statistics.conditional_fits import ConditionalProblem, conditional_size
 from qiskit_lhv.statistics.mixtures import MixtureProblem
 
@@ -42,7 +43,9 @@ def test_largest_sums_are_those_of_the_best_strategies(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(3))
-def test_fits_are_those_of_all_strategies(shape, seed):
+@pytest.mark.parametrize("max_coordinates", [0, 1500], ids=["products", "coordinates"])
+def test_fits_are_those_of_all_strategies(shape, seed, max_coordinates, monkeypatch):
+    monkeypatch.setattr(conditional_fits, "_MAX_COORDINATES", max_coordinates)
     scenario = BellScenario.from_shape(shape)
     cells = random_cells(shape, seed)
     listed = MixtureProblem.of(enumerate_strategies(scenario), scenario)
@@ -55,7 +58,8 @@ def test_fits_are_those_of_all_strategies(shape, seed):
     assert -np.sum(cells * np.log(q)) == pytest.approx(-np.sum(cells * np.log(weights @ listed.tables)), abs=1e-7)
 
 
-def test_a_known_model_saves_products():
+def test_a_known_model_saves_products(monkeypatch):
+    monkeypatch.setattr(conditional_fits, "_MAX_COORDINATES", 0)
     shape = (2, 2, 6, 6)
     problem = ConditionalProblem.of(BellScenario.from_shape(shape))
     cells = random_cells(shape, 5)
@@ -65,7 +69,8 @@ def test_a_known_model_saves_products():
     assert problem.fit(similar, start=known, **budget)[1] < problem.fit(similar, **budget)[1]
 
 
-def test_a_budget_ends_the_fit_with_its_gap():
+def test_a_budget_ends_the_fit_with_its_gap(monkeypatch):
+    monkeypatch.setattr(conditional_fits, "_MAX_COORDINATES", 0)
     shape = (2, 2, 8, 8)
     problem = ConditionalProblem.of(BellScenario.from_shape(shape))
     cells = random_cells(shape, 7)

@@ -164,9 +164,9 @@ def test_degenerate_counts_are_fitted(counts):
 
 
 def test_a_gap_that_is_not_as_small_as_wished_is_reported(monkeypatch):
-    from qiskit_lhv.statistics import conditional_fits, mixtures
+    from qiskit_lhv.statistics import conditional_steps, mixtures
 
-    for module in (mixtures, conditional_fits):
+    for module in (mixtures, conditional_steps):
         monkeypatch.setattr(module, "_MAX_STEPS", 4)
     fit = fit_local_model(Behavior.from_state(werner_state(0.9), [ICOSAHEDRON_AXES[:3]] * 2))
     assert fit.duality_gap > 1e-10
@@ -189,7 +189,6 @@ def test_many_outcomes_agree_with_all_strategies(shape, monkeypatch):
     weights = np.random.default_rng(1).uniform(0.5, 2, size=shape[:2])
     listed = fit_local_model(target, weights)
     monkeypatch.setattr("qiskit_lhv.statistics.likelihood.MAX_LISTED", 10)
-    monkeypatch.setattr("qiskit_lhv.statistics.likelihood._MAX_COORDINATES", 10)
     answered = fit_local_model(target, weights)
     assert answered.divergence == pytest.approx(listed.divergence, abs=1e-7)
     assert answered.duality_gap < 1e-7

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellScenario, fit_local_model, ghz_state, werner_state
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.generated_fits import GeneratedFits, PooledMaps, exact_largest_sum
+from qiskit_lhv.statistics.generated_fits import GeneratedFits, exact_largest_sum
 from qiskit_lhv.statistics.quick_fits import fit_responses
 from qiskit_lhv.statistics.responses import ResponseMaps
 
@@ -41,19 +41,6 @@ def test_responses_are_local_models(scenario):
     np.testing.assert_allclose(summed, cells[:, 0] @ coefficients, rtol=1e-12)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_pool_of_all_strategies_is_the_whole_scenario(scenario):
-    strategies = enumerate_strategies(scenario)
-    pooled, coefficients = PooledMaps(scenario, strategies), np.random.default_rng(3).random((scenario.num_cells, 2))
-    np.testing.assert_allclose(
-        pooled.largest_sums(coefficients), ResponseMaps(scenario).largest_sums(coefficients), rtol=1e-12
-    )
-    m, d = pooled.last_shape
-    responses = np.random.default_rng(4).random((d, len(strategies), m, 2))
-    left = np.sum(responses * pooled.sums(coefficients))
-    assert left == pytest.approx(np.sum(pooled.mixture(responses) * coefficients))
-
-
 @pytest.mark.parametrize(
     "behavior",
     [
@@ -85,8 +72,11 @@ def test_generated_strategies_fit_as_well():
     angles = [np.pi * np.arange(4) / 4, np.pi * (np.arange(4) + 0.5) / 4]
     behavior = Behavior.from_state(werner_state(0.95), [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles])
     scenario = behavior.scenario
-    cells = behavior.array.reshape(-1, 1) / 16
+    cells = behavior.array.ravel() / 16
     weights = np.full_like(cells, 1 / 16)
-    q = GeneratedFits(scenario).fit(cells, weights, 0.01, np.full(1, 1e-6))
-    gap = np.log(ResponseMaps(scenario).largest_sums(cells / q)[0])
-    assert gap <= 0.02 * np.sum(cells * np.log(cells / (q * weights)))
+    fits = GeneratedFits(scenario)
+    for share, exact in ((0.01, False), (1e-6, True)):
+        q = fits.behavior_of(fits.fit(cells, share, 1e-9, exact=exact))
+        gap = ResponseMaps(scenario).largest_sums(cells[:, None] / q[:, None])[0] - 1
+        assert gap <= share * np.sum(cells * np.log(cells / (q * weights)))
+        assert Behavior(q.reshape(scenario.shape)).is_no_signaling()
