@@ -10,11 +10,12 @@ import numpy as np
 from ._deadlines import Deadline
 from ._evidence_checks import agree
 from ._records import Record
-from ._validation import generator, positive_number, probability
+from ._validation import generator, positive_number, probability, whole_number
 from .estimated_state import EstimatedLocality, EstimatedViolation
 from .exceptions import CountsError, LHVError, SolverError
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.planes import check_measurements
 from .report import LocalityReport
 from .state_question import covers, in_plane
 from .state_report import proofs_from_below
@@ -51,6 +52,12 @@ class EstimateQuestion(Record):
     """``"projective"``, or a plane."""
     seed: int
     """Seed of the split and of the searches."""
+
+    def __post_init__(self) -> None:
+        check_measurements(self.measurements)
+        for name in ("alpha", "signaling_level"):
+            object.__setattr__(self, name, probability(getattr(self, name), name, CountsError, open_interval=True))
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
 
     def __str__(self) -> str:
         plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
