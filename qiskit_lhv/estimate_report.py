@@ -10,11 +10,12 @@ import numpy as np
 from ._deadlines import SharedTime
 from ._evidence_checks import agree
 from ._records import Record
-from ._validation import generator, probability
+from ._validation import generator, probability, whole_number
 from .estimated_state import EstimatedLocality, EstimatedViolation
 from .exceptions import CountsError, SolverError
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
+from .polytope.planes import check_measurements
 from .proof_plan import proofs_from_below
 from .report import LocalityReport
 from .state_question import covers, in_plane
@@ -52,6 +53,12 @@ class EstimateQuestion(Record):
     """``"projective"``, or a plane."""
     seed: int
     """Seed of the split and of the searches."""
+
+    def __post_init__(self) -> None:
+        check_measurements(self.measurements)
+        for name in ("alpha", "signaling_level"):
+            object.__setattr__(self, name, probability(getattr(self, name), name, CountsError, open_interval=True))
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
 
     def __str__(self) -> str:
         plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"

@@ -11,11 +11,13 @@ from qiskit.quantum_info import DensityMatrix
 
 from ._evidence_checks import agree, verify_shown
 from ._records import Record
+from ._validation import positive_number
 from ._words import counted
+from .exceptions import LHVError, MeasurementError
 from .polytope.inequalities import BellInequality
 from .polytope.local_proofs import StateCertificate, has_vanishing_product
 from .polytope.optimized_settings import OptimizedSettings
-from .polytope.planes import allowed_coordinates, planar_tensor
+from .polytope.planes import allowed_coordinates, check_measurements, planar_tensor
 from .polytope.projective_certificate import AllProjectiveCertificate
 from .polytope.separability import SeparabilityCertificate
 from .quantum.parties import ROUNDING_OF_STATES
@@ -70,6 +72,13 @@ class StateQuestion(Record):
     """``"projective"``, or a plane."""
     clipped: float = 0.0
     """Where the matrix that was given is no state by a rounding error: its negative eigenvalue, taken as zero."""
+
+    def __post_init__(self) -> None:
+        if check_measurements(self.measurements) and not self._of_qubits:
+            raise MeasurementError.bad_argument(
+                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements)
+            )
+        object.__setattr__(self, "time_limit", positive_number(self.time_limit, "time_limit", LHVError))
 
     def __str__(self) -> str:
         if not self._of_qubits:

@@ -447,14 +447,14 @@ ONLY_SHOWN = ("expected", "deviance by", "bootstrap", "stands up to predictabili
 def same_declarations(other, record):
     """Whether a report was made for the same, or for what changes nothing: its analysis would give the same report."""
     if other.rule is not None and record.rule is not None and not other.rule.counts.post_selected:
-        # Fair sampling of shots that are all there, and a game that is not declared.
-        names = ["fair_sampling"] + ["expression"] * (other.rule.test != "game" and other.rule.expression == chsh())
+        # Fair sampling of shots that are all there, and the game that is played where none is declared.
+        names = ["fair_sampling"] + ["expression"] * (other.rule.expression == chsh())
         changed = {name: getattr(record.rule, name) for name in names}
         same = dataclasses.replace(other.rule, **changed) == record.rule
     else:
         same = other.rule == record.rule
-    if isinstance(other.question, StateQuestion) and isinstance(record.question, StateQuestion) and not record.advice:
-        # Where nothing is open, the time that was allowed is not told.
+    if isinstance(other.question, StateQuestion) and isinstance(record.question, StateQuestion):
+        # Where the advice does not name it, the time that was allowed is nowhere told.
         return same and dataclasses.replace(other.question, time_limit=record.question.time_limit) == record.question
     return same and other.question == record.question
 

@@ -168,7 +168,9 @@ class GeneratedFits:
 
     def _best(self, ratio: FloatArray) -> tuple[IntArray, float]:
         """The best strategy of all, and by how much its sum exceeds 1."""
-        bound = local_bound(BellExpression(ratio.reshape(self._scenario.shape), self._scenario), time_limit=self._deadline.left)
+        bound = local_bound(
+            BellExpression(ratio.reshape(self._scenario.shape), self._scenario), time_limit=self._deadline.left
+        )
         return self._listed(bound.strategy[None]), bound.value - 1
 
 
