@@ -89,10 +89,11 @@ def check_table_size(shape: Sequence[int], argument: str) -> None:
     cells, half = math.prod(shape), len(shape) // 2
     if cells > MAX_CELLS:
         settings, outcomes = tuple(shape[:half]), tuple(shape[half:])
+        number = f"{cells:.3g}" if cells < _FAR_TOO_MANY else "far more"
         raise CountsError.bad_argument(
             argument,
             expected=f"at most {MAX_CELLS} combinations of settings and outcomes",
-            got=f"{f'{cells:.3g}' if cells < _FAR_TOO_MANY else 'far more'}: {shown(settings)} settings with {shown(outcomes)} outcomes",
+            got=f"{number}: {shown(settings)} settings with {shown(outcomes)} outcomes",
             remedy="Number settings and outcomes from 0 without gaps.",
         )
 
