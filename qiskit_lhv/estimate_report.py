@@ -12,7 +12,7 @@ from ._evidence_checks import agree
 from ._records import Record
 from ._validation import generator, probability, whole_number
 from .estimated_state import EstimatedLocality, EstimatedViolation
-from .exceptions import CountsError, SolverError
+from .exceptions import CountsError, LHVError, SolverError
 from .polytope.correlator_settings import wwzb_settings
 from .polytope.optimized_settings import OptimizedSettings, horodecki_settings, optimize_settings
 from .polytope.planes import check_measurements

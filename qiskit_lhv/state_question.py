@@ -11,9 +11,8 @@ from qiskit.quantum_info import DensityMatrix
 
 from ._evidence_checks import agree, verify_shown
 from ._records import Record
-from ._validation import positive_number
 from ._words import counted
-from .exceptions import LHVError, MeasurementError
+from .exceptions import MeasurementError
 from .polytope.inequalities import BellInequality
 from .polytope.local_proofs import StateCertificate, has_vanishing_product
 from .polytope.optimized_settings import OptimizedSettings
@@ -78,7 +77,10 @@ class StateQuestion(Record):
             raise MeasurementError.bad_argument(
                 "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements)
             )
-        object.__setattr__(self, "time_limit", positive_number(self.time_limit, "time_limit", LHVError))
+        if not -ROUNDING_OF_STATES <= self.clipped <= 0:
+            raise MeasurementError.bad_argument(
+                "clipped", expected=f"0, or a rounding error down to -{ROUNDING_OF_STATES:g}", got=repr(self.clipped)
+            )
 
     def __str__(self) -> str:
         if not self._of_qubits:
@@ -199,8 +201,6 @@ class StateQuestion(Record):
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
-        if not -ROUNDING_OF_STATES <= self.clipped <= 0:
-            return _refuted("an eigenvalue that was taken as zero is no rounding error")
         fault = self._fault_of_settings(violation) or self._fault_of_proof(certificate)
         if fault:
             return _refuted(fault)

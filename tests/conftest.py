@@ -1,5 +1,8 @@
+import contextlib
 import dataclasses
+import itertools
 import os
+import time
 
 import pytest
 
@@ -34,3 +37,20 @@ def refused():
         return not check
 
     return refused
+
+
+@pytest.fixture(scope="session")
+def counted_clock():
+    """A context in which every look at the clock takes a time of its own, the seconds that it is given.
+
+    So time limits are budgets of work: they end a search at the same step on any machine.
+    """
+
+    @contextlib.contextmanager
+    def context(seconds):
+        looks = itertools.count()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: next(looks) * seconds)
+            yield
+
+    return context

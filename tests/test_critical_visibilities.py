@@ -23,6 +23,12 @@ from qiskit_lhv import (
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.03):
+        yield
+
+
 @pytest.fixture(scope="module")
 def werner():
     pytest.importorskip("cvxpy")

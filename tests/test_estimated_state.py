@@ -27,6 +27,12 @@ from qiskit_lhv.estimate_report import analyze_estimate
 from qiskit_lhv.statistics.same_state import _parts, same_state_test
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.03):
+        yield
+
+
 def estimate(visibility, shots, seed):
     return estimate_tensor(Behavior.from_state(werner_state(visibility), "pauli").sample(shots, seed))
 

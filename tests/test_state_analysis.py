@@ -22,6 +22,12 @@ from qiskit_lhv import (
 from qiskit_lhv.polytope.product_certificates import product_certificate
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.03):
+        yield
+
+
 @pytest.mark.parametrize(
     ("state", "options", "verdict"),
     [

@@ -209,8 +209,13 @@ def train(
     if batches is not None:
         best = parameters
     else:
-        best, _ = _better(best, best_loss, parameters, np.asarray(loss(parameters, data), dtype=np.float64))
+        best, _ = _better(best, best_loss, parameters, np.asarray(_losses(loss, parameters, data), dtype=np.float64))
     return TrainingRun(best, history, status)
+
+
+@partial(jax.jit, static_argnames=("loss",))
+def _losses(loss: Loss, parameters: Any, data: Any) -> jax.Array:
+    return loss(parameters, data)
 
 
 def _better(
@@ -219,14 +224,15 @@ def _better(
     """The better parameters of every run, and their losses."""
     better = losses < best_loss
 
-    def choose(old: jax.Array, new: jax.Array) -> jax.Array:
-        return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - 2)), new, old)
+    # In NumPy: JAX would compile each of these small steps anew for every shape.
+    def choose(old: Any, new: Any) -> NDArray[Any]:
+        return np.where(better.reshape(better.shape + (1,) * (new.ndim - 2)), np.asarray(new), np.asarray(old))
 
     return jax.tree.map(choose, best, parameters), np.where(better, losses, best_loss)
 
 
 def _all_finite(parameters: Any) -> bool:
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(parameters))
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(parameters))
 
 
 def _overall(history: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 import itertools
 import json
 import math
-import time
 
 import numpy as np
 import pytest
@@ -105,7 +104,7 @@ def test_nonlocal_points_are_separated(symmetric, noise):
     box = pr_box(noise)
     gradient = gradient_of(Symmetry.generated_by(even_flips(CHSH) if symmetric else [], CHSH))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, time.monotonic() + 20) == "separated"
+    assert gradient.run(target, 1e-9, math.inf) == "separated"
     assert gradient.best_bound < gradient.prices @ target
     expression = BellExpression(gradient.reduction.expression(gradient.prices), CHSH)
     values = [
@@ -130,7 +129,7 @@ def test_separating_prices_are_bell_inequalities(scenario):
     box = Behavior(array)
     gradient = gradient_of(Symmetry.trivial(scenario))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, time.monotonic() + 20) == "separated"
+    assert gradient.run(target, 1e-9, math.inf) == "separated"
     table = gradient.reduction.expression(gradient.prices)
     largest = max(
         np.sum(table * DeterministicModel([1.0], strategy[None], scenario).behavior().array)
@@ -330,11 +329,11 @@ def test_separable_states_are_reached_with_product_states():
     target[0] = 1
     assert np.abs(target.reshape(5, 7)[1:, 0]).max() > 1
     both = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction), oracle], 1)
-    assert both.run(target, 1e-3, time.monotonic() + 20) == "close"
+    assert both.run(target, 1e-3, math.inf) == "close"
     check_mixture(both)
     assert len(both.atoms(1)[0]) > 0
     alone = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction)], 1)
-    assert alone.run(target, 1e-5, time.monotonic() + 20) == "separated"
+    assert alone.run(target, 1e-5, math.inf) == "separated"
 
 
 def test_product_states_in_symmetric_coordinates():

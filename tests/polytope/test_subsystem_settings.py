@@ -8,6 +8,12 @@ from qiskit_lhv.polytope.correlator_settings import wwzb_settings
 from qiskit_lhv.polytope.subsystem_settings import lifted_settings, subsystem_settings
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.03):
+        yield
+
+
 def beside(state, num_qubits):
     """The state, and maximally mixed qubits after it."""
     return DensityMatrix(np.kron(np.eye(2**num_qubits) / 2**num_qubits, state.data))
