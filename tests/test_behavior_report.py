@@ -334,12 +334,10 @@ def test_edited_reports_are_refuted():
         assert report.verify()
         other = analyze_behavior(measured(0.3))
         for change in (
-            {"target": report.target.replace("accurate", "exact")},
+            {"target": "another behavior"},
             {"alpha": 0.01},
             {"question": dataclasses.replace(report.question, tolerance=1e-9)},
             {"question": dataclasses.replace(report.question, behavior=measured(0.47))},
-            {"question": dataclasses.replace(report.question, tolerance="a")},
-            {"question": 3},
             {"assumptions": ()},
             {"warnings": ("all is well",)},
             {"admits_local_model": {True: False, False: None, None: True}[report.admits_local_model]},
