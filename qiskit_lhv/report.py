@@ -31,6 +31,8 @@ def format_p_value(log10_p_value: float) -> str:
         >>> format_p_value(-1.5), format_p_value(-1410.25)
         ('0.03162', '5.62e-1411')
     """
+    # A huge whole number would be raised to a power without end.
+    log10_p_value = float(log10_p_value)
     if log10_p_value > -300:
         return f"{10**log10_p_value:.4g}"
     exponent = int(log10_p_value // 1)
@@ -95,7 +97,7 @@ class LocalityReport(Record):
     @property
     def p_value(self) -> float | None:
         """The declared p-value; 0.0 where it is below the smallest float (see ``log10_p_value``)."""
-        return None if self.log10_p_value is None else 10**self.log10_p_value
+        return None if self.log10_p_value is None else 10 ** float(self.log10_p_value)
 
     @property
     def headline(self) -> str:
@@ -123,13 +125,13 @@ class LocalityReport(Record):
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
-        checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
-        if any(check.refuted for check in checks):
-            return combine(*checks)
         if self.rule is not None:
             from .counts_checks import check_counts_report
 
-            return combine(*checks, check_counts_report(self))
+            return check_counts_report(self, prove_bound)
+        checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
+        if any(check.refuted for check in checks):
+            return combine(*checks)
         if self.test is not None or self.log10_p_value is not None:
             return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
         if self.question is None:

@@ -326,3 +326,27 @@ def test_reports_survive_saving(tmp_path, suffix):
         assert loaded == report
         assert str(loaded) == str(report)
         assert loaded.verify()
+
+
+def test_edited_reports_are_refuted():
+    for behavior, tolerance in ((measured(), 1e-7), (measured(0.45), 1e-7), (measured(0.5125), 0.0125)):
+        report = analyze_behavior(behavior, tolerance=tolerance)
+        assert report.verify()
+        other = analyze_behavior(measured(0.3))
+        for change in (
+            {"target": f"{report.target}, exactly"},
+            {"alpha": 0.01},
+            {"question": dataclasses.replace(report.question, tolerance=1e-9)},
+            {"question": dataclasses.replace(report.question, behavior=measured(0.47))},
+            {"question": dataclasses.replace(report.question, tolerance=math.nan)},
+            {"question": 3},
+            {"question": None},
+            {"assumptions": ()},
+            {"warnings": ("all is well",)},
+            {"admits_local_model": {True: False, False: None, None: True}[report.admits_local_model]},
+            {"statistics": report.statistics | {"visibility threshold (white noise)": 0.1}},
+            {"statistics": report.statistics | {"certainty": 1.0}},
+            {"evidence": other.evidence},
+            {"evidence": (*report.evidence, report.evidence[-1])},
+        ):
+            assert not dataclasses.replace(report, **change).verify(), change

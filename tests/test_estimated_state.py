@@ -240,3 +240,33 @@ def werner_tensor(visibility):
 def test_bad_signaling_level():
     with pytest.raises(CountsError, match="signaling_level"):
         analyze_estimate(estimate(0.5, 10, 1), signaling_level=0.0)
+
+
+def test_edited_reports_are_refuted():
+    for visibility, shots in ((0.95, 2000), (0.7, 300)):
+        report = analyze_estimate(estimate(visibility, shots, 2), time_limit=1, seed=1)
+        assert report.verify()
+        piece = report.evidence[0]
+        question = report.question
+        other = analyze_estimate(estimate(visibility, shots, 3), time_limit=1, seed=1)
+        swapped_halves = dataclasses.replace(piece, tested=question.halves()[0])
+        for change in (
+            {"alpha": 0.02},
+            {"alpha": 0.02, "question": dataclasses.replace(question, alpha=0.02)},
+            {"question": dataclasses.replace(question, signaling_level=0.001)},
+            {"question": dataclasses.replace(question, seed=2)},
+            {"question": dataclasses.replace(question, measurements="xy")},
+            {"question": dataclasses.replace(question, estimate=other.question.estimate)},
+            {"question": "what?"},
+            {"evidence": other.evidence},
+            {"evidence": (swapped_halves,)},
+            {"evidence": ()},
+            {"target": "a state"},
+            {"assumptions": report.assumptions[1:]},
+            {"advice": "Believe it."},
+            {"statistics": report.statistics | {"value": 3.0}},
+            {"statistics": report.statistics | {"value: lower limit": 2.9}},
+            {"statistics": report.statistics | {"no-signaling: p-value": 0.999}},
+            {"admits_local_model": {True: None, False: None, None: True}[report.admits_local_model]},
+        ):
+            assert not dataclasses.replace(report, **change).verify(), change
