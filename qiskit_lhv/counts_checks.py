@@ -90,6 +90,7 @@ def check_counts_report(report: LocalityReport, *, prove_bound: bool | None = No
     for check in _Checks(report, prove_bound).all():
         if check.refuted:
             return check
+        # What is not proven again does not hide what is refuted further on.
         checks.append(check)
     return combine(*checks)
 

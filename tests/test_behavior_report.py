@@ -334,10 +334,13 @@ def test_edited_reports_are_refuted():
         assert report.verify()
         other = analyze_behavior(measured(0.3))
         for change in (
-            {"target": "another behavior"},
+            {"target": f"{report.target}, exactly"},
             {"alpha": 0.01},
             {"question": dataclasses.replace(report.question, tolerance=1e-9)},
             {"question": dataclasses.replace(report.question, behavior=measured(0.47))},
+            {"question": dataclasses.replace(report.question, tolerance=math.nan)},
+            {"question": 3},
+            {"question": None},
             {"assumptions": ()},
             {"warnings": ("all is well",)},
             {"admits_local_model": {True: False, False: None, None: True}[report.admits_local_model]},

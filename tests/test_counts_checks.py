@@ -294,27 +294,20 @@ def test_post_selected_counts_stay_so(reports):
     assert not dataclasses.replace(report, rule=rule).verify()
 
 
-def made(make):
-    """What a function makes, or ``None`` if that is refused when it is made."""
-    try:
-        return make()
-    except LHVError:
-        return None
-
-
 GARBAGE = ["a", None, math.nan, math.inf, -1.0, (), True, 10**400]
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=repr)
-def test_garbage_is_refuted_and_raises_nothing(reports, value):
+def test_garbage_is_refused_or_refuted(reports, value):
     report = reports["table"]
     for field in dataclasses.fields(report.rule):
         if getattr(report.rule, field.name) in (value,) or (field.name, value) == ("kappa", None):
             continue
-        forged = made(lambda name=field.name: dataclasses.replace(report.rule, **{name: value}))
-        forged = forged and made(lambda rule=forged: dataclasses.replace(report, rule=rule))
-        if forged is None:
+        try:
+            rule = dataclasses.replace(report.rule, **{field.name: value})
+        except LHVError:
             continue
+        forged = dataclasses.replace(report, rule=rule)
         # A statement about post-selection that changes nothing is no garbage.
         assert (field.name, value) == ("fair_sampling", True) or not forged.verify(), field.name
         assert isinstance(forged.headline, str)
@@ -324,8 +317,9 @@ def test_garbage_is_refuted_and_raises_nothing(reports, value):
     for field in dataclasses.fields(report):
         if field.name in ("verdict", "evidence", "rule", "question") or getattr(report, field.name) == value:
             continue
-        forged = made(lambda name=field.name: dataclasses.replace(report, **{name: value}))
-        if forged is None:
+        try:
+            forged = dataclasses.replace(report, **{field.name: value})
+        except LHVError:
             continue
         assert not forged.verify(), field.name
         assert isinstance(str(forged), str)
@@ -343,7 +337,7 @@ def test_evidence_of_garbage_is_refuted(reports, value):
                 continue
             try:
                 forged = swapped(report, kind, **{field.name: value})
-            except (LHVError, TypeError, ValueError, AttributeError):
+            except LHVError:
                 continue
             assert not forged.verify(), (kind, field.name)
             assert isinstance(str(forged), str)
@@ -373,13 +367,11 @@ def test_edited_words_do_not_pass(reports, name):
 
 
 @pytest.mark.parametrize("name", ["blocks", "trials", "late"])
-def test_every_figure_is_bound(reports, name):
+def test_every_figure_is_bound(reports, name, refused):
     report = reports[name]
     for key, value in report.statistics.items():
         for other in (value + 0.1, math.nan, "a"):
-            figures = report.statistics | {key: other}
-            forged = made(lambda figures=figures: dataclasses.replace(report, statistics=figures))
-            assert forged is None or not forged.verify(), key
+            assert refused(report, statistics=report.statistics | {key: other}), key
     kept = {key: value for key, value in report.statistics.items() if key != "e-value: log10 e"}
     assert not dataclasses.replace(report, statistics=kept).verify()
     assert not dataclasses.replace(report, statistics=report.statistics | {"certainty": 1.0}).verify()

@@ -454,8 +454,10 @@ def same_declarations(other, record):
     else:
         same = other.rule == record.rule
     if isinstance(other.question, StateQuestion) and isinstance(record.question, StateQuestion):
-        # Where the advice does not name it, the time that was allowed is nowhere told.
-        return same and dataclasses.replace(other.question, time_limit=record.question.time_limit) == record.question
+        # Of an eigenvalue that was clipped, the assumptions tell two digits.
+        told = f"{other.question.clipped:.2g}" == f"{record.question.clipped:.2g}"
+        clipped = record.question.clipped if told else other.question.clipped
+        return same and dataclasses.replace(other.question, clipped=clipped) == record.question
     return same and other.question == record.question
 
 
