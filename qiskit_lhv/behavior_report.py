@@ -314,8 +314,9 @@ class BehaviorQuestion(Record):
             return _refuted("the threshold is that of another behavior")
         model, inequality, fits = report.model, report.inequality, report.admits_local_model
         if proof is None:
-            near = model is not None and bool(model.verify(self.behavior, self.tolerance))
-            fits = True if near else None
+            fits = None
+            if isinstance(model, DeterministicModel | SymmetrizedModel):
+                fits = True if model.verify(self.behavior, self.tolerance) else None
         elif isinstance(proof, BehaviorLocality):
             fits, inequality = True, None
             if proof.model is not None and proof.model != model:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -128,8 +128,8 @@ class _Checks:
 
     def _declarations(self) -> Verification:
         """Whether the declarations are such as could be made."""
-        rule = self.rule
-        if not isinstance(rule.data, BellCounts | BellTrials):
+        rule, data = self.rule, cast(object, self.rule.data)
+        if not isinstance(data, BellCounts | BellTrials):
             return _refuted("the rule holds no counts")
         names = {field.name for field in fields(CountsOptions)} & {field.name for field in fields(CountsRule)}
         declared = {name: getattr(rule, name) for name in names}
@@ -150,7 +150,7 @@ class _Checks:
     def _pieces(self) -> Verification:
         """Whether the pieces are about these data, and nothing is missing without a reason."""
         report, found, counts = self.report, self.found, self.rule.counts
-        if not isinstance(report.statistics, dict) or not isinstance(report.absent, dict):
+        if not all(isinstance(cast(object, one), dict) for one in (report.statistics, report.absent)):
             return _refuted("the figures, or the reasons why some are absent, have no names")
         for piece in report.evidence:
             if not isinstance(piece, _KINDS):
