@@ -30,7 +30,6 @@ from qiskit_lhv import (
     analyze,
     ghz_state,
     settings_test,
-    werner_state,
 )
 from qiskit_lhv.statistics.setting_choice import REFUSAL_LEVEL, require_declared_settings
 
@@ -245,7 +244,7 @@ def right_designs(number):
 DEVICES = {
     "deterministic": np.broadcast_to([[1.0, 0.0], [0.0, 0.0]], (2, 2, 2, 2)),
     "noisy": Behavior.from_correlators([[0.98, 0.98], [0.98, 0.94]], marginals=False).array,
-    "v = 0.85": Behavior.from_state(werner_state(0.85), "chsh").array,
+    "S = 2.4": Behavior.from_correlators([[0.6, 0.6], [0.6, -0.6]], marginals=False).array,
 }
 UNIFORM = np.full((2, 2), 0.25)
 MADE = {
@@ -255,7 +254,7 @@ MADE = {
     "as declared": UNIFORM,
 }
 LOCAL = ("deterministic", "noisy")
-WEAK = [(device, made) for made in MADE if made != "as declared" for device in LOCAL] + [("v = 0.85", "as declared")]
+WEAK = [(device, made) for made in MADE if made != "as declared" for device in LOCAL] + [("S = 2.4", "as declared")]
 TESTS = ("combined", "e-value", "game", "trials, e-value")
 
 

@@ -170,8 +170,8 @@ class CountsFindings:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
             if rule.takes_settings_as_given:
                 how = (
-                    "settings were drawn at random, independently of the hidden variable; the test takes as given how "
-                    "often each came, so it holds with whatever probabilities they were drawn"
+                    "settings were drawn at random, trial by trial, independently of the hidden variable; the test "
+                    "takes as given how often each came, so it holds with whatever probabilities they were drawn"
                 )
             elif rule.predictability:
                 how += f" (predictable to within {rule.predictability:g} per party)"

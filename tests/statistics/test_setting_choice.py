@@ -10,12 +10,15 @@ from qiskit_lhv import (
     BellTrials,
     CountsError,
     SettingsTest,
+    chsh,
+    game_test,
     load_bundled_counts,
     settings_test,
 )
 from qiskit_lhv.statistics.setting_choice import REFUSAL_LEVEL, require_declared_settings, standing_predictability
 from qiskit_lhv.statistics.setting_numbers import _log_tail, log10_numbers_p, marginal_limits
 from qiskit_lhv.statistics.setting_order import SettingOrder, log_ratios
+from qiskit_lhv.statistics.standing import standing_test
 from scipy.stats import binom
 
 UNIFORM = np.full((2, 2), 0.25)
@@ -294,6 +297,37 @@ def test_standing_predictability():
         return -5.0
 
     assert 0.095 < standing_predictability(refuses, -2) <= 0.1
+    # From the declared one on, which it is if the result does not stand even there.
+    assert standing_predictability(lambda value: -5 + 100 * value, -2, 0.02) == pytest.approx(0.03, abs=2e-4)
+    assert standing_predictability(lambda value: -5 + 100 * value, -2, 0.04) == 0.04
+
+
+def test_the_predictability_that_explains_is_verified():
+    array = np.zeros((2, 2, 2, 2), dtype=int)
+    array[..., 0, 0] = [[280, 280], [280, 200]]
+    counts = BellCounts(array, "random", UNIFORM)
+    test = settings_test(counts)
+    assert test.suspicious
+    assert 0 < test.explaining_predictability < 0.1
+    assert test.verify()
+    for value in (0.0, 0.5 * test.explaining_predictability, -0.1, 2.0, float("nan"), "a"):
+        assert not dataclasses.replace(test, explaining_predictability=value).verify()
+    fine = settings_test(BellCounts(np.full((2, 2, 2, 2), 50), "random", UNIFORM))
+    assert fine.verify()
+    assert not dataclasses.replace(fine, explaining_predictability=0.01).verify()
+
+
+def test_standing_tests_hold_what_they_say():
+    cell = [[85, 15], [15, 85]]
+    counts = BellCounts(np.array([[cell, cell], [cell, cell[::-1]]]), "random", UNIFORM)
+    found = standing_test(lambda value: game_test(counts, chsh(), predictability=value), 0.0, -2.0)
+    assert found.predictability > 0
+    assert found.result.log10_p_value <= -2.0
+    assert found.verify()
+    assert "predictability" in str(found)
+    assert not dataclasses.replace(found, predictability=0.2).verify()
+    assert not dataclasses.replace(found, result=3).verify()
+    assert standing_test(lambda value: game_test(counts, chsh(), predictability=value), 0.0, -200.0) is None
 
 
 def test_bad_arguments():
