@@ -125,7 +125,7 @@ class BellExpression(Record):
         """
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
-                "expression", expected="two outcomes a party", got=f"{self.scenario.short_num_outcomes}"
+                "expression", expected="two outcomes per party", got=f"{self.scenario.short_num_outcomes}"
             )
         maps = [matrix.T for matrix in coordinates.full_table_from_correlator_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)
@@ -366,11 +366,11 @@ class BellInequality(Record):
             behavior: A behavior that should violate the inequality; default: only the bound is checked.
             rounding_error: Error allowed in each probability of the behavior: the violation must
                 exceed the largest change that such errors can make.
-            prove_bound: Whether to prove the bound again, which takes minutes for some 40 settings a party. If not,
+            prove_bound: Whether to prove the bound again, which takes minutes for some 40 settings per party. If not,
                 only that a strategy reaches it is checked, and the result is "not re-proven". Default: where a budget
                 of work suffices, which takes seconds.
             symmetries: Relabelings that leave an inequality of two parties and outcomes as it is, for ``True``: with
-                them there are fewer strategies to go through. For each party one signed number a setting; ``s`` means
+                them there are fewer strategies to go through. For each party one signed number per setting; ``s`` means
                 that it takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative.
 
         Returns:

@@ -217,8 +217,8 @@ class Behavior(Record):
         outcomes and the other parties. Otherwise there is no click.
 
         Args:
-            efficiency: Detection efficiency of all parties, or one a party, from 0 to 1.
-            assign: The outcome that stands for "no click", or one a party; ``None``: an additional outcome of
+            efficiency: Detection efficiency of all parties, or one per party, from 0 to 1.
+            assign: The outcome that stands for "no click", or one per party; ``None``: an additional outcome of
                 every setting, its last.
 
         Raises:
@@ -308,7 +308,7 @@ class Behavior(Record):
         if not self.scenario.is_two_outcome:
             raise ScenarioError.bad_argument(
                 "behavior",
-                expected="two outcomes a party",
+                expected="two outcomes per party",
                 got=f"{self.scenario.short_num_outcomes}",
                 remedy="Use to_collins_gisin() for more outcomes.",
             )

@@ -141,7 +141,7 @@ def _settings_table(counts: object) -> dict[tuple[int, ...], Mapping[Any, int]]:
     num_parties = len(next(iter(table)))
     if any(len(key) != num_parties for key in table):
         raise CountsError.bad_argument(
-            "counts", expected="settings of one entry a party", got=shown(sorted(table, key=len))
+            "counts", expected="settings of one entry per party", got=shown(sorted(table, key=len))
         )
     num_settings = _num_settings(table)
     if math.prod(num_settings) > len(table):

@@ -93,14 +93,14 @@ def outcome_maps(lost_outcomes: tuple[int | None, ...], scenario: BellScenario, 
     Args:
         lost_outcomes: The lost outcome of each party, or ``None``.
         scenario: The scenario, lost outcomes included.
-        to: New number of the lost outcomes, one or one a party.
+        to: New number of the lost outcomes, one or one per party.
 
     Raises:
         CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two outcomes.
     """
     remaining = remaining_scenario(lost_outcomes, scenario)
     sizes = tuple(min(party) for party in remaining.num_outcomes)
-    expected = f"an outcome, or one a party, below {sizes} (the outcomes without the lost one)"
+    expected = f"an outcome, or one per party, below {sizes} (the outcomes without the lost one)"
     listed: object = (to,) * len(sizes) if is_whole_number(to) else to
     if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != len(sizes):
         raise CountsError.bad_argument("to", expected=expected, got=shown(to))

@@ -30,8 +30,8 @@ class BellScenario(Record):
     outcomes are padding, always 0.
 
     Args:
-        num_settings: One entry a party, each at least 1.
-        num_outcomes: One entry a party: a number of at least 1 for all its settings, or a sequence with one number a
+        num_settings: One entry per party, each at least 1.
+        num_outcomes: One entry per party: a number of at least 1 for all its settings, or a sequence with one number a
             setting. A single number stands for all parties.
 
     Raises:
@@ -47,7 +47,7 @@ class BellScenario(Record):
     """
 
     num_settings: tuple[int, ...]
-    """Number of settings, one entry a party."""
+    """Number of settings, one entry per party."""
     num_outcomes: tuple[tuple[int, ...], ...]
     """Number of outcomes of each setting: ``num_outcomes[k][x]`` for setting x of party k."""
 
@@ -87,7 +87,7 @@ class BellScenario(Record):
 
     @cached_property
     def max_outcomes(self) -> tuple[int, ...]:
-        """Outcomes of each party's largest setting, one entry a party: the lengths of a table's outcome axes."""
+        """Outcomes of each party's largest setting, one entry per party: the lengths of a table's outcome axes."""
         return tuple(max(party) for party in self.num_outcomes)
 
     @cached_property
@@ -232,7 +232,7 @@ class BellScenario(Record):
 
 
 def full_num_outcomes(num_outcomes: Any, num_settings: Sequence[int], error: type[LHVError]) -> Outcomes:
-    """The number of outcomes of every setting, from one number, one a party, or one a setting of each party.
+    """The number of outcomes of every setting, from one number, one per party, or one per setting of each party.
 
     Raises:
         LHVError: Of class ``error``, if the entries are not whole numbers of at least 1 or the lengths do not fit.
@@ -242,12 +242,14 @@ def full_num_outcomes(num_outcomes: Any, num_settings: Sequence[int], error: typ
     entries = list(num_outcomes) if isinstance(num_outcomes, Iterable) and not isinstance(num_outcomes, str) else None
     if entries is None:
         raise error.bad_argument(
-            "num_outcomes", expected="a number, or one entry a party: a number or one a setting", got=repr(num_outcomes)
+            "num_outcomes",
+            expected="a number, or one entry per party: a number or one per setting",
+            got=repr(num_outcomes),
         )
     if len(entries) != len(num_settings) or not entries:
         raise error.bad_argument(
             "num_outcomes",
-            expected=f"one entry a party, {len(num_settings)} as in num_settings",
+            expected=f"one entry per party, {len(num_settings)} as in num_settings",
             got=f"{len(entries)} entries",
         )
     full = []
