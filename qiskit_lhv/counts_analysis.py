@@ -164,9 +164,11 @@ def counts_findings(data: Sequence[Data], options: CountsOptions, *, num_groups:
     checked = [_check(one, options) for one in data]
     tests = [options.test_for(one) for one in data]
     games = [_declared_game(one, test, options) for one, test in zip(data, tests, strict=True)]
-    e_values = _e_values(data, options)
+    e_values = _e_values(data, options, deadline)
     found = []
     absent: dict[str, str] = {}
+    if len(data) == 1 and deadline.over and isinstance(e_values[0], EValue):
+        absent["later factors of the e-value"] = "the time limit was over: the last one that was found serves them, too"
     figures = _Figures(deadline, absent)
     together = figures.compute(
         "no-signaling: log10 e",
@@ -210,7 +212,9 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
     return None
 
 
-def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | CombinedEValue]:
+def _e_values(
+    data: Sequence[Data], options: CountsOptions, deadline: Deadline | None = None
+) -> list[EValue | CombinedEValue]:
     """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
     declared: dict[str, Any] = {
         "predictability": options.predictability,
@@ -220,9 +224,11 @@ def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | Com
     several = [i for i, one in enumerate(data) if isinstance(one, BellCounts) and _num_orders(one) > 1]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
-    for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
-        if chosen:
-            found.update(zip(chosen, function([data[i] for i in chosen], **declared), strict=True))
+    if single:
+        limit = None if deadline is None else deadline.left
+        found.update(zip(single, ratio_e_values([data[i] for i in single], time_limit=limit, **declared), strict=True))
+    if several:
+        found.update(zip(several, averaged_e_values([data[i] for i in several], **declared), strict=True))
     return [found[i] for i in range(len(data))]
 
 
@@ -278,20 +284,29 @@ def _findings(
         figures.absent["signaling allowance"] = f"{scenario} is too large for its linear program"
     fit = figures.compute(
         "local fit",
-        lambda: fit_local_model(counts, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE),
+        lambda: fit_local_model(
+            counts,
+            tolerance=_FIT_TOLERANCE,
+            relative_tolerance=_RELATIVE_FIT_TOLERANCE,
+            time_limit=deadline.left,
+        ),
     )
     projected = figures.compute(
-        "no-signaling fit", lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots)
+        "no-signaling fit",
+        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
     )
     rate = None
     if projected is not None:
-        rate = figures.compute("e-value: expected log10 e per trial", lambda: _expected_rate(projected, counts))
+        rate = figures.compute(
+            "e-value: expected log10 e per trial", lambda: _expected_rate(projected, counts, deadline)
+        )
     replicates = options.num_replicates
     if replicates is None:
         replicates = min(_REPLICATES, quick_replicates(scenario)) if num_groups == 1 else 0
     known = None if fit is None or projected is None else (fit.model.behavior(), projected)
     comparison = figures.compute(
-        "deviances", lambda: compare_models(counts, num_replicates=replicates, known=known, seed=seed)
+        "deviances",
+        lambda: compare_models(counts, num_replicates=replicates, known=known, time_limit=deadline.left, seed=seed),
     )
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
@@ -321,10 +336,14 @@ def _findings(
     return replace(findings, out_of_time=figures.out_of_time)
 
 
-def _expected_rate(no_signaling: Behavior, counts: BellCounts) -> float:
+def _expected_rate(no_signaling: Behavior, counts: BellCounts, deadline: Deadline) -> float:
     """Divergence of the best no-signaling explanation from the local set, in nats per trial."""
     fit = fit_local_model(
-        no_signaling, counts.num_shots, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE
+        no_signaling,
+        counts.num_shots,
+        tolerance=_FIT_TOLERANCE,
+        relative_tolerance=_RELATIVE_FIT_TOLERANCE,
+        time_limit=deadline.left,
     )
     return fit.divergence
 

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
 from .._records import Record
 from .._validation import frozen
 from ..exceptions import CountsError
@@ -159,6 +160,7 @@ def ratio_e_value(
     null: str = "local",
     predictability: float = 0.0,
     fair_sampling: bool = False,
+    time_limit: float | None = None,
     seed: int | None = None,
 ) -> EValue:
     """The e-value of prediction-based ratios, learned and tested stage by stage.
@@ -179,6 +181,8 @@ def ratio_e_value(
         predictability: For random settings, how far the probability of a party's setting, given everything
             before the trial and the settings of the parties before it, may be from the one declared.
         fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
+        time_limit: Seconds, for scenarios whose fits take long: then the last factor serves all later stages, which
+            leaves the e-value valid and makes it weaker. Default: none.
         seed: For the random order of counts; ``None`` draws a new one. The e-value records it.
 
     Returns:
@@ -196,7 +200,14 @@ def ratio_e_value(
         >>> ratio_e_value(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).log10_p_value < -2000
         True
     """
-    return ratio_e_values([data], null=null, predictability=predictability, fair_sampling=fair_sampling, seed=seed)[0]
+    return ratio_e_values(
+        [data],
+        null=null,
+        predictability=predictability,
+        fair_sampling=fair_sampling,
+        time_limit=time_limit,
+        seed=seed,
+    )[0]
 
 
 def ratio_e_values(
@@ -205,6 +216,7 @@ def ratio_e_values(
     null: str = "local",
     predictability: float = 0.0,
     fair_sampling: bool = False,
+    time_limit: float | None = None,
     seed: int | None = None,
 ) -> list[EValue]:
     """The e-values of several sets of data at once; those of one scenario are computed together, which is faster.
@@ -216,6 +228,7 @@ def ratio_e_values(
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
         fair_sampling: See :func:`ratio_e_value`.
+        time_limit: See :func:`ratio_e_value`; for one set of data of its scenario alone.
         seed: For the random orders, the same for all; ``None`` draws a new one. Each e-value records it.
 
     Raises:
@@ -224,7 +237,7 @@ def ratio_e_values(
     check_data(data, predictability, fair_sampling)
     seed = fresh_seed() if seed is None else seed
     stages = [draw_stages(one, seed) for one in data]
-    e_values = e_values_of_stages(data, stages, null, predictability)
+    e_values = e_values_of_stages(data, stages, null, predictability, Deadline(time_limit))
     ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
     return [one if taken else replace(one, seed=seed) for one, taken in zip(e_values, ordered, strict=True)]
 
@@ -249,6 +262,7 @@ def e_values_of_stages(
     stages: Sequence[tuple[BellScenario, IntArray, FloatArray]],
     null: str,
     predictability: float,
+    deadline: Deadline | None = None,
 ) -> list[EValue]:
     """The e-values of data that are cut into stages, all of one scenario and number of stages at once.
 
@@ -257,11 +271,12 @@ def e_values_of_stages(
         stages: What :func:`~qiskit_lhv.statistics.stages.draw_stages` gives for them.
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
+        deadline: The end of the time limit of :func:`ratio_e_value`; default: never.
     """
     groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
     for i, (_, tables, _) in enumerate(stages):
         groups.setdefault((tables.shape[1:], len(tables)), []).append(i)
-    engines = {shape: RatioEngine(stages[i[0]][0], null, predictability) for (shape, _), i in groups.items()}
+    engines = {shape: RatioEngine(stages[i[0]][0], null, predictability, deadline) for (shape, _), i in groups.items()}
     found: dict[int, EValue] = {}
     for (shape, _), members in groups.items():
         tables = np.stack([stages[i][1] for i in members])
