@@ -2,6 +2,7 @@
 
 ``python benchmarks/counts_speed.py`` goes through all cases, each in a process of its own;
 ``--cases chsh,magic`` through some; ``--only e-value`` leaves ``analyze`` out.
+``--evidence`` compares the evidence of the engine with that of exact fits, stage by stage on the same orders.
 ``--busy`` measures what other work does to small linear algebra: the stages of a table with 5 settings per party, on
 idle cores and beside two busy loops (which it starts itself), with and without a limit of one thread for linear
 algebra.
@@ -19,8 +20,10 @@ import sys
 import time
 
 import numpy as np
-from qiskit_lhv import Behavior, analyze, ghz_state, ratio_e_value, werner_state
+from qiskit_lhv import Behavior, analyze, fit_local_model, ghz_state, ratio_e_value, werner_state
 from qiskit_lhv.statistics.combined_evidence import averaged_e_values
+from qiskit_lhv.statistics.ratios import RatioEngine
+from qiskit_lhv.statistics.stages import draw_stages
 from threadpoolctl import threadpool_limits
 
 
@@ -58,10 +61,15 @@ CASES = {
     "mermin3": lambda: (Behavior.from_state(ghz_state(3, 0.8), "mermin"), 200),
     "ghz4": lambda: (Behavior.from_state(ghz_state(4, 0.8), "mermin"), 200),
     "ghz5": lambda: (Behavior.from_state(ghz_state(5, 0.8), "mermin"), 200),
+    "ghz6": lambda: (Behavior.from_state(ghz_state(6, 0.8), "mermin"), 200),
     "5 x 5": lambda: (chained(5, 0.95), 1000),
     "8 x 8": lambda: (chained(8, 1.0), 1000),
     "10 x 10": lambda: (chained(10, 1.0), 1000),
+    "15 x 15": lambda: (chained(15, 1.0), 1000),
+    "20 x 20": lambda: (chained(20, 1.0), 1000),
     "magic": lambda: (magic_square(), 500),
+    "cglmp3": lambda: (cglmp(3), 1000),
+    "cglmp4": lambda: (cglmp(4), 1000),
     "cglmp8": lambda: (cglmp(8), 1000),
     "cglmp16": lambda: (cglmp(16), 10_000),
     "cglmp32": lambda: (cglmp(32), 20_000),
@@ -74,6 +82,50 @@ TASKS = {
     "e-value, no-signaling": lambda counts: ratio_e_value(counts, null="no-signaling", seed=1).log_e / math.log(10),
     "e-value, verify": None,
 }
+
+
+# Cases of the comparison with exact fits; and from which difference on one is marked.
+EVIDENCE = ("chsh", "3 x 3", "mermin3", "ghz4", "5 x 5", "cglmp3", "cglmp4", "magic", "10 x 10")
+MARKED = 0.01
+
+
+class ExactEngine(RatioEngine):
+    """The engine with fits to a tight tolerance in every stage."""
+
+    def _signaling_part(self, f, weights, tolerance):
+        return super()._signaling_part(f, weights, np.full_like(tolerance, 1e-11))
+
+    def _local_fits(self, cells, weights, least_gap):
+        scenario = self._scenario
+        num_combinations = scenario.num_setting_combinations
+        found = []
+        for column, share in zip(cells.T, weights.T, strict=True):
+            each = share.reshape(num_combinations, -1)[:, 0].reshape(scenario.num_settings)
+            wide = each.reshape(each.shape + (1,) * each.ndim)
+            fit = fit_local_model(Behavior(column.reshape(scenario.shape) / wide), each, tolerance=1e-9)
+            found.append(fit.model.behavior().array.ravel())
+        return np.maximum(np.stack(found, axis=1), 1e-300)
+
+
+def evidence(cases, seeds):
+    """How much log e the engine loses or gains by its quick fits, on identical stages and orders."""
+    print(f"{'case':<10}{'seed':>5}{'stages':>8}{'log e':>12}{'exact fits':>12}{'difference':>12}")
+    for case in cases:
+        behavior, shots = CASES[case]()
+        for seed in range(1, seeds + 1):
+            scenario, tables, weights = draw_stages(behavior.sample(shots, seed), seed)
+            logs = []
+            for engine in (RatioEngine(scenario), ExactEngine(scenario)):
+                with threadpool_limits(1):
+                    factors, bounds, _ = engine.run(tables[None], weights[None])
+                sizes = tables.reshape(len(tables), -1).sum(axis=1)
+                logs.append(float(np.sum(tables * np.log(factors[0])) - np.sum(sizes * np.log(bounds[0]))))
+            difference = logs[0] / logs[1] - 1
+            mark = "  weaker" if difference < -MARKED else ""
+            print(
+                f"{case:<10}{seed:>5}{len(tables):>8}{logs[0]:>12.3f}{logs[1]:>12.3f}{difference:>11.3%}{mark}",
+                flush=True,
+            )
 
 
 def measure(case, task, repeat):
@@ -169,11 +221,16 @@ def main():
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--only", choices=list(TASKS), action="append")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--evidence", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3, help="of --evidence")
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--one", nargs=2, metavar=("CASE", "TASK"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(*options.one, options.repeat)))
+    elif options.evidence:
+        chosen = EVIDENCE if options.cases == ",".join(CASES) else options.cases.split(",")
+        evidence(chosen, options.seeds)
     elif options.busy:
         busy(options.repeat)
     else:

@@ -12,7 +12,7 @@ from ._deadlines import Deadline
 from ._progress import ProgressBar
 from ._threads import one_blas_thread
 from .counts_options import CountsOptions
-from .counts_report import OUT_OF_TIME, CountsFindings
+from .counts_report import LATER_FACTORS, OUT_OF_TIME, CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested, given_settings
 from .exceptions import CountsError, LHVError
 from .polytope.bounds import enumeration_size
@@ -128,8 +128,10 @@ def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_group
     """What is found about each of several data; those of one scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
     tested = [one.tested(options) for one in members]
-    e_values = _e_values(tested, options)
+    e_values = _e_values(tested, options, deadline)
     absent: dict[str, str] = {}
+    if len(members) == 1 and deadline.over and isinstance(e_values[0], EValue):
+        absent[LATER_FACTORS] = f"{OUT_OF_TIME}: the last one that was found serves them, too"
     together = _Figures(deadline, absent).compute(
         "no-signaling: log10 e",
         lambda: ratio_e_values(tested, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
@@ -164,7 +166,9 @@ def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | 
     return None
 
 
-def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | CombinedEValue]:
+def _e_values(
+    data: Sequence[Data], options: CountsOptions, deadline: Deadline | None = None
+) -> list[EValue | CombinedEValue]:
     """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
     declared: dict[str, Any] = {
         "predictability": options.predictability,
@@ -174,9 +178,11 @@ def _e_values(data: Sequence[Data], options: CountsOptions) -> list[EValue | Com
     several = [i for i, one in enumerate(data) if averages_orders(one)]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
-    for chosen, function in ((single, ratio_e_values), (several, averaged_e_values)):
-        if chosen:
-            found.update(zip(chosen, function([data[i] for i in chosen], **declared), strict=True))
+    if single:
+        limit = None if deadline is None else deadline.left
+        found.update(zip(single, ratio_e_values([data[i] for i in single], time_limit=limit, **declared), strict=True))
+    if several:
+        found.update(zip(several, averaged_e_values([data[i] for i in several], **declared), strict=True))
     return [found[i] for i in range(len(data))]
 
 
@@ -237,20 +243,29 @@ def _findings(
         figures.absent["signaling allowance"] = f"{scenario} is too large for its linear program"
     fit = figures.compute(
         "local fit",
-        lambda: fit_local_model(counts, tolerance=_FIT_TOLERANCE, relative_tolerance=_RELATIVE_FIT_TOLERANCE),
+        lambda: fit_local_model(
+            counts,
+            tolerance=_FIT_TOLERANCE,
+            relative_tolerance=_RELATIVE_FIT_TOLERANCE,
+            time_limit=deadline.left,
+        ),
     )
     projected = figures.compute(
-        "no-signaling fit", lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots)
+        "no-signaling fit",
+        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
     )
     expected = None
     if projected is not None:
         expected = figures.compute(
             "e-value: expected log10 e per trial",
-            lambda: expected_evidence(projected, counts, options.predictability),
+            lambda: expected_evidence(projected, counts, options.predictability, time_limit=deadline.left),
         )
     known = None if fit is None or projected is None else (fit.model.behavior(), projected)
     comparison = figures.compute(
-        "deviances", lambda: compare_models(counts, num_replicates=rule.num_replicates, known=known, seed=seed)
+        "deviances",
+        lambda: compare_models(
+            counts, num_replicates=rule.num_replicates, known=known, time_limit=deadline.left, seed=seed
+        ),
     )
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))

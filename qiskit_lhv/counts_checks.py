@@ -18,7 +18,7 @@ import numpy as np
 from ._evidence_checks import agree, verify_piece
 from .counts_analysis import averages_orders, declared_result, prepared
 from .counts_options import CountsOptions
-from .counts_report import CountsFindings
+from .counts_report import LATER_FACTORS, CountsFindings
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, given_settings
 from .report import LocalityReport
 from .statistics.combined_evidence import CombinedEValue, orders_of
@@ -58,8 +58,14 @@ _FIGURES = (
     "drift",
     "no-signaling: log10 e",
 )
-_MAY_BE_ABSENT = {*_FIGURES, "no-signaling fit", _RATE, "standing predictability", "swapped outcomes"} | {
-    "confidence region"
+_MAY_BE_ABSENT = {
+    *_FIGURES,
+    LATER_FACTORS,
+    _RATE,
+    "no-signaling fit",
+    "standing predictability",
+    "swapped outcomes",
+    "confidence region",
 }
 _KINDS = (
     EValue,

@@ -21,10 +21,12 @@ from .statistics.model_comparison import ModelComparison
 from .targets.counts import BellCounts
 from .verdict import Verdict
 
-__all__ = ["OUT_OF_TIME", "CountsFindings"]
+__all__ = ["LATER_FACTORS", "OUT_OF_TIME", "CountsFindings"]
 
 OUT_OF_TIME = "the time limit was over"
 """Why a figure is absent that was due after the time limit."""
+LATER_FACTORS = "later factors of the e-value"
+"""What is absent of an e-value that the time limit has cut short."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class CountsFindings:
     @property
     def out_of_time(self) -> bool:
         """Whether the time limit ended before every figure was computed."""
-        return OUT_OF_TIME in self.absent.values()
+        return any(OUT_OF_TIME in reason for reason in self.absent.values())
 
     @cached_property
     def verdict(self) -> Verdict:

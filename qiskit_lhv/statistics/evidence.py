@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
 from .._records import Record
 from .._validation import checked_seed, frozen, probability, truth_value
 from .._words import counted
@@ -23,7 +24,7 @@ from ..verification import Verification, combine
 from ..verification_branches import left_open
 from ..verification_evidence import exact_mean_bounds, mean_bounds_cost
 from .predictability import check_predictability
-from .ratios import NULLS, RatioEngine
+from .ratios import NULLS, RatioEngine, takes_long
 from .stages import draw_stages
 
 __all__ = [
@@ -151,6 +152,9 @@ class EValue(Record):
         error = abs(again - self.log_e)
         if not error <= SAME_EVIDENCE * max(1.0, abs(again)):
             reason = f"with each factor chosen from the stages before it, log e is {again:.9g}, not {self.log_e:.9g}"
+            if takes_long(self.scenario, self.null):
+                # A time limit may have cut fits short, which nothing can show.
+                return Verification.unproven(f"{reason}, unless a time limit has cut their fits short")
             return Verification(False, reason, error)
         return proven
 
@@ -233,6 +237,7 @@ def ratio_e_value(
     null: str = "local",
     predictability: float = 0.0,
     fair_sampling: bool = False,
+    time_limit: float | None = None,
     seed: int | None = None,
 ) -> EValue:
     """The e-value of prediction-based ratios, learned and tested stage by stage.
@@ -253,6 +258,8 @@ def ratio_e_value(
         predictability: For random settings, how far the probability of a party's setting, given everything
             before the trial and the settings of the parties before it, may be from the one declared.
         fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
+        time_limit: Seconds, for scenarios whose fits take long: then the last factor serves all later stages, which
+            leaves the e-value valid and makes it weaker. Default: none.
         seed: For the random order of counts; ``None`` draws a new one. The e-value records it.
 
     Returns:
@@ -271,7 +278,14 @@ def ratio_e_value(
         True
     """
     data = require_counts_or_trials(data)
-    return ratio_e_values([data], null=null, predictability=predictability, fair_sampling=fair_sampling, seed=seed)[0]
+    return ratio_e_values(
+        [data],
+        null=null,
+        predictability=predictability,
+        fair_sampling=fair_sampling,
+        time_limit=time_limit,
+        seed=seed,
+    )[0]
 
 
 def ratio_e_values(
@@ -280,6 +294,7 @@ def ratio_e_values(
     null: str = "local",
     predictability: float = 0.0,
     fair_sampling: bool = False,
+    time_limit: float | None = None,
     seed: int | None = None,
 ) -> list[EValue]:
     """The e-values of several sets of data at once; those of one scenario are computed together, which is faster.
@@ -291,6 +306,7 @@ def ratio_e_values(
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
         fair_sampling: See :func:`ratio_e_value`.
+        time_limit: See :func:`ratio_e_value`; for one set of data of its scenario alone.
         seed: For the random orders, the same for all; ``None`` draws a new one. Each e-value records it.
 
     Raises:
@@ -299,7 +315,7 @@ def ratio_e_values(
     check_data(data, predictability, fair_sampling)
     seed = fresh_seed() if seed is None else checked_seed(seed)
     stages = [draw_stages(one, seed) for one in data]
-    e_values = e_values_of_stages(data, stages, null, predictability)
+    e_values = e_values_of_stages(data, stages, null, predictability, Deadline(time_limit))
     ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
     return [one if taken else replace(one, seed=seed) for one, taken in zip(e_values, ordered, strict=True)]
 
@@ -359,6 +375,7 @@ def e_values_of_stages(
     stages: Sequence[tuple[BellScenario, IntArray, FloatArray]],
     null: str,
     predictability: float,
+    deadline: Deadline | None = None,
 ) -> list[EValue]:
     """The e-values of data that are cut into stages, all of one scenario and number of stages at once.
 
@@ -367,11 +384,12 @@ def e_values_of_stages(
         stages: What :func:`~qiskit_lhv.statistics.stages.draw_stages` gives for them.
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
+        deadline: The end of the time limit of :func:`ratio_e_value`; default: never.
     """
     groups: dict[tuple[BellScenario, int], list[int]] = {}
     for i, (scenario, tables, _) in enumerate(stages):
         groups.setdefault((scenario, len(tables)), []).append(i)
-    engines = {scenario: RatioEngine(scenario, null, predictability) for scenario, _ in groups}
+    engines = {scenario: RatioEngine(scenario, null, predictability, deadline) for scenario, _ in groups}
     found: dict[int, EValue] = {}
     for (scenario, _), members in groups.items():
         tables = np.stack([stages[i][1] for i in members])

@@ -84,7 +84,9 @@ class ExpectedEvidence:
         return needed if needed <= _MOST_SHOTS else None
 
 
-def expected_evidence(no_signaling: Behavior, counts: BellCounts, predictability: float = 0.0) -> ExpectedEvidence:
+def expected_evidence(
+    no_signaling: Behavior, counts: BellCounts, predictability: float = 0.0, *, time_limit: float | None = None
+) -> ExpectedEvidence:
     """The evidence to expect of a new run with settings chosen as for these counts.
 
     Args:
@@ -92,17 +94,18 @@ def expected_evidence(no_signaling: Behavior, counts: BellCounts, predictability
         counts: The counts.
         predictability: The declared predictability of random settings. The factor of ``ratio_e_value`` is that of
             settings without any, and it is divided by its largest mean for settings with it.
+        time_limit: Seconds; default: none.
 
     Returns:
         The fit to the behavior and the rate.
 
     Raises:
         ScenarioError: If the scenario is too large.
-        SolverError: If no model is found.
+        SolverError: If no model is found, or the time was over.
     """
     probabilities = counts.setting_probabilities
     weights = counts.num_shots if probabilities is None else probabilities
-    fit = fit_local_model(no_signaling, weights, tolerance=1e-10, relative_tolerance=1e-3)
+    fit = fit_local_model(no_signaling, weights, tolerance=1e-10, relative_tolerance=1e-3, time_limit=time_limit)
     rate = fit.divergence
     if predictability > 0:
         f, q = no_signaling.array, fit.model.behavior().array

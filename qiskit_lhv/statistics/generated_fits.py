@@ -42,13 +42,11 @@ class GeneratedFits:
 
     Args:
         scenario: The scenario.
-        deadline: When to end with what was found.
     """
 
-    def __init__(self, scenario: BellScenario, deadline: Deadline | None = None) -> None:
+    def __init__(self, scenario: BellScenario) -> None:
         self._scenario = scenario
         self._oracle = Alternation(scenario)
-        self._deadline = Deadline(None) if deadline is None else deadline
         self._order = party_order(scenario)
         starts = np.concatenate([[0], np.cumsum(scenario.num_settings)])
         self._columns = [np.arange(starts[k], starts[k + 1]) for k in self._order]
@@ -68,7 +66,15 @@ class GeneratedFits:
         return self._problem
 
     @one_blas_thread()
-    def fit(self, cells: FloatArray, gap_share: float, least_gap: float, *, exact: bool = False) -> FloatArray:
+    def fit(
+        self,
+        cells: FloatArray,
+        gap_share: float,
+        least_gap: float,
+        *,
+        exact: bool = False,
+        deadline: Deadline | None = None,
+    ) -> FloatArray:
         """A local behavior near a table of cells.
 
         The search for strategies is heuristic, unless ``exact`` is asked for: then the gap is not proven, and need not
@@ -79,6 +85,7 @@ class GeneratedFits:
             gap_share: Share of the divergence that the gap may reach.
             least_gap: Gap that is always small enough.
             exact: Whether no strategy at all may improve the fit by more.
+            deadline: When to end with what was found; default: never.
 
         Returns:
             The model of the strategies of :attr:`problem`, shape ``(L, m, d)``; the behavior is that of
@@ -93,11 +100,12 @@ class GeneratedFits:
             kept = self._kept()
             known = self._model[kept]
             self._problem = ConditionalProblem.of(self._scenario, self._problem.listed[kept])
+        deadline = Deadline(None) if deadline is None else deadline
         gap, final = math.inf, False
         for _ in range(_MAX_ROUNDS):
             problem = self._problem
             m, d = problem.num_answers
-            search = ConditionalSearch(problem, problem.matrix_of(cells), _MAX_PRODUCTS, self._deadline)
+            search = ConditionalSearch(problem, problem.matrix_of(cells), _MAX_PRODUCTS, deadline)
             own = _OWN_SHARE * least_gap
             if not final and math.isfinite(gap):
                 own = max(own, _ROUND_SHARE * gap)
@@ -105,14 +113,14 @@ class GeneratedFits:
                 own = max(own, _ROUND_SHARE)
             found, self.own_gap = search.run(own, _OWN_SHARE * gap_share, known)
             self._model = found.reshape(-1, m, d)
-            if self._deadline.over:
+            if deadline.over:
                 break
             enough = max(least_gap, gap_share * search.divergence)
             q = self.behavior_of(self._model)
             ratio = np.divide(cells, q, out=np.zeros_like(cells), where=cells > 0)
             listed, gap = self._improving(ratio, enough)
             if gap <= enough and exact:
-                listed, gap = self._best(ratio)
+                listed, gap = self._best(ratio, deadline)
             if gap <= enough:
                 break
             listed = _distinct(listed, problem.listed)
@@ -166,11 +174,10 @@ class GeneratedFits:
         best_first = np.argsort(-gains, kind="stable")
         return listed[best_first][gains[best_first] > least], float(gains.max())
 
-    def _best(self, ratio: FloatArray) -> tuple[IntArray, float]:
+    def _best(self, ratio: FloatArray, deadline: Deadline) -> tuple[IntArray, float]:
         """The best strategy of all, and by how much its sum exceeds 1."""
-        bound = local_bound(
-            BellExpression(ratio.reshape(self._scenario.shape), self._scenario), time_limit=self._deadline.left
-        )
+        expression = BellExpression(ratio.reshape(self._scenario.shape), self._scenario)
+        bound = local_bound(expression, time_limit=deadline.left)
         return self._listed(bound.strategy[None]), bound.value - 1
 
 

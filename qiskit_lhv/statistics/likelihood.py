@@ -104,7 +104,7 @@ def fit_local_model(
     *,
     tolerance: float = 1e-10,
     relative_tolerance: float = 0.0,
-    deadline: Deadline | None = None,
+    time_limit: float | None = None,
 ) -> LocalFit:
     """Fits a mixture of deterministic strategies by maximum likelihood.
 
@@ -122,14 +122,14 @@ def fit_local_model(
             shots of counts, equal for a behavior.
         tolerance: Duality gap to reach, in nats per trial.
         relative_tolerance: The gap may also be this share of the divergence; 0.001 saves half the time or more.
-        deadline: When to end with what was found, with its gap; default: never.
+        time_limit: Seconds; default: none.
 
     Returns:
         The model, its divergence and the gap.
 
     Raises:
         ScenarioError: If the weights do not fit or the scenario is too large.
-        SolverError: If no model was found.
+        SolverError: If no model was found, or the time limit was over before the gap was small enough.
 
     References:
         arXiv:1108.2468, section III; arXiv:2407.04673 uses the same loss.
@@ -142,12 +142,16 @@ def fit_local_model(
         target = target.frequencies()
     share = setting_shares(target, weights)
     cells = _cell_weights(target, share)
+    deadline = Deadline(time_limit)
     search = _Search(cells, target.scenario, tolerance, relative_tolerance, deadline)
     mixture, strategies, gap = search.run()
     if not np.isfinite(gap):
         raise SolverError("fit_local_model: no local model was found. Mix the target with a little white noise first.")
     model = DeterministicModel.from_weights(mixture, strategies, target.scenario, cutoff=1e-14)
-    return LocalFit(model, divergence(target, model.behavior(), share), max(gap, 0.0), target, share)
+    found = divergence(target, model.behavior(), share)
+    if deadline.over and gap > max(tolerance, relative_tolerance * found):
+        raise SolverError(f"fit_local_model: the time limit was over at a gap of {gap:.2g} nats per trial.")
+    return LocalFit(model, found, max(gap, 0.0), target, share)
 
 
 def is_listed(scenario: BellScenario) -> bool:
@@ -165,7 +169,7 @@ class _Search:
         scenario: BellScenario,
         tolerance: float,
         relative_tolerance: float,
-        deadline: Deadline | None,
+        deadline: Deadline,
     ) -> None:
         self._cells = cells
         self._scenario = scenario
@@ -215,8 +219,8 @@ class _Search:
 
     def _generated(self) -> tuple[FloatArray, IntArray, float]:
         """The same with those strategies of the others that matter."""
-        fits = GeneratedFits(self._scenario, self._deadline)
-        model = fits.fit(self._cells.ravel(), self._relative, self._tolerance, exact=True)
+        fits = GeneratedFits(self._scenario)
+        model = fits.fit(self._cells.ravel(), self._relative, self._tolerance, exact=True, deadline=self._deadline)
         mixture, strategies = fits.problem.strategies_of(
             fits.problem.sparser(model, self._cells.ravel(), fits.own_gap)[0]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ _STUCK = 4
 _WHITE = 0.05
 # From this curvature of the likelihood on, in a cell, the small system would lose too many digits.
 _STEEP = 1e8
+# Products of two coordinates, in all rows, that are kept.
+_MAX_SQUARES = 1 << 18
 # Numbers that one batch of linear systems may take.
 _BATCH_ENTRIES = 1 << 23
 
@@ -166,13 +169,21 @@ class MixtureProblem:
     def _step_in_coordinates(self, curvature: FloatArray, scale: FloatArray, right: FloatArray) -> FloatArray:
         """With ``T = A Z^T`` the system has the size r of the coordinates: fast."""
         a, z = self.coordinates, self.cells
-        inner = np.matmul(z.T * curvature[:, None, :], z)
-        outer = np.matmul(a.T * scale[:, None, :], a)
+        inner = _weighted_squares(curvature, z, self._cell_squares)
+        outer = _weighted_squares(scale, a, self._strategy_squares)
         system = np.matmul(outer, inner)
         diagonal = np.arange(system.shape[1])
         system[:, diagonal, diagonal] += 1
         moved = np.linalg.solve(system, ((scale * right) @ a)[:, :, None])
         return scale * (right - np.matmul(inner, moved)[:, :, 0] @ a.T)
+
+    @cached_property
+    def _cell_squares(self) -> FloatArray | None:
+        return _squares(self.cells)
+
+    @cached_property
+    def _strategy_squares(self) -> FloatArray | None:
+        return _squares(self.coordinates)
 
     def _step_by_roots(self, curvature: FloatArray, scale: FloatArray, right: FloatArray) -> FloatArray:
         """By a symmetric system whose eigenvalues are at least 1: safe where cells are nearly empty."""
@@ -185,6 +196,21 @@ class MixtureProblem:
         system = np.matmul(root.swapaxes(1, 2), root) + np.eye(self.tables.shape[1])
         moved = np.linalg.solve(system, np.matmul(root.swapaxes(1, 2), (half * right)[:, :, None]))
         return half * (half * right - np.matmul(root, moved)[:, :, 0])
+
+
+def _squares(rows: FloatArray) -> FloatArray | None:
+    """The outer product of each row with itself, flattened, where that is little to keep."""
+    if rows.size * rows.shape[1] > _MAX_SQUARES:
+        return None
+    return np.asarray((rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1))
+
+
+def _weighted_squares(weights: FloatArray, rows: FloatArray, squares: FloatArray | None) -> FloatArray:
+    """``rows^T diag(w) rows`` for every row w of weights, shape ``(B, r, r)``."""
+    if squares is None:
+        return np.matmul(rows.T * weights[:, None, :], rows)
+    size = rows.shape[1]
+    return (weights @ squares).reshape(-1, size, size)
 
 
 def _each_alone(solve: Callable[..., FloatArray], *rows: FloatArray) -> FloatArray:

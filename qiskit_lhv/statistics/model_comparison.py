@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
 from .._records import Record
 from .._threads import one_blas_thread
 from .._validation import generator, shown, whole_number
@@ -29,6 +30,9 @@ IntArray = NDArray[np.int64]
 
 _TOLERANCE = 1e-9
 _RELATIVE_TOLERANCE = 1e-3
+_BARRIER = 1e-11
+# Error of a replicate's deviance, to the larger side.
+_DEVIANCE_ERROR = 1e-3
 # Numbers of a Newton step, times replicates.
 _QUICK_WORK = 1e8
 
@@ -87,6 +91,7 @@ def compare_models(
     *,
     num_replicates: int | None = None,
     known: tuple[Behavior, Behavior] | None = None,
+    time_limit: float | None = None,
     seed: int | None = None,
 ) -> ModelComparison:
     """Fits local, no-signaling and unrestricted models, with a parametric bootstrap of their deviances.
@@ -102,6 +107,7 @@ def compare_models(
             CHSH and 0 in large scenarios.
         known: Behaviors of the local and of the no-signaling fit, if these were made before; without replicates they
             are taken as they are.
+        time_limit: Seconds; default: none.
         seed: For the replicates.
 
     Returns:
@@ -109,6 +115,7 @@ def compare_models(
 
     Raises:
         CountsError: If the number of replicates is not a whole number of at least 0.
+        SolverError: If a fit fails, or the time limit was over.
         ScenarioError: If the scenario is too large for :func:`fit_local_model`.
 
     References:
@@ -126,7 +133,7 @@ def compare_models(
         num_replicates = quick_replicates(counts.scenario)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
     rng = generator(seed)
-    fits = _Fits(counts)
+    fits = _Fits(counts, Deadline(time_limit))
     tables = counts.array.reshape(1, *fits.shape)
     if known is not None and not replicates:
         local, free = (behavior.array.reshape(1, *fits.shape) for behavior in known)
@@ -138,9 +145,9 @@ def compare_models(
     if replicates:
         drawn = fits.draw(local[0], replicates, rng)
         from_local = fits.deviance(drawn, fits.replicates(drawn))
-        within_local = from_local - fits.deviance(drawn, fits.no_signaling(drawn))
+        within_local = np.maximum(from_local - fits.deviance(drawn, fits.no_signaling(drawn, near=local[0])), 0)
         drawn = fits.draw(free[0], replicates, rng)
-        from_free = fits.deviance(drawn, fits.no_signaling(drawn))
+        from_free = fits.deviance(drawn, fits.no_signaling(drawn, near=free[0]))
     scenario = counts.scenario
     free_parameters = num_no_signaling_parameters(scenario)
     all_parameters = scenario.num_cells - scenario.num_setting_combinations
@@ -186,9 +193,10 @@ def quick_replicates(scenario: BellScenario) -> int:
 class _Fits:
     """Fits of many tables with the same numbers of shots."""
 
-    def __init__(self, counts: BellCounts) -> None:
+    def __init__(self, counts: BellCounts, deadline: Deadline) -> None:
         scenario = counts.scenario
         self._scenario = scenario
+        self._deadline = deadline
         self._shots = counts.num_shots.ravel()
         self.shape = (scenario.num_setting_combinations, math.prod(scenario.max_outcomes))
         self._share = (self._shots / self._shots.sum())[:, None]
@@ -209,24 +217,36 @@ class _Fits:
         return (self._weights @ self._problem.tables).reshape(-1, *self.shape)
 
     def replicates(self, tables: IntArray) -> FloatArray:
-        """Local fits of replicates, from the fit that they were drawn from: their deviances are good to 1e-3."""
-        cells, tolerance = self._cells(tables), max(_TOLERANCE, 5e-4 / float(self._shots.sum()))
+        """Local fits of replicates, from the fit that they were drawn from."""
+        cells, tolerance = self._cells(tables), max(_TOLERANCE, 0.5 * _DEVIANCE_ERROR / float(self._shots.sum()))
         if self._problem is None:
             return self._fit_one_by_one(cells, tolerance, _RELATIVE_TOLERANCE)
         start = np.broadcast_to(self._weights, (len(cells), self._weights.shape[1]))
         weights = self._problem.fit(cells, tolerance, start=start)[0]
         return (weights @ self._problem.tables).reshape(-1, *self.shape)
 
-    def no_signaling(self, tables: IntArray) -> FloatArray:
-        """The no-signaling fits, shape ``(B, X, A)``."""
-        return project_cells(self._cells(tables), self._scenario, 1e-11)[0].reshape(-1, *self.shape)
+    def no_signaling(self, tables: IntArray, near: FloatArray | None = None) -> FloatArray:
+        """The no-signaling fits, shape ``(B, X, A)``; of replicates of a behavior, near which they lie."""
+        barrier, start = _BARRIER, None
+        if near is not None:
+            # The barrier may cost each cell this part of a deviance's error.
+            barrier = max(_BARRIER, 0.5 * _DEVIANCE_ERROR / (near.size * float(self._shots.sum())))
+            start = near.ravel()
+        found, _ = project_cells(self._cells(tables), self._scenario, barrier, start=start, deadline=self._deadline)
+        return found.reshape(-1, *self.shape)
 
     def _fit_one_by_one(self, cells: FloatArray, tolerance: float, relative_tolerance: float) -> FloatArray:
         tables = cells.reshape(-1, *self.shape) / self._share
         behaviors = [Behavior(table.reshape(self._scenario.shape), self._scenario) for table in tables]
         weights = self._shots.reshape(self._scenario.num_settings)
         fits = [
-            fit_local_model(one, weights, tolerance=tolerance, relative_tolerance=relative_tolerance)
+            fit_local_model(
+                one,
+                weights,
+                tolerance=tolerance,
+                relative_tolerance=relative_tolerance,
+                time_limit=self._deadline.left,
+            )
             for one in behaviors
         ]
         return np.stack([fit.model.behavior().array.reshape(self.shape) for fit in fits])

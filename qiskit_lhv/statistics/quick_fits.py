@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
 from .responses import ResponseMaps, sum_of_settings
 
 __all__ = ["fit_responses"]
@@ -22,7 +23,12 @@ _BATCH_ENTRIES = 1 << 17
 
 
 def fit_responses(
-    maps: ResponseMaps, cells: FloatArray, weights: FloatArray, gap_share: float, least_gap: FloatArray
+    maps: ResponseMaps,
+    cells: FloatArray,
+    weights: FloatArray,
+    gap_share: float,
+    least_gap: FloatArray,
+    deadline: Deadline | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Local behaviors of small Kullback-Leibler divergence from given behaviors.
 
@@ -36,18 +42,25 @@ def fit_responses(
         weights: ``w_x`` of every cell, shape ``(num_cells, B)``.
         gap_share: See above.
         least_gap: See above, shape ``(B,)``.
+        deadline: When to end with what was found; default: never.
 
     Returns:
         Behaviors q, positive, shape ``(num_cells, B)``, and their gaps up to rounding, shape ``(B,)``.
     """
     rows = max(1, _BATCH_ENTRIES // maps.size)
+    deadline = Deadline(None) if deadline is None else deadline
     batches = [slice(i, i + rows) for i in range(0, cells.shape[1], rows)]
-    parts = [_fit(maps, cells[:, b], weights[:, b], gap_share, least_gap[b]) for b in batches]
+    parts = [_fit(maps, cells[:, b], weights[:, b], gap_share, least_gap[b], deadline) for b in batches]
     return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts])
 
 
 def _fit(
-    maps: ResponseMaps, cells: FloatArray, weights: FloatArray, gap_share: float, least_gap: FloatArray
+    maps: ResponseMaps,
+    cells: FloatArray,
+    weights: FloatArray,
+    gap_share: float,
+    least_gap: FloatArray,
+    deadline: Deadline,
 ) -> tuple[FloatArray, FloatArray]:
     num_listed, (m, d), batch = maps.num_listed, maps.last_shape, cells.shape[1]
     best_q, best_gap = np.ones_like(cells), np.full(batch, np.inf)
@@ -69,7 +82,7 @@ def _fit(
         best_q[:, active[better]], best_gap[active[better]] = q[:, better], gap[better]
         ended = (gap <= np.maximum(gap_share * divergence, least_gap)) | (divergence <= least_gap)
         open_fits = open_fits & ~ended & np.isfinite(gap)
-        if not open_fits.any():
+        if not open_fits.any() or deadline.over:
             break
         # A step that made things worse ends the momentum.
         age = np.where(divergence > before, 0.0, age + 1)

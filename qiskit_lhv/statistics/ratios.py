@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._deadlines import Deadline
 from ..exceptions import CountsError
 from ..polytope.bounds import enumeration_size
 from ..targets.padding import padding_of
@@ -18,7 +19,7 @@ from .projection_steps import SignalingTables
 from .quick_fits import fit_responses
 from .responses import ResponseMaps
 
-__all__ = ["NULLS", "RatioEngine"]
+__all__ = ["NULLS", "RatioEngine", "takes_long"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -43,8 +44,23 @@ _LISTED_PER_CELL = 2
 # Of two parties, from so many responses on, bounds are proven faster by branch and bound than by looking at all.
 _MANY_RESPONSES = 1 << 17
 _MAX_ENUMERATED = 1 << 26
+# Up to so many responses, all factors together take less than a second or so, whatever the time limit.
+_QUICK_RESPONSES = 1 << 11
+# Responses of all stages that are fitted between two looks at the clock.
+_ENTRIES_BETWEEN_LOOKS = 1 << 17
 # Numbers that one batch of tables may take.
 _BATCH_ENTRIES = 1 << 22
+
+
+def takes_long(scenario: BellScenario, null: str) -> bool:
+    """Whether the choice of factors may take so long that a time limit ends it.
+
+    Args:
+        scenario: The scenario.
+        null: ``"local"`` or ``"no-signaling"``.
+    """
+    padding = padding_of(scenario)
+    return null == "local" and ResponseMaps(scenario if padding is None else padding.full).size > _QUICK_RESPONSES
 
 
 class RatioEngine:
@@ -54,13 +70,20 @@ class RatioEngine:
         scenario: The scenario.
         null: ``"local"`` or ``"no-signaling"``: the set of behaviors that is tested.
         predictability: Of random settings.
+        deadline: When no more factors are chosen, in scenarios whose fits take long; default: never.
 
     Raises:
         CountsError: If the set is unknown, settings can be predicted and the set is that of no-signaling behaviors, or
             the scenario has too many strategies for a bound to be proven.
     """
 
-    def __init__(self, scenario: BellScenario, null: str = "local", predictability: float = 0.0) -> None:
+    def __init__(
+        self,
+        scenario: BellScenario,
+        null: str = "local",
+        predictability: float = 0.0,
+        deadline: Deadline | None = None,
+    ) -> None:
         if null not in NULLS:
             raise CountsError.bad_argument("null", expected="'local' or 'no-signaling'", got=repr(null))
         if null == "no-signaling" and predictability > 0:
@@ -83,6 +106,10 @@ class RatioEngine:
         self._predictability = predictability
         self._signaling = SignalingTables(self._scenario)
         self._maps = ResponseMaps(self._scenario)
+        quick = not takes_long(scenario, null)
+        self._deadline = Deadline(None) if deadline is None or quick else deadline
+        self._fit_deadline = Deadline(None)
+        self._generated: tuple[float, GeneratedFits] | None = None
         # A sum of positive floats is exact within a relative error of 2**-52 for each addition, and so is each product.
         self._rounding = 2.0**-40 + scenario.num_setting_combinations * 2.0**-50
 
@@ -108,8 +135,26 @@ class RatioEngine:
         past = np.cumsum(flat, axis=1) - flat
         rows = [(r, k) for r in range(sets) for k in range(1, stages)]
         size = max(1, _BATCH_ENTRIES // scenario.num_cells)
+        # The clock may end the choice of factors only where it has seen no more than the shots before: not where the
+        # same shots are tested in several orders, or other shots were looked at before.
+        ends = sets == 1 and self._deadline.left is not None
+        if ends:
+            size = max(1, min(size, _ENTRIES_BETWEEN_LOOKS // self._maps.size))
+        self._generated = None
         for start in range(0, len(rows), size):
             r, k = np.array(rows[start : start + size]).T
+            if ends and start and self._deadline.over:
+                # The last factor that was chosen serves all stages to come.
+                k = np.array([stage for _, stage in rows[start:]])
+                factors[0, k] = factors[0, k[0] - 1]
+                last = factors[0, k].reshape(len(k), combinations, -1)
+                bounds[0, k] = self._local_bounds(np.moveaxis(last, 0, -1), shares[0, k].T)
+                break
+            if ends:
+                # Early stages have few shots and need long fits: each may take its share of the time that is left.
+                left = self._deadline.left
+                assert left is not None
+                self._fit_deadline = Deadline(left * len(r) / (len(rows) - start))
             found = self._factors(past[r, k], shares[r, k])
             factors[r, k], bounds[r, k] = found[0], found[1]
             if multipliers is not None and found[2] is not None:
@@ -180,14 +225,16 @@ class RatioEngine:
         """Local behaviors near cells, shape ``(num_cells, B)``."""
         listed = self._maps.num_listed <= _LISTED_PER_CELL * self._scenario.num_cells
         if listed and self._maps.size <= _MAX_RESPONSES:
-            return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap)[0]
-        found, fits, before = [], None, np.inf
-        for i, gap in enumerate(least_gap):
+            return fit_responses(self._maps, cells, weights, _GAP_SHARE, least_gap, self._fit_deadline)[0]
+        found = []
+        for i, gap in enumerate(least_gap.tolist()):
             # Rows come stage by stage: in a new set of data there are fewer past shots than before.
-            if fits is None or gap >= before:
+            if self._generated is None or gap >= self._generated[0]:
                 fits = GeneratedFits(self._scenario)
-            before = gap
-            found.append(fits.behavior_of(fits.fit(cells[:, i], _GAP_SHARE, float(gap))))
+            else:
+                fits = self._generated[1]
+            self._generated = (gap, fits)
+            found.append(fits.behavior_of(fits.fit(cells[:, i], _GAP_SHARE, gap, deadline=self._fit_deadline)))
         return np.stack(found, axis=1)
 
     def _signaling_part(self, f: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ __all__ = ["hidden_signaling", "visible_signaling"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_ALL_COLUMNS = 300
+_ALL_COLUMNS = 2048
 _COLUMNS_PER_ROUND = 60
 _PRICE_TOLERANCE = 1e-9
 _FEASIBILITY = 1e-9

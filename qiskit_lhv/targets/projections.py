@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._deadlines import Deadline
 from .._threads import one_blas_thread
 from .._validation import real_array
-from ..exceptions import ScenarioError
+from ..exceptions import ScenarioError, SolverError
 from . import coordinates
 from .behaviors import Behavior
 from .padding import padding_of
@@ -30,6 +31,8 @@ _REFINEMENTS = 3
 _MAX_ORTHOGONAL_WORK = 2e7
 # Signaling that rounding may leave over.
 _ROUNDING = 1e-12
+# White noise that is added to a behavior to start from, and how much less the first barrier is then.
+_STARTING_NOISE = 1e-2
 # Beyond this ratio of curvatures the Hessian itself would lose too many digits.
 _STEEP = 1e8
 # Products of two coordinates, in all cells, that are kept.
@@ -84,7 +87,9 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
 
 
 @one_blas_thread()
-def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None) -> Behavior:
+def project_to_no_signaling(
+    behavior: Behavior, weights: ArrayLike | None = None, *, time_limit: float | None = None
+) -> Behavior:
     """Projects a behavior onto the no-signaling polytope, in Kullback-Leibler divergence.
 
     Finds the no-signaling q that minimizes ``sum_x w_x KL(p(.|x) || q(.|x))``: for frequencies p of
@@ -93,6 +98,7 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     Args:
         behavior: The behavior to project.
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
+        time_limit: Seconds; default: none.
 
     Returns:
         The projection; its divergence exceeds the least possible one by at most about 1e-12 nats, or 1e-13 times the
@@ -101,19 +107,25 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
 
     Raises:
         ScenarioError: If the weights have the wrong shape or are not positive.
+        SolverError: If the time limit was over.
 
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
     """
     share = setting_shares(behavior, weights)
     cells = share.reshape(share.shape + (1,) * share.ndim) * behavior.array
-    projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario)
+    projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario, deadline=Deadline(time_limit))
     return Behavior(projected.reshape(behavior.array.shape), behavior.scenario)
 
 
 @one_blas_thread()
 def project_cells(
-    cells: FloatArray, scenario: BellScenario, tolerance: float = _LAST_BARRIER
+    cells: FloatArray,
+    scenario: BellScenario,
+    tolerance: float = _LAST_BARRIER,
+    *,
+    start: FloatArray | None = None,
+    deadline: Deadline | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Projects many tables onto the no-signaling polytope at once.
 
@@ -125,14 +137,19 @@ def project_cells(
         cells: ``w_x p(a|x)``, one flattened table a row, shape ``(B, C)``.
         scenario: The scenario.
         tolerance: The last barrier t.
+        start: A no-signaling behavior that is near all projections, shape ``(C,)``.
+        deadline: When to give up; default: never.
 
     Returns:
         The projections q, shape ``(B, C)``, and t / q, shape ``(B, C)``: the multipliers of q >= 0. Up to rounding,
         ``(cells + t) / q`` has the same sum with every no-signaling behavior. Padding is 0 in both.
+
+    Raises:
+        SolverError: If the time was over.
     """
     padding = padding_of(scenario)
     if padding is not None:
-        found, _ = project_cells(padding.spread(cells), padding.full, tolerance)
+        found, _ = project_cells(padding.spread(cells), padding.full, tolerance, deadline=deadline)
         projected = padding.collected(found)
         return projected, np.divide(
             tolerance * padding.shared_by, projected, out=np.zeros_like(projected), where=padding.real
@@ -145,21 +162,34 @@ def project_cells(
     else:
         system = _Coordinates(scenario)
         rows = max(1, _BATCH_ENTRIES // system.basis.size)
-    parts = [_project(cells[i : i + rows], system, scenario, tolerance) for i in range(0, len(cells), rows)]
+    parts = [
+        _project(cells[i : i + rows], system, scenario, tolerance, start, deadline) for i in range(0, len(cells), rows)
+    ]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
 def _project(
-    cells: FloatArray, system: _Coordinates | _Conditions, scenario: BellScenario, tolerance: float
+    cells: FloatArray,
+    system: _Coordinates | _Conditions,
+    scenario: BellScenario,
+    tolerance: float,
+    start: FloatArray | None,
+    deadline: Deadline | None,
 ) -> tuple[FloatArray, FloatArray]:
     # White noise is a no-signaling table, and the steps lead only to such tables.
     count, size = cells.shape
-    q = np.full((count, size), 1 / math.prod(scenario.max_outcomes))
+    white = 1 / math.prod(scenario.max_outcomes)
+    q = np.full((count, size), white)
     barrier = np.full(count, max(1e-2 / size, tolerance))
+    if start is not None:
+        q[:] = (1 - _STARTING_NOISE) * start + _STARTING_NOISE * white
+        barrier = np.maximum(tolerance, _STARTING_NOISE * barrier)
     reached = np.full(count, np.inf)
     best = q.copy()
     active = np.arange(count)
     for _ in range(_MAX_NEWTON_STEPS):
+        if deadline is not None and deadline.over:
+            raise SolverError("project_to_no_signaling: the time limit was over.")
         weight = cells[active] + barrier[active, None]
         here = q[active]
         step = system.newton_step(weight, here)

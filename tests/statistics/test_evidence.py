@@ -21,7 +21,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics import likelihood, ratios, stages
+from qiskit_lhv.statistics import evidence, likelihood, ratios, stages
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from scipy.optimize import linprog
 
@@ -725,3 +725,51 @@ def test_post_selected_counts_need_the_assumption():
     with pytest.raises(CountsError, match=r"fair_sampling=True"):
         ratio_e_value(kept)
     assert ratio_e_value(kept, fair_sampling=True, seed=1).log10_p_value < -5
+
+
+# A limit of time
+
+
+class LookedAt:
+    """A deadline that is over after some looks at the clock, so that no test depends on the machine."""
+
+    def __init__(self, looks):
+        self.looks = looks
+        self.left = 1e9
+
+    @property
+    def over(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def plane_counts(num_settings, shots, seed):
+    angles = [np.pi * (np.arange(num_settings) + shift) / num_settings for shift in (0, 0.5)]
+    settings = [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles]
+    return Behavior.from_state(werner_state(1), settings).sample(shots, seed)
+
+
+@pytest.mark.parametrize("num_settings", [8, 11], ids=["listed", "generated"])
+def test_when_time_is_over_the_last_factor_serves_all_later_stages(num_settings, monkeypatch):
+    monkeypatch.setattr(ratios, "_ENTRIES_BETWEEN_LOOKS", 1)
+    data = plane_counts(num_settings, 60, 1)
+    stage = stages.draw_stages(data, 1)
+    (whole,) = evidence.e_values_of_stages([data], [stage], "local", 0.0)
+    for looks in (1, 3):
+        (cut,) = evidence.e_values_of_stages([data], [stage], "local", 0.0, LookedAt(looks))
+        np.testing.assert_array_equal(cut.factors[: looks + 2], whole.factors[: looks + 2])
+        assert not np.array_equal(whole.factors[looks + 2], whole.factors[looks + 1])
+        np.testing.assert_array_equal(cut.factors[looks + 2 :], cut.factors[[looks + 1] * (cut.num_stages - looks - 2)])
+        np.testing.assert_array_equal(cut.tested, whole.tested)
+        assert cut.verify()
+        assert cut.log_e < whole.log_e
+    # Without a limit that ends, nothing depends on the clock.
+    assert ratio_e_value(data, seed=1, time_limit=1e6).log_e == pytest.approx(whole.log_e, rel=0.01)
+
+
+def test_the_clock_does_not_choose_among_orders_or_groups():
+    data = [plane_counts(8, 10, seed) for seed in (1, 2)]
+    drawn = [stages.draw_stages(one, 1) for one in data]
+    several = evidence.e_values_of_stages(data, drawn, "local", 0.0, LookedAt(0))
+    for one, cut in zip(ratio_e_values(data, seed=1), several, strict=True):
+        np.testing.assert_array_equal(one.factors, cut.factors)

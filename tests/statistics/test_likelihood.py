@@ -8,6 +8,7 @@ from qiskit_lhv import (
     BellScenario,
     DeterministicModel,
     ScenarioError,
+    SolverError,
     divergence,
     fit_local_model,
     load_bundled_counts,
@@ -228,3 +229,28 @@ def test_bad_weights():
     for weights in (np.ones(4), np.zeros((2, 2)), [[1, 1], [1, np.nan]]):
         with pytest.raises(ScenarioError, match="weights"):
             fit_local_model(target, weights)
+
+
+@pytest.mark.parametrize("visibility", [1.0, 0.7], ids=["nonlocal", "local"])
+def test_many_settings_generate_the_strategies_that_matter(visibility):
+    # 4096 strategies of one party, of which a fit needs about fifty.
+    angles = [np.pi * (np.arange(12) + shift) / 12 for shift in (0, 0.5)]
+    settings = [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles]
+    counts = Behavior.from_state(werner_state(visibility), settings).sample(100, 1)
+    fit = fit_local_model(counts, relative_tolerance=1e-3)
+    assert fit.duality_gap <= 2e-3 * fit.divergence
+    assert fit.verify()
+
+
+def test_generated_fits_become_exact():
+    angles = [np.pi * (np.arange(11) + shift) / 11 for shift in (0, 0.5)]
+    target = Behavior.from_state(werner_state(1), [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles])
+    fit = fit_local_model(target)
+    assert fit.duality_gap < 1e-8
+    assert fit.verify()
+
+
+def test_a_time_limit_ends_a_fit_that_is_not_done():
+    target = Behavior.white_noise(BellScenario((11, 11), (2, 2))).sample(10, 1)
+    with pytest.raises(SolverError, match="time limit"):
+        fit_local_model(target, time_limit=1e-9)
