@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._threads import one_blas_thread
-from .._validation import real_array
+from .._validation import instance, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .behaviors import Behavior
@@ -65,7 +65,8 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
     Raises:
         ScenarioError: If scenarios or shapes differ.
     """
-    target.require_scenario(model.scenario, "model")
+    instance(model, Behavior, "model", ScenarioError)
+    instance(target, Behavior, "target", ScenarioError).require_scenario(model.scenario, "model")
     share = setting_shares(target, weights)
     p, q = target.array, model.array
     seen = p > 0
@@ -99,7 +100,7 @@ def project_to_no_signaling(behavior: Behavior, weights: ArrayLike | None = None
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
     """
-    share = setting_shares(behavior, weights)
+    share = setting_shares(instance(behavior, Behavior, "behavior", ScenarioError), weights)
     cells = share.reshape(share.shape + (1,) * share.ndim) * behavior.array
     projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario)
     return Behavior(projected.reshape(behavior.array.shape))
