@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import positive_number
+from .._validation import instance, positive_number
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
@@ -66,7 +66,9 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
     if time_limit is not None:
         time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    scenario = behaviors[0].scenario
+    if not behaviors:
+        raise ScenarioError.bad_argument("behaviors", expected="at least one Behavior", got="none")
+    scenario = instance(behaviors[0], Behavior, "behaviors", ScenarioError).scenario
     found: list[Relabeling] = []
     orders = [
         order

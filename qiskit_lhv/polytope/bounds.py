@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import generator, whole_array
+from .._validation import generator, instance, whole_array
 from ..exceptions import ScenarioError
 from ..models.deterministic import party_strategies
 from ..targets.coordinates import to_party_axes
@@ -95,6 +95,9 @@ def local_bound(
         >>> local_bound(chsh()).value
         2.0
     """
+    from .inequalities import BellExpression
+
+    instance(expression, BellExpression, "expression", ScenarioError)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
         return LocalBound(value, strategy, False)

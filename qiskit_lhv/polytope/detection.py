@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._records import Record
-from .._validation import positive_number, probability
+from .._validation import instance, positive_number, probability
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel
 from ..targets.behaviors import Behavior
@@ -152,7 +152,7 @@ def detection_threshold(
         Garg and Mermin, Phys. Rev. D 35, 3831 (1987); Eberhard, Phys. Rev. A 47, R747 (1993);
         arXiv:quant-ph/0703120 and arXiv:0705.1134 (parties of different efficiency); arXiv:quant-ph/9803041 (GHZ).
     """
-    behavior.require_no_signaling(_MAX_SIGNALING, "behavior")
+    instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_MAX_SIGNALING, "behavior")
     assignment = check_assignment(assign, behavior.scenario)
     given = _check_fixed(fixed, behavior.scenario.num_parties)
     tolerance = positive_number(tolerance, "tolerance", ScenarioError)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
+from .._validation import instance, positive_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
 from ..targets.behaviors import Behavior
@@ -168,9 +169,9 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     References:
         Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
     """
-    behavior.require_no_signaling(_SIGNALING, "behavior")
-    if time_limit is not None and not time_limit > 0:
-        raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_SIGNALING, "behavior")
+    if time_limit is not None:
+        positive_number(time_limit, "time_limit", ScenarioError)
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, time_limit)
     # No weight exceeds 1, which needs no inequality.

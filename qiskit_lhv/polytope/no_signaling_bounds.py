@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import real_array
+from .._validation import instance, real_array
 from ..exceptions import ScenarioError, SolverError
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
@@ -99,7 +99,7 @@ def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
         >>> round(no_signaling_bound(chsh()).value, 9)
         4.0
     """
-    scenario = expression.scenario
+    scenario = instance(expression, BellExpression, "expression", ScenarioError).scenario
     if scenario.num_cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
             "expression",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Statevector
 
 from .._records import Record
-from .._validation import frozen, generator, real_array, whole_numbers
+from .._validation import frozen, generator, instance, real_array, whole_numbers
 from ..exceptions import ScenarioError, SolverError
 from ..targets import coordinates
 from ..targets.behaviors import Behavior
@@ -152,6 +152,7 @@ def quantum_bound(
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
         arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
     """
+    instance(expression, BellExpression, "expression", ScenarioError)
     (size,) = whole_numbers((dimension,), "dimension", ScenarioError, minimum=2)
     joint = size**expression.scenario.num_parties
     if joint > _MAX_DIMENSION:

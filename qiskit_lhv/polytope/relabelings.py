@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import instance
 from ..exceptions import ScenarioError, SolverError
 from ..targets.scenario import BellScenario
 from .coefficient_forms import no_signaling_part
@@ -57,6 +58,7 @@ def are_equivalent(
         True
     """
     for name, expression in (("first", first), ("second", second)):
+        instance(expression, BellExpression, name, ScenarioError)
         if expression.scenario.num_cells > _MAX_CELLS:
             raise ScenarioError.bad_argument(
                 name,

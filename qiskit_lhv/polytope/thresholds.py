@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import one_blas_thread
-from .._validation import positive_number, whole_number
+from .._validation import instance, positive_number, whole_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
 from ..targets.behaviors import Behavior
@@ -77,8 +77,8 @@ def nonlocality_threshold(
     References:
         arXiv:2310.20677, arXiv:2302.04721 and references there.
     """
-    scenario = behavior.scenario
-    noise = Behavior.white_noise(scenario) if noise is None else noise
+    scenario = instance(behavior, Behavior, "behavior", ScenarioError).scenario
+    noise = Behavior.white_noise(scenario) if noise is None else instance(noise, Behavior, "noise", ScenarioError)
     behavior.require_scenario(noise.scenario, "noise")
     behavior.require_no_signaling(1e-7, "behavior")
     noise.require_no_signaling(1e-7, "noise")

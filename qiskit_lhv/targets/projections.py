@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._deadlines import Deadline
 from .._threads import one_blas_thread
-from .._validation import real_array
+from .._validation import instance, real_array
 from ..exceptions import ScenarioError, SolverError
 from . import coordinates
 from .behaviors import Behavior
@@ -74,7 +74,8 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
     Raises:
         ScenarioError: If scenarios or shapes differ.
     """
-    target.require_scenario(model.scenario, "model")
+    instance(model, Behavior, "model", ScenarioError)
+    instance(target, Behavior, "target", ScenarioError).require_scenario(model.scenario, "model")
     share = setting_shares(target, weights)
     p, q = target.array, model.array
     seen = p > 0
@@ -112,7 +113,7 @@ def project_to_no_signaling(
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
     """
-    share = setting_shares(behavior, weights)
+    share = setting_shares(instance(behavior, Behavior, "behavior", ScenarioError), weights)
     cells = share.reshape(share.shape + (1,) * share.ndim) * behavior.array
     projected, _ = project_cells(cells.reshape(1, -1), behavior.scenario, deadline=Deadline(time_limit))
     return Behavior(projected.reshape(behavior.array.shape), behavior.scenario)

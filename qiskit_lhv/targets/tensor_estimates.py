@@ -15,7 +15,7 @@ from .._validation import real_array
 from .._words import counted
 from ..exceptions import CountsError
 from .correlations import CorrelationTensor, hermitian_basis
-from .counts import BellCounts
+from .counts import BellCounts, require_counts
 
 __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 
@@ -186,7 +186,7 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     Raises:
         CountsError: If the counts are of another scenario, too many qubits, or were post-selected.
     """
-    scenario = counts.scenario
+    scenario = require_counts(counts).scenario
     if set(scenario.num_settings) != {3} or not scenario.is_two_outcome:
         raise CountsError.bad_argument(
             "counts",

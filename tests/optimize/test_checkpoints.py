@@ -1,15 +1,12 @@
 import signal
 import subprocess
 import sys
-import time
 
-import numpy as np
 import pytest
 from qiskit_lhv import (
     Behavior,
     CertificateError,
     LHVError,
-    LocalModelResult,
     _checkpoints,
     _files,
     find_local_model,
@@ -25,15 +22,21 @@ TARGETS = {
 }
 QUICK = {"num_hidden": 128, "num_steps": 600, "seed": 3, "progress": False}
 
+# Kills itself when a checkpoint is written: before the new file takes the place of the old one, or after it.
 SCRIPT = """
-import sys
-from qiskit_lhv import find_local_model, werner_state
-from qiskit_lhv import _checkpoints
+import os, signal, sys
+from qiskit_lhv import _checkpoints, find_local_model, werner_state
+path, number, when = sys.argv[1:]
 _checkpoints._SECONDS_BETWEEN = 0.0
-print("ready", flush=True)
-options = {"num_hidden": 1024, "num_steps": 1500, "seed": 3, "progress": False}
-result = find_local_model(werner_state(0.6), checkpoint=sys.argv[1], **options)
-result.save(sys.argv[2])
+replace, left = os.replace, list(range(int(number)))
+def deadly(*paths):
+    left.pop()
+    if left or when == "after":
+        replace(*paths)
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = deadly
+find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, num_steps=600, seed=3, progress=False)
 """
 
 
@@ -65,22 +68,15 @@ def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, name, chu
 
 
 def test_killed_run_ends_in_the_same_model(tmp_path):
-    whole = find_local_model(werner_state(0.6), num_hidden=1024, num_steps=1500, seed=3, progress=False)
-    path, saved = tmp_path / "run.npz", tmp_path / "result.npz"
-    command = [sys.executable, "-c", SCRIPT, str(path), str(saved)]
-    rng, kills = np.random.default_rng(), 0
-    for _ in range(3):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            process.stdout.readline()
-            deadline = time.monotonic() + 60
-            while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            time.sleep(rng.uniform(0, 0.5))
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
-    assert kills >= 1
-    subprocess.run(command, check=True, capture_output=True)
-    assert LocalModelResult.load(saved) == whole
+    path = tmp_path / "run.npz"
+    for number, when in (("2", "after"), ("3", "before")):
+        command = [sys.executable, "-c", SCRIPT, str(path), number, when]
+        assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    # Two chunks, then two more; the third of those was lost, and left part of a file.
+    assert len(list(tmp_path.iterdir())) == 2
+    resumed = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    assert len(resumed.history) == 400
+    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == find_local_model(werner_state(0.6), **QUICK)
 
 
 def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
@@ -129,14 +125,15 @@ def test_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
     assert path.read_bytes() == before
 
 
-def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch):
+def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch, counted_clock):
     written = []
     monkeypatch.setattr(_files.os, "replace", lambda *paths: written.append(paths))
-    find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
+    with counted_clock(_checkpoints._SECONDS_BETWEEN / 2):
+        find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
     often = len(written)
     monkeypatch.setattr(_checkpoints, "_SECONDS_BETWEEN", 0.0)
     find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
-    assert len(written) - often == 7 > often >= 1
+    assert len(written) - often == 7 > often >= 2
 
 
 def test_bad_arguments(tmp_path):

@@ -19,7 +19,7 @@ def test_gradients_find_the_visibility_in_other_noise():
     state = Statevector([np.cos(0.5), 0, 0, np.sin(0.5)])
     noise = DensityMatrix.from_label("0+")
     known = optimize_settings(state, expression=chsh(), noise=noise, seed=1)
-    found = optimize_settings(state, expression=chsh(), noise=noise, method="gradient", num_starts=10, seed=1)
+    found = optimize_settings(state, expression=chsh(), noise=noise, method="gradient", num_starts=20, seed=1)
     assert found.visibility == pytest.approx(known.visibility, abs=1e-6)
 
 
@@ -44,7 +44,7 @@ def test_one_plane_a_party():
     turned = (
         DensityMatrix(werner_state(1)).evolve(random_unitary(2, seed=3), [0]).evolve(random_unitary(2, seed=4), [1])
     )
-    found = optimize_settings(turned, expression=elegant(), measurements="planar", num_starts=4, seed=1)
+    found = optimize_settings(turned, expression=elegant(), measurements="planar", num_starts=8, seed=1)
     assert found.value == pytest.approx(known, abs=1e-6)
     assert found.value < 4 * np.sqrt(3) - 0.1
     assert all(lies_in_a_plane(one) for one in found.settings)

@@ -86,14 +86,18 @@ PUBLIC = {
     "benjamini_yekutieli": ({"p_values": [0.1, 0.2], "level": 0.05}, {"p_values": "numbers", "level": "level"}),
     "combine_e_values": ({"e_values": [E_VALUE], "independent": False}, {"e_values": "data", "independent": "flag"}),
     "combined_test": ({"data": COUNTS, "e_value": E_VALUE}, {"e_value": "data", "family": "family"} | ASSUMED),
-    "compare_models": ({"counts": COUNTS}, {"num_replicates": "whole or none", "known": "known", "seed": "seed"}),
+    "compare_models": (
+        {"counts": COUNTS},
+        {"num_replicates": "whole or none", "known": "known", "time_limit": "seconds or none", "seed": "seed"},
+    ),
     "drift_test": ({"data": TRIALS}, {"num_parts": "whole", "num_replicates": "whole", "seed": "seed"}),
     "e_bh": ({"log_e_values": [1.0, 2.0], "alpha": 0.1}, {"log_e_values": "numbers", "alpha": "level"}),
     "estimate_threshold": ({"counts": COUNTS}, {"alpha": "level", "num_replicates": "whole", "seed": "seed"}),
     "evidence_rate": ({"target": NONLOCAL}, {"target": "data", "shares": "numbers or none", "seed": "seed"}),
     "fit_local_model": (
         {"target": COUNTS},
-        {"target": "data", "weights": "numbers or none", "tolerance": "positive", "relative_tolerance": "positive"},
+        {"target": "data", "weights": "numbers or none", "tolerance": "positive", "relative_tolerance": "positive"}
+        | {"time_limit": "seconds or none"},
     ),
     "game_test": ({"data": COUNTS, "expression": chsh()}, {"expression": "data"} | ASSUMED),
     "local_region": (
@@ -106,8 +110,11 @@ PUBLIC = {
         {"behavior": NONLOCAL},
         {"behavior": "data", "product": "flag", "tolerance": "positive", "num_starts": "whole", "seed": "seed"},
     ),
-    "ratio_e_value": ({"data": COUNTS}, {"null": "null", "seed": "seed"} | ASSUMED),
-    "ratio_e_values": ({"data": [COUNTS]}, {"null": "null", "seed": "seed"} | ASSUMED),
+    "ratio_e_value": ({"data": COUNTS}, {"null": "null", "time_limit": "seconds or none", "seed": "seed"} | ASSUMED),
+    "ratio_e_values": (
+        {"data": [COUNTS]},
+        {"null": "null", "time_limit": "seconds or none", "seed": "seed"} | ASSUMED,
+    ),
     "settings_test": ({"data": COUNTS}, {"predictability": "share"}),
     "shots_needed": (
         {"behavior": NONLOCAL, "p_value": 1e-3},

@@ -138,6 +138,17 @@ def test_without_losses_nothing_changes():
     assert counts.post_select() is counts
 
 
+@pytest.mark.parametrize("key", [(None, 0), "0 -"])
+def test_two_spellings_of_a_loss_are_refused(key):
+    assert "each outcome once" in refusal(lambda: BellCounts.from_counts({(0, 0): {"0-": 5, key: 3}}))
+
+
+def test_losses_of_several_bits_of_a_party_are_added():
+    counts = BellCounts.from_counts({(0, 0): {"0-1": 5, "0--": 3, "01-": 1}}, qubits_per_party=(2, 1))
+    assert counts.array[0, 0, 4, 0] == 8
+    assert counts.total_shots == 9
+
+
 @pytest.mark.parametrize("key", ["-", "0--", "0x", "0_", (None,), (0, "-"), None])
 def test_other_keys_are_refused(key):
     assert refusal(lambda: BellCounts.from_counts({(0, 0): {key: 1}})).startswith("counts[(0, 0)]: expected")
