@@ -279,7 +279,7 @@ def test_assumptions_follow_the_way_settings_were_chosen():
     }
     words = {
         "numbers of shots of each setting were fixed": {"blocks"},
-        "drawn at random, trial by trial": {"trials"},
+        "drawn at random, trial by trial": {"random", "trials"},
         "the test takes as given how often each came": {"random"},
         "shots are independent": {"blocks", "random", "trials"},
         "of the figures": {"trials"},
