@@ -232,14 +232,17 @@ def _as_tested(data: BellCounts) -> tuple[BellExpression, ...]:
     """The forms of the family, marked to be scored by S instead of by wins where that is expected to tell more.
 
     Every form is lost by a local model in one setting combination at least. Of n trials, with the rarest combination's
-    share r, it wins a share of 1 - r; with wins weighed by r over the setting's own share it scores (K - 1) r. The
-    bound of weighted scores costs a factor of up to e.
+    share r, it wins a share of 1 - r; with wins weighed by r over the setting's own share it scores (K - 1) r (in
+    blocks, ``1 - 1 / K`` of K n r trials). The bound of weighted scores costs a factor of up to e.
     """
     forms = family_of(data.scenario)
     shares = data.num_shots / data.total_shots if data.setting_probabilities is None else data.setting_probabilities
     count, r = shares.size, float(shares.min())
     unweighted = data.total_shots * _divergence(_TYPICAL, 1 - r)
-    weighted = data.total_shots * _divergence(count * r * _TYPICAL, (count - 1) * r) - 1
+    if data.design == "blocks":
+        weighted = data.total_shots * count * r * _divergence(_TYPICAL, 1 - 1 / count) - 1
+    else:
+        weighted = data.total_shots * _divergence(count * r * _TYPICAL, (count - 1) * r) - 1
     if weighted <= unweighted:
         return forms
     # A constant added in one setting and subtracted in another changes no value, and makes it no game.

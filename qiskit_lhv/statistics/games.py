@@ -184,7 +184,10 @@ class GameTest(Record):
         knot = None if self.binomial else int(self.knot)
         if self.knot != (knot or 0) or not 0 <= self.knot < score:
             return _refuted("the knot is not a whole number below the score, or 0 for a game")
-        return check_log10_p(self.log10_p_value, score, total, self.score_bound, knot)
+        size, mean = total, self.score_bound
+        if self.fixed_settings and not self.binomial:
+            size, mean = _in_fewer_trials(scores, shots, self.score_bound)
+        return check_log10_p(self.log10_p_value, score, size, mean, knot)
 
 
 def _refuted(reason: str, deviation: float = math.inf) -> Verification:
@@ -291,7 +294,8 @@ def declared_game(
         if game:
             log_p = log_tail(round(score), total, bound)
         else:
-            knot, log_p = convex_tail(score, total, bound)
+            size, mean = _in_fewer_trials(scores, shots, bound) if blocks else (total, bound)
+            knot, log_p = convex_tail(score, size, mean)
     return GameTest(
         expression,
         table,
@@ -332,6 +336,13 @@ def _scores(
     # Rounded to binary fractions, so that local bounds of their weighted sums are exact.
     scale = 2.0**_BITS
     return np.rint(scores / scores.max() * scale) / scale
+
+
+def _in_fewer_trials(scores: FloatArray, shots: IntArray, bound: float) -> tuple[int, float]:
+    """In blocks, the number of variables from 0 to 1 whose sum bounds that of the scores, and their largest mean."""
+    largest = scores.max(axis=tuple(range(shots.ndim, 2 * shots.ndim)))
+    size = sum(math.ceil(Fraction(float(c)) * int(n)) for c, n in zip(largest.flat, shots.flat, strict=True))
+    return size, min(1.0, _rounded_up(Fraction(bound) * int(shots.sum()) / size))
 
 
 def _total_score(table: IntArray, scores: FloatArray) -> Fraction:

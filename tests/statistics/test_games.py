@@ -467,3 +467,31 @@ def test_post_selected_counts_need_the_assumption():
     with pytest.raises(CountsError, match=r"fair_sampling=True"):
         game_test(kept, chsh())
     assert game_test(kept, BellExpression(-chsh().coefficients), fair_sampling=True).p_value < 1e-5
+
+
+def test_unequal_blocks_count_as_if_each_setting_had_the_shots_of_the_rarest():
+    shots = np.array([[260, 250], [270, 230]])
+    cells = Behavior.from_correlators([[0.7, 0.7], [0.7, -0.7]], marginals=False).sample(shots, 1)
+    constants = np.zeros((2, 2, 1, 1))
+    constants[0, 0], constants[1, 1] = 0.5, -0.5
+    # The constants change no value, but make the wins of each setting count by the inverse of its shots.
+    test = game_test(cells, BellExpression(chsh().coefficients + constants))
+    assert not test.binomial
+    assert test.verify()
+    wins = np.where(chsh().coefficients > 0, cells.array, 0).sum(axis=(2, 3))
+    score = float(np.sum(wins / shots)) * 230
+    assert test.score == pytest.approx(score, rel=1e-6)
+    # Up to four trials more, by rounding: the bound of the tail of Bin(4 * 230, 3 / 4).
+    expected = convex_tail(score, 4 * 230, 0.75)[1] / math.log(10)
+    assert expected - 1e-9 <= test.log10_p_value <= expected + 0.1
+    assert not dataclasses.replace(test, log10_p_value=test.log10_p_value - 0.01).verify()
+
+
+def test_scores_of_unequal_blocks_keep_their_level():
+    local = Behavior.from_correlators([[0.9, 0.9], [0.9, 0.7]], marginals=False)
+    shots = np.array([[60, 50], [55, 40]])
+    constants = np.zeros((2, 2, 1, 1))
+    constants[0, 0], constants[1, 1] = 0.5, -0.5
+    expression = BellExpression(chsh().coefficients + constants)
+    small = [game_test(local.sample(shots, seed), expression).p_value <= 0.1 for seed in range(400)]
+    assert np.mean(small) <= 0.1
