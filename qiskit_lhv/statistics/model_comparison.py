@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from .._threads import one_blas_thread
 from .._validation import generator, shown, whole_number
 from ..exceptions import CountsError
 from ..models.deterministic import enumerate_strategies
+from ..polytope.families import chsh
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, require_counts
-from ..targets.projections import project_cells
+from ..targets.projections import project_cells, project_cells_to_plane
 from ..targets.scenario import BellScenario
 from .likelihood import fit_local_model, is_listed
 from .mixtures import MixtureProblem
@@ -31,6 +33,8 @@ IntArray = NDArray[np.int64]
 _TOLERANCE = 1e-9
 _RELATIVE_TOLERANCE = 1e-3
 _BARRIER = 1e-11
+# Share of a behavior inside the polytope that is added to start from.
+_INNER_SHARE = 1e-2
 # Error of a replicate's deviance, to the larger side.
 _DEVIANCE_ERROR = 1e-3
 # Numbers of a Newton step, times replicates.
@@ -105,8 +109,8 @@ def compare_models(
         counts: The counts.
         num_replicates: Number of replicates; 0: none; default: what :func:`quick_replicates` says, which is 1000 for
             CHSH and 0 in large scenarios.
-        known: Behaviors of the local and of the no-signaling fit, if these were made before; without replicates they
-            are taken as they are.
+        known: Behaviors of the local and of the no-signaling fit, if these were made before; the local one
+            is used without replicates alone.
         time_limit: Seconds; default: none.
         seed: For the replicates.
 
@@ -138,14 +142,16 @@ def compare_models(
     if known is not None and not replicates:
         local, free = (behavior.array.reshape(1, *fits.shape) for behavior in known)
     else:
-        local, free = fits.local(tables), fits.no_signaling(tables)
+        free = fits.no_signaling(tables) if known is None else known[1].array.reshape(1, *fits.shape)
+        local = fits.local(tables, free)
     observed = np.array([fits.deviance(tables, local)[0], fits.deviance(tables, free)[0]])
     from_local = from_free = np.empty(0)
     within_local = np.empty(0)
     if replicates:
         drawn = fits.draw(local[0], replicates, rng)
-        from_local = fits.deviance(drawn, fits.replicates(drawn))
-        within_local = np.maximum(from_local - fits.deviance(drawn, fits.no_signaling(drawn, near=local[0])), 0)
+        free_of_local = fits.no_signaling(drawn, near=local[0])
+        from_local = fits.deviance(drawn, fits.replicates(drawn, local[0], free_of_local))
+        within_local = np.maximum(from_local - fits.deviance(drawn, free_of_local), 0)
         drawn = fits.draw(free[0], replicates, rng)
         from_free = fits.deviance(drawn, fits.no_signaling(drawn, near=free[0]))
     scenario = counts.scenario
@@ -190,6 +196,13 @@ def quick_replicates(scenario: BellScenario) -> int:
     return next((count for count in (1000, 200) if count * work <= _QUICK_WORK), 0)
 
 
+@lru_cache(maxsize=1)
+def _chsh_forms() -> tuple[FloatArray, FloatArray]:
+    """The eight CHSH forms, and the no-signaling boxes that give each of them the value 4, shape ``(8, 16)``."""
+    forms = [sign * chsh((x, y)).coefficients.ravel() for x in (0, 1) for y in (0, 1) for sign in (1, -1)]
+    return np.array(forms), np.array([np.where(form > 0, 0.5, 0.0) for form in forms])
+
+
 class _Fits:
     """Fits of many tables with the same numbers of shots."""
 
@@ -208,16 +221,20 @@ class _Fits:
     def _cells(self, tables: IntArray) -> FloatArray:
         return (tables / self._shots.sum()).reshape(len(tables), -1)
 
-    def local(self, tables: IntArray) -> FloatArray:
-        """Behaviors of the local fits, shape ``(B, X, A)``."""
+    def local(self, tables: IntArray, free: FloatArray) -> FloatArray:
+        """Behaviors of the local fits, shape ``(B, X, A)``, with the no-signaling fits."""
+        if self._scenario.is_chsh:
+            return self._chsh_fits(tables, np.full(self.shape, 0.25), free, _BARRIER)
         cells = self._cells(tables)
         if self._problem is None:
             return self._fit_one_by_one(cells, _TOLERANCE, 0.0)
         self._weights = self._problem.fit(cells, _TOLERANCE)[0]
         return (self._weights @ self._problem.tables).reshape(-1, *self.shape)
 
-    def replicates(self, tables: IntArray) -> FloatArray:
-        """Local fits of replicates, from the fit that they were drawn from."""
+    def replicates(self, tables: IntArray, near: FloatArray, free: FloatArray) -> FloatArray:
+        """Local fits of replicates of a local behavior, with their no-signaling fits."""
+        if self._scenario.is_chsh:
+            return self._chsh_fits(tables, near, free, self._barrier)
         cells, tolerance = self._cells(tables), max(_TOLERANCE, 0.5 * _DEVIANCE_ERROR / float(self._shots.sum()))
         if self._problem is None:
             return self._fit_one_by_one(cells, tolerance, _RELATIVE_TOLERANCE)
@@ -225,13 +242,37 @@ class _Fits:
         weights = self._problem.fit(cells, tolerance, start=start)[0]
         return (weights @ self._problem.tables).reshape(-1, *self.shape)
 
+    def _chsh_fits(self, tables: IntArray, near: FloatArray, free: FloatArray, barrier: float) -> FloatArray:
+        """Local fits where a no-signaling behavior is local unless it exceeds one of eight bounds.
+
+        No two can be exceeded at once, since the sum of two forms is at most 4. So the best no-signaling behavior that
+        does not exceed the one bound lies where that form is 2, and exceeds none of the others.
+        """
+        found = free.copy()
+        forms, boxes = _chsh_forms()
+        values = free.reshape(len(free), -1) @ forms.T
+        for form, box, reached in zip(forms, boxes, values.T, strict=True):
+            rows = np.flatnonzero(reached > 2)
+            if rows.size:
+                value = min(2.0, float(form @ near.ravel()))
+                share = (2 - value) / (4 - value)
+                start = (1 - share) * near.ravel() + share * box
+                # A box with half of white noise has the value 2, too.
+                start = (1 - _INNER_SHARE) * start + _INNER_SHARE * (box / 2 + 1 / 8)
+                cells = self._cells(tables[rows])
+                found[rows] = project_cells_to_plane(cells, self._scenario, form, barrier, start).reshape(
+                    -1, *self.shape
+                )
+        return found
+
+    @property
+    def _barrier(self) -> float:
+        """The barrier of replicates' fits: what it costs in all cells is half of a deviance's error."""
+        return max(_BARRIER, 0.5 * _DEVIANCE_ERROR / (self._scenario.num_cells * float(self._shots.sum())))
+
     def no_signaling(self, tables: IntArray, near: FloatArray | None = None) -> FloatArray:
         """The no-signaling fits, shape ``(B, X, A)``; of replicates of a behavior, near which they lie."""
-        barrier, start = _BARRIER, None
-        if near is not None:
-            # The barrier may cost each cell this part of a deviance's error.
-            barrier = max(_BARRIER, 0.5 * _DEVIANCE_ERROR / (near.size * float(self._shots.sum())))
-            start = near.ravel()
+        barrier, start = (_BARRIER, None) if near is None else (self._barrier, near.ravel())
         found, _ = project_cells(self._cells(tables), self._scenario, barrier, start=start, deadline=self._deadline)
         return found.reshape(-1, *self.shape)
 

@@ -18,11 +18,12 @@ from .behaviors import Behavior
 from .padding import padding_of
 from .scenario import BellScenario
 
-__all__ = ["divergence", "project_cells", "project_to_no_signaling", "setting_shares"]
+__all__ = ["divergence", "project_cells", "project_cells_to_plane", "project_to_no_signaling", "setting_shares"]
 
 FloatArray = NDArray[np.float64]
 
-_LAST_BARRIER = 1e-13
+# The last barrier, and how many times larger the one before is.
+_LAST_BARRIER, _BARRIER_RATIO = 1e-13, 100
 _MAX_NEWTON_STEPS = 300
 # Above this number of coordinates the conditions of no-signaling are used instead, where there are fewer of those.
 _MAX_COORDINATES = 150
@@ -161,12 +162,41 @@ def project_cells(
     if num_coordinates > _MAX_COORDINATES and scenario.num_cells - num_coordinates < num_coordinates:
         system, rows = _Conditions(scenario), 1
     else:
-        system = _Coordinates(scenario)
+        system = _coordinates(scenario)
         rows = max(1, _BATCH_ENTRIES // system.basis.size)
-    parts = [
-        _project(cells[i : i + rows], system, scenario, tolerance, start, deadline) for i in range(0, len(cells), rows)
-    ]
+    # White noise is a no-signaling table, and the steps lead only to such tables.
+    white, barrier = 1 / math.prod(scenario.max_outcomes), 1e-2 / scenario.num_cells
+    first = np.full(scenario.num_cells, white)
+    if start is not None:
+        first = (1 - _STARTING_NOISE) * start + _STARTING_NOISE * white
+        barrier *= _STARTING_NOISE
+    batches = [cells[i : i + rows] for i in range(0, len(cells), rows)]
+    parts = [_project(batch, system, scenario, tolerance, first, barrier, deadline) for batch in batches]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+@one_blas_thread()
+def project_cells_to_plane(
+    cells: FloatArray, scenario: BellScenario, normal: FloatArray, tolerance: float, start: FloatArray
+) -> FloatArray:
+    """Projects many tables onto the no-signaling behaviors that give an expression one value.
+
+    Args:
+        cells: See :func:`project_cells`.
+        scenario: The scenario, a small one.
+        normal: Coefficients of the expression, shape ``(C,)``.
+        tolerance: The last barrier t.
+        start: A positive no-signaling behavior of that value, near the projections, shape ``(C,)``.
+
+    Returns:
+        The projections, shape ``(B, C)``.
+    """
+    basis = _coordinates(scenario).basis
+    # Directions of no-signaling tables that leave the value as it is.
+    _, _, rotated = np.linalg.svd((normal @ basis)[None])
+    system = _Coordinates(scenario, basis @ rotated[1:].T)
+    barrier = _STARTING_NOISE * 1e-2 / scenario.num_cells
+    return _project(cells, system, scenario, tolerance, start, barrier, None)[0]
 
 
 def _project(
@@ -174,17 +204,13 @@ def _project(
     system: _Coordinates | _Conditions,
     scenario: BellScenario,
     tolerance: float,
-    start: FloatArray | None,
+    start: FloatArray,
+    first_barrier: float,
     deadline: Deadline | None,
 ) -> tuple[FloatArray, FloatArray]:
-    # White noise is a no-signaling table, and the steps lead only to such tables.
-    count, size = cells.shape
-    white = 1 / math.prod(scenario.max_outcomes)
-    q = np.full((count, size), white)
-    barrier = np.full(count, max(1e-2 / size, tolerance))
-    if start is not None:
-        q[:] = (1 - _STARTING_NOISE) * start + _STARTING_NOISE * white
-        barrier = np.maximum(tolerance, _STARTING_NOISE * barrier)
+    count = len(cells)
+    q = np.tile(start, (count, 1))
+    barrier = np.full(count, max(first_barrier, tolerance))
     reached = np.full(count, np.inf)
     best = q.copy()
     active = np.arange(count)
@@ -200,7 +226,9 @@ def _project(
         settled = sound & (decrement <= np.maximum(barrier[active] * 1e-2, tolerance))
         best[active[settled]], reached[active[settled]] = here[settled], barrier[active[settled]]
         finished = settled & (barrier[active] <= tolerance)
-        barrier[active[settled & ~finished]] = np.maximum(barrier[active[settled & ~finished]] / 30, tolerance)
+        barrier[active[settled & ~finished]] = np.maximum(
+            barrier[active[settled & ~finished]] / _BARRIER_RATIO, tolerance
+        )
         moving = sound & ~settled
         stopped = set(np.flatnonzero(~sound))
         if moving.any():
@@ -245,8 +273,8 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
 class _Coordinates:
     """Newton steps in coordinates: all no-signaling tables are white noise plus ``basis @ c``."""
 
-    def __init__(self, scenario: BellScenario) -> None:
-        self.basis = coordinates.cells_from_collins_gisin(scenario)[:, 1:]
+    def __init__(self, scenario: BellScenario, basis: FloatArray | None = None) -> None:
+        self.basis = coordinates.cells_from_collins_gisin(scenario)[:, 1:] if basis is None else basis
         self._scenario = scenario
         self._squares: FloatArray | None = None
         if self.basis.size * self.basis.shape[1] <= _MAX_SQUARES:
@@ -331,6 +359,11 @@ class _Coordinates:
         unitary, triangular = np.linalg.qr(roots)
         found: FloatArray = np.linalg.solve(triangular, np.matmul(right[:, None, :], unitary)[:, 0, :, None])[:, :, 0]
         return found
+
+
+@lru_cache(maxsize=4)
+def _coordinates(scenario: BellScenario) -> _Coordinates:
+    return _Coordinates(scenario)
 
 
 class _Conditions:

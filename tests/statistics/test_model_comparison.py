@@ -16,6 +16,8 @@ from qiskit_lhv import (
     project_to_no_signaling,
     werner_state,
 )
+from qiskit_lhv._deadlines import Deadline
+from qiskit_lhv.statistics import model_comparison
 from qiskit_lhv.statistics.model_comparison import quick_replicates
 from scipy.stats import chi2
 
@@ -134,12 +136,19 @@ def test_replicates_of_extreme_counts_end():
     assert found.nonlocality.deviance + found.signaling.deviance == pytest.approx(found.total.deviance, abs=1e-5)
 
 
-def test_warm_replicates_give_the_p_values_of_cold_ones(monkeypatch):
-    from qiskit_lhv.statistics import model_comparison
+@pytest.mark.parametrize(
+    "behavior",
+    [Behavior.from_state(werner_state(0.73), "chsh"), Behavior.from_state(werner_state(0.7), [PLANE[:2], PLANE])],
+    ids=["chsh", "2 x 3"],
+)
+def test_warm_replicates_give_the_p_values_of_cold_ones(behavior, monkeypatch):
+    def cold(fits, tables, near, free):
+        weights = fits._problem.fit(fits._cells(tables), 1e-11)[0]
+        return (weights @ fits._problem.tables).reshape(-1, *fits.shape)
 
-    counts = Behavior.from_state(werner_state(0.73), "chsh").sample(300, 3)
+    counts = behavior.sample(300, 3)
     warm = compare_models(counts, num_replicates=300, seed=1)
-    monkeypatch.setattr(model_comparison._Fits, "replicates", lambda self, tables: self.local(tables))
+    monkeypatch.setattr(model_comparison._Fits, "replicates", cold)
     cold = compare_models(counts, num_replicates=300, seed=1)
     for step in ("nonlocality", "signaling", "total"):
         assert abs(getattr(warm, step).p_value - getattr(cold, step).p_value) <= 3 / 301
@@ -158,3 +167,19 @@ def test_same_seed_same_numbers_and_saving(tmp_path):
 def test_bad_number_of_replicates(replicates):
     with pytest.raises(CountsError, match="num_replicates"):
         compare_models(load_bundled_counts("delft_2015").counts, num_replicates=replicates)
+
+
+@pytest.mark.parametrize(("visibility", "shots"), [(0.9, 400), (0.7, 50), (1.0, 8)])
+def test_chsh_replicates_are_fitted_as_by_all_strategies(visibility, shots):
+    counts = Behavior.from_state(werner_state(visibility), "chsh").sample(np.array([[shots, 2 * shots]] * 2), 2)
+    fits = model_comparison._Fits(counts, Deadline(None))
+    tables = counts.array.reshape(1, 4, 4)
+    local = fits.local(tables, fits.no_signaling(tables))[0]
+    drawn = fits.draw(local, 60, np.random.default_rng(1))
+    free = fits.no_signaling(drawn, near=local)
+    found = fits.deviance(drawn, fits.replicates(drawn, local, free))
+    for table, one in zip(drawn, found, strict=True):
+        exact = fit_local_model(BellCounts(table.reshape(2, 2, 2, 2)))
+        assert one == pytest.approx(2 * table.sum() * exact.divergence, abs=1e-3)
+    # Some of them exceed a bound, and some do not.
+    assert 0.1 < np.mean(found > fits.deviance(drawn, free) + 1e-6) < 0.9

@@ -3,7 +3,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellScenario, ScenarioError, divergence, project_to_no_signaling
+from qiskit_lhv import Behavior, BellScenario, ScenarioError, chsh, divergence, ghz_state, project_to_no_signaling
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.targets import projections
 from qiskit_lhv.targets.projections import project_cells
@@ -298,3 +298,35 @@ def test_thirty_two_outcomes():
         other = project_to_no_signaling(random_behavior(seed, (2, 2, 32, 32)))
         mixed = Behavior(0.999 * projected.array + 0.001 * other.array)
         assert divergence(frequencies, mixed) >= least - 1e-9
+
+
+def test_many_coordinates_with_empty_cells_are_projected_as_well():
+    # 242 coordinates, and three of four cells empty: systems are refined instead of factored by rows.
+    counts = Behavior.from_state(ghz_state(5, 1.0), "mermin").sample(30, 1)
+    shots, scenario = counts.num_shots, counts.scenario
+    projected = project_to_no_signaling(counts.frequencies(), shots)
+    assert projected.max_signaling() < 1e-12
+    # At the optimum no no-signaling behavior has a larger slope than the projection's own, which is 1.
+    cells = counts.array / counts.total_shots
+    ratio = np.divide(cells, projected.array, out=np.zeros_like(cells), where=cells > 0)
+    assert np.sum(ratio * projected.array) == pytest.approx(1)
+    strategies = np.random.default_rng(1).integers(2, size=(500, 10))
+    assert (strategy_tables(strategies, scenario) @ ratio.ravel()).max() <= 1 + 1e-9
+    for visibility in (0.5, 1.0):
+        other = Behavior.from_state(ghz_state(5, visibility), "mermin").array
+        assert np.sum(ratio * other) <= 1 + 1e-9
+
+
+def test_projection_to_a_plane_keeps_the_value_and_is_optimal():
+    rng = np.random.default_rng(1)
+    scenario, form = BellScenario((2, 2), (2, 2)), chsh().coefficients.ravel()
+    box = np.where(form > 0, 0.5, 0.0)
+    start = box / 2 + 1 / 8
+    cells = rng.dirichlet(np.ones(16), size=5)
+    found = projections.project_cells_to_plane(cells, scenario, form, 1e-11, start)
+    np.testing.assert_allclose(found @ form, 2, atol=1e-9)
+    # Among the strategies that reach the bound, none has a larger slope.
+    tables = strategy_tables(enumerate_strategies(scenario), scenario)
+    on_plane = tables[tables @ form == 2]
+    assert (on_plane @ (cells / found).T).max() <= 1 + 1e-8
+    assert all(Behavior(row.reshape(scenario.shape)).is_no_signaling() for row in found)
