@@ -16,9 +16,12 @@ from .._validation import frozen, is_whole_number, whole_numbers
 from .._words import counted
 from ..exceptions import LHVError, ScenarioError
 
-__all__ = ["BellScenario", "check_scenario", "full_num_outcomes", "scenario_of_array"]
+__all__ = ["MAX_SETTINGS", "BellScenario", "check_scenario", "full_num_outcomes", "scenario_of_array"]
 
 Outcomes = tuple[tuple[int, ...], ...]
+
+MAX_SETTINGS = 10**7
+"""Largest number of settings of all parties together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,11 @@ class BellScenario(Record):
 
     def __post_init__(self) -> None:
         settings = whole_numbers(self.num_settings, "num_settings", ScenarioError, minimum=1)
+        if sum(settings) > MAX_SETTINGS:
+            # Their numbers of outcomes are listed, one by one.
+            raise ScenarioError.bad_argument(
+                "num_settings", expected=f"at most {MAX_SETTINGS} settings of all parties", got=f"{sum(settings):.3g}"
+            )
         object.__setattr__(self, "num_settings", settings)
         object.__setattr__(self, "num_outcomes", full_num_outcomes(self.num_outcomes, settings, ScenarioError))
 

@@ -101,10 +101,10 @@ class BellTrials(Record):
             )
         scenario = self.scenario
         if scenario is None:
-            scenario = BellScenario(
-                tuple(int(m) for m in settings.max(axis=0) + 1),
-                tuple(int(d) for d in np.maximum(outcomes.max(axis=0), 1) + 1),
-            )
+            num_settings = [int(m) for m in settings.max(axis=0) + 1]
+            num_outcomes = [int(d) for d in np.maximum(outcomes.max(axis=0), 1) + 1]
+            check_table_size((*num_settings, *num_outcomes), "settings")
+            scenario = BellScenario(num_settings, num_outcomes)
         check_scenario(scenario)
         if scenario.num_parties != settings.shape[1]:
             raise CountsError.bad_argument(

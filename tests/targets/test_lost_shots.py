@@ -145,7 +145,7 @@ def test_two_spellings_of_a_loss_are_refused(key):
 
 def test_losses_of_several_bits_of_a_party_are_added():
     counts = BellCounts.from_counts({(0, 0): {"0-1": 5, "0--": 3, "01-": 1}}, qubits_per_party=(2, 1))
-    assert counts.array[0, 0, 4, 0] == 8
+    assert counts.array[0, 0, 4, 0] == 9
     assert counts.total_shots == 9
 
 

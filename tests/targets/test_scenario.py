@@ -111,3 +111,10 @@ def test_from_shape_takes_settings_first():
 def test_from_shape_refuses_other_shapes_and_names_the_argument(shape):
     with pytest.raises(ScenarioError, match=r"^table: expected shape \(m_1, \.\.\., m_N, d_1"):
         BellScenario.from_shape(shape, "table")
+
+
+def test_more_settings_than_can_be_listed_are_refused():
+    with pytest.raises(
+        ScenarioError, match=r"num_settings: expected at most 10000000 settings of all parties, got 1e\+09"
+    ):
+        BellScenario((10**9, 2), 2)
