@@ -282,7 +282,10 @@ class _Search:
         """The report."""
         question = BehaviorQuestion(self.behavior, self.tolerance)
         inequality = None if self.verdict is Verdict.LOCAL else self.inequality
-        return _report(question, self.proof, self.threshold, inequality, self.model, self._fits(), self._advice())
+        fits = self._fits()
+        # Without a proof, a model that fits is shown to fit; any other is that of the evidence.
+        model = self.model if self.proof is None and fits else _model_of(self.proof, self.threshold)
+        return _report(question, self.proof, self.threshold, inequality, model, fits, self._advice())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -327,10 +330,10 @@ class BehaviorQuestion(Record):
             fits = True if near else None
         elif isinstance(proof, BehaviorLocality):
             fits, inequality = True, None
-            if proof.model is not None and proof.model != model:
-                return _refuted("the model is not that of the proof")
         else:
             fits, inequality = False, proof.inequality
+        if (proof is not None or not fits) and model != _model_of(proof, threshold):
+            return _refuted("the model is not that of the evidence")
         made = _report(self, proof, threshold, inequality, model, fits, "" if proof is not None else report.advice)
         for field in fields(LocalityReport):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
@@ -338,6 +341,15 @@ class BehaviorQuestion(Record):
         follows = Verification(True, "all figures and words follow from the evidence")
         in_evidence = proof is not None or (threshold is not None and inequality == threshold.inequality)
         return follows if in_evidence else combine(follows, *verify_shown(inequality, prove_bound))
+
+
+def _model_of(
+    proof: BehaviorLocality | BehaviorViolation | None, threshold: Threshold | None
+) -> DeterministicModel | SymmetrizedModel | None:
+    """The local model in the evidence: that of the proof, or the one at the threshold."""
+    if isinstance(proof, BehaviorLocality) and proof.model is not None:
+        return proof.model
+    return None if threshold is None else threshold.model
 
 
 def _refuted(reason: str) -> Verification:

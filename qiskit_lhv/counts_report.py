@@ -132,6 +132,11 @@ class CountsFindings:
                 )
         if self.swapped is not None:
             lines.append(self.swapped)
+        if self.rule.expression is not None and self.rule.test != "game":
+            lines.append(
+                f"the declared expression only adds figures: the verdict rests on the {self.rule.test} test; "
+                'declare test="game" to let the expression decide'
+            )
         settings = self.found.settings
         if settings is not None and settings.suspicious:
             explained = settings.explaining_predictability

@@ -342,6 +342,12 @@ def test_edited_reports_are_refuted():
             {"question": 3},
             {"question": None},
             {"assumptions": ()},
+            {"model": None},
+            {
+                "model": dataclasses.replace(
+                    report.model, weights=np.array([1.0]), strategies=report.model.strategies[:1]
+                )
+            },
             {"warnings": ("all is well",)},
             {"admits_local_model": {True: False, False: None, None: True}[report.admits_local_model]},
             {"statistics": report.statistics | {"visibility threshold (white noise)": 0.1}},
