@@ -146,14 +146,19 @@ def whole_array(value: ArrayLike, name: str, error: type[LHVError], *, ndim: int
     return frozen(array.astype(np.int64))
 
 
-def whole_number(value: object, name: str, error: type[LHVError], *, minimum: int = 1) -> int:
+def whole_number(
+    value: object, name: str, error: type[LHVError], *, minimum: int = 1, maximum: int | None = None
+) -> int:
     """Returns ``value`` as an integer.
 
     Raises:
-        LHVError: Of class ``error``, when it is not a whole number of at least ``minimum``.
+        LHVError: Of class ``error``, when it is not a whole number of at least ``minimum`` and at most ``maximum``.
     """
     if not is_whole_number(value) or value < minimum:
         raise error.bad_argument(name, expected=f"a whole number of at least {minimum}", got=shown(value))
+    if maximum is not None and value > maximum:
+        remedy = "More would not fit into memory."
+        raise error.bad_argument(name, expected=f"at most {maximum}", got=shown(value), remedy=remedy)
     return int(value)
 
 

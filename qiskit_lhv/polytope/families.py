@@ -13,6 +13,9 @@ from .inequalities import BellExpression
 
 __all__ = ["cglmp", "chained", "chsh", "elegant", "i3322", "mermin"]
 
+# Coefficients are dense: these take half a gigabyte or less.
+_MAX_PARTIES, _MAX_NUMBER = 13, 4000
+
 
 def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
     """The CHSH expression: the sum of the four correlators, one of them with a minus sign.
@@ -50,7 +53,7 @@ def mermin(num_parties: int) -> BellExpression:
     References:
         N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990).
     """
-    n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2)
+    n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2, maximum=_MAX_PARTIES)
     ones = np.indices((2,) * n).sum(axis=0)
     return BellExpression.from_correlators(np.array([1.0, 0.0, -1.0, 0.0])[ones % 4], marginals=False)
 
@@ -70,7 +73,7 @@ def chained(num_settings: int) -> BellExpression:
     References:
         S. L. Braunstein, C. M. Caves, Ann. Phys. 202, 22 (1990); S. Wehner, arXiv:quant-ph/0510076.
     """
-    m = whole_number(num_settings, "num_settings", ScenarioError, minimum=2)
+    m = whole_number(num_settings, "num_settings", ScenarioError, minimum=2, maximum=_MAX_NUMBER)
     correlators = np.eye(m) + np.eye(m, k=-1)
     correlators[0, m - 1] = -1
     return BellExpression.from_correlators(correlators, marginals=False)
@@ -119,7 +122,7 @@ def cglmp(num_outcomes: int) -> BellExpression:
     References:
         D. Collins, N. Gisin, N. Linden, S. Massar, S. Popescu, arXiv:quant-ph/0106024.
     """
-    d = whole_number(num_outcomes, "num_outcomes", ScenarioError, minimum=2)
+    d = whole_number(num_outcomes, "num_outcomes", ScenarioError, minimum=2, maximum=_MAX_NUMBER)
     coefficients = np.zeros((2, 2, d, d))
     a, b = np.indices((d, d))
     for k in range(d // 2):

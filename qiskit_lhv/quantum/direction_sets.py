@@ -23,6 +23,8 @@ __all__ = [
     "random_directions",
 ]
 
+_MAX_DIRECTIONS = 10**7
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -50,6 +52,7 @@ def platonic_directions(name: str) -> FloatArray:
         >>> len(platonic_directions("dodecahedron"))
         10
     """
+    name = name if isinstance(name, str) else type(name).__name__
     if name == "octahedron":
         vertices = np.eye(3)
     elif name == "cube":
@@ -90,7 +93,7 @@ def octahedral_directions(num_settings: int) -> FloatArray:
         >>> len(octahedral_directions(13))
         13
     """
-    count = whole_number(num_settings, "num_settings", MeasurementError)
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     if count not in _OCTAHEDRAL:
         sizes = ", ".join(map(str, octahedral_sizes()))
         raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
@@ -113,7 +116,7 @@ def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> Flo
     Raises:
         MeasurementError: If the number is below 1 or the plane is not two different axes.
     """
-    count = whole_number(num_settings, "num_settings", MeasurementError)
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     if len(plane) != 2 or sorted({*plane} & {0, 1, 2}) != sorted(plane):
         raise MeasurementError.bad_argument("plane", expected="two different axes out of 0, 1, 2", got=repr(plane))
     angles = np.arange(count) * math.pi / count
@@ -135,7 +138,8 @@ def random_directions(num_settings: int, seed: int | None = None) -> FloatArray:
     Raises:
         MeasurementError: If the number is below 1.
     """
-    vectors = generator(seed).standard_normal((whole_number(num_settings, "num_settings", MeasurementError), 3))
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
+    vectors = generator(seed).standard_normal((count, 3))
     return frozen(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
@@ -149,6 +153,7 @@ def icosahedral_sizes(limit: int) -> list[int]:
         >>> icosahedral_sizes(70)
         [6, 16, 21, 46, 61]
     """
+    limit = whole_number(limit, "limit", MeasurementError, minimum=0)
     return sorted(size for size in _geodesic_classes() if size <= limit)
 
 
@@ -175,7 +180,7 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
         >>> round(inradius(directions) ** 2, 4)
         0.8512
     """
-    count = whole_number(num_settings, "num_settings", MeasurementError)
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     classes = _geodesic_classes()
     if count not in classes:
         near = sorted(classes, key=lambda size: abs(size - count))[:2]

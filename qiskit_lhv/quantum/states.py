@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _ATOL = 1e-12
+# The density matrix of 14 qubits takes 4 GB.
+_MAX_QUBITS = 14
 
 
 def mix_with_noise(state: Any, visibility: float, noise: Any = None) -> DensityMatrix:
@@ -117,7 +119,7 @@ def ghz_state(num_qubits: int, visibility: float = 1.0, noise: Any = None) -> De
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    amplitudes = np.zeros(2 ** whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2))
+    amplitudes = np.zeros(2 ** whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2, maximum=_MAX_QUBITS))
     amplitudes[[0, -1]] = np.sqrt(0.5)
     return mix_with_noise(amplitudes, visibility, noise)
 
@@ -133,7 +135,7 @@ def w_state(num_qubits: int, visibility: float = 1.0, noise: Any = None) -> Dens
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2)
+    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2, maximum=_MAX_QUBITS)
     amplitudes = np.zeros(2**num_qubits)
     amplitudes[2 ** np.arange(num_qubits)] = 1 / np.sqrt(num_qubits)
     return mix_with_noise(amplitudes, visibility, noise)
@@ -153,7 +155,7 @@ def graph_state(
     Raises:
         MeasurementError: If an edge does not join two of the qubits, or an argument is out of range.
     """
-    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2)
+    num_qubits = whole_number(num_qubits, "num_qubits", MeasurementError, minimum=2, maximum=_MAX_QUBITS)
     circuit = QuantumCircuit(num_qubits)
     circuit.h(range(num_qubits))
     for edge in edges:
@@ -178,7 +180,7 @@ def random_state(num_qubits: int, rank: int | None = None, seed: int | None = No
     Raises:
         MeasurementError: If an argument is out of range.
     """
-    dimension = 2 ** whole_number(num_qubits, "num_qubits", MeasurementError)
+    dimension = 2 ** whole_number(num_qubits, "num_qubits", MeasurementError, maximum=_MAX_QUBITS)
     rank = dimension if rank is None else whole_number(rank, "rank", MeasurementError)
     if rank > dimension:
         raise MeasurementError.bad_argument("rank", expected=f"at most {dimension}", got=f"{rank}")
