@@ -189,7 +189,7 @@ def real_number(value: object, name: str, error: type[LHVError], *, expected: st
     """
     number = math.nan
     # A truth value is a number to Python, but not to people.
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         try:
             number = float(value)
         except OverflowError:

@@ -114,13 +114,12 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
         half = data.settings.shape[1]
     else:
-        listed = isinstance(data, Iterable) and not isinstance(data, Mapping)
-        runs = list(data) if listed else [data]
-        if not listed or not all(isinstance(one, BellCounts) for one in runs):
-            got = ", ".join(sorted({type(one).__name__ for one in runs}))
+        runs = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else []
+        if not runs or not all(isinstance(one, BellCounts) for one in runs):
+            got = ", ".join(sorted({type(one).__name__ for one in runs})) or type(data).__name__
             raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)
         arrays = [one.array for one in runs]
-        half = arrays[0].ndim // 2 if arrays else 0
+        half = arrays[0].ndim // 2
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(
             "data", expected="at least two parts of one scenario", got=f"{[array.shape for array in arrays]}"

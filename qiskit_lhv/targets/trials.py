@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, instance, real_array, shown
+from .._validation import frozen, real_array, shown
 from ..exceptions import CountsError
 from .counts import BellCounts, check_design
 from .dictionaries import MAX_CELLS, check_table_size
@@ -248,7 +248,9 @@ def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts
     Raises:
         CountsError: If they are anything else.
     """
-    return instance(data, (BellCounts, BellTrials), argument, CountsError)
+    if not isinstance(data, BellCounts | BellTrials):
+        raise CountsError.bad_argument(argument, expected="BellCounts or BellTrials", got=type(data).__name__)
+    return data
 
 
 def _whole_rows(value: object, name: str) -> NDArray[np.int64]:

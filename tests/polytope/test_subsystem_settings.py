@@ -13,7 +13,7 @@ LATER = math.inf
 
 @pytest.fixture(autouse=True, scope="module")
 def _time_limits_in_work(counted_clock):
-    with counted_clock(0.03):
+    with counted_clock(0.04):
         yield
 
 
