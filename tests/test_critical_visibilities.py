@@ -25,7 +25,7 @@ from qiskit_lhv import (
 
 @pytest.fixture(autouse=True, scope="module")
 def _time_limits_in_work(counted_clock):
-    with counted_clock(0.03):
+    with counted_clock(0.05):
         yield
 
 

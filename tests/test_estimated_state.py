@@ -29,7 +29,7 @@ from qiskit_lhv.statistics.same_state import _parts, same_state_test
 
 @pytest.fixture(autouse=True, scope="module")
 def _time_limits_in_work(counted_clock):
-    with counted_clock(0.03):
+    with counted_clock(0.04):
         yield
 
 

@@ -24,7 +24,7 @@ from qiskit_lhv.polytope.product_certificates import product_certificate
 
 @pytest.fixture(autouse=True, scope="module")
 def _time_limits_in_work(counted_clock):
-    with counted_clock(0.03):
+    with counted_clock(0.04):
         yield
 
 

@@ -160,7 +160,8 @@ def averaged_e_values(
     check_data(data, predictability, fair_sampling)
     if orders is not None:
         orders = whole_number(orders, "orders", CountsError, minimum=1)
-    seed = fresh_seed() if seed is None else checked_seed(seed)
+    seed = checked_seed(seed)
+    seed = fresh_seed() if seed is None else seed
     stages, owners = [], []
     for i, one in enumerate(data):
         if isinstance(one, BellTrials) and one.design == "random":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,16 +114,15 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
         half = data.settings.shape[1]
     else:
-        listed = isinstance(data, Iterable) and not isinstance(data, Mapping)
-        runs: list[Any] = list(data) if listed else [data]
-        if not listed or not all(isinstance(one, BellCounts) for one in runs):
-            got = ", ".join(sorted({type(one).__name__ for one in runs}))
+        runs = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else []
+        if not runs or not all(isinstance(one, BellCounts) for one in runs):
+            got = ", ".join(sorted({type(one).__name__ for one in runs})) or type(data).__name__
             raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)
         arrays = [one.array for one in runs]
-        half = arrays[0].ndim // 2 if arrays else 0
-        if len({one.scenario for one in data}) > 1:
+        half = arrays[0].ndim // 2
+        if len({one.scenario for one in runs}) > 1:
             raise CountsError.bad_argument(
-                "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in data]}"
+                "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in runs]}"
             )
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(

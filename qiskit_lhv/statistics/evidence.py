@@ -313,7 +313,8 @@ def ratio_e_values(
         CountsError: As for :func:`ratio_e_value`.
     """
     check_data(data, predictability, fair_sampling)
-    seed = fresh_seed() if seed is None else checked_seed(seed)
+    seed = checked_seed(seed)
+    seed = fresh_seed() if seed is None else seed
     stages = [draw_stages(one, seed) for one in data]
     e_values = e_values_of_stages(data, stages, null, predictability, Deadline(time_limit))
     ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]

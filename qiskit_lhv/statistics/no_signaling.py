@@ -140,7 +140,8 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     """
     counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
-    seed = secrets.randbits(31) if seed is None else checked_seed(seed)
+    seed = checked_seed(seed)
+    seed = secrets.randbits(31) if seed is None else seed
     rng = generator(seed)
     scenario = counts.scenario
     n = scenario.num_parties

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import frozen, instance, real_array, shown
+from .._validation import frozen, real_array, shown
 from .._words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts, check_design
@@ -273,8 +273,9 @@ def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts
     Raises:
         CountsError: If they are anything else.
     """
-    kinds: tuple[type[BellCounts | BellTrials], ...] = (BellCounts, BellTrials)
-    return instance(data, kinds, argument, CountsError)
+    if not isinstance(data, BellCounts | BellTrials):
+        raise CountsError.bad_argument(argument, expected="BellCounts or BellTrials", got=type(data).__name__)
+    return data
 
 
 def _refuse_missing_outcomes(settings: NDArray[np.int64], outcomes: NDArray[np.int64], scenario: BellScenario) -> None:

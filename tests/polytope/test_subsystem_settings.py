@@ -10,7 +10,7 @@ from qiskit_lhv.polytope.subsystem_settings import lifted_settings, subsystem_se
 
 @pytest.fixture(autouse=True, scope="module")
 def _time_limits_in_work(counted_clock):
-    with counted_clock(0.03):
+    with counted_clock(0.04):
         yield
 
 
