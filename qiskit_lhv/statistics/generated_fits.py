@@ -27,8 +27,8 @@ _STARTS, _FIRST_POOL = 300, 60
 # A round's own gap is this share of what is wished for, or of the gap to strategies that are not in the pool.
 _OWN_SHARE, _ROUND_SHARE = 0.3, 0.03
 _PERTURBED = 0.1
-# Strategies whose weight is less than this share of the largest leave the pool before the next fit.
-_LEAST_WEIGHT = 1e-3
+# Strategies of less weight than this leave the pool; those that come back in the same fit stay.
+_LEAST_WEIGHT = 3e-5
 _MAX_PRODUCTS = 3000
 _SINGLE_PRECISION = 1e-5
 _BITS = 50
@@ -56,6 +56,7 @@ class GeneratedFits:
         self._rng = np.random.default_rng(0)
         self._problem: ConditionalProblem | None = None
         self._model: FloatArray = np.empty(0)
+        self._dropped: set[bytes] = set()
         self.own_gap = math.inf
         """The gap of the last fit among the strategies of its pool."""
 
@@ -101,8 +102,9 @@ class GeneratedFits:
             known = self._model[kept]
             self._problem = ConditionalProblem.of(self._scenario, self._problem.listed[kept])
         deadline = Deadline(None) if deadline is None else deadline
+        self._dropped = set()
         gap, final = math.inf, False
-        for _ in range(_MAX_ROUNDS):
+        for turn in range(_MAX_ROUNDS):
             problem = self._problem
             m, d = problem.num_answers
             search = ConditionalSearch(problem, problem.matrix_of(cells), _MAX_PRODUCTS, deadline)
@@ -116,12 +118,14 @@ class GeneratedFits:
             if deadline.over:
                 break
             enough = max(least_gap, gap_share * search.divergence)
+            if search.divergence <= least_gap and not exact:
+                break
             q = self.behavior_of(self._model)
             ratio = np.divide(cells, q, out=np.zeros_like(cells), where=cells > 0)
             listed, gap = self._improving(ratio, enough)
             if gap <= enough and exact:
                 listed, gap = self._best(ratio, deadline)
-            if gap <= enough:
+            if gap <= enough or turn == _MAX_ROUNDS - 1:
                 break
             listed = _distinct(listed, problem.listed)
             if not len(listed):
@@ -139,8 +143,13 @@ class GeneratedFits:
     def _kept(self) -> NDArray[np.bool_]:
         """Which strategies of the pool stay in it."""
         weights = self._model[:, 0].sum(axis=1)
-        kept: NDArray[np.bool_] = weights > _LEAST_WEIGHT * float(weights.max())
+        kept: NDArray[np.bool_] = weights > _LEAST_WEIGHT
         kept[: len(self._basis)] = True
+        for i in np.flatnonzero(~kept):
+            row = self.problem.listed[i].tobytes()
+            if row in self._dropped:
+                kept[i] = True
+            self._dropped.add(row)
         return kept
 
     def behavior_of(self, model: FloatArray) -> FloatArray:

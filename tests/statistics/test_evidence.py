@@ -21,7 +21,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics import evidence, likelihood, ratios, stages
+from qiskit_lhv.statistics import evidence, generated_fits, likelihood, ratios, stages
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from scipy.optimize import linprog
 
@@ -575,6 +575,17 @@ def test_extreme_tables_never_fail(scenario):
             e_value = ratio_e_value(counts, null=null, seed=1)
             assert math.isfinite(e_value.log_e)
             assert e_value.verify()
+
+
+@pytest.mark.parametrize("rounds", [2, 60])
+@pytest.mark.parametrize("scenario", [BellScenario((4, 4), (2, 2)), BellScenario((3, 2, 1), (3, 2, 2))], ids=str)
+def test_extreme_tables_never_fail_where_strategies_are_generated(scenario, rounds, monkeypatch):
+    monkeypatch.setattr(ratios, "_LISTED_PER_CELL", 0)
+    monkeypatch.setattr(generated_fits, "_MAX_ROUNDS", rounds)
+    for counts in extreme_tables(scenario, np.random.default_rng(5), 10):
+        e_value = ratio_e_value(counts, seed=1)
+        assert math.isfinite(e_value.log_e)
+        assert e_value.verify()
 
 
 @pytest.mark.parametrize(
