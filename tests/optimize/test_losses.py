@@ -98,3 +98,12 @@ def test_loss_over_runs_is_that_of_single_ones(name, runs):
             # No run's loss depends on another's parameters.
             others = np.delete(np.asarray(jacobian["logits"][t, s]).reshape(-1, 3), t * runs[1] + s, axis=0)
             np.testing.assert_array_equal(others, 0)
+
+
+def test_tiny_probabilities_do_not_overflow():
+    p = jnp.array([1.0, 1e-40, 3e-39], jnp.float32)
+    q = jnp.array([0.7, 0.2, 0.1], jnp.float32)
+    value, gradient = jax.value_and_grad(lambda q: kl_divergence(p, q, jnp.ones(3, jnp.float32)))(q)
+    # As for cells that never occur.
+    assert value == pytest.approx(np.log(1 / 0.7), rel=1e-5)
+    np.testing.assert_allclose(gradient, [1 - 1 / 0.7, 1, 1], rtol=1e-5)

@@ -72,6 +72,13 @@ def test_other_searches_get_none(state, num_hidden):
 # Several starts
 
 
+def test_product_state_of_many_parties_is_searched_to_the_end():
+    # Most of its probabilities are so small that sums of correlators lose them.
+    found = find_local_model(Statevector.from_label("00000"), num_hidden=1 << 10, num_steps=100, seed=1, progress=None)
+    assert np.isfinite(found.history).all()
+    assert found.evaluation.kl_divergence < 0.02
+
+
 def test_best_of_several_starts_is_returned():
     result = find_local_model(werner_state(0.5), num_starts=2, **QUICK)
     assert result.start_losses.shape == (2,)
