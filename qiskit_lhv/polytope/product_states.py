@@ -65,8 +65,12 @@ class ProductStateOracle:
 
     def columns(self, rows: FloatArray) -> FloatArray:
         """Coordinates of product states."""
+        return self.reduction.products(self.factors(rows))
+
+    def factors(self, rows: FloatArray) -> list[FloatArray]:
+        """Each party's scaled correlators, shapes ``(K, m_k + 1)``."""
         vectors = rows.reshape(len(rows), len(self.maps), 3)
-        return self.reduction.products([_extended(vectors[:, k]) @ matrix.T for k, matrix in enumerate(self.maps)])
+        return [_extended(vectors[:, k]) @ matrix.T for k, matrix in enumerate(self.maps)]
 
 
 def _extended(vectors: FloatArray) -> FloatArray:
