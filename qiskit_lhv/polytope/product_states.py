@@ -29,6 +29,8 @@ class ProductStateOracle:
     """The coordinates."""
     maps: tuple[FloatArray, ...]
     """For each party the matrix, shape ``(m_k + 1, 4)``, from (1, Bloch vector) to scaled correlators."""
+    num_atoms: int = _ATOMS_PER_CALL
+    """Atoms that a call returns at most."""
 
     def search(
         self, prices: FloatArray, known: FloatArray, weights: FloatArray, rng: np.random.Generator
@@ -61,7 +63,7 @@ class ProductStateOracle:
             best = values
         order = np.argsort(-values, kind="stable")
         distinct = np.append(True, np.diff(values[order]) < -1e-6 * np.abs(values[order[0]]))
-        return vectors[order[distinct][:_ATOMS_PER_CALL]].reshape(-1, 3 * n)
+        return vectors[order[distinct][: self.num_atoms]].reshape(-1, 3 * n)
 
     def columns(self, rows: FloatArray) -> FloatArray:
         """Coordinates of product states."""

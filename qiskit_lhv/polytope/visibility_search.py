@@ -135,6 +135,14 @@ class VisibilitySearch(ABC):
         """Whether calls or time are used up."""
         return self.calls_left <= 0 or time.monotonic() > deadline
 
+    def _consider(self, visibility: float, *, now: bool = False) -> float:
+        """What the present mixture proves; it is kept if that is the most so far."""
+        proven = self.proven(visibility, now=now)
+        if proven > self.best:
+            self.best = proven
+            self.keep(visibility)
+        return proven
+
     def _lower_ceiling(self) -> None:
         """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
         prices = self.gradient.prices
@@ -153,7 +161,9 @@ class VisibilitySearch(ABC):
             self._lower_ceiling()
             bar.update(1, f"threshold at most {self.ceiling:.5f}")
             self.calls_left -= 1
-            if distance < 1e-6 or self._over(deadline):
+            if math.isfinite(self.goal):
+                self._consider(visibility)
+            if distance < 1e-6 or self._over(deadline) or self.best >= self.goal:
                 return
             if call % 10 == 0:
                 if self.ceiling > before * (1 - 1e-3):
@@ -167,18 +177,11 @@ class VisibilitySearch(ABC):
         """Comes closer to one visibility until little is missing (true), or nothing is gained any more."""
         calls, before = 0, math.inf
 
-        def consider(*, now: bool) -> float:
-            proven = self.proven(visibility, now=now)
-            if proven > self.best:
-                self.best = proven
-                self.keep(visibility)
-            return visibility - proven
-
         def watch(gradient: ConditionalGradient, distance: float) -> bool:
             nonlocal calls, before
             calls += 1
             self.calls_left -= 1
-            missing = consider(now=False)
+            missing = visibility - self._consider(visibility)
             self._lower_ceiling()
             bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
             if file is not None and file.due:
@@ -191,7 +194,7 @@ class VisibilitySearch(ABC):
             return done or self.ceiling < visibility * (1 - 1e-4)
 
         self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
-        missing = consider(now=True)
+        missing = visibility - self._consider(visibility, now=True)
         self._lower_ceiling()
         if file is not None:
             self.save(file)
