@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
+from .verification_memory import remembered
 from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
@@ -85,6 +86,8 @@ def prove_local_bound(
 ) -> Verification:
     """Proves in integers that no local model exceeds a claimed bound: by listing strategies, or by a tree.
 
+    A process that has done so remembers the result of the same numbers.
+
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, finite.
         claim: The claimed bound.
@@ -99,6 +102,26 @@ def prove_local_bound(
     cost = local_bound_cost(coefficients.shape, num_outcomes)
     if prove_bound is False:
         return Verification.unproven("that no local model exceeds the bound was not proven again, as asked", cost)
+
+    def prove() -> Verification:
+        return _prove(coefficients, claim, prove_bound, symmetries, num_outcomes, cost)
+
+    if cost <= _FEW_LISTED:
+        return prove()
+    limits = (_LISTED[prove_bound], _WORK[prove_bound])
+    content = (coefficients, str(claim), prove_bound, [[*one] for one in symmetries], num_outcomes, limits)
+    return remembered(prove, "local bound", *content)
+
+
+def _prove(
+    coefficients: NDArray[np.float64],
+    claim: Fraction,
+    prove_bound: bool | None,
+    symmetries: Sequence[tuple[IntArray, IntArray]],
+    num_outcomes: Outcomes | None,
+    cost: int,
+) -> Verification:
+    """The proof of :func:`prove_local_bound`, if there is to be one."""
     scaled = scaled_to_integers(coefficients, _BITS)
     if scaled is None:
         return Verification.unproven("the coefficients are too fine, or too large, to prove a bound in integers")
