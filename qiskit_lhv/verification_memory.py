@@ -23,13 +23,16 @@ _known: OrderedDict[bytes, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
-def remembered(check: Callable[[], Result], name: str, *content: Any) -> Result:
+def remembered(
+    check: Callable[[], Result], name: str, *content: Any, lasting: Callable[[Result], bool] = lambda _: True
+) -> Result:
     """The result of a check, from memory if this process has done it for the same content.
 
     Args:
         check: Does the check; its result must not be changed by anybody.
         name: Which check it is.
         content: All that the result depends on: arrays, numbers, text, ``None``, or sequences of such.
+        lasting: Whether a result is to be remembered: not one that came out only because time ran out.
     """
     digest = hashlib.sha256()
     _absorb(digest, (name, *content))
@@ -39,6 +42,8 @@ def remembered(check: Callable[[], Result], name: str, *content: Any) -> Result:
             _known.move_to_end(key)
             return _known[key]  # type: ignore[no-any-return]
     result = check()
+    if not lasting(result):
+        return result
     with _lock:
         _known[key] = result
         while len(_known) > _MOST:
