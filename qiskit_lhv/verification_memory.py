@@ -40,7 +40,8 @@ def remembered(
     with _lock:
         if key in _known:
             _known.move_to_end(key)
-            return _known[key]  # type: ignore[no-any-return]
+            known: Result = _known[key]
+            return known
     result = check()
     if not lasting(result):
         return result
@@ -58,7 +59,7 @@ def _absorb(digest: Any, value: Any) -> None:
         if whole.dtype.hasobject:
             raise TypeError("arrays of objects have no content that a digest could tell")
         digest.update(f"array {whole.dtype.str} {value.shape};".encode())
-        digest.update(memoryview(whole).cast("B") if whole.size else b"")
+        digest.update(whole.data.cast("B") if whole.size else b"")
     elif isinstance(value, tuple | list):
         digest.update(f"sequence {len(value)};".encode())
         for one in value:
