@@ -6,14 +6,17 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from ._validation import positive_number
 from .exceptions import LHVError
 
-__all__ = ["Deadline", "SharedTime"]
+__all__ = ["CheckTime", "Deadline", "SharedTime", "checks_within"]
 
 # What a step gets at least: too little for most, but no invalid limit.
 _LEAST = 1e-3
+# What a check gets at least that decides the answer.
+_LEAST_FOR_CHECKS = 3.0
 
 
 class Deadline:
@@ -101,3 +104,43 @@ class SharedTime:
         part = self.part(share)
         yield part.left or _LEAST if part.limited else None
         part.has()
+
+
+_clock_of_checks: ContextVar[SharedTime | None] = ContextVar("clock_of_checks", default=None)
+
+
+@contextmanager
+def checks_within(clock: SharedTime) -> Iterator[None]:
+    """Bounds that take long to prove again, as a part of a search, are left unproven when its time is over.
+
+    What begins in the last seconds gets three at least, as an answer may depend on it. Without a limit nothing changes.
+
+    Args:
+        clock: The time of the search, which then counts as run out.
+    """
+    token = _clock_of_checks.set(clock if clock.limited else None)
+    try:
+        yield
+    finally:
+        _clock_of_checks.reset(token)
+
+
+class CheckTime:
+    """The time of a check that begins now: that of the search it is part of, if that has a limit."""
+
+    def __init__(self) -> None:
+        self._clock = _clock_of_checks.get()
+        if self._clock is not None:
+            self._end = time.monotonic() + max(self._clock.left, _LEAST_FOR_CHECKS)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it may be cut short."""
+        return self._clock is not None
+
+    def over(self) -> bool:
+        """Whether the check is to end; the search was cut short then."""
+        if self._clock is None or time.monotonic() <= self._end:
+            return False
+        self._clock.has()
+        return True

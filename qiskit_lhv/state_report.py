@@ -7,7 +7,7 @@ from typing import Any
 
 from qiskit.quantum_info import DensityMatrix, Statevector
 
-from ._deadlines import SharedTime
+from ._deadlines import SharedTime, checks_within
 from ._validation import generator
 from .exceptions import MeasurementError
 from .polytope.local_proofs import StateCertificate
@@ -78,7 +78,8 @@ def analyze_state(
             remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
         )
     findings = _Findings(StateQuestion(tensor, measurements, clipped))
-    _look(findings, clock, seed)
+    with checks_within(clock):
+        _look(findings, clock, seed)
     return findings.report(clock)
 
 
@@ -90,6 +91,8 @@ def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
             return
     for certificate in quick_certificates(tensor, measurements):
         if findings.add_certificate(certificate):
+            return
+        if not clock.has():
             return
     # Where no proof of locality can succeed, all time goes to settings.
     hopeless = findings.question.out_of_reach

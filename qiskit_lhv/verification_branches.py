@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._deadlines import CheckTime
 from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
+from .verification_memory import remembered
 from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
@@ -31,6 +33,8 @@ _WORK = {None: 1 << 31, True: 1 << 38}
 _BITS = 60
 # Nodes that are looked at together; it changes nothing but the speed.
 _FRONT = 1 << 12
+# Work between looks at the clock, where there is a time limit.
+_WORK_PER_LOOK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def prove_local_bound(
 ) -> Verification:
     """Proves in integers that no local model exceeds a claimed bound: by listing strategies, or by a tree.
 
+    A process that has done so remembers the result of the same numbers.
+
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, finite.
         claim: The claimed bound.
@@ -99,6 +105,30 @@ def prove_local_bound(
     cost = local_bound_cost(coefficients.shape, num_outcomes)
     if prove_bound is False:
         return Verification.unproven("that no local model exceeds the bound was not proven again, as asked", cost)
+
+    def prove() -> Verification:
+        return _prove(coefficients, claim, prove_bound, symmetries, num_outcomes, cost)
+
+    if cost <= _FEW_LISTED:
+        return prove()
+    limits = (_LISTED[prove_bound], _WORK[prove_bound])
+    content = (coefficients, str(claim), prove_bound, [[*one] for one in symmetries], num_outcomes, limits)
+
+    def lasting(found: Verification) -> bool:
+        return found.passed or found.refuted or not CheckTime().limited
+
+    return remembered(prove, "local bound", *content, lasting=lasting)
+
+
+def _prove(
+    coefficients: NDArray[np.float64],
+    claim: Fraction,
+    prove_bound: bool | None,
+    symmetries: Sequence[tuple[IntArray, IntArray]],
+    num_outcomes: Outcomes | None,
+    cost: int,
+) -> Verification:
+    """The proof of :func:`prove_local_bound`, if there is to be one."""
     scaled = scaled_to_integers(coefficients, _BITS)
     if scaled is None:
         return Verification.unproven("the coefficients are too fine, or too large, to prove a bound in integers")
@@ -168,6 +198,8 @@ class _Tree:
     def __init__(self, tensor: IntArray, sizes: Sequence[int], max_work: int) -> None:
         self.max_work = max_work
         self.work = 0
+        self.time = CheckTime()
+        self.next_look = _WORK_PER_LOOK
         self.num_gains = tensor.shape[3] - 1
         base = tensor[..., 0].sum(axis=2, keepdims=True)
         gains = (tensor[..., 1:] - tensor[..., :1]).transpose(0, 1, 3, 2).reshape(*tensor.shape[:2], -1)
@@ -203,7 +235,7 @@ class _Tree:
                 nodes = (nodes[:, None] + self.rows[decided]).reshape(-1, nodes.shape[1])
                 decided += 1
             self.work += nodes.size
-            if self.work > self.max_work:
+            if self.work > self.max_work or self.late():
                 raise _SpentError
             scores = self.scores(nodes)
             if decided == total:
@@ -220,6 +252,13 @@ class _Tree:
                 (decided, nodes[open_nodes[start : start + _FRONT]]) for start in range(0, len(open_nodes), _FRONT)
             ]
         return known, row
+
+    def late(self) -> bool:
+        """Whether the time of the search is over that this proof is part of."""
+        if self.work < self.next_look:
+            return False
+        self.next_look = self.work + _WORK_PER_LOOK
+        return self.time.over()
 
     def scores(self, nodes: Any) -> Any:
         """The value of each node with the other party's best answers."""

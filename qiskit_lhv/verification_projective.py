@@ -19,12 +19,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .verification_memory import remembered
 
 __all__ = ["GROTHENDIECK_BOUND", "Proof", "ProofError", "proven_visibility"]
 
@@ -62,7 +64,8 @@ def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) ->
     """The visibility up to which the proof shows the state local, in white noise or the proof's own.
 
     Noise other than white must be local itself up to a visibility above 1 (continued beyond, on the line from white
-    noise through it): then it holds some white noise, and that absorbs the residual.
+    noise through it): then it holds some white noise, and that absorbs the residual. A process that has gone through a
+    proof remembers what it shows.
 
     Args:
         proof: The proof.
@@ -75,6 +78,11 @@ def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) ->
     Raises:
         ProofError: If a part of the proof does not hold.
     """
+    content = [getattr(proof, field.name) for field in fields(proof)]
+    return remembered(lambda: _proven_visibility(proof, noise_visibility), "polyhedra", content, str(noise_visibility))
+
+
+def _proven_visibility(proof: Proof, noise_visibility: Fraction | None) -> tuple[Fraction, list[float], float]:
     inradii = [_squared_inradius(d, t) for d, t in zip(proof.directions, proof.triangles, strict=True)]
     residual, scale = _residual(proof, inradii)
     n = residual.ndim
@@ -139,7 +147,7 @@ def _squared_inradius(directions: NDArray[np.float64], triangles: NDArray[np.int
 
 
 def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]:
-    """Model minus scaled target as Python integers in units of 2**-k, rounded to nearest, and k."""
+    """Model minus scaled target as whole numbers in units of 2**-k, rounded to nearest, and k."""
     n = proof.tensor.ndim
     weights, weight_bits = _integers(np.concatenate([proof.weights, proof.product_weights]), _MAX_BITS, "weights")
     unit = 2**weight_bits
@@ -188,14 +196,28 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
         scaled = np.tensordot(scaled, _rounded(matrix, precision), axes=(0, 1))
     # scaled is in units of 2**-(precision * (n + 1)), the model in units of 1 / (unit * group).
     units = 2 ** (precision * (n + 1) - _RESIDUAL_BITS)
-    flat = [
-        (int(m) * 2**_RESIDUAL_BITS) // (unit * group) - int(t) // units
-        for m, t in zip(model.flat, scaled.flat, strict=True)
-    ]
-    residual = np.array(flat, dtype=object).reshape(model.shape)
+    residual = _quotients(model, unit * group).astype(object) - scaled // units
     if abs(residual[(0,) * n]) > 2:
         raise ProofError("the model's weights do not make up for the product states")
-    return residual, _RESIDUAL_BITS
+    return residual.astype(np.int64) if np.abs(residual).max() < 1 << 62 else residual, _RESIDUAL_BITS
+
+
+def _quotients(numbers: NDArray[np.int64], divisor: int) -> NDArray[np.int64]:
+    """``numbers * 2**60 // divisor``, for numbers whose absolute values do not exceed the divisor, below 2**62."""
+    # Digit by digit, as by hand: the rest stays below the divisor.
+    step = min(10, 62 - divisor.bit_length())
+    if step < 1:
+        return np.array([int(m) * 2**_RESIDUAL_BITS // divisor for m in numbers.flat], dtype=object).reshape(
+            numbers.shape
+        )
+    quotients, rest = np.divmod(numbers, divisor)
+    done = 0
+    while done < _RESIDUAL_BITS:
+        width = min(step, _RESIDUAL_BITS - done)
+        more, rest = np.divmod(rest << width, divisor)
+        quotients = (quotients << width) + more
+        done += width
+    return quotients
 
 
 def _rounded(array: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -251,9 +273,11 @@ def _relabeled(
         signs.append(np.concatenate([[1], 1 - 2 * flip[starts[k] : starts[k + 1]].astype(np.int64)]))
     if sorted(order) != list(range(n)) or not np.isin(flip, (0, 1)).all():
         raise ProofError("a relabeling is not one of parties and outcomes")
-    moved = base.transpose(order)[np.ix_(*index)]
+    moved = base.transpose(order)
     for k in range(n):
-        moved = moved * signs[k].reshape([-1 if j == k else 1 for j in range(n)])
+        moved = np.take(moved, index[k], axis=k)
+        if np.any(signs[k] < 0):
+            moved *= signs[k].reshape([-1 if j == k else 1 for j in range(n)])
     return moved
 
 
@@ -261,7 +285,7 @@ def _block_norm(block: NDArray[Any], bits: int) -> Fraction:
     """An upper bound of the weight of local models that make up a block of correlators.
 
     Args:
-        block: Python integers in units of ``2**-bits``, each within 2 units of the true number.
+        block: Whole numbers in units of ``2**-bits``, each within 2 units of the true number.
         bits: The number of binary digits.
     """
     rounding = Fraction(2 * (math.isqrt(block.size) + 1), 2**bits)
@@ -276,10 +300,10 @@ def _integer_norm(block: NDArray[Any], bits: int) -> Fraction:
     a factorization, whatever it leaves over counted by its 2-norm. Three and more: also the mean, over orthogonal
     sign vectors of the first party, of the bounds of the other parties' blocks that they select.
     """
-    largest = max((abs(value) for value in block.flat), default=0)
+    largest = int(np.abs(block).max())
     if block.ndim == 1 or largest == 0:
         return Fraction(largest, 2**bits)
-    plain = _root_above(Fraction(sum(value * value for value in block.flat), 4**bits))
+    plain = _root_above(Fraction(_sum_of_squares(block), 4**bits))
     if block.ndim == 2:
         return min(plain, _factored_norm(block, bits, largest))
     smallest = int(np.argmin(block.shape))
@@ -288,7 +312,7 @@ def _integer_norm(block: NDArray[Any], bits: int) -> Fraction:
     signs = np.ones((1, 1), dtype=np.int64)
     while len(signs) < len(moved):
         signs = np.block([[signs, signs], [signs, -signs]])
-    selected = np.tensordot(signs[:, : len(moved)].astype(object), moved, axes=(1, 0))
+    selected = np.tensordot(signs[:, : len(moved)].astype(object), moved.astype(object), axes=(1, 0))
     mean = sum((_integer_norm(one, bits) for one in selected), Fraction(0)) / len(signs)
     return min(plain, mean)
 
@@ -297,7 +321,7 @@ def _factored_norm(block: NDArray[Any], bits: int, largest: int) -> Fraction:
     """Grothendieck's constant times the row norms of a factorization, plus the 2-norm of what it leaves over."""
     # A witness from floats, taken as integers: e = U V^T / 4**f + rest, checked exactly.
     shift = max(0, largest.bit_length() - 44)
-    rough = np.array([value >> shift for value in block.flat], dtype=np.int64).reshape(block.shape)
+    rough = (block >> shift).astype(np.int64)
     left, values, right = np.linalg.svd(rough.astype(np.float64), full_matrices=False)
     roots = np.sqrt(values)
     f = _FACTOR_BITS - math.ceil(math.log2(max(1.0, float(roots[0]))))
@@ -306,12 +330,33 @@ def _factored_norm(block: NDArray[Any], bits: int, largest: int) -> Fraction:
     # Rows are at most 2**23 long, so every partial sum of their products is a whole number below 2**52.
     product = (u @ v.T).astype(np.int64)
     up, down = 4 ** max(f, 0), 4 ** max(-f, 0)
-    rest2 = sum((int(e) * up - int(p) * down) ** 2 for e, p in zip(rough.flat, product.flat, strict=True))
+    # The products are below 2**52, and the rest is small beside what it is made of.
+    if max(int(np.abs(rough).max()) * up, (1 << 52) * down) < 1 << 61:
+        rest2 = _sum_of_squares(rough * up - product * down)
+    else:
+        rest2 = _sum_of_squares(rough.astype(object) * up - product.astype(object) * down)
     longest = int((u * u).sum(axis=1).max()) * int((v * v).sum(axis=1).max()) * down**2
     norm = GROTHENDIECK_BOUND * _root_above(Fraction(longest, up**2)) + _root_above(Fraction(rest2, up**2))
     # Cutting off digits changed every entry by less than 1, if any were cut.
     cut = math.isqrt(block.size) + 1 if shift else 0
     return Fraction(2**shift, 2**bits) * (norm + cut)
+
+
+def _sum_of_squares(numbers: NDArray[Any]) -> int:
+    """The sum of the squares of whole numbers, exactly; int64 or Python integers."""
+    flat = numbers.ravel()
+    if flat.dtype == object:
+        if np.abs(flat).max() >= 1 << 62:
+            return int(sum(value * value for value in flat))
+        flat = flat.astype(np.int64)
+    # Digits to the base 2**21, the highest one signed: sums of 2**19 products of two digits stay below 2**62.
+    digits = [flat >> 42, (flat >> 21) & ((1 << 21) - 1), flat & ((1 << 21) - 1)]
+    total = 0
+    for start in range(0, len(flat), 1 << 19):
+        part = [one[start : start + (1 << 19)] for one in digits]
+        for i, j in itertools.product(range(3), repeat=2):
+            total += int(part[i] @ part[j]) << 21 * (4 - i - j)
+    return total
 
 
 def _root_above(number: Fraction) -> Fraction:

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .verification_memory import remembered
+
 __all__ = [
     "STATE_BITS",
     "WEIGHT_BITS",
@@ -53,6 +55,11 @@ def hidden_states_fail(tensor: Any, states: NDArray[np.float64], weights: NDArra
         weights: Their weights, multiples of 2**-30, shape ``(K,)``. What the other party's reduced operator holds more
             than they is one more hidden state, whose response is always 1/2.
     """
+    content = [str(Fraction(value)) for value in np.asarray(tensor).flat]
+    return remembered(lambda: _why_they_fail(tensor, states, weights), "hidden states", content, states, weights)
+
+
+def _why_they_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np.float64]) -> str:
     if not len(weights) <= _MAX_STATES:
         return f"there are more than {_MAX_STATES} hidden states"
     vectors = _whole(states, STATE_BITS)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from .._validation import generator
 from .alternation import Alternation
+from .atoms import Atoms, atoms_of, capacity
 from .reduction import Reduction
 
 __all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
@@ -32,8 +33,8 @@ _STARTS = 300
 _ATOMS_PER_CALL = 30
 _PERTURBED = 0.15
 _STEPS_PER_CALL = 6000
-_GAP_FRACTION = 0.02
-_SMALLEST_CAPACITY = 256
+_GAP_FRACTION = 0.1
+_LATEST = 150
 
 
 class Oracle(Protocol):
@@ -48,6 +49,9 @@ class Oracle(Protocol):
             weights: Their weights.
             rng: Random generator.
         """
+
+    def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """For each party a vector, the first entry 1, whose products atoms are, shapes ``(K, size of the axis)``."""
 
     def columns(self, rows: NDArray[Any]) -> FloatArray:
         """Coordinates of atoms, shape ``(K, size)``."""
@@ -79,6 +83,10 @@ class StrategyOracle:
         distinct = np.append(True, np.diff(values) < -1e-6 * np.abs(values[0]))
         return strategies[order[distinct][: self.num_atoms]].astype(np.int8)
 
+    def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """Each party's part of strategies."""
+        return self.reduction.factors(rows)
+
     def columns(self, rows: NDArray[Any]) -> FloatArray:
         """Coordinates of strategies."""
         return self.reduction.columns(rows)
@@ -108,49 +116,62 @@ class ConditionalGradient:
         self.prices = np.zeros(len(self.reduction.sizes))
         self._rows: list[NDArray[Any]] = []
         self._kinds = np.empty(0, dtype=np.int64)
-        self._room = np.zeros((_SMALLEST_CAPACITY, len(self._scale)))
-        self._gram = np.zeros((_SMALLEST_CAPACITY, _SMALLEST_CAPACITY))
-        self.weights = np.empty(0)
+        self._atoms: Atoms | None = None
+        self._gram = np.zeros((0, 0))
+        self._mixed: FloatArray | None = None
+        self._weights = np.empty(0)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weights of all atoms."""
+        return self._weights
+
+    def _weigh(self, weights: FloatArray) -> None:
+        self._weights, self._mixed = weights, None
 
     def add(
-        self,
-        kind: int,
-        rows: NDArray[Any],
-        weights: FloatArray | None = None,
-        *,
-        columns: FloatArray | None = None,
+        self, kind: int, rows: NDArray[Any], weights: FloatArray | None = None, *, atoms: Atoms | None = None
     ) -> None:
         """Adds atoms.
 
         Args:
             kind: Number of the oracle they belong to.
             rows: What describes them.
-            columns: Their coordinates, if known.
             weights: Their weights (the sum of all is to become 1); default: 0, or equal if they are the first.
+            atoms: The same as vectors, if known.
         """
         if not len(rows):
             return
-        columns = self.oracles[kind].columns(rows) if columns is None else columns
-        new = columns[:, 1:] * self._scale
+        new = self._vectors(kind, rows) if atoms is None else atoms
         before, total = len(self._rows), len(self._rows) + len(new)
         self._rows += list(rows)
         self._kinds = np.append(self._kinds, np.full(len(new), kind))
         if weights is None:
             weights = np.zeros(len(new)) if before else np.full(len(new), 1 / len(new))
-        self.weights = np.append(self.weights, weights)
+        mixed = self._mixed if before and not np.any(weights) else None
+        self._weigh(np.append(self._weights, weights))
+        self._mixed = mixed
         if total > len(self._gram):
-            gram, room = self._gram, self._room
-            self._gram = np.zeros((_capacity(total), _capacity(total)))
-            self._room = np.zeros((_capacity(total), len(self._scale)))
-            self._gram[:before, :before], self._room[:before] = gram[:before, :before], room[:before]
-        self._room[before:total] = new
-        block = new @ self._columns.T
+            gram = self._gram
+            self._gram = np.zeros((capacity(total), capacity(total)))
+            self._gram[:before, :before] = gram[:before, :before]
+        if self._atoms is None:
+            self._atoms = new
+        else:
+            self._atoms.add(new)
+        block = new.inner(self._atoms)
         self._gram[before:total, :total] = block
         self._gram[:total, before:total] = block.T
 
+    def _vectors(self, kind: int, rows: NDArray[Any]) -> Atoms:
+        return atoms_of(self.reduction, self.oracles[kind].factors(rows))
+
     @property
-    def _columns(self) -> FloatArray:
-        return self._room[: len(self._rows)]
+    def _mixture(self) -> FloatArray:
+        """The mixture without the normalization, scaled so that distances are those of the tensor."""
+        if self._mixed is None:
+            self._mixed = np.zeros(len(self._scale)) if self._atoms is None else self._atoms.mixture(self._weights)
+        return self._mixed
 
     def atoms(self, kind: int) -> tuple[NDArray[Any], FloatArray]:
         """Rows and weights of the atoms of one oracle that carry weight."""
@@ -173,28 +194,29 @@ class ConditionalGradient:
 
     def point(self) -> FloatArray:
         """Coordinates of the mixture, the normalization first."""
-        return np.append(1.0, (self.weights @ self._columns) / self._scale)
+        return np.append(1.0, self._mixture / self._scale)
 
     def distance(self, target: FloatArray) -> float:
         """Euclidean distance of the mixture from a point, over all cells of the tensor."""
         return float(np.linalg.norm(self._residual(target)))
 
     def _residual(self, target: FloatArray) -> FloatArray:
-        return self.weights @ self._columns - target[1:] * self._scale
+        return self._mixture - target[1:] * self._scale
 
     def call_oracles(self, target: FloatArray) -> None:
         """Adds the atoms that lie farthest in the direction of a point from the mixture."""
         direction = -self._residual(target) if len(self.weights) else target[1:] * self._scale
         self.prices = np.append(0.0, direction * self._scale)
-        here = float(self.prices @ self.point()) if len(self.weights) else -math.inf
+        here = float(direction @ self._mixture) if len(self.weights) else -math.inf
         self.best_bound = -math.inf
         for kind, oracle in enumerate(self.oracles):
             rows = oracle.search(self.prices, *self.atoms(kind), self._rng)
-            columns = oracle.columns(rows)
-            values = columns @ self.prices
+            new = self._vectors(kind, rows)
+            values = new.along(direction)
             self.best_bound = max(self.best_bound, float(values.max()))
             # Atoms that lie no farther than the mixture itself are of no use, now or soon.
-            self.add(kind, rows[values > here], columns=columns[values > here])
+            new.keep(values > here)
+            self.add(kind, rows[values > here], atoms=new)
 
     def step(self, target: FloatArray) -> float:
         """One oracle call and the pairwise steps that follow it.
@@ -242,10 +264,12 @@ class ConditionalGradient:
 
     def _move_weight(self, target: FloatArray) -> None:
         """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
+        if self._atoms is None:
+            return
         count = len(self.weights)
         gram, weights = self._gram, self.weights.copy()
         squares = gram.diagonal()
-        slopes = self._columns @ self._residual(target)
+        slopes = self._atoms.along(self._residual(target))
         # Atoms without weight can give none.
         barred = np.where(weights > 0, 0.0, -np.inf)
         change, sources = np.empty(count), np.empty(count)
@@ -268,7 +292,7 @@ class ConditionalGradient:
             np.subtract(gram[to, :count], gram[source, :count], out=change)
             change *= length
             slopes += change
-        self.weights = weights / math.fsum(weights)
+        self._weigh(weights / math.fsum(weights))
 
     def mend(self, target: FloatArray) -> bool:
         """Corrects the weights by the smallest change that reproduces a point, if they stay positive.
@@ -277,10 +301,10 @@ class ConditionalGradient:
             Whether they did; if not, nothing changed.
         """
         used = np.flatnonzero(self.weights)
-        if len(used) <= len(self._scale):
+        if self._atoms is None or len(used) <= len(self._scale):
             return False
         # The mean of the atoms is left as it is: weights that sum to 0 are added.
-        matrix = np.vstack([self._columns[used].T, np.ones(len(used))])
+        matrix = np.vstack([self._atoms.vectors(used).T, np.ones(len(used))])
         missing = np.append(-self._residual(target), 0.0)
         gram = matrix @ (self.weights[used, None] * matrix.T)
         try:
@@ -290,24 +314,19 @@ class ConditionalGradient:
         mended = self.weights[used] + change
         if not np.all(mended > 0):
             return False
-        self.weights[used] = mended / math.fsum(mended)
+        weights = np.zeros(len(self.weights))
+        weights[used] = mended / math.fsum(mended)
+        self._weigh(weights)
         return True
 
     def _forget(self) -> None:
         """Drops atoms without weight, except the latest, when they have become many."""
         count = len(self.weights)
-        latest = 5 * _ATOMS_PER_CALL
-        if count < 1.25 * self.num_atoms + 2 * latest:
+        if self._atoms is None or count < 1.25 * self.num_atoms + 2 * _LATEST:
             return
-        kept = np.flatnonzero((self.weights > 0) | (np.arange(count) >= count - latest))
-        gram = np.zeros((_capacity(len(kept)),) * 2)
+        kept = np.flatnonzero((self.weights > 0) | (np.arange(count) >= count - _LATEST))
+        gram = np.zeros((capacity(len(kept)),) * 2)
         gram[: len(kept), : len(kept)] = self._gram[np.ix_(kept, kept)]
-        room = np.zeros((len(gram), len(self._scale)))
-        room[: len(kept)] = self._columns[kept]
-        self._gram, self._room, self.weights = gram, room, self.weights[kept]
+        self._atoms.keep(kept)
+        self._gram, self._weights = gram, self._weights[kept]
         self._rows, self._kinds = [self._rows[i] for i in kept], self._kinds[kept]
-
-
-def _capacity(count: int) -> int:
-    """Room for a number of atoms: powers of 2, so that it grows rarely."""
-    return max(_SMALLEST_CAPACITY, 1 << (count - 1).bit_length())

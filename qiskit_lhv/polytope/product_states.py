@@ -29,6 +29,8 @@ class ProductStateOracle:
     """The coordinates."""
     maps: tuple[FloatArray, ...]
     """For each party the matrix, shape ``(m_k + 1, 4)``, from (1, Bloch vector) to scaled correlators."""
+    num_atoms: int = _ATOMS_PER_CALL
+    """Atoms that a call returns at most."""
 
     def search(
         self, prices: FloatArray, known: FloatArray, weights: FloatArray, rng: np.random.Generator
@@ -61,12 +63,16 @@ class ProductStateOracle:
             best = values
         order = np.argsort(-values, kind="stable")
         distinct = np.append(True, np.diff(values[order]) < -1e-6 * np.abs(values[order[0]]))
-        return vectors[order[distinct][:_ATOMS_PER_CALL]].reshape(-1, 3 * n)
+        return vectors[order[distinct][: self.num_atoms]].reshape(-1, 3 * n)
 
     def columns(self, rows: FloatArray) -> FloatArray:
         """Coordinates of product states."""
+        return self.reduction.products(self.factors(rows))
+
+    def factors(self, rows: FloatArray) -> list[FloatArray]:
+        """Each party's scaled correlators, shapes ``(K, m_k + 1)``."""
         vectors = rows.reshape(len(rows), len(self.maps), 3)
-        return self.reduction.products([_extended(vectors[:, k]) @ matrix.T for k, matrix in enumerate(self.maps)])
+        return [_extended(vectors[:, k]) @ matrix.T for k, matrix in enumerate(self.maps)]
 
 
 def _extended(vectors: FloatArray) -> FloatArray:

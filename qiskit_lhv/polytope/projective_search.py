@@ -32,6 +32,9 @@ DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
 # The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
 _CELLS_PER_LOOK = 1 << 16
+# The more coordinates, the more atoms it takes, and the more are looked for at once.
+_COORDINATES_PER_ATOM, _FEWEST_ATOMS, _MOST_ATOMS = 20, 30, 120
+_STARTS_PER_ATOM, _ATOMS_PER_PRODUCT, _FEWEST_STARTS = 4, 5, 300
 # Visibilities at which a mixture is looked at that was made for another one.
 _STEP_DOWN, _STEPS_DOWN = 0.8, 30
 
@@ -73,7 +76,11 @@ class ProjectiveSearch(VisibilitySearch):
         if tensor.num_parties > 1 and all(lower_orders_vanish(one) for one in tensors):
             symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
-        oracles: list[Oracle] = [StrategyOracle(self.reduction), ProductStateOracle(self.reduction, tuple(maps))]
+        atoms = min(max(len(self.reduction.sizes) // _COORDINATES_PER_ATOM, _FEWEST_ATOMS), _MOST_ATOMS)
+        oracles: list[Oracle] = [
+            StrategyOracle(self.reduction, max(_FEWEST_STARTS, _STARTS_PER_ATOM * atoms), atoms),
+            ProductStateOracle(self.reduction, tuple(maps), atoms // _ATOMS_PER_PRODUCT),
+        ]
         target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))
         noise = np.zeros(len(target))
         noise[0] = 1

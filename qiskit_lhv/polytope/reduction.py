@@ -107,9 +107,18 @@ class Reduction:
         """Coordinates of a tensor: the mean over each orbit."""
         return np.add.reduceat(tensor.ravel()[self.cells] * self.signs, self.starts) / self.sizes
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether there is no symmetry: then the coordinates are the tensor's cells, in order."""
+        return len(self.starts) == len(self.cells) == math.prod(self._shape)
+
     def columns(self, strategies: IntArray) -> FloatArray:
         """Coordinates of deterministic strategies, shape ``(K, size)``: products of each party's own."""
-        parties = []
+        return self.products(self.factors(strategies))
+
+    def factors(self, strategies: IntArray) -> list[NDArray[Any]]:
+        """Each party's part of deterministic strategies, shapes ``(K, size of the axis)``."""
+        parties: list[NDArray[Any]] = []
         start = 0
         for k, (m, d) in enumerate(zip(self.scenario.num_settings, self.scenario.max_outcomes, strict=True)):
             own = strategies[:, start : start + m]
@@ -118,14 +127,13 @@ class Reduction:
             else:
                 parties.append(np.eye(d)[own].reshape(len(own), m * d) @ self.maps[k].T)
             start += m
-        return self.products(parties)
+        return parties
 
     def products(self, parties: list[NDArray[Any]]) -> FloatArray:
         """Coordinates of products of one vector per party: shapes ``(K, size of the axis)`` to ``(K, size)``."""
         count = len(parties[0])
         integers = parties[0].dtype == np.int8
-        # Without symmetry the cells are those of the tensor, in order.
-        plain = len(self.starts) == len(self.cells) == math.prod(self._shape)
+        plain = self.is_plain
         result = np.empty((count, len(self.starts)))
         chunk = max(1, _CHUNK_ENTRIES // len(self.cells))
         signs = self.signs.astype(np.int8)

@@ -26,6 +26,8 @@ _ENOUGH = 0.15
 # A stage that does not come this much closer within so many calls has failed.
 _CALLS_BETWEEN_LOOKS = 100
 _PROGRESS = 0.95
+# A goal that lies no farther below the threshold takes more calls than it is worth: finer directions do it faster.
+_ROOM = 3e-3
 # So often a stage is repeated further below.
 _FAILURES = 6
 
@@ -111,7 +113,7 @@ class VisibilitySearch(ABC):
         while self.stage <= len(self.margins) and not self._over(deadline) and not self._settled():
             margin = self.margins[self.stage - 1]
             aim = self.ceiling * (1 - margin)
-            if self.goal < self.ceiling:
+            if self._in_reach:
                 # No stage below what is asked for.
                 aim = max(aim, (self.goal + self.ceiling) / 2)
             aim = min(aim, highest)
@@ -129,11 +131,24 @@ class VisibilitySearch(ABC):
 
     def _settled(self) -> bool:
         """Whether the goal is proven, or out of reach as far as the oracle can tell, once there is a first proof."""
-        return math.isfinite(self.goal) and (self.best >= self.goal or (self.ceiling < self.goal and self.stage > 1))
+        return math.isfinite(self.goal) and (self.best >= self.goal or (not self._in_reach and self.stage > 1))
+
+    @property
+    def _in_reach(self) -> bool:
+        """Whether there is a goal that lies well below the threshold, as far as the oracle can tell."""
+        return self.goal * (1 + _ROOM) < self.ceiling
 
     def _over(self, deadline: float) -> bool:
         """Whether calls or time are used up."""
         return self.calls_left <= 0 or time.monotonic() > deadline
+
+    def _consider(self, visibility: float, *, now: bool = False) -> float:
+        """What the present mixture proves; it is kept if that is the most so far."""
+        proven = self.proven(visibility, now=now)
+        if proven > self.best:
+            self.best = proven
+            self.keep(visibility)
+        return proven
 
     def _lower_ceiling(self) -> None:
         """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
@@ -153,7 +168,9 @@ class VisibilitySearch(ABC):
             self._lower_ceiling()
             bar.update(1, f"threshold at most {self.ceiling:.5f}")
             self.calls_left -= 1
-            if distance < 1e-6 or self._over(deadline):
+            if math.isfinite(self.goal):
+                self._consider(visibility)
+            if distance < 1e-6 or self._over(deadline) or self.best >= self.goal:
                 return
             if call % 10 == 0:
                 if self.ceiling > before * (1 - 1e-3):
@@ -167,18 +184,11 @@ class VisibilitySearch(ABC):
         """Comes closer to one visibility until little is missing (true), or nothing is gained any more."""
         calls, before = 0, math.inf
 
-        def consider(*, now: bool) -> float:
-            proven = self.proven(visibility, now=now)
-            if proven > self.best:
-                self.best = proven
-                self.keep(visibility)
-            return visibility - proven
-
         def watch(gradient: ConditionalGradient, distance: float) -> bool:
             nonlocal calls, before
             calls += 1
             self.calls_left -= 1
-            missing = consider(now=False)
+            missing = visibility - self._consider(visibility)
             self._lower_ceiling()
             bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
             if file is not None and file.due:
@@ -188,10 +198,11 @@ class VisibilitySearch(ABC):
                 stuck = distance > _PROGRESS * before
                 before = distance
             done = missing < enough or stuck or self.calls_left <= 0 or self._settled()
-            return done or self.ceiling < visibility * (1 - 1e-4)
+            in_vain = visibility > self.goal and not self._in_reach
+            return done or in_vain or self.ceiling < visibility * (1 - 1e-4)
 
         self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
-        missing = consider(now=True)
+        missing = visibility - self._consider(visibility, now=True)
         self._lower_ceiling()
         if file is not None:
             self.save(file)
