@@ -563,7 +563,7 @@ def extreme_tables(scenario, rng, count):
         BellScenario((2, 2), (2, 2)),
         BellScenario((2, 2, 2), (2, 2, 2)),
         BellScenario((4, 4), (2, 2)),
-        BellScenario((3, 3), (4, 3)),
+        BellScenario((2, 2), (6, 5)),
         BellScenario((1, 2), (2, 3)),
         BellScenario((1,), (2,)),
     ],
