@@ -13,6 +13,14 @@ for _library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 
+def pytest_configure():
+    from hypothesis import settings
+
+    # The same examples in every run and process, no files that processes share, and no look at the clock.
+    settings.register_profile("reproducible", deadline=None, database=None, derandomize=True)
+    settings.load_profile("reproducible")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Holds BLAS to one thread also where it was loaded before this file was read."""

@@ -23,16 +23,17 @@ from qiskit_lhv import (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _time_limits_in_work(counted_clock):
     with counted_clock(0.05):
         yield
 
 
 @pytest.fixture(scope="module")
-def werner():
+def werner(counted_clock):
     pytest.importorskip("cvxpy")
-    return critical_visibility(werner_state(1), time_limit=6, seed=1)
+    with counted_clock(0.05):
+        return critical_visibility(werner_state(1), time_limit=6, seed=1)
 
 
 def test_werner_state(werner):

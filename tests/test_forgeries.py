@@ -498,6 +498,12 @@ def device_holds(other, record):
 # Records to begin with
 
 
+@pytest.fixture(autouse=True)
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.04):
+        yield
+
+
 def small_werner():
     first = np.array([[1.0, 0, 0], [0, 0, 1]])
     second = -np.array([[1.0, 0, 1], [1, 0, -1]]) * 0.70703125

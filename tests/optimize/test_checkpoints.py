@@ -1,3 +1,4 @@
+import functools
 import signal
 import subprocess
 import sys
@@ -40,6 +41,12 @@ find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, num_steps=6
 """
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """What a search that nothing interrupts ends with, by the name of its target."""
+    return functools.cache(lambda name: find_local_model(TARGETS[name](), **QUICK))
+
+
 def interrupt_after(monkeypatch, chunks):
     """Makes the training loop stop as by a keyboard interrupt after some chunks; returns how to undo it."""
     chunk, calls = training._chunk, []
@@ -56,18 +63,18 @@ def interrupt_after(monkeypatch, chunks):
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("chunks", [0, 1, 4])
-def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, name, chunks):
+def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, whole, name, chunks):
     path, target = tmp_path / "run.npz", TARGETS[name]()
-    whole = find_local_model(target, **QUICK)
+    uninterrupted = whole(name)
     undo = interrupt_after(monkeypatch, chunks)
     stopped = find_local_model(target, checkpoint=path, **QUICK)
     assert stopped.status == training.INTERRUPTED
     assert len(stopped.history) == 100 * chunks
     undo()
-    assert find_local_model(target, checkpoint=path, **QUICK) == whole
+    assert find_local_model(target, checkpoint=path, **QUICK) == uninterrupted
 
 
-def test_killed_run_ends_in_the_same_model(tmp_path):
+def test_killed_run_ends_in_the_same_model(tmp_path, whole):
     path = tmp_path / "run.npz"
     for number, when in (("2", "after"), ("3", "before")):
         command = [sys.executable, "-c", SCRIPT, str(path), number, when]
@@ -76,7 +83,7 @@ def test_killed_run_ends_in_the_same_model(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
     resumed = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
     assert len(resumed.history) == 400
-    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == find_local_model(werner_state(0.6), **QUICK)
+    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == whole("state")
 
 
 def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
@@ -86,11 +93,11 @@ def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
     assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == first
 
 
-def test_time_limit_may_change_between_parts(tmp_path):
+def test_time_limit_may_change_between_parts(tmp_path, whole):
     path = tmp_path / "run.npz"
     part = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
     assert part.status == training.OUT_OF_TIME
-    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == find_local_model(werner_state(0.6), **QUICK)
+    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == whole("state")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,12 @@ from qiskit_lhv.polytope.local_proofs import has_vanishing_product, quick_proofs
 pytest.importorskip("cvxpy")
 
 
+@pytest.fixture(autouse=True)
+def _time_limits_in_work(counted_clock):
+    with counted_clock(0.04):
+        yield
+
+
 def biased_state(p, noise=0.0):
     """p psi+ + (1 - p) |00><00|, with white noise."""
     psi = np.array([0, 1, 1, 0]) / np.sqrt(2)

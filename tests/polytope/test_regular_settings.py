@@ -17,7 +17,7 @@ from qiskit_lhv import (
 from qiskit_lhv.polytope.regular_settings import axial_frame, equally_spaced, regular_solids, two_setting_frame
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _time_limits_in_work(counted_clock):
     with counted_clock(0.002):
         yield

@@ -8,7 +8,7 @@ from qiskit_lhv.polytope.correlator_settings import wwzb_settings
 from qiskit_lhv.polytope.subsystem_settings import lifted_settings, subsystem_settings
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _time_limits_in_work(counted_clock):
     with counted_clock(0.04):
         yield

@@ -185,6 +185,26 @@ def test_trees_agree_with_enumeration(shape):
         assert prove_by_branches(integers, -(10**30), 10**9).holds is False
 
 
+def test_a_remembered_proof_serves_for_nothing_else():
+    numbers = np.random.default_rng(3).integers(-9, 10, size=36)
+    arrangements = [
+        (numbers.reshape(shape), None) for shape in ((3, 3, 2, 2), (1, 9, 2, 2), (9, 1, 2, 2), (3, 3, 4, 1))
+    ]
+    arrangements.append((arrangements[0][0], [[2, 1, 2], [1, 1, 2]]))
+    bounds = [int(exact_local_bound(table.astype(float), (), outcomes)) for table, outcomes in arrangements]
+    assert len(set(bounds)) == len(bounds)
+    for _ in range(2):
+        for (table, outcomes), bound in zip(arrangements, bounds, strict=True):
+            assert prove_by_branches(table, bound, 10**9, outcomes).holds
+            assert prove_by_branches(table, bound - 1, 10**9, outcomes).exceeding == bound
+            assert prove_by_branches(table, bound, 1, outcomes).holds is None
+    table = numbers.reshape(3, 3, 2, 2).copy()
+    assert prove_by_branches(table, bounds[0], 10**9).holds
+    # The same array with another number in it.
+    table[0, 0, 0, 0] += 100
+    assert prove_by_branches(table, bounds[0], 10**9).holds is False
+
+
 def test_trees_are_exact_near_the_largest_integers():
     rng = np.random.default_rng(9)
     for bits in (30.5, 31.5, 59.9):
