@@ -183,6 +183,10 @@ class BellCounts(Record):
 
     def frequencies(self) -> Behavior:
         """The relative frequencies, a behavior that is a little signaling by chance."""
+        return self._frequencies
+
+    @cached_property
+    def _frequencies(self) -> Behavior:
         shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
         return Behavior(self.array / self.num_shots.reshape(shape), self.scenario)
 
