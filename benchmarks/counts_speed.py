@@ -20,6 +20,7 @@ import sys
 import time
 
 import numpy as np
+from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import Behavior, analyze, fit_local_model, ghz_state, ratio_e_value, werner_state
 from qiskit_lhv.statistics.combined_evidence import averaged_e_values
 from qiskit_lhv.statistics.ratios import RatioEngine
@@ -45,6 +46,15 @@ def cglmp(num_outcomes, visibility=0.9):
     return Behavior(p / p.sum(axis=(2, 3), keepdims=True)).mix(visibility=visibility)
 
 
+def hidden_from_chsh():
+    """A state of Collins and Gisin, with the settings at which I3322 sees it."""
+    ket = np.zeros(4)
+    ket[[0, 3]] = [2, 1]
+    state = DensityMatrix(0.85 * np.outer(ket, ket) / 5 + 0.15 * np.diag([0.0, 1.0, 0.0, 0.0]))
+    angles = [(-0.6215, 0.6215, np.pi / 2), (0.3615, -0.3615, -np.pi / 2)]
+    return Behavior.from_state(state, [[(math.sin(a), 0, math.cos(a)) for a in party] for party in angles])
+
+
 def magic_square(visibility=0.9):
     """Three rows and three columns of the magic square, four outcomes each, with white noise."""
     bits = np.array([(a & 1, a >> 1) for a in range(4)])
@@ -67,6 +77,7 @@ CASES = {
     "10 x 10": lambda: (chained(10, 1.0), 1000),
     "15 x 15": lambda: (chained(15, 1.0), 1000),
     "20 x 20": lambda: (chained(20, 1.0), 1000),
+    "hidden": lambda: (hidden_from_chsh(), 100_000),
     "magic": lambda: (magic_square(), 500),
     "cglmp3": lambda: (cglmp(3), 1000),
     "cglmp4": lambda: (cglmp(4), 1000),
@@ -85,7 +96,7 @@ TASKS = {
 
 
 # Cases of the comparison with exact fits; and from which difference on one is marked.
-EVIDENCE = ("chsh", "3 x 3", "mermin3", "ghz4", "5 x 5", "cglmp3", "cglmp4", "magic", "10 x 10")
+EVIDENCE = ("chsh", "3 x 3", "mermin3", "ghz4", "5 x 5", "cglmp3", "cglmp4", "hidden", "magic", "10 x 10")
 MARKED = 0.01
 
 

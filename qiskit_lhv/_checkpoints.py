@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ._files import Archive, parse_json, write_whole
+from ._files import Archive, parse_json, writable_file, write_whole
 from .exceptions import CertificateError
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
@@ -44,19 +43,13 @@ class ArrayCheckpoint:
         run: Fingerprint of the run.
 
     Raises:
-        CertificateError: If it is no path, or there is no such folder.
+        CertificateError: If it is no path to which a file can be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise CertificateError.bad_argument("checkpoint", expected="a path", got=repr(path))
-        self._path = Path(path)
+        self._path = writable_file(path, "checkpoint")
         self._run = run
         self._last = time.monotonic()
-        if not self._path.parent.is_dir():
-            raise CertificateError.bad_argument(
-                "checkpoint", expected="a file in an existing folder", got=str(self._path), remedy="Create the folder."
-            )
 
     def load_arrays(self) -> dict[str, np.ndarray] | None:
         """The saved arrays; ``None`` if there is no file yet.

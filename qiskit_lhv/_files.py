@@ -6,14 +6,16 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_BYTES", "Archive", "parse_json", "read_text", "write_whole"]
+from .exceptions import CertificateError
+
+__all__ = ["MAX_BYTES", "Archive", "parse_json", "read_text", "writable_file", "writable_folder", "write_whole"]
 
 MAX_BYTES = 1 << 30
 
@@ -35,6 +37,73 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def writable_file(path: Any, name: str, suffixes: Sequence[str] = ()) -> Path:
+    """A path to which a file can be written at the end of long work, as far as can be told before it.
+
+    Args:
+        path: Where the file is to go.
+        name: Name of the argument, for errors.
+        suffixes: What its name may end with; default: anything.
+
+    Raises:
+        CertificateError: If it is no path, has another suffix, is a folder, or its folder is missing or takes no files.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
+    place = Path(path)
+    if suffixes and place.suffix not in suffixes:
+        expected = f"a name that ends with {' or '.join(suffixes)}"
+        raise CertificateError.bad_argument(name, expected=expected, got=repr(place.name))
+    if place.is_dir():
+        raise CertificateError.bad_argument(name, expected="a file", got=f"the folder {place}")
+    if place.exists() and not place.is_file():
+        # A device or a pipe is written to as it is.
+        if not os.access(place, os.W_OK):
+            raise CertificateError.bad_argument(name, expected="a file that can be written", got=str(place))
+        return place
+    if not place.parent.is_dir():
+        raise CertificateError.bad_argument(
+            name, expected="a file in an existing folder", got=str(place), remedy="Create the folder."
+        )
+    _require_files(place.parent, name)
+    return place
+
+
+def writable_folder(path: Any, name: str) -> Path:
+    """A folder that takes files, made if need be.
+
+    Args:
+        path: The folder.
+        name: Name of the argument, for errors.
+
+    Raises:
+        CertificateError: If it is no path, no folder, cannot be made, or takes no files.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
+    place = Path(path)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CertificateError.bad_argument(
+            name, expected="a folder, or a name for a new one", got=f"{place} ({exc.strerror})"
+        ) from exc
+    _require_files(place, name)
+    return place
+
+
+def _require_files(folder: Path, name: str) -> None:
+    """Raises an error unless a file can be made in a folder, which only shows when it is tried."""
+    trial = folder / f"{secrets.token_hex(8)}.part"
+    try:
+        os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        trial.unlink()
+    except OSError as exc:
+        raise CertificateError.bad_argument(
+            name, expected="a folder in which files can be made", got=f"{folder} ({exc.strerror})"
+        ) from exc
 
 
 def parse_json(text: str) -> Any:

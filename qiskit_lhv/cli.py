@@ -98,6 +98,22 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _files_to_write(options: argparse.Namespace) -> None:
+    """Checks before any work where its results are to go."""
+    from ._files import writable_file
+    from .exceptions import CertificateError
+
+    given = [options.counts.resolve()]
+    for name, path, suffixes in (("--json", options.json, ()), ("--picture", options.picture, (".svg",))):
+        if path is None:
+            continue
+        writable_file(path, name, suffixes)
+        if path.is_file() or not path.exists():
+            if path.resolve() in given:
+                raise CertificateError.bad_argument(name, expected="a file of its own", got=str(path))
+            given.append(path.resolve())
+
+
 def _analyze(options: argparse.Namespace) -> int:
     from .analysis import analyze
     from .datasets import read_counts
@@ -105,6 +121,7 @@ def _analyze(options: argparse.Namespace) -> int:
     from .pictures import chart_row, svg_document, verdict_panel
     from .polytope.families import chsh
 
+    _files_to_write(options)
     counts = read_counts(options.counts)
     if options.picture is not None and not counts.scenario.is_chsh:
         raise CountsError.bad_argument("--picture", expected="counts of a CHSH test", got=str(counts.scenario))

@@ -140,8 +140,8 @@ def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_group
     found = []
     with ProgressBar(len(members), options.progress, "group") as bar:
         for one, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
-            findings = _findings(one, e_value, options, deadline, num_groups)
-            findings = replace(findings, signaling_e_value=against_signaling, absent=absent | findings.absent)
+            figures = _Figures(deadline, dict(absent))
+            findings = _findings(one, e_value, against_signaling, options, figures, num_groups)
             found.append(findings)
             bar.update(1, str(findings.verdict))
     return found
@@ -208,10 +208,12 @@ def declared_result(
 def _findings(
     member: Prepared,
     e_value: EValue | CombinedEValue,
+    against_signaling: EValue | None,
     options: CountsOptions,
-    deadline: Deadline,
+    figures: _Figures,
     num_groups: int,
 ) -> CountsFindings:
+    deadline = figures.deadline
     data, settings = member.data, member.settings
     seed = options.seed
     assert seed is not None
@@ -219,11 +221,15 @@ def _findings(
     counts, scenario = rule.counts, rule.counts.scenario
     result = declared_result(rule.tested, rule.test, e_value, member.game, options)
     combined = result if isinstance(result, CombinedTest) else None
-    figures = _Figures(deadline)
+    projected = figures.compute(
+        "no-signaling fit",
+        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
+    )
     # What the verdict needs comes first, and is not cut off by the time limit.
     always = _Figures(Deadline(None), figures.absent)
     signaling = always.compute(
-        "no-signaling", lambda: no_signaling_test(counts, level=options.signaling_level, seed=seed)
+        "no-signaling",
+        lambda: no_signaling_test(counts, level=options.signaling_level, known=projected, seed=seed),
     )
     found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
@@ -250,10 +256,6 @@ def _findings(
             time_limit=deadline.left,
         ),
     )
-    projected = figures.compute(
-        "no-signaling fit",
-        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
-    )
     expected = None
     if projected is not None:
         expected = figures.compute(
@@ -279,6 +281,7 @@ def _findings(
         fit=fit,
         comparison=comparison,
         expected=expected,
+        signaling_e_value=against_signaling,
         absent=figures.absent,
     )
     if signaling is not None and rule.signaling_seen(found):

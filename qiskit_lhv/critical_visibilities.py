@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._deadlines import SharedTime
+from ._files import writable_folder
 from ._records import Record
 from ._validation import generator
 from .exceptions import CertificateError, LHVError, MeasurementError, SolverError
@@ -60,7 +61,8 @@ class CriticalVisibility(Record):
     sweep: VisibilitySweep | None
     """Losses of local models along the way, from which the estimate comes; ``None`` if there was no time."""
     timed_out: bool = False
-    """Whether the time limit cut a search short: with more time the interval may be narrower."""
+    """Whether the time limit cut a search short: with more time the interval may be narrower. Nothing in the record
+    shows it."""
 
     @property
     def estimate(self) -> float | None:
@@ -181,9 +183,7 @@ def critical_visibility(
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
-    place = None if folder is None else Path(folder)
-    if place is not None:
-        place.mkdir(parents=True, exist_ok=True)
+    place = None if folder is None else writable_folder(folder, "folder")
     settings = _best_settings(tensor, other, measurements, seed, clock.part(_SHARE_OF_SETTINGS), place)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from qiskit import QuantumCircuit
 
+from ._files import writable_file
 from .analysis import analyze
 from .datasets import load_bundled_counts
 from .optimize.search import LocalModelResult, find_local_model
@@ -65,7 +66,11 @@ def run_demo(
 
     Returns:
         The reports by name, and the result of the search.
+
+    Raises:
+        CertificateError: If no picture can be written there.
     """
+    path = writable_file(picture, "picture", (".svg",))
     say("Do these correlations admit a local hidden-variable model?\n")
     reports = _reports(seed)
     say(f"{'target':<32}{'S':>8}   {'verdict':<14}{'p-value':<12}{'declared test':<14}{'alpha':<7}")
@@ -88,7 +93,7 @@ def run_demo(
         f"  exact         a model of {len(exact.model.weights)} deterministic strategies up to visibility "
         f"{_SEARCH_VISIBILITY * exact.lower:.6f}, none above"
     )
-    _draw(reports, search, Path(picture))
+    _draw(reports, search, path)
     say(f"\nPicture: {picture}")
     return reports, search
 

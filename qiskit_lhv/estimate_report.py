@@ -25,15 +25,16 @@ from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
 from .targets.tensor_estimates import TensorEstimate, estimate_tensor
 from .verdict import Verdict
-from .verification import Verification
+from .verification import Verification, combine
 
 __all__ = ["EstimateQuestion", "analyze_estimate"]
 
 Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
+# Entries of the tensors of one state, computed again.
+_SAME_TENSOR = 1e-9
 # Of the time that the caller allows.
 _SHARE_OF_SETTINGS = 0.25
-_OF_TEST = ("value", "value: lower limit", "local bound")
 _RADIUS = "weight of white noise that absorbs the errors"
 _PROVEN = "proven local up to visibility (white noise)"
 _NEEDED = "needed for all correlations within the errors"
@@ -75,7 +76,9 @@ class EstimateQuestion(Record):
         """Whether a report answers this question, and all that it says follows from its evidence.
 
         The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
-        by drawing them again; not that the settings were chosen with the others alone.
+        by drawing them again; that the settings were chosen with the others alone, by choosing them again. Where that
+        leads to others, as it may on another machine or after a time limit, the answer is not re-proven.
+        ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
 
         Args:
             report: The report.
@@ -90,14 +93,10 @@ class EstimateQuestion(Record):
                 return _refuted(fault)
         if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
             return _refuted("the estimate is not that of its counts")
-        given = report.statistics
         test = first if isinstance(first, SameStateTest) else first.same_state
         figures = {} if test is None else {"no-signaling: p-value": test.p_value}
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
-        elif isinstance(first, EstimatedLocality):
-            # The test of an inequality that was not violated is no evidence.
-            figures |= {name: float(given[name]) for name in _OF_TEST}
         if not isinstance(first, SameStateTest) and first.shows != "NONLOCAL":
             figures[_RADIUS] = _room(self.estimate, self.alpha)[0]
         if others:
@@ -113,7 +112,26 @@ class EstimateQuestion(Record):
         for field in fields(LocalityReport):
             if not agree(getattr(made, field.name), getattr(report, field.name)):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
-        return Verification(True, "all figures and words follow from the evidence")
+        follows = Verification(True, "all figures and words follow from the evidence")
+        return combine(follows, self._choice_of_settings(first)) if isinstance(first, EstimatedViolation) else follows
+
+    def _choice_of_settings(self, test: EstimatedViolation) -> Verification:
+        """Whether the settings of a test are those to which the shots lead that choose them."""
+        chosen, _ = self.halves()
+        tensor = _nearest_tensor(chosen)
+        if test.settings.noise is not None or not tensor.largest_difference(test.settings.correlations) <= _SAME_TENSOR:
+            return _refuted("the settings are for another state than that of the shots that choose them")
+        if not test.violated:
+            return Verification(True, "settings without a violation claim nothing")
+        if test.same_data:
+            return Verification(True, "the limits of all correlations hold at once, so that any settings may be tested")
+        candidate = _first_candidate(chosen, self.measurements, self.seed)
+        same = candidate is not None and agree(candidate, test.settings)
+        if not same and (candidate is None or candidate.violation <= 0):
+            same = agree(_searched_settings(tensor, self.measurements, self.seed), test.settings)
+        if same:
+            return Verification(True, "the settings are those to which the shots lead that choose them")
+        return Verification.unproven("other settings are found with the shots that choose them")
 
     def _fault(self, piece: Evidence) -> str:
         """What a piece of evidence has to do with another question; empty if nothing."""
@@ -148,7 +166,7 @@ def _refuted(reason: str) -> Verification:
 
 def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
     value = float(np.sum(test.settings.operator() * test.tested.tensor.array))
-    return dict(zip(_OF_TEST, (value, test.lower, test.settings.inequality.bound.value), strict=True))
+    return {"value": value, "value: lower limit": test.lower, "local bound": test.settings.inequality.bound.value}
 
 
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
@@ -211,9 +229,9 @@ def analyze_estimate(
         raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
     best = max(sound, key=lambda one: one.lower - one.settings.inequality.bound.value)
     evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
-    figures |= _figures_of_test(best)
+    of_test = _figures_of_test(best)
     if best.violated:
-        return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
+        return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
     radius, needed = _room(estimate, alpha)
     figures[_RADIUS] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
@@ -231,6 +249,7 @@ def analyze_estimate(
         # One that claims enough and cannot be verified is no evidence.
         if not region.inside and (furthest is None or certificate.visibility > furthest.certificate.visibility):
             furthest = region
+    figures |= of_test
     if furthest is not None:
         figures |= _figures_of_proof(furthest)
         evidence = (best, furthest)
@@ -243,11 +262,14 @@ def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: S
     found = [] if first is None else [first]
     if first is None or first.violation <= 0:
         with clock.step(_SHARE_OF_SETTINGS) as seconds:
-            searched = optimize_settings(
-                tensor, 2, measurements=measurements, num_starts=40, time_limit=seconds, seed=seed
-            )
-        found.append(searched)
+            found.append(_searched_settings(tensor, measurements, seed, seconds))
     return found
+
+
+def _searched_settings(
+    tensor: CorrelationTensor, measurements: str, seed: int, time_limit: float | None = None
+) -> OptimizedSettings:
+    return optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=time_limit, seed=seed)
 
 
 def _first_candidate(estimate: TensorEstimate, measurements: str, seed: int) -> OptimizedSettings | None:

@@ -91,7 +91,8 @@ class LocalityReport(Record):
     question: Any = None
     """For behaviors, states and estimates, what was asked: the target with its accuracy, and what was declared."""
     timed_out: bool = False
-    """Whether the time limit of the call cut the search short: with more time the answer may be another."""
+    """Whether the time limit of the call cut the search short: with more time the answer may be another. It is the
+    search's own word: nothing in the report shows it, and no verdict rests on it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))

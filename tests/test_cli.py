@@ -80,6 +80,53 @@ def test_bad_files_end_with_a_message(tmp_path, capsys, content, message):
     assert "Traceback" not in error
 
 
+def no_work(*_, **__):
+    pytest.fail("the work began before the files were checked")
+
+
+@pytest.mark.parametrize("option", ["--json", "--picture"])
+def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, capsys, monkeypatch, option):
+    monkeypatch.setattr("qiskit_lhv.datasets.read_counts", no_work)
+    suffix = {"--json": ".json", "--picture": ".svg"}[option]
+    folder = tmp_path / f"folder{suffix}"
+    folder.mkdir()
+    cases = [
+        (tmp_path / "none" / f"out{suffix}", "expected a file in an existing folder"),
+        (folder, "expected a file, got the folder"),
+        (counts_file / f"out{suffix}", "expected a file in an existing folder"),
+    ]
+    if option == "--picture":
+        cases += [(tmp_path / name, "expected a name that ends with .svg") for name in ("out.png", "out", "out.SVGZ")]
+    else:
+        cases.append((counts_file, "expected a file of its own"))
+    for path, message in cases:
+        assert main(["analyze", str(counts_file), option, str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"qiskit-lhv: {option}: ")
+        assert message in error
+        assert error.count("\n") == 1
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("qiskit_lhv._files.os.open", refuse)
+    assert main(["analyze", str(counts_file), option, str(tmp_path / f"out{suffix}")]) == 2
+    assert "expected a folder in which files can be made" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["counts.json", folder.name])
+
+
+def test_the_place_of_the_picture_of_the_demo_is_checked_first(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("qiskit_lhv.demo._reports", no_work)
+    for path in (tmp_path / "none" / "demo.svg", tmp_path, tmp_path / "demo.png"):
+        assert main(["demo", "--picture", str(path)]) == 2
+        assert capsys.readouterr().err.startswith("qiskit-lhv: picture: ")
+
+
+def test_results_go_to_what_is_no_plain_file_too(counts_file, capsys):
+    assert main(["analyze", str(counts_file), "--seed", "1", "--json", "/dev/null"]) == 0
+    assert capsys.readouterr().out.startswith("NONLOCAL")
+
+
 def test_missing_file(tmp_path, capsys):
     assert main(["analyze", str(tmp_path / "nothing.json")]) == 2
     assert "nothing.json" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.estimate_report import analyze_estimate
+from qiskit_lhv.polytope.optimized_settings import horodecki_settings
 from qiskit_lhv.statistics.same_state import _parts, same_state_test
 
 
@@ -251,6 +252,45 @@ def werner_tensor(visibility):
 def test_bad_signaling_level():
     with pytest.raises(CountsError, match="signaling_level"):
         analyze_estimate(estimate(0.5, 10, 1), signaling_level=0.0)
+
+
+def test_settings_are_bound_to_the_shots_that_choose_them():
+    report = analyze_estimate(estimate(0.95, 2000, 2), seed=1)
+    (piece,) = report.evidence
+    assert "to which the shots lead" in str(report.verify())
+    # Chosen with the tested shots: as good a proof of its inequality, but not one of the chosen settings.
+    chosen = horodecki_settings(CorrelationTensor.from_state(piece.tested.physical_state()))
+    picked = dataclasses.replace(piece, settings=chosen)
+    assert picked.violated
+    assert picked.verify()
+
+    def report_of(test):
+        statistics = report.statistics | {
+            "value": float(np.sum(test.settings.operator() * test.tested.tensor.array)),
+            "value: lower limit": test.lower,
+        }
+        inequality = test.settings.inequality
+        return dataclasses.replace(report, evidence=(test,), statistics=statistics, inequality=inequality)
+
+    assert report_of(piece).verify()
+    found = report_of(picked).verify()
+    assert found.refuted
+    assert "another state than that of the shots that choose them" in found.reason
+    first = piece.settings
+    turned = dataclasses.replace(first, settings=tuple(one * np.float64(0.96875) for one in first.settings))
+    assert dataclasses.replace(piece, settings=turned).violated
+    found = report_of(dataclasses.replace(piece, settings=turned)).verify()
+    assert not found
+    assert "other settings are found" in found.reason
+
+
+def test_a_report_on_a_local_state_shows_only_what_its_evidence_does():
+    pytest.importorskip("cvxpy")
+    report = analyze_estimate(estimate(0.3, 20_000, 1), seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert not {"value", "value: lower limit", "local bound"} & set(report.statistics)
+    assert report.verify()
+    assert dataclasses.replace(report, statistics=report.statistics | {"value": 1.0}).verify().refuted
 
 
 def test_edited_reports_are_refuted():

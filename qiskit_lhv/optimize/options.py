@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._checkpoints import fingerprint
+from .._files import writable_file
 from .._validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.ensemble import ResponseModel
@@ -60,6 +61,8 @@ class Options:
         generator(self.seed)
         if self.checkpoint is not None and self.seed is None:
             raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
+        if self.checkpoint is not None:
+            writable_file(self.checkpoint, "checkpoint")
 
     def ensemble_size(self, default: int) -> int:
         """The number of hidden variables: as asked, as in the initial model, or the default."""

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._files import parse_json, write_whole
+from .._files import parse_json, writable_folder, write_whole
 from .._records import Record, encode
 from .._validation import frozen, generator, real_array, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
@@ -254,8 +254,7 @@ def _white(tensor: CorrelationTensor) -> FloatArray:
 
 def _open_folder(folder: str | os.PathLike[str], run: str) -> Path:
     """The folder of a sweep, made if need be; refused if it holds another sweep."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    path = writable_folder(folder, "folder")
     mark = path / "sweep.json"
     if not mark.exists():
         content = json.dumps({"run": run}).encode()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checkpoints import ArrayCheckpoint, fingerprint
+from .._files import writable_file
 from .._progress import ProgressBar
 from .._threads import one_blas_thread
 from .._validation import positive_number, real_array, whole_number
@@ -122,6 +123,8 @@ def certify_all_projective(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
         )
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
+    if checkpoint is not None:
+        writable_file(checkpoint, "checkpoint")
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, time_limit, seed)
     search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)

@@ -56,7 +56,7 @@ class DetectionThreshold(Record):
     inequality: BellInequality | None
     """A Bell inequality that is violated at ``upper``; ``None`` if the search met none."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end."""
+    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "assign", check_assignment(self.assign, self.behavior.scenario))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,8 +35,13 @@ def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
     pair = whole_numbers(minus, "minus", ScenarioError, minimum=0)
     if len(pair) != 2 or max(pair) > 1:
         raise ScenarioError.bad_argument("minus", expected="a pair of settings 0 or 1", got=f"{minus}")
+    return _chsh(pair)
+
+
+@lru_cache(maxsize=4)
+def _chsh(minus: tuple[int, ...]) -> BellExpression:
     correlators = np.ones((2, 2))
-    correlators[pair] = -1
+    correlators[minus] = -1
     return BellExpression.from_correlators(correlators, marginals=False)
 
 

@@ -53,7 +53,7 @@ class LocalWeight(Record):
     inequality: BellInequality | None
     """``-K . p <= -bound`` with non-negative K; so the weight is at most ``K . behavior / bound``."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end."""
+    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
 
     def __str__(self) -> str:
         return f"local weight in [{self.lower:.9g}, {self.upper:.9g}]"

@@ -46,7 +46,7 @@ class Threshold(Record):
     noise_model: DeterministicModel | SymmetrizedModel | None = None
     """A local model of the noise, so that the mixture is local below ``lower``, too; ``None``: it is white."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end."""
+    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
 
     def __str__(self) -> str:
         return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
@@ -60,7 +60,8 @@ class Threshold(Record):
         """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.
 
         The model at ``lower`` and that of the noise are local models of all mixtures between them. A heuristic local
-        bound is not re-checked; then only the lower end is proven, and the reason says so.
+        bound is not re-checked; then only the lower end is proven, and the reason says so: ``upper_is_proven`` must say
+        just that. ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
 
         Args:
             atol: Largest deviation of the model from the mixture, in any probability.
@@ -74,8 +75,12 @@ class Threshold(Record):
             return order
         checks = [order, self.model.verify(self.mixture(self.lower), atol), self._verify_noise()]
         if self.inequality is None:
-            honest = self.lower >= self.upper or not self.upper_is_proven
+            honest = self.upper_is_proven == (self.lower >= self.upper)
             return combine(*checks, Verification(honest, "no inequality was found, so the upper end is none"))
+        if self.upper_is_proven != self.inequality.bound.exact:
+            kind = "exact" if self.inequality.bound.exact else "heuristic"
+            claim = "proven" if self.upper_is_proven else "not proven"
+            return combine(*checks, Verification(False, f"the bound is {kind}, the upper end said to be {claim}"))
         upper = crossing_visibility(self.inequality, self.behavior, self.noise)
         if upper is None:
             return combine(*checks, Verification(False, "the inequality is violated nowhere", math.inf))
@@ -85,12 +90,8 @@ class Threshold(Record):
             f"the inequality is violated above visibility {float(upper):.12g}, the claim is {self.upper!r}",
             off,
         )
-        honest = self.inequality.bound.exact or not self.upper_is_proven
-        claim = Verification(
-            honest, "the local bound is heuristic" + ("" if honest else ", the claim that it is proven")
-        )
         if not self.inequality.bound.exact:
-            return combine(*checks, reached, claim)
+            return combine(*checks, reached, Verification(True, "the local bound is heuristic"))
         return combine(*checks, self.inequality.verify(prove_bound=prove_bound), reached)
 
     def _verify_noise(self) -> Verification:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import one_blas_thread
+from .._files import writable_file
 from .._validation import instance, positive_number, whole_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
@@ -88,6 +89,8 @@ def nonlocality_threshold(
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
+    if checkpoint is not None:
+        writable_file(checkpoint, "checkpoint")
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     group = _parse_symmetry(symmetry, behavior, noise, time_limit=time_limit)
     strategies, noise_model = _starting_strategies(noise, group, seed)

@@ -95,31 +95,37 @@ class AllowanceLimits:
     def largest_kappa(self, alpha: float) -> float:
         """The largest kappa that is exceeded, to four digits, as far as a bracket finds it; 0 if there is none."""
         low, high = 0.0, 1.0
-        inside = self._margin(low, alpha)
-        if inside < 0:
+        before = self._distance(low, alpha)
+        if before < 0:
             return 0.0
-        outside = self._margin(high, alpha)
-        while outside >= 0:
-            low, inside = high, outside
+        here = self._distance(high, alpha)
+        while here >= 0:
             if high > _LARGEST_KAPPA:
-                return low
+                return high
+            low, before = high, here
             high *= 2
-            outside = self._margin(high, alpha)
-        last = 0
+            here = self._distance(high, alpha)
+        last, new = low, high
         for _ in range(_MAX_STEPS):
             if high - low <= _PRECISION * high:
                 break
-            # False position, with the weight of an end that stays halved (Illinois).
-            middle = low + (high - low) * min(0.99, max(0.01, inside / (inside - outside)))
-            margin = self._margin(middle, alpha)
-            if margin >= 0:
-                low, inside = middle, margin
-                outside = outside / 2 if last > 0 else outside
+            # The secant of the last two, but never so near to an end that the other one would stay where it is.
+            least = min(_PRECISION / 2 * high, (high - low) / 2)
+            guess = new - here * (new - last) / (here - before) if here != before else math.nan
+            if not low < guess < high:
+                guess = (low + high) / 2
+            last, before, new = new, here, min(max(guess, low + least), high - least)
+            here = self._distance(new, alpha)
+            if here >= 0:
+                low = new
             else:
-                high, outside = middle, margin
-                inside = inside / 2 if last < 0 else inside
-            last = 1 if margin >= 0 else -1
+                high = new
         return low
+
+    def _distance(self, kappa: float, alpha: float) -> float:
+        """How far the evidence is beyond its limit, in standard deviations of a normal tail: nearly a line."""
+        level = _log_level(alpha)
+        return math.sqrt(max(0.0, self._margin(kappa, alpha) - level)) - math.sqrt(-level)
 
     def _margin(self, kappa: float, alpha: float) -> float:
         """How far below its limit the logarithm of the largest tail is."""

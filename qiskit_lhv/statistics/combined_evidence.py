@@ -19,7 +19,7 @@ from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from ..verification import Verification, combine
-from .evidence import EValue, check_data, e_values_of_stages, fresh_seed, recompute_e_values
+from .evidence import EValue, check_data, check_orders, e_values_of_stages, fresh_seed, recompute_e_values
 from .responses import ResponseMaps
 from .stages import draw_orders, draw_stages, stage_ends
 
@@ -46,7 +46,8 @@ class CombinedEValue(Record):
     log_e: float
     """Natural logarithm of the product or the mean."""
     seed: int | None = None
-    """Seed of the random orders of ``averaged_e_values``; ``None`` if the parts have their own."""
+    """Seed of the random orders of ``averaged_e_values``; ``None`` if the parts have their own, or are of trials in the
+    order they were taken."""
 
     @property
     def null(self) -> str:
@@ -85,7 +86,7 @@ class CombinedEValue(Record):
         return replace(self, parts=parts, log_e=log_e)
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks every e-value and the product or mean; see ``EValue.verify``.
+        """Re-checks every e-value, their orders and the product or mean; see ``EValue.verify``.
 
         Args:
             prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
@@ -99,6 +100,13 @@ class CombinedEValue(Record):
             return Verification(False, "the e-values are against different sets of behaviors", math.inf)
         if self.independent and len({part.tested.sum(axis=0).tobytes() for part in self.parts}) < len(self.parts):
             return Verification(False, "the e-values of one experiment are multiplied", math.inf)
+        orders = Verification(True, "each order is that of its own e-value")
+        if self.seed is not None:
+            if self.independent or any(part.seed is not None for part in self.parts):
+                return Verification(False, "parts that have one seed together are averaged, without their own", math.inf)
+            orders = check_orders(self.parts, self.seed, _growth(len(self.parts)))
+            if orders.refuted:
+                return orders
         log_e = _combined([part.log_e for part in self.parts], self.independent)
         error = abs(log_e - self.log_e)
         own = Verification(error <= 1e-9 * max(1.0, abs(log_e)), f"combined log e = {log_e:.9g}", error)
@@ -106,7 +114,9 @@ class CombinedEValue(Record):
         if not all(checks):
             return combine(*checks, own)
         right = Verification(True, f"{counted(len(self.parts), 'e-value')} against {self.null} models are right")
-        return combine(right, own)
+        if self.seed is None and any(part.seed is None for part in self.parts):
+            orders = check_orders(self.parts, None, None)
+        return combine(right, orders, own)
 
 
 def num_orders(scenario: BellScenario, num_shots: int) -> int:
@@ -162,10 +172,11 @@ def averaged_e_values(
         orders = whole_number(orders, "orders", CountsError, minimum=1)
     seed = checked_seed(seed)
     seed = fresh_seed() if seed is None else seed
-    stages, owners = [], []
+    stages, owners, taken = [], [], set()
     for i, one in enumerate(data):
         if isinstance(one, BellTrials) and one.design == "random":
             found = [draw_stages(one, None)]
+            taken.add(i)
         else:
             found = orders_of(one, orders, seed)
         stages += found
@@ -174,7 +185,8 @@ def averaged_e_values(
     results = []
     for i in range(len(data)):
         own = tuple(part for part, owner in zip(parts, owners, strict=True) if owner == i)
-        results.append(CombinedEValue(own, False, _combined([part.log_e for part in own], False), seed))
+        mean = _combined([part.log_e for part in own], False)
+        results.append(CombinedEValue(own, False, mean, None if i in taken else seed))
     return results
 
 
@@ -191,10 +203,13 @@ def orders_of(
     counts = data.to_counts() if isinstance(data, BellTrials) else data
     if orders is None:
         orders = num_orders(counts.scenario, counts.total_shots)
-    # An average of many needs no fine stages.
-    growth = _GROWTH if orders >= _MANY_ORDERS else None
-    scenario, tables, weights = draw_orders(counts, orders, seed, growth)
+    scenario, tables, weights = draw_orders(counts, orders, seed, _growth(orders))
     return [(scenario, table, weight) for table, weight in zip(tables, weights, strict=True)]
+
+
+def _growth(orders: int) -> float | None:
+    """How stages of this number of orders grow: an average of many needs no fine stages."""
+    return _GROWTH if orders >= _MANY_ORDERS else None
 
 
 def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> CombinedEValue:

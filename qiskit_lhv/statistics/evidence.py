@@ -25,11 +25,12 @@ from ..verification_branches import left_open
 from ..verification_evidence import exact_mean_bounds, mean_bounds_cost
 from .predictability import check_predictability
 from .ratios import NULLS, RatioEngine, takes_long
-from .stages import draw_stages
+from .stages import draw_stages, tables_of_orders
 
 __all__ = [
     "EValue",
     "check_data",
+    "check_orders",
     "e_values_of_stages",
     "fresh_seed",
     "ratio_e_value",
@@ -140,7 +141,9 @@ class EValue(Record):
 
         That each factor was chosen from earlier stages alone cannot be seen from it: all factors are computed again by
         the code that made them, and must give the same evidence. That the shots were cut into stages without looking
-        at their outcomes is shown by drawing the order again with its seed, as ``LocalityReport.verify`` does.
+        at their outcomes is shown by drawing the order again, where there is a seed. Without one, nothing in the
+        e-value shows in which order the shots were taken or tested: the reason says so, and
+        ``LocalityReport.verify``, which holds the data, looks.
 
         Args:
             prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
@@ -148,6 +151,10 @@ class EValue(Record):
         proven = self._check_bounds(prove_bound)
         if proven.refuted:
             return proven
+        order = check_orders([self], self.seed, None)
+        if order.refuted:
+            return order
+        proven = combine(proven, order)
         again = self.recomputed.log_e
         error = abs(again - self.log_e)
         if not error <= SAME_EVIDENCE * max(1.0, abs(again)):
@@ -229,6 +236,26 @@ class EValue(Record):
         terms = [int(n) * math.log(float(r)) for n, r in zip(self.tested.flat, self.factors.flat, strict=True) if n]
         terms += [-int(n) * math.log(float(bound)) for n, bound in zip(sizes, self.mean_bounds, strict=True)]
         return math.fsum(terms)
+
+
+def check_orders(parts: Sequence[EValue], seed: int | None, growth: float | None) -> Verification:
+    """Whether the shots of e-values were tested in the random orders of a seed, as far as the e-values show it.
+
+    Args:
+        parts: E-values of the same shots, one for each order.
+        seed: The seed; ``None``: there is none.
+        growth: See :func:`~qiskit_lhv.statistics.stages.stage_ends`.
+    """
+    if seed is None:
+        return Verification(True, "no seed tells the order of the shots, so that it is not checked here")
+    first = parts[0]
+    total = first.tested.sum(axis=0)
+    if any(not np.array_equal(part.tested.sum(axis=0), total) or part.design != first.design for part in parts):
+        return Verification(False, "e-values of one seed are about different shots", math.inf)
+    drawn = tables_of_orders(total, first.scenario, first.design, len(parts), seed, growth)
+    same = all(np.array_equal(part.tested, tables) for part, tables in zip(parts, drawn, strict=True))
+    words = f"the order of the seed {seed}" if len(parts) == 1 else f"the orders of the seed {seed}"
+    return Verification(same, f"the shots were{'' if same else ' not'} tested in {words}", 0.0 if same else math.inf)
 
 
 def ratio_e_value(

@@ -288,7 +288,7 @@ def declared_game(
     )
     if bound >= 1 - _TRIVIAL:
         return None
-    score = _rounded_down(_total_score(table, scores))
+    score = float(table[scores > 0].sum()) if game else _rounded_down(_total_score(table, scores))
     knot, log_p = 0, 0.0
     if not _claims_nothing(score, total, bound, most_wins):
         if game:

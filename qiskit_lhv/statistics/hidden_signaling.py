@@ -27,6 +27,7 @@ from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import project_to_no_signaling
 from ..targets.scenario import BellScenario
 from ..verification import Verification, combine
+from ..verification_allowance import check_signaling_limits, two_party_visible_signaling
 from .allowance_limits import AllowanceLimits
 from .no_signaling import num_no_signaling_parameters
 from .signaling_amounts import hidden_signaling, visible_signaling
@@ -104,6 +105,9 @@ class SignalingAllowance(Record):
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all figures.
 
+        Limits are checked by other code than that which found them. That the shots were divided by chance is shown by
+        dividing them again, as ``LocalityReport.verify`` does.
+
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
@@ -123,17 +127,26 @@ class SignalingAllowance(Record):
         expression = self.inequality.expression.coefficients
         seen = self.tested + self.trained if scenario.is_chsh else self.tested
         seen = seen / seen.sum(axis=scenario.outcome_axes, keepdims=True)
-        visible = visible_signaling(seen)
-        needed = float(np.sum(expression * seen)) - self.inequality.bound.value
-        limits = AllowanceLimits(expression, self.inequality.bound.value, self.tested, visible, scenario.mask)
-        found = _figures(limits, self.kappa, alpha)
-        claimed = (self.hidden_lower, self.visible_upper, self.largest_kappa, self.hidden_needed, self.visible)
-        figures = (*found[:3], max(visible, needed), visible)
-        error = max(_distance(one, other) for one, other in zip(figures, claimed, strict=True))
-        holds = error <= 1e-9 and found[3] == self.exceeded
-        reason = f"hidden above {found[0]:.6g}, visible below {found[1]:.6g}, stands up to kappa = {found[2]:.6g}"
+        # Of more parties the amount is that of a linear program, solved again.
+        visible = two_party_visible_signaling(seen) if scenario.num_parties == 2 else visible_signaling(seen)
+        needed = math.fsum((expression * seen).flat) - self.inequality.bound.value
+        amounts = ((self.hidden_needed, max(visible, needed)), (self.visible, visible))
+        error = max(_distance(found, claimed) for claimed, found in amounts)
+        if error > 1e-9:
+            return Verification(False, f"the shots show {visible:.6g}, and violate by {needed:.6g}", error)
+        limits = check_signaling_limits(
+            self.tested,
+            expression,
+            self.inequality.bound.value,
+            visible,
+            scenario.mask,
+            alpha,
+            (self.hidden_lower, self.visible_upper, self.largest_kappa),
+            self.kappa,
+            self.exceeded,
+        )
         bound = self.inequality.verify(prove_bound=prove_bound)
-        return combine(bound, lipschitz, Verification(holds, reason, error))
+        return combine(bound, lipschitz, limits)
 
 
 def signaling_allowance(

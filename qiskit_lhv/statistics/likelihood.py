@@ -23,7 +23,7 @@ from ..verification import Verification, combine, exact_local_bound, exact_model
 from ..verification_branches import left_open
 from .conditional_fits import ConditionalProblem, conditional_size
 from .generated_fits import GeneratedFits, exact_largest_sum
-from .mixtures import MixtureProblem
+from .mixtures import listed_problem
 
 __all__ = ["LocalFit", "fit_local_model", "is_listed"]
 
@@ -204,7 +204,7 @@ class _Search:
 
     def _listed(self) -> tuple[FloatArray, IntArray, float]:
         strategies = enumerate_strategies(self._scenario)
-        problem = MixtureProblem.of(strategies, self._scenario)
+        problem = listed_problem(self._scenario)
         mixture = problem.fit(self._cells.reshape(1, -1), self._tolerance, self._relative)[0][0]
         gap = float((problem.tables @ self._ratios(mixture @ problem.tables).ravel()).max()) - 1
         return mixture, strategies, gap

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import one_blas_thread
-from ..models.deterministic import strategy_tables
+from ..models.deterministic import enumerate_strategies, strategy_tables
 from ..targets.coordinates import cells_from_collins_gisin, collins_gisin_from_cells
 from ..targets.scenario import BellScenario
 
-__all__ = ["MixtureProblem"]
+__all__ = ["MixtureProblem", "listed_problem"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -196,6 +196,12 @@ class MixtureProblem:
         system = np.matmul(root.swapaxes(1, 2), root) + np.eye(self.tables.shape[1])
         moved = np.linalg.solve(system, np.matmul(root.swapaxes(1, 2), (half * right)[:, :, None]))
         return half * (half * right - np.matmul(root, moved)[:, :, 0])
+
+
+@lru_cache(maxsize=2)
+def listed_problem(scenario: BellScenario) -> MixtureProblem:
+    """The problem of all strategies of a scenario, in their order, kept for the next time."""
+    return MixtureProblem.of(enumerate_strategies(scenario), scenario)
 
 
 def _squares(rows: FloatArray) -> FloatArray | None:

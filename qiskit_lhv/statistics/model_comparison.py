@@ -15,14 +15,13 @@ from .._records import Record
 from .._threads import one_blas_thread
 from .._validation import generator, shown, whole_number
 from ..exceptions import CountsError
-from ..models.deterministic import enumerate_strategies
 from ..polytope.families import chsh
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import project_cells, project_cells_to_plane
 from ..targets.scenario import BellScenario
 from .likelihood import fit_local_model, is_listed
-from .mixtures import MixtureProblem
+from .mixtures import MixtureProblem, listed_problem
 from .no_signaling import num_no_signaling_parameters
 
 __all__ = ["ModelComparison", "ModelStep", "compare_models", "quick_replicates"]
@@ -216,7 +215,7 @@ class _Fits:
         self._problem: MixtureProblem | None = None
         self._weights: FloatArray = np.empty((0, 0))
         if is_listed(scenario):
-            self._problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)
+            self._problem = listed_problem(scenario)
 
     def _cells(self, tables: IntArray) -> FloatArray:
         return (tables / self._shots.sum()).reshape(len(tables), -1)

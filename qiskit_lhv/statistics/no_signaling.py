@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import checked_seed, generator, probability
+from .._validation import checked_seed, generator, probability, shown
 from ..exceptions import CountsError, SolverError
+from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, require_counts
 from ..targets.projections import divergence, project_to_no_signaling
 from ..targets.scenario import BellScenario
@@ -107,7 +108,9 @@ class SignalingTest(Record):
         )
 
 
-def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | None = None) -> SignalingTest:
+def no_signaling_test(
+    counts: BellCounts, *, level: float = 0.01, known: Behavior | None = None, seed: int | None = None
+) -> SignalingTest:
     """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
 
     For every party and all settings of the others, the others' joint outcomes are compared between that party's
@@ -124,10 +127,11 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     Args:
         counts: The counts.
         level: Probability that any interval misses.
+        known: The no-signaling behavior that explains the counts best, if it was found before.
         seed: Seed of the random tables; default: drawn, and kept in the result.
 
     Raises:
-        CountsError: If the level is not between 0 and 1.
+        CountsError: If the level is not between 0 and 1, or the behavior is not one of the counts' scenario.
 
     Examples:
         >>> from qiskit_lhv import load_bundled_counts, no_signaling_test
@@ -140,6 +144,8 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     """
     counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
+    if known is not None and not (isinstance(known, Behavior) and known.scenario == counts.scenario):
+        raise CountsError.bad_argument("known", expected=f"a behavior of {counts.scenario}", got=shown(known))
     seed = checked_seed(seed)
     seed = secrets.randbits(31) if seed is None else seed
     rng = generator(seed)
@@ -178,7 +184,7 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
                 )
             )
     by_sender = tuple(test.total_p_value for test in tests)
-    deviance, freedom, ratio = _likelihood_ratio(counts)
+    deviance, freedom, ratio = _likelihood_ratio(counts, known)
     smallest = min((one.adjusted_p_value for one in comparisons), default=1.0)
     spread = bonferroni(list(by_sender)) if ratio is None else ratio
     return SignalingTest(
@@ -195,7 +201,7 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     )
 
 
-def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | None]:
+def _likelihood_ratio(counts: BellCounts, known: Behavior | None) -> tuple[float | None, int, float | None]:
     """The deviance of no-signaling, its degrees of freedom and p-value, where its asymptotic distribution serves."""
     from scipy.special import chdtrc
 
@@ -209,7 +215,7 @@ def _likelihood_ratio(counts: BellCounts) -> tuple[float | None, int, float | No
         return None, freedom, None
     frequencies = counts.frequencies()
     try:
-        projection = project_to_no_signaling(frequencies, counts.num_shots)
+        projection = project_to_no_signaling(frequencies, counts.num_shots) if known is None else known
     except SolverError:
         return None, freedom, None
     expected = projection.array * counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties)

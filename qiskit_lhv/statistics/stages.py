@@ -12,7 +12,7 @@ from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from .responses import ResponseMaps
 
-__all__ = ["FIRST_STAGE", "draw_orders", "draw_stages", "random_part", "stage_ends"]
+__all__ = ["FIRST_STAGE", "draw_orders", "draw_stages", "random_part", "stage_ends", "tables_of_orders"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -88,17 +88,36 @@ def draw_orders(
         As for :func:`draw_stages`, with one more axis for the orders before the others.
     """
     counts = data.to_counts() if isinstance(data, BellTrials) else data
-    rows = _rows_to_put_in_order(counts)
+    tables = tables_of_orders(counts.array, counts.scenario, counts.design, num_orders, seed, growth)
+    return counts.scenario, tables, _weights_of_stages(counts, tables)
+
+
+def tables_of_orders(
+    table: IntArray, scenario: BellScenario, design: str, num_orders: int, seed: int | None, growth: float | None = None
+) -> IntArray:
+    """The counts of each stage in several random orders; see :func:`draw_orders`.
+
+    Args:
+        table: All counts, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        scenario: Their scenario.
+        design: ``"blocks"`` or ``"random"``.
+        num_orders: Number of random orders O.
+        seed: Seed of the random orders.
+        growth: See :func:`stage_ends`.
+
+    Returns:
+        Shape ``(O, K, m_1, ..., m_N, d_1, ..., d_N)``.
+    """
+    rows = _rows_to_put_in_order(table, scenario, design)
     totals = rows.sum(axis=1)
-    ends = stage_ends(counts.total_shots, counts.scenario, growth)
+    whole = int(totals.sum())
+    ends = stage_ends(whole, scenario, growth)
     # Whole numbers throughout: no rounding may depend on the outcomes.
-    whole = counts.total_shots
     taken = np.stack([totals * end // whole if whole < 2**31 else _share(totals, int(end)) for end in ends])
     sizes = np.diff(taken, axis=0, prepend=0)
     sizes = sizes[sizes.sum(axis=1) > 0]
     tables = _random_orders(rows, sizes, num_orders, generator(seed))
-    tables = tables.reshape(num_orders, len(sizes), *counts.array.shape)
-    return counts.scenario, tables, _weights_of_stages(counts, tables)
+    return tables.reshape(num_orders, len(sizes), *table.shape)
 
 
 def _weights_of_stages(data: BellCounts | BellTrials, tables: IntArray) -> FloatArray:
@@ -159,19 +178,19 @@ def _share(totals: IntArray, end: int) -> IntArray:
 
 def random_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
     """A random part of the shots: of each setting combination in blocks, of all shots if settings were random."""
-    cells = _rows_to_put_in_order(counts)
+    cells = _rows_to_put_in_order(counts.array, counts.scenario, counts.design)
     drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
     return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
 
 
-def _rows_to_put_in_order(counts: BellCounts) -> IntArray:
+def _rows_to_put_in_order(table: IntArray, scenario: BellScenario, design: str) -> IntArray:
     """A copy of the counts whose rows are put into random order each: one per setting combination, or all in one.
 
     Raises:
         CountsError: If there are more shots than can be put into random order.
     """
-    rows = counts.scenario.num_setting_combinations if counts.design == "blocks" else 1
-    cells = counts.array.reshape(rows, -1).copy()
+    rows = scenario.num_setting_combinations if design == "blocks" else 1
+    cells = table.reshape(rows, -1).copy()
     largest = int(cells.sum(axis=1).max())
     if largest >= _MAX_DRAWN:
         raise CountsError.bad_argument(

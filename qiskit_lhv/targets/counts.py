@@ -183,6 +183,10 @@ class BellCounts(Record):
 
     def frequencies(self) -> Behavior:
         """The relative frequencies, a behavior that is a little signaling by chance."""
+        return self._frequencies
+
+    @cached_property
+    def _frequencies(self) -> Behavior:
         shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
         return Behavior(self.array / self.num_shots.reshape(shape), self.scenario)
 
@@ -205,7 +209,8 @@ class BellCounts(Record):
                 between registers are ignored) or tuples of outcomes in party order. Outcomes that are
                 missing were seen zero times. A lost bit is written ``-``, and a lost outcome in a tuple
                 ``None``. A party for which there is such a key gets one more outcome, its last, and
-                ``lost_outcomes`` says so; a party of several qubits is lost if any of its bits is.
+                ``lost_outcomes`` says so; a party of several qubits is lost if any of its bits is. Where a party's
+                settings have different numbers of outcomes, it is outcome 0, and the others move up by one.
             qubits_per_party: For bitstrings, the number of bits of each party; default: one.
             num_outcomes: For tuples, the number of outcomes of each party, or one number for each of its settings,
                 without the lost one; default: those seen, the same for all settings of a party.
@@ -264,8 +269,8 @@ class BellCounts(Record):
         afterwards. (Choose ``to`` before the counts are seen.)
 
         Args:
-            to: The outcome, or one per party, numbered without the lost one (which is the last, if
-                ``from_counts`` made it; outcomes above it move down by one).
+            to: The outcome, or one per party, numbered without the lost one (outcomes above it move down by one, so
+                that they have the numbers again that ``from_counts`` was given).
 
         Returns:
             The counts without lost outcomes; these counts, if there are none.

@@ -50,7 +50,8 @@ def table_of_counts(
 
     Returns:
         The table, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; the outcome of each party that means
-        "lost" (its last one), ``None`` for parties without, or ``None`` if no party has one; and the scenario.
+        "lost" (its last one; the first if its settings have different numbers of outcomes, since one number has to
+        stand for it in all of them), ``None`` for parties without, or ``None`` if no party has one; and the scenario.
 
     Raises:
         CountsError: If a setting combination is missing, a key does not fit, or a count is not a
@@ -64,8 +65,10 @@ def table_of_counts(
     strings = any(isinstance(key, str) for value in table.values() for key in value)
     num_settings = _num_settings(table)
     full = _outcome_sizes(seen, bits, num_outcomes, num_settings, strings)
-    lost = tuple(max(own) if any(outcome[k] is None for outcome in seen) else None for k, own in enumerate(full))
-    _refuse_unequal_losses(full, lost)
+    lost = tuple(
+        (own[0] if len(set(own)) == 1 else 0) if any(outcome[k] is None for outcome in seen) else None
+        for k, own in enumerate(full)
+    )
     total = sum(count for value in outcomes.values() for count in value.values())
     if total > MAX_SHOTS:
         raise CountsError.bad_argument("counts", expected="at most 2**53 shots", got=f"{total:.3g}")
@@ -78,21 +81,16 @@ def table_of_counts(
         for outcome, count in value.items():
             if any(a is not None and a >= d for a, d in zip(outcome, sizes, strict=True)):
                 raise CountsError.bad_argument(f"counts[{key}]", expected=f"outcomes below {sizes}", got=shown(outcome))
-            cell = tuple(d if a is None else a for a, d in zip(outcome, sizes, strict=True))
-            array[key + cell] += count
+            array[key + tuple(_number(a, own) for a, own in zip(outcome, lost, strict=True))] += count
     return array, lost if any(one is not None for one in lost) else None, scenario
 
 
-def _refuse_unequal_losses(sizes: Outcomes, lost: tuple[int | None, ...]) -> None:
-    """Refuses lost outcomes of settings with different numbers of outcomes, which would have different numbers."""
-    for k, (own, one) in enumerate(zip(sizes, lost, strict=True)):
-        if one is not None and len(set(own)) > 1:
-            raise CountsError.bad_argument(
-                "counts",
-                expected=f"no lost outcomes of party {k}, whose settings have {own} outcomes",
-                got="some",
-                remedy="Number them yourself, such as 0 for every setting: BellCounts(array, lost_outcomes=...).",
-            )
+def _number(outcome: int | None, lost: int | None) -> int:
+    """The number of an outcome in a table that has one for lost shots, too."""
+    if outcome is None:
+        assert lost is not None
+        return lost
+    return outcome if lost is None or outcome < lost else outcome + 1
 
 
 def check_table_size(shape: Sequence[int], argument: str) -> None:

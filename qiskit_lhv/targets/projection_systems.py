@@ -46,8 +46,16 @@ class Coordinates:
     def newton_step(self, weight: FloatArray, q: FloatArray) -> FloatArray:
         """``basis s`` with ``basis^T diag(weight / q**2) basis s = basis^T (weight / q)``, for every row."""
         curvature = weight / q**2
-        found = np.full((len(q), self.basis.shape[1]), np.nan)
         steep = curvature.max(axis=1) > _STEEP * curvature.min(axis=1)
+        if not steep.any():
+            # As it is nearly always.
+            try:
+                plain = self._by_hessian(weight, q, curvature)
+            except np.linalg.LinAlgError:
+                plain = np.array([np.nan])
+            if np.isfinite(plain).all():
+                return np.asarray(plain @ self.basis.T)
+        found = np.full((len(q), self.basis.shape[1]), np.nan)
         if self.basis.shape[1] > _MANY_COORDINATES:
             for row in np.flatnonzero(steep):
                 found[row] = self._by_refinement(weight[row], q[row], curvature[row])

@@ -206,31 +206,34 @@ def _project(
     for _ in range(_MAX_NEWTON_STEPS):
         if deadline is not None and deadline.over:
             raise SolverError("project_to_no_signaling: the time limit was over.")
-        weight = cells[active] + barrier[active, None]
-        here = q[active]
+        here, limit = q[active], barrier[active]
+        weight = cells[active] + limit[:, None]
         step = system.newton_step(weight, here)
         decrement = np.sum(weight / here * step, axis=1)
         # Without a step there is nothing left to gain that rounding errors would not hide.
-        sound = np.isfinite(step).all(axis=1)
-        settled = sound & (decrement <= np.maximum(barrier[active] * 1e-2, tolerance))
-        best[active[settled]], reached[active[settled]] = here[settled], barrier[active[settled]]
-        finished = settled & (barrier[active] <= tolerance)
-        barrier[active[settled & ~finished]] = np.maximum(
-            barrier[active[settled & ~finished]] / _BARRIER_RATIO, tolerance
-        )
+        going = sound = np.isfinite(step).all(axis=1)
+        settled = sound & (decrement <= np.maximum(limit * 1e-2, tolerance))
+        if settled.any():
+            done = active[settled]
+            best[done], reached[done] = here[settled], limit[settled]
+            barrier[done] = np.maximum(limit[settled] / _BARRIER_RATIO, tolerance)
+            finished = settled & (limit <= tolerance)
+            if finished.any():
+                # One more step, whose error is the square of what is left; short as it is, it needs no line search.
+                last = here[finished] + step[finished]
+                best[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
+                going = sound & ~finished
         moving = sound & ~settled
-        stopped = set(np.flatnonzero(~sound))
         if moving.any():
             moved, stuck = _line_search(here[moving], step[moving], weight[moving])
             q[active[moving]] = moved
-            stopped |= set(np.flatnonzero(moving)[stuck])
-        if finished.any():
-            # One more step, whose error is the square of what is left; short as it is, it needs no line search.
-            last = here[finished] + step[finished]
-            best[active[finished]] = np.where(last.min(axis=1, keepdims=True) > 0, last, here[finished])
-        active = np.delete(active, sorted(stopped | set(np.flatnonzero(finished))))
-        if not active.size:
-            break
+            if stuck.size:
+                going = going.copy()
+                going[np.flatnonzero(moving)[stuck]] = False
+        if not going.all():
+            active = active[going]
+            if not active.size:
+                break
     unsettled = ~np.isfinite(reached)
     best[unsettled], reached[unsettled] = q[unsettled], barrier[unsettled]
     best = _without_rounding(best, scenario)

@@ -10,8 +10,12 @@ from qiskit_lhv import (
     LHVError,
     _checkpoints,
     _files,
+    certify_all_projective,
+    critical_visibility,
     find_local_model,
     load_bundled_counts,
+    nonlocality_threshold,
+    sweep_visibility,
     werner_state,
 )
 from qiskit_lhv.optimize import training
@@ -148,3 +152,30 @@ def test_bad_arguments(tmp_path):
         find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz")
     with pytest.raises(CertificateError, match=r"^checkpoint: expected a file in an existing folder"):
         find_local_model(werner_state(0.6), checkpoint=tmp_path / "none" / "run.npz", **QUICK)
+
+
+def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
+    def no_work(*_, **__):
+        pytest.fail("the work began before the place was checked")
+
+    file = tmp_path / "file"
+    file.write_text("")
+    monkeypatch.setattr("qiskit_lhv.polytope.thresholds._starting_strategies", no_work)
+    monkeypatch.setattr("qiskit_lhv.polytope.all_projective._proven_noise", no_work)
+    monkeypatch.setattr("qiskit_lhv.polytope.all_projective.ProjectiveSearch", no_work)
+    monkeypatch.setattr("qiskit_lhv.optimize.search.run", no_work, raising=False)
+    monkeypatch.setattr("qiskit_lhv.critical_visibilities._best_settings", no_work)
+    behavior = Behavior.from_state(werner_state(0.6), "chsh")
+    for path in (tmp_path / "none" / "run.npz", tmp_path, file / "run.npz", 3):
+        with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
+            nonlocality_threshold(behavior, checkpoint=path)
+        with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
+            certify_all_projective(werner_state(0.6), num_settings=6, checkpoint=path)
+        with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
+            find_local_model(behavior, checkpoint=path, **QUICK)
+    for path in (file, file / "folder", 3):
+        with pytest.raises(CertificateError, match=r"^folder: expected a "):
+            critical_visibility(werner_state(1), folder=path, seed=1)
+        with pytest.raises(CertificateError, match=r"^folder: expected a "):
+            sweep_visibility(werner_state(1), [0.5], folder=path, **QUICK)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

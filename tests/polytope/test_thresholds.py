@@ -220,6 +220,19 @@ def test_a_search_says_whether_its_time_ran_out(counted_clock):
     assert not nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"), time_limit=1e3).timed_out
 
 
+def test_whether_the_upper_end_is_proven_follows_from_the_bound():
+    proven = nonlocality_threshold(Behavior.from_state(BELL, "chsh"))
+    assert dataclasses.replace(proven, upper_is_proven=False).verify().refuted
+    inequality = proven.inequality
+    guessed = BellInequality(inequality.expression, dataclasses.replace(inequality.bound, exact=False))
+    heuristic = dataclasses.replace(proven, inequality=guessed)
+    assert heuristic.verify().refuted
+    assert dataclasses.replace(heuristic, upper_is_proven=False).verify()
+    nothing = dataclasses.replace(proven, inequality=None, upper=1.0)
+    assert nothing.verify().refuted
+    assert dataclasses.replace(nothing, upper_is_proven=False).verify()
+
+
 def test_a_heuristic_bound_below_the_model_is_raised():
     axes = octahedral_axes((0, 0, 1), (0, 1, 1))
     threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [axes, axes]))

@@ -128,6 +128,26 @@ def test_trials_have_one_order():
     (average,) = averaged_e_values([trials], seed=1)
     assert len(average.parts) == 1
     assert average.log_e == pytest.approx(ratio_e_value(trials).log_e)
+    assert average.seed is None
+    assert average.verify()
+
+
+def test_seed_of_an_average_must_give_the_orders_of_its_parts():
+    counts = load_bundled_counts("delft_2015").counts
+    for orders in (2, 12):
+        (average,) = averaged_e_values([counts], orders=orders, seed=3)
+        found = average.verify()
+        assert found
+        assert "tested in the orders of the seed 3" in str(found)
+        assert dataclasses.replace(average, seed=4).verify().refuted
+        assert dataclasses.replace(average, parts=average.parts[::-1]).verify().refuted
+        assert dataclasses.replace(average, independent=True).verify().refuted
+        assert "not checked here" in str(dataclasses.replace(average, seed=None).verify())
+    own = combine_e_values([ratio_e_value(counts, seed=seed) for seed in range(2)], independent=False)
+    assert "each order is that of its own e-value" in str(own.verify())
+    wrong = dataclasses.replace(own, parts=(own.parts[0], dataclasses.replace(own.parts[1], seed=7)))
+    assert wrong.verify().refuted
+    assert dataclasses.replace(own, seed=1).verify().refuted
 
 
 def test_number_of_orders():

@@ -520,6 +520,24 @@ def test_seed_is_drawn_and_recorded():
     assert ratio_e_value(blocks, seed=5).seed == 5
 
 
+def test_seed_must_give_the_order_of_the_stages():
+    counts = load_bundled_counts("delft_2015").counts
+    for one in (counts, BellCounts(counts.array, "blocks"), BellCounts(np.tile([[5, 1], [2, 7]], (2, 2, 1, 1)))):
+        e_value = ratio_e_value(one, seed=5)
+        found = e_value.verify()
+        assert found
+        assert "tested in the order of the seed 5" in str(found)
+        for seed in (4, 6, 10**6):
+            refused = dataclasses.replace(e_value, seed=seed).verify()
+            assert refused.refuted
+            assert f"not tested in the order of the seed {seed}" in str(refused)
+        # Without a seed nothing is claimed about the order, and the answer says that it was not checked.
+        assert "not checked here" in str(dataclasses.replace(e_value, seed=None).verify())
+    trials = ratio_e_value(draw_trials(facet_behavior(), 100, 1))
+    assert trials.verify()
+    assert dataclasses.replace(trials, seed=1).verify().refuted
+
+
 @pytest.mark.parametrize("null", ["local", "no-signaling"])
 def test_one_stage_takes_nothing_from_the_others_of_its_batch(null):
     behavior = Behavior.from_state(werner_state(0.95), [PLANE, PLANE])

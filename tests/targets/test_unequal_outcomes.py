@@ -207,8 +207,6 @@ def test_dictionaries_and_files_of_counts(tmp_path):
     assert counts.scenario == BellScenario(2, [[3, 1]])
     with pytest.raises(CountsError, match=r"outcomes below \(1,\)"):
         BellCounts.from_counts({(0,): {(2,): 7}, (1,): {(1,): 9}}, num_outcomes=[[3, 1]])
-    with pytest.raises(CountsError, match="no lost outcomes of party 0"):
-        BellCounts.from_counts({(0,): {(None,): 7}, (1,): {(0,): 9}}, num_outcomes=[[3, 1]])
     path = tmp_path / "counts.json"
     path.write_text(json.dumps({"table": [[5, 6, 7], [9, 0, 0]], "num_outcomes": [[3, 1]]}))
     assert read_counts(path) == counts
@@ -218,6 +216,39 @@ def test_dictionaries_and_files_of_counts(tmp_path):
     path.write_text(json.dumps({"table": [[5, 6, 7], [9, 0, 0]], "num_outcomes": [[3]]}))
     with pytest.raises(CountsError, match="num_outcomes"):
         read_counts(path)
+
+
+def test_lost_keys_of_settings_with_different_numbers_of_outcomes():
+    table = {
+        (0, 0): {(0, 0): 5, (2, 1): 6, (None, 1): 1},
+        (0, 1): {(1, 0): 8, (None, None): 2},
+        (1, 0): {(0, 0): 4, (1, 1): 3, (1, None): 7},
+        (1, 1): {(None, 1): 9},
+    }
+    counts = BellCounts.from_counts(table, num_outcomes=[[3, 2], 2])
+    # One number stands for the lost outcome of all settings: 0 where these differ, else the last.
+    assert counts.scenario == BellScenario((2, 2), [[4, 3], [3, 3]])
+    assert counts.lost_outcomes == (0, 2)
+    seen = {}
+    for x, y, a, b in np.argwhere(counts.array > 0).tolist():
+        seen[x, y, None if a == 0 else a - 1, None if b == 2 else b] = int(counts.array[x, y, a, b])
+    assert seen == {(*key, *outcome): number for key, value in table.items() for outcome, number in value.items()}
+    kept = {key: {o: n for o, n in value.items() if None not in o} for key, value in table.items()}
+    with pytest.raises(CountsError):
+        counts.post_select()
+    table[1, 1][1, 1] = kept[1, 1][1, 1] = 2
+    selected = BellCounts.from_counts(table, num_outcomes=[[3, 2], 2]).post_select()
+    assert np.array_equal(selected.array, BellCounts.from_counts(kept, num_outcomes=[[3, 2], 2]).array)
+    assert selected.scenario == BellScenario((2, 2), [[3, 2], [2, 2]])
+    # Assigned to outcome 1 of both parties.
+    filled = {key: {} for key in table}
+    for key, value in table.items():
+        for outcome, number in value.items():
+            cell = tuple(1 if a is None else a for a in outcome)
+            filled[key][cell] = filled[key].get(cell, 0) + number
+    assigned = BellCounts.from_counts(table, num_outcomes=[[3, 2], 2]).assign_lost(1)
+    assert np.array_equal(assigned.array, BellCounts.from_counts(filled, num_outcomes=[[3, 2], 2]).array)
+    assert counts.lost_fraction[0, 1, 1] == 1.0
 
 
 def test_lost_outcomes_are_ones_that_all_settings_have():
