@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -167,25 +166,12 @@ def prove_by_branches(
 ) -> BranchProof:
     """Proves that no strategy of two parties has a larger value than the claim.
 
-    The last proofs are remembered: the parts of a report, and its checks, often rest on one inequality.
-
     Args:
         integers: Coefficients, shape ``(m_1, m_2, d_1, d_2)``, whose absolute values add up to less than 2**60.
         claim: The claimed local bound.
         max_work: Number of additions after which to give up.
         num_outcomes: Number of outcomes of every setting, where tables are padded; see :func:`exact_local_bound`.
     """
-    sizes = None if num_outcomes is None else tuple(tuple(int(d) for d in party) for party in num_outcomes)
-    table = np.ascontiguousarray(integers, dtype=np.int64)
-    # All that the answer depends on, number by number: nothing else may pass for what was proven.
-    return _proof_by_branches(table.tobytes(), table.shape, int(claim), int(max_work), sizes)
-
-
-@lru_cache(maxsize=4)
-def _proof_by_branches(
-    numbers: bytes, shape: tuple[int, ...], claim: int, max_work: int, num_outcomes: tuple[tuple[int, ...], ...] | None
-) -> BranchProof:
-    integers: IntArray = np.frombuffer(numbers, dtype=np.int64).reshape(shape)
     m_1, m_2, d_1, d_2 = integers.shape
     sizes = [[d_1] * m_1, [d_2] * m_2] if num_outcomes is None else [list(party) for party in num_outcomes]
     # The party with fewer strategies is decided, setting by setting.

@@ -199,7 +199,7 @@ def _continuous_loss(function: Callable[[Any, Any], Any] | None, name: str, even
         shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)
         probabilities = correlators_to_probabilities(correlators, num_parties)
         # Sums of correlators that cancel may come out negative by rounding, and a logarithm would not be finite.
-        rounding = float(jnp.finfo(probabilities.dtype).eps) / 2**num_parties
+        rounding = float(np.finfo(probabilities.dtype).eps) / 2**num_parties
         return distance(target, jnp.maximum(probabilities, rounding), shares)
 
     return over_runs(single)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 __all__ = ["LOSSES", "kl_divergence", "over_runs", "squared_distance"]
 
@@ -29,8 +30,8 @@ def _excess_over_log(u: jax.Array, ratio: jax.Array) -> jax.Array:
 def kl_divergence(target: jax.Array, model: jax.Array, shares: jax.Array) -> jax.Array:
     """The weighted Kullback-Leibler divergence of a model from a target, without cancellation.
 
-    ``sum p h((q - p) / p)`` equals ``sum p log(p / q)`` for normalized tables; a cell with p = 0 adds q, and so does one
-    with p so small (1e-19 in single precision) that q / p could overflow.
+    ``sum p h((q - p) / p)`` equals ``sum p log(p / q)`` for normalized tables; a cell with p = 0 adds q, and so does
+    one with p so small (1e-19 in single precision) that q / p could overflow.
 
     Args:
         target: Probabilities p.
@@ -40,7 +41,7 @@ def kl_divergence(target: jax.Array, model: jax.Array, shares: jax.Array) -> jax
     Returns:
         The divergence in nats per trial.
     """
-    seen = target > jnp.sqrt(jnp.finfo(target.dtype).tiny)
+    seen = target > float(np.finfo(target.dtype).tiny) ** 0.5
     divisor = jnp.where(seen, target, 1.0)
     change = jnp.where(seen, (model - target) / divisor, 0.0)
     ratio = jnp.where(seen, model / divisor, 1.0)

@@ -228,7 +228,7 @@ def _project(
             moved, stuck = _line_search(here[moving], step[moving], weight[moving])
             q[active[moving]] = moved
             if stuck.size:
-                going = going.copy()
+                going = np.array(going)
                 going[np.flatnonzero(moving)[stuck]] = False
         if not going.all():
             active = active[going]
