@@ -16,7 +16,7 @@ from .targets.correlations import CorrelationTensor
 __all__ = ["calls_of_oracle", "proofs_from_below", "quick_certificates", "searched_certificates"]
 
 # A model is looked for a little inside the local set, where the search converges.
-_ASIDE = 1.05
+_ASIDE = 1.02
 # Numbers of axes, from coarse to fine: for two qubits the proofs without polyhedra do what few axes can.
 _AXES = {2: (46, 81), 3: (6, 16, 46), 4: (6, 16)}
 _PLANAR_AXES = {2: (12, 32), 3: (8,)}

@@ -24,8 +24,8 @@ _MARGINS = (2e-2, 7e-3, 2.5e-3, 1e-3, 3e-4)
 # What may be missing at the end of a stage, relative to its margin.
 _ENOUGH = 0.15
 # A stage that does not come this much closer within so many calls has failed.
-_CALLS_BETWEEN_LOOKS = 100
-_PROGRESS = 0.95
+_CALLS_BETWEEN_LOOKS = 30
+_PROGRESS = 0.985
 # A goal that lies no farther below the threshold takes more calls than it is worth: finer directions do it faster.
 _ROOM = 3e-3
 # So often a stage is repeated further below.
