@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
+from .verification import Verification
+from .verification_bounds import exact_local_bound, local_bound_cost, scaled_to_integers
 from .verification_padding import Outcomes, filled_padding
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]

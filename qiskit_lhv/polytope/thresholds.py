@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._threads import one_blas_thread
 from .._files import writable_file
+from .._threads import one_blas_thread
 from .._validation import instance, positive_number, whole_number
 from ..exceptions import ScenarioError
 from ..models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies
