@@ -170,7 +170,8 @@ def hidden_from_chsh():
             for form in [best_form(part(behavior.array, x, y, Behavior))]
         ]
         print(
-            f"{trials:>10} trials, medians of log10 p: e-value {np.median(found, axis=1).mean():.2f}, I3322 declared {declared:.2f}, "
+            f"{trials:>10} trials, medians of log10 p: e-value {np.median(found, axis=1).mean():.2f}, "
+            f"I3322 declared {declared:.2f}, "
             f"best of nine CHSH games {min(pairs):.2f}; -n KL {-trials * rate.rate / math.log(10):.2f}; "
             f"{seconds:.2f} s each",
             flush=True,

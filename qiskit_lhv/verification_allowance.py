@@ -1,7 +1,7 @@
 """Checks of confidence limits for signaling, which share no code with the statistics that found them.
 
-The theorems are those of ``statistics.allowance_limits`` and ``statistics.sum_tails``: their bounds are evaluated here in
-another way, at the numbers claimed instead of in a search for them.
+The theorems are those of ``statistics.allowance_limits`` and ``statistics.sum_tails``: their bounds are evaluated here
+in another way, at the numbers claimed instead of in a search for them.
 """
 
 from __future__ import annotations

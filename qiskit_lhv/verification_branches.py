@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._deadlines import CheckTime
-from .verification import Verification, exact_local_bound, local_bound_cost, scaled_to_integers
+from .verification import Verification
+from .verification_bounds import exact_local_bound, local_bound_cost, scaled_to_integers
 from .verification_memory import remembered
 from .verification_padding import Outcomes, filled_padding
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exceptions import ScenarioError
-from .verification import exact_local_bound, local_bound_cost
+from .verification_bounds import exact_local_bound, local_bound_cost
 from .verification_padding import Outcomes, all_outcomes
 
 __all__ = ["exact_mean_bounds", "mean_bounds_cost"]

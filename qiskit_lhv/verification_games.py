@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .verification import Verification, exact_local_bound
+from .verification import Verification
+from .verification_bounds import exact_local_bound
 from .verification_evidence import exact_mean_bounds
 from .verification_padding import Outcomes, filled_padding
 

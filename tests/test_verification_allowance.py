@@ -57,7 +57,9 @@ def test_tails_bound_those_of_coins_and_are_as_sharp_as_the_ones_of_the_search()
         wins = np.unique(np.rint(number * p + math.sqrt(variance) * np.linspace(0.2, 6, 30)))
         excess = wins - number * p
         exact = binom.logsf(wins - 1, number, p)
-        found = verification_allowance._log_tails(excess, np.full(len(excess), variance), np.full(len(excess), deviation))
+        found = verification_allowance._log_tails(
+            excess, np.full(len(excess), variance), np.full(len(excess), deviation)
+        )
         assert np.all(found[wins <= number] >= exact[wins <= number] - 1e-12)
         searched = log_tail(excess, variance, deviation)
         assert np.all(found <= searched + 1e-9)

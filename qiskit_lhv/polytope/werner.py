@@ -15,7 +15,8 @@ from .._records import Record
 from .._validation import frozen, real_array
 from ..exceptions import CertificateError
 from ..targets.behaviors import Behavior
-from ..verification import Verification, combine, leaves_unchanged
+from ..verification import Verification, combine
+from ..verification_bounds import leaves_unchanged
 from .inequalities import BellInequality
 from .rounding import round_up
 

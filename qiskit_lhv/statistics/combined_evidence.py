@@ -103,7 +103,7 @@ class CombinedEValue(Record):
         orders = Verification(True, "each order is that of its own e-value")
         if self.seed is not None:
             if self.independent or any(part.seed is not None for part in self.parts):
-                return Verification(False, "parts that have one seed together are averaged, without their own", math.inf)
+                return Verification(False, "parts of one seed are averaged, and have none of their own", math.inf)
             orders = check_orders(self.parts, self.seed, _growth(len(self.parts)))
             if orders.refuted:
                 return orders

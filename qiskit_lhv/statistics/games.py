@@ -20,7 +20,8 @@ from ..polytope.inequalities import BellExpression, BellInequality
 from ..targets.counts import BellCounts, check_design, require_all_shots
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials, require_counts_or_trials
-from ..verification import Verification, local_bound_cost
+from ..verification import Verification
+from ..verification_bounds import local_bound_cost
 from ..verification_branches import left_open
 from ..verification_games import check_log10_p, exact_score, proven_mean, proven_wins
 from .binomial_tails import convex_tail, log_tail

@@ -124,6 +124,8 @@ class SignalingAllowance(Record):
         lipschitz = Verification(
             slope <= 1 + 1e-12, f"one changed outcome changes the expression by {slope:.9g}", slope
         )
+        if not lipschitz:
+            return lipschitz
         expression = self.inequality.expression.coefficients
         seen = self.tested + self.trained if scenario.is_chsh else self.tested
         seen = seen / seen.sum(axis=scenario.outcome_axes, keepdims=True)

@@ -19,7 +19,8 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
 from ..targets.scenario import BellScenario
-from ..verification import Verification, combine, exact_local_bound, exact_model_table, local_bound_cost
+from ..verification import Verification, combine, exact_model_table
+from ..verification_bounds import exact_local_bound, local_bound_cost
 from ..verification_branches import left_open
 from .conditional_fits import ConditionalProblem, conditional_size
 from .generated_fits import GeneratedFits, exact_largest_sum

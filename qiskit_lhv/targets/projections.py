@@ -211,7 +211,8 @@ def _project(
         step = system.newton_step(weight, here)
         decrement = np.sum(weight / here * step, axis=1)
         # Without a step there is nothing left to gain that rounding errors would not hide.
-        going = sound = np.isfinite(step).all(axis=1)
+        sound: NDArray[np.bool_] = np.asarray(np.isfinite(step).all(axis=1))
+        going = sound
         settled = sound & (decrement <= np.maximum(limit * 1e-2, tolerance))
         if settled.any():
             done = active[settled]

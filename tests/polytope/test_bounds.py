@@ -10,7 +10,7 @@ from qiskit_lhv.polytope.answer_form import AnswerForm
 from qiskit_lhv.polytope.bounds import best_strategies
 from qiskit_lhv.polytope.branch_and_bound import BranchAndBound
 from qiskit_lhv.polytope.enumeration import enumerate_form
-from qiskit_lhv.verification import exact_integer_bound, exact_local_bound, local_bound_cost
+from qiskit_lhv.verification_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
 from qiskit_lhv.verification_branches import prove_by_branches
 
 SHAPES = [
@@ -108,7 +108,7 @@ def test_best_strategies_do_not_depend_on_the_block_size(monkeypatch):
 def test_exact_check_does_not_depend_on_its_batches(monkeypatch):
     coefficients = np.random.default_rng(10).integers(-9, 10, size=(5, 4, 3, 2, 2, 2)).astype(float)
     whole = exact_local_bound(coefficients)
-    monkeypatch.setattr("qiskit_lhv.verification._MAX_BATCH", 50)
+    monkeypatch.setattr("qiskit_lhv.verification_bounds._MAX_BATCH", 50)
     assert exact_local_bound(coefficients) == whole == Fraction(local_bound(BellExpression(coefficients)).value)
 
 
@@ -181,8 +181,8 @@ def random_expression(rng):
 def test_solvers_and_verifier_equal_brute_force_in_random_scenarios(solver, monkeypatch):
     if solver == "enumeration in small blocks":
         monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 5)
-        monkeypatch.setattr("qiskit_lhv.verification._MAX_BATCH", 7)
-        monkeypatch.setattr("qiskit_lhv.verification._SMALL_PRODUCT", 11)
+        monkeypatch.setattr("qiskit_lhv.verification_bounds._MAX_BATCH", 7)
+        monkeypatch.setattr("qiskit_lhv.verification_bounds._SMALL_PRODUCT", 11)
     elif solver == "enumeration in threads":
         monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 3)
         monkeypatch.setattr("qiskit_lhv.polytope.enumeration._THREADED_WORK", 0)

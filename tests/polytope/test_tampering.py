@@ -20,7 +20,8 @@ from qiskit_lhv import (
     random_directions,
     werner_state,
 )
-from qiskit_lhv.verification import combine, exact_local_bound
+from qiskit_lhv.verification import combine
+from qiskit_lhv.verification_bounds import exact_local_bound
 from qiskit_lhv.verification_branches import prove_by_branches, prove_local_bound
 
 

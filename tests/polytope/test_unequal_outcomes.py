@@ -35,7 +35,8 @@ from qiskit_lhv import (
 from qiskit_lhv.models.deterministic import enumerate_strategies
 from qiskit_lhv.polytope.bounds import best_strategies
 from qiskit_lhv.polytope.coefficient_forms import no_signaling_part
-from qiskit_lhv.verification import exact_integer_bound, exact_local_bound, exact_strategy_value, local_bound_cost
+from qiskit_lhv.verification import exact_strategy_value
+from qiskit_lhv.verification_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
 from qiskit_lhv.verification_branches import prove_by_branches
 
 LIFTS = [

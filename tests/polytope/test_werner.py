@@ -16,7 +16,7 @@ from qiskit_lhv import (
     werner_inequality,
     werner_state,
 )
-from qiskit_lhv.verification import exact_local_bound
+from qiskit_lhv.verification_bounds import exact_local_bound
 
 SIGNS = np.array([[1, -1], [-1, 1]])
 
