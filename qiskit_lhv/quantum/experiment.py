@@ -16,12 +16,14 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
+from .jobs import require_rising_widths, run_plan
 from .measurements import Measurement, parse_settings
 from .parties import parse_parties, require_unmeasured
 from .results import PubPlan, counts_of, list_pub_results
-from .samplers import run_plan
 from .schedules import SettingSchedule, require_schedule
-from .setting_circuits import SettingCircuits, Transpile
+from .setting_circuits import SettingCircuits
+from .signatures import digest_of_circuit
+from .transpilation import as_pass_manager, transpiler
 
 __all__ = ["BellExperiment"]
 
@@ -130,7 +132,9 @@ class BellExperiment:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
             MeasurementError: If a setting is a POVM.
         """
-        return self._pubs(self._plan(shots), backend, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager)
+        require_rising_widths(pubs, backend)
+        return pubs
 
     def run(
         self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
@@ -219,19 +223,25 @@ class BellExperiment:
             name += "_"
         return name
 
+    @cached_property
+    def _signature(self) -> dict[str, str]:
+        return {"circuit": digest_of_circuit(self._circuit)}
+
     def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
         return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
 
     def _pubs(self, plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
         copies = {self._register_name: range(self._circuit.num_qubits)}
-        return self._measurements.pubs(self._circuit, copies, plan, _transpiler(backend, pass_manager))
+        transpile = transpiler(*as_pass_manager(backend, pass_manager))
+        return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
-        table = self._measurements.table(list_pub_results(result), self._register_name, plan)
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature)
         return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
-        rows = list(self._measurements.rows(list_pub_results(result), self._register_name, plan))
+        pub_results = list_pub_results(result)
+        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature))
         return BellTrials(
             np.concatenate([settings for settings, _ in rows]),
             np.concatenate([outcomes for _, outcomes in rows]),
@@ -239,12 +249,3 @@ class BellExperiment:
             plan.schedule.design,
             plan.schedule.setting_probabilities,
         )
-
-
-def _transpiler(backend: Any, pass_manager: Any) -> Transpile:
-    """What :meth:`BellExperiment.pubs` does to every circuit."""
-    if pass_manager is None and backend is not None:
-        from qiskit.transpiler import generate_preset_pass_manager
-
-        pass_manager = generate_preset_pass_manager(optimization_level=1, backend=backend)
-    return (lambda circuit: circuit) if pass_manager is None else pass_manager.run
