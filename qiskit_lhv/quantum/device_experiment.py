@@ -19,7 +19,7 @@ from .device_groups import coupling_graph, parse_groups, schedule_layers
 from .device_placement import interactions, placed_transpiler, require_couplings
 from .device_simulation import density_matrix_simulator
 from .experiment import BellExperiment
-from .jobs import require_rising_widths, run_plan
+from .jobs import require_rising_widths, run_plan, with_equal_shots
 from .results import PubPlan, counts_of, list_pub_results
 from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
@@ -195,13 +195,9 @@ class DeviceExperiment:
         plan = self._plan(shots)
         number = None if seed is None else checked_seed(seed)
         simulator = density_matrix_simulator(backend, self._experiment.circuit.num_qubits)
-        sampler = SamplerV2.from_backend(simulator, seed=number)
         alone = [(group,) for group in self._groups]
-
-        def pubs(plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
-            return self._pubs(plan, backend, pass_manager, alone)
-
-        return self._counts(run_plan(sampler, plan, pubs, backend, None), plan, alone)
+        pubs = with_equal_shots(self._pubs(plan, backend, None, alone))
+        return self._counts(SamplerV2.from_backend(simulator, seed=number).run(pubs).result(), plan, alone)
 
     def counts(self, result: Any, schedule: SettingSchedule | None = None) -> dict[Group, BellCounts]:
         """Reads the counts of each group from the result of this experiment's PUBs.

@@ -8,7 +8,7 @@ import rustworkx as rx
 from qiskit import QuantumCircuit
 
 from ..exceptions import MeasurementError
-from .circuit_steps import open_boxes
+from .circuit_steps import opened
 from .setting_circuits import SettingCircuits
 from .transpilation import Transpile
 
@@ -22,7 +22,7 @@ def interactions(circuit: QuantumCircuit, measurements: SettingCircuits) -> tupl
     from qiskit.transpiler import PassManager
     from qiskit.transpiler.passes import Unroll3qOrMore
 
-    unrolled = PassManager([Unroll3qOrMore()]).run(open_boxes(circuit))
+    unrolled = PassManager([Unroll3qOrMore()]).run(opened(circuit))
     pairs = {
         tuple(sorted(unrolled.find_bit(qubit).index for qubit in instruction.qubits))
         for instruction in unrolled.data

@@ -12,7 +12,7 @@ from qiskit.primitives import PrimitiveResult, StatevectorSampler
 
 from .._memory import GIB, memory_of_machine
 from ..exceptions import LHVError, MeasurementError
-from .circuit_steps import causal_steps, num_causal_qubits, stays_pure, steps_of, without_idle_qubits
+from .circuit_steps import num_causal_qubits, stays_pure, steps_of, without_idle_qubits
 from .results import PubPlan, list_pub_results
 from .sampler_probes import SamplerHabits, follows_one_branch, habits_of
 from .samplers import (
@@ -27,7 +27,7 @@ from .samplers import (
 )
 from .transpilation import as_pass_manager, transpiler
 
-__all__ = ["require_rising_widths", "run_plan"]
+__all__ = ["require_rising_widths", "run_plan", "with_equal_shots"]
 
 Pub = tuple[Any, ...]
 
@@ -70,7 +70,7 @@ def run_plan(
             _require_one_branch(sampler, pubs)
     habits = _habits(sampler, pubs, behind, backend, pass_manager)
     if habits.needs_equal_shots:
-        pubs = _with_most_shots(pubs)
+        pubs = with_equal_shots(pubs)
     if habits.repeats_inside and any(_size(pub) > 1 for pub in pubs):
         raise _repeats(sampler, "the settings of a PUB")
     if habits.repeats_between and len(pubs) > 1:
@@ -102,11 +102,11 @@ def _submit(sampler: Any, pubs: Sequence[Pub]) -> Any:
     except Exception as exc:  # whatever a sampler says of shots that it does not want
         if len(set(shots)) == 1 or "shots" not in str(exc):
             raise
-        job = sampler.run(_with_most_shots(pubs))
+        job = sampler.run(with_equal_shots(pubs))
     return job.result()
 
 
-def _with_most_shots(pubs: Sequence[Pub]) -> list[Pub]:
+def with_equal_shots(pubs: Sequence[Pub]) -> list[Pub]:
     """The PUBs with equal shots: of each, only those asked for are counted."""
     most = max(pub[2] for pub in pubs)
     return [(*pub[:2], most) for pub in pubs]
@@ -165,7 +165,7 @@ def _require_one_branch(sampler: Any, pubs: Sequence[Pub]) -> None:
 
 
 def _stays_pure(circuit: QuantumCircuit) -> bool:
-    return stays_pure(causal_steps(list(steps_of(circuit)), ()))
+    return stays_pure(list(steps_of(circuit)))
 
 
 def require_rising_widths(pubs: Sequence[Pub], backend: Any) -> None:

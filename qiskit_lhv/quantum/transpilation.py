@@ -11,7 +11,7 @@ from qiskit.transpiler import Target
 
 from .._validation import shown
 from ..exceptions import MeasurementError
-from .circuit_steps import open_boxes
+from .circuit_steps import opened
 from .samplers import has_couplings, is_local, require_backend
 
 __all__ = ["SimulatorTranslation", "Transpile", "as_pass_manager", "transpiler"]
@@ -34,15 +34,15 @@ class SimulatorTranslation:
         """The circuit in the simulator's own operations; the same one if nothing has to be translated."""
         from qiskit.transpiler import generate_preset_pass_manager
 
-        opened = open_boxes(circuit)
-        if _names_in(opened) <= self._names:
-            return opened
+        simple = opened(circuit)
+        if _names_in(simple) <= self._names:
+            return simple
         # The simulator's own number of qubits is a guess at its memory, of circuits without idle qubits.
         target = Target(num_qubits=circuit.num_qubits)
         for name in self._target.operation_names:
             target.add_instruction(self._target.operation_from_name(name), name=name)
         manager = generate_preset_pass_manager(optimization_level=0, target=target)
-        return manager.run(opened)
+        return manager.run(simple)
 
 
 def _names_in(circuit: QuantumCircuit) -> set[str]:
@@ -92,17 +92,17 @@ def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
 
     Args:
         backend: Transpile for this backend, at optimization level 1; or
-        pass_manager: transpile with this pass manager; neither: boxes are opened, no more.
+        pass_manager: transpile with this pass manager; neither: boxes and product formulas are opened, no more.
         options: Options of the pass manager that is made for a backend.
     """
     if pass_manager is not None:
         return lambda circuit: _run(pass_manager, circuit, "pass_manager")
     if backend is None:
-        return open_boxes
+        return opened
     from qiskit.transpiler import generate_preset_pass_manager
 
     manager = generate_preset_pass_manager(optimization_level=1, backend=backend, **options)
-    opened = is_local(backend)
+    here = is_local(backend)
     size = getattr(backend, "num_qubits", None)
 
     def transpile(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -113,7 +113,7 @@ def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
                 got=f"{circuit.num_qubits}",
                 remedy="Take a larger backend, or leave out qubits that are not used.",
             )
-        return _run(manager, open_boxes(circuit) if opened else circuit, "circuit")
+        return _run(manager, opened(circuit) if here else circuit, "circuit")
 
     return transpile
 

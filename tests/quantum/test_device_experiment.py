@@ -453,7 +453,7 @@ def test_only_simulators_that_choose_their_method_get_several_jobs():
 
 
 def ring_of_pairs():
-    """Layers of four and three pairs: with 200 shots Aer takes state vectors for one, density matrices for the other."""
+    """Layers of four and three pairs: at 200 shots Aer takes state vectors for one, density matrices for the other."""
     backend = GenericBackendV2(10, coupling_map=CouplingMap.from_ring(10), seed=1)
     groups = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (1, 2), (5, 6)]
     return DeviceExperiment(bell_circuit(), "chsh", groups), backend
