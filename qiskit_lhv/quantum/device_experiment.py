@@ -146,7 +146,7 @@ class DeviceExperiment:
         Args:
             sampler: Any V2 Sampler, with the same care for seeded simulators as in :meth:`BellExperiment.run`.
             shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the sampler's own, if it names one.
+            backend: Transpile for this backend; default: the one behind the sampler.
             pass_manager: Transpile with this pass manager instead.
 
         Returns:

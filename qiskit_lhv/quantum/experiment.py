@@ -119,7 +119,8 @@ class BellExperiment:
         Args:
             shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
                 schedule, which also says in which order.
-            backend: Transpile for this backend, at optimization level 1; or
+            backend: Transpile for this backend, at optimization level 1 (for a simulator without couplings, translate
+                what it does not know); or
             pass_manager: transpile with this pass manager; default: no transpilation.
 
         Returns:
@@ -128,9 +129,11 @@ class BellExperiment:
             combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
             equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
 
+        Their circuits are signed in their metadata, so that :meth:`counts` knows them again.
+
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM.
+            MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
         """
         pubs = self._pubs(self._plan(shots), backend, pass_manager)
         require_rising_widths(pubs, backend)
@@ -141,20 +144,24 @@ class BellExperiment:
     ) -> BellCounts:
         """Runs the experiment and returns its counts.
 
-        Shots of different settings are independent also where a seeded simulator would use the same
-        random numbers for all of them: such a ``StatevectorSampler`` is given a generator of its
-        seed, and others run equal shots, of which only those asked for are counted.
+        Shots of different settings are independent also where a seeded simulator would use the same random numbers for
+        all of them: such a ``StatevectorSampler`` is given a generator of its seed; others run equal shots, of which
+        only those asked for are counted, or a job for each PUB with a seed derived from theirs. What a simulator does
+        is tried out with a job of a few shots, if it has a seed or is of an unknown kind.
 
         Args:
             sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
-                the Sampler of ``qiskit_ibm_runtime``.
+                the Samplers of ``qiskit_ibm_runtime``.
             shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the sampler's own, if it names one.
+            backend: Transpile for this backend; default: the one behind the sampler. For a simulator without
+                couplings, only what it does not know is translated.
             pass_manager: Transpile with this pass manager instead.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM.
+            MeasurementError: If a setting is a POVM; if ``sampler`` is no V2 Sampler, holds one state vector and the
+                circuit does not stay pure, repeats its random numbers with a seed that cannot be changed, or is a
+                simulator that cannot run the circuits; if circuit and backend or pass manager do not fit.
         """
         plan = self._plan(shots)
         return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
@@ -194,7 +201,8 @@ class BellExperiment:
             schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs, or a setting combination has no shots.
+            CountsError: If the result is that of other PUBs, by their signature or shape, or a setting combination has
+                no shots.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 

@@ -188,7 +188,8 @@ def require_rising_widths(pubs: Sequence[Pub], backend: Any) -> None:
 def _habits(sampler: Any, pubs: Sequence[Pub], behind: Any, backend: Any, pass_manager: Any) -> SamplerHabits:
     """What a sampler does with its random numbers, as far as it matters for these PUBs."""
     seed, known = seed_of(sampler), is_known(sampler)
-    alone = len(pubs) == 1 and _size(pubs[0]) == 1
+    # Known samplers share no numbers inside a PUB, with fresh ones for state vectors.
+    alone = len(pubs) == 1 and (known or _size(pubs[0]) == 1)
     if alone or (seed is None and known):
         return SamplerHabits()
     unequal = len({pub[2] for pub in pubs}) > 1

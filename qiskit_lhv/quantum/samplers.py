@@ -182,9 +182,9 @@ def reseeded(sampler: Any, seed: int) -> Any:
     """A copy of a sampler with another seed, or ``None`` if its seed has no place that is known."""
     fresh = copy.copy(sampler)
     try:
-        options = copy.deepcopy(getattr(sampler, "options", None))
+        options: Any = copy.deepcopy(getattr(sampler, "options", None))
         for holder in (getattr(options, "simulator", None), options):
-            if is_whole_number(getattr(holder, "seed_simulator", None)):
+            if holder is not None and is_whole_number(getattr(holder, "seed_simulator", None)):
                 holder.seed_simulator = seed
                 fresh.options = options
                 return fresh

@@ -473,7 +473,7 @@ class Wrapped:
 
 
 @ignore_missing_coherence_times
-@pytest.mark.parametrize("how", ["seeded sampler", "seeded simulator", "wrapped", "by hand"])
+@pytest.mark.parametrize("how", ["seeded sampler", "seeded simulator", "wrapped", "options", "by hand"])
 def test_layers_of_different_size_are_right_whoever_runs_them(how):
     experiment, backend = ring_of_pairs()
     simulator = AerSimulator.from_backend(backend, **({"seed_simulator": 2} if how == "seeded simulator" else {}))
@@ -483,6 +483,9 @@ def test_layers_of_different_size_are_right_whoever_runs_them(how):
         assert_nonlocal(experiment.counts(sampler.run(pubs).result()))
     else:
         sampler = Wrapped(sampler) if how == "wrapped" else sampler
+        if how == "options":
+            sampler = pytest.importorskip("qiskit_ibm_runtime").SamplerV2(mode=AerSimulator())
+            sampler.options.simulator.noise_model = simulator.options.noise_model
         assert_nonlocal(experiment.run(sampler, shots=200, backend=backend))
 
 
