@@ -59,7 +59,7 @@ class DeviceExperiment:
         >>> _ = bell.h(0), bell.cx(0, 1)
         >>> experiment = DeviceExperiment(bell, "chsh", [(0, 1), (1, 2), (2, 3)])
         >>> experiment.layers
-        (((0, 1), (2, 3)), ((1, 2),))
+        (((1, 2),), ((0, 1), (2, 3)))
         >>> counts = experiment.run(StatevectorSampler(seed=7), shots=500)
         >>> list(counts), counts[2, 3].total_shots
         ([(0, 1), (1, 2), (2, 3)], 2000)
@@ -185,7 +185,7 @@ class DeviceExperiment:
             >>> from qiskit.providers.fake_provider import GenericBackendV2
             >>> bell = QuantumCircuit(2)
             >>> _ = bell.h(0), bell.cx(0, 1)
-            >>> backend = GenericBackendV2(3, coupling_map=[(0, 1), (1, 2)], noise_info=False)
+            >>> backend = GenericBackendV2(3, coupling_map=[(0, 1), (1, 2)], seed=1)
             >>> counts = DeviceExperiment(bell, "chsh", [(0, 1), (1, 2)]).simulate(backend, 100, seed=1)
             >>> [int(one.total_shots) for one in counts.values()]
             [400, 400]
