@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,17 +10,22 @@ import rustworkx as rx
 from numpy.typing import ArrayLike
 from qiskit import QuantumCircuit
 
-from .._validation import whole_number
+from .._validation import checked_seed, whole_number
 from .._words import counted
 from ..exceptions import CountsError, MeasurementError
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from .device_groups import coupling_graph, parse_groups, schedule_layers
+from .device_placement import interactions, placed_transpiler, require_couplings
+from .device_simulation import density_matrix_simulator
 from .experiment import BellExperiment
+from .jobs import require_rising_widths, run_plan, with_equal_shots
 from .results import PubPlan, counts_of, list_pub_results
-from .samplers import run_plan
+from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
-from .setting_circuits import SettingCircuits, Transpile
+from .setting_circuits import SettingCircuits
+from .signatures import digest_of_circuit, short_digest
+from .transpilation import as_pass_manager, transpiler
 
 __all__ = ["DeviceExperiment"]
 
@@ -54,7 +59,7 @@ class DeviceExperiment:
         >>> _ = bell.h(0), bell.cx(0, 1)
         >>> experiment = DeviceExperiment(bell, "chsh", [(0, 1), (1, 2), (2, 3)])
         >>> experiment.layers
-        (((0, 1), (2, 3)), ((1, 2),))
+        (((1, 2),), ((0, 1), (2, 3)))
         >>> counts = experiment.run(StatevectorSampler(seed=7), shots=500)
         >>> list(counts), counts[2, 3].total_shots
         ([(0, 1), (1, 2), (2, 3)], 2000)
@@ -106,8 +111,8 @@ class DeviceExperiment:
 
     @cached_property
     def layers(self) -> tuple[tuple[Group, ...], ...]:
-        """The groups that run at the same time, layer by layer."""
-        return schedule_layers(self._groups, self._graph, self._spacing)
+        """The groups that run at the same time, layer by layer; layers of fewer groups come first."""
+        return tuple(sorted(schedule_layers(self._groups, self._graph, self._spacing), key=len))
 
     def pubs(
         self, shots: ArrayLike | SettingSchedule, *, backend: Any = None, pass_manager: Any = None
@@ -129,7 +134,9 @@ class DeviceExperiment:
             MeasurementError: If a setting is a POVM, the circuit needs a coupling that the device does not
                 have, or the pass manager moves qubits.
         """
-        return self._pubs(self._plan(shots), backend, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager)
+        require_rising_widths(pubs, backend)
+        return pubs
 
     def run(
         self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
@@ -139,7 +146,7 @@ class DeviceExperiment:
         Args:
             sampler: Any V2 Sampler, with the same care for seeded simulators as in :meth:`BellExperiment.run`.
             shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the sampler's own, if it names one.
+            backend: Transpile for this backend; default: the one behind the sampler.
             pass_manager: Transpile with this pass manager instead.
 
         Returns:
@@ -147,11 +154,50 @@ class DeviceExperiment:
 
         Raises:
             CountsError: As in :meth:`pubs`.
-            MeasurementError: As in :meth:`pubs`; or if a seeded Aer simulator with noise chooses a method for each
-                layer, which gives wrong counts (layers of different size are jobs of their own if it has no seed).
+            MeasurementError: As in :meth:`pubs` and :meth:`BellExperiment.run`.
         """
         plan = self._plan(shots)
         return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
+
+    def simulate(
+        self, backend: Any, shots: ArrayLike | SettingSchedule = 1000, *, seed: int | None = None
+    ) -> dict[Group, BellCounts]:
+        """Counts of each group from a simulation of the group alone, with the noise that a device reports for it.
+
+        Groups that run at the same time do not act on each other in such a noise model, so each is simulated exactly,
+        as a density matrix of its few qubits: devices of any size take seconds. What a real device adds, such as
+        crosstalk between groups, is not in it.
+
+        Args:
+            backend: A device, a fake one, or an ``AerSimulator`` with a noise model.
+            shots: As in :meth:`pubs`.
+            seed: Seed of the shots.
+
+        Returns:
+            Counts by group, in the order of the groups.
+
+        Raises:
+            CountsError: As in :meth:`pubs`.
+            MeasurementError: As in :meth:`pubs`; or if a group is too large for a density matrix.
+
+        Examples:
+            >>> from qiskit import QuantumCircuit
+            >>> from qiskit.providers.fake_provider import GenericBackendV2
+            >>> bell = QuantumCircuit(2)
+            >>> _ = bell.h(0), bell.cx(0, 1)
+            >>> backend = GenericBackendV2(3, coupling_map=[(0, 1), (1, 2)], seed=1)
+            >>> counts = DeviceExperiment(bell, "chsh", [(0, 1), (1, 2)]).simulate(backend, 100, seed=1)
+            >>> [int(one.total_shots) for one in counts.values()]
+            [400, 400]
+        """
+        from qiskit_aer.primitives import SamplerV2
+
+        plan = self._plan(shots)
+        number = None if seed is None else checked_seed(seed)
+        simulator = density_matrix_simulator(backend, self._experiment.circuit.num_qubits)
+        alone = [(group,) for group in self._groups]
+        pubs = with_equal_shots(self._pubs(plan, backend, None, alone))
+        return self._counts(SamplerV2.from_backend(simulator, seed=number).run(pubs).result(), plan, alone)
 
     def counts(self, result: Any, schedule: SettingSchedule | None = None) -> dict[Group, BellCounts]:
         """Reads the counts of each group from the result of this experiment's PUBs.
@@ -173,29 +219,31 @@ class DeviceExperiment:
     def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
         return PubPlan.of(shots, self.scenario.num_settings, self._experiment.uses_one_circuit)
 
-    def _pubs(self, plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
+    def _pubs(
+        self, plan: PubPlan, backend: Any, pass_manager: Any, layers: Sequence[Sequence[Group]] | None = None
+    ) -> list[tuple[Any, ...]]:
         self._measurements.require_projective()
         graph, size = self._graph, 1 + max(max(group) for group in self._groups)
         if graph is not None:
             size = graph.num_nodes()
+        if pass_manager is not None and graph is not None:
+            require_couplings(self._groups, self._interactions, graph)
+        backend, pass_manager = as_pass_manager(backend, pass_manager)
+        options: dict[str, Any] = {}
         if backend is not None:
             if backend.num_qubits is not None:
                 parse_groups(self._groups, self._experiment.circuit.num_qubits, backend.num_qubits)
                 size = backend.num_qubits
-            graph = coupling_graph(backend) if backend.coupling_map is not None else None
-        if graph is not None and (backend is not None or pass_manager is not None):
-            self._require_couplings(graph)
-        if pass_manager is None and backend is not None:
-            from qiskit.transpiler import generate_preset_pass_manager
-
-            pass_manager = generate_preset_pass_manager(
-                optimization_level=1, backend=backend, initial_layout=list(range(size)), routing_method="none"
-            )
+            if has_couplings(backend):
+                require_couplings(self._groups, self._interactions, coupling_graph(backend))
+            options = {"initial_layout": list(range(size)), "routing_method": "none"}
+        transpile = transpiler(backend, pass_manager, **options)
         pubs = []
-        for layer in self.layers:
+        for layer in self.layers if layers is None else layers:
             copies = {_register_name(group): group for group in layer}
-            transpile = _placed_transpiler(pass_manager, copies, self._measurements.measured)
-            pubs += self._measurements.pubs(self._prepared(layer, size), copies, plan, transpile)
+            placed = placed_transpiler(transpile, copies, self._measurements.measured)
+            signature = self._signature | _layer_signature(layer)
+            pubs += self._measurements.pubs(self._prepared(layer, size), copies, plan, placed, signature)
         return pubs
 
     def _prepared(self, layer: Sequence[Group], size: int) -> QuantumCircuit:
@@ -210,103 +258,38 @@ class DeviceExperiment:
     @cached_property
     def _interactions(self) -> tuple[tuple[int, int], ...]:
         """Pairs of the circuit's qubits on which gates of two qubits act."""
-        from qiskit.transpiler import PassManager
-        from qiskit.transpiler.passes import Unroll3qOrMore
+        return interactions(self._experiment.circuit, self._measurements)
 
-        circuit = PassManager([Unroll3qOrMore()]).run(self._experiment.circuit)
-        pairs = {
-            tuple(sorted(circuit.find_bit(qubit).index for qubit in instruction.qubits))
-            for instruction in circuit.data
-            if len(instruction.qubits) == 2 and instruction.operation.name not in _IDLE
-        }
-        for party, qubits in zip(self._measurements.settings, self._measurements.parties, strict=True):
-            if len(qubits) == 2 and not self._experiment.uses_one_circuit:
-                pairs |= {tuple(sorted(qubits)) for one in party if one.bloch_vectors is None}
-        return tuple(sorted((a, b) for a, b in pairs))
+    @cached_property
+    def _signature(self) -> dict[str, str]:
+        return {"circuit": digest_of_circuit(self._experiment.circuit)}
 
-    def _require_couplings(self, graph: rx.PyGraph) -> None:
-        for group in self._groups:
-            for a, b in self._interactions:
-                if not graph.has_edge(group[a], group[b]):
-                    raise MeasurementError.bad_argument(
-                        "groups",
-                        expected="groups whose qubits are coupled where gates of the circuit act on two of them",
-                        got=f"{group}: qubits {a} and {b} of the circuit need a coupling between {group[a]} and "
-                        f"{group[b]}",
-                        remedy="coupled_groups lists pairs and chains; reorder the group or rewrite the circuit.",
-                    )
-
-    def _counts(self, result: Any, plan: PubPlan | None) -> dict[Group, BellCounts]:
+    def _counts(
+        self, result: Any, plan: PubPlan | None, layers: Sequence[Sequence[Group]] | None = None
+    ) -> dict[Group, BellCounts]:
+        layers = self.layers if layers is None else layers
         pub_results = list_pub_results(result)
         # With a schedule or without, every layer has the same number of PUBs.
-        share, rest = divmod(len(pub_results), len(self.layers))
+        share, rest = divmod(len(pub_results), len(layers))
         if rest or not share:
             raise CountsError.bad_argument(
                 "result",
-                expected=f"the same number of PUBs for each of {len(self.layers)} layers",
+                expected=f"the same number of PUBs for each of {len(layers)} layers",
                 got=f"{len(pub_results)} PUBs",
                 remedy="Pass the result of the PUBs that pubs() returned.",
             )
         found = {}
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(layers):
             part = pub_results[i * share : (i + 1) * share]
+            signature = self._signature | _layer_signature(layer)
             for group in layer:
-                found[group] = self._measurements.table(part, _register_name(group), plan)
+                found[group] = self._measurements.table(part, _register_name(group), plan, signature)
         return {group: counts_of(found[group], self.scenario, plan) for group in self._groups}
-
-
-_IDLE = {"barrier", "delay"}
 
 
 def _register_name(group: Group) -> str:
     return f"q{'_'.join(map(str, group))}"
 
 
-def _placed_transpiler(pass_manager: Any, copies: Mapping[str, Group], measured: Sequence[int]) -> Transpile:
-    """Transpiles, and makes sure that every group stays where it was put."""
-    if pass_manager is None:
-        return lambda circuit: circuit
-
-    def transpile(circuit: QuantumCircuit) -> QuantumCircuit:
-        from qiskit.transpiler import TranspilerError
-
-        try:
-            result = pass_manager.run(circuit)
-        except TranspilerError as exc:
-            raise MeasurementError.bad_argument(
-                "circuit",
-                expected="one that runs on each group of qubits without routing",
-                got=f"an error of the transpiler ({exc.message})",
-                remedy="Let gates act on coupled qubits only; see coupled_groups.",
-            ) from exc
-        _require_placement(result, copies, measured)
-        return result
-
-    return transpile
-
-
-def _require_placement(circuit: QuantumCircuit, copies: Mapping[str, Group], measured: Sequence[int]) -> None:
-    group_of = {qubit: group for group in copies.values() for qubit in group}
-    place_of = {}
-    moved = ""
-    for instruction in circuit.data:
-        if instruction.operation.name in _IDLE:
-            continue
-        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        touched = {group_of.get(qubit) for qubit in qubits}
-        if len(touched) != 1 or None in touched:
-            moved = f"{instruction.operation.name} on {qubits}"
-        if instruction.operation.name == "measure":
-            place_of[instruction.clbits[0]] = qubits[0]
-    for name, group in copies.items():
-        register = next(one for one in circuit.cregs if one.name == name)
-        places = tuple(place_of.get(bit) for bit in register)
-        if places != tuple(group[qubit] for qubit in measured):
-            moved = f"{group} measured on {places}"
-    if moved:
-        raise MeasurementError.bad_argument(
-            "pass_manager",
-            expected="one that leaves every qubit where it is",
-            got=f"one that moves them: {moved}",
-            remedy="Make it with initial_layout=range(num_qubits) and routing_method='none', at level 0 or 1.",
-        )
+def _layer_signature(layer: Sequence[Group]) -> dict[str, str]:
+    return {"layer": short_digest(*map(_register_name, layer))}

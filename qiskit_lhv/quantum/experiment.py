@@ -16,12 +16,14 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
+from .jobs import require_rising_widths, run_plan
 from .measurements import Measurement, parse_settings
 from .parties import parse_parties, require_unmeasured
 from .results import PubPlan, counts_of, list_pub_results
-from .samplers import run_plan
 from .schedules import SettingSchedule, require_schedule
-from .setting_circuits import SettingCircuits, Transpile
+from .setting_circuits import SettingCircuits
+from .signatures import digest_of_circuit
+from .transpilation import as_pass_manager, transpiler
 
 __all__ = ["BellExperiment"]
 
@@ -117,7 +119,8 @@ class BellExperiment:
         Args:
             shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
                 schedule, which also says in which order.
-            backend: Transpile for this backend, at optimization level 1; or
+            backend: Transpile for this backend, at optimization level 1 (for a simulator without couplings, translate
+                what it does not know); or
             pass_manager: transpile with this pass manager; default: no transpilation.
 
         Returns:
@@ -126,31 +129,39 @@ class BellExperiment:
             combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
             equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
 
+        Their circuits are signed in their metadata, so that :meth:`counts` knows them again.
+
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM.
+            MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
         """
-        return self._pubs(self._plan(shots), backend, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager)
+        require_rising_widths(pubs, backend)
+        return pubs
 
     def run(
         self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
     ) -> BellCounts:
         """Runs the experiment and returns its counts.
 
-        Shots of different settings are independent also where a seeded simulator would use the same
-        random numbers for all of them: such a ``StatevectorSampler`` is given a generator of its
-        seed, and others run equal shots, of which only those asked for are counted.
+        Shots of different settings are independent also where a seeded simulator would use the same random numbers for
+        all of them: such a ``StatevectorSampler`` is given a generator of its seed; others run equal shots, of which
+        only those asked for are counted, or a job for each PUB with a seed derived from theirs. What a simulator does
+        is tried out with a job of a few shots, if it has a seed or is of an unknown kind.
 
         Args:
             sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
-                the Sampler of ``qiskit_ibm_runtime``.
+                the Samplers of ``qiskit_ibm_runtime``.
             shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the sampler's own, if it names one.
+            backend: Transpile for this backend; default: the one behind the sampler. For a simulator without
+                couplings, only what it does not know is translated.
             pass_manager: Transpile with this pass manager instead.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM.
+            MeasurementError: If a setting is a POVM; if ``sampler`` is no V2 Sampler, holds one state vector and the
+                circuit does not stay pure, repeats its random numbers with a seed that cannot be changed, or is a
+                simulator that cannot run the circuits; if circuit and backend or pass manager do not fit.
         """
         plan = self._plan(shots)
         return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
@@ -190,7 +201,8 @@ class BellExperiment:
             schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs, or a setting combination has no shots.
+            CountsError: If the result is that of other PUBs, by their signature or shape, or a setting combination has
+                no shots.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
@@ -219,19 +231,25 @@ class BellExperiment:
             name += "_"
         return name
 
+    @cached_property
+    def _signature(self) -> dict[str, str]:
+        return {"circuit": digest_of_circuit(self._circuit)}
+
     def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
         return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
 
     def _pubs(self, plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
         copies = {self._register_name: range(self._circuit.num_qubits)}
-        return self._measurements.pubs(self._circuit, copies, plan, _transpiler(backend, pass_manager))
+        transpile = transpiler(*as_pass_manager(backend, pass_manager))
+        return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
-        table = self._measurements.table(list_pub_results(result), self._register_name, plan)
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature)
         return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
-        rows = list(self._measurements.rows(list_pub_results(result), self._register_name, plan))
+        pub_results = list_pub_results(result)
+        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature))
         return BellTrials(
             np.concatenate([settings for settings, _ in rows]),
             np.concatenate([outcomes for _, outcomes in rows]),
@@ -239,12 +257,3 @@ class BellExperiment:
             plan.schedule.design,
             plan.schedule.setting_probabilities,
         )
-
-
-def _transpiler(backend: Any, pass_manager: Any) -> Transpile:
-    """What :meth:`BellExperiment.pubs` does to every circuit."""
-    if pass_manager is None and backend is not None:
-        from qiskit.transpiler import generate_preset_pass_manager
-
-        pass_manager = generate_preset_pass_manager(optimization_level=1, backend=backend)
-    return (lambda circuit: circuit) if pass_manager is None else pass_manager.run

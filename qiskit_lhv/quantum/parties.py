@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, Gate
+from qiskit.circuit import CircuitInstruction
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
 
 from .._validation import is_whole_number
 from ..exceptions import MeasurementError
+from .circuit_states import state_of_circuit
 
 __all__ = [
     "ROUNDING_OF_STATES",
@@ -80,6 +81,13 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             raise MeasurementError.bad_argument(
                 "circuit", expected="a circuit without measurements", got=f"one with {name!r}", remedy=remedy
             )
+    if circuit.num_identifiers:
+        raise MeasurementError.bad_argument(
+            "circuit",
+            expected="a circuit without classical variables",
+            got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
+            remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
+        )
     if circuit.parameters:
         names = ", ".join(parameter.name for parameter in circuit.parameters)
         raise MeasurementError.bad_argument(
@@ -119,7 +127,7 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     try:
         if isinstance(state, QuantumCircuit):
             require_unmeasured(state)
-            result = _state_of_circuit(state)
+            result = _simulated(state, None, name)
         elif isinstance(state, Statevector | DensityMatrix):
             result = state
         else:
@@ -149,31 +157,15 @@ def lowest_eigenvalue(state: Any) -> float:
     return lowest if lowest < -_NOT_NEGATIVE else 0.0
 
 
-def _state_of_circuit(circuit: QuantumCircuit) -> DensityMatrix | Statevector:
-    # A state vector would follow one random outcome of a reset; noise channels have none at all.
-    return Statevector(circuit) if _stays_pure(circuit, set()) else DensityMatrix(circuit)
-
-
-def _stays_pure(circuit: QuantumCircuit, used: set[Any]) -> bool:
-    """Whether the circuit is unitary, but for resets of qubits that nothing has acted on yet.
-
-    Args:
-        circuit: The circuit.
-        used: Qubits of the circuit that something has acted on; those of this circuit are added.
-    """
-    for instruction in circuit.data:
-        operation, qubits = instruction.operation, instruction.qubits
-        if operation.name in {"barrier", "delay"} or (operation.name == "reset" and used.isdisjoint(qubits)):
-            continue
-        if not isinstance(operation, Gate):
-            inner = getattr(operation, "definition", None)
-            if inner is None:
-                return False
-            inner_used = {own for own, outer in zip(inner.qubits, qubits, strict=True) if outer in used}
-            if not _stays_pure(inner, inner_used):
-                return False
-        used.update(qubits)
-    return True
+def _simulated(circuit: QuantumCircuit, qubits: Sequence[int] | None, name: str) -> DensityMatrix | Statevector:
+    try:
+        return state_of_circuit(circuit, qubits)
+    except MeasurementError:
+        raise
+    except (QiskitError, TypeError, ValueError) as exc:
+        raise MeasurementError.bad_argument(
+            name, expected="a circuit of gates, resets and channels", got=f"one that cannot be simulated ({exc})"
+        ) from exc
 
 
 def _checked(state: DensityMatrix | Statevector, name: str) -> DensityMatrix | Statevector:
@@ -212,9 +204,18 @@ def reduced_state(state: Any, parties: Sequence[Any] | None, name: str = "state"
     Raises:
         MeasurementError: If the state or the parties cannot be used.
     """
-    checked = to_state(state, name)
-    dims = checked.dims()
-    groups = parse_parties(parties, len(dims))
+    if isinstance(state, QuantumCircuit):
+        # Only what matters to the parties is simulated.
+        require_unmeasured(state)
+        groups = parse_parties(parties, state.num_qubits)
+        qubits = sorted(qubit for group in groups for qubit in group)
+        groups = [tuple(qubits.index(qubit) for qubit in group) for group in groups]
+        checked = _checked(_simulated(state, qubits, name), name)
+        dims = checked.dims()
+    else:
+        checked = to_state(state, name)
+        dims = checked.dims()
+        groups = parse_parties(parties, len(dims))
     kept = sorted(qubit for group in groups for qubit in group)
     dropped = [qubit for qubit in range(len(dims)) if qubit not in kept]
     if dropped:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +14,9 @@ from ..exceptions import CountsError
 from ..targets.counts import BellCounts, check_shots
 from ..targets.scenario import BellScenario
 from .schedules import SettingSchedule
+from .signatures import check_signature, short_digest
 
-__all__ = ["PubPlan", "RunBits", "counts_of", "list_pub_results", "read_runs"]
+__all__ = ["PubPlan", "RunBits", "counts_of", "list_pub_results", "pub_signature", "read_runs"]
 
 # More PUBs than this are a mistake: no device takes them in one job.
 _MAX_PUBS = 1000
@@ -33,8 +34,6 @@ class PubPlan:
     """Whether the caller gave a schedule, or shots of each setting combination."""
     one_circuit: bool
     """Whether one parameterized circuit serves all settings."""
-    equal_shots: bool = False
-    """Whether all runs take as many shots as the longest."""
 
     @classmethod
     def of(cls, shots: ArrayLike | SettingSchedule, grid: tuple[int, ...], one_circuit: bool) -> Self:
@@ -91,14 +90,10 @@ class PubPlan:
             start = stop
 
     @property
-    def taken(self) -> NDArray[np.int64]:
-        """Shots to take in each run, of which the first ones count, as many as the schedule says."""
-        shots = self.schedule.shots
-        return np.full_like(shots, shots.max()) if self.equal_shots else shots
-
-    def with_equal_shots(self) -> Self:
-        """The plan in which all runs take as many shots as the longest."""
-        return replace(self, equal_shots=True)
+    def digest(self) -> str:
+        """A fingerprint of the runs: their order and, of a schedule, their shots."""
+        shots = self.schedule.shots.tobytes() if self.has_schedule else b""
+        return short_digest(str(self.grid), self.schedule.positions.tobytes(), shots)
 
 
 def list_pub_results(result: Any) -> list[Any]:
@@ -126,7 +121,13 @@ class RunBits:
 
 
 def read_runs(
-    pub_results: Sequence[Any], name: str, num_bits: int, grid: tuple[int, ...], plan: PubPlan | None
+    pub_results: Sequence[Any],
+    name: str,
+    num_bits: int,
+    grid: tuple[int, ...],
+    plan: PubPlan | None,
+    signature: Mapping[str, Any],
+    one_circuit: bool,
 ) -> Iterator[RunBits]:
     """The bits of one register in the results of the PUBs of one circuit.
 
@@ -137,6 +138,8 @@ def read_runs(
         grid: Number of settings of each party.
         plan: The PUBs, with the shots to count in each run; ``None``: every setting combination once, and
             all shots count.
+        signature: What all PUBs are signed with.
+        one_circuit: Whether one circuit serves all settings.
 
     Raises:
         CountsError: If the results are not those of the PUBs.
@@ -165,7 +168,8 @@ def read_runs(
             remedy="Pass the result of the PUBs that pubs() returned.",
         )
     start = 0
-    for register in registers:
+    digest = (PubPlan.of(1, grid, True) if plan is None else plan).digest
+    for i, register in enumerate(registers):
         bits = register.to_bool_array(order="little").reshape(-1, register.num_shots, num_bits)
         runs = slice(start, start + len(bits))
         start = runs.stop
@@ -177,7 +181,15 @@ def read_runs(
                     "result", expected=f"at least {shots.max()} shots per run", got=f"{register.num_shots}"
                 )
             counted = np.arange(register.num_shots) < shots[:, None]
+        check_signature(
+            pub_results[i], {**signature, "schedule": digest, **pub_signature(i, positions[runs], one_circuit)}
+        )
         yield RunBits(positions[runs], bits, counted)
+
+
+def pub_signature(number: int, positions: NDArray[np.int64], one_circuit: bool) -> dict[str, Any]:
+    """What tells a PUB from the others of its experiment: its number, or the only setting that its circuit measures."""
+    return {"pub": number} if one_circuit else {"setting": positions[0].tolist()}
 
 
 def _shortened(shapes: Sequence[tuple[int, ...]]) -> str:

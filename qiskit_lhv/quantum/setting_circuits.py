@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,11 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 from ..exceptions import MeasurementError
 from ..targets.scenario import BellScenario
 from .measurements import Measurement
-from .results import PubPlan, read_runs
+from .results import PubPlan, pub_signature, read_runs
+from .signatures import digest_of_settings, signed
+from .transpilation import Transpile
 
-__all__ = ["SettingCircuits", "Transpile"]
-
-Transpile = Callable[[QuantumCircuit], QuantumCircuit]
+__all__ = ["SettingCircuits"]
 
 
 class SettingCircuits:
@@ -52,6 +52,11 @@ class SettingCircuits:
         """The qubits of all parties in order; classical bit i reads the i-th."""
         return tuple(qubit for party in self.parties for qubit in party)
 
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the settings and the qubits that they measure."""
+        return digest_of_settings(self.settings, self.parties)
+
     def require_projective(self) -> None:
         """Raises MeasurementError if a setting is a POVM."""
         for k, party in enumerate(self.settings):
@@ -67,7 +72,12 @@ class SettingCircuits:
     # Circuits and PUBs
 
     def pubs(
-        self, prepared: QuantumCircuit, copies: Mapping[str, Sequence[int]], plan: PubPlan, transpile: Transpile
+        self,
+        prepared: QuantumCircuit,
+        copies: Mapping[str, Sequence[int]],
+        plan: PubPlan,
+        transpile: Transpile,
+        signature: Mapping[str, Any],
     ) -> list[tuple[Any, ...]]:
         """The PUBs of a plan; all copies have the same settings at a time.
 
@@ -77,15 +87,23 @@ class SettingCircuits:
                 is each of its qubits.
             plan: What to run.
             transpile: Applied to every circuit.
+            signature: What the PUBs are signed with, apart from settings and plan.
 
         Raises:
             MeasurementError: If a setting is a POVM.
         """
         self.require_projective()
-        positions, shots = plan.schedule.positions, plan.taken
+        positions, shots = plan.schedule.positions, plan.schedule.shots
+        own = {**signature, "settings": self.digest, "schedule": plan.digest}
         if not self.uses_one_circuit:
             rows = [tuple(row) for row in positions.tolist()]
-            circuits = {row: transpile(self._joint_circuit(prepared, copies, row)) for row in dict.fromkeys(rows)}
+            circuits = {
+                row: signed(
+                    transpile(self._joint_circuit(prepared, copies, row)),
+                    own | pub_signature(0, np.array([row]), False),
+                )
+                for row in dict.fromkeys(rows)
+            }
             return [(circuits[row], None, int(n)) for row, n in zip(rows, shots, strict=True)]
         circuit, parameters = self._rotated_circuit(prepared, copies)
         circuit = transpile(circuit)
@@ -94,8 +112,12 @@ class SettingCircuits:
         names = tuple(parameters[i] for i in kept)
         values = self._angles(positions)[:, kept]
         return [
-            (circuit, BindingsArray({names: values[runs].reshape(*shape, len(kept))}), int(shots[runs.start]))
-            for shape, runs in plan.parts
+            (
+                signed(circuit, own | pub_signature(number, positions[runs], True)),
+                BindingsArray({names: values[runs].reshape(*shape, len(kept))}),
+                int(shots[runs.start]),
+            )
+            for number, (shape, runs) in enumerate(plan.parts)
         ]
 
     def _rotated_circuit(
@@ -143,7 +165,7 @@ class SettingCircuits:
     # Outcomes
 
     def rows(
-        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None
+        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Settings and outcomes of all shots of one copy, in the order they were taken.
 
@@ -151,6 +173,7 @@ class SettingCircuits:
             pub_results: Results of the PUBs.
             name: The copy's register.
             plan: The PUBs; ``None``: every setting combination once.
+            signature: What the PUBs are signed with, apart from settings and plan.
 
         Returns:
             For each PUB, settings and outcomes, each of shape ``(shots, N)``.
@@ -159,7 +182,8 @@ class SettingCircuits:
             CountsError: If the results are not those of the PUBs.
         """
         self.require_projective()
-        for part in read_runs(pub_results, name, len(self.measured), self.scenario.num_settings, plan):
+        own, grid = {**signature, "settings": self.digest}, self.scenario.num_settings
+        for part in read_runs(pub_results, name, len(self.measured), grid, plan, own, self.uses_one_circuit):
             settings = np.broadcast_to(part.positions[:, None, :], (*part.counted.shape, len(self.parties)))
             outcomes = np.empty(settings.shape, dtype=np.int64)
             start = 0
@@ -170,11 +194,13 @@ class SettingCircuits:
                 start += len(qubits)
             yield settings[part.counted], outcomes[part.counted]
 
-    def table(self, pub_results: Sequence[Any], name: str, plan: PubPlan | None) -> NDArray[np.int64]:
+    def table(
+        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any]
+    ) -> NDArray[np.int64]:
         """Counts of one copy, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; arguments as in :meth:`rows`."""
         shape = self.scenario.shape
         table = np.zeros(int(np.prod(shape)), dtype=np.int64)
-        for settings, outcomes in self.rows(pub_results, name, plan):
+        for settings, outcomes in self.rows(pub_results, name, plan, signature):
             cells = np.ravel_multi_index(tuple(np.hstack([settings, outcomes]).T), shape)
             table += np.bincount(cells, minlength=len(table))
         return table.reshape(shape)

@@ -208,7 +208,7 @@ def test_transpiled_circuits_stay_on_their_qubits(use):
     groups = [(2, 1, 4), (14, 13, 12), (8, 11, 14)]
     experiment = lopsided(groups, coupling_map=backend)
     pubs = experiment.pubs(100, **options)
-    assert experiment.layers == (((2, 1, 4), (14, 13, 12)), ((8, 11, 14),))
+    assert experiment.layers == (((8, 11, 14),), ((2, 1, 4), (14, 13, 12)))
     assert [SamplerPub.coerce(pub).shape for pub in pubs] == [(2, 3)] * 2
     coupled = {tuple(sorted(edge)) for edge in backend.coupling_map.get_edges()}
     for (circuit, values, shots), layer in zip(pubs, experiment.layers, strict=True):
@@ -452,12 +452,103 @@ def test_only_simulators_that_choose_their_method_get_several_jobs():
         assert len(submitted) == jobs
 
 
+def ring_of_pairs():
+    """Layers of four and three pairs: at 200 shots Aer takes state vectors for one, density matrices for the other."""
+    backend = GenericBackendV2(10, coupling_map=CouplingMap.from_ring(10), seed=1)
+    groups = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (1, 2), (5, 6)]
+    return DeviceExperiment(bell_circuit(), "chsh", groups), backend
+
+
+def assert_nonlocal(counts):
+    for one in counts.values():
+        # One standard error is 0.1; the wrong counts gave 2.0.
+        assert chsh().value(one.frequencies()) > 2.3
+
+
+class Wrapped:
+    """A sampler that hides another one."""
+
+    def __init__(self, sampler):
+        self.run = lambda pubs: sampler.run(pubs)
+
+
 @ignore_missing_coherence_times
-def test_seeded_simulators_that_choose_their_method_are_refused():
-    backend = GenericBackendV2(6, coupling_map=CouplingMap.from_line(6), seed=1)
+@pytest.mark.parametrize("how", ["seeded sampler", "seeded simulator", "wrapped", "options", "by hand"])
+def test_layers_of_different_size_are_right_whoever_runs_them(how):
+    experiment, backend = ring_of_pairs()
+    simulator = AerSimulator.from_backend(backend, **({"seed_simulator": 2} if how == "seeded simulator" else {}))
+    sampler = AerSampler.from_backend(simulator, seed=2 if how == "seeded sampler" else None)
+    if how == "by hand":
+        pubs = experiment.pubs(200, backend=backend)
+        assert_nonlocal(experiment.counts(sampler.run(pubs).result()))
+    else:
+        sampler = Wrapped(sampler) if how == "wrapped" else sampler
+        if how == "options":
+            sampler = pytest.importorskip("qiskit_ibm_runtime").SamplerV2(mode=AerSimulator())
+            sampler.options.simulator.noise_model = simulator.options.noise_model
+        assert_nonlocal(experiment.run(sampler, shots=200, backend=backend))
+
+
+@ignore_missing_coherence_times
+def test_seeded_devices_without_noise_are_not_refused():
+    backend = GenericBackendV2(6, coupling_map=CouplingMap.from_line(6), noise_info=False, seed=1)
     experiment = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (2, 3), (1, 2)])
-    simulator = AerSimulator.from_backend(backend)
-    seeded = AerSimulator.from_backend(backend, seed_simulator=2)
-    for sampler in (AerSampler.from_backend(simulator, seed=2), AerSampler.from_backend(seeded)):
-        with pytest.raises(MeasurementError, match="method='density_matrix'"):
-            experiment.run(sampler, shots=50, backend=backend)
+    assert_nonlocal(experiment.run(BackendSamplerV2(backend=backend, options={"seed_simulator": 3}), 200))
+
+
+# One group at a time
+
+
+def test_devices_are_simulated_group_by_group():
+    experiment, backend = ring_of_pairs()
+    found = experiment.simulate(backend, 2000, seed=3)
+    assert list(found) == list(experiment.groups)
+    assert experiment.simulate(backend, 2000, seed=3) == found
+    # The layers as a whole, also by density matrices.
+    simulator = AerSimulator.from_backend(backend, method="density_matrix")
+    whole = experiment.run(AerSampler.from_backend(simulator, seed=4), 2000, backend=backend)
+    for group, counts in found.items():
+        one, other = counts.frequencies().array, whole[group].frequencies().array
+        np.testing.assert_allclose(one, other, atol=5 * np.sqrt(2 * 0.25 / 2000))
+
+
+def test_simulated_groups_have_the_noise_of_their_own_qubits():
+    # One qubit is read the wrong way round and another loses all: that shows in the groups that have them.
+    noise = NoiseModel()
+    noise.add_readout_error(ReadoutError([[0, 1], [1, 0]]), [4])
+    noise.add_readout_error(ReadoutError([[1, 0], [1, 0]]), [20])
+    backend = AerSimulator(noise_model=noise)
+    experiment = lopsided([(4, 1, 3), (3, 0, 5), (20, 21, 22)])
+    found = experiment.simulate(backend, 20_000, seed=1)
+    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    assert_within_five_standard_errors(found[3, 0, 5], expected)
+    assert_within_five_standard_errors(found[4, 1, 3], np.flip(expected, axis=3))
+    # Party 1 reads 0 always; of -Y that is outcome 1.
+    lost = found[20, 21, 22].array.sum(axis=(0, 2))
+    assert lost.tolist() == [[40_000, 0], [0, 40_000], [40_000, 0]]
+
+
+@ignore_missing_coherence_times
+def test_simulations_take_schedules_joint_bases_and_unequal_shots():
+    backend = GenericBackendV2(4, coupling_map=CouplingMap.from_line(4), noise_info=False)
+    pairs = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)])
+    shots = [[10, 20], [30, 40]]
+    assert [one.num_shots.tolist() for one in pairs.simulate(backend, shots, seed=1).values()] == [shots] * 2
+    schedule = SettingSchedule.random((2, 2), 50, seed=1)
+    assert all(one.design == "random" for one in pairs.simulate(backend, schedule, seed=1).values())
+    joint = DeviceExperiment(bell_circuit(), [[measurement(basis=bell_circuit())]], [(0, 1), (2, 3)], parties=[(0, 1)])
+    assert all(one.array.tolist() == [[100, 0, 0, 0]] for one in joint.simulate(backend, 100, seed=1).values())
+
+
+@ignore_missing_coherence_times
+def test_what_cannot_be_simulated_group_by_group_is_refused():
+    pairs = DeviceExperiment(bell_circuit(), "chsh", [(0, 3)])
+    backend = GenericBackendV2(4, coupling_map=CouplingMap.from_line(4), noise_info=False)
+    with pytest.raises(MeasurementError, match="need a coupling between 0 and 3"):
+        pairs.simulate(backend)
+    for wrong in (None, "fake_montreal", AerSampler(), AerSimulator):
+        with pytest.raises(MeasurementError, match=r"^backend: expected a BackendV2"):
+            pairs.simulate(wrong)
+    wide = DeviceExperiment(QuantumCircuit(20), [["Z"]] * 20, [range(20)])
+    with pytest.raises(MeasurementError, match=r"^groups: expected groups whose density matrix fits"):
+        wide.simulate(backend)

@@ -1,0 +1,137 @@
+"""From circuits to those that a backend, or the simulator behind a sampler, can run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.transpiler import Target
+
+from .._validation import shown
+from ..exceptions import MeasurementError
+from .circuit_steps import opened
+from .samplers import has_couplings, is_local, require_backend
+
+__all__ = ["SimulatorTranslation", "Transpile", "as_pass_manager", "transpiler"]
+
+Transpile = Callable[[QuantumCircuit], QuantumCircuit]
+
+
+class SimulatorTranslation:
+    """Translates what a simulator does not know, and leaves all else as it is: no gate that has noise is merged away.
+
+    Args:
+        simulator: A backend without couplings.
+    """
+
+    def __init__(self, simulator: Any) -> None:
+        self._target = simulator.target
+        self._names = set(self._target.operation_names) | {"barrier"}
+
+    def run(self, circuit: QuantumCircuit) -> QuantumCircuit:
+        """The circuit in the simulator's own operations; the same one if nothing has to be translated."""
+        from qiskit.transpiler import generate_preset_pass_manager
+
+        simple = opened(circuit)
+        if _names_in(simple) <= self._names:
+            return simple
+        # The simulator's own number of qubits is a guess at its memory, of circuits without idle qubits.
+        target = Target(num_qubits=circuit.num_qubits)
+        for name in self._target.operation_names:
+            target.add_instruction(self._target.operation_from_name(name), name=name)
+        manager = generate_preset_pass_manager(optimization_level=0, target=target)
+        return manager.run(simple)
+
+
+def _names_in(circuit: QuantumCircuit) -> set[str]:
+    names = set()
+    for instruction in circuit.data:
+        names.add(instruction.operation.name)
+        for block in getattr(instruction.operation, "blocks", ()):
+            names |= _names_in(block)
+    return names
+
+
+def as_pass_manager(backend: Any, pass_manager: Any) -> tuple[Any, Any]:
+    """Checks what to transpile with; simulators without couplings get a pass manager that only translates.
+
+    Raises:
+        MeasurementError: If one of them is something else.
+    """
+    if pass_manager is not None:
+        _require_pass_manager(pass_manager)
+        return backend, pass_manager
+    if backend is None:
+        return None, None
+    require_backend(backend)
+    if is_local(backend) and not has_couplings(backend):
+        return None, SimulatorTranslation(backend)
+    return backend, None
+
+
+def _require_pass_manager(pass_manager: Any) -> None:
+    if not isinstance(pass_manager, type) and callable(getattr(pass_manager, "run", None)):
+        if not hasattr(pass_manager, "target"):
+            return
+        remedy = "A backend goes in as backend=...."
+    elif isinstance(pass_manager, type):
+        remedy = f"Pass an object: {pass_manager.__name__}(...)."
+    elif callable(pass_manager):
+        remedy = "Pass what the function makes: pass_manager=generate_preset_pass_manager(1, backend=backend)."
+    else:
+        remedy = "Make one with generate_preset_pass_manager(1, backend=backend)."
+    raise MeasurementError.bad_argument(
+        "pass_manager", expected="a PassManager, with a method run", got=shown(pass_manager), remedy=remedy
+    )
+
+
+def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
+    """What has to be done to every circuit.
+
+    Args:
+        backend: Transpile for this backend, at optimization level 1; or
+        pass_manager: transpile with this pass manager; neither: boxes and product formulas are opened, no more.
+        options: Options of the pass manager that is made for a backend.
+    """
+    if pass_manager is not None:
+        return lambda circuit: _run(pass_manager, circuit, "pass_manager")
+    if backend is None:
+        return opened
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    manager = generate_preset_pass_manager(optimization_level=1, backend=backend, **options)
+    here = is_local(backend)
+    size = getattr(backend, "num_qubits", None)
+
+    def transpile(circuit: QuantumCircuit) -> QuantumCircuit:
+        if size is not None and circuit.num_qubits > size:
+            raise MeasurementError.bad_argument(
+                "circuit",
+                expected=f"at most {size} qubits, as many as the backend has",
+                got=f"{circuit.num_qubits}",
+                remedy="Take a larger backend, or leave out qubits that are not used.",
+            )
+        return _run(manager, opened(circuit) if here else circuit, "circuit")
+
+    return transpile
+
+
+def _run(manager: Any, circuit: QuantumCircuit, name: str) -> QuantumCircuit:
+    try:
+        result = manager.run(circuit)
+    except MeasurementError:
+        raise
+    except QiskitError as exc:
+        raise MeasurementError.bad_argument(
+            name,
+            expected="a circuit and a backend or pass manager that fit each other",
+            got=f"an error of the transpiler ({getattr(exc, 'message', exc)})",
+            remedy="Check the number of qubits, the couplings and the gates.",
+        ) from exc
+    if not isinstance(result, QuantumCircuit):
+        raise MeasurementError.bad_argument(
+            name, expected="a pass manager that returns a circuit", got=f"one that returns a {type(result).__name__}"
+        )
+    return result
