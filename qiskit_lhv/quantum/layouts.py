@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import BoxOp, ForLoopOp, Operation, QuantumRegister, Qubit
+from qiskit.circuit import Qubit
 
 from .._validation import is_whole_number, shown
 from ..exceptions import MeasurementError
 
-__all__ = ["PhysicalQubits", "circuit_of", "flattened", "parse_parties"]
-
-# What does nothing to a state that is exact.
-_IDLE = {"barrier", "delay"}
+__all__ = ["PhysicalQubits", "parse_parties"]
 
 
 @dataclass(frozen=True)
@@ -138,63 +135,3 @@ def parse_parties(
             own.append(names.places[number])
         placed.append(tuple(own))
     return placed
-
-
-def flattened(circuit: QuantumCircuit) -> Iterator[tuple[Operation, tuple[int, ...]]]:
-    """All that acts on the state, with the numbers of its qubits: boxes opened, loops of a fixed count written out.
-
-    Args:
-        circuit: One without measurements and free parameters.
-    """
-    yield from _flattened(circuit, tuple(range(circuit.num_qubits)))
-
-
-def _flattened(circuit: QuantumCircuit, places: tuple[int, ...]) -> Iterator[tuple[Operation, tuple[int, ...]]]:
-    for instruction in circuit.data:
-        operation = instruction.operation
-        qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in instruction.qubits)
-        if operation.name in _IDLE:
-            continue
-        if isinstance(operation, BoxOp):
-            yield from _flattened(operation.blocks[0], qubits)
-        elif isinstance(operation, ForLoopOp):
-            values, parameter, body = operation.params
-            if parameter is None or parameter not in body.parameters:
-                for _ in values:
-                    yield from _flattened(body, qubits)
-            else:
-                for value in values:
-                    yield from _flattened(body.assign_parameters({parameter: value}), qubits)
-        else:
-            yield operation, qubits
-
-
-def circuit_of(circuit: QuantumCircuit, qubits: Sequence[int]) -> QuantumCircuit:
-    """A circuit of some qubits and of those that anything connects with them: the others do not matter to their state.
-
-    Args:
-        circuit: One without measurements and free parameters.
-        qubits: Numbers of qubits. Qubit i of the result is ``qubits[i]``; the others follow.
-    """
-    steps = list(flattened(circuit))
-    root = list(range(circuit.num_qubits))
-
-    def find(qubit: int) -> int:
-        while root[qubit] != qubit:
-            root[qubit] = root[root[qubit]]
-            qubit = root[qubit]
-        return qubit
-
-    for _, own in steps:
-        for qubit in own[1:]:
-            root[find(qubit)] = find(own[0])
-    wanted = {find(qubit) for qubit in qubits}
-    acted = {qubit for _, own in steps for qubit in own}
-    others = sorted(q for q in acted - set(qubits) if find(q) in wanted)
-    place = {qubit: i for i, qubit in enumerate([*qubits, *others])}
-    result = QuantumCircuit(QuantumRegister(len(place), "q"))
-    for operation, own in steps:
-        # What acts on no qubit, a global phase, does not matter either.
-        if own and find(own[0]) in wanted:
-            result.append(operation, [place[qubit] for qubit in own])
-    return result

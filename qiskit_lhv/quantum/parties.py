@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ForLoopOp, Gate
+from qiskit.circuit import CircuitInstruction, ForLoopOp
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford, DensityMatrix, StabilizerState, Statevector, partial_trace
 
 from ..exceptions import MeasurementError
-from .layouts import PhysicalQubits, circuit_of, parse_parties
+from .circuit_states import state_of_circuit
+from .layouts import PhysicalQubits, parse_parties
 from .stabilizers import reduced_stabilizers
 
 __all__ = [
@@ -56,6 +57,13 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             raise MeasurementError.bad_argument(
                 "circuit", expected="a circuit without measurements", got=f"one with {name!r}", remedy=remedy
             )
+    if circuit.num_identifiers:
+        raise MeasurementError.bad_argument(
+            "circuit",
+            expected="a circuit without classical variables",
+            got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
+            remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
+        )
     if circuit.parameters:
         names = ", ".join(parameter.name for parameter in circuit.parameters)
         raise MeasurementError.bad_argument(
@@ -125,9 +133,8 @@ def state_of_parties(
             require_unmeasured(state)
             groups = parse_parties(parties, state)
             qubits = [qubit for group in groups for qubit in group]
-            result = _state_of_circuit(circuit_of(state, qubits))
-            others = list(range(len(qubits), int(result.num_qubits)))
-            return _checked(partial_trace(result, others) if others else result, name), _in_order(groups)
+            # Only what matters to the parties is simulated.
+            return _checked(_simulated(state, qubits, name), name), _in_order(groups)
         if isinstance(state, Statevector | DensityMatrix):
             result = state
         else:
@@ -174,31 +181,15 @@ def lowest_eigenvalue(state: Any) -> float:
     return lowest if lowest < -_NOT_NEGATIVE else 0.0
 
 
-def _state_of_circuit(circuit: QuantumCircuit) -> DensityMatrix | Statevector:
-    # A state vector would follow one random outcome of a reset; noise channels have none at all.
-    return Statevector(circuit) if _stays_pure(circuit, set()) else DensityMatrix(circuit)
-
-
-def _stays_pure(circuit: QuantumCircuit, used: set[Any]) -> bool:
-    """Whether the circuit is unitary, but for resets of qubits that nothing has acted on yet.
-
-    Args:
-        circuit: The circuit.
-        used: Qubits of the circuit that something has acted on; those of this circuit are added.
-    """
-    for instruction in circuit.data:
-        operation, qubits = instruction.operation, instruction.qubits
-        if operation.name in {"barrier", "delay"} or (operation.name == "reset" and used.isdisjoint(qubits)):
-            continue
-        if not isinstance(operation, Gate):
-            inner = getattr(operation, "definition", None)
-            if inner is None:
-                return False
-            inner_used = {own for own, outer in zip(inner.qubits, qubits, strict=True) if outer in used}
-            if not _stays_pure(inner, inner_used):
-                return False
-        used.update(qubits)
-    return True
+def _simulated(circuit: QuantumCircuit, qubits: Sequence[int], name: str) -> DensityMatrix | Statevector:
+    try:
+        return state_of_circuit(circuit, qubits)
+    except MeasurementError:
+        raise
+    except (QiskitError, TypeError, ValueError) as exc:
+        raise MeasurementError.bad_argument(
+            name, expected="a circuit of gates, resets and channels", got=f"one that cannot be simulated ({exc})"
+        ) from exc
 
 
 def _checked(state: DensityMatrix | Statevector, name: str) -> DensityMatrix | Statevector:

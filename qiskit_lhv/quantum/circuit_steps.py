@@ -1,0 +1,145 @@
+"""What the steps of a circuit do, and which of them matter to some of its qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import BoxOp, ForLoopOp, Gate, Qubit
+
+__all__ = ["Step", "causal_steps", "num_causal_qubits", "open_boxes", "stays_pure", "steps_of", "without_idle_qubits"]
+
+Step = tuple[Any, tuple[int, ...]]
+"""An operation, and the numbers of the qubits that it acts on."""
+
+# What does nothing to a state that is exact.
+_IDLE = {"barrier", "delay"}
+
+
+def steps_of(circuit: QuantumCircuit) -> Iterator[Step]:
+    """All that acts on the state: gates, resets and channels; boxes, loops and composite instructions opened.
+
+    Args:
+        circuit: One that takes no decisions. Its measurements are steps, too.
+    """
+    yield from _steps_of(circuit, tuple(range(circuit.num_qubits)))
+
+
+def _steps_of(circuit: QuantumCircuit, places: tuple[int, ...]) -> Iterator[Step]:
+    for instruction in circuit.data:
+        operation = instruction.operation
+        qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in instruction.qubits)
+        if operation.name in _IDLE or not qubits:
+            continue
+        if isinstance(operation, BoxOp):
+            yield from _steps_of(operation.blocks[0], qubits)
+        elif isinstance(operation, ForLoopOp):
+            values, parameter, body = operation.params
+            for value in values:
+                bound = body if parameter not in body.parameters else body.assign_parameters({parameter: value})
+                yield from _steps_of(bound, qubits)
+        elif isinstance(operation, Gate) or getattr(operation, "definition", None) is None:
+            yield operation, qubits
+        else:
+            yield from _steps_of(operation.definition, qubits)
+
+
+def causal_steps(steps: Sequence[Step], qubits: Sequence[int]) -> list[Step]:
+    """The steps that matter to the state of some qubits at the end.
+
+    Args:
+        steps: All steps, in order.
+        qubits: Numbers of the qubits.
+    """
+    wanted, kept = set(qubits), []
+    for operation, own in reversed(steps):
+        if operation.name == "measure":
+            wanted.update(own)
+        if wanted.isdisjoint(own):
+            continue
+        kept.append((operation, own))
+        if operation.name == "reset":
+            # What the qubit was before matters only through the others that it acted on.
+            wanted.difference_update(own)
+        else:
+            wanted.update(own)
+    return kept[::-1]
+
+
+def stays_pure(steps: Sequence[Step]) -> bool:
+    """Whether the steps are unitary, but for resets of qubits that nothing has acted on, and measurements at the end.
+
+    Args:
+        steps: The steps that matter; see :func:`causal_steps`.
+    """
+    used: set[int] = set()
+    for operation, own in steps:
+        if operation.name == "measure" or (operation.name == "reset" and used.isdisjoint(own)):
+            continue
+        if not isinstance(operation, Gate):
+            return False
+        used.update(own)
+    return True
+
+
+def num_causal_qubits(circuit: QuantumCircuit) -> int:
+    """Number of qubits that the results of a measured circuit depend on, as simulators count them."""
+    own = [_qubits_of(circuit, instruction) for instruction in circuit.data]
+    return len(_causal_qubits(circuit, own))
+
+
+def without_idle_qubits(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The measured circuit without the qubits that its results do not depend on; registers of bits stay."""
+    own = [_qubits_of(circuit, instruction) for instruction in circuit.data]
+    causal = _causal_qubits(circuit, own)
+    if len(causal) == circuit.num_qubits:
+        return circuit
+    kept = sorted(causal)
+    qubits = {old: Qubit() for old in kept}
+    result = QuantumCircuit(list(qubits.values()), circuit.clbits, *circuit.cregs, metadata=circuit.metadata)
+    for instruction, places in zip(circuit.data, own, strict=True):
+        if instruction.operation.name not in _IDLE and causal.issuperset(places):
+            result.append(instruction.operation, [qubits[place] for place in places], instruction.clbits)
+    return result
+
+
+def _qubits_of(circuit: QuantumCircuit, instruction: Any) -> tuple[int, ...]:
+    return tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
+
+
+def _causal_qubits(circuit: QuantumCircuit, own: Sequence[tuple[int, ...]]) -> set[int]:
+    wanted: set[int] = set()
+    for instruction, places in zip(reversed(circuit.data), reversed(own), strict=True):
+        name = instruction.operation.name
+        if name == "measure" or instruction.clbits or (name not in _IDLE and not wanted.isdisjoint(places)):
+            wanted.update(places)
+    return wanted
+
+
+def open_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit with the contents of its boxes in their place, for simulators that know no boxes."""
+    if not _has_boxes(circuit):
+        return circuit
+    result = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, BoxOp):
+            inner = open_boxes(operation.blocks[0])
+            bits = dict(zip(inner.qubits, instruction.qubits, strict=True))
+            bits |= dict(zip(inner.clbits, instruction.clbits, strict=True))
+            for one in inner.data:
+                result.append(one.operation, [bits[q] for q in one.qubits], [bits[c] for c in one.clbits])
+        elif hasattr(operation, "blocks"):
+            blocks = [open_boxes(block) for block in operation.blocks]
+            result.append(operation.replace_blocks(blocks), instruction.qubits, instruction.clbits)
+        else:
+            result.append(operation, instruction.qubits, instruction.clbits)
+    return result
+
+
+def _has_boxes(circuit: QuantumCircuit) -> bool:
+    return any(
+        isinstance(one.operation, BoxOp) or any(map(_has_boxes, getattr(one.operation, "blocks", ())))
+        for one in circuit.data
+    )
