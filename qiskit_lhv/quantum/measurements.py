@@ -17,6 +17,7 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
+from .._read_only import ReadOnlyArrays
 from .._validation import frozen
 from ..exceptions import MeasurementError
 
@@ -32,7 +33,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Measurement:
+class Measurement(ReadOnlyArrays):
     """One measurement of one party; made by :func:`measurement`.
 
     Projective ones carry a basis that a device can rotate to; POVMs carry only their effects.

@@ -65,8 +65,8 @@ def bell_values(
     """Estimates Bell expressions with their covariance and intervals.
 
     A value is linear in the frequencies, and those of different settings are independent, so the multinomial covariance
-    gives that of the values exactly (with frequencies in place of probabilities: the delta method). No standard error is
-    below that of a setting whose n shots all agree, 6 / n for outcomes +1 and -1, as in ``estimate_tensor``. The
+    gives that of the values exactly (with frequencies in place of probabilities: the delta method). No standard error
+    is below that of a setting whose n shots all agree, 6 / n for outcomes +1 and -1, as in ``estimate_tensor``. The
     intervals are approximate; what decides about local models are e-values and games.
 
     Args:

@@ -80,8 +80,8 @@ def estimate_from_estimator(
     Args:
         result: One of the results of ``estimator.run([pub]).result()``.
         observables: What it was made of: the PUB, ``(circuit, observables)`` or ``EstimatorPub``, or the observables
-            alone, in the PUB's order. Each is one Pauli string, and together they are all of the parties' qubits, such as
-            :func:`pauli_observables` lists them.
+            alone, in the PUB's order. Each is one Pauli string, and together they are all of the parties' qubits,
+            such as :func:`pauli_observables` lists them.
         parties: The qubit of each party: of the PUB's circuit, as in ``CorrelationTensor.from_state``, or else of the
             observables. Default: in ascending order the qubits on which the observables act. Observables without a
             circuit that act on some of their qubits only may be laid out on a device, and then need it.
