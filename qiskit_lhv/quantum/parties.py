@@ -64,14 +64,27 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
             remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
         )
-    if circuit.parameters:
-        names = ", ".join(parameter.name for parameter in circuit.parameters)
+    # Qiskit 2.0 counts the counters of loops in loops as free.
+    free = [parameter for parameter in circuit.parameters if parameter not in _loop_counters(circuit)]
+    if free:
+        names = ", ".join(parameter.name for parameter in free)
         raise MeasurementError.bad_argument(
             "circuit",
             expected="a circuit without free parameters",
             got=names,
             remedy="Bind them with circuit.assign_parameters(...).",
         )
+
+
+def _loop_counters(circuit: QuantumCircuit) -> set[Any]:
+    found = set()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, ForLoopOp):
+            found.add(operation.params[1])
+        for block in getattr(operation, "blocks", ()):
+            found |= _loop_counters(block)
+    return found
 
 
 def _classical_action(instruction: CircuitInstruction) -> str | None:

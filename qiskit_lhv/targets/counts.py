@@ -109,8 +109,8 @@ def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.i
 class BellCounts(Record):
     """How often each outcome was seen for each setting combination.
 
-    Counts compare by their content. Like all objects with arrays they have no hash: in a dictionary they are values, not
-    keys.
+    Counts compare by their content. Like all objects with arrays they have no hash: in a dictionary they are values,
+    not keys.
 
     Args:
         array: Whole numbers, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, settings before outcomes.

@@ -14,7 +14,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.primitives import PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
-from qiskit.quantum_info import PauliList, SparsePauliOp
+from qiskit.quantum_info import PauliList, SparseObservable, SparsePauliOp
 
 from .._validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError
@@ -140,7 +140,7 @@ def _circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, Observa
     elif isinstance(given, tuple | list) and len(given) > 1 and isinstance(given[0], QuantumCircuit):
         circuit, given = given[0], given[1]
     try:
-        array = ObservablesArray.coerce(list(given) if isinstance(given, PauliList) else given)
+        array = ObservablesArray.coerce(_known_to_all_versions(given))
     except (QiskitError, TypeError, ValueError) as exc:
         raise CountsError.bad_argument(
             "observables",
@@ -148,6 +148,15 @@ def _circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, Observa
             got=f"{type(given).__name__} ({exc})",
         ) from exc
     return circuit, array
+
+
+def _known_to_all_versions(given: Any) -> Any:
+    """The same observables without what arrays of them do not take, or did not in Qiskit 2.0."""
+    if isinstance(given, PauliList | np.ndarray):
+        given = list(given) if isinstance(given, PauliList) else given.tolist()
+    if isinstance(given, list | tuple):
+        return [_known_to_all_versions(one) for one in given]
+    return SparsePauliOp.from_sparse_observable(given) if isinstance(given, SparseObservable) else given
 
 
 def _pauli_string(observable: Mapping[str, complex]) -> tuple[str, float]:

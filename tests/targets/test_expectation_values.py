@@ -124,7 +124,8 @@ def orders():
 @pytest.mark.parametrize("name", list(orders()))
 def test_values_are_read_by_their_observables(name):
     given = orders()[name]
-    observables = list(given) if name == "qiskit" else given
+    # Estimators of Qiskit 2.0 know no SparseObservable.
+    observables = {"qiskit": list(pauli_basis(2)[1:]), "sparse": orders()["own"]}.get(name, given)
     for circuit in (one_flipped(), asymmetric()):
         result = exact_result(circuit, observables)
         exact = CorrelationTensor.from_state(circuit).array
