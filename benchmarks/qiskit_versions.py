@@ -25,7 +25,7 @@ def lowest_versions():
         match = re.match(r"([\w-]+)>=([\d.]+)", requirement)
         if match and match[1] in PACKAGES:
             # The limit itself, not its latest patch: 2.0 means 2.0.0.
-            found[match[1]] = ".".join((match[2].split(".") + ["0", "0"])[:3])
+            found[match[1]] = ".".join([*match[2].split("."), "0", "0"][:3])
     return [f"{name}=={found[name]}" for name in PACKAGES]
 
 
@@ -35,7 +35,7 @@ def run(name, pins, tests, quiet):
         python = str(Path(folder) / "bin" / "python")
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, f"{ROOT}[ibm]", "pytest>=8.2", "pytest-xdist>=3.6", "hypothesis", *pins], check=True)
-        listed = "import importlib.metadata as m; print(*(p + ' ' + m.version(p) for p in %r), sep=', ')" % (PACKAGES,)
+        listed = f"import importlib.metadata as m; print(*(p + ' ' + m.version(p) for p in {PACKAGES}), sep=', ')"
         versions = subprocess.run([python, "-c", listed], check=True, capture_output=True, text=True).stdout.strip()
         done = subprocess.run([python, "-m", "pytest", "-q", *tests], cwd=ROOT, capture_output=True, text=True)
         lines = done.stdout.strip().splitlines() or [done.stderr.strip()]

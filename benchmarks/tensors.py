@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 from qiskit.quantum_info import DensityMatrix, Pauli, Statevector
-
 from qiskit_lhv import CorrelationTensor
 
 GIB = 2.0**30
