@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from .quantum.experiment import BellExperiment
     from .quantum.ground_states import GroundState, ground_state
+    from .quantum.layouts import PhysicalQubits
     from .quantum.measurements import Measurement, measurement
     from .quantum.polyhedra import inradius
     from .quantum.schedules import SettingSchedule
@@ -186,6 +187,7 @@ _HOME = {
     "polytope.werner": ("WernerInequality", "werner_inequality"),
     "polytope.turned_settings": ("werner_settings",),
     "quantum.experiment": ("BellExperiment",),
+    "quantum.layouts": ("PhysicalQubits",),
     "quantum.measurements": ("Measurement", "measurement"),
     "quantum.polyhedra": ("inradius",),
     "quantum.schedules": ("SettingSchedule",),
@@ -304,6 +306,7 @@ __all__ = [
     "NoSignalingBound",
     "OddMonomials",
     "OptimizedSettings",
+    "PhysicalQubits",
     "PlanarHarmonics",
     "QuantumBound",
     "Relabeling",

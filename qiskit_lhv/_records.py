@@ -22,6 +22,7 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from ._files import MAX_BYTES, Archive, parse_json, read_text, write_whole
+from ._read_only import ReadOnlyArrays
 from ._record_types import check_fields, wrong_truth_value
 from .exceptions import CertificateError, LHVError, SolverError
 
@@ -36,8 +37,8 @@ class _WrongVersionError(CertificateError):
     """A file of another schema version."""
 
 
-class Record:
-    """Base of the frozen dataclasses of the public surface: equality, ``save`` and ``load``."""
+class Record(ReadOnlyArrays):
+    """Base of the frozen dataclasses of the public surface: equality, ``save`` and ``load``; arrays stay read-only."""
 
     _classes: ClassVar[dict[str, type[Record]]] = {}
 

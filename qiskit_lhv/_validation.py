@@ -85,7 +85,9 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """Returns a read-only, contiguous copy of ``array``."""
+    """Returns a read-only, contiguous copy of ``array``, or the array itself if it is one that has no base."""
+    if type(array) is np.ndarray and array.base is None and array.flags.c_contiguous and not array.flags.writeable:
+        return array
     result = np.array(array, order="C", copy=True)
     result.flags.writeable = False
     return result
@@ -113,7 +115,7 @@ def real_array(
         texts = array.dtype == object and any(isinstance(entry, str | bytes) for entry in array.flat)
         if array.dtype.kind not in "biufO" or texts:
             raise error.bad_argument(name, expected="an array of numbers", got=type(value).__name__)
-        array = array.astype(np.float64)
+        array = array.astype(np.float64, copy=False)
     except LHVError:
         raise
     # Numbers too large for floats overflow, lists that hold themselves recurse.

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypedDict, Unpack, overload
 
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector
-
 from ._validation import whole_numbers
 from .behavior_report import analyze_behavior
 from .counts_analysis import counts_findings, group_findings
@@ -18,6 +15,7 @@ from .estimate_report import analyze_estimate
 from .exceptions import CountsError, LHVError
 from .polytope.inequalities import BellExpression
 from .quantum.experiment import BellExperiment
+from .quantum.parties import QUANTUM_STATES
 from .report import LocalityReport
 from .state_report import analyze_state
 from .targets.behaviors import Behavior
@@ -122,7 +120,7 @@ def analyze(
         target = target.behavior()
     if isinstance(target, Behavior):
         return analyze_behavior(target, tolerance=tolerance, time_limit=time_limit)
-    if isinstance(target, DensityMatrix | Statevector | QuantumCircuit | CorrelationTensor):
+    if isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
         return analyze_state(target, measurements=measurements, time_limit=time_limit, seed=seed)
     if isinstance(target, TensorEstimate):
         return analyze_estimate(

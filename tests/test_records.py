@@ -1,10 +1,13 @@
+import copy
 import gc
 import io
 import json
 import os
+import pickle
 import tracemalloc
 import zipfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -28,10 +31,15 @@ from qiskit_lhv import (
     LHVError,
     LocalBound,
     ResponseModel,
+    SettingSchedule,
     TableResponse,
     Threshold,
     Verification,
+    estimate_tensor,
+    ghz_state,
     horodecki_settings,
+    load_bundled_counts,
+    measurement,
 )
 from qiskit_lhv._checkpoints import ArrayCheckpoint
 from qiskit_lhv._records import SCHEMA_VERSION, Record
@@ -114,6 +122,44 @@ def test_any_floats_survive_the_round_trip(tmp_path_factory, coefficients):
     for suffix in SUFFIXES:
         again = BellExpression.load(saved(expression, folder, suffix))
         assert again.coefficients.tobytes() == expression.coefficients.tobytes()
+
+
+def arrays_in(value):
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from arrays_in(item)
+    elif hasattr(value, "__dict__"):
+        yield from arrays_in(vars(value))
+
+
+def with_cached_properties(value):
+    for name in dir(type(value)):
+        if isinstance(getattr(type(value), name), cached_property):
+            getattr(value, name)
+    return value
+
+
+COPIED = [
+    *RECORDS,
+    Holder({"one": (np.ones(2), (np.ones(3),))}),
+    measurement("XZ"),
+    measurement(basis="XZ"),
+    estimate_tensor(Behavior.from_state(ghz_state(2), "pauli").sample(10, 1)),
+    SettingSchedule.random((2, 2), 20, seed=1),
+    load_bundled_counts("delft_2015"),
+]
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+@pytest.mark.parametrize("record", COPIED, ids=lambda one: type(one).__name__)
+def test_arrays_stay_read_only_in_copies(record, how):
+    again = how(with_cached_properties(record))
+    assert type(again) is type(record)
+    assert not any(array.flags.writeable for array in arrays_in(again))
+    if isinstance(record, Record):
+        assert again == record
 
 
 @pytest.mark.parametrize("path_type", [str, os.fspath, lambda path: path])

@@ -12,12 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector
 
 from .._records import Record, encode
 from .._validation import generator, whole_number
 from ..exceptions import ScenarioError
+from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario, check_scenario
@@ -194,7 +193,7 @@ class QubitResponse(Response, ABC):
 
     def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
         """The target's behavior for fixed random directions; the target is a state or tensor of as many qubits."""
-        if isinstance(target, DensityMatrix | Statevector | QuantumCircuit):
+        if isinstance(target, QUANTUM_STATES):
             target = CorrelationTensor.from_state(target)
         if not isinstance(target, CorrelationTensor) or target.dimensions != (2,) * self.num_parties:
             return None

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector
 
 from .._records import Record
 from .._validation import generator, whole_number
@@ -15,6 +13,7 @@ from ..exceptions import LHVError, ScenarioError
 from ..models.directions import parse_directions
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
+from ..quantum.parties import QUANTUM_STATES
 from ..targets.correlations import CorrelationTensor
 from .continuous import correlators_to_probabilities, target_probabilities
 
@@ -130,7 +129,7 @@ def qubit_tensor(target: Any) -> CorrelationTensor:
         ScenarioError: If it is none of these, or of other parties than 1 to 6 qubits.
         MeasurementError: If a state is none.
     """
-    if isinstance(target, DensityMatrix | Statevector | QuantumCircuit):
+    if isinstance(target, QUANTUM_STATES):
         target = CorrelationTensor.from_state(target)
     if not isinstance(target, CorrelationTensor):
         raise ScenarioError.bad_argument(

@@ -19,6 +19,7 @@ from .._validation import positive_number, real_array, whole_number
 from ..exceptions import MeasurementError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..quantum.direction_sets import icosahedral_directions, planar_directions
+from ..quantum.layouts import PhysicalQubits
 from ..quantum.polyhedra import inradius
 from ..targets.correlations import CorrelationTensor
 from .planes import PLANES, check_measurements, planar_tensor
@@ -48,7 +49,7 @@ def certify_all_projective(
     num_settings: int | None = None,
     directions: ArrayLike | Sequence[ArrayLike] | None = None,
     measurements: str = "projective",
-    parties: Sequence[Any] | None = None,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     visibility: float | None = None,
     max_visibility: float = 1.0,
     goal: float | None = None,
@@ -75,7 +76,7 @@ def certify_all_projective(
         directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array per party.
         measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
             limited. Directions are then those of a polygon, by default 24 equally spaced axes for two qubits.
-        parties: The qubit of each party; default: party k is qubit k.
+        parties: The qubit of each party, as in ``CorrelationTensor.from_state``; default: party k is qubit k.
         visibility: Visibility at which a model is looked for; default: found by the search, in stages that
             come closer and closer to the threshold.
         max_visibility: Largest visibility considered. Above 1 it tells how far inside the local set the state lies.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import DensityMatrix, SparsePauliOp, Statevector
+from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp, Statevector
 
 from .._validation import is_whole_number, positive_number, real_array
 from ..exceptions import MeasurementError
@@ -64,7 +64,7 @@ def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
     return DensityMatrix(np.einsum("arbr->ab", tensor.reshape(size, other, size, other)))
 
 
-def thermal_state(hamiltonian: SparsePauliOp, temperature: float) -> DensityMatrix:
+def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: float) -> DensityMatrix:
     """The Gibbs state ``exp(-H / T) / Z`` of a small chain, by full diagonalization.
 
     Where the Hamiltonian conserves the magnetization, every sector is diagonalized by itself, which is much faster.
@@ -109,7 +109,7 @@ def thermal_state(hamiltonian: SparsePauliOp, temperature: float) -> DensityMatr
     return DensityMatrix(state)
 
 
-def evolve(state: Any, hamiltonian: SparsePauliOp, time: float) -> Statevector | DensityMatrix:
+def evolve(state: Any, hamiltonian: SparsePauliOp | SparseObservable, time: float) -> Statevector | DensityMatrix:
     """The state after a time, ``exp(-i H t) |state>`` (or ``exp(-i H t) rho exp(i H t)``), without product formulas.
 
     The exponential is a series of Chebyshev polynomials of H, summed to rounding error: some ``t`` times the sum of the

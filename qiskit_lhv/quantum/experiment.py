@@ -17,8 +17,9 @@ from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from .jobs import require_rising_widths, run_plan
+from .layouts import PhysicalQubits, parse_parties
 from .measurements import Measurement, parse_settings
-from .parties import parse_parties, require_unmeasured
+from .parties import require_unmeasured
 from .results import PubPlan, counts_of, list_pub_results
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
@@ -43,7 +44,9 @@ class BellExperiment:
             than the parties use.
         settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
             ``"chsh"``, ``"mermin"``.
-        parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
+        parties: The qubit, or the sequence of qubits, of each party, by number, ``Qubit`` or ``QuantumRegister``;
+            default: party k is qubit k. Of a transpiled circuit these are the qubits of the circuit it was transpiled
+            from, wherever its layout has put them; ``PhysicalQubits`` names its own.
 
     Raises:
         MeasurementError: If the circuit measures, has free parameters, or the settings do not fit.
@@ -63,7 +66,7 @@ class BellExperiment:
         self,
         circuit: QuantumCircuit,
         settings: Sequence[Sequence[Any]] | str,
-        parties: Sequence[Any] | None = None,
+        parties: Sequence[Any] | PhysicalQubits | None = None,
     ) -> None:
         if not isinstance(circuit, QuantumCircuit):
             raise MeasurementError.bad_argument(
@@ -74,7 +77,7 @@ class BellExperiment:
             )
         require_unmeasured(circuit)
         self._circuit = circuit
-        groups = parse_parties(parties, circuit.num_qubits)
+        groups = parse_parties(parties, circuit)
         self._measurements = SettingCircuits(parse_settings(settings, [2 ** len(group) for group in groups]), groups)
 
     def __repr__(self) -> str:
@@ -87,7 +90,7 @@ class BellExperiment:
 
     @property
     def parties(self) -> tuple[tuple[int, ...], ...]:
-        """The qubits of each party."""
+        """The qubits of each party, by their numbers in the circuit (physical ones, if it is transpiled)."""
         return self._measurements.parties
 
     @property
@@ -107,7 +110,7 @@ class BellExperiment:
 
     def behavior(self) -> Behavior:
         """The exact behavior of the circuit's state, without noise or shots."""
-        return Behavior.from_state(self._circuit, self.settings, self.parties)
+        return Behavior.from_state(self._circuit, self.settings, PhysicalQubits(self.parties))
 
     # Circuits and PUBs
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp
 
+from .._memory import GIB, memory_of_machine
 from .._records import Record
 from .._validation import frozen, generator, is_whole_number, positive_number, whole_number
 from ..exceptions import MeasurementError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GroundState", "ground_state"]
 
-_GIB = 2.0**30
 # Rounding of a residual, in units of the Hamiltonian's largest coefficient.
 _ROUNDING = 1e-9
 
@@ -85,7 +84,7 @@ class GroundState(Record):
         """The state of some spins, an equal mixture if the level is degenerate; see :func:`reduced_state`."""
         return reduced_state(self, spins)
 
-    def verify(self, hamiltonian: SparsePauliOp, atol: float = 1e-6) -> Verification:
+    def verify(self, hamiltonian: SparsePauliOp | SparseObservable, atol: float = 1e-6) -> Verification:
         """Re-checks with Qiskit's sparse matrix that the states are orthonormal eigenvectors of the energy.
 
         That no state is lower is not re-checked. The matrix of 22 spins takes a few GiB.
@@ -132,7 +131,7 @@ class GroundState(Record):
 
 
 def ground_state(
-    hamiltonian: SparsePauliOp,
+    hamiltonian: SparsePauliOp | SparseObservable,
     *,
     magnetization: int | None = None,
     max_degeneracy: int = 16,
@@ -220,7 +219,7 @@ def _check_magnetization(magnetization: object, num_spins: int, conserved: bool)
 
 
 def _check_memory(terms: PauliTerms, conserved: bool) -> None:
-    available = _memory()
+    available = memory_of_machine()
     n, flips = terms.num_spins, len(terms.flips)
     number = np.dtype(terms.dtype).itemsize
 
@@ -238,14 +237,6 @@ def _check_memory(terms: PauliTerms, conserved: bool) -> None:
         fit = max((spins for spins in range(1, n) if need(spins) <= available), default=0)
         raise MeasurementError.bad_argument(
             "hamiltonian",
-            expected=f"at most {fit} spins, which fit the {available / _GIB:.0f} GiB of memory of this machine",
-            got=f"{n} spins, which need {need(n) / _GIB:.3g} GiB",
+            expected=f"at most {fit} spins, which fit the {available / GIB:.0f} GiB of memory of this machine",
+            got=f"{n} spins, which need {need(n) / GIB:.3g} GiB",
         )
-
-
-def _memory() -> float:
-    """Memory of this machine in bytes; 24 GiB where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return 24 * _GIB

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
+from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
+from .._read_only import ReadOnlyArrays
 from .._validation import frozen
 from ..exceptions import MeasurementError
 
@@ -26,12 +27,13 @@ ComplexArray = NDArray[np.complex128]
 _ATOL = 1e-8
 _PAULIS = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=complex)
 _REMEDY = (
-    "Give a Pauli label, Bloch vector, Pauli, SparsePauliOp, Operator, a list of effects, or measurement(basis=...)."
+    "Give a Pauli label, Bloch vector, Pauli, SparsePauliOp, SparseObservable, Operator, a list of effects, or "
+    "measurement(basis=...)."
 )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Measurement:
+class Measurement(ReadOnlyArrays):
     """One measurement of one party; made by :func:`measurement`.
 
     Projective ones carry a basis that a device can rotate to; POVMs carry only their effects.
@@ -88,10 +90,10 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
 
     Args:
         spec: One of: a Pauli label such as ``"X"`` or ``"-Z"``; a Bloch vector of length 3; a
-            ``Pauli``, ``SparsePauliOp`` or ``Operator`` (an observable: its outcomes are its distinct
-            eigenvalues in descending order, so outcome 0 of a qubit observable is +1); a list of
+            ``Pauli``, ``SparsePauliOp``, ``SparseObservable`` or ``Operator`` (an observable: its outcomes are its
+            distinct eigenvalues in descending order, so outcome 0 of a qubit observable is +1); a list of
             effects or an array of shape ``(d, D, D)`` (a POVM); or a ``Measurement``, returned as is.
-        basis: A unitary (``Operator``, gate, or array) or a ``QuantumCircuit`` whose rotated
+        basis: A unitary (``Operator``, ``Clifford``, gate, or array) or a ``QuantumCircuit`` whose rotated
             computational basis is measured: outcome b is the basis vector U|b>, so a circuit that
             prepares Bell states from bits names the Bell basis. A Pauli label names the product of
             the Paulis' eigenbases (``basis="XZ"``: four outcomes; as a spec, ``"XZ"`` has two).
@@ -117,6 +119,8 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
         return spec
     if isinstance(spec, str):
         return _from_label(spec)
+    if isinstance(spec, SparseObservable):
+        return _from_pauli_operator(SparsePauliOp.from_sparse_observable(spec))
     if isinstance(spec, Pauli | SparsePauliOp):
         return _from_pauli_operator(SparsePauliOp(spec))
     if isinstance(spec, Operator):

@@ -2,71 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction
+from qiskit.circuit import CircuitInstruction, ForLoopOp
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
+from qiskit.quantum_info import Clifford, DensityMatrix, StabilizerState, Statevector, partial_trace
 
-from .._validation import is_whole_number
 from ..exceptions import MeasurementError
 from .circuit_states import state_of_circuit
+from .layouts import PhysicalQubits, parse_parties
+from .stabilizers import reduced_stabilizers
 
 __all__ = [
+    "QUANTUM_STATES",
     "ROUNDING_OF_STATES",
     "lowest_eigenvalue",
-    "parse_parties",
     "reduced_state",
     "require_unmeasured",
+    "state_of_parties",
     "to_state",
 ]
+
+QUANTUM_STATES = (DensityMatrix, Statevector, QuantumCircuit, StabilizerState, Clifford)
+"""What stands for a state by its type alone; arrays do so where a state is expected."""
 
 ROUNDING_OF_STATES = 1e-8
 """How far trace, Hermiticity and eigenvalues of a state may be off; negative eigenvalues are then set to zero."""
 # Eigenvalues that are negative by no more are rounding errors of the eigenvalues themselves.
 _NOT_NEGATIVE = 1e-12
-
-
-def parse_parties(parties: Sequence[Any] | None, num_subsystems: int) -> list[tuple[int, ...]]:
-    """Returns the qubits (or subsystems) of each party as tuples.
-
-    Args:
-        parties: A qubit or a sequence of qubits for each party; ``None``: party k is qubit k.
-        num_subsystems: Number of qubits there are.
-
-    Raises:
-        MeasurementError: If an entry is no qubit of the state, or two parties overlap.
-    """
-    if parties is None:
-        return [(k,) for k in range(num_subsystems)]
-    try:
-        groups = [(p,) if is_whole_number(p) else tuple(p) for p in parties]
-    except TypeError as exc:
-        raise MeasurementError.bad_argument(
-            "parties", expected="a qubit number or a sequence of them for each party", got=repr(parties)
-        ) from exc
-    if not groups:
-        raise MeasurementError.bad_argument("parties", expected="at least one party", got="none")
-    seen: dict[int, int] = {}
-    for k, group in enumerate(groups):
-        if not group:
-            raise MeasurementError.bad_argument(f"parties[{k}]", expected="at least one qubit", got="none")
-        for qubit in group:
-            if not is_whole_number(qubit) or not 0 <= qubit < num_subsystems:
-                raise MeasurementError.bad_argument(
-                    f"parties[{k}]", expected=f"qubit numbers from 0 to {num_subsystems - 1}", got=repr(qubit)
-                )
-            if qubit in seen:
-                raise MeasurementError.bad_argument(
-                    "parties",
-                    expected="parties that share no qubit",
-                    got=f"qubit {qubit} in party {seen[qubit]} and in party {k}",
-                )
-            seen[int(qubit)] = k
-    return [tuple(int(qubit) for qubit in group) for group in groups]
+# A matrix that differs more from its adjoint is replaced by its Hermitian part.
+_SYMMETRIC = 1e-15
+# From this dimension on a Cholesky factor, which is ten times faster, shows that eigenvalues are not negative ...
+_LARGE = 1 << 7
+# ... and above this one it would take longer than all else: then only minors of two rows are looked at.
+_HUGE = 1 << 11
+# What names a classical action: of the circuit, or of a loop or branch in it.
+_CLASSICAL = {"measure", "store", "if_else", "switch_case", "while_loop", "break_loop", "continue_loop"}
 
 
 def require_unmeasured(circuit: QuantumCircuit) -> None:
@@ -88,8 +64,10 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
             remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
         )
-    if circuit.parameters:
-        names = ", ".join(parameter.name for parameter in circuit.parameters)
+    # Qiskit 2.0 counts the counters of loops in loops as free.
+    free = [parameter for parameter in circuit.parameters if parameter not in _loop_counters(circuit)]
+    if free:
+        names = ", ".join(parameter.name for parameter in free)
         raise MeasurementError.bad_argument(
             "circuit",
             expected="a circuit without free parameters",
@@ -98,9 +76,23 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
         )
 
 
+def _loop_counters(circuit: QuantumCircuit) -> set[Any]:
+    found = set()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, ForLoopOp):
+            found.add(operation.params[1])
+        for block in getattr(operation, "blocks", ()):
+            found |= _loop_counters(block)
+    return found
+
+
 def _classical_action(instruction: CircuitInstruction) -> str | None:
     operation = instruction.operation
-    if operation.name == "measure" or instruction.clbits or getattr(operation, "condition", None) is not None:
+    conditional = getattr(operation, "condition", None) is not None
+    # Newer loops may count up to a classical variable.
+    counted_by_variable = isinstance(operation, ForLoopOp) and not isinstance(operation.params[0], range | tuple | list)
+    if operation.name in _CLASSICAL or instruction.clbits or conditional or counted_by_variable:
         return str(operation.name)
     for block in getattr(operation, "blocks", ()):
         for inner in block.data:
@@ -114,21 +106,49 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     """Turns a state or circuit into a checked ``Statevector`` or ``DensityMatrix``.
 
     A matrix that misses being a state by no more than 1e-8 is taken as the state that it means: negative eigenvalues
-    become zero, and the trace is kept.
+    become zero, and the trace is kept. Of more than 11 qubits, positivity is only tested on pairs of rows.
 
     Args:
-        state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit`` without measurements, or an array
-            (one axis: amplitudes; two axes: a density matrix).
+        state: ``Statevector``, ``DensityMatrix``, ``StabilizerState``, ``QuantumCircuit`` without measurements,
+            ``Clifford`` (of the state that it makes of ``|0...0>``), or an array (one axis: amplitudes; two axes: a
+            density matrix). Of a circuit with a layout, the qubits are those of the circuit that it was transpiled
+            from.
         name: Name of the argument, for messages.
 
     Raises:
         MeasurementError: If it is none of these, not normalized, or not positive.
     """
+    return state_of_parties(state, None, name)[0]
+
+
+def state_of_parties(
+    state: Any, parties: Sequence[Any] | PhysicalQubits | None, name: str = "state"
+) -> tuple[DensityMatrix | Statevector, list[tuple[int, ...]]]:
+    """The checked state of the parties, without the qubits of none.
+
+    Args:
+        state: Anything :func:`to_state` takes.
+        parties: As in :func:`parse_parties`.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The state, a vector where it is known to be pure, and the numbers in it of the qubits of each party.
+
+    Raises:
+        MeasurementError: If the state or the parties cannot be used.
+    """
     try:
+        if isinstance(state, StabilizerState | Clifford):
+            groups = parse_parties(parties, int(state.num_qubits))
+            qubits = [qubit for group in groups for qubit in group]
+            return _checked(reduced_stabilizers(state, qubits, name), name), _in_order(groups)
         if isinstance(state, QuantumCircuit):
             require_unmeasured(state)
-            result = _simulated(state, None, name)
-        elif isinstance(state, Statevector | DensityMatrix):
+            groups = parse_parties(parties, state)
+            qubits = [qubit for group in groups for qubit in group]
+            # Only what matters to the parties is simulated.
+            return _checked(_simulated(state, qubits, name), name), _in_order(groups)
+        if isinstance(state, Statevector | DensityMatrix):
             result = state
         else:
             array = np.asarray(state, dtype=complex)
@@ -138,10 +158,22 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     except (QiskitError, TypeError, ValueError) as exc:
         raise MeasurementError.bad_argument(
             name,
-            expected="a DensityMatrix, Statevector, QuantumCircuit or array that is a state",
+            expected="a DensityMatrix, Statevector, StabilizerState, QuantumCircuit or array that is a state",
             got=f"{type(state).__name__} ({exc})",
         ) from exc
-    return _checked(result, name)
+    checked = _checked(result, name)
+    groups = parse_parties(parties, len(checked.dims()))
+    kept = sorted(qubit for group in groups for qubit in group)
+    dropped = [qubit for qubit in range(len(checked.dims())) if qubit not in kept]
+    if not dropped:
+        return checked, groups
+    return partial_trace(checked, dropped), [tuple(kept.index(qubit) for qubit in group) for group in groups]
+
+
+def _in_order(groups: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Groups of the same sizes whose qubits are numbered in order."""
+    starts = np.cumsum([0, *map(len, groups)]).tolist()
+    return [tuple(range(start, stop)) for start, stop in itertools.pairwise(starts)]
 
 
 def lowest_eigenvalue(state: Any) -> float:
@@ -150,14 +182,19 @@ def lowest_eigenvalue(state: Any) -> float:
     Args:
         state: Anything that :func:`to_state` takes.
     """
-    if isinstance(state, Statevector | QuantumCircuit) or np.ndim(getattr(state, "data", state)) != 2:
+    if (
+        isinstance(state, Statevector | QuantumCircuit | StabilizerState | Clifford)
+        or np.ndim(getattr(state, "data", state)) != 2
+    ):
         return 0.0
     data = np.asarray(getattr(state, "data", state), dtype=complex)
+    if len(data) > _HUGE or (len(data) >= _LARGE and _is_not_negative(data)):
+        return 0.0
     lowest = float(np.linalg.eigvalsh((data + data.conj().T) / 2)[0])
     return lowest if lowest < -_NOT_NEGATIVE else 0.0
 
 
-def _simulated(circuit: QuantumCircuit, qubits: Sequence[int] | None, name: str) -> DensityMatrix | Statevector:
+def _simulated(circuit: QuantumCircuit, qubits: Sequence[int], name: str) -> DensityMatrix | Statevector:
     try:
         return state_of_circuit(circuit, qubits)
     except MeasurementError:
@@ -177,8 +214,17 @@ def _checked(state: DensityMatrix | Statevector, name: str) -> DensityMatrix | S
         raise MeasurementError.bad_argument(name, expected="trace 1", got=f"trace {trace:.6g}")
     if not isinstance(state, DensityMatrix):
         return state
-    if np.abs(data - data.conj().T).max() > ROUNDING_OF_STATES:
+    asymmetry = _asymmetry(data)
+    if asymmetry > ROUNDING_OF_STATES:
         raise MeasurementError.bad_argument(name, expected="a Hermitian matrix", got="another one")
+    if asymmetry > _SYMMETRIC:
+        data = (data + data.conj().T) / 2
+        state = DensityMatrix(data, dims=state.dims())
+    if len(data) > _HUGE:
+        _check_minors(data, name)
+        return state
+    if len(data) >= _LARGE and _is_not_negative(data):
+        return state
     values, vectors = np.linalg.eigh((data + data.conj().T) / 2)
     if values[0] < -ROUNDING_OF_STATES:
         raise MeasurementError.bad_argument(name, expected="a positive matrix", got=f"an eigenvalue of {values[0]:.3g}")
@@ -189,7 +235,43 @@ def _checked(state: DensityMatrix | Statevector, name: str) -> DensityMatrix | S
     return DensityMatrix((vectors * positive) @ vectors.conj().T, dims=state.dims())
 
 
-def reduced_state(state: Any, parties: Sequence[Any] | None, name: str = "state") -> tuple[np.ndarray, tuple[int, ...]]:
+def _asymmetry(data: NDArray[np.complex128]) -> float:
+    """The largest difference of an entry from the conjugate of its mirror image, some rows at a time."""
+    rows = _rows_at_a_time(data)
+    return max(
+        float(np.abs(data[i : i + rows] - data[:, i : i + rows].conj().T).max()) for i in range(0, len(data), rows)
+    )
+
+
+def _check_minors(data: NDArray[np.complex128], name: str) -> None:
+    """Raises MeasurementError if a minor of two rows says that a Hermitian matrix is not positive."""
+    diagonal = data.diagonal().real
+    bound = np.sqrt(np.maximum(diagonal, 0) + ROUNDING_OF_STATES)
+    rows = _rows_at_a_time(data)
+    if diagonal.min() < -ROUNDING_OF_STATES or any(
+        np.any(np.abs(data[i : i + rows]) > np.outer(bound[i : i + rows], bound)) for i in range(0, len(data), rows)
+    ):
+        raise MeasurementError.bad_argument(name, expected="a positive matrix", got="one with a negative eigenvalue")
+
+
+def _rows_at_a_time(data: NDArray[np.complex128]) -> int:
+    return max(1, (1 << 20) // len(data))
+
+
+def _is_not_negative(data: NDArray[np.complex128]) -> bool:
+    """Whether a Hermitian matrix surely has no eigenvalue below -1e-12, but for rounding; False: look at them."""
+    shifted = np.array(data)
+    shifted.flat[:: len(data) + 1] += _NOT_NEGATIVE
+    try:
+        np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def reduced_state(
+    state: Any, parties: Sequence[Any] | PhysicalQubits | None, name: str = "state"
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """The state of the parties, with axes in party order.
 
     Args:
@@ -204,27 +286,11 @@ def reduced_state(state: Any, parties: Sequence[Any] | None, name: str = "state"
     Raises:
         MeasurementError: If the state or the parties cannot be used.
     """
-    if isinstance(state, QuantumCircuit):
-        # Only what matters to the parties is simulated.
-        require_unmeasured(state)
-        groups = parse_parties(parties, state.num_qubits)
-        qubits = sorted(qubit for group in groups for qubit in group)
-        groups = [tuple(qubits.index(qubit) for qubit in group) for group in groups]
-        checked = _checked(_simulated(state, qubits, name), name)
-        dims = checked.dims()
-    else:
-        checked = to_state(state, name)
-        dims = checked.dims()
-        groups = parse_parties(parties, len(dims))
-    kept = sorted(qubit for group in groups for qubit in group)
-    dropped = [qubit for qubit in range(len(dims)) if qubit not in kept]
-    if dropped:
-        checked = partial_trace(checked, dropped)
-    matrix = DensityMatrix(checked).data
-    # Qiskit is little-endian: the last kept qubit is the first axis. Translate to party order here only.
-    axes_dims = [dims[qubit] for qubit in reversed(kept)]
-    axis_of = {qubit: axis for axis, qubit in enumerate(reversed(kept))}
+    checked, groups = state_of_parties(state, parties, name)
+    dims, matrix = checked.dims(), DensityMatrix(checked).data
+    # Qiskit is little-endian: the last qubit is the first axis. Translate to party order here only.
+    axis_of = [len(dims) - 1 - qubit for qubit in range(len(dims))]
     order = [axis_of[qubit] for group in groups for qubit in reversed(group)]
-    tensor = matrix.reshape(axes_dims * 2).transpose(order + [len(kept) + axis for axis in order])
+    tensor = matrix.reshape(dims[::-1] * 2).transpose(order + [len(dims) + axis for axis in order])
     party_dims = tuple(int(np.prod([dims[qubit] for qubit in group])) for group in groups)
     return tensor.reshape(party_dims * 2), party_dims

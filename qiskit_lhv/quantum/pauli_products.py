@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp
 
 from ..exceptions import LHVError, MeasurementError
 
@@ -17,6 +17,7 @@ __all__ = [
     "SumProduct",
     "checked_hamiltonian",
     "in_natural_units",
+    "pauli_sum",
     "real_coefficients",
     "sector_basis",
     "sector_matrix",
@@ -49,14 +50,30 @@ def real_coefficients(operator: SparsePauliOp, name: str) -> NDArray[np.float64]
     return np.asarray(values.real, dtype=np.float64)
 
 
+def pauli_sum(operator: Any, name: str) -> SparsePauliOp:
+    """Returns an operator as a sum of Pauli strings.
+
+    Raises:
+        MeasurementError: If it is no ``SparsePauliOp``, ``SparseObservable`` or ``Pauli``.
+    """
+    if isinstance(operator, SparseObservable):
+        return SparsePauliOp.from_sparse_observable(operator)
+    if isinstance(operator, Pauli):
+        return SparsePauliOp(operator)
+    if not isinstance(operator, SparsePauliOp):
+        raise MeasurementError.bad_argument(
+            name, expected="a SparsePauliOp or SparseObservable", got=type(operator).__name__
+        )
+    return operator
+
+
 def checked_hamiltonian(operator: Any) -> SparsePauliOp:
     """Returns a Hamiltonian with real coefficients and each string once.
 
     Raises:
-        MeasurementError: If it is not a Hermitian ``SparsePauliOp``.
+        MeasurementError: If it is not a Hermitian ``SparsePauliOp`` or ``SparseObservable``.
     """
-    if not isinstance(operator, SparsePauliOp):
-        raise MeasurementError.bad_argument("hamiltonian", expected="a SparsePauliOp", got=type(operator).__name__)
+    operator = pauli_sum(operator, "hamiltonian")
     # The same string may stand in the sum twice, with coefficients that are real together only.
     if operator.coeffs.dtype.kind in "iufc" and np.all(np.isfinite(operator.coeffs)):
         operator = operator.simplify(atol=0.0)

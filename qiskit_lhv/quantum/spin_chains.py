@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparseObservable, SparsePauliOp
 
 from .._validation import generator, real_array, whole_number
 from ..exceptions import MeasurementError
-from .pauli_products import real_coefficients
+from .pauli_products import pauli_sum, real_coefficients
 
 __all__ = ["nearest_neighbor_chain", "random_chain", "xxz_chain", "xyz_chain"]
 
 
 def nearest_neighbor_chain(
-    num_spins: int, bond: SparsePauliOp, site: SparsePauliOp | None = None, *, periodic: bool = True
+    num_spins: int,
+    bond: SparsePauliOp | SparseObservable,
+    site: SparsePauliOp | SparseObservable | None = None,
+    *,
+    periodic: bool = True,
 ) -> SparsePauliOp:
     """A chain with the same coupling of all neighbors, ``sum_i bond(i, i + 1) + sum_i site(i)``.
 
@@ -43,17 +47,19 @@ def nearest_neighbor_chain(
     for name, operator, qubits in (("bond", bond, 2), ("site", site, 1)):
         if operator is None and name == "site":
             continue
-        if not isinstance(operator, SparsePauliOp) or operator.num_qubits != qubits:
+        if getattr(operator, "num_qubits", None) != qubits:
             raise MeasurementError.bad_argument(
-                name, expected=f"a SparsePauliOp on {qubits} qubits", got=repr(operator)
+                name, expected=f"a SparsePauliOp or SparseObservable on {qubits} qubits", got=repr(operator)
             )
-        real_coefficients(operator, name)
+        real_coefficients(pauli_sum(operator, name), name)
+    bond = pauli_sum(bond, "bond")
     terms = []
     last = num_spins if periodic and num_spins > 2 else num_spins - 1
     for i in range(last):
         # A label's rightmost character is qubit 0.
         terms += [(label[::-1], [i, (i + 1) % num_spins], value) for label, value in bond.to_list()]
     if site is not None:
+        site = pauli_sum(site, "site")
         for i in range(num_spins):
             terms += [(label, [i], value) for label, value in site.to_list()]
     return SparsePauliOp.from_sparse_list(terms, num_qubits=num_spins).simplify(atol=0.0)

@@ -14,6 +14,7 @@ from .._validation import frozen, generator, probability, shown, whole_number
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression
 from ..targets.counts import BellCounts, require_counts
+from ..targets.tensor_estimates import least_standard_error
 
 __all__ = ["BellValues", "bell_values"]
 
@@ -64,8 +65,9 @@ def bell_values(
     """Estimates Bell expressions with their covariance and intervals.
 
     A value is linear in the frequencies, and those of different settings are independent, so the multinomial covariance
-    gives that of the values exactly (with frequencies in place of probabilities: the delta method). The intervals are
-    approximate; what decides about local models are e-values and games.
+    gives that of the values exactly (with frequencies in place of probabilities: the delta method). No standard error
+    is below that of a setting whose n shots all agree, 6 / n for outcomes +1 and -1, as in ``estimate_tensor``. The
+    intervals are approximate; what decides about local models are e-values and games.
 
     Args:
         counts: The counts.
@@ -98,8 +100,13 @@ def bell_values(
     shots = counts.num_shots.ravel()
     coefficients = np.stack([one.coefficients.reshape(rows, -1) for one in parts])
     means = np.einsum("exa,xa->ex", coefficients, p)
+    # Where all shots agree, the frequencies alone would tell an error of 0.
+    real = np.where(counts.scenario.mask.reshape(rows, -1), coefficients, np.nan)
+    spread = (np.nanmax(real, axis=2) - np.nanmin(real, axis=2)) / 2
+    least = (spread * least_standard_error(shots)).max(axis=1)
     centered = coefficients - means[:, :, None]
     covariance = np.einsum("exa,fxa,xa,x->ef", centered, centered, p, 1 / shots)
+    np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least**2))
     values = means.sum(axis=1)
     half = _normal_quantile(1 - alpha / 2) * np.sqrt(np.maximum(np.diag(covariance), 0))
     low = high = np.full(len(parts), math.nan)

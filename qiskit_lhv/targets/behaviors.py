@@ -19,6 +19,7 @@ from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
 
 if TYPE_CHECKING:
+    from ..quantum.layouts import PhysicalQubits
     from .counts import BellCounts
 
 __all__ = ["Behavior"]
@@ -103,15 +104,18 @@ class Behavior(Record):
 
     @classmethod
     def from_state(
-        cls, state: Any, settings: Sequence[Sequence[Any]] | str, parties: Sequence[Any] | None = None
+        cls, state: Any, settings: Sequence[Sequence[Any]] | str, parties: Sequence[Any] | PhysicalQubits | None = None
     ) -> Behavior:
         """The behavior of a quantum state under chosen measurements.
 
         Args:
-            state: ``DensityMatrix``, ``Statevector`` or ``QuantumCircuit`` without measurements.
+            state: ``DensityMatrix``, ``Statevector``, ``StabilizerState``, ``Clifford`` (applied to ``|0...0>``), or
+                ``QuantumCircuit`` without measurements.
             settings: One sequence of measurements per party (anything that ``measurement`` takes), or
                 a name: ``"chsh"``, ``"mermin"``.
-            parties: The qubit, or the sequence of qubits, of each party; default: party k is qubit k.
+            parties: The qubit, or the sequence of qubits, of each party, by number or, for circuits, as ``Qubit`` or
+                ``QuantumRegister``; default: party k is qubit k. Of a circuit with a layout these are the qubits of the
+                circuit that it was transpiled from; ``PhysicalQubits`` names its own.
 
         Raises:
             MeasurementError: If a measurement, the state or a party cannot be used.

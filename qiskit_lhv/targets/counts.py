@@ -109,6 +109,9 @@ def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.i
 class BellCounts(Record):
     """How often each outcome was seen for each setting combination.
 
+    Counts compare by their content. Like all objects with arrays they have no hash: in a dictionary they are values,
+    not keys.
+
     Args:
         array: Whole numbers, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, settings before outcomes.
         design: ``"blocks"``: the shots of each setting combination were fixed beforehand;

@@ -8,15 +8,23 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit.primitives import PubResult
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.observables_array import ObservablesArray
+from qiskit.quantum_info import PauliList, SparseObservable, SparsePauliOp
 
-from .._validation import positive_number, whole_numbers
+from .._validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError
+from ..quantum.layouts import PhysicalQubits, parse_parties
 from .correlations import CorrelationTensor
 from .tensor_estimates import MAX_QUBITS, TensorEstimate, least_standard_error
 
 __all__ = ["estimate_from_estimator", "estimate_from_expectations", "pauli_labels", "pauli_observables"]
+
+FloatArray = NDArray[np.float64]
 
 
 def pauli_labels(num_qubits: int) -> tuple[str, ...]:
@@ -42,7 +50,7 @@ def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
     """The observables whose expectation values make up a correlation tensor, for one PUB of an Estimator.
 
     A circuit that is laid out on a device needs them there: ``[one.apply_layout(circuit.layout) for one in
-    pauli_observables(n)]``.
+    pauli_observables(n)]``. :func:`estimate_from_estimator` takes the PUB, laid out or not.
 
     Args:
         num_qubits: From 1 to 6.
@@ -56,27 +64,41 @@ def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
     return [SparsePauliOp(label) for label in pauli_labels(num_qubits)]
 
 
-def estimate_from_estimator(result: PubResult) -> TensorEstimate:
-    """The correlation tensor from what an Estimator returned for one PUB ``(circuit, pauli_observables(n))``.
+def estimate_from_estimator(
+    result: PubResult, observables: Any, parties: Sequence[Any] | PhysicalQubits | None = None
+) -> TensorEstimate:
+    """The correlation tensor from what an Estimator returned for one PUB.
+
+    A result holds values without their observables, so these have to be given, too. Their order does not matter, nor
+    does a factor of each. Observables that are laid out on a device are read through the layout of the PUB's circuit.
 
     Standard errors are those of the result, as far as they can be: of n shots none is taken below 6 / n, the least at
-    which normal limits hold where all shots agree (``estimate_tensor`` has the same rule). An Estimator that reports
-    errors of 0 and no shots (such as ``StatevectorEstimator``, which adds noise of the target precision) is taken at
-    its target precision.
+    which normal limits hold where all shots agree (``estimate_tensor`` has the same rule). Where only a target
+    precision is known, n is one over its square; and errors of 0 (as of ``StatevectorEstimator``, which adds noise of
+    that precision) are taken as the precision.
 
     Args:
-        result: One of the results of ``estimator.run([(circuit, pauli_observables(n))]).result()``.
+        result: One of the results of ``estimator.run([pub]).result()``.
+        observables: What it was made of: the PUB, ``(circuit, observables)`` or ``EstimatorPub``, or the observables
+            alone, in the PUB's order. Each is one Pauli string, and together they are all of the parties' qubits,
+            such as :func:`pauli_observables` lists them.
+        parties: The qubit of each party: of the PUB's circuit, as in ``CorrelationTensor.from_state``, or else of the
+            observables. Default: in ascending order the qubits on which the observables act. Observables without a
+            circuit that act on some of their qubits only may be laid out on a device, and then need it.
 
     Raises:
-        CountsError: If the result is no Estimator's, has another number of values, or has no errors, or negative ones.
+        CountsError: If the result is no Estimator's, has no errors or negative ones, or its values do not fit the
+            observables; or if an observable is no Pauli string, comes twice or is missing.
+        MeasurementError: If a party is no qubit of the circuit or the observables.
 
     Examples:
         >>> from qiskit import QuantumCircuit
         >>> from qiskit.primitives import StatevectorEstimator
         >>> bell = QuantumCircuit(2)
         >>> _ = bell.h(0), bell.cx(0, 1)
-        >>> job = StatevectorEstimator(seed=1).run([(bell, pauli_observables(2))], precision=0.01)
-        >>> print(estimate_from_estimator(job.result()[0]))
+        >>> pub = (bell, pauli_observables(2))
+        >>> job = StatevectorEstimator(seed=1).run([pub], precision=0.01)
+        >>> print(estimate_from_estimator(job.result()[0], pub))
         correlations of 2 qubits from expectation values, standard errors up to 0.01
     """
     data = getattr(result, "data", None)
@@ -85,35 +107,116 @@ def estimate_from_estimator(result: PubResult) -> TensorEstimate:
             "result",
             expected="the result of one PUB of an Estimator, with evs and stds",
             got=type(result).__name__,
-            remedy="estimator.run([(circuit, pauli_observables(n))]).result()[0]; counts go to estimate_tensor.",
+            remedy="estimator.run([pub]).result()[0]; counts go to estimate_tensor.",
         )
     values, errors = np.asarray(data.evs, dtype=float), np.asarray(data.stds, dtype=float)
-    sizes = {4**n - 1: n for n in range(1, MAX_QUBITS + 1)}
-    if values.ndim != 1 or len(values) not in sizes or errors.shape != values.shape:
+    circuit, measured = _circuit_and_observables(observables)
+    if values.shape != tuple(measured.shape) or errors.shape != values.shape:
         raise CountsError.bad_argument(
-            "result",
-            expected=f"one value for each of the {', '.join(map(str, sizes))} observables of pauli_observables(n)",
-            got=f"values of shape {values.shape}",
+            "observables",
+            expected=f"one for each value of the result, which has shape {values.shape}",
+            got=f"observables of shape {tuple(measured.shape)}",
+            remedy="Pass the PUB that the Estimator was given, without free parameters.",
         )
-    metadata = getattr(result, "metadata", None) or {}
-    shots, precision = metadata.get("shots"), metadata.get("target_precision")
     if not np.all(errors >= 0):
         raise CountsError.bad_argument("result", expected="standard errors above 0", got=f"{errors[~(errors >= 0)][0]}")
+    strings = [_pauli_string(measured[index]) for index in np.ndindex(values.shape)]
+    labels = _labels_of_parties([label for label, _ in strings], circuit, parties)
+    factors = np.array([factor for _, factor in strings])
+    errors = _valid_errors(errors.ravel(), np.abs(factors), getattr(result, "metadata", None) or {})
+    found: dict[str, float] = {}
+    found_errors: dict[str, float] = {}
+    for label, value, error in zip(labels, values.ravel() / factors, errors, strict=True):
+        if label in found:
+            raise CountsError.bad_argument("observables", expected="each Pauli string once", got=f"{label!r} twice")
+        found[label], found_errors[label] = float(value), float(error)
+    return estimate_from_expectations(found, found_errors)
+
+
+def _circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, ObservablesArray]:
+    circuit = None
+    if isinstance(given, EstimatorPub):
+        circuit, given = given.circuit, given.observables
+    elif isinstance(given, tuple | list) and len(given) > 1 and isinstance(given[0], QuantumCircuit):
+        circuit, given = given[0], given[1]
+    try:
+        array = ObservablesArray.coerce(_known_to_all_versions(given))
+    except (QiskitError, TypeError, ValueError) as exc:
+        raise CountsError.bad_argument(
+            "observables",
+            expected="the PUB (circuit, observables), or the observables",
+            got=f"{type(given).__name__} ({exc})",
+        ) from exc
+    return circuit, array
+
+
+def _known_to_all_versions(given: Any) -> Any:
+    """The same observables without what arrays of them do not take, or did not in Qiskit 2.0."""
+    if isinstance(given, PauliList | np.ndarray):
+        given = list(given) if isinstance(given, PauliList) else given.tolist()
+    if isinstance(given, list | tuple):
+        return [_known_to_all_versions(one) for one in given]
+    return SparsePauliOp.from_sparse_observable(given) if isinstance(given, SparseObservable) else given
+
+
+def _pauli_string(observable: Mapping[str, complex]) -> tuple[str, float]:
+    """Label and factor of an observable."""
+    terms = [(label, complex(factor)) for label, factor in observable.items() if factor]
+    if len(terms) != 1 or set(terms[0][0]) - set("IXYZ") or terms[0][1].imag:
+        raise CountsError.bad_argument(
+            "observables",
+            expected="Pauli strings, each with a real factor",
+            got=shown(dict(observable)),
+            remedy="pauli_observables(num_qubits) lists them.",
+        )
+    return terms[0][0], terms[0][1].real
+
+
+def _labels_of_parties(
+    labels: Sequence[str], circuit: QuantumCircuit | None, parties: Sequence[Any] | PhysicalQubits | None
+) -> list[str]:
+    """The labels on the parties' qubits, the first party at the right."""
+    width = len(labels[0]) if labels else 0
+    acted = {width - 1 - i for label in labels for i, letter in enumerate(label) if letter != "I"}
+    if circuit is None and parties is None and len(acted) < width:
+        raise CountsError.bad_argument(
+            "observables",
+            expected="observables of all of their qubits",
+            got=f"ones that act on {sorted(acted)} of {width} qubits, which may be those of a device in another order",
+            remedy="Pass the PUB, with its circuit, or parties=[...].",
+        )
+    groups = parse_parties(parties, width if circuit is None else circuit)
+    if any(len(group) != 1 for group in groups):
+        raise CountsError.bad_argument("parties", expected="one qubit for each party", got=shown(parties))
+    qubits = [group[0] for group in groups]
+    if not acted <= set(qubits):
+        raise CountsError.bad_argument(
+            "observables",
+            expected=f"Pauli strings on the parties' qubits {qubits}",
+            got=f"ones that act on {sorted(acted - set(qubits))}, too",
+            remedy="Name the qubits with parties=[...], for a transpiled circuit those that it was transpiled from.",
+        )
+    if parties is None:
+        qubits = [qubit for qubit in qubits if qubit in acted]
+    return ["".join(label[width - 1 - qubit] for qubit in reversed(qubits)) for label in labels]
+
+
+def _valid_errors(errors: FloatArray, factors: FloatArray, metadata: Mapping[str, Any]) -> FloatArray:
+    """Standard errors of the Pauli strings, none of them too small for the number of shots."""
+    shots, precision = metadata.get("shots"), metadata.get("target_precision")
     if shots:
-        errors = np.maximum(errors, least_standard_error(shots))
-    elif np.any(errors == 0):
-        if not precision:
+        return np.maximum(errors / factors, least_standard_error(shots))
+    if not precision:
+        if np.any(errors == 0):
             raise CountsError.bad_argument(
                 "result",
                 expected="standard errors above 0",
                 got="0, and neither shots nor a target precision in the metadata",
                 remedy="Exact values are those of CorrelationTensor.from_state(circuit).",
             )
-        errors = np.where(errors == 0, float(precision), errors)
-    labels = pauli_labels(sizes[len(values)])
-    return estimate_from_expectations(
-        dict(zip(labels, values.tolist(), strict=True)), dict(zip(labels, errors.tolist(), strict=True))
-    )
+        return errors / factors
+    told = np.where(errors == 0, float(precision), errors) / factors
+    return np.maximum(told, least_standard_error(1 / float(precision) ** 2))
 
 
 def estimate_from_expectations(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,7 @@ from .._records import Record
 from .._validation import real_array
 from .._words import counted
 from ..exceptions import CountsError
+from ..quantum.measurements import parse_settings
 from .correlations import CorrelationTensor, hermitian_basis
 from .counts import BellCounts, require_counts
 
@@ -22,6 +24,7 @@ __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_er
 FloatArray = NDArray[np.float64]
 
 MAX_QUBITS = 6
+_SAME_AXIS = 1e-8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,18 +176,21 @@ class TensorEstimate(Record):
         return estimate_tensor(BellCounts(first)), estimate_tensor(BellCounts(self.counts.array - first))
 
 
-def estimate_tensor(counts: BellCounts) -> TensorEstimate:
+def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str = "pauli") -> TensorEstimate:
     """The correlation tensor from counts in all Pauli bases.
 
     Every expectation value pools all bases that measure it, weighted by their shots. A standard error is never below
     :func:`least_standard_error` of these shots, also where all of them agree.
 
     Args:
-        counts: Two outcomes per party and three settings, X, Y and Z in this order, as ``BellExperiment(circuit,
-            "pauli")`` measures them.
+        counts: Two outcomes per party and three settings, as ``BellExperiment(circuit, "pauli")`` measures them.
+        settings: What was measured, as ``experiment.settings`` tells: for each qubit X, Y and Z, in any order and with
+            any sign; default: in this order.
 
     Raises:
-        CountsError: If the counts are of another scenario, too many qubits, or were post-selected.
+        CountsError: If the counts are of another scenario, too many qubits, or were post-selected; or if the settings
+            of a qubit are not X, Y and Z.
+        MeasurementError: If the settings cannot be used.
     """
     scenario = require_counts(counts).scenario
     if set(scenario.num_settings) != {3} or not scenario.is_two_outcome:
@@ -199,6 +205,8 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     if counts.post_selected:
         raise CountsError.bad_argument("counts", expected="all shots", got="post-selected ones")
     n = scenario.num_parties
+    if not isinstance(settings, str) or settings != "pauli":
+        counts = _in_pauli_order(counts, settings)
     values, variances = np.zeros(4**n), np.zeros(4**n)
     for one in _settings(counts):
         values[one.entries] += one.shares * one.means
@@ -209,6 +217,28 @@ def estimate_tensor(counts: BellCounts) -> TensorEstimate:
     errors = np.maximum(np.sqrt(variances).reshape(shape), least_standard_error(pooled_shots(counts)))
     errors[(0,) * n] = 0
     return TensorEstimate(CorrelationTensor(values.reshape(shape)), errors, counts)
+
+
+def _in_pauli_order(counts: BellCounts, settings: Sequence[Sequence[Any]] | str) -> BellCounts:
+    """The counts with the settings of every party in the order X, Y, Z, and outcome 0 as the eigenvalue +1 of them."""
+    n = counts.scenario.num_parties
+    table, probabilities = counts.array, counts.setting_probabilities
+    for k, party in enumerate(parse_settings(settings, [2] * n)):
+        # Bloch vectors of outcome 0; their length is 1 only for projective measurements.
+        vectors = np.array([np.einsum("iab,ba->i", hermitian_basis(2)[1:], one.effects[0]).real for one in party])
+        order = np.abs(vectors).argmax(axis=0)
+        signs = vectors[order, np.arange(3)]
+        if len(party) != 3 or sorted(order) != [0, 1, 2] or np.abs(np.abs(signs) - 1).max() > _SAME_AXIS:
+            raise CountsError.bad_argument(
+                f"settings[{k}]", expected="X, Y and Z, in any order", got=", ".join(one.name for one in party)
+            )
+        table = np.moveaxis(np.take(table, order, axis=k), (k, n + k), (0, 1)).copy()
+        for x in np.flatnonzero(signs < 0):
+            table[x] = table[x, ::-1]
+        table = np.moveaxis(table, (0, 1), (k, n + k))
+        if probabilities is not None:
+            probabilities = np.take(probabilities, order, axis=k)
+    return BellCounts(table, counts.design, probabilities)
 
 
 def least_standard_error(shots: ArrayLike) -> FloatArray:

@@ -13,7 +13,9 @@ from qiskit.quantum_info import (
     random_density_matrix,
 )
 from qiskit_lhv import BellExperiment, CorrelationTensor, MeasurementError
-from qiskit_lhv.quantum.parties import parse_parties, reduced_state, require_unmeasured, to_state
+from qiskit_lhv.quantum import parties
+from qiskit_lhv.quantum.layouts import parse_parties
+from qiskit_lhv.quantum.parties import reduced_state, require_unmeasured, to_state
 
 
 def bell_circuit(num_clbits=0):
@@ -309,6 +311,33 @@ def test_rounding_of_a_state_is_accepted():
 def test_states_of_the_wrong_dimension_do_not_fit_qubit_settings():
     with pytest.raises(MeasurementError, match=r"dimension 3, as party 0 has, got dimension 2"):
         CorrelationTensor.from_state(np.array([1.0, 0, 0])).behavior([["Z"]])
+
+
+def test_large_matrices_are_checked():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(256, 3))
+    state = DensityMatrix(vectors @ vectors.T / np.sum(vectors**2))
+    assert to_state(state) is state
+    eye = np.eye(256) / 256
+    with pytest.raises(MeasurementError, match=r"a positive matrix, got an eigenvalue of -0\.1"):
+        to_state(1.1 * eye[0:1].T @ eye[0:1] * 256**2 - 0.1 * np.diag(eye[1] * 256))
+    # Negative by rounding: set to zero.
+    slight = state.data - 1e-9 * np.eye(256)
+    found = to_state(DensityMatrix(slight + 256e-9 * np.diag(np.eye(256)[0])))
+    assert np.linalg.eigvalsh(found.data)[0] > -1e-15
+    skew = state.data.copy()
+    skew[0, 1] += 4e-9j
+    found = to_state(skew).data
+    assert np.abs(found - found.conj().T).max() < 1e-15
+
+
+def test_huge_matrices_are_checked_by_their_minors(monkeypatch):
+    monkeypatch.setattr(parties, "_HUGE", 7)
+    state = random_density_matrix(8, seed=1)
+    assert to_state(state) is state
+    for wrong in (np.diag([1.1, -0.1, 0, 0, 0, 0, 0, 0]), np.eye(8) / 8 + 0.2 * np.eye(8)[::-1]):
+        with pytest.raises(MeasurementError, match="a positive matrix, got one with a negative eigenvalue"):
+            to_state(wrong)
 
 
 # The state of the parties

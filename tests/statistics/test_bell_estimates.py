@@ -69,3 +69,14 @@ def test_bad_input():
         bell_values(counts, chsh(), alpha=1)
     with pytest.raises(CountsError, match="num_replicates"):
         bell_values(counts, chsh(), num_replicates=-1)
+
+
+def test_no_standard_error_is_zero():
+    # Both parties answer 0 to everything: S = 2, in every shot.
+    table = np.zeros((2, 2, 2, 2), dtype=int)
+    table[:, :, 0, 0] = [[100, 200], [300, 400]]
+    doubled = BellExpression(2 * chsh().coefficients)
+    found = bell_values(BellCounts(table), [chsh(), doubled])
+    np.testing.assert_allclose(found.values, [2, 4])
+    np.testing.assert_allclose(found.standard_errors, [0.06, 0.12])
+    assert found.lower[0] < 2 < found.upper[0]

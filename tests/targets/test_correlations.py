@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from qiskit_lhv import (
     optimize_settings,
     werner_state,
 )
+from qiskit_lhv.targets import pauli_transform
 from qiskit_lhv.targets.correlations import hermitian_basis
 
 PAULIS = {
@@ -135,13 +137,65 @@ def test_circuits_are_states():
 def test_ten_qubits_take_no_operator_on_the_whole_space():
     amplitudes = np.zeros(2**10)
     amplitudes[[0, -1]] = np.sqrt(0.5)
-    tensor = CorrelationTensor.from_state(Statevector(amplitudes))
-    assert tensor.num_parties == 10
-    assert tensor.array[(1,) * 10] == pytest.approx(1)
-    assert tensor.array[(2, 2) + (1,) * 8] == pytest.approx(-1)
-    assert tensor.array[(3, 3) + (0,) * 8] == pytest.approx(1)
-    assert tensor.array[(3,) + (0,) * 9] == pytest.approx(0)
-    assert np.count_nonzero(np.abs(tensor.array) > 1e-9) == 2**9 + 2**9
+    for state in (Statevector(amplitudes), DensityMatrix(np.outer(amplitudes, amplitudes))):
+        tensor = CorrelationTensor.from_state(state)
+        assert tensor.num_parties == 10
+        assert tensor.array[(1,) * 10] == pytest.approx(1)
+        assert tensor.array[(2, 2) + (1,) * 8] == pytest.approx(-1)
+        assert tensor.array[(3, 3) + (0,) * 8] == pytest.approx(1)
+        assert tensor.array[(3,) + (0,) * 9] == pytest.approx(0)
+        assert np.count_nonzero(np.abs(tensor.array) > 1e-9) == 2**9 + 2**9
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("make", [random_density_matrix, random_statevector])
+@pytest.mark.parametrize("chunk", [1 << 18, 64])
+def test_transform_agrees_with_sums_over_paulis(num_qubits, make, chunk, monkeypatch):
+    # Small parts, as of many qubits.
+    monkeypatch.setattr(pauli_transform, "_CHUNK", chunk)
+    rng = np.random.default_rng(num_qubits)
+    state = make(2**num_qubits, seed=3)
+    parties = rng.permutation(num_qubits)
+    array = CorrelationTensor.from_state(state, parties).array
+    assert array.flat[0] == 1
+    assert array.flags.c_contiguous
+    assert not array.flags.writeable
+    for index in rng.integers(0, 4, size=(40, num_qubits)):
+        label = ["I"] * num_qubits
+        for qubit, letter in zip(parties, index, strict=True):
+            label[num_qubits - 1 - qubit] = "IXYZ"[letter]
+        expected = state.expectation_value(Pauli("".join(label))).real
+        assert array[tuple(index)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_transform_takes_little_more_memory_than_its_result():
+    amplitudes = np.random.default_rng(1).normal(size=2**10)
+    state = Statevector(amplitudes / np.linalg.norm(amplitudes))
+    CorrelationTensor.from_state(state, [0])
+    tracemalloc.start()
+    try:
+        result = CorrelationTensor.from_state(state)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The result has 8 MiB, and parts of 2 MiB are worked on.
+    assert peak < result.array.nbytes + 8 * 2**20
+
+
+def test_tensors_that_do_not_fit_into_memory():
+    amplitudes = np.zeros(2**18)
+    amplitudes[0] = 1
+    with pytest.raises(MeasurementError, match=r"state: expected at most \d+ qubits, whose 4\*\*N correlations fit"):
+        pauli_transform.pauli_tensor(amplitudes, range(24))
+    assert CorrelationTensor.from_state(Statevector(amplitudes), [3, 17]).array[3, 3] == 1
+
+
+def test_rounding_of_a_matrix_that_is_not_quite_hermitian():
+    state = random_density_matrix(4, seed=1).data
+    skew = np.zeros((4, 4))
+    skew[0, 1], skew[1, 0] = 4e-9, -4e-9
+    found = CorrelationTensor.from_state(state + skew).array
+    np.testing.assert_allclose(found, CorrelationTensor.from_state(state).array, atol=1e-15)
 
 
 # Behaviors

@@ -1,0 +1,28 @@
+"""Objects whose arrays stay read-only when they are copied or sent to another process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ReadOnlyArrays"]
+
+
+class ReadOnlyArrays:
+    """Base of objects with read-only arrays: NumPy gives those of a pickled or deeply copied object back writable."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _close(state)
+        self.__dict__.update(state)
+
+
+def _close(value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif isinstance(value, dict):
+        for item in value.values():
+            _close(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _close(item)
