@@ -7,14 +7,16 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import BoxOp, ForLoopOp, Gate, Qubit
+from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
 
-__all__ = ["Step", "causal_steps", "num_causal_qubits", "open_boxes", "stays_pure", "steps_of", "without_idle_qubits"]
+__all__ = ["Step", "causal_steps", "num_causal_qubits", "opened", "stays_pure", "steps_of", "without_idle_qubits"]
 
 Step = tuple[Any, tuple[int, ...]]
 """An operation, and the numbers of the qubits that it acts on."""
 
 # What does nothing to a state that is exact.
 _IDLE = {"barrier", "delay"}
+_STANDARD = {*get_standard_gate_name_mapping(), "unitary", "measure", "barrier", "initialize", "state_preparation"}
 
 
 def steps_of(circuit: QuantumCircuit) -> Iterator[Step]:
@@ -32,8 +34,9 @@ def _steps_of(circuit: QuantumCircuit, places: tuple[int, ...]) -> Iterator[Step
         qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in instruction.qubits)
         if operation.name in _IDLE or not qubits:
             continue
-        if isinstance(operation, BoxOp):
-            yield from _steps_of(operation.blocks[0], qubits)
+        inner = _contents(operation)
+        if inner is not None:
+            yield from _steps_of(inner, qubits)
         elif isinstance(operation, ForLoopOp):
             values, parameter, body = operation.params
             for value in values:
@@ -68,11 +71,7 @@ def causal_steps(steps: Sequence[Step], qubits: Sequence[int]) -> list[Step]:
 
 
 def stays_pure(steps: Sequence[Step]) -> bool:
-    """Whether the steps are unitary, but for resets of qubits that nothing has acted on, and measurements at the end.
-
-    Args:
-        steps: The steps that matter; see :func:`causal_steps`.
-    """
+    """Whether the steps are unitary, but for resets of qubits not yet acted on, and measurements at the end."""
     used: set[int] = set()
     for operation, own in steps:
         if operation.name == "measure" or (operation.name == "reset" and used.isdisjoint(own)):
@@ -117,29 +116,46 @@ def _causal_qubits(circuit: QuantumCircuit, own: Sequence[tuple[int, ...]]) -> s
     return wanted
 
 
-def open_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit with the contents of its boxes in their place, for simulators that know no boxes."""
-    if not _has_boxes(circuit):
+def opened(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit as a device would run it, with the contents of its boxes and product formulas in their place.
+
+    Simulators know no boxes. And where a device runs the product formula of a ``PauliEvolutionGate``, Qiskit's state
+    vectors take the exact exponential, which is something else.
+    """
+    if not _can_be_opened(circuit):
         return circuit
     result = circuit.copy_empty_like()
     for instruction in circuit.data:
         operation = instruction.operation
-        if isinstance(operation, BoxOp):
-            inner = open_boxes(operation.blocks[0])
+        inner = _contents(operation)
+        if inner is not None:
+            inner = opened(inner)
             bits = dict(zip(inner.qubits, instruction.qubits, strict=True))
             bits |= dict(zip(inner.clbits, instruction.clbits, strict=True))
             for one in inner.data:
                 result.append(one.operation, [bits[q] for q in one.qubits], [bits[c] for c in one.clbits])
         elif hasattr(operation, "blocks"):
-            blocks = [open_boxes(block) for block in operation.blocks]
+            blocks = [opened(block) for block in operation.blocks]
             result.append(operation.replace_blocks(blocks), instruction.qubits, instruction.clbits)
         else:
             result.append(operation, instruction.qubits, instruction.clbits)
     return result
 
 
-def _has_boxes(circuit: QuantumCircuit) -> bool:
+def _contents(operation: Any) -> QuantumCircuit | None:
+    """What an operation is opened into, if it is."""
+    if isinstance(operation, BoxOp):
+        return operation.blocks[0]
+    if isinstance(operation, PauliEvolutionGate):
+        return operation.definition
+    if operation.name in _STANDARD or hasattr(operation, "blocks"):
+        return None
+    definition = getattr(operation, "definition", None)
+    return definition if definition is not None and _can_be_opened(definition) else None
+
+
+def _can_be_opened(circuit: QuantumCircuit) -> bool:
     return any(
-        isinstance(one.operation, BoxOp) or any(map(_has_boxes, getattr(one.operation, "blocks", ())))
+        _contents(one.operation) is not None or any(map(_can_be_opened, getattr(one.operation, "blocks", ())))
         for one in circuit.data
     )
