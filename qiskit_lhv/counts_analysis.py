@@ -27,7 +27,7 @@ from .statistics.games import GameTest, game_test
 from .statistics.hidden_signaling import signaling_allowance
 from .statistics.likelihood import fit_local_model
 from .statistics.model_comparison import compare_models, quick_replicates
-from .statistics.no_signaling import no_signaling_test
+from .statistics.no_signaling import signaling_given_projection
 from .statistics.predictability import check_predictability
 from .statistics.setting_choice import SettingsTest, require_declared_settings, settings_test
 from .statistics.standing import StandingTest, TestResult, standing_test
@@ -229,7 +229,7 @@ def _findings(
     always = _Figures(Deadline(None), figures.absent)
     signaling = always.compute(
         "no-signaling",
-        lambda: no_signaling_test(counts, level=options.signaling_level, known=projected, seed=seed),
+        lambda: signaling_given_projection(counts, options.signaling_level, seed, projected),
     )
     found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION

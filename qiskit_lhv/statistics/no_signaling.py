@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import checked_seed, generator, probability, shown
+from .._validation import checked_seed, generator, probability
 from ..exceptions import CountsError, SolverError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, require_counts
@@ -19,7 +19,14 @@ from ..targets.scenario import BellScenario
 from .intervals import clopper_pearson
 from .marginal_tests import bonferroni, compare_rows, holm
 
-__all__ = ["MarginalComparison", "SignalingTest", "chsh_forms", "no_signaling_test", "num_no_signaling_parameters"]
+__all__ = [
+    "MarginalComparison",
+    "SignalingTest",
+    "chsh_forms",
+    "no_signaling_test",
+    "num_no_signaling_parameters",
+    "signaling_given_projection",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -108,9 +115,7 @@ class SignalingTest(Record):
         )
 
 
-def no_signaling_test(
-    counts: BellCounts, *, level: float = 0.01, known: Behavior | None = None, seed: int | None = None
-) -> SignalingTest:
+def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | None = None) -> SignalingTest:
     """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
 
     For every party and all settings of the others, the others' joint outcomes are compared between that party's
@@ -127,11 +132,10 @@ def no_signaling_test(
     Args:
         counts: The counts.
         level: Probability that any interval misses.
-        known: The no-signaling behavior that explains the counts best, if it was found before.
         seed: Seed of the random tables; default: drawn, and kept in the result.
 
     Raises:
-        CountsError: If the level is not between 0 and 1, or the behavior is not one of the counts' scenario.
+        CountsError: If the level is not between 0 and 1.
 
     Examples:
         >>> from qiskit_lhv import load_bundled_counts, no_signaling_test
@@ -144,9 +148,13 @@ def no_signaling_test(
     """
     counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
-    if known is not None and not (isinstance(known, Behavior) and known.scenario == counts.scenario):
-        raise CountsError.bad_argument("known", expected=f"a behavior of {counts.scenario}", got=shown(known))
-    seed = checked_seed(seed)
+    return signaling_given_projection(counts, level, checked_seed(seed))
+
+
+def signaling_given_projection(
+    counts: BellCounts, level: float, seed: int | None, known: Behavior | None = None
+) -> SignalingTest:
+    """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may be known before."""
     seed = secrets.randbits(31) if seed is None else seed
     rng = generator(seed)
     scenario = counts.scenario
