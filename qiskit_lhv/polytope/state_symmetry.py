@@ -95,7 +95,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
 
 
 def _orders(num_parties: int) -> Iterator[tuple[int, ...]]:
-    """Permutations of the parties that are tried: all of few; of more exchanges of two, turns and the reversed order."""
+    """Permutations of the parties that are tried: all of few; of more turns, exchanges of two, and the reverse."""
     whole = tuple(range(num_parties))
     if num_parties <= _MOST_PERMUTED:
         yield from itertools.permutations(whole)
