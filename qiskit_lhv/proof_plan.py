@@ -23,8 +23,6 @@ _PLANAR_AXES = {2: (12, 32), 3: (8,)}
 _FEW_AXES = {True: (6,), False: (4,)}
 # Calls of the oracle for a set of axes where there is no time limit, fewer where each call takes longer.
 _MAX_CALLS, _LEAST_CALLS = 400, 40
-# Those that one answer is worth.
-_CALLS_FOR_ANSWER = 200
 _CELLS_IN_ALL = 1 << 22
 # More axes, or more hidden states, raise a visibility by no more than about this share.
 _GAIN_OF_AXES = 0.03
@@ -96,7 +94,7 @@ def searched_certificates(
                 num_settings=count,
                 max_visibility=_ASIDE * visibility,
                 goal=goal,
-                max_calls=None if clock.limited else min(_CALLS_FOR_ANSWER, calls_of_oracle(n, count)),
+                max_calls=None if clock.limited else calls_of_oracle(n, count),
                 time_limit=seconds,
                 seed=seed,
                 progress=False,

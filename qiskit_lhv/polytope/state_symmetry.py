@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ IntArray = NDArray[np.int64]
 
 _ATOL = 1e-9
 _MAX_COMBINATIONS = 1 << 21
+_MOST_PERMUTED = 4
 
 
 def axis_symmetries(directions: FloatArray) -> FloatArray:
@@ -75,7 +76,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
     maps = [axis_symmetries(d) for d in directions]
     images = [signed_images(d, m)[:2] for d, m in zip(directions, maps, strict=True)]
     found: list[Relabeling] = []
-    for order in itertools.permutations(range(n)):
+    for order in _orders(n):
         if any(
             directions[k] is not directions[j] and not np.array_equal(directions[k], directions[j])
             for k, j in enumerate(order)
@@ -93,6 +94,22 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
     return Symmetry.grown_by(found, scenario)
 
 
+def _orders(num_parties: int) -> Iterator[tuple[int, ...]]:
+    """Permutations of the parties that are tried: all of few; of more turns, exchanges of two, and the reverse."""
+    whole = tuple(range(num_parties))
+    if num_parties <= _MOST_PERMUTED:
+        yield from itertools.permutations(whole)
+        return
+    turns = [whole[k:] + whole[:k] for k in range(num_parties)]
+    exchanges = []
+    for j, k in itertools.combinations(whole, 2):
+        order = list(whole)
+        order[j], order[k] = k, j
+        exchanges.append(tuple(order))
+    # The others that occur are mostly made of these, and all of them take minutes.
+    yield from dict.fromkeys([*turns, *exchanges, whole[::-1]])
+
+
 def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray]) -> list[IntArray]:
     """Choices of one map per party that turn the tensors, their parties permuted, into themselves, shape ``(K, N)``.
 
@@ -108,6 +125,10 @@ def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: l
         else:
             left = np.repeat(choices, len(maps[k]), axis=0)
             choices = np.hstack([left, np.tile(np.arange(len(maps[k])), len(choices))[:, None]])
+        # Most fail with one other party already, which takes a look into a small table.
+        for j in range(k if k > 1 else 0):
+            fits = _fitting_pairs(tensors, order, maps, j, k)
+            choices = choices[fits[choices[:, j], choices[:, k]]]
         index = (slice(None),) * (k + 1) + (0,) * (n - k - 1)
         for tensor in tensors:
             wanted, given = tensor[index], tensor.transpose(order)[index]
@@ -117,6 +138,19 @@ def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: l
             deviation = np.abs(images - wanted).max(axis=tuple(range(1, images.ndim)), initial=0.0)
             choices = choices[deviation < _ATOL]
     return list(choices)
+
+
+def _fitting_pairs(
+    tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray], first: int, second: int
+) -> NDArray[np.bool_]:
+    """For each choice of maps of two parties whether it turns what these two share into itself, shape ``(G, H)``."""
+    fits = np.ones((len(maps[first]), len(maps[second])), dtype=bool)
+    index = tuple(slice(None) if j in (first, second) else 0 for j in range(len(order)))
+    for tensor in tensors:
+        wanted, given = tensor[index], tensor.transpose(order)[index]
+        images = np.einsum("ij,gik,hjl->ghkl", given, _extended(maps[first]), _extended(maps[second]), optimize=True)
+        fits &= np.abs(images - wanted).max(axis=(2, 3)) < _ATOL
+    return fits
 
 
 def _extended(maps: FloatArray) -> FloatArray:
