@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -526,6 +528,23 @@ def test_simulated_groups_have_the_noise_of_their_own_qubits():
     # Party 1 reads 0 always; of -Y that is outcome 1.
     lost = found[20, 21, 22].array.sum(axis=(0, 2))
     assert lost.tolist() == [[40_000, 0], [0, 40_000], [40_000, 0]]
+
+
+def test_a_marked_qubit_of_a_device_of_27_qubits_comes_back_right():
+    backend = fake_backend()
+    noise = NoiseModel.from_backend(backend)
+    with warnings.catch_warnings():
+        # The device has a readout error there already.
+        warnings.simplefilter("ignore")
+        noise.add_readout_error(ReadoutError([[0, 1], [1, 0]]), [12])
+    experiment = DeviceExperiment(bell_circuit(), "chsh", coupled_groups(backend), coupling_map=backend)
+    found = experiment.simulate(AerSimulator.from_backend(backend, noise_model=noise), 500, seed=1)
+    assert [group for group, one in found.items() if chsh().value(one.frequencies()) < 0] == [
+        (10, 12),
+        (12, 13),
+        (12, 15),
+    ]
+    assert all(abs(chsh().value(one.frequencies())) > 1.7 for one in found.values())
 
 
 @ignore_missing_coherence_times
