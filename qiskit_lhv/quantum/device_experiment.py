@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import rustworkx as rx
@@ -25,7 +25,7 @@ from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit, short_digest
-from .transpilation import as_pass_manager, transpiler
+from .transpilation import TranspilerChoice, as_pass_manager, transpiler
 
 __all__ = ["DeviceExperiment"]
 
@@ -115,7 +115,13 @@ class DeviceExperiment:
         return tuple(sorted(schedule_layers(self._groups, self._graph, self._spacing), key=len))
 
     def pubs(
-        self, shots: ArrayLike | SettingSchedule, *, backend: Any = None, pass_manager: Any = None
+        self,
+        shots: ArrayLike | SettingSchedule,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
     ) -> list[tuple[Any, ...]]:
         """The PUBs of all layers, for one job.
 
@@ -124,6 +130,9 @@ class DeviceExperiment:
             backend: Transpile for this backend, at optimization level 1, without moving any qubit; or
             pass_manager: transpile with this pass manager, which must keep qubit q on physical qubit q
                 (``initial_layout=range(num_qubits)``); default: no transpilation.
+            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
+                simulators no more than the translation.
+            seed_transpiler: Seed of the transpiler for the backend.
 
         Returns:
             For each layer, the PUBs that :meth:`BellExperiment.pubs` would have. Every group has a register
@@ -134,12 +143,20 @@ class DeviceExperiment:
             MeasurementError: If a setting is a POVM, the circuit needs a coupling that the device does not
                 have, or the pass manager moves qubits.
         """
-        pubs = self._pubs(self._plan(shots), backend, pass_manager)
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice)
         require_rising_widths(pubs, backend)
         return pubs
 
     def run(
-        self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
+        self,
+        sampler: Any,
+        shots: ArrayLike | SettingSchedule = 1000,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
     ) -> dict[Group, BellCounts]:
         """Runs all layers in one job and returns the counts of each group.
 
@@ -148,6 +165,8 @@ class DeviceExperiment:
             shots: As in :meth:`pubs`.
             backend: Transpile for this backend; default: the one behind the sampler.
             pass_manager: Transpile with this pass manager instead.
+            optimization_level: As in :meth:`pubs`.
+            seed_transpiler: As in :meth:`pubs`.
 
         Returns:
             Counts by group, in the order of the groups.
@@ -156,8 +175,9 @@ class DeviceExperiment:
             CountsError: As in :meth:`pubs`.
             MeasurementError: As in :meth:`pubs` and :meth:`BellExperiment.run`.
         """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
         plan = self._plan(shots)
-        return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
+        return self._counts(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
 
     def simulate(
         self, backend: Any, shots: ArrayLike | SettingSchedule = 1000, *, seed: int | None = None
@@ -220,15 +240,23 @@ class DeviceExperiment:
         return PubPlan.of(shots, self.scenario.num_settings, self._experiment.uses_one_circuit)
 
     def _pubs(
-        self, plan: PubPlan, backend: Any, pass_manager: Any, layers: Sequence[Sequence[Group]] | None = None
+        self,
+        plan: PubPlan,
+        backend: Any,
+        pass_manager: Any,
+        layers: Sequence[Sequence[Group]] | None = None,
+        *,
+        choice: TranspilerChoice | None = None,
     ) -> list[tuple[Any, ...]]:
         self._measurements.require_projective()
+        choice = choice or TranspilerChoice()
+        choice.require_backend(backend)
         graph, size = self._graph, 1 + max(max(group) for group in self._groups)
         if graph is not None:
             size = graph.num_nodes()
         if pass_manager is not None and graph is not None:
             require_couplings(self._groups, self._interactions, graph)
-        backend, pass_manager = as_pass_manager(backend, pass_manager)
+        backend, pass_manager = as_pass_manager(backend, pass_manager, choice)
         options: dict[str, Any] = {}
         if backend is not None:
             if backend.num_qubits is not None:
@@ -237,7 +265,7 @@ class DeviceExperiment:
             if has_couplings(backend):
                 require_couplings(self._groups, self._interactions, coupling_graph(backend))
             options = {"initial_layout": list(range(size)), "routing_method": "none"}
-        transpile = transpiler(backend, pass_manager, **options)
+        transpile = transpiler(backend, pass_manager, choice, **options)
         pubs = []
         for layer in self.layers if layers is None else layers:
             copies = {_register_name(group): group for group in layer}

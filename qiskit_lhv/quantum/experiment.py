@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from .results import PubPlan, counts_of, list_pub_results
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit
-from .transpilation import as_pass_manager, transpiler
+from .transpilation import TranspilerChoice, as_pass_manager, transpiler
 
 __all__ = ["BellExperiment"]
 
@@ -115,7 +115,13 @@ class BellExperiment:
     # Circuits and PUBs
 
     def pubs(
-        self, shots: ArrayLike | SettingSchedule, *, backend: Any = None, pass_manager: Any = None
+        self,
+        shots: ArrayLike | SettingSchedule,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
     ) -> list[tuple[Any, ...]]:
         """The PUBs to run.
 
@@ -125,6 +131,9 @@ class BellExperiment:
             backend: Transpile for this backend, at optimization level 1 (for a simulator without couplings, translate
                 what it does not know); or
             pass_manager: transpile with this pass manager; default: no transpilation.
+            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
+                simulators no more than the translation.
+            seed_transpiler: Seed of the transpiler for the backend.
 
         Returns:
             PUBs ``(circuit, parameter values, shots)``. For equal shots, one whose parameter values have
@@ -138,12 +147,20 @@ class BellExperiment:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
             MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
         """
-        pubs = self._pubs(self._plan(shots), backend, pass_manager)
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice)
         require_rising_widths(pubs, backend)
         return pubs
 
     def run(
-        self, sampler: Any, shots: ArrayLike | SettingSchedule = 1000, *, backend: Any = None, pass_manager: Any = None
+        self,
+        sampler: Any,
+        shots: ArrayLike | SettingSchedule = 1000,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
     ) -> BellCounts:
         """Runs the experiment and returns its counts.
 
@@ -159,6 +176,8 @@ class BellExperiment:
             backend: Transpile for this backend; default: the one behind the sampler. For a simulator without
                 couplings, only what it does not know is translated.
             pass_manager: Transpile with this pass manager instead.
+            optimization_level: As in :meth:`pubs`.
+            seed_transpiler: As in :meth:`pubs`.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
@@ -166,11 +185,19 @@ class BellExperiment:
                 circuit does not stay pure, repeats its random numbers with a seed that cannot be changed, or is a
                 simulator that cannot run the circuits; if circuit and backend or pass manager do not fit.
         """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
         plan = self._plan(shots)
-        return self._counts(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
+        return self._counts(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
 
     def run_trials(
-        self, sampler: Any, schedule: SettingSchedule, *, backend: Any = None, pass_manager: Any = None
+        self,
+        sampler: Any,
+        schedule: SettingSchedule,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
     ) -> BellTrials:
         """Runs a schedule and returns its trials in the order they were taken.
 
@@ -179,6 +206,8 @@ class BellExperiment:
             schedule: What to run.
             backend: As in :meth:`run`.
             pass_manager: As in :meth:`run`.
+            optimization_level: As in :meth:`pubs`.
+            seed_transpiler: As in :meth:`pubs`.
 
         Raises:
             CountsError: If the schedule does not fit.
@@ -193,8 +222,9 @@ class BellExperiment:
             >>> BellExperiment(bell, "chsh").run_trials(StatevectorSampler(seed=7), schedule)
             BellTrials(2 parties with 2 settings of 2 outcomes each, 100 trials, design='random')
         """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
         plan = self._plan(require_schedule(schedule))
-        return self._trials(run_plan(sampler, plan, self._pubs, backend, pass_manager), plan)
+        return self._trials(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
 
     def counts(self, result: Any, schedule: SettingSchedule | None = None) -> BellCounts:
         """Reads the counts from the result of this experiment's PUBs.
@@ -241,9 +271,12 @@ class BellExperiment:
     def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
         return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
 
-    def _pubs(self, plan: PubPlan, backend: Any, pass_manager: Any) -> list[tuple[Any, ...]]:
+    def _pubs(
+        self, plan: PubPlan, backend: Any, pass_manager: Any, *, choice: TranspilerChoice
+    ) -> list[tuple[Any, ...]]:
+        choice.require_backend(backend)
         copies = {self._register_name: range(self._circuit.num_qubits)}
-        transpile = transpiler(*as_pass_manager(backend, pass_manager))
+        transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
         return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:

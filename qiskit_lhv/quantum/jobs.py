@@ -10,6 +10,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.primitives import PrimitiveResult, StatevectorSampler
 
+from .._deprecations import without_deprecations
 from .._memory import GIB, memory_of_machine
 from ..exceptions import LHVError, MeasurementError
 from .circuit_steps import num_causal_qubits, stays_pure, steps_of, without_idle_qubits
@@ -35,6 +36,7 @@ Pub = tuple[Any, ...]
 _BYTES = 16 * 3
 
 
+@without_deprecations
 def run_plan(
     sampler: Any, plan: PubPlan, make_pubs: Callable[[PubPlan, Any, Any], list[Pub]], backend: Any, pass_manager: Any
 ) -> Any:

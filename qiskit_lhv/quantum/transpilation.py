@@ -3,20 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
 
-from .._validation import shown
+from .._deprecations import without_deprecations
+from .._validation import checked_seed, is_whole_number, shown
 from ..exceptions import MeasurementError
 from .circuit_steps import opened
 from .samplers import has_couplings, is_local, require_backend
 
-__all__ = ["SimulatorTranslation", "Transpile", "as_pass_manager", "transpiler"]
+__all__ = ["SimulatorTranslation", "Transpile", "TranspilerChoice", "as_pass_manager", "transpiler"]
 
 Transpile = Callable[[QuantumCircuit], QuantumCircuit]
+
+
+@dataclass(frozen=True)
+class TranspilerChoice:
+    """What the caller chose of the transpiler for a backend."""
+
+    optimization_level: int | None = None
+    """From 0 to 3; ``None``: 1 for devices, 0 for simulators, of which only what they do not know is translated."""
+    seed_transpiler: int | None = None
+    """Seed of layout and routing."""
+
+    @classmethod
+    def of(cls, optimization_level: int | None, seed_transpiler: int | None, pass_manager: Any) -> Self:
+        """The checked choice.
+
+        Raises:
+            LHVError: If a number is out of range, or there is a pass manager, which has a level and a seed of its own.
+        """
+        choice = cls(optimization_level, checked_seed(seed_transpiler))
+        if optimization_level is not None and not (
+            is_whole_number(optimization_level) and 0 <= optimization_level <= 3
+        ):
+            raise MeasurementError.bad_argument(
+                "optimization_level", expected="a whole number from 0 to 3", got=shown(optimization_level)
+            )
+        if pass_manager is not None and choice != cls():
+            raise MeasurementError.bad_argument(
+                "pass_manager",
+                expected="None where optimization_level or seed_transpiler are given",
+                got=shown(pass_manager),
+                remedy="A pass manager has both of its own.",
+            )
+        return choice
+
+    def require_backend(self, backend: Any) -> None:
+        """Raises MeasurementError if something was chosen and there is nothing to transpile for."""
+        if backend is None and self != TranspilerChoice():
+            raise MeasurementError.bad_argument(
+                "backend",
+                expected="one to transpile for, since optimization_level or seed_transpiler are given",
+                got="None, and the sampler has none either",
+            )
 
 
 class SimulatorTranslation:
@@ -24,9 +68,11 @@ class SimulatorTranslation:
 
     Args:
         simulator: A backend without couplings.
+        choice: With a level above 0, gates are merged, too, as the caller wants it.
     """
 
-    def __init__(self, simulator: Any) -> None:
+    def __init__(self, simulator: Any, choice: TranspilerChoice | None = None) -> None:
+        self._choice = choice or TranspilerChoice()
         self._target = simulator.target
         self._names = set(self._target.operation_names) | {"barrier"}
 
@@ -35,13 +81,16 @@ class SimulatorTranslation:
         from qiskit.transpiler import generate_preset_pass_manager
 
         simple = opened(circuit)
-        if _names_in(simple) <= self._names:
+        level = self._choice.optimization_level or 0
+        if not level and _names_in(simple) <= self._names:
             return simple
         # The simulator's own number of qubits is a guess at its memory, of circuits without idle qubits.
         target = Target(num_qubits=circuit.num_qubits)
         for name in self._target.operation_names:
             target.add_instruction(self._target.operation_from_name(name), name=name)
-        manager = generate_preset_pass_manager(optimization_level=0, target=target)
+        manager = generate_preset_pass_manager(
+            optimization_level=level, target=target, seed_transpiler=self._choice.seed_transpiler
+        )
         return manager.run(simple)
 
 
@@ -54,7 +103,7 @@ def _names_in(circuit: QuantumCircuit) -> set[str]:
     return names
 
 
-def as_pass_manager(backend: Any, pass_manager: Any) -> tuple[Any, Any]:
+def as_pass_manager(backend: Any, pass_manager: Any, choice: TranspilerChoice | None = None) -> tuple[Any, Any]:
     """Checks what to transpile with; simulators without couplings get a pass manager that only translates.
 
     Raises:
@@ -67,7 +116,7 @@ def as_pass_manager(backend: Any, pass_manager: Any) -> tuple[Any, Any]:
         return None, None
     require_backend(backend)
     if is_local(backend) and not has_couplings(backend):
-        return None, SimulatorTranslation(backend)
+        return None, SimulatorTranslation(backend, choice)
     return backend, None
 
 
@@ -87,12 +136,13 @@ def _require_pass_manager(pass_manager: Any) -> None:
     )
 
 
-def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
-    """What has to be done to every circuit.
+def transpiler(backend: Any, pass_manager: Any, choice: TranspilerChoice | None = None, **options: Any) -> Transpile:
+    """What has to be done to every circuit, without warnings about what transpilers use of backends.
 
     Args:
         backend: Transpile for this backend, at optimization level 1; or
         pass_manager: transpile with this pass manager; neither: boxes and product formulas are opened, no more.
+        choice: Other level, or a seed, for the backend.
         options: Options of the pass manager that is made for a backend.
     """
     if pass_manager is not None:
@@ -101,7 +151,11 @@ def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
         return opened
     from qiskit.transpiler import generate_preset_pass_manager
 
-    manager = generate_preset_pass_manager(optimization_level=1, backend=backend, **options)
+    choice = choice or TranspilerChoice()
+    level = 1 if choice.optimization_level is None else choice.optimization_level
+    manager = without_deprecations(generate_preset_pass_manager)(
+        optimization_level=level, backend=backend, seed_transpiler=choice.seed_transpiler, **options
+    )
     here = is_local(backend)
     size = getattr(backend, "num_qubits", None)
 
@@ -120,7 +174,7 @@ def transpiler(backend: Any, pass_manager: Any, **options: Any) -> Transpile:
 
 def _run(manager: Any, circuit: QuantumCircuit, name: str) -> QuantumCircuit:
     try:
-        result = manager.run(circuit)
+        result = without_deprecations(manager.run)(circuit)
     except MeasurementError:
         raise
     except QiskitError as exc:
