@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import BoxOp, ForLoopOp, Gate, Qubit
 from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
 
-__all__ = ["Step", "causal_steps", "num_causal_qubits", "opened", "stays_pure", "steps_of", "without_idle_qubits"]
+__all__ = [
+    "Step",
+    "causal_steps",
+    "num_causal_qubits",
+    "opened",
+    "refused_by_state_vectors",
+    "stays_pure",
+    "steps_of",
+    "without_idle_qubits",
+]
 
 Step = tuple[Any, tuple[int, ...]]
 """An operation, and the numbers of the qubits that it acts on."""
 
+# Register of the measurement at the start of circuits that do not stay pure.
+_REGISTER = "at_start"
 # What does nothing to a state that is exact.
 _IDLE = {"barrier", "delay"}
 _STANDARD = {*get_standard_gate_name_mapping(), "unitary", "measure", "barrier", "initialize", "state_preparation"}
@@ -70,16 +81,41 @@ def causal_steps(steps: Sequence[Step], qubits: Sequence[int]) -> list[Step]:
     return kept[::-1]
 
 
-def stays_pure(steps: Sequence[Step]) -> bool:
+def stays_pure(steps: Iterable[Step]) -> bool:
     """Whether the steps are unitary, but for resets of qubits not yet acted on, and measurements at the end."""
+    return _first_mixing(steps) is None
+
+
+def _first_mixing(steps: Iterable[Step]) -> Step | None:
     used: set[int] = set()
     for operation, own in steps:
         if operation.name == "measure" or (operation.name == "reset" and used.isdisjoint(own)):
             continue
         if not isinstance(operation, Gate):
-            return False
+            return operation, own
         used.update(own)
-    return True
+    return None
+
+
+def refused_by_state_vectors(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The measured circuit; if it does not stay pure, so that samplers that hold one state vector refuse it.
+
+    Those follow one random branch of a reset for all shots, without a word, but refuse measurements before the end. So
+    a qubit is measured where it changes nothing, at the start, into a register of its own.
+    """
+    step = _first_mixing(steps_of(circuit))
+    if step is None:
+        return circuit
+    name, taken = _REGISTER, {register.name for register in circuit.cregs}
+    while name in taken:
+        name += "_"
+    register = ClassicalRegister(1, name)
+    result = circuit.copy_empty_like()
+    result.add_register(register)
+    result.measure(step[1][0], register[0])
+    for instruction in circuit.data:
+        result.append(instruction.operation, instruction.qubits, instruction.clbits)
+    return result
 
 
 def num_causal_qubits(circuit: QuantumCircuit) -> int:

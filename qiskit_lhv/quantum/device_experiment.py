@@ -25,7 +25,7 @@ from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit, short_digest
-from .transpilation import TranspilerChoice, as_pass_manager, transpiler
+from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
 
 __all__ = ["DeviceExperiment"]
 
@@ -144,7 +144,7 @@ class DeviceExperiment:
                 have, or the pass manager moves qubits.
         """
         choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
         require_rising_widths(pubs, backend)
         return pubs
 
@@ -247,6 +247,7 @@ class DeviceExperiment:
         layers: Sequence[Sequence[Group]] | None = None,
         *,
         choice: TranspilerChoice | None = None,
+        for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
         self._measurements.require_projective()
         choice = choice or TranspilerChoice()
@@ -266,6 +267,8 @@ class DeviceExperiment:
                 require_couplings(self._groups, self._interactions, coupling_graph(backend))
             options = {"initial_layout": list(range(size)), "routing_method": "none"}
         transpile = transpiler(backend, pass_manager, choice, **options)
+        if for_any_sampler:
+            transpile = refusing_state_vectors(transpile)
         pubs = []
         for layer in self.layers if layers is None else layers:
             copies = {_register_name(group): group for group in layer}

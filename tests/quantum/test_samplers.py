@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit.library import PauliEvolutionGate, QFTGate, XXPlusYYGate
+from qiskit.exceptions import QiskitError
 from qiskit.primitives import BackendSamplerV2, PrimitiveResult, StatevectorEstimator, StatevectorSampler
+from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, PassManager, generate_preset_pass_manager
@@ -115,6 +117,46 @@ def test_resets_that_change_nothing_are_not_refused():
     first.reset(2)
     counts = BellExperiment(first, "chsh", [0, 1]).run(StatevectorSampler(seed=3), 2000)
     assert_within_five_standard_errors(counts, chsh_experiment().behavior().array)
+
+
+def both_kinds(circuit, parties):
+    return BellExperiment(circuit, "chsh", parties), DeviceExperiment(circuit, "chsh", [(0, 1, 2, 3)], parties=parties)
+
+
+@pytest.mark.parametrize("experiment", both_kinds(local_after_resets(), [0, 1]))
+def test_state_vectors_refuse_the_pubs_of_resets(experiment):
+    pubs = experiment.pubs(500)
+    with pytest.raises(QiskitError, match="mid-circuit measurements"):
+        StatevectorSampler(seed=0).run(pubs).result()
+    with pytest.raises(QiskitError, match="mid-circuit measurements"):
+        Holding(StatevectorSampler(seed=0)).run(experiment.pubs([[1, 2], [3, 4]])).result()
+
+
+@ignore_missing_coherence_times
+@pytest.mark.parametrize("register", ["c", "at_start"])
+def test_pubs_of_resets_are_right_where_every_shot_is_simulated(register):
+    circuit = local_after_resets()
+    circuit.add_register(ClassicalRegister(2, register))
+    expected = BellExperiment(circuit, "chsh", [0, 1]).behavior().array
+    backend = GenericBackendV2(4, noise_info=False, coupling_map=CouplingMap.from_full(4), seed=1)
+    for experiment in both_kinds(circuit, [0, 1]):
+        for sampler, behind in (
+            (AerSampler(seed=2), AerSimulator()),
+            (BackendSamplerV2(backend=backend, options={"seed_simulator": 3}), backend),
+            (BackendSamplerV2(backend=BasicSimulator(), options={"seed_simulator": 3}), BasicSimulator()),
+        ):
+            result = sampler.run(experiment.pubs(400, backend=behind)).result()
+            counts = experiment.counts(result)
+            assert_within_five_standard_errors(
+                next(iter(counts.values())) if isinstance(counts, dict) else counts, expected
+            )
+
+
+def test_pubs_of_pure_circuits_measure_nothing_more():
+    first = QuantumCircuit(2)
+    first.reset([0, 1])
+    first.compose(bell_circuit(), inplace=True)
+    assert [register.name for register in BellExperiment(first, "chsh").pubs(10)[0][0].cregs] == ["outcomes"]
 
 
 # Random numbers
