@@ -20,6 +20,7 @@ from .device_placement import interactions, placed_transpiler, require_couplings
 from .device_simulation import density_matrix_simulator
 from .experiment import BellExperiment
 from .jobs import require_rising_widths, run_plan, with_equal_shots
+from .repeats import RunLog
 from .results import PubPlan, counts_of, list_pub_results
 from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
@@ -230,7 +231,8 @@ class DeviceExperiment:
             Counts by group, in the order of the groups.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs.
+            CountsError: If the result does not belong to these PUBs, or settings, groups or layers have the same shots
+                in the same order, from a sampler that repeats itself.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
@@ -309,12 +311,13 @@ class DeviceExperiment:
                 got=f"{len(pub_results)} PUBs",
                 remedy="Pass the result of the PUBs that pubs() returned.",
             )
-        found = {}
+        found, log = {}, RunLog()
         for i, layer in enumerate(layers):
             part = pub_results[i * share : (i + 1) * share]
             signature = self._signature | _layer_signature(layer)
             for group in layer:
-                found[group] = self._measurements.table(part, _register_name(group), plan, signature)
+                found[group] = self._measurements.table(part, _register_name(group), plan, signature, log)
+        log.require_independent()
         return {group: counts_of(found[group], self.scenario, plan) for group in self._groups}
 
 

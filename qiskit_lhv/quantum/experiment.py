@@ -20,6 +20,7 @@ from .jobs import require_rising_widths, run_plan
 from .layouts import PhysicalQubits, parse_parties
 from .measurements import Measurement, parse_settings
 from .parties import require_unmeasured
+from .repeats import RunLog
 from .results import PubPlan, counts_of, list_pub_results
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
@@ -236,8 +237,8 @@ class BellExperiment:
             schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
 
         Raises:
-            CountsError: If the result is that of other PUBs, by their signature or shape, or a setting combination has
-                no shots.
+            CountsError: If the result is that of other PUBs, by their signature or shape, a setting combination has
+                no shots, or settings have the same shots in the same order, from a sampler that repeats itself.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
@@ -252,7 +253,7 @@ class BellExperiment:
             One row a shot, run after run, with the design and setting probabilities of the schedule.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs.
+            CountsError: If the result does not belong to these PUBs, or repeats shots, as in :meth:`counts`.
         """
         return self._trials(result, self._plan(require_schedule(schedule)))
 
@@ -290,12 +291,15 @@ class BellExperiment:
         return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
-        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature)
+        log = RunLog()
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature, log)
+        log.require_independent()
         return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
-        pub_results = list_pub_results(result)
-        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature))
+        pub_results, log = list_pub_results(result), RunLog()
+        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature, log))
+        log.require_independent()
         return BellTrials(
             np.concatenate([settings for settings, _ in rows]),
             np.concatenate([outcomes for _, outcomes in rows]),

@@ -5,7 +5,15 @@ import pytest
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit.library import PauliEvolutionGate, QFTGate, XXPlusYYGate
 from qiskit.exceptions import QiskitError
-from qiskit.primitives import BackendSamplerV2, PrimitiveResult, StatevectorEstimator, StatevectorSampler
+from qiskit.primitives import (
+    BackendSamplerV2,
+    BitArray,
+    DataBin,
+    PrimitiveResult,
+    SamplerPubResult,
+    StatevectorEstimator,
+    StatevectorSampler,
+)
 from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
@@ -202,6 +210,56 @@ def test_samplers_that_repeat_themselves_and_cannot_be_reseeded_are_refused(make
         experiment.run(make(), 100)
     # One PUB has no other that could repeat it.
     assert chsh_experiment().run(make(), 100).total_shots == 400
+
+
+def by_hand(experiment, sampler, shots=500):
+    return experiment.counts(sampler.run(experiment.pubs(shots)).result())
+
+
+@pytest.mark.parametrize("make", [OneSeed, lambda: executor_sampler(3)])
+def test_results_that_repeat_themselves_are_refused(make):
+    with pytest.raises(CountsError, match=r"^result: .*independent.*the same shots in the same order.*no seed"):
+        by_hand(DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)]), make())
+    basis = measurement(basis=bell_circuit())
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        by_hand(BellExperiment(QuantumCircuit(2), [[basis] * 4], [(0, 1)]), make())
+
+
+def test_trials_and_settings_that_repeat_themselves_are_refused():
+    sampler, experiment = StatevectorSampler(seed=1), chsh_experiment()
+    schedule = SettingSchedule.interleaved((2, 2), 200, rounds=20, seed=1)
+    for pubs, read_out in ((experiment.pubs(500), ()), (experiment.pubs(schedule), (schedule,))):
+        with pytest.raises(CountsError, match=r"the same shots in the same order"):
+            experiment.counts(sampler.run(pubs).result(), *read_out)
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        experiment.trials(sampler.run(experiment.pubs(schedule)).result(), schedule)
+    device = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)])
+    drawn = SettingSchedule.random((2, 2), 300, seed=3)
+    pubs = device.pubs(drawn)
+    result = StatevectorSampler(seed=np.random.default_rng(2)).run(pubs[:1]).result()[0]
+    twice = [copy_of(result, pub) for pub in pubs]
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        device.counts(twice, drawn)
+
+
+def copy_of(result, pub):
+    bits = next(iter(result.data.values()))
+    data = DataBin(**{pub[0].cregs[0].name: bits}, shape=bits.shape)
+    return SamplerPubResult(data, {"circuit_metadata": pub[0].metadata})
+
+
+@pytest.mark.parametrize("angle", [0, 0.05])
+def test_results_that_are_alike_by_chance_are_read(angle):
+    circuit = QuantumCircuit(2)
+    circuit.ry(angle, [0, 1])
+    for sampler in (StatevectorSampler(seed=1), AerSampler(seed=1)):
+        experiment = DeviceExperiment(circuit, [["Z", "-Z"], ["Z"]], [(0, 1), (1, 2), (2, 3)])
+        assert by_hand(experiment, sampler, 50)[1, 2].total_shots == 100
+    # Outcome by outcome, counts are alike more often than shots.
+    pub = chsh_experiment().pubs(400)[0]
+    listed = np.repeat(np.arange(4, dtype=np.uint8), 100)[:, None]
+    data = DataBin(outcomes=BitArray(np.broadcast_to(listed, (2, 2, 400, 1)).copy(), 2), shape=(2, 2))
+    assert chsh_experiment().counts([SamplerPubResult(data, {"circuit_metadata": pub[0].metadata})]).total_shots == 1600
 
 
 def test_subclasses_of_statevector_samplers_stay_what_they_are():
