@@ -148,12 +148,13 @@ def transpiler(backend: Any, pass_manager: Any, choice: TranspilerChoice | None 
 
     Args:
         backend: Transpile for this backend, at optimization level 1; or
-        pass_manager: transpile with this pass manager; neither: boxes and product formulas are opened, no more.
+        pass_manager: transpile with this pass manager; neither: boxes, loops and product formulas are opened, no more.
         choice: Other level, or a seed, for the backend.
         options: Options of the pass manager that is made for a backend.
     """
     if pass_manager is not None:
-        return lambda circuit: _run(pass_manager, circuit, "pass_manager")
+        name = "circuit" if isinstance(pass_manager, SimulatorTranslation) else "pass_manager"
+        return lambda circuit: _run(pass_manager, circuit, name)
     if backend is None:
         return opened
     from qiskit.transpiler import generate_preset_pass_manager

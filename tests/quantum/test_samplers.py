@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import Instruction, Parameter
 from qiskit.circuit.library import PauliEvolutionGate, QFTGate, XXPlusYYGate
 from qiskit.exceptions import QiskitError
 from qiskit.primitives import (
@@ -488,6 +489,24 @@ def test_results_of_another_experiment_of_the_same_shape_are_refused():
     assert read(chsh_experiment(), chsh_experiment()).total_shots == 80
 
 
+def looped(values, factor, name="p"):
+    circuit = bell_circuit()
+    counter = Parameter(name)
+    with circuit.for_loop(values, counter):
+        circuit.rx(factor * counter, 0)
+        with circuit.for_loop(range(2)):
+            circuit.rz(counter + 0.1, 1)
+    return BellExperiment(circuit, "chsh")
+
+
+def test_loops_of_another_count_or_angle_are_another_circuit():
+    experiment = looped(range(2), 0.2)
+    for other in (looped(range(5), 0.2), looped(range(2), 0.9), looped((1, 0), 0.2)):
+        with pytest.raises(CountsError, match="another circuit"):
+            read(experiment, other)
+    assert read(experiment, looped((0, 1), 0.2, "counter")).total_shots == 80
+
+
 def test_the_same_experiment_made_again_reads_its_results():
     gate = bell_circuit().to_gate()
     one, again = QuantumCircuit(2), QuantumCircuit(2, name="again")
@@ -529,6 +548,35 @@ def test_the_metadata_of_the_circuit_is_kept():
     signed = BellExperiment(circuit, "chsh").pubs(10)[0][0]
     assert signed.metadata["run"] == 7
     assert circuit.metadata == {"run": 7}
+
+
+@ignore_missing_coherence_times
+@pytest.mark.parametrize("name", ["state vectors", "Aer", "basic", "device"])
+def test_loops_of_a_fixed_count_run_on_every_sampler(name):
+    circuit = bell_circuit()
+    counter = Parameter("counter")
+    with circuit.for_loop((1, 3), counter):
+        circuit.rx(0.3 * counter, 0)
+        with circuit.for_loop(range(2)), circuit.box():
+            circuit.ry(0.2, 1)
+    backend = GenericBackendV2(2, noise_info=False, coupling_map=CouplingMap.from_line(2), seed=1)
+    sampler = {
+        "state vectors": StatevectorSampler(seed=1),
+        "Aer": AerSampler(seed=1),
+        "basic": BackendSamplerV2(backend=BasicSimulator(), options={"seed_simulator": 1}),
+        "device": BackendSamplerV2(backend=backend, options={"seed_simulator": 1}),
+    }[name]
+    experiment = BellExperiment(circuit, "chsh")
+    assert_within_five_standard_errors(experiment.run(sampler, 2000), experiment.behavior().array)
+    device = DeviceExperiment(circuit, "chsh", [(0, 1)])
+    assert_within_five_standard_errors(device.run(sampler, 2000)[0, 1], experiment.behavior().array)
+
+
+def test_errors_of_a_simulator_name_no_pass_manager_that_was_not_passed():
+    circuit = bell_circuit()
+    circuit.append(Instruction("unknown", 2, 0, []), [0, 1])
+    with pytest.raises(MeasurementError, match=r"^circuit: .*error of the transpiler"):
+        BellExperiment(circuit, "chsh").pubs(10, backend=BasicSimulator())
 
 
 @ignore_missing_coherence_times
