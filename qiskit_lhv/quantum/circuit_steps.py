@@ -165,8 +165,8 @@ def _causal_qubits(circuit: QuantumCircuit, own: Sequence[tuple[int, ...]]) -> s
 def opened(circuit: QuantumCircuit) -> QuantumCircuit:
     """The circuit as a device would run it, with what its boxes, loops and product formulas do in their place.
 
-    Simulators know no boxes, and some no loops. And where a device runs the product formula of a ``PauliEvolutionGate``, Qiskit's state
-    vectors take the exact exponential, which is something else.
+    Simulators know no boxes, and some no loops. And where a device runs the product formula of a
+    ``PauliEvolutionGate``, Qiskit's state vectors take the exact exponential, which is something else.
     """
     if not _can_be_opened(circuit):
         return circuit

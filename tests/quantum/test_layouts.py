@@ -224,9 +224,11 @@ def test_loops_that_end_by_chance_or_by_a_variable():
         to_state(circuit)
     variable = bell()
     var = variable.add_var("flag", False)
+    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without classical variables, got 'flag'"):
+        BellExperiment(variable, "chsh")
     with variable.if_test(var):
         variable.x(0)
-    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without measurements"):
+    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without classical variables, got 'flag'"):
         BellExperiment(variable, "chsh")
 
 
