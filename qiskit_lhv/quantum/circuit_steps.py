@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import BoxOp, ForLoopOp, Gate, Qubit
 from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
 
-__all__ = ["Step", "causal_steps", "num_causal_qubits", "opened", "stays_pure", "steps_of", "without_idle_qubits"]
+__all__ = [
+    "Step",
+    "causal_steps",
+    "is_counted_loop",
+    "num_causal_qubits",
+    "opened",
+    "passes_of",
+    "refused_by_state_vectors",
+    "stays_pure",
+    "steps_of",
+    "without_idle_qubits",
+]
 
 Step = tuple[Any, tuple[int, ...]]
 """An operation, and the numbers of the qubits that it acts on."""
 
+# Register of the measurement at the start of circuits that do not stay pure.
+_REGISTER = "at_start"
 # What does nothing to a state that is exact.
 _IDLE = {"barrier", "delay"}
 _STANDARD = {*get_standard_gate_name_mapping(), "unitary", "measure", "barrier", "initialize", "state_preparation"}
@@ -34,18 +47,26 @@ def _steps_of(circuit: QuantumCircuit, places: tuple[int, ...]) -> Iterator[Step
         qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in instruction.qubits)
         if operation.name in _IDLE or not qubits:
             continue
-        inner = _contents(operation)
-        if inner is not None:
-            yield from _steps_of(inner, qubits)
-        elif isinstance(operation, ForLoopOp):
-            values, parameter, body = operation.params
-            for value in values:
-                bound = body if parameter not in body.parameters else body.assign_parameters({parameter: value})
-                yield from _steps_of(bound, qubits)
+        parts = _parts_of(operation)
+        if parts is not None:
+            for part in parts:
+                yield from _steps_of(part, qubits)
         elif isinstance(operation, Gate) or getattr(operation, "definition", None) is None:
             yield operation, qubits
         else:
             yield from _steps_of(operation.definition, qubits)
+
+
+def is_counted_loop(operation: Any) -> bool:
+    """Whether an operation is a loop over values that are known, not up to a classical variable."""
+    return isinstance(operation, ForLoopOp) and isinstance(operation.params[0], range | tuple | list)
+
+
+def passes_of(loop: Any) -> Iterator[QuantumCircuit]:
+    """What a loop over known values does in each pass."""
+    values, parameter, body = loop.params
+    for value in values:
+        yield body if parameter not in body.parameters else body.assign_parameters({parameter: value})
 
 
 def causal_steps(steps: Sequence[Step], qubits: Sequence[int]) -> list[Step]:
@@ -70,16 +91,41 @@ def causal_steps(steps: Sequence[Step], qubits: Sequence[int]) -> list[Step]:
     return kept[::-1]
 
 
-def stays_pure(steps: Sequence[Step]) -> bool:
+def stays_pure(steps: Iterable[Step]) -> bool:
     """Whether the steps are unitary, but for resets of qubits not yet acted on, and measurements at the end."""
+    return _first_mixing(steps) is None
+
+
+def _first_mixing(steps: Iterable[Step]) -> Step | None:
     used: set[int] = set()
     for operation, own in steps:
         if operation.name == "measure" or (operation.name == "reset" and used.isdisjoint(own)):
             continue
         if not isinstance(operation, Gate):
-            return False
+            return operation, own
         used.update(own)
-    return True
+    return None
+
+
+def refused_by_state_vectors(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The measured circuit; if it does not stay pure, so that samplers that hold one state vector refuse it.
+
+    Those follow one random branch of a reset for all shots, without a word, but refuse measurements before the end. So
+    a qubit is measured where it changes nothing, at the start, into a register of its own.
+    """
+    step = _first_mixing(steps_of(circuit))
+    if step is None:
+        return circuit
+    name, taken = _REGISTER, {register.name for register in circuit.cregs}
+    while name in taken:
+        name += "_"
+    register = ClassicalRegister(1, name)
+    result = circuit.copy_empty_like()
+    result.add_register(register)
+    result.measure(step[1][0], register[0])
+    for instruction in circuit.data:
+        result.append(instruction.operation, instruction.qubits, instruction.clbits)
+    return result
 
 
 def num_causal_qubits(circuit: QuantumCircuit) -> int:
@@ -117,23 +163,24 @@ def _causal_qubits(circuit: QuantumCircuit, own: Sequence[tuple[int, ...]]) -> s
 
 
 def opened(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit as a device would run it, with the contents of its boxes and product formulas in their place.
+    """The circuit as a device would run it, with what its boxes, loops and product formulas do in their place.
 
-    Simulators know no boxes. And where a device runs the product formula of a ``PauliEvolutionGate``, Qiskit's state
-    vectors take the exact exponential, which is something else.
+    Simulators know no boxes, and some no loops. And where a device runs the product formula of a
+    ``PauliEvolutionGate``, Qiskit's state vectors take the exact exponential, which is something else.
     """
     if not _can_be_opened(circuit):
         return circuit
     result = circuit.copy_empty_like()
     for instruction in circuit.data:
         operation = instruction.operation
-        inner = _contents(operation)
-        if inner is not None:
-            inner = opened(inner)
-            bits = dict(zip(inner.qubits, instruction.qubits, strict=True))
-            bits |= dict(zip(inner.clbits, instruction.clbits, strict=True))
-            for one in inner.data:
-                result.append(one.operation, [bits[q] for q in one.qubits], [bits[c] for c in one.clbits])
+        parts = _parts_of(operation)
+        if parts is not None:
+            for part in parts:
+                inner = opened(part)
+                bits = dict(zip(inner.qubits, instruction.qubits, strict=True))
+                bits |= dict(zip(inner.clbits, instruction.clbits, strict=True))
+                for one in inner.data:
+                    result.append(one.operation, [bits[q] for q in one.qubits], [bits[c] for c in one.clbits])
         elif hasattr(operation, "blocks"):
             blocks = [opened(block) for block in operation.blocks]
             result.append(operation.replace_blocks(blocks), instruction.qubits, instruction.clbits)
@@ -142,8 +189,16 @@ def opened(circuit: QuantumCircuit) -> QuantumCircuit:
     return result
 
 
+def _parts_of(operation: Any) -> Iterable[QuantumCircuit] | None:
+    """What an operation is opened into, one circuit after the other, if it is."""
+    if is_counted_loop(operation):
+        return passes_of(operation)
+    contents = _contents(operation)
+    return None if contents is None else (contents,)
+
+
 def _contents(operation: Any) -> QuantumCircuit | None:
-    """What an operation is opened into, if it is."""
+    """The circuit that a box, a product formula, or a composite gate with one of them stands for."""
     if isinstance(operation, BoxOp):
         return operation.blocks[0]
     if isinstance(operation, PauliEvolutionGate):
@@ -156,6 +211,6 @@ def _contents(operation: Any) -> QuantumCircuit | None:
 
 def _can_be_opened(circuit: QuantumCircuit) -> bool:
     return any(
-        _contents(one.operation) is not None or any(map(_can_be_opened, getattr(one.operation, "blocks", ())))
+        _parts_of(one.operation) is not None or any(map(_can_be_opened, getattr(one.operation, "blocks", ())))
         for one in circuit.data
     )

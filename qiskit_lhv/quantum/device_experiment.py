@@ -20,12 +20,13 @@ from .device_placement import interactions, placed_transpiler, require_couplings
 from .device_simulation import density_matrix_simulator
 from .experiment import BellExperiment
 from .jobs import require_rising_widths, run_plan, with_equal_shots
+from .repeats import RunLog
 from .results import PubPlan, counts_of, list_pub_results
 from .samplers import has_couplings
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit, short_digest
-from .transpilation import TranspilerChoice, as_pass_manager, transpiler
+from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
 
 __all__ = ["DeviceExperiment"]
 
@@ -144,7 +145,7 @@ class DeviceExperiment:
                 have, or the pass manager moves qubits.
         """
         choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
         require_rising_widths(pubs, backend)
         return pubs
 
@@ -230,7 +231,8 @@ class DeviceExperiment:
             Counts by group, in the order of the groups.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs.
+            CountsError: If the result does not belong to these PUBs, or settings, groups or layers have the same shots
+                in the same order, from a sampler that repeats itself.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
@@ -247,6 +249,7 @@ class DeviceExperiment:
         layers: Sequence[Sequence[Group]] | None = None,
         *,
         choice: TranspilerChoice | None = None,
+        for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
         self._measurements.require_projective()
         choice = choice or TranspilerChoice()
@@ -266,6 +269,8 @@ class DeviceExperiment:
                 require_couplings(self._groups, self._interactions, coupling_graph(backend))
             options = {"initial_layout": list(range(size)), "routing_method": "none"}
         transpile = transpiler(backend, pass_manager, choice, **options)
+        if for_any_sampler:
+            transpile = refusing_state_vectors(transpile)
         pubs = []
         for layer in self.layers if layers is None else layers:
             copies = {_register_name(group): group for group in layer}
@@ -306,12 +311,13 @@ class DeviceExperiment:
                 got=f"{len(pub_results)} PUBs",
                 remedy="Pass the result of the PUBs that pubs() returned.",
             )
-        found = {}
+        found, log = {}, RunLog()
         for i, layer in enumerate(layers):
             part = pub_results[i * share : (i + 1) * share]
             signature = self._signature | _layer_signature(layer)
             for group in layer:
-                found[group] = self._measurements.table(part, _register_name(group), plan, signature)
+                found[group] = self._measurements.table(part, _register_name(group), plan, signature, log)
+        log.require_independent()
         return {group: counts_of(found[group], self.scenario, plan) for group in self._groups}
 
 

@@ -20,11 +20,12 @@ from .jobs import require_rising_widths, run_plan
 from .layouts import PhysicalQubits, parse_parties
 from .measurements import Measurement, parse_settings
 from .parties import require_unmeasured
+from .repeats import RunLog
 from .results import PubPlan, counts_of, list_pub_results
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit
-from .transpilation import TranspilerChoice, as_pass_manager, transpiler
+from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
 
 __all__ = ["BellExperiment"]
 
@@ -141,14 +142,16 @@ class BellExperiment:
             combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
             equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
 
-        Their circuits are signed in their metadata, so that :meth:`counts` knows them again.
+        Their circuits are signed in their metadata, so that :meth:`counts` knows them again. Circuits that do not stay
+        pure also measure a qubit at the start, where it is 0: ``StatevectorSampler`` refuses that, where it would
+        otherwise follow one random branch of a reset for all shots.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
             MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
         """
         choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
         require_rising_widths(pubs, backend)
         return pubs
 
@@ -234,8 +237,8 @@ class BellExperiment:
             schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
 
         Raises:
-            CountsError: If the result is that of other PUBs, by their signature or shape, or a setting combination has
-                no shots.
+            CountsError: If the result is that of other PUBs, by their signature or shape, a setting combination has
+                no shots, or settings have the same shots in the same order, from a sampler that repeats itself.
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
@@ -250,7 +253,7 @@ class BellExperiment:
             One row a shot, run after run, with the design and setting probabilities of the schedule.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs.
+            CountsError: If the result does not belong to these PUBs, or repeats shots, as in :meth:`counts`.
         """
         return self._trials(result, self._plan(require_schedule(schedule)))
 
@@ -272,20 +275,31 @@ class BellExperiment:
         return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
 
     def _pubs(
-        self, plan: PubPlan, backend: Any, pass_manager: Any, *, choice: TranspilerChoice
+        self,
+        plan: PubPlan,
+        backend: Any,
+        pass_manager: Any,
+        *,
+        choice: TranspilerChoice,
+        for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
         choice.require_backend(backend)
         copies = {self._register_name: range(self._circuit.num_qubits)}
         transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
+        if for_any_sampler:
+            transpile = refusing_state_vectors(transpile)
         return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
-        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature)
+        log = RunLog()
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature, log)
+        log.require_independent()
         return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
-        pub_results = list_pub_results(result)
-        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature))
+        pub_results, log = list_pub_results(result), RunLog()
+        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature, log))
+        log.require_independent()
         return BellTrials(
             np.concatenate([settings for settings, _ in rows]),
             np.concatenate([outcomes for _, outcomes in rows]),

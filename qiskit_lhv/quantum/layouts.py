@@ -61,16 +61,34 @@ class _Names:
             assert isinstance(number, int)
             self.places = list(range(number))
 
-    def number(self, name: Any) -> int | None:
-        """The number that a caller means, or ``None``."""
+    def number(self, name: Any, k: int) -> int | None:
+        """The number that a caller means, or ``None``.
+
+        Raises:
+            MeasurementError: If it is one qubit here and another one in the circuit that this was transpiled from.
+        """
         if is_whole_number(name):
             return int(name) if 0 <= name < len(self.places) else None
         if not isinstance(name, Qubit) or self._circuit is None:
             return None
         if self._layout is not None:
             number = self._layout.input_qubit_mapping.get(name)
-            return number if number is not None and number < len(self.places) else None
+            if number is None or number >= len(self.places):
+                return None
+            # Qubits of registers of one name and size are equal.
+            if name in self._circuit.qubits and self._circuit.find_bit(name).index != self.places[number]:
+                raise self._two_meanings(k, number, self._circuit.find_bit(name).index)
+            return int(number)
         return self._circuit.find_bit(name).index if name in self._circuit.qubits else None
+
+    def _two_meanings(self, k: int, virtual: int, physical: int) -> MeasurementError:
+        return MeasurementError.bad_argument(
+            f"parties[{k}]",
+            expected="a qubit that is one of the circuit, or of the circuit that it was transpiled from",
+            got=f"one that equals qubit {virtual} of that circuit and qubit {physical} of this one, "
+            f"which has the former at {self.places[virtual]}",
+            remedy=f"Name the former by its number, {virtual}, or the latter by PhysicalQubits([...]).",
+        )
 
     def error(self, k: int, got: object) -> MeasurementError:
         """What is wrong with a name that stands for none of the qubits."""
@@ -122,7 +140,7 @@ def parse_parties(
             raise MeasurementError.bad_argument(f"parties[{k}]", expected="at least one qubit", got="none")
         own = []
         for name in group:
-            number = names.number(name)
+            number = names.number(name, k)
             if number is None:
                 raise names.error(k, name)
             if number in seen:

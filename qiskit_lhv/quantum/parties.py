@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction, ForLoopOp
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Clifford, DensityMatrix, StabilizerState, Statevector, partial_trace
+from qiskit.quantum_info import (
+    Clifford,
+    DensityMatrix,
+    Pauli,
+    PauliList,
+    SparseObservable,
+    SparsePauliOp,
+    StabilizerState,
+    Statevector,
+    partial_trace,
+)
 
 from ..exceptions import MeasurementError
 from .circuit_states import state_of_circuit
@@ -51,12 +61,6 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
         "The measurements are added for every setting: pass "
         "circuit.remove_final_measurements(inplace=False), or the circuit before it was measured."
     )
-    for instruction in circuit.data:
-        name = _classical_action(instruction)
-        if name is not None:
-            raise MeasurementError.bad_argument(
-                "circuit", expected="a circuit without measurements", got=f"one with {name!r}", remedy=remedy
-            )
     if circuit.num_identifiers:
         raise MeasurementError.bad_argument(
             "circuit",
@@ -64,6 +68,12 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
             remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
         )
+    for instruction in circuit.data:
+        name = _classical_action(instruction)
+        if name is not None:
+            raise MeasurementError.bad_argument(
+                "circuit", expected="a circuit without measurements", got=f"one with {name!r}", remedy=remedy
+            )
     # Qiskit 2.0 counts the counters of loops in loops as free.
     free = [parameter for parameter in circuit.parameters if parameter not in _loop_counters(circuit)]
     if free:
@@ -137,6 +147,13 @@ def state_of_parties(
     Raises:
         MeasurementError: If the state or the parties cannot be used.
     """
+    if isinstance(state, Pauli | PauliList | SparsePauliOp | SparseObservable):
+        raise MeasurementError.bad_argument(
+            name,
+            expected="a state",
+            got=f"{type(state).__name__}, an observable",
+            remedy="Observables are measured: they are settings. A density matrix goes in as DensityMatrix(matrix).",
+        )
     try:
         if isinstance(state, StabilizerState | Clifford):
             groups = parse_parties(parties, int(state.num_qubits))

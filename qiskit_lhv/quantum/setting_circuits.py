@@ -15,6 +15,7 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 from ..exceptions import MeasurementError
 from ..targets.scenario import BellScenario
 from .measurements import Measurement
+from .repeats import RunLog
 from .results import PubPlan, pub_signature, read_runs
 from .signatures import digest_of_settings, signed
 from .transpilation import Transpile
@@ -165,7 +166,7 @@ class SettingCircuits:
     # Outcomes
 
     def rows(
-        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any]
+        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any], log: RunLog
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Settings and outcomes of all shots of one copy, in the order they were taken.
 
@@ -174,6 +175,7 @@ class SettingCircuits:
             name: The copy's register.
             plan: The PUBs; ``None``: every setting combination once.
             signature: What the PUBs are signed with, apart from settings and plan.
+            log: Takes the runs, for whoever has all of them to look for copies.
 
         Returns:
             For each PUB, settings and outcomes, each of shape ``(shots, N)``.
@@ -184,6 +186,7 @@ class SettingCircuits:
         self.require_projective()
         own, grid = {**signature, "settings": self.digest}, self.scenario.num_settings
         for part in read_runs(pub_results, name, len(self.measured), grid, plan, own, self.uses_one_circuit):
+            log.add(part)
             settings = np.broadcast_to(part.positions[:, None, :], (*part.counted.shape, len(self.parties)))
             outcomes = np.empty(settings.shape, dtype=np.int64)
             start = 0
@@ -195,12 +198,12 @@ class SettingCircuits:
             yield settings[part.counted], outcomes[part.counted]
 
     def table(
-        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any]
+        self, pub_results: Sequence[Any], name: str, plan: PubPlan | None, signature: Mapping[str, Any], log: RunLog
     ) -> NDArray[np.int64]:
         """Counts of one copy, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; arguments as in :meth:`rows`."""
         shape = self.scenario.shape
         table = np.zeros(int(np.prod(shape)), dtype=np.int64)
-        for settings, outcomes in self.rows(pub_results, name, plan, signature):
+        for settings, outcomes in self.rows(pub_results, name, plan, signature, log):
             cells = np.ravel_multi_index(tuple(np.hstack([settings, outcomes]).T), shape)
             table += np.bincount(cells, minlength=len(table))
         return table.reshape(shape)

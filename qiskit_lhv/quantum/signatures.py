@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterExpression
 
 from ..exceptions import CountsError
+from .circuit_steps import is_counted_loop, passes_of
 from .measurements import Measurement
 
 __all__ = ["SIGNATURE", "check_signature", "digest_of_circuit", "digest_of_settings", "short_digest", "signed"]
@@ -41,7 +43,10 @@ def _lines_of(circuit: QuantumCircuit) -> list[str]:
         operation = instruction.operation
         qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
         blocks = getattr(operation, "blocks", ())
-        if blocks:
+        if is_counted_loop(operation):
+            # Passes say what a loop does, whatever its counter is called and however its angles are written.
+            inner = "|".join(digest_of_circuit(one) for one in passes_of(operation))
+        elif blocks:
             inner = "|".join(digest_of_circuit(block) for block in blocks)
         elif _is_standard(operation.name) or getattr(operation, "definition", None) is None:
             inner = ",".join(map(_text_of, operation.params))
@@ -64,6 +69,8 @@ def _text_of(parameter: Any) -> str:
         return digest_of_circuit(parameter)
     if isinstance(parameter, str):
         return parameter
+    if isinstance(parameter, ParameterExpression) and parameter.parameters:
+        return str(parameter)
     try:
         return _digest_of_array(np.asarray(parameter, dtype=complex))
     except (TypeError, ValueError):

@@ -13,10 +13,17 @@ from qiskit.transpiler import Target
 from .._deprecations import without_deprecations
 from .._validation import checked_seed, is_whole_number, shown
 from ..exceptions import MeasurementError
-from .circuit_steps import opened
+from .circuit_steps import opened, refused_by_state_vectors
 from .samplers import has_couplings, is_local, require_backend
 
-__all__ = ["SimulatorTranslation", "Transpile", "TranspilerChoice", "as_pass_manager", "transpiler"]
+__all__ = [
+    "SimulatorTranslation",
+    "Transpile",
+    "TranspilerChoice",
+    "as_pass_manager",
+    "refusing_state_vectors",
+    "transpiler",
+]
 
 Transpile = Callable[[QuantumCircuit], QuantumCircuit]
 
@@ -141,12 +148,13 @@ def transpiler(backend: Any, pass_manager: Any, choice: TranspilerChoice | None 
 
     Args:
         backend: Transpile for this backend, at optimization level 1; or
-        pass_manager: transpile with this pass manager; neither: boxes and product formulas are opened, no more.
+        pass_manager: transpile with this pass manager; neither: boxes, loops and product formulas are opened, no more.
         choice: Other level, or a seed, for the backend.
         options: Options of the pass manager that is made for a backend.
     """
     if pass_manager is not None:
-        return lambda circuit: _run(pass_manager, circuit, "pass_manager")
+        name = "circuit" if isinstance(pass_manager, SimulatorTranslation) else "pass_manager"
+        return lambda circuit: _run(pass_manager, circuit, name)
     if backend is None:
         return opened
     from qiskit.transpiler import generate_preset_pass_manager
@@ -170,6 +178,11 @@ def transpiler(backend: Any, pass_manager: Any, choice: TranspilerChoice | None 
         return _run(manager, opened(circuit) if here else circuit, "circuit")
 
     return transpile
+
+
+def refusing_state_vectors(transpile: Transpile) -> Transpile:
+    """Transpiles circuits for samplers that nothing is known of; see ``refused_by_state_vectors``."""
+    return lambda circuit: transpile(refused_by_state_vectors(circuit))
 
 
 def _run(manager: Any, circuit: QuantumCircuit, name: str) -> QuantumCircuit:

@@ -278,7 +278,7 @@ def chsh_experiment():
 
 def test_counts_are_read_from_the_result_of_the_pubs():
     experiment = chsh_experiment()
-    result = StatevectorSampler(seed=2).run(experiment.pubs(1000)).result()
+    result = StatevectorSampler(seed=np.random.default_rng(2)).run(experiment.pubs(1000)).result()
     counts = experiment.counts(result)
     assert counts.num_shots.tolist() == [[1000, 1000]] * 2
     for setting in np.ndindex(2, 2):
@@ -290,7 +290,7 @@ def test_counts_are_read_from_the_result_of_the_pubs():
 def test_counts_are_read_from_the_result_of_unequal_pubs():
     experiment = chsh_experiment()
     shots = [[10, 20], [30, 40]]
-    result = StatevectorSampler(seed=2).run(experiment.pubs(shots)).result()
+    result = StatevectorSampler(seed=np.random.default_rng(2)).run(experiment.pubs(shots)).result()
     counts = experiment.counts(result)
     assert counts.num_shots.tolist() == shots
     bitstrings = result[2].data.outcomes.get_counts()

@@ -164,6 +164,25 @@ def test_qubits_that_are_not_there(parties, words):
     assert words in str(caught.value)
 
 
+def test_qubits_that_are_two_different_ones_are_refused():
+    original = QuantumCircuit(5)
+    original.h(0)
+    original.cx(0, 1)
+    manager = generate_preset_pass_manager(
+        1, coupling_map=CouplingMap.from_line(5), initial_layout=[3, 4, 0, 1, 2], basis_gates=["cx", "rz", "sx"]
+    )
+    circuit = manager.run(original)
+    for parties in ([circuit.qubits[3], circuit.qubits[4]], [original.qubits[0], original.qubits[1]], circuit.qregs):
+        with pytest.raises(MeasurementError, match=r"^parties\[0\]: .*equals qubit .* by its number.*PhysicalQubits"):
+            BellExperiment(circuit, "chsh", parties)
+    physical = PhysicalQubits([circuit.qubits[3], circuit.qubits[4]])
+    assert BellExperiment(circuit, "chsh", physical).parties == BellExperiment(circuit, "chsh", [0, 1]).parties
+    stays = generate_preset_pass_manager(1, coupling_map=CouplingMap.from_line(5), initial_layout=range(5)).run(
+        original
+    )
+    assert BellExperiment(stays, "chsh", [stays.qubits[0], original.qubits[1]]).parties == ((0,), (1,))
+
+
 def test_states_have_no_qubits():
     with pytest.raises(MeasurementError, match=r"parties\[0\]: .*A state has numbers only"):
         CorrelationTensor.from_state(Statevector(bell()), [Qubit()])
@@ -205,9 +224,11 @@ def test_loops_that_end_by_chance_or_by_a_variable():
         to_state(circuit)
     variable = bell()
     var = variable.add_var("flag", False)
+    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without classical variables, got 'flag'"):
+        BellExperiment(variable, "chsh")
     with variable.if_test(var):
         variable.x(0)
-    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without measurements"):
+    with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without classical variables, got 'flag'"):
         BellExperiment(variable, "chsh")
 
 

@@ -8,11 +8,15 @@ from qiskit.quantum_info import (
     DensityMatrix,
     Kraus,
     Operator,
+    Pauli,
+    PauliList,
+    SparseObservable,
+    SparsePauliOp,
     Statevector,
     partial_trace,
     random_density_matrix,
 )
-from qiskit_lhv import BellExperiment, CorrelationTensor, MeasurementError
+from qiskit_lhv import Behavior, BellExperiment, CorrelationTensor, MeasurementError
 from qiskit_lhv.quantum import parties
 from qiskit_lhv.quantum.layouts import parse_parties
 from qiskit_lhv.quantum.parties import reduced_state, require_unmeasured, to_state
@@ -357,3 +361,10 @@ def test_groups_are_flattened_with_their_first_qubit_least_significant():
     tensor, dimensions = reduced_state(Statevector.from_label("011"), [(2, 0, 1)])
     assert dimensions == (8,)
     assert np.argwhere(np.abs(tensor) > 0.5).tolist() == [[6, 6]]
+
+
+@pytest.mark.parametrize("observable", [SparsePauliOp("XX"), Pauli("XX"), PauliList(["XX"]), SparseObservable("XX")])
+def test_observables_are_no_states(observable):
+    for call in (to_state, lambda one: Behavior.from_state(one, "chsh")):
+        with pytest.raises(MeasurementError, match=r"^state: expected a state, got \w+, an observable\. .*settings"):
+            call(observable)

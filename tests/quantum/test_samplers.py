@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import Instruction, Parameter
 from qiskit.circuit.library import PauliEvolutionGate, QFTGate, XXPlusYYGate
-from qiskit.primitives import BackendSamplerV2, PrimitiveResult, StatevectorEstimator, StatevectorSampler
+from qiskit.exceptions import QiskitError
+from qiskit.primitives import (
+    BackendSamplerV2,
+    BitArray,
+    DataBin,
+    PrimitiveResult,
+    SamplerPubResult,
+    StatevectorEstimator,
+    StatevectorSampler,
+)
+from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, PassManager, generate_preset_pass_manager
@@ -117,6 +128,46 @@ def test_resets_that_change_nothing_are_not_refused():
     assert_within_five_standard_errors(counts, chsh_experiment().behavior().array)
 
 
+def both_kinds(circuit, parties):
+    return BellExperiment(circuit, "chsh", parties), DeviceExperiment(circuit, "chsh", [(0, 1, 2, 3)], parties=parties)
+
+
+@pytest.mark.parametrize("experiment", both_kinds(local_after_resets(), [0, 1]))
+def test_state_vectors_refuse_the_pubs_of_resets(experiment):
+    pubs = experiment.pubs(500)
+    with pytest.raises(QiskitError, match="mid-circuit measurements"):
+        StatevectorSampler(seed=0).run(pubs).result()
+    with pytest.raises(QiskitError, match="mid-circuit measurements"):
+        Holding(StatevectorSampler(seed=0)).run(experiment.pubs([[1, 2], [3, 4]])).result()
+
+
+@ignore_missing_coherence_times
+@pytest.mark.parametrize("register", ["c", "at_start"])
+def test_pubs_of_resets_are_right_where_every_shot_is_simulated(register):
+    circuit = local_after_resets()
+    circuit.add_register(ClassicalRegister(2, register))
+    expected = BellExperiment(circuit, "chsh", [0, 1]).behavior().array
+    backend = GenericBackendV2(4, noise_info=False, coupling_map=CouplingMap.from_full(4), seed=1)
+    for experiment in both_kinds(circuit, [0, 1]):
+        for sampler, behind in (
+            (AerSampler(seed=2), AerSimulator()),
+            (BackendSamplerV2(backend=backend, options={"seed_simulator": 3}), backend),
+            (BackendSamplerV2(backend=BasicSimulator(), options={"seed_simulator": 3}), BasicSimulator()),
+        ):
+            result = sampler.run(experiment.pubs(400, backend=behind)).result()
+            counts = experiment.counts(result)
+            assert_within_five_standard_errors(
+                next(iter(counts.values())) if isinstance(counts, dict) else counts, expected
+            )
+
+
+def test_pubs_of_pure_circuits_measure_nothing_more():
+    first = QuantumCircuit(2)
+    first.reset([0, 1])
+    first.compose(bell_circuit(), inplace=True)
+    assert [register.name for register in BellExperiment(first, "chsh").pubs(10)[0][0].cregs] == ["outcomes"]
+
+
 # Random numbers
 
 
@@ -160,6 +211,56 @@ def test_samplers_that_repeat_themselves_and_cannot_be_reseeded_are_refused(make
         experiment.run(make(), 100)
     # One PUB has no other that could repeat it.
     assert chsh_experiment().run(make(), 100).total_shots == 400
+
+
+def by_hand(experiment, sampler, shots=500):
+    return experiment.counts(sampler.run(experiment.pubs(shots)).result())
+
+
+@pytest.mark.parametrize("make", [OneSeed, lambda: executor_sampler(3)])
+def test_results_that_repeat_themselves_are_refused(make):
+    with pytest.raises(CountsError, match=r"^result: .*independent.*the same shots in the same order.*no seed"):
+        by_hand(DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)]), make())
+    basis = measurement(basis=bell_circuit())
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        by_hand(BellExperiment(QuantumCircuit(2), [[basis] * 4], [(0, 1)]), make())
+
+
+def test_trials_and_settings_that_repeat_themselves_are_refused():
+    sampler, experiment = StatevectorSampler(seed=1), chsh_experiment()
+    schedule = SettingSchedule.interleaved((2, 2), 200, rounds=20, seed=1)
+    for pubs, read_out in ((experiment.pubs(500), ()), (experiment.pubs(schedule), (schedule,))):
+        with pytest.raises(CountsError, match=r"the same shots in the same order"):
+            experiment.counts(sampler.run(pubs).result(), *read_out)
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        experiment.trials(sampler.run(experiment.pubs(schedule)).result(), schedule)
+    device = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)])
+    drawn = SettingSchedule.random((2, 2), 300, seed=3)
+    pubs = device.pubs(drawn)
+    result = StatevectorSampler(seed=np.random.default_rng(2)).run(pubs[:1]).result()[0]
+    twice = [copy_of(result, pub) for pub in pubs]
+    with pytest.raises(CountsError, match=r"the same shots in the same order"):
+        device.counts(twice, drawn)
+
+
+def copy_of(result, pub):
+    bits = next(iter(result.data.values()))
+    data = DataBin(**{pub[0].cregs[0].name: bits}, shape=bits.shape)
+    return SamplerPubResult(data, {"circuit_metadata": pub[0].metadata})
+
+
+@pytest.mark.parametrize("angle", [0, 0.05])
+def test_results_that_are_alike_by_chance_are_read(angle):
+    circuit = QuantumCircuit(2)
+    circuit.ry(angle, [0, 1])
+    for sampler in (StatevectorSampler(seed=1), AerSampler(seed=1)):
+        experiment = DeviceExperiment(circuit, [["Z", "-Z"], ["Z"]], [(0, 1), (1, 2), (2, 3)])
+        assert by_hand(experiment, sampler, 50)[1, 2].total_shots == 100
+    # Outcome by outcome, counts are alike more often than shots.
+    pub = chsh_experiment().pubs(400)[0]
+    listed = np.repeat(np.arange(4, dtype=np.uint8), 100)[:, None]
+    data = DataBin(outcomes=BitArray(np.broadcast_to(listed, (2, 2, 400, 1)).copy(), 2), shape=(2, 2))
+    assert chsh_experiment().counts([SamplerPubResult(data, {"circuit_metadata": pub[0].metadata})]).total_shots == 1600
 
 
 def test_subclasses_of_statevector_samplers_stay_what_they_are():
@@ -388,6 +489,24 @@ def test_results_of_another_experiment_of_the_same_shape_are_refused():
     assert read(chsh_experiment(), chsh_experiment()).total_shots == 80
 
 
+def looped(values, factor, name="p"):
+    circuit = bell_circuit()
+    counter = Parameter(name)
+    with circuit.for_loop(values, counter):
+        circuit.rx(factor * counter, 0)
+        with circuit.for_loop(range(2)):
+            circuit.rz(counter + 0.1, 1)
+    return BellExperiment(circuit, "chsh")
+
+
+def test_loops_of_another_count_or_angle_are_another_circuit():
+    experiment = looped(range(2), 0.2)
+    for other in (looped(range(5), 0.2), looped(range(2), 0.9), looped((1, 0), 0.2)):
+        with pytest.raises(CountsError, match="another circuit"):
+            read(experiment, other)
+    assert read(experiment, looped((0, 1), 0.2, "counter")).total_shots == 80
+
+
 def test_the_same_experiment_made_again_reads_its_results():
     gate = bell_circuit().to_gate()
     one, again = QuantumCircuit(2), QuantumCircuit(2, name="again")
@@ -429,6 +548,35 @@ def test_the_metadata_of_the_circuit_is_kept():
     signed = BellExperiment(circuit, "chsh").pubs(10)[0][0]
     assert signed.metadata["run"] == 7
     assert circuit.metadata == {"run": 7}
+
+
+@ignore_missing_coherence_times
+@pytest.mark.parametrize("name", ["state vectors", "Aer", "basic", "device"])
+def test_loops_of_a_fixed_count_run_on_every_sampler(name):
+    circuit = bell_circuit()
+    counter = Parameter("counter")
+    with circuit.for_loop((1, 3), counter):
+        circuit.rx(0.3 * counter, 0)
+        with circuit.for_loop(range(2)), circuit.box():
+            circuit.ry(0.2, 1)
+    backend = GenericBackendV2(2, noise_info=False, coupling_map=CouplingMap.from_line(2), seed=1)
+    sampler = {
+        "state vectors": StatevectorSampler(seed=1),
+        "Aer": AerSampler(seed=1),
+        "basic": BackendSamplerV2(backend=BasicSimulator(), options={"seed_simulator": 1}),
+        "device": BackendSamplerV2(backend=backend, options={"seed_simulator": 1}),
+    }[name]
+    experiment = BellExperiment(circuit, "chsh")
+    assert_within_five_standard_errors(experiment.run(sampler, 2000), experiment.behavior().array)
+    device = DeviceExperiment(circuit, "chsh", [(0, 1)])
+    assert_within_five_standard_errors(device.run(sampler, 2000)[0, 1], experiment.behavior().array)
+
+
+def test_errors_of_a_simulator_name_no_pass_manager_that_was_not_passed():
+    circuit = bell_circuit()
+    circuit.append(Instruction("unknown", 2, 0, []), [0, 1])
+    with pytest.raises(MeasurementError, match=r"^circuit: .*error of the transpiler"):
+        BellExperiment(circuit, "chsh").pubs(10, backend=BasicSimulator())
 
 
 @ignore_missing_coherence_times
