@@ -35,6 +35,7 @@ from qiskit_lhv import (
     TableResponse,
     Threshold,
     Verification,
+    analyze,
     estimate_tensor,
     ghz_state,
     horodecki_settings,
@@ -160,6 +161,13 @@ def test_arrays_stay_read_only_in_copies(record, how):
     assert not any(array.flags.writeable for array in arrays_in(again))
     if isinstance(record, Record):
         assert again == record
+
+
+def test_arrays_of_a_report_on_counts_are_read_only():
+    report = analyze(Behavior.from_state(ghz_state(2, 0.9), "chsh").sample(200, seed=1), seed=1)
+    found = list(arrays_in(report))
+    assert found
+    assert not any(array.flags.writeable for array in found)
 
 
 @pytest.mark.parametrize("path_type", [str, os.fspath, lambda path: path])

@@ -87,7 +87,7 @@ def _require_memory(log2_numbers: int, what: str) -> None:
         raise MeasurementError.bad_argument(
             "circuit",
             expected=f"one whose state fits into the {available / GIB:.0f} GiB of memory of this machine",
-            got=f"one with {log2_numbers} {what}, whose state takes {need / GIB:.3g} GiB",
+            got=f"one with {log2_numbers} {what}: {need / GIB:.3g} GiB",
             remedy="Ask for parties that fewer qubits matter to, or run the circuit on a simulator by "
             "matrix-product states: AerSimulator(method='matrix_product_state').",
         )
@@ -162,5 +162,5 @@ class _Columns:
         matrix = self.array.transpose([*order, len(order)]).reshape(2 ** len(order), -1)
         if not self.mixed:
             return Statevector(matrix[:, 0])
-        _require_memory(2 * len(order), "qubits of a mixed state, counted twice,")
+        _require_memory(2 * len(order), "qubits of a mixed state, counted twice")
         return DensityMatrix(matrix @ matrix.conj().T)

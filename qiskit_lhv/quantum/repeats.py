@@ -14,7 +14,7 @@ from .results import RunBits
 __all__ = ["RunLog"]
 
 # Independent shots look like repeated ones at most so often.
-_CHANCE = 1e-30
+_CHANCE = 1e-9
 
 # Settings of some runs, shape (runs, N), and their bits, packed, shape (runs, shots, bytes).
 _Entry = tuple[NDArray[np.int64], NDArray[np.uint8]]

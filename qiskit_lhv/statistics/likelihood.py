@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._deadlines import Deadline
 from .._records import Record
 from .._threads import one_blas_thread
-from .._validation import instance, positive_number
+from .._validation import frozen, instance, positive_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel, enumerate_strategies, mixture_table
 from ..polytope.bounds import enumeration_size
@@ -152,7 +152,7 @@ def fit_local_model(
     found = divergence(target, model.behavior(), share)
     if deadline.over and gap > max(tolerance, relative_tolerance * found):
         raise SolverError(f"fit_local_model: the time limit was over at a gap of {gap:.2g} nats per trial.")
-    return LocalFit(model, found, max(gap, 0.0), target, share)
+    return LocalFit(model, found, max(gap, 0.0), target, frozen(share))
 
 
 def is_listed(scenario: BellScenario) -> bool:

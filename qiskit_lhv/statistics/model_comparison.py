@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._deadlines import Deadline
 from .._records import Record
 from .._threads import one_blas_thread
-from .._validation import generator, shown, whole_number
+from .._validation import frozen, generator, shown, whole_number
 from ..exceptions import CountsError
 from ..polytope.families import chsh
 from ..targets.behaviors import Behavior
@@ -159,8 +159,8 @@ def compare_models(
     nonlocality = max(0.0, float(observed[0] - observed[1]))
     return ModelComparison(
         num_shots=counts.total_shots,
-        local_behavior=local[0].reshape(scenario.shape),
-        no_signaling_behavior=free[0].reshape(scenario.shape),
+        local_behavior=frozen(local[0].reshape(scenario.shape)),
+        no_signaling_behavior=frozen(free[0].reshape(scenario.shape)),
         num_parameters={"local": free_parameters, "no-signaling": free_parameters, "unrestricted": all_parameters},
         nonlocality=_step("local", "no-signaling", nonlocality, within_local, free_parameters),
         signaling=_step("no-signaling", "unrestricted", observed[1], from_free, all_parameters - free_parameters),

@@ -417,7 +417,8 @@ def test_what_is_no_circuit_and_no_shots_is_refused():
 
 def test_results_of_other_experiments_are_refused():
     experiment = DeviceExperiment(bell_circuit(), "chsh", [(0, 1), (1, 2)])
-    sampler = StatevectorSampler(seed=1)
+    # A generator: a number would be the seed of every PUB.
+    sampler = StatevectorSampler(seed=np.random.default_rng(1))
     own = experiment.pubs(10)
     assert experiment.counts(sampler.run(own).result())[1, 2].total_shots == 40
     for pubs in (own[:1], own * 2, own[::-1], BellExperiment(bell_circuit(), "chsh").pubs(10), []):
