@@ -422,8 +422,6 @@ def test_the_certificates_are_of_all_kinds(certificates):
 def test_tiny_proofs_in_fractions(certificates, name):
     """By brute force over cells, strategies and relabelings, with the exact inradius of the hull."""
     certificate = certificates[name]
-    if len(certificate.product_weights) > 20:
-        pytest.skip("too many product states for plain fractions")
     proven = proven_visibility(certificate.proof())[0]
     plain = exact_visibility_with_two_norms(certificate)
     # A better bound of two-party blocks may show more, rounding a little less.
