@@ -53,9 +53,6 @@ class Oracle(Protocol):
     def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
         """For each party a vector, the first entry 1, whose products atoms are, shapes ``(K, size of the axis)``."""
 
-    def columns(self, rows: NDArray[Any]) -> FloatArray:
-        """Coordinates of atoms, shape ``(K, size)``."""
-
 
 @dataclass(frozen=True)
 class StrategyOracle:
@@ -86,10 +83,6 @@ class StrategyOracle:
     def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
         """Each party's part of strategies."""
         return self.reduction.factors(rows)
-
-    def columns(self, rows: NDArray[Any]) -> FloatArray:
-        """Coordinates of strategies."""
-        return self.reduction.columns(rows)
 
 
 @dataclass

@@ -65,10 +65,6 @@ class ProductStateOracle:
         distinct = np.append(True, np.diff(values[order]) < -1e-6 * np.abs(values[order[0]]))
         return vectors[order[distinct][: self.num_atoms]].reshape(-1, 3 * n)
 
-    def columns(self, rows: FloatArray) -> FloatArray:
-        """Coordinates of product states."""
-        return self.reduction.products(self.factors(rows))
-
     def factors(self, rows: FloatArray) -> list[FloatArray]:
         """Each party's scaled correlators, shapes ``(K, m_k + 1)``."""
         vectors = rows.reshape(len(rows), len(self.maps), 3)

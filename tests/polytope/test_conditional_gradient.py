@@ -30,6 +30,11 @@ SCENARIOS = [
 ]
 
 
+def columns_of(oracle, rows):
+    """Coordinates of atoms."""
+    return oracle.reduction.products(oracle.factors(rows))
+
+
 def random_model(scenario, seed, count=6):
     rng = np.random.default_rng(seed)
     sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
@@ -49,7 +54,7 @@ def check_mixture(gradient):
         rows, weights = gradient.atoms(kind)
         if len(rows):
             assert np.all(weights > 0)
-            point = point + weights @ oracle.columns(rows)
+            point = point + weights @ columns_of(oracle, rows)
             total += math.fsum(weights)
     assert total == pytest.approx(1, abs=1e-12)
     assert np.all(gradient.weights >= 0)
@@ -287,7 +292,7 @@ def test_columns_of_product_states():
     """Correlators of an asymmetric product state, each index divided by the party's inradius."""
     oracle = product_oracle(DIRECTIONS)
     a, b = np.array([0.0, 0.6, 0.8]), np.array([1.0, 0, 0])
-    column = oracle.columns(np.concatenate([a, b])[None])[0].reshape(5, 7)
+    column = columns_of(oracle, np.concatenate([a, b])[None])[0].reshape(5, 7)
     assert column[0, 0] == 1
     first, second = DIRECTIONS[0] @ a / inradius(DIRECTIONS[0]), DIRECTIONS[1] @ b / inradius(DIRECTIONS[1])
     assert np.allclose(column[1:, 0], first)
@@ -307,14 +312,14 @@ def test_best_product_states(seed):
     n = len(directions)
     assert rows.ndim == 2
     assert np.allclose(np.linalg.norm(rows.reshape(-1, n, 3), axis=2), 1)
-    values = oracle.columns(rows) @ prices
+    values = columns_of(oracle, rows) @ prices
     assert np.all(np.diff(values) < 0)
     tries = rng.standard_normal((3000, n, 3))
     tries /= np.linalg.norm(tries, axis=2, keepdims=True)
-    assert values[0] >= (oracle.columns(tries.reshape(-1, 3 * n)) @ prices).max() - 1e-9
+    assert values[0] >= (columns_of(oracle, tries.reshape(-1, 3 * n)) @ prices).max() - 1e-9
     # Starting from what is known, nothing is lost.
     again = oracle.search(prices, rows, np.full(len(rows), 1 / len(rows)), rng)
-    assert oracle.columns(again)[0] @ prices >= values[0] - 1e-6 * abs(values[0])
+    assert columns_of(oracle, again)[0] @ prices >= values[0] - 1e-6 * abs(values[0])
 
 
 def test_separable_states_are_reached_with_product_states():
@@ -325,7 +330,7 @@ def test_separable_states_are_reached_with_product_states():
     weights = np.array([0.5, 0.3, 0.2])
     oracle = product_oracle(DIRECTIONS)
     vectors[:, 0] = np.array([1, 1, 1]) / np.sqrt(3)
-    target = 0.8 * weights @ oracle.columns(vectors.reshape(3, 6))
+    target = 0.8 * weights @ columns_of(oracle, vectors.reshape(3, 6))
     target[0] = 1
     assert np.abs(target.reshape(5, 7)[1:, 0]).max() > 1
     both = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction), oracle], 1)
@@ -347,4 +352,4 @@ def test_product_states_in_symmetric_coordinates():
         np.multiply.outer(np.append(1, vectors[0, :3]), np.append(1, vectors[0, 3:])), list(oracle.maps)
     ).ravel()
     average = np.mean([sign * full[old] for old, sign in (group[i].cells(True) for i in range(len(group)))], axis=0)
-    assert np.allclose(oracle.reduction.spread(oracle.columns(vectors)[0]).ravel(), average, atol=1e-12)
+    assert np.allclose(oracle.reduction.spread(columns_of(oracle, vectors)[0]).ravel(), average, atol=1e-12)
