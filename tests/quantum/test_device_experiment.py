@@ -24,14 +24,7 @@ from qiskit_lhv import (
     measurement,
 )
 
-ignore_missing_coherence_times = pytest.mark.filterwarnings("ignore:.*has no QubitProperties:UserWarning")
-
-
-def bell_circuit():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
+from helpers import assert_within_five_standard_errors, bell_circuit, ignore_missing_coherence_times
 
 
 def lopsided_circuit():
@@ -54,11 +47,6 @@ LOPSIDED_PARTIES = [2, 0]
 
 def lopsided(groups, **options):
     return DeviceExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, groups, parties=LOPSIDED_PARTIES, **options)
-
-
-def assert_within_five_standard_errors(counts, expected):
-    shots = counts.num_shots.reshape(counts.num_shots.shape + (1,) * counts.num_shots.ndim)
-    assert np.all(np.abs(counts.array / shots - expected) <= 5 * np.sqrt(expected * (1 - expected) / shots) + 1e-9)
 
 
 def fake_backend():

@@ -11,16 +11,12 @@ from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
 from qiskit_aer.primitives import SamplerV2 as AerSampler
 from qiskit_lhv import Behavior, BellExperiment, BellScenario, CountsError, MeasurementError, measurement
 
+from helpers import assert_within_five_standard_errors
+
 PAULIS = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
 # Aer builds a noise model for backends of which it knows no coherence times, and says so.
 ignore_missing_coherence_times = pytest.mark.filterwarnings("ignore:.*has no QubitProperties:UserWarning")
-
-
-def assert_within_five_standard_errors(counts, expected):
-    shots = counts.num_shots.reshape(counts.num_shots.shape + (1,) * counts.num_shots.ndim)
-    errors = np.sqrt(expected * (1 - expected) / shots)
-    assert np.all(np.abs(counts.array / shots - expected) <= 5 * errors + 1e-9)
 
 
 # The byte-order showpiece: four qubits in a product state, three parties out of order

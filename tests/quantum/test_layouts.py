@@ -19,14 +19,9 @@ from qiskit_lhv import (
 from qiskit_lhv.quantum.layouts import parse_parties
 from qiskit_lhv.quantum.parties import to_state
 
+from helpers import bell_circuit
+
 LINE = CouplingMap.from_line(6)
-
-
-def bell():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
 
 
 def laid_out(circuit, initial_layout, level=1):
@@ -55,7 +50,7 @@ def random_circuit(num_qubits, seed):
 
 
 def test_parties_of_a_transpiled_circuit_are_the_qubits_it_was_transpiled_from():
-    circuit = laid_out(bell(), [3, 4])
+    circuit = laid_out(bell_circuit(), [3, 4])
     for parties in ([0, 1], None):
         experiment = BellExperiment(circuit, "chsh", parties)
         assert experiment.parties == ((3,), (4,))
@@ -104,14 +99,15 @@ def test_states_of_transpiled_circuits():
 
 def test_wide_devices_take_no_more_memory_than_their_used_qubits():
     backend = GenericBackendV2(60, coupling_map=CouplingMap.from_line(60), seed=1)
-    circuit = generate_preset_pass_manager(1, backend=backend, initial_layout=[40, 36], seed_transpiler=1).run(bell())
+    manager = generate_preset_pass_manager(1, backend=backend, initial_layout=[40, 36], seed_transpiler=1)
+    circuit = manager.run(bell_circuit())
     assert circuit.num_qubits == 60
     assert chsh().value(Behavior.from_state(circuit, "chsh")) == pytest.approx(2 * np.sqrt(2))
     assert chsh().value(BellExperiment(circuit, "chsh", [1, 0]).behavior()) == pytest.approx(2 * np.sqrt(2))
 
 
 def test_layout_of_another_circuit():
-    circuit = laid_out(bell(), [3, 4])
+    circuit = laid_out(bell_circuit(), [3, 4])
     smaller = QuantumCircuit(2)
     smaller._layout = circuit.layout
     with pytest.raises(MeasurementError, match=r"circuit: expected a circuit on the qubits that its layout names"):
@@ -160,7 +156,7 @@ def test_qubits_and_registers_follow_the_layout():
 )
 def test_qubits_that_are_not_there(parties, words):
     with pytest.raises(MeasurementError) as caught:
-        BellExperiment(laid_out(bell(), [3, 4]), "chsh", parties)
+        BellExperiment(laid_out(bell_circuit(), [3, 4]), "chsh", parties)
     assert words in str(caught.value)
 
 
@@ -185,8 +181,8 @@ def test_qubits_that_are_two_different_ones_are_refused():
 
 def test_states_have_no_qubits():
     with pytest.raises(MeasurementError, match=r"parties\[0\]: .*A state has numbers only"):
-        CorrelationTensor.from_state(Statevector(bell()), [Qubit()])
-    assert CorrelationTensor.from_state(Statevector(bell()), PhysicalQubits([1])).num_parties == 1
+        CorrelationTensor.from_state(Statevector(bell_circuit()), [Qubit()])
+    assert CorrelationTensor.from_state(Statevector(bell_circuit()), PhysicalQubits([1])).num_parties == 1
 
 
 # Loops and boxes
@@ -216,13 +212,13 @@ def test_loops_of_a_fixed_count_and_boxes_are_written_out():
 
 
 def test_loops_that_end_by_chance_or_by_a_variable():
-    circuit = bell()
+    circuit = bell_circuit()
     with circuit.for_loop(range(3)):
         circuit.x(0)
         circuit.break_loop()
     with pytest.raises(MeasurementError, match=r"without measurements, got one with 'break_loop'"):
         to_state(circuit)
-    variable = bell()
+    variable = bell_circuit()
     var = variable.add_var("flag", False)
     with pytest.raises(MeasurementError, match=r"circuit: expected a circuit without classical variables, got 'flag'"):
         BellExperiment(variable, "chsh")
@@ -233,7 +229,7 @@ def test_loops_that_end_by_chance_or_by_a_variable():
 
 
 def test_free_parameters_in_loops_are_refused():
-    circuit = bell()
+    circuit = bell_circuit()
     with circuit.for_loop(range(3)):
         circuit.rx(Parameter("angle"), 0)
     with pytest.raises(MeasurementError, match=r"free parameters, got angle"):

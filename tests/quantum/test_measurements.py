@@ -9,6 +9,8 @@ from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, random_unitary
 from qiskit_lhv import Behavior, MeasurementError, measurement, mermin
 from qiskit_lhv.quantum.measurements import named_settings, parse_settings
 
+from helpers import bell_circuit
+
 X = np.array([[0, 1], [1, 0]])
 Y = np.array([[0, -1j], [1j, 0]])
 Z = np.diag([1, -1])
@@ -29,13 +31,6 @@ def bloch_projector(x, y, z):
 def hadamard_circuit():
     circuit = QuantumCircuit(1)
     circuit.h(0)
-    return circuit
-
-
-def bell_circuit():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
     return circuit
 
 

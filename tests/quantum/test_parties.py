@@ -21,13 +21,7 @@ from qiskit_lhv.quantum import parties
 from qiskit_lhv.quantum.layouts import parse_parties
 from qiskit_lhv.quantum.parties import reduced_state, require_unmeasured, to_state
 
-
-def bell_circuit(num_clbits=0):
-    circuit = QuantumCircuit(2, num_clbits)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
-
+from helpers import bell_circuit
 
 # Parties
 

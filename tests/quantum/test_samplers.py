@@ -35,23 +35,11 @@ from qiskit_lhv import (
 from qiskit_lhv.quantum.circuit_steps import num_causal_qubits, opened, without_idle_qubits
 from qiskit_lhv.quantum.samplers import backend_of, seed_of
 
-ignore_missing_coherence_times = pytest.mark.filterwarnings("ignore:.*has no QubitProperties:UserWarning")
-
-
-def bell_circuit():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
+from helpers import assert_within_five_standard_errors, bell_circuit, ignore_missing_coherence_times
 
 
 def chsh_experiment():
     return BellExperiment(bell_circuit(), "chsh")
-
-
-def assert_within_five_standard_errors(counts, expected):
-    shots = counts.num_shots.reshape(counts.num_shots.shape + (1,) * counts.num_shots.ndim)
-    assert np.all(np.abs(counts.array / shots - expected) <= 5 * np.sqrt(expected * (1 - expected) / shots) + 1e-9)
 
 
 class Hidden:

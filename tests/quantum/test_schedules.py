@@ -15,6 +15,8 @@ from qiskit_lhv import (
     measurement,
 )
 
+from helpers import bell_circuit, ignore_missing_coherence_times
+
 GRID = (2, 1, 3)
 COMBINATIONS = [list(position) for position in np.ndindex(GRID)]
 UNEQUAL = np.array([[[100, 7, 3]], [[55, 1, 20]]])
@@ -254,10 +256,7 @@ def test_joint_bases_have_trials_too():
 
 
 def bell_experiment():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return BellExperiment(circuit, "chsh")
+    return BellExperiment(bell_circuit(), "chsh")
 
 
 @pytest.mark.parametrize(
@@ -344,7 +343,6 @@ def backend_sampler(seed):
     return BackendSamplerV2(backend=backend, options={"seed_simulator": seed})
 
 
-ignore_missing_coherence_times = pytest.mark.filterwarnings("ignore:.*has no QubitProperties:UserWarning")
 SAMPLERS = [lambda seed: StatevectorSampler(seed=seed), lambda seed: AerSampler(seed=seed), backend_sampler]
 SAMPLER_NAMES = ["statevector", "aer", "backend"]
 

@@ -17,6 +17,8 @@ from qiskit_lhv import (
     pauli_observables,
 )
 
+from helpers import bell_circuit
+
 
 def asymmetric():
     circuit = QuantumCircuit(2)
@@ -25,13 +27,6 @@ def asymmetric():
     circuit.cx(0, 1)
     circuit.rz(0.4, 1)
     circuit.ry(0.3, 0)
-    return circuit
-
-
-def bell():
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
     return circuit
 
 
@@ -49,7 +44,7 @@ def test_results_of_an_estimator():
 
 def test_results_from_shots_of_a_backend():
     backend = AerSimulator(n_qubits=3)
-    prepared = generate_preset_pass_manager(1, backend=backend, initial_layout=[2, 1]).run(bell())
+    prepared = generate_preset_pass_manager(1, backend=backend, initial_layout=[2, 1]).run(bell_circuit())
     observables = [one.apply_layout(prepared.layout) for one in pauli_observables(2)]
     estimator = BackendEstimatorV2(backend=backend, options={"seed_simulator": 3})
     result = estimator.run([(prepared, observables)], precision=0.05).result()[0]
@@ -177,7 +172,7 @@ def test_some_qubits_of_a_circuit():
 
 def test_observables_that_are_no_tensor():
     three = ["XX", "YY", "ZZ"]
-    result = exact_result(bell(), three)
+    result = exact_result(bell_circuit(), three)
     with pytest.raises(CountsError, match=r"all 15 Pauli labels of 2 qubits, got none for XI, YI"):
         estimate_from_estimator(result, three)
     with pytest.raises(CountsError, match=r"one for each value of the result, which has shape \(3,\)"):
@@ -230,13 +225,13 @@ def test_bad_expectations():
 
 
 def test_results_that_are_no_estimate():
-    sampled = BellExperiment(bell(), "pauli")
+    sampled = BellExperiment(bell_circuit(), "pauli")
     with pytest.raises(CountsError, match=r"evs and stds.*estimate_tensor"):
         estimate_from_estimator(StatevectorSampler(seed=1).run(sampled.pubs(10)).result()[0], pauli_observables(2))
     estimator = StatevectorEstimator(seed=1)
-    few = estimator.run([(bell(), pauli_observables(2)[:-1])], precision=0.1).result()[0]
+    few = estimator.run([(bell_circuit(), pauli_observables(2)[:-1])], precision=0.1).result()[0]
     with pytest.raises(CountsError, match=r"all 15 Pauli labels of 2 qubits, got none for ZZ"):
         estimate_from_estimator(few, pauli_observables(2)[:-1])
-    exact = estimator.run([(bell(), pauli_observables(2))]).result()[0]
+    exact = estimator.run([(bell_circuit(), pauli_observables(2))]).result()[0]
     with pytest.raises(CountsError, match="from_state"):
         estimate_from_estimator(exact, pauli_observables(2))

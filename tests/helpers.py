@@ -1,0 +1,20 @@
+"""What several files of tests share."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+
+ignore_missing_coherence_times = pytest.mark.filterwarnings("ignore:.*has no QubitProperties:UserWarning")
+
+
+def bell_circuit(num_clbits=0):
+    circuit = QuantumCircuit(2, num_clbits)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    return circuit
+
+
+def assert_within_five_standard_errors(counts, expected):
+    shots = counts.num_shots.reshape(counts.num_shots.shape + (1,) * counts.num_shots.ndim)
+    errors = np.sqrt(expected * (1 - expected) / shots)
+    assert np.all(np.abs(counts.array / shots - expected) <= 5 * errors + 1e-9)
