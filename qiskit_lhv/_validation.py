@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar, overload
@@ -14,6 +15,7 @@ from .exceptions import LHVError
 
 __all__ = [
     "checked_seed",
+    "fresh_seed",
     "frozen",
     "generator",
     "instance",
@@ -22,6 +24,7 @@ __all__ = [
     "probability",
     "real_array",
     "real_number",
+    "seed_or_fresh",
     "shown",
     "truth_value",
     "whole_array",
@@ -252,6 +255,20 @@ def checked_seed(seed: object) -> int | None:
     if not is_whole_number(seed) or seed < 0:
         raise LHVError.bad_argument("seed", expected="None or a non-negative whole number", got=shown(seed))
     return int(seed)
+
+
+def fresh_seed() -> int:
+    """A seed from the entropy of the system, of 31 bits."""
+    return secrets.randbits(31)
+
+
+def seed_or_fresh(seed: int | None) -> int:
+    """The checked seed; without one a fresh one, which a result can keep.
+
+    Raises:
+        LHVError: When it is not ``None`` or a non-negative whole number.
+    """
+    return fresh_seed() if seed is None else checked_seed(seed)
 
 
 def generator(seed: int | None) -> np.random.Generator:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ._deadlines import Deadline
-from ._validation import generator, probability, whole_number
+from ._validation import fresh_seed, generator, probability, whole_number
 from .exceptions import CountsError
 from .polytope.inequalities import BellExpression
 from .statistics.combined_tests import family_of
@@ -72,7 +71,7 @@ class CountsOptions:
             signaling_level=probability(self.signaling_level, "signaling_level", CountsError, open_interval=True),
             num_replicates=replicates,
             # Drawn once and reported, so that the result can be had again.
-            seed=secrets.randbits(31) if self.seed is None else self.seed,
+            seed=fresh_seed() if self.seed is None else self.seed,
         )
 
     def test_for(self, data: BellCounts | BellTrials) -> str:

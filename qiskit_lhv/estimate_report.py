@@ -10,7 +10,7 @@ import numpy as np
 from ._deadlines import SharedTime
 from ._evidence_checks import agree
 from ._records import Record
-from ._validation import generator, probability, whole_number
+from ._validation import probability, seed_or_fresh, whole_number
 from .estimated_state import EstimatedLocality, EstimatedViolation
 from .exceptions import CountsError, LHVError, SolverError
 from .polytope.correlator_settings import wwzb_settings
@@ -20,7 +20,6 @@ from .proof_plan import proofs_from_below
 from .report import LocalityReport
 from .state_question import covers, in_plane
 from .statistics.absorbing_noise import absorbing_noise
-from .statistics.evidence import fresh_seed
 from .statistics.same_state import SameStateTest, same_state_test
 from .targets.correlations import CorrelationTensor
 from .targets.tensor_estimates import TensorEstimate, estimate_tensor
@@ -213,8 +212,7 @@ def analyze_estimate(
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
     clock = SharedTime(time_limit)
-    generator(seed)
-    seed = fresh_seed() if seed is None else seed
+    seed = seed_or_fresh(seed)
     question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}

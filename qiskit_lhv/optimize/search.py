@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record, encode
-from .._validation import frozen, whole_number
+from .._validation import frozen, seed_or_fresh, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.directions import Directions, Plane, parse_directions
 from ..models.ensemble import ResponseModel
@@ -301,7 +300,7 @@ def _search_finite(target: Behavior | BellCounts, options: Options) -> LocalMode
             schedule,
             facts,
             optimizer=ADAM,
-            seed=_seed(options),
+            seed=seed_or_fresh(options.seed),
         )
         tables = [np.asarray(array, dtype=np.float64)[0] for array in run.parameters["logits"]]
         mixtures = np.asarray(jax.nn.softmax(run.parameters["log_weights"]), dtype=np.float64)[0]
@@ -315,7 +314,7 @@ def _search_finite(target: Behavior | BellCounts, options: Options) -> LocalMode
 
 
 def _search_continuous(problem: ContinuousProblem, measurements: Any, options: Options) -> list[LocalModelResult]:
-    seed = _seed(options)
+    seed = seed_or_fresh(options.seed)
     num_hidden = options.ensemble_size(_DIRECTION_DEFAULTS[0])
     response, runs = problem.response, (len(problem.tensors), int(options.num_starts))
     initial = options.initial_for(response, num_hidden)
@@ -375,10 +374,6 @@ def _search_continuous(problem: ContinuousProblem, measurements: Any, options: O
             LocalModelResult(model, float(losses[best]), run.history[:, t, best], run.status, evaluation, losses)
         )
     return results
-
-
-def _seed(options: Options) -> int:
-    return secrets.randbits(31) if options.seed is None else int(options.seed)
 
 
 def _is_paired(model: ResponseModel) -> bool:

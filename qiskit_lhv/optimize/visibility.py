@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._files import parse_json, writable_folder, write_whole
 from .._records import Record, encode
-from .._validation import frozen, generator, real_array, whole_number
+from .._validation import frozen, generator, real_array, seed_or_fresh, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..models.directions import parse_directions
 from ..models.responses import FunctionResponse, Response
@@ -192,7 +191,7 @@ def sweep_visibility(
             got=repr(folder),
             remedy="No file can hold it.",
         )
-    first_seed = secrets.randbits(31) if seed is None else int(seed)
+    first_seed = seed_or_fresh(seed)
     steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(grid) - 1)]
     path = None
     if folder is not None:

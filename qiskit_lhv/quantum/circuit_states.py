@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Operator, Statevector, SuperOp
 
-from .._memory import GIB, memory_of_machine
-from ..exceptions import MeasurementError
+from .._memory import require_memory
 from .circuit_steps import Step, causal_steps, steps_of
 
 __all__ = ["state_of_circuit"]
@@ -82,15 +81,14 @@ def _most_qubits(steps: Sequence[Step], wanted: Sequence[int]) -> int:
 
 
 def _require_memory(log2_numbers: int, what: str) -> None:
-    need, available = _BYTES * 2.0**log2_numbers, memory_of_machine()
-    if need > available:
-        raise MeasurementError.bad_argument(
-            "circuit",
-            expected=f"one whose state fits into the {available / GIB:.0f} GiB of memory of this machine",
-            got=f"one with {log2_numbers} {what}: {need / GIB:.3g} GiB",
-            remedy="Ask for parties that fewer qubits matter to, or run the circuit on a simulator by "
-            "matrix-product states: AerSimulator(method='matrix_product_state').",
-        )
+    require_memory(
+        _BYTES * 2.0**log2_numbers,
+        "circuit",
+        expected="one whose state fits",
+        got=f"one with {log2_numbers} {what}:",
+        remedy="Ask for parties that fewer qubits matter to, or run the circuit on a simulator by "
+        "matrix-product states: AerSimulator(method='matrix_product_state').",
+    )
 
 
 class _Columns:

@@ -10,6 +10,8 @@ from qiskit.circuit import BoxOp, ForLoopOp, Gate, Qubit
 from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
 
 __all__ = [
+    "IDLE",
+    "STANDARD",
     "Step",
     "causal_steps",
     "is_counted_loop",
@@ -27,9 +29,10 @@ Step = tuple[Any, tuple[int, ...]]
 
 # Register of the measurement at the start of circuits that do not stay pure.
 _REGISTER = "at_start"
-# What does nothing to a state that is exact.
-_IDLE = {"barrier", "delay"}
-_STANDARD = {*get_standard_gate_name_mapping(), "unitary", "measure", "barrier", "initialize", "state_preparation"}
+IDLE = frozenset({"barrier", "delay"})
+"""Names of what does nothing to a state that is exact."""
+STANDARD = frozenset({*get_standard_gate_name_mapping(), "unitary", "barrier", "initialize", "state_preparation"})
+"""Names that say what an operation is; others may be numbered anew in every session, or stand for a circuit."""
 
 
 def steps_of(circuit: QuantumCircuit) -> Iterator[Step]:
@@ -45,7 +48,7 @@ def _steps_of(circuit: QuantumCircuit, places: tuple[int, ...]) -> Iterator[Step
     for instruction in circuit.data:
         operation = instruction.operation
         qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in instruction.qubits)
-        if operation.name in _IDLE or not qubits:
+        if operation.name in IDLE or not qubits:
             continue
         parts = _parts_of(operation)
         if parts is not None:
@@ -144,7 +147,7 @@ def without_idle_qubits(circuit: QuantumCircuit) -> QuantumCircuit:
     qubits = {old: Qubit() for old in kept}
     result = QuantumCircuit(list(qubits.values()), circuit.clbits, *circuit.cregs, metadata=circuit.metadata)
     for instruction, places in zip(circuit.data, own, strict=True):
-        if instruction.operation.name not in _IDLE and causal.issuperset(places):
+        if instruction.operation.name not in IDLE and causal.issuperset(places):
             result.append(instruction.operation, [qubits[place] for place in places], instruction.clbits)
     return result
 
@@ -157,7 +160,7 @@ def _causal_qubits(circuit: QuantumCircuit, own: Sequence[tuple[int, ...]]) -> s
     wanted: set[int] = set()
     for instruction, places in zip(reversed(circuit.data), reversed(own), strict=True):
         name = instruction.operation.name
-        if name == "measure" or instruction.clbits or (name not in _IDLE and not wanted.isdisjoint(places)):
+        if name == "measure" or instruction.clbits or (name not in IDLE and not wanted.isdisjoint(places)):
             wanted.update(places)
     return wanted
 
@@ -203,7 +206,7 @@ def _contents(operation: Any) -> QuantumCircuit | None:
         return operation.blocks[0]
     if isinstance(operation, PauliEvolutionGate):
         return operation.definition
-    if operation.name in _STANDARD or hasattr(operation, "blocks"):
+    if operation.name in STANDARD or hasattr(operation, "blocks"):
         return None
     definition = getattr(operation, "definition", None)
     return definition if definition is not None and _can_be_opened(definition) else None

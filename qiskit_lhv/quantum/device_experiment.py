@@ -213,8 +213,7 @@ class DeviceExperiment:
         """
         from qiskit_aer.primitives import SamplerV2
 
-        plan = self._plan(shots)
-        number = None if seed is None else checked_seed(seed)
+        plan, number = self._plan(shots), checked_seed(seed)
         simulator = density_matrix_simulator(backend, self._experiment.circuit.num_qubits)
         alone = [(group,) for group in self._groups]
         pubs = with_equal_shots(self._pubs(plan, backend, None, alone))

@@ -8,13 +8,11 @@ import rustworkx as rx
 from qiskit import QuantumCircuit
 
 from ..exceptions import MeasurementError
-from .circuit_steps import opened
+from .circuit_steps import IDLE, opened
 from .setting_circuits import SettingCircuits
 from .transpilation import Transpile
 
 __all__ = ["interactions", "placed_transpiler", "require_couplings"]
-
-_IDLE = {"barrier", "delay"}
 
 
 def interactions(circuit: QuantumCircuit, measurements: SettingCircuits) -> tuple[tuple[int, int], ...]:
@@ -26,7 +24,7 @@ def interactions(circuit: QuantumCircuit, measurements: SettingCircuits) -> tupl
     pairs = {
         tuple(sorted(unrolled.find_bit(qubit).index for qubit in instruction.qubits))
         for instruction in unrolled.data
-        if len(instruction.qubits) == 2 and instruction.operation.name not in _IDLE
+        if len(instruction.qubits) == 2 and instruction.operation.name not in IDLE
     }
     for party, qubits in zip(measurements.settings, measurements.parties, strict=True):
         if len(qubits) == 2 and not measurements.uses_one_circuit:
@@ -66,7 +64,7 @@ def _require_placement(circuit: QuantumCircuit, copies: Mapping[str, tuple[int, 
     place_of = {}
     moved = ""
     for instruction in circuit.data:
-        if instruction.operation.name in _IDLE:
+        if instruction.operation.name in IDLE:
             continue
         qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
         touched = {group_of.get(qubit) for qubit in qubits}

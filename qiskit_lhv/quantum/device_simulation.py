@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._memory import GIB, memory_of_machine
-from ..exceptions import MeasurementError
+from .._memory import require_memory
 from .samplers import require_backend
 
 __all__ = ["density_matrix_simulator"]
@@ -28,14 +27,13 @@ def density_matrix_simulator(backend: Any, num_qubits: int) -> Any:
     from qiskit_aer import AerSimulator
     from qiskit_aer.noise import NoiseModel
 
-    need, available = _BYTES * 4.0**num_qubits, memory_of_machine()
-    if need > available:
-        raise MeasurementError.bad_argument(
-            "groups",
-            expected=f"groups whose density matrix fits into the {available / GIB:.0f} GiB of memory of this machine",
-            got=f"{num_qubits} qubits, which take {need / GIB:.3g} GiB",
-            remedy="Run them on AerSimulator.from_backend(backend, method='matrix_product_state').",
-        )
+    require_memory(
+        _BYTES * 4.0**num_qubits,
+        "groups",
+        expected="groups whose density matrix fits",
+        got=f"{num_qubits} qubits, which take",
+        remedy="Run them on AerSimulator.from_backend(backend, method='matrix_product_state').",
+    )
     simulated = isinstance(backend, AerSimulator)
     noise = backend.options.noise_model if simulated else NoiseModel.from_backend(backend)
     return AerSimulator(

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit
 from qiskit.primitives import PrimitiveResult, StatevectorSampler
 
 from .._deprecations import without_deprecations
-from .._memory import GIB, memory_of_machine
+from .._memory import GIB, memory_of_machine, require_memory
 from ..exceptions import LHVError, MeasurementError
 from .circuit_steps import num_causal_qubits, stays_pure, steps_of, without_idle_qubits
 from .results import PubPlan, list_pub_results
@@ -147,16 +146,16 @@ def _require_one_branch(sampler: Any, pubs: Sequence[Pub]) -> None:
     """Refuses what one state vector cannot do: circuits that do not stay pure, and too many qubits."""
     circuits = {id(pub[0]): pub[0] for pub in pubs}.values()
     if isinstance(sampler, StatevectorSampler):
-        width, available = max(circuit.num_qubits for circuit in circuits), memory_of_machine()
-        if _BYTES * 2.0**width > available:
-            raise MeasurementError.bad_argument(
-                "circuit",
-                expected=f"a state vector that fits into the {available / GIB:.0f} GiB of memory of this machine",
-                got=f"one of {width} qubits, which takes {_BYTES * 2.0**width / GIB:.3g} GiB",
-                remedy="Run it on qiskit_aer.primitives.SamplerV2 with "
-                "options={'backend_options': {'method': 'matrix_product_state'}}.",
-            )
-    if all(map(_stays_pure, circuits)) or not follows_one_branch(sampler):
+        width = max(circuit.num_qubits for circuit in circuits)
+        require_memory(
+            _BYTES * 2.0**width,
+            "circuit",
+            expected="a state vector that fits",
+            got=f"one of {width} qubits, which takes",
+            remedy="Run it on qiskit_aer.primitives.SamplerV2 with "
+            "options={'backend_options': {'method': 'matrix_product_state'}}.",
+        )
+    if all(stays_pure(steps_of(circuit)) for circuit in circuits) or not follows_one_branch(sampler):
         return
     raise MeasurementError.bad_argument(
         "sampler",
@@ -164,10 +163,6 @@ def _require_one_branch(sampler: Any, pubs: Sequence[Pub]) -> None:
         got=f"{type(sampler).__name__}, which follows one random branch for all shots",
         remedy="Use qiskit_aer.primitives.SamplerV2().",
     )
-
-
-def _stays_pure(circuit: QuantumCircuit) -> bool:
-    return stays_pure(list(steps_of(circuit)))
 
 
 def require_rising_widths(pubs: Sequence[Pub], backend: Any) -> None:

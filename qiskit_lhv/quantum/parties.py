@@ -25,6 +25,7 @@ from qiskit.quantum_info import (
 
 from ..exceptions import MeasurementError
 from .circuit_states import state_of_circuit
+from .circuit_steps import is_counted_loop
 from .layouts import PhysicalQubits, parse_parties
 from .stabilizers import reduced_stabilizers
 
@@ -101,7 +102,7 @@ def _classical_action(instruction: CircuitInstruction) -> str | None:
     operation = instruction.operation
     conditional = getattr(operation, "condition", None) is not None
     # Newer loops may count up to a classical variable.
-    counted_by_variable = isinstance(operation, ForLoopOp) and not isinstance(operation.params[0], range | tuple | list)
+    counted_by_variable = isinstance(operation, ForLoopOp) and not is_counted_loop(operation)
     if operation.name in _CLASSICAL or instruction.clbits or conditional or counted_by_variable:
         return str(operation.name)
     for block in getattr(operation, "blocks", ()):

@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 
 from ..exceptions import CountsError
-from .circuit_steps import is_counted_loop, passes_of
+from .circuit_steps import STANDARD, is_counted_loop, passes_of
 from .measurements import Measurement
 
 __all__ = ["SIGNATURE", "check_signature", "digest_of_circuit", "digest_of_settings", "short_digest", "signed"]
@@ -48,7 +48,7 @@ def _lines_of(circuit: QuantumCircuit) -> list[str]:
             inner = "|".join(digest_of_circuit(one) for one in passes_of(operation))
         elif blocks:
             inner = "|".join(digest_of_circuit(block) for block in blocks)
-        elif _is_standard(operation.name) or getattr(operation, "definition", None) is None:
+        elif operation.name in STANDARD or getattr(operation, "definition", None) is None:
             inner = ",".join(map(_text_of, operation.params))
         else:
             # Made by to_gate() or a library: its name may be numbered anew in every session.
@@ -56,12 +56,6 @@ def _lines_of(circuit: QuantumCircuit) -> list[str]:
             continue
         lines.append(f"{operation.name} {qubits} {inner}")
     return lines
-
-
-def _is_standard(name: str) -> bool:
-    from qiskit.circuit.library import get_standard_gate_name_mapping
-
-    return name in get_standard_gate_name_mapping() or name in {"unitary", "initialize", "state_preparation"}
 
 
 def _text_of(parameter: Any) -> str:

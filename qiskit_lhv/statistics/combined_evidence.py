@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import checked_seed, shown, truth_value, whole_number
+from .._validation import seed_or_fresh, shown, truth_value, whole_number
 from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellInequality
@@ -19,7 +19,7 @@ from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
 from ..verification import Verification, combine
-from .evidence import EValue, check_data, check_orders, e_values_of_stages, fresh_seed, recompute_e_values
+from .evidence import EValue, check_data, check_orders, e_values_of_stages, recompute_e_values
 from .responses import ResponseMaps
 from .stages import draw_orders, draw_stages, stage_ends
 
@@ -170,8 +170,7 @@ def averaged_e_values(
     check_data(data, predictability, fair_sampling)
     if orders is not None:
         orders = whole_number(orders, "orders", CountsError, minimum=1)
-    seed = checked_seed(seed)
-    seed = fresh_seed() if seed is None else seed
+    seed = seed_or_fresh(seed)
     stages, owners, taken = [], [], set()
     for i, one in enumerate(data):
         if isinstance(one, BellTrials) and one.design == "random":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._deadlines import Deadline
 from .._records import Record
-from .._validation import checked_seed, frozen, probability, truth_value
+from .._validation import frozen, probability, seed_or_fresh, truth_value
 from .._words import counted
 from ..exceptions import CountsError
 from ..polytope.inequalities import BellExpression, BellInequality
@@ -32,7 +31,6 @@ __all__ = [
     "check_data",
     "check_orders",
     "e_values_of_stages",
-    "fresh_seed",
     "ratio_e_value",
     "ratio_e_values",
     "recompute_e_values",
@@ -340,17 +338,11 @@ def ratio_e_values(
         CountsError: As for :func:`ratio_e_value`.
     """
     check_data(data, predictability, fair_sampling)
-    seed = checked_seed(seed)
-    seed = fresh_seed() if seed is None else seed
+    seed = seed_or_fresh(seed)
     stages = [draw_stages(one, seed) for one in data]
     e_values = e_values_of_stages(data, stages, null, predictability, Deadline(time_limit))
     ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
     return [one if taken else replace(one, seed=seed) for one, taken in zip(e_values, ordered, strict=True)]
-
-
-def fresh_seed() -> int:
-    """A seed from the entropy of the system."""
-    return secrets.randbits(31)
 
 
 def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, fair_sampling: bool) -> None:

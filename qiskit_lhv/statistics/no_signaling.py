@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import secrets
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._records import Record
-from .._validation import checked_seed, generator, probability
+from .._validation import generator, probability, seed_or_fresh
 from ..exceptions import CountsError, SolverError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts, require_counts
@@ -148,14 +147,14 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     """
     counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
-    return signaling_given_projection(counts, level, checked_seed(seed))
+    return signaling_given_projection(counts, level, seed)
 
 
 def signaling_given_projection(
     counts: BellCounts, level: float, seed: int | None, known: Behavior | None = None
 ) -> SignalingTest:
     """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may be known before."""
-    seed = secrets.randbits(31) if seed is None else seed
+    seed = seed_or_fresh(seed)
     rng = generator(seed)
     scenario = counts.scenario
     n = scenario.num_parties

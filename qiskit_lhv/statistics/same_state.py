@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._evidence_checks import readable
 from .._records import Record
-from .._validation import probability, whole_number
+from .._validation import fresh_seed, probability, whole_number
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts, require_counts
 from ..verification import Verification
@@ -80,7 +79,7 @@ def same_state_test(counts: BellCounts, level: float = 0.01, seed: int | None = 
     """
     counts = require_counts(counts)
     level = probability(level, "signaling_level", CountsError, open_interval=True)
-    seed = secrets.randbits(31) if seed is None else whole_number(seed, "seed", CountsError, minimum=0)
+    seed = fresh_seed() if seed is None else whole_number(seed, "seed", CountsError, minimum=0)
     p_values = [float(no_signaling_test(part, seed=seed).p_value) for part in _parts(counts)]
     return SameStateTest(counts, min(1.0, len(p_values) * min(p_values)), level, seed)
 
