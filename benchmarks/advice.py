@@ -13,15 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    Verdict,
-    analyze,
-    ghz_state,
-    project_to_no_signaling,
-)
-from qiskit_lhv.counts_analysis import CountsOptions, counts_findings
+from qiskit_lhv import Behavior, BellCounts, Verdict, analyze, ghz_state
+from qiskit_lhv.analysis.counts import CountsOptions, counts_findings
+from qiskit_lhv.targets import project_to_no_signaling
 
 # More shots than this are not drawn.
 _MOST = 30_000

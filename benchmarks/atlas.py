@@ -8,7 +8,8 @@ import argparse
 import time
 
 import numpy as np
-from qiskit_lhv import CorrelationTensor, extend_local_models, horodecki_settings, optimize_settings
+from qiskit_lhv import CorrelationTensor, optimize_settings
+from qiskit_lhv.projective import extend_local_models, horodecki_settings
 
 
 def bounds(direction, seconds):

@@ -21,10 +21,11 @@ import time
 
 import numpy as np
 from qiskit.quantum_info import DensityMatrix
-from qiskit_lhv import Behavior, analyze, fit_local_model, ghz_state, ratio_e_value, werner_state
-from qiskit_lhv.statistics.combined_evidence import averaged_e_values
-from qiskit_lhv.statistics.ratios import RatioEngine
-from qiskit_lhv.statistics.stages import draw_stages
+from qiskit_lhv import Behavior, analyze, ghz_state, ratio_e_value, werner_state
+from qiskit_lhv.statistics import fit_local_model
+from qiskit_lhv.statistics.evidence.combination import averaged_e_values
+from qiskit_lhv.statistics.evidence.ratios import RatioEngine
+from qiskit_lhv.statistics.evidence.stages import draw_stages
 from threadpoolctl import threadpool_limits
 
 

@@ -5,7 +5,8 @@ import time
 
 import numpy as np
 from qiskit_ibm_runtime.fake_provider import FakeSherbrooke
-from qiskit_lhv import Behavior, analyze, coupled_groups, werner_state
+from qiskit_lhv import Behavior, analyze, werner_state
+from qiskit_lhv.experiments import coupled_groups
 
 
 def counts_of_pairs(pairs, shots, seed):

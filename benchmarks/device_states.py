@@ -2,8 +2,9 @@
 
 import argparse
 
-from qiskit_lhv import Behavior, analyze, estimate_tensor, ghz_state, w_state, werner_state
-from qiskit_lhv.statistics.absorbing_noise import absorbing_noise
+from qiskit_lhv import Behavior, analyze, estimate_tensor, ghz_state, werner_state
+from qiskit_lhv.quantum import w_state
+from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 
 
 def main():

@@ -1,7 +1,8 @@
 """Verdict and figures of the published counts that come with the package."""
 
-from qiskit_lhv import analyze, bundled_counts, load_bundled_counts
-from qiskit_lhv.report import format_p_value
+from qiskit_lhv import analyze, load_bundled_counts
+from qiskit_lhv.datasets import bundled_counts
+from qiskit_lhv.reports.locality import format_p_value
 
 
 def row(name, report):

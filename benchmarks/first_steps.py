@@ -15,12 +15,12 @@ from qiskit_lhv import (
     CorrelationTensor,
     analyze,
     find_local_model,
-    fit_local_model,
     load_bundled_counts,
     nonlocality_threshold,
     werner_state,
 )
-from qiskit_lhv.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.statistics import fit_local_model
 
 
 def seconds(function, repeats):

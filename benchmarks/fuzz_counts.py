@@ -14,16 +14,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import (
-    BellCounts,
-    BellScenario,
-    analyze,
-    compare_models,
-    fit_local_model,
-    local_region,
-    project_to_no_signaling,
-)
-from qiskit_lhv._threads import one_blas_thread
+from qiskit_lhv import BellCounts, BellScenario, analyze
+from qiskit_lhv._support.threads import one_blas_thread
+from qiskit_lhv.statistics import compare_models, fit_local_model, local_region
+from qiskit_lhv.targets import project_to_no_signaling
 
 SCENARIOS = {
     "CHSH": BellScenario((2, 2), (2, 2)),

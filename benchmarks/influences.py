@@ -14,9 +14,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import Behavior, analyze, cglmp, chsh, i3322, mermin
+from qiskit_lhv import Behavior, analyze, chsh
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.signaling_amounts import hidden_signaling, visible_signaling
+from qiskit_lhv.polytope import cglmp, i3322, mermin
+from qiskit_lhv.statistics.signaling.amounts import hidden_signaling, visible_signaling
 
 ALPHA = 0.01
 SIGNALING_LEVEL = 0.01

@@ -24,17 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from qiskit_lhv import (
-    CorrelationTensor,
-    ResponseModel,
-    SphericalHarmonics,
-    evaluate_model,
-    find_local_model,
-    werner_state,
-)
-from qiskit_lhv.models.directions import Sphere
+from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
+from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.models import ResponseModel, SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
-from qiskit_lhv.optimize import search
+from qiskit_lhv.optimize import evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
 
 NUM_HIDDEN, DEGREE = 2**14, 5

@@ -19,16 +19,17 @@ from qiskit_lhv import (
     Behavior,
     certify_all_projective,
     ghz_state,
-    icosahedral_directions,
-    inradius,
-    isotropic_state,
     nonlocality_threshold,
-    planar_directions,
-    random_directions,
-    w_state,
     werner_state,
 )
+from qiskit_lhv.measurements import (
+    icosahedral_directions,
+    inradius,
+    planar_directions,
+    random_directions,
+)
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.quantum import isotropic_state, w_state
 from scipy.optimize import linprog
 
 LIMIT = 120.0

@@ -21,21 +21,18 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     CorrelationTensor,
-    bundled_counts,
     chsh,
-    combine_e_values,
-    evidence_rate,
-    game_test,
-    i3322,
     load_bundled_counts,
-    project_to_no_signaling,
     ratio_e_value,
-    ratio_e_values,
     werner_state,
 )
-from qiskit_lhv.statistics.combined_tests import combined_test
-from qiskit_lhv.statistics.ratios import RatioEngine
-from qiskit_lhv.statistics.stages import random_part
+from qiskit_lhv.datasets import bundled_counts
+from qiskit_lhv.polytope import i3322
+from qiskit_lhv.statistics import combine_e_values, evidence_rate, game_test, ratio_e_values
+from qiskit_lhv.statistics.drawing import random_part
+from qiskit_lhv.statistics.evidence.combined_tests import combined_test
+from qiskit_lhv.statistics.evidence.ratios import RatioEngine
+from qiskit_lhv.targets import project_to_no_signaling
 
 
 def best_form(behavior):

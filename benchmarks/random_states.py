@@ -13,14 +13,14 @@ from functools import partial
 
 import numpy as np
 from qiskit.quantum_info import DensityMatrix, random_density_matrix
-from qiskit_lhv import (
+from qiskit_lhv import analyze
+from qiskit_lhv.projective import (
     CompatibilityCertificate,
     ExtensionCertificate,
     HiddenStateCertificate,
     MixtureCertificate,
     OptimizedSettings,
     UnsteerableCertificate,
-    analyze,
     horodecki_settings,
 )
 

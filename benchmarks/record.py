@@ -12,7 +12,8 @@ import os
 import time
 from pathlib import Path
 
-from qiskit_lhv import AllProjectiveCertificate, certify_all_projective, werner_state
+from qiskit_lhv import certify_all_projective, werner_state
+from qiskit_lhv.projective import AllProjectiveCertificate
 
 
 def run(num_settings: int, minutes: float, path: Path, checkpoint: Path | None) -> None:

@@ -11,15 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import (
-    Behavior,
-    Verdict,
-    analyze,
-    ghz_state,
-    no_signaling_test,
-    signaling_allowance,
-    werner_state,
-)
+from qiskit_lhv import Behavior, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv.statistics import no_signaling_test, signaling_allowance
 
 ALPHA = 0.01
 SIGNALING_LEVEL = 0.01

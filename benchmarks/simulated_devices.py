@@ -10,7 +10,8 @@ from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_ibm_runtime.fake_provider import FakeMontrealV2, FakeSherbrooke
-from qiskit_lhv import DeviceExperiment, chsh, coupled_groups
+from qiskit_lhv import DeviceExperiment, chsh
+from qiskit_lhv.experiments import coupled_groups
 
 
 def marked_device(backend, marked, right):

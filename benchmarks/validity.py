@@ -12,9 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from qiskit_lhv import Behavior, BellTrials, chsh, game_test, i3322, mermin, ratio_e_values
+from qiskit_lhv import Behavior, BellTrials, chsh
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.combined_tests import combined_test, family_of
+from qiskit_lhv.polytope import i3322, mermin
+from qiskit_lhv.statistics import game_test, ratio_e_values
+from qiskit_lhv.statistics.evidence.combined_tests import combined_test, family_of
 
 ALPHAS = (0.1, 0.01, 0.001)
 EXPRESSIONS = {"chsh": chsh(), "i3322": i3322(), "mermin": mermin(3)}

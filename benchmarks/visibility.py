@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from qiskit_lhv import VisibilitySweep, ghz_state, sweep_visibility, w_state, werner_state
+from qiskit_lhv import ghz_state, werner_state
+from qiskit_lhv.optimize import VisibilitySweep, sweep_visibility
+from qiskit_lhv.quantum import w_state
 
 SWEEPS: dict[str, dict[str, Any]] = {
     "werner": {

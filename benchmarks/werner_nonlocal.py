@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 from qiskit_lhv import BellExpression, BellInequality, local_bound
-from qiskit_lhv.polytope.linear_program import VisibilityProgram
-from qiskit_lhv.polytope.werner import WernerInequality, werner_inequality
-from qiskit_lhv.verification_bounds import exact_local_bound
+from qiskit_lhv.polytope.inequalities.werner import WernerInequality, werner_inequality
+from qiskit_lhv.polytope.thresholds.visibility_program import VisibilityProgram
+from qiskit_lhv.verification.local_bounds import exact_local_bound
 
 GOLDEN = (1 + 5**0.5) / 2
 SCALES = range(1000, 1800, 4)

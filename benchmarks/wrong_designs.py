@@ -21,17 +21,10 @@ import time
 from collections import defaultdict
 
 import numpy as np
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellTrials,
-    CountsError,
-    Verdict,
-    analyze,
-    ghz_state,
-    settings_test,
-)
-from qiskit_lhv.statistics.setting_choice import REFUSAL_LEVEL, require_declared_settings
+from qiskit_lhv import Behavior, BellCounts, BellTrials, Verdict, analyze, ghz_state
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import settings_test
+from qiskit_lhv.statistics.assumptions.setting_choice import REFUSAL_LEVEL, require_declared_settings
 
 from validity import cases, draw_trials
 

@@ -1,6 +1,6 @@
 """Runs the command line: ``python -m qiskit_lhv``."""
 
-from .cli import main
+from .cli.commands import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ._files import parse_json
-from ._validation import shown
+from ._support.files import parse_json
+from ._support.validation import shown
 from .exceptions import CertificateError, CountsError, ScenarioError
 from .targets.counts import BellCounts
 from .targets.scenario import BellScenario

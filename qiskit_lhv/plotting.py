@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .exceptions import LHVError
-from .models.directions import Plane
+from .measurements.directions import Plane
 from .models.ensemble import ResponseModel
 from .models.responses import QubitResponse
-from .polytope.thresholds import Threshold
-from .statistics.likelihood import LocalFit
+from .polytope.thresholds.visibility import Threshold
+from .statistics.fits.local_fit import LocalFit
 
 if TYPE_CHECKING:
-    from .critical_visibilities import CriticalVisibility
-    from .device_report import DeviceReport
+    from .analysis.critical_visibilities import CriticalVisibility
     from .optimize.search import LocalModelResult
-    from .optimize.visibility import VisibilitySweep
-    from .report import LocalityReport
+    from .optimize.visibility_sweep import VisibilitySweep
+    from .reports.devices import DeviceReport
+    from .reports.locality import LocalityReport
 
 __all__ = [
     "plot_critical_visibility",
@@ -257,8 +257,8 @@ def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions
 
 def _device_map(report: DeviceReport, coupling_map: Any, positions: Any) -> tuple[Any, dict[int, tuple[float, float]]]:
     """The graph of couplings, and the places of its qubits."""
-    from .quantum.device_groups import coupling_graph
-    from .quantum.device_layout import lay_out, parse_places
+    from .experiments.device_groups import coupling_graph
+    from .experiments.device_layout import lay_out, parse_places
 
     neighbors = [pair for group in report.groups for pair in itertools.pairwise(group)]
     used = {qubit for group in report.groups for qubit in group}

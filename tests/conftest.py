@@ -24,7 +24,7 @@ def pytest_configure():
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Holds BLAS to one thread also where it was loaded before this file was read."""
-    from qiskit_lhv._threads import one_blas_thread
+    from qiskit_lhv._support.threads import one_blas_thread
 
     with one_blas_thread():
         yield

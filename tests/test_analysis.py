@@ -10,11 +10,9 @@ from qiskit_lhv import (
     BellExperiment,
     BellScenario,
     BellTrials,
-    CountsError,
     DeviceReport,
     LHVError,
     LocalityReport,
-    ScenarioError,
     Verdict,
     analyze,
     chsh,
@@ -22,6 +20,7 @@ from qiskit_lhv import (
     load_bundled_counts,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError, ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 BLOCKS = {"equal": np.full((2, 2), 1000), "unequal": np.array([[1300, 900], [900, 900]])}

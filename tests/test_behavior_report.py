@@ -12,16 +12,16 @@ from qiskit_lhv import (
     BellScenario,
     LHVError,
     LocalityReport,
-    ScenarioError,
     Verdict,
     chsh,
     ghz_state,
     werner_state,
 )
-from qiskit_lhv.behavior_evidence import BehaviorLocality, BehaviorViolation, possible_region
-from qiskit_lhv.behavior_report import analyze_behavior
+from qiskit_lhv.analysis.behavior_evidence import BehaviorLocality, BehaviorViolation, possible_region
+from qiskit_lhv.analysis.behaviors import analyze_behavior
+from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.polytope.nearest_local import nearest_local, violation_beyond_errors
+from qiskit_lhv.polytope.thresholds.nearest_local import nearest_local, violation_beyond_errors
 from scipy.optimize import linprog
 
 SCENARIOS = [

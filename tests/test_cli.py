@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from qiskit_lhv import LocalityReport, Verdict, load_bundled_counts
-from qiskit_lhv.cli import main
+from qiskit_lhv.cli.commands import main
 
 HANOI = load_bundled_counts("ibm_hanoi19_20circuit13").counts
 
@@ -109,14 +109,14 @@ def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, ca
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("qiskit_lhv._files.os.open", refuse)
+    monkeypatch.setattr("qiskit_lhv._support.files.os.open", refuse)
     assert main(["analyze", str(counts_file), option, str(tmp_path / f"out{suffix}")]) == 2
     assert "expected a folder in which files can be made" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["counts.json", folder.name])
 
 
 def test_the_place_of_the_picture_of_the_demo_is_checked_first(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("qiskit_lhv.demo._reports", no_work)
+    monkeypatch.setattr("qiskit_lhv.cli.demo._reports", no_work)
     for path in (tmp_path / "none" / "demo.svg", tmp_path, tmp_path / "demo.png"):
         assert main(["demo", "--picture", str(path)]) == 2
         assert capsys.readouterr().err.startswith("qiskit-lhv: picture: ")

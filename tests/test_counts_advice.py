@@ -13,11 +13,11 @@ from qiskit_lhv import (
     analyze,
     chsh,
     load_bundled_counts,
-    project_to_no_signaling,
     ratio_e_value,
     werner_state,
 )
-from qiskit_lhv.report import format_figure
+from qiskit_lhv.reports.locality import format_figure
+from qiskit_lhv.targets import project_to_no_signaling
 
 UNIFORM = np.full((2, 2), 0.25)
 

@@ -21,8 +21,8 @@ from qiskit_lhv import (
     ratio_e_value,
     werner_state,
 )
-from qiskit_lhv.counts_rule import CountsEvidence
-from qiskit_lhv.verification_evidence import exact_mean_bounds
+from qiskit_lhv.reports.counts_rule import CountsEvidence
+from qiskit_lhv.verification.mean_bounds import exact_mean_bounds
 
 UNIFORM = np.full((2, 2), 0.25)
 

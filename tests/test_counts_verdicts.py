@@ -11,21 +11,20 @@ from qiskit_lhv import (
     BellCounts,
     BellScenario,
     BellTrials,
-    CountsError,
     DeviceReport,
-    GameTest,
     LHVError,
     LocalityReport,
-    SignalingTest,
     Verdict,
     analyze,
     chsh,
     load_bundled_counts,
-    mermin,
     werner_state,
 )
-from qiskit_lhv.cli import main
-from qiskit_lhv.counts_rule import CountsRule
+from qiskit_lhv.cli.commands import main
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.polytope import mermin
+from qiskit_lhv.reports.counts_rule import CountsRule
+from qiskit_lhv.statistics import GameTest, SignalingTest
 
 UNIFORM = np.full((2, 2), 0.25)
 # The bits of settings (0, 1) and (1, 0) are swapped.
@@ -416,7 +415,8 @@ def test_combined_test_is_the_weighted_minimum_of_its_parts():
     report = analyze(counts, num_replicates=0, seed=3)
     e_value = -report.statistics["e-value: log10 e"]
     forms = [sign * chsh((x, y)).coefficients for x in (0, 1) for y in (0, 1) for sign in (1, -1)]
-    from qiskit_lhv import BellExpression, game_test
+    from qiskit_lhv import BellExpression
+    from qiskit_lhv.statistics import game_test
 
     games = [game_test(counts, BellExpression(form)).log10_p_value for form in forms]
     expected = min(0.0, np.log10(10) + e_value, np.log10(80 / 9) + min(games))
@@ -545,7 +545,7 @@ def test_forged_rules_do_not_turn_a_weak_result_into_a_strong_one():
 
 
 def test_an_allowance_of_another_kappa_or_level_does_not_serve(report):
-    from qiskit_lhv import signaling_allowance
+    from qiskit_lhv.statistics import signaling_allowance
 
     rule = dataclasses.replace(report.rule, kappa=3.0)
     for kappa, alpha in ((1.0, 0.01), (3.0, 0.999)):

@@ -4,23 +4,18 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import (
-    AllProjectiveCertificate,
-    CertificateError,
-    CriticalVisibility,
     LHVError,
-    MeasurementError,
-    OptimizedSettings,
-    ScenarioError,
     chsh,
     critical_visibility,
     ghz_state,
-    horodecki_settings,
-    isotropic_state,
     optimize_settings,
-    w_state,
-    werner_inequality,
     werner_state,
 )
+from qiskit_lhv.analysis import CriticalVisibility
+from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
+from qiskit_lhv.polytope import werner_inequality
+from qiskit_lhv.projective import AllProjectiveCertificate, OptimizedSettings, horodecki_settings
+from qiskit_lhv.quantum import isotropic_state, w_state
 
 
 @pytest.fixture(autouse=True)

@@ -2,16 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellScenario,
-    BundledCounts,
-    CountsError,
-    bundled_counts,
-    load_bundled_counts,
-    read_counts,
-)
+from qiskit_lhv import Behavior, BellCounts, BellScenario, load_bundled_counts, read_counts
+from qiskit_lhv.datasets import BundledCounts, bundled_counts
+from qiskit_lhv.exceptions import CountsError
 
 IBM = [
     "ibm_hanoi19_20circuit13",

@@ -1,6 +1,6 @@
 import pytest
 from qiskit_lhv import LHVError, _deadlines
-from qiskit_lhv._deadlines import SharedTime
+from qiskit_lhv._support.deadlines import SharedTime
 
 
 class Clock:

@@ -6,18 +6,17 @@ import pytest
 from qiskit_lhv import (
     Behavior,
     BellCounts,
-    CertificateError,
-    CountsError,
     DeviceReport,
     LHVError,
     LocalityReport,
     Verdict,
     analyze,
-    e_bh,
     ghz_state,
     werner_state,
 )
+from qiskit_lhv.exceptions import CertificateError, CountsError
 from qiskit_lhv.plotting import plot_device_report
+from qiskit_lhv.statistics import e_bh
 
 GROUPS = ((3, 4), (0, 1), (4, 7), (1, 2))
 

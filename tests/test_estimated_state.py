@@ -11,21 +11,20 @@ from qiskit_lhv import (
     BellCounts,
     BellExperiment,
     CorrelationTensor,
-    CountsError,
-    EstimatedLocality,
     LocalityReport,
     Verdict,
     analyze,
     certify_all_projective,
-    estimate_from_expectations,
     estimate_tensor,
     ghz_state,
-    pauli_labels,
     werner_state,
 )
-from qiskit_lhv.estimate_report import analyze_estimate
-from qiskit_lhv.polytope.optimized_settings import horodecki_settings
-from qiskit_lhv.statistics.same_state import _parts, same_state_test
+from qiskit_lhv.analysis import EstimatedLocality
+from qiskit_lhv.analysis.estimates import analyze_estimate
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.projective.settings.optimization import horodecki_settings
+from qiskit_lhv.statistics.assumptions.same_state import _parts, same_state_test
+from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
 
 
 @pytest.fixture(autouse=True)

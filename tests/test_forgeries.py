@@ -14,83 +14,91 @@ import pytest
 from qiskit.quantum_info import DensityMatrix, SparsePauliOp
 from qiskit_lhv import (
     Behavior,
-    BehaviorLocality,
-    BehaviorQuestion,
-    BehaviorViolation,
     BellCounts,
     BellExpression,
     BellInequality,
     BellScenario,
-    CombinedEValue,
-    CombinedTest,
     CorrelationTensor,
+    LHVError,
+    Verdict,
+    Verification,
+    analyze,
+    certify_all_projective,
+    chsh,
+    estimate_tensor,
+    find_local_model,
+    nonlocality_threshold,
+    ratio_e_value,
+    werner_state,
+)
+from qiskit_lhv._support.records import Record
+from qiskit_lhv.analysis import (
+    BehaviorLocality,
+    BehaviorQuestion,
+    BehaviorViolation,
     CriticalVisibility,
-    DeterministicModel,
     EstimatedLocality,
     EstimatedViolation,
-    EValue,
-    GameTest,
-    LHVError,
-    LocalBound,
-    LocalFit,
-    LocalRegion,
-    OptimizedSettings,
-    SettingsTest,
-    SignalingAllowance,
-    StandingTest,
     StateQuestion,
+)
+from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.polytope import (
+    LocalBound,
     SymmetrizedModel,
     Symmetry,
     Threshold,
-    Verdict,
-    Verification,
     WernerInequality,
-    analyze,
-    certify_all_projective,
     cglmp,
-    chsh,
-    combine_e_values,
-    combined_test,
     detection_threshold,
     enumerate_facets,
-    estimate_tensor,
-    estimate_threshold,
-    evidence_rate,
+    i3322,
+    local_weight,
+    no_signaling_bound,
+    quantum_bound,
+    wwzb,
+)
+from qiskit_lhv.projective import (
+    OptimizedSettings,
     extend_local_models,
     find_hidden_states,
-    find_local_model,
-    fit_local_model,
-    game_test,
-    ground_state,
     horodecki_chsh,
     horodecki_settings,
-    i3322,
-    local_region,
-    local_weight,
-    local_weight_interval,
     mix_local_models,
-    mix_with_noise,
-    no_signaling_bound,
-    nonlocality_threshold,
-    optimal_shares,
-    project_to_no_signaling,
     prove_compatible,
     prove_separable,
     prove_unsteerable,
-    quantum_bound,
-    ratio_e_value,
+)
+from qiskit_lhv.quantum import mix_with_noise
+from qiskit_lhv.spin_chains import ground_state
+from qiskit_lhv.statistics import (
+    CombinedEValue,
+    CombinedTest,
+    EValue,
+    GameTest,
+    LocalFit,
+    LocalRegion,
+    SettingsTest,
+    SignalingAllowance,
+    StandingTest,
+    combine_e_values,
+    combined_test,
+    estimate_threshold,
+    evidence_rate,
+    fit_local_model,
+    game_test,
+    local_region,
+    local_weight_interval,
+    optimal_shares,
     settings_test,
     signaling_allowance,
-    werner_state,
-    wwzb,
 )
-from qiskit_lhv._records import Record
-from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.absorbing_noise import absorbing_noise
-from qiskit_lhv.statistics.combined_evidence import averaged_e_values
-from qiskit_lhv.statistics.false_discovery import e_bh
-from qiskit_lhv.statistics.same_state import same_state_test
-from qiskit_lhv.statistics.setting_numbers import log10_numbers_p
+from qiskit_lhv.statistics.assumptions.same_state import same_state_test
+from qiskit_lhv.statistics.assumptions.setting_numbers import log10_numbers_p
+from qiskit_lhv.statistics.evidence.combination import averaged_e_values
+from qiskit_lhv.statistics.evidence.false_discovery import e_bh
+from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
+from qiskit_lhv.targets import project_to_no_signaling
 from scipy.optimize import linprog
 
 FORGERIES_EACH = 30

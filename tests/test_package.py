@@ -74,7 +74,7 @@ def test_errors_share_a_root():
         error = getattr(qiskit_lhv, name)
         assert issubclass(error, qiskit_lhv.LHVError)
         assert issubclass(error, ValueError)
-    assert issubclass(qiskit_lhv.SolverError, RuntimeError)
+    assert issubclass(qiskit_lhv.exceptions.SolverError, RuntimeError)
     assert issubclass(qiskit_lhv.LHVError, QiskitError)
     assert str(qiskit_lhv.LHVError("one sentence")) == "one sentence"
 

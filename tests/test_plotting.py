@@ -1,17 +1,10 @@
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    LHVError,
-    LocalModelResult,
-    ResponseModel,
-    TableResponse,
-    analyze,
-    load_bundled_counts,
-    werner_state,
-)
-from qiskit_lhv.pictures import ChartRow, loss_panel, svg_document, verdict_panel
+from qiskit_lhv import Behavior, LHVError, analyze, load_bundled_counts, werner_state
+from qiskit_lhv.models import ResponseModel, TableResponse
+from qiskit_lhv.optimize import LocalModelResult
 from qiskit_lhv.plotting import plot_loss, plot_report
+from qiskit_lhv.reports.svg import ChartRow, loss_panel, svg_document, verdict_panel
 
 
 def test_report_plot_shows_target_and_model():

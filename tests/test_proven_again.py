@@ -10,30 +10,31 @@ from qiskit_lhv import (
     BellCounts,
     BellExpression,
     BellInequality,
-    LocalBound,
-    LocalRegion,
-    StandingTest,
     Verification,
     analyze,
     chsh,
+    estimate_tensor,
+    ratio_e_value,
+    werner_state,
+)
+from qiskit_lhv._support.records import Record
+from qiskit_lhv.polytope import LocalBound, i3322
+from qiskit_lhv.projective import horodecki_chsh
+from qiskit_lhv.statistics import (
+    LocalRegion,
+    StandingTest,
     combine_e_values,
     combined_test,
-    estimate_tensor,
     estimate_threshold,
     evidence_rate,
     fit_local_model,
     game_test,
-    horodecki_chsh,
-    i3322,
     local_region,
     local_weight_interval,
     optimal_shares,
-    ratio_e_value,
     settings_test,
     signaling_allowance,
-    werner_state,
 )
-from qiskit_lhv._records import Record
 
 SINGLET = Behavior.from_state(werner_state(1), "chsh")
 PLANE = [(np.cos(t), 0.0, np.sin(t)) for t in (0, np.pi / 3, 2 * np.pi / 3)]
@@ -232,7 +233,7 @@ def test_figures_of_reports_on_states_need_evidence():
 
 
 def test_reasons_that_come_twice_are_said_once():
-    from qiskit_lhv.verification import combine
+    from qiskit_lhv.verification.result import combine
 
     same = Verification(True, "fine")
     assert combine(same, same).reason == "fine"

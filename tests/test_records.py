@@ -23,27 +23,23 @@ from qiskit_lhv import (
     BellInequality,
     BellScenario,
     BellTrials,
-    CertificateError,
     CorrelationTensor,
-    CriticalVisibility,
-    DetectionThreshold,
-    DeterministicModel,
     LHVError,
-    LocalBound,
-    ResponseModel,
-    SettingSchedule,
-    TableResponse,
-    Threshold,
     Verification,
     analyze,
     estimate_tensor,
     ghz_state,
-    horodecki_settings,
     load_bundled_counts,
     measurement,
 )
-from qiskit_lhv._checkpoints import ArrayCheckpoint
-from qiskit_lhv._records import SCHEMA_VERSION, Record
+from qiskit_lhv._support.checkpoints import ArrayCheckpoint
+from qiskit_lhv._support.records import SCHEMA_VERSION, Record
+from qiskit_lhv.analysis import CriticalVisibility
+from qiskit_lhv.exceptions import CertificateError
+from qiskit_lhv.experiments import SettingSchedule
+from qiskit_lhv.models import DeterministicModel, ResponseModel, TableResponse
+from qiskit_lhv.polytope import DetectionThreshold, LocalBound, Threshold
+from qiskit_lhv.projective import horodecki_settings
 
 SCENARIO = BellScenario((2, 1), (2, 3))
 RNG = np.random.default_rng(17)

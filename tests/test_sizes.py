@@ -1,20 +1,15 @@
 """Sizes that no memory holds are refused by name, before any work."""
 
 import pytest
-from qiskit_lhv import (
-    LHVError,
-    cglmp,
-    chained,
-    ghz_state,
-    graph_state,
+from qiskit_lhv import LHVError, ghz_state
+from qiskit_lhv.measurements import (
     icosahedral_sizes,
-    mermin,
     planar_directions,
     platonic_directions,
     random_directions,
-    random_state,
-    w_state,
 )
+from qiskit_lhv.polytope import cglmp, chained, mermin
+from qiskit_lhv.quantum import graph_state, random_state, w_state
 
 
 @pytest.mark.parametrize("number", [40, 10**6, 10**30])

@@ -6,20 +6,18 @@ from qiskit_lhv import (
     CorrelationTensor,
     LHVError,
     LocalityReport,
-    MeasurementError,
     Verdict,
     analyze,
     certify_all_projective,
     critical_visibility,
     ghz_state,
-    horodecki_settings,
-    isotropic_state,
     optimize_settings,
-    w_state,
     werner_state,
-    wwzb_settings,
 )
-from qiskit_lhv.polytope.product_certificates import product_certificate
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.projective import horodecki_settings, wwzb_settings
+from qiskit_lhv.projective.certificates.product_proof import product_certificate
+from qiskit_lhv.quantum import isotropic_state, w_state
 
 
 @pytest.fixture(autouse=True)

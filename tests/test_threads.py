@@ -8,7 +8,7 @@ for name in ("OPENBLAS", "OMP", "MKL"):
 import threading
 import numpy, scipy.linalg
 from threadpoolctl import threadpool_info
-from qiskit_lhv._threads import one_blas_thread
+from qiskit_lhv._support.threads import one_blas_thread
 
 def threads():
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
@@ -43,7 +43,7 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "2"
 import numpy
 from threadpoolctl import threadpool_info
-from qiskit_lhv._threads import one_blas_thread
+from qiskit_lhv._support.threads import one_blas_thread
 with one_blas_thread():
     pass
 import scipy.linalg

@@ -3,9 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, CertificateError, ghz_state, signaling_allowance, verification_allowance, werner_state
-from qiskit_lhv.statistics.signaling_amounts import visible_signaling
-from qiskit_lhv.statistics.sum_tails import log_tail
+from qiskit_lhv import Behavior, ghz_state, verification_allowance, werner_state
+from qiskit_lhv.exceptions import CertificateError
+from qiskit_lhv.statistics import signaling_allowance
+from qiskit_lhv.statistics.signaling.amounts import visible_signaling
+from qiskit_lhv.statistics.tails.bounded_sums import log_tail
 from scipy.stats import binom
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]

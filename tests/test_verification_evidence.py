@@ -7,7 +7,7 @@ from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from qiskit_lhv.targets.scenario import BellScenario
-from qiskit_lhv.verification_evidence import exact_mean_bounds
+from qiskit_lhv.verification.mean_bounds import exact_mean_bounds
 
 SCENARIOS = [BellScenario((2, 2), (2, 2)), BellScenario((3, 2), (2, 3)), BellScenario((2, 1, 2), (2, 3, 2))]
 

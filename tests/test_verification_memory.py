@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from qiskit_lhv import werner_inequality
-from qiskit_lhv._deadlines import SharedTime, checks_within
-from qiskit_lhv.verification_branches import prove_local_bound
-from qiskit_lhv.verification_memory import remembered
-from qiskit_lhv.verification_projective import _quotients, _sum_of_squares
+from qiskit_lhv._support.deadlines import SharedTime, checks_within
+from qiskit_lhv.polytope import werner_inequality
+from qiskit_lhv.verification.branches import prove_local_bound
+from qiskit_lhv.verification.memory import remembered
+from qiskit_lhv.verification.projective import _quotients, _sum_of_squares
 
 
 def test_the_same_content_is_checked_once():

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector
 from qiskit_lhv.exceptions import CertificateError, LHVError
-from qiskit_lhv.polytope.all_projective import certify_all_projective
-from qiskit_lhv.polytope.projective_certificate import AllProjectiveCertificate, claimed_visibility
-from qiskit_lhv.quantum.direction_sets import icosahedral_directions, platonic_directions, random_directions
-from qiskit_lhv.quantum.polyhedra import hull_triangles, inradius
+from qiskit_lhv.measurements.axes import icosahedral_directions, platonic_directions, random_directions
+from qiskit_lhv.measurements.polyhedra import hull_triangles, inradius
+from qiskit_lhv.projective.certificates.certificate import AllProjectiveCertificate, claimed_visibility
+from qiskit_lhv.projective.certificates.certify import certify_all_projective
 from qiskit_lhv.quantum.states import bell_diagonal_state, ghz_state, random_state, w_state, werner_state
 from qiskit_lhv.targets.correlations import CorrelationTensor
-from qiskit_lhv.verification_projective import (
+from qiskit_lhv.verification.projective import (
     GROTHENDIECK_BOUND,
     Proof,
     ProofError,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import random_density_matrix
 from qiskit_lhv import CorrelationTensor
-from qiskit_lhv.verification_states import TRANSPOSED, is_positive, rational
+from qiskit_lhv.verification.positivity import TRANSPOSED, is_positive
+from qiskit_lhv.verification.rationals import rational
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,1 +1,5 @@
-"""What explains a target: local models."""
+"""Local hidden-variable models and the responses of their parties."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

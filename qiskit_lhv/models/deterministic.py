@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import whole_array
-from .._words import counted
+from .._support.types import FloatArray, IntArray
+from .._support.validation import whole_array
+from .._support.words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import from_party_axes
 from ..targets.scenario import BellScenario, check_scenario
-from ..verification import Verification
-from ..verification_models import exact_model_deviation
+from ..verification.models import exact_model_deviation
+from ..verification.result import Verification
 from .local_model import LocalModel, check_weights, select_settings
 
 __all__ = [
@@ -28,11 +29,11 @@ __all__ = [
     "enumerate_strategies",
     "mixture_table",
     "party_strategies",
+    "signs_of_strategies",
+    "strategies_of_signs",
     "strategy_tables",
 ]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _CHUNK_ENTRIES = 1 << 22
 
@@ -209,3 +210,15 @@ class DeterministicModel(LocalModel):
             f"{relation} {atol:g}",
             float(deviation),
         )
+
+
+def signs_of_strategies(strategies: IntArray, dtype: Any) -> Any:
+    """Signs (1, A_1, ..., A_m) of one party's outcomes 0 and 1, shape ``(K, m + 1)``."""
+    signs = np.ones((len(strategies), strategies.shape[1] + 1), dtype=dtype)
+    signs[:, 1:] -= 2 * strategies.astype(dtype)
+    return signs
+
+
+def strategies_of_signs(signs: Any) -> IntArray:
+    """Inverse of :func:`signs_of_strategies`."""
+    return (signs[:, 1:] < 0).astype(np.int64)

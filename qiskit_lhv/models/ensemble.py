@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._validation import real_array
-from .._words import counted
+from .._support.types import FloatArray
+from .._support.validation import real_array
+from .._support.words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
-from ..verification import Verification
+from ..verification.result import Verification
 from .local_model import LocalModel, check_weights
 from .responses import Response, TableResponse
 
 __all__ = ["ResponseModel"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

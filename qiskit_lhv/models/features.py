@@ -11,16 +11,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._records import Record
-from .._validation import is_whole_number
+from .._support.records import Record
+from .._support.types import FloatArray
+from .._support.validation import is_whole_number
 from ..exceptions import ScenarioError
-from .directions import Directions, Plane, Sphere, check_plane
+from ..measurements.directions import Directions, Plane, Sphere, check_plane
 
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
-
-FloatArray = NDArray[np.float64]
 
 
 def check_degree(degree: object) -> int:

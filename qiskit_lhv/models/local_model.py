@@ -7,19 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._records import Record
-from .._validation import is_whole_number, real_array
+from .._support.records import Record
+from .._support.types import FloatArray
+from .._support.validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 
 __all__ = ["LocalModel", "check_setting_numbers", "check_weights", "select_settings"]
-
-FloatArray = NDArray[np.float64]
 
 
 class LocalModel(Record, ABC):

@@ -11,23 +11,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._records import Record, encode
-from .._validation import generator, whole_number
+from .._support.records import Record, encode
+from .._support.types import FloatArray
+from .._support.validation import generator, whole_number
 from ..exceptions import ScenarioError
+from ..measurements.directions import Directions, Sphere, bloch_vectors, parse_directions
 from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario, check_scenario
-from .directions import Directions, Sphere, bloch_vectors, parse_directions
 from .features import Features
 from .function_digest import add_to_digest
 from .local_model import check_setting_numbers
 
 __all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
 
-FloatArray = NDArray[np.float64]
 
 # Directions a party on which a model of all projective measurements is checked, and their combinations.
 _CHECKED_DIRECTIONS, _CHECKED_SETTINGS = 16, 512
@@ -273,7 +272,7 @@ class FunctionResponse(QubitResponse):
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> from qiskit_lhv import FunctionResponse
+        >>> from qiskit_lhv.models import FunctionResponse
         >>> def steep(directions, hidden_variables):
         ...     return (1 + jnp.tanh(3 * hidden_variables @ directions.T)) / 2
         >>> FunctionResponse(steep, num_variables=3, num_parties=2).hidden_shapes

@@ -1,1 +1,5 @@
-"""The JAX optimizer: find a local model by gradient descent."""
+"""The search for local models by gradient descent, with JAX."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .._records import Record
-from .._validation import generator, whole_number
+from .._support.records import Record
+from .._support.validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..models.directions import parse_directions
+from ..measurements.directions import parse_directions
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
 from ..quantum.parties import QUANTUM_STATES
 from ..targets.correlations import CorrelationTensor
-from .continuous import correlators_to_probabilities, target_probabilities
+from .direction_problem import correlators_to_probabilities, target_probabilities
 
 __all__ = ["Evaluation", "evaluate_model", "qubit_tensor"]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .._checkpoints import fingerprint
-from .._files import writable_file
-from .._validation import generator, whole_number
+from .._support.checkpoints import fingerprint
+from .._support.files import writable_file
+from .._support.validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
-from .checkpoints import Checkpoint
 from .losses import LOSSES
 from .training import Schedule, TrainingRun, train
+from .tree_checkpoints import Checkpoint
 
 __all__ = ["Options"]
 

@@ -12,21 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from .._records import Record, encode
-from .._validation import frozen, seed_or_fresh, whole_number
+from .._support.records import Record, encode
+from .._support.validation import frozen, seed_or_fresh, whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..models.directions import Directions, Plane, parse_directions
+from ..measurements.directions import Directions, Plane, parse_directions
 from ..models.ensemble import ResponseModel
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics
 from ..models.responses import DirectionResponse, QubitResponse, TableResponse
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
-from .continuous import ContinuousProblem, continuous_loss, start_parameters
+from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
 from .evaluation import Evaluation, evaluate_model, qubit_tensor
-from .finite import finite_data, finite_loss, finite_start
 from .optimizers import ADAM, POLYAK
 from .options import Options
+from .table_problem import finite_data, finite_loss, finite_start
 from .training import Schedule
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]

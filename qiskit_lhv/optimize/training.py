@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from .._progress import ProgressBar
+from .._support.progress import ProgressBar
 from ..exceptions import SolverError
-from .checkpoints import Checkpoint
 from .optimizers import Optimizer
+from .tree_checkpoints import Checkpoint
 
 __all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "PLATEAU", "Schedule", "TrainingRun", "train"]
 

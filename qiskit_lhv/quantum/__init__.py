@@ -1,1 +1,5 @@
-"""The boundary to Qiskit: measurements, experiments, states."""
+"""States and parties: the boundary to Qiskit."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

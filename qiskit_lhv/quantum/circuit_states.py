@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Operator, Statevector, SuperOp
 
-from .._memory import require_memory
+from .._support.memory import require_memory
 from .circuit_steps import Step, causal_steps, steps_of
 
 __all__ = ["state_of_circuit"]

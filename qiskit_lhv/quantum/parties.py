@@ -26,14 +26,14 @@ from qiskit.quantum_info import (
 from ..exceptions import MeasurementError
 from .circuit_states import state_of_circuit
 from .circuit_steps import is_counted_loop
-from .layouts import PhysicalQubits, parse_parties
+from .qubit_layouts import PhysicalQubits, parse_parties
 from .stabilizers import reduced_stabilizers
 
 __all__ = [
     "QUANTUM_STATES",
     "ROUNDING_OF_STATES",
     "lowest_eigenvalue",
-    "reduced_state",
+    "party_tensor",
     "require_unmeasured",
     "state_of_parties",
     "to_state",
@@ -287,7 +287,7 @@ def _is_not_negative(data: NDArray[np.complex128]) -> bool:
     return True
 
 
-def reduced_state(
+def party_tensor(
     state: Any, parties: Sequence[Any] | PhysicalQubits | None, name: str = "state"
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """The state of the parties, with axes in party order.

@@ -9,7 +9,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
 
-from .._validation import generator, is_whole_number, probability, real_array, whole_number
+from .._support.validation import generator, is_whole_number, probability, real_array, whole_number
 from ..exceptions import MeasurementError
 from .parties import to_state
 

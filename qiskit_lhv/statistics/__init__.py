@@ -1,1 +1,5 @@
-"""Finite counts: fits, tests and evidence."""
+"""Finite counts: fits, evidence against local models, signaling, intervals and planning."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

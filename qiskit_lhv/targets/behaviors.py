@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .._records import Record
-from .._validation import frozen, generator, probability, real_array
+from .._support.records import Record
+from .._support.types import FloatArray
+from .._support.validation import frozen, generator, probability, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .efficiency import check_assignment, check_efficiencies, table_with_efficiency
@@ -19,12 +20,11 @@ from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
 
 if TYPE_CHECKING:
-    from ..quantum.layouts import PhysicalQubits
+    from ..quantum.qubit_layouts import PhysicalQubits
     from .counts import BellCounts
 
 __all__ = ["Behavior"]
 
-FloatArray = NDArray[np.float64]
 _ATOL = 1e-9
 # Numbers rounded to 8 decimals: sums may be off by this, or by this much of ten numbers for every outcome.
 _ROUNDED = 1e-7
@@ -288,7 +288,8 @@ class Behavior(Record):
         Raises:
             CountsError: If a shot number is not a positive whole number.
         """
-        from .counts import BellCounts, check_shots
+        from .counts import BellCounts
+        from .designs import check_shots
 
         numbers = check_shots(shots, self.scenario.num_settings).ravel()
         cells = self.array.reshape(self.scenario.num_setting_combinations, -1)

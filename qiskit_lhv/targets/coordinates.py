@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .._support.types import FloatArray
 from .scenario import BellScenario
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
     "to_party_axes",
     "weighted_squares",
 ]
-
-FloatArray = NDArray[np.float64]
 
 
 def to_party_axes(table: FloatArray, scenario: BellScenario) -> FloatArray:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._records import Record
-from .._validation import frozen, is_whole_number, real_array
+from .._support.records import Record
+from .._support.types import FloatArray
+from .._support.validation import frozen, is_whole_number, real_array
 from ..exceptions import ScenarioError
-from ..quantum.layouts import PhysicalQubits
-from ..quantum.measurements import Measurement, parse_settings
-from ..quantum.parties import reduced_state, state_of_parties
+from ..measurements.specification import Measurement, parse_settings
+from ..quantum.parties import party_tensor, state_of_parties
+from ..quantum.qubit_layouts import PhysicalQubits
 from .behaviors import Behavior
 from .pauli_transform import pauli_tensor
 from .scenario import BellScenario
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .counts import BellCounts
 
 __all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis", "scenario_of_settings"]
-
-FloatArray = NDArray[np.float64]
 
 
 @cache
@@ -173,7 +172,7 @@ class CorrelationTensor(Record):
             array = pauli_tensor(checked.data, [group[0] for group in groups], name)
             array.flags.writeable = False
             return cls(array)
-        tensor, dimensions = reduced_state(checked, groups, name)
+        tensor, dimensions = party_tensor(checked, groups, name)
         n = len(dimensions)
         for k, dimension in enumerate(dimensions):
             # tr(rho G_i) takes the ket axis (always first) with the bra axis of the same party.

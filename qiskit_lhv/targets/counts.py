@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._records import Record
-from .._validation import frozen, real_array, shown, truth_value
-from .._words import counted
+from .._support.records import Record
+from .._support.validation import frozen, real_array
+from .._support.words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
+from .designs import check_design
 from .dictionaries import MAX_SHOTS, QUASI_REMEDY, table_of_counts
 from .lost_shots import (
     check_lost_outcomes,
@@ -29,80 +29,10 @@ from .lost_shots import (
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
 
-if TYPE_CHECKING:
-    from .trials import BellTrials
+__all__ = ["MAX_DRAWN", "BellCounts", "check_shot_limit", "require_counts"]
 
-__all__ = [
-    "DESIGNS",
-    "MAX_DRAWN",
-    "BellCounts",
-    "check_design",
-    "check_shot_limit",
-    "check_shots",
-    "require_all_shots",
-    "require_counts",
-]
-
-DESIGNS = ("blocks", "random")
 # What NumPy's generator draws from without replacement.
 MAX_DRAWN = 10**9
-
-
-def check_design(
-    design: str, setting_probabilities: ArrayLike | None, num_settings: tuple[int, ...]
-) -> NDArray[np.float64] | None:
-    """Checks a sampling design and returns its setting probabilities, shape ``(m_1, ..., m_N)``.
-
-    Raises:
-        CountsError: If the design is unknown, or random without known, positive probabilities.
-    """
-    if not isinstance(design, str) or design not in DESIGNS:
-        raise CountsError.bad_argument("design", expected="'blocks' or 'random'", got=shown(design))
-    if design == "blocks":
-        if setting_probabilities is not None:
-            raise CountsError.bad_argument(
-                "setting_probabilities",
-                expected="None for design='blocks', where the shots of each setting are fixed",
-                got="probabilities",
-                remedy="Pass design='random' if the settings were drawn trial by trial.",
-            )
-        return None
-    if setting_probabilities is None:
-        raise CountsError.bad_argument(
-            "setting_probabilities",
-            expected=f"the probability of each setting combination, shape {num_settings}",
-            got="None with design='random'",
-            remedy="They must be known; frequencies of the settings are no substitute.",
-        )
-    array = real_array(setting_probabilities, "setting_probabilities", CountsError)
-    if array.shape != num_settings or not array.size or array.min() <= 0 or abs(array.sum() - 1) > 1e-9:
-        raise CountsError.bad_argument(
-            "setting_probabilities",
-            expected=f"positive numbers of shape {num_settings} that sum to 1",
-            got=f"shape {array.shape}, smallest {array.min(initial=math.inf):.3g}, sum {array.sum():.9g}",
-        )
-    return array
-
-
-def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.int64]:
-    """Shots of each setting combination, shape ``(m_1, ..., m_N)``, from one number or an array of them.
-
-    Raises:
-        CountsError: If a number is not a positive whole number or the shape is another one.
-    """
-    try:
-        array = np.asarray(shots)
-    except (TypeError, ValueError, RecursionError):  # such as rows of different length
-        array = np.empty(0)
-    if array.shape not in {(), num_settings} or array.dtype.kind not in "iu" or array.min() < 1:
-        raise CountsError.bad_argument(
-            "shots",
-            expected=f"a positive whole number, or an array of them of shape {num_settings}",
-            got=shown(shots),
-        )
-    if array.max() > MAX_SHOTS:
-        raise CountsError.bad_argument("shots", expected="numbers up to 2**53", got=f"{int(array.max())}")
-    return np.broadcast_to(array, num_settings).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -365,32 +295,6 @@ def require_counts(counts: object, argument: str = "counts") -> BellCounts:
             remedy="Take trials.to_counts()." if trials else "Make them with BellCounts.from_counts(dictionaries).",
         )
     return counts
-
-
-def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> None:
-    """Refuses post-selected counts or trials unless fair sampling is assumed.
-
-    Args:
-        data: Counts or trials from which a p-value is to be computed.
-        fair_sampling: Whether the shots that were kept are assumed to be a fair sample of all.
-
-    Raises:
-        CountsError: If shots were dropped and this is not assumed.
-
-    References:
-        Pearle, Phys. Rev. D 2, 1418 (1970).
-    """
-    stated = truth_value(fair_sampling, "fair_sampling", CountsError)
-    if data.post_selected and not stated:
-        raise CountsError.bad_argument(
-            "post_selected",
-            expected="all shots",
-            got="shots that were selected by their outcomes",
-            remedy="No p-value follows from them: a local model that chooses when to click can show any violation "
-            "(the detection loophole, Pearle, Phys. Rev. D 2, 1418 (1970)). Keep the lost shots as an outcome of "
-            "their own, count them as another outcome with assign_lost(), or state the assumption that the kept "
-            "shots are a fair sample: fair_sampling=True.",
-        )
 
 
 def _count_array(value: Any) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import shown, whole_numbers
+from .._support.validation import shown, whole_numbers
 from ..exceptions import CountsError
 from .scenario import BellScenario, full_num_outcomes
 

@@ -7,15 +7,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._validation import is_whole_number, probability
+from .._support.types import FloatArray
+from .._support.validation import is_whole_number, probability
 from ..exceptions import ScenarioError
 from .scenario import BellScenario
 
 __all__ = ["Assignment", "check_assignment", "check_efficiencies", "table_with_efficiency"]
 
-FloatArray = NDArray[np.float64]
 
 # For each party, the outcome that stands for "no click"; None: an additional one, the last.
 Assignment = tuple[int | None, ...]

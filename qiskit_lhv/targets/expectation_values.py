@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.primitives import PubResult
@@ -16,15 +15,14 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import PauliList, SparseObservable, SparsePauliOp
 
-from .._validation import positive_number, shown, whole_numbers
+from .._support.types import FloatArray
+from .._support.validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError
-from ..quantum.layouts import PhysicalQubits, parse_parties
+from ..quantum.qubit_layouts import PhysicalQubits, parse_parties
 from .correlations import CorrelationTensor
 from .tensor_estimates import MAX_QUBITS, TensorEstimate, least_standard_error
 
 __all__ = ["estimate_from_estimator", "estimate_from_expectations", "pauli_labels", "pauli_observables"]
-
-FloatArray = NDArray[np.float64]
 
 
 def pauli_labels(num_qubits: int) -> tuple[str, ...]:

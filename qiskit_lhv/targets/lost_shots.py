@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import frozen, is_whole_number, shown, truth_value
+from .._support.types import IntArray
+from .._support.validation import frozen, is_whole_number, shown, truth_value
 from ..exceptions import CountsError
 from .scenario import BellScenario
 
@@ -20,8 +21,6 @@ __all__ = [
     "refuse_empty_settings",
     "remaining_scenario",
 ]
-
-IntArray = NDArray[np.int64]
 
 
 def check_lost_outcomes(lost_outcomes: object, scenario: BellScenario) -> tuple[int | None, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import is_whole_number
+from .._support.validation import is_whole_number
 from ..exceptions import LHVError
 from . import coordinates
 from .scenario import BellScenario

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._memory import GIB, memory_of_machine
+from .._support.memory import GIB, memory_of_machine
+from .._support.types import FloatArray
 from ..exceptions import MeasurementError
 
 __all__ = ["pauli_tensor"]
 
-FloatArray = NDArray[np.float64]
 
 # So many qubits are transformed by one matrix, of 64 rows: fewer would be slower to multiply.
 _TOGETHER = 3

@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._support.types import FloatArray
 from . import coordinates
 from .scenario import BellScenario
 
 __all__ = ["Conditions", "Coordinates", "coordinates_of"]
 
-FloatArray = NDArray[np.float64]
 
 _REFINEMENTS = 3
 # Up to this size of the conditions, orthogonal factors are used, which keep more digits.

@@ -7,9 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._deadlines import Deadline
-from .._threads import one_blas_thread
-from .._validation import instance, real_array
+from .._support.deadlines import Deadline
+from .._support.threads import one_blas_thread
+from .._support.types import FloatArray
+from .._support.validation import instance, real_array
 from ..exceptions import ScenarioError, SolverError
 from . import coordinates
 from .behaviors import Behavior
@@ -19,7 +20,6 @@ from .scenario import BellScenario
 
 __all__ = ["divergence", "project_cells", "project_cells_to_plane", "project_to_no_signaling", "setting_shares"]
 
-FloatArray = NDArray[np.float64]
 
 # The last barrier, and how many times larger the one before is.
 _LAST_BARRIER, _BARRIER_RATIO = 1e-13, 100

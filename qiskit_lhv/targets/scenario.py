@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._records import Record
-from .._validation import frozen, is_whole_number, whole_numbers
-from .._words import counted
+from .._support.records import Record
+from .._support.validation import frozen, is_whole_number, whole_numbers
+from .._support.words import counted
 from ..exceptions import LHVError, ScenarioError
 
-__all__ = ["MAX_SETTINGS", "BellScenario", "check_scenario", "full_num_outcomes", "scenario_of_array"]
+__all__ = [
+    "MAX_SETTINGS",
+    "BellScenario",
+    "check_scenario",
+    "full_num_outcomes",
+    "num_no_signaling_parameters",
+    "scenario_of_array",
+]
 
 Outcomes = tuple[tuple[int, ...], ...]
 
@@ -315,3 +322,8 @@ def _on_axes(own: NDArray[Any], party: int, num_parties: int) -> NDArray[Any]:
     shape = [1] * (2 * num_parties)
     shape[party], shape[num_parties + party] = own.shape
     return own.reshape(shape)
+
+
+def num_no_signaling_parameters(scenario: BellScenario) -> int:
+    """Dimension of the no-signaling behaviors of a scenario."""
+    return scenario.num_no_signaling_parameters

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qiskit.quantum_info import DensityMatrix
 
-from .._records import Record
-from .._validation import real_array
-from .._words import counted
+from .._support.records import Record
+from .._support.types import FloatArray
+from .._support.validation import real_array
+from .._support.words import counted
 from ..exceptions import CountsError
-from ..quantum.measurements import parse_settings
+from ..measurements.specification import parse_settings
 from .correlations import CorrelationTensor, hermitian_basis
 from .counts import BellCounts, require_counts
 
 __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 
-FloatArray = NDArray[np.float64]
 
 MAX_QUBITS = 6
 _SAME_AXIS = 1e-8

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .._records import Record
-from .._validation import frozen, real_array, shown
-from .._words import counted
+from .._support.records import Record
+from .._support.validation import frozen, real_array, shown
+from .._support.words import counted
 from ..exceptions import CountsError
-from .counts import BellCounts, check_design
+from .counts import BellCounts
+from .designs import check_design
 from .dictionaries import MAX_CELLS, check_table_size
 from .lost_shots import (
     check_lost_outcomes,

@@ -2,7 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellScenario, CountsError, DeterministicModel, LHVError, ScenarioError
+from qiskit_lhv import Behavior, BellScenario, LHVError
+from qiskit_lhv.exceptions import CountsError, ScenarioError
+from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import (
     constant_strategies,
     enumerate_strategies,

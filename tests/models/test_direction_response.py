@@ -1,16 +1,8 @@
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    CorrelationTensor,
-    DirectionResponse,
-    MeasurementError,
-    PlanarHarmonics,
-    ResponseModel,
-    ScenarioError,
-    SphericalHarmonics,
-    measurement,
-    werner_state,
-)
+from qiskit_lhv import CorrelationTensor, measurement, werner_state
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.models import DirectionResponse, PlanarHarmonics, ResponseModel, SphericalHarmonics
 
 
 def random_model(num_parties=2, num_hidden=7, degree=3, seed=0):

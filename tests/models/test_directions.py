@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from qiskit_lhv import ScenarioError
-from qiskit_lhv.models.directions import DirectionList, Plane, Sphere, bloch_vectors, parse_directions
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.measurements.directions import DirectionList, Plane, Sphere, bloch_vectors, parse_directions
 from scipy.stats import kstest
 
 TILTED = [[0.6, 0.8, 0.0], [0.0, 0.0, 1.0]]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit_lhv import OddMonomials, PlanarHarmonics, ScenarioError, SphericalHarmonics
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import OddMonomials, PlanarHarmonics, SphericalHarmonics
 from scipy.special import sph_harm_y
 
 ALL = [SphericalHarmonics(5), PlanarHarmonics(5), PlanarHarmonics(3, [[0.6, 0.8, 0], [0, 0, 1]]), OddMonomials(5)]

@@ -4,21 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    CertificateError,
-    CorrelationTensor,
-    DirectionResponse,
-    FunctionResponse,
-    ResponseModel,
-    ScenarioError,
-    SolverError,
-    SphericalHarmonics,
-    evaluate_model,
-    find_local_model,
-    werner_state,
-)
-from qiskit_lhv.models.directions import Sphere
-from qiskit_lhv.optimize.continuous import ContinuousProblem, continuous_loss
+from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
+from qiskit_lhv.exceptions import CertificateError, ScenarioError, SolverError
+from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.models import DirectionResponse, FunctionResponse, ResponseModel, SphericalHarmonics
+from qiskit_lhv.optimize import evaluate_model
+from qiskit_lhv.optimize.direction_problem import ContinuousProblem, continuous_loss
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 SETTINGS = [["X", (0.6, 0, 0.8)], ["Y", "-Z"]]

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from qiskit_lhv import Behavior, BellScenario, CountsError, ResponseModel, ScenarioError, TableResponse
+from qiskit_lhv import Behavior, BellScenario
+from qiskit_lhv.exceptions import CountsError, ScenarioError
+from qiskit_lhv.models import ResponseModel, TableResponse
 
 SCENARIO = BellScenario((2, 1), (2, 3))
 

@@ -6,7 +6,6 @@ import sys
 import pytest
 from qiskit_lhv import (
     Behavior,
-    CertificateError,
     LHVError,
     _checkpoints,
     _files,
@@ -15,10 +14,10 @@ from qiskit_lhv import (
     find_local_model,
     load_bundled_counts,
     nonlocality_threshold,
-    sweep_visibility,
     werner_state,
 )
-from qiskit_lhv.optimize import training
+from qiskit_lhv.exceptions import CertificateError
+from qiskit_lhv.optimize import sweep_visibility, training
 
 TARGETS = {
     "state": lambda: werner_state(0.6),
@@ -160,11 +159,11 @@ def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
 
     file = tmp_path / "file"
     file.write_text("")
-    monkeypatch.setattr("qiskit_lhv.polytope.thresholds._starting_strategies", no_work)
-    monkeypatch.setattr("qiskit_lhv.polytope.all_projective._proven_noise", no_work)
-    monkeypatch.setattr("qiskit_lhv.polytope.all_projective.ProjectiveSearch", no_work)
+    monkeypatch.setattr("qiskit_lhv.polytope.thresholds.visibility._starting_strategies", no_work)
+    monkeypatch.setattr("qiskit_lhv.projective.certificates.certify._proven_noise", no_work)
+    monkeypatch.setattr("qiskit_lhv.projective.certificates.certify.ProjectiveSearch", no_work)
     monkeypatch.setattr("qiskit_lhv.optimize.search.run", no_work, raising=False)
-    monkeypatch.setattr("qiskit_lhv.critical_visibilities._best_settings", no_work)
+    monkeypatch.setattr("qiskit_lhv.analysis.critical_visibilities._best_settings", no_work)
     behavior = Behavior.from_state(werner_state(0.6), "chsh")
     for path in (tmp_path / "none" / "run.npz", tmp_path, file / "run.npz", 3):
         with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):

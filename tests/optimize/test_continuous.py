@@ -11,22 +11,16 @@ from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matri
 from qiskit_lhv import (
     Behavior,
     CorrelationTensor,
-    DirectionResponse,
     LHVError,
-    LocalModelResult,
-    MeasurementError,
-    OddMonomials,
-    ResponseModel,
-    ScenarioError,
-    SphericalHarmonics,
-    divergence,
-    evaluate_model,
     find_local_model,
     ghz_state,
     werner_state,
 )
-from qiskit_lhv.models.directions import DirectionList, Plane, Sphere, parse_directions
-from qiskit_lhv.optimize.continuous import (
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.measurements.directions import DirectionList, Plane, Sphere, parse_directions
+from qiskit_lhv.models import DirectionResponse, OddMonomials, ResponseModel, SphericalHarmonics
+from qiskit_lhv.optimize import LocalModelResult, evaluate_model
+from qiskit_lhv.optimize.direction_problem import (
     ContinuousProblem,
     continuous_loss,
     correlators_to_probabilities,
@@ -34,6 +28,7 @@ from qiskit_lhv.optimize.continuous import (
     start_parameters,
     target_probabilities,
 )
+from qiskit_lhv.targets import divergence
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 

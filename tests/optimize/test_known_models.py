@@ -5,19 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector, random_density_matrix
-from qiskit_lhv import (
-    Behavior,
-    CorrelationTensor,
-    ResponseModel,
-    SphericalHarmonics,
-    divergence,
-    evaluate_model,
-    find_local_model,
-    fit_local_model,
-    ghz_state,
-    werner_state,
-)
-from qiskit_lhv.models.directions import Sphere
+from qiskit_lhv import Behavior, CorrelationTensor, find_local_model, ghz_state, werner_state
+from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.models import ResponseModel, SphericalHarmonics
+from qiskit_lhv.optimize import evaluate_model
+from qiskit_lhv.statistics import fit_local_model
+from qiskit_lhv.targets import divergence
 from scipy.stats import kstest
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}

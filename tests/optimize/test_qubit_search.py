@@ -3,26 +3,25 @@ import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
 from qiskit_lhv import (
     Behavior,
-    CertificateError,
     CorrelationTensor,
-    DirectionResponse,
-    FunctionResponse,
     LHVError,
-    LocalModelResult,
-    OddMonomials,
-    PlanarHarmonics,
-    ResponseModel,
-    ScenarioError,
-    SphericalHarmonics,
-    TableResponse,
     find_local_model,
-    find_local_models,
     ghz_state,
     werner_state,
 )
-from qiskit_lhv.models.directions import Sphere
+from qiskit_lhv.exceptions import CertificateError, ScenarioError
+from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.models import (
+    DirectionResponse,
+    FunctionResponse,
+    OddMonomials,
+    PlanarHarmonics,
+    ResponseModel,
+    SphericalHarmonics,
+    TableResponse,
+)
+from qiskit_lhv.optimize import LocalModelResult, find_local_models, search, training
 from qiskit_lhv.optimize import options as search_options
-from qiskit_lhv.optimize import search, training
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 

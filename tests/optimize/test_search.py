@@ -1,21 +1,13 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
-    Behavior,
-    LHVError,
-    LocalModelResult,
-    ResponseModel,
-    ScenarioError,
-    TableResponse,
-    divergence,
-    find_local_model,
-    fit_local_model,
-    load_bundled_counts,
-    werner_state,
-)
-from qiskit_lhv.demo import ICOSAHEDRON_AXES
-from qiskit_lhv.optimize import training
+from qiskit_lhv import Behavior, LHVError, find_local_model, load_bundled_counts, werner_state
+from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import ResponseModel, TableResponse
+from qiskit_lhv.optimize import LocalModelResult, training
+from qiskit_lhv.statistics import fit_local_model
+from qiskit_lhv.targets import divergence
 
 
 def random_behavior(shape, seed):

@@ -1,11 +1,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from qiskit_lhv import SolverError
+from qiskit_lhv.exceptions import SolverError
 from qiskit_lhv.optimize import training
-from qiskit_lhv.optimize.checkpoints import Checkpoint
 from qiskit_lhv.optimize.optimizers import ADAM, POLYAK
 from qiskit_lhv.optimize.training import Schedule, train
+from qiskit_lhv.optimize.tree_checkpoints import Checkpoint
 
 # The schedule
 

@@ -8,20 +8,20 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 from qiskit_lhv.exceptions import CertificateError, LHVError, MeasurementError, ScenarioError
-from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.optimize.search import find_local_model
-from qiskit_lhv.polytope import all_projective as module
-from qiskit_lhv.polytope.all_projective import certify_all_projective
-from qiskit_lhv.polytope.conditional_gradient import ConditionalGradient
-from qiskit_lhv.polytope.projective_certificate import AllProjectiveCertificate
-from qiskit_lhv.polytope.projective_search import ProjectiveSearch
-from qiskit_lhv.quantum.direction_sets import (
+from qiskit_lhv.measurements.axes import (
     icosahedral_directions,
     planar_directions,
     platonic_directions,
     random_directions,
 )
-from qiskit_lhv.quantum.polyhedra import inradius
+from qiskit_lhv.measurements.polyhedra import inradius
+from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.optimize.search import find_local_model
+from qiskit_lhv.polytope import all_projective as module
+from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient
+from qiskit_lhv.projective.certificates.certificate import AllProjectiveCertificate
+from qiskit_lhv.projective.certificates.certify import certify_all_projective
+from qiskit_lhv.projective.certificates.search import ProjectiveSearch
 from qiskit_lhv.quantum.states import (
     bell_diagonal_state,
     ghz_state,

@@ -2,12 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.models.deterministic import (
+    enumerate_strategies,
+    signs_of_strategies,
+    strategies_of_signs,
+    strategy_tables,
+)
 from qiskit_lhv.polytope import alternation as module
-from qiskit_lhv.polytope.alternation import Alternation, signs_of_strategies, strategies_of_signs
-from qiskit_lhv.polytope.bounds import local_bound
-from qiskit_lhv.polytope.families import chsh
-from qiskit_lhv.polytope.inequalities import BellExpression
+from qiskit_lhv.polytope.bounds.alternation import Alternation
+from qiskit_lhv.polytope.bounds.local_bounds import local_bound
+from qiskit_lhv.polytope.expressions.expression import BellExpression
+from qiskit_lhv.polytope.expressions.families import chsh
 from qiskit_lhv.targets.scenario import BellScenario
 
 SCENARIOS = [

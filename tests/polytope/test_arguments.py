@@ -33,4 +33,4 @@ def test_what_is_of_another_type_is_refused_by_name(name, argument, rest):
 def test_symmetries_are_those_of_behaviors():
     for garbage in ([], *([one] for one in GARBAGE)):
         with pytest.raises(LHVError, match=r"^behaviors: expected"):
-            qiskit_lhv.find_symmetry(*garbage)
+            qiskit_lhv.polytope.find_symmetry(*garbage)

@@ -4,14 +4,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from qiskit_lhv import BellExpression, BellInequality, DeterministicModel, ScenarioError, chsh, local_bound, mermin
+from qiskit_lhv import BellExpression, BellInequality, chsh, local_bound
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import strategy_tables
-from qiskit_lhv.polytope.answer_form import AnswerForm
-from qiskit_lhv.polytope.bounds import best_strategies
-from qiskit_lhv.polytope.branch_and_bound import BranchAndBound
-from qiskit_lhv.polytope.enumeration import enumerate_form
-from qiskit_lhv.verification_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
-from qiskit_lhv.verification_branches import prove_by_branches
+from qiskit_lhv.polytope import mermin
+from qiskit_lhv.polytope.bounds.branch_and_bound import BranchAndBound
+from qiskit_lhv.polytope.bounds.enumeration import enumerate_form
+from qiskit_lhv.polytope.bounds.integer_form import AnswerForm
+from qiskit_lhv.polytope.bounds.local_bounds import best_strategies
+from qiskit_lhv.verification.branches import prove_by_branches
+from qiskit_lhv.verification.local_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
 
 SHAPES = [
     (2, 2, 2, 2),
@@ -99,7 +102,7 @@ def test_best_strategies_come_in_descending_order_and_have_their_values():
 def test_best_strategies_do_not_depend_on_the_block_size(monkeypatch):
     expression = BellExpression(np.random.default_rng(9).normal(size=(4, 5, 3, 2, 2, 2)))
     whole = best_strategies(expression.coefficients, expression.scenario, 10)
-    monkeypatch.setattr("qiskit_lhv.polytope.bounds._BLOCK_ENTRIES", 64)
+    monkeypatch.setattr("qiskit_lhv.polytope.bounds.local_bounds._BLOCK_ENTRIES", 64)
     parts = best_strategies(expression.coefficients, expression.scenario, 10)
     np.testing.assert_allclose(parts[0], whole[0])
     np.testing.assert_array_equal(parts[1][0], whole[1][0])
@@ -108,7 +111,7 @@ def test_best_strategies_do_not_depend_on_the_block_size(monkeypatch):
 def test_exact_check_does_not_depend_on_its_batches(monkeypatch):
     coefficients = np.random.default_rng(10).integers(-9, 10, size=(5, 4, 3, 2, 2, 2)).astype(float)
     whole = exact_local_bound(coefficients)
-    monkeypatch.setattr("qiskit_lhv.verification_bounds._MAX_BATCH", 50)
+    monkeypatch.setattr("qiskit_lhv.verification.local_bounds._MAX_BATCH", 50)
     assert exact_local_bound(coefficients) == whole == Fraction(local_bound(BellExpression(coefficients)).value)
 
 
@@ -180,16 +183,16 @@ def random_expression(rng):
 @pytest.mark.parametrize("solver", ["as chosen", "enumeration in small blocks", "enumeration in threads", "branches"])
 def test_solvers_and_verifier_equal_brute_force_in_random_scenarios(solver, monkeypatch):
     if solver == "enumeration in small blocks":
-        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 5)
-        monkeypatch.setattr("qiskit_lhv.verification_bounds._MAX_BATCH", 7)
-        monkeypatch.setattr("qiskit_lhv.verification_bounds._SMALL_PRODUCT", 11)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.enumeration._BLOCK_COLUMNS", 5)
+        monkeypatch.setattr("qiskit_lhv.verification.local_bounds._MAX_BATCH", 7)
+        monkeypatch.setattr("qiskit_lhv.verification.local_bounds._SMALL_PRODUCT", 11)
     elif solver == "enumeration in threads":
-        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._BLOCK_COLUMNS", 3)
-        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._THREADED_WORK", 0)
-        monkeypatch.setattr("qiskit_lhv.polytope.enumeration._available_cores", lambda: 3)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.enumeration._BLOCK_COLUMNS", 3)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.enumeration._THREADED_WORK", 0)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.enumeration._available_cores", lambda: 3)
     elif solver == "branches":
-        monkeypatch.setattr("qiskit_lhv.polytope.exact_bound._QUICK_WORK", 0)
-        monkeypatch.setattr("qiskit_lhv.polytope.branch_and_bound._FRONT_NODES", 3)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.exact_search._QUICK_WORK", 0)
+        monkeypatch.setattr("qiskit_lhv.polytope.bounds.branch_and_bound._FRONT_NODES", 3)
     rng = np.random.default_rng(sum(map(ord, solver)))
     for _ in range(60):
         coefficients = random_expression(rng)

@@ -3,17 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
-from qiskit_lhv import (
-    CertificateError,
-    CompatibilityCertificate,
-    CorrelationTensor,
-    MeasurementError,
-    ghz_state,
-    horodecki_settings,
-    prove_compatible,
-    w_state,
-    werner_state,
-)
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import CertificateError, MeasurementError
+from qiskit_lhv.projective import CompatibilityCertificate, horodecki_settings, prove_compatible
+from qiskit_lhv.quantum import w_state
 
 
 def test_werner_states_for_all_measurements():

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 from qiskit_lhv.exceptions import LHVError
+from qiskit_lhv.measurements.axes import platonic_directions
+from qiskit_lhv.measurements.polyhedra import inradius
 from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strategies
-from qiskit_lhv.polytope.conditional_gradient import ConditionalGradient, StrategyOracle
-from qiskit_lhv.polytope.inequalities import BellExpression
-from qiskit_lhv.polytope.product_states import ProductStateOracle
-from qiskit_lhv.polytope.reduction import Reduction, even_flips
-from qiskit_lhv.polytope.state_symmetry import state_symmetry
-from qiskit_lhv.polytope.symmetry import Relabeling, Symmetry
-from qiskit_lhv.quantum.direction_sets import platonic_directions
-from qiskit_lhv.quantum.polyhedra import inradius
+from qiskit_lhv.polytope.expressions.expression import BellExpression
+from qiskit_lhv.polytope.symmetry.reduced_coordinates import Reduction, even_flips
+from qiskit_lhv.polytope.symmetry.relabelings import Relabeling, Symmetry
+from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient, StrategyOracle
+from qiskit_lhv.projective.certificates.product_oracle import ProductStateOracle
+from qiskit_lhv.projective.certificates.state_symmetry import state_symmetry
 from qiskit_lhv.quantum.states import werner_state
 from qiskit_lhv.targets.behaviors import Behavior
 from qiskit_lhv.targets.coordinates import apply_per_party

@@ -4,18 +4,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
-    BellInequality,
-    DetectionThreshold,
-    DeterministicModel,
-    ScenarioError,
-    detection_threshold,
-    ghz_state,
-    werner_state,
-)
-from qiskit_lhv.polytope.efficiency_polynomial import EfficiencyPolynomial
+from qiskit_lhv import Behavior, BellExpression, BellInequality, ghz_state, werner_state
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.polytope import DetectionThreshold, detection_threshold
+from qiskit_lhv.polytope.thresholds.efficiency_polynomial import EfficiencyPolynomial
 from scipy.optimize import minimize
 
 CHSH = Behavior.from_state(ghz_state(2), "chsh")

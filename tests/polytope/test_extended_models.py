@@ -3,17 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_density_matrix
-from qiskit_lhv import (
-    CertificateError,
-    CorrelationTensor,
-    MeasurementError,
-    ScenarioError,
-    bell_diagonal_state,
-    ghz_state,
-    mix_with_noise,
-    werner_state,
-)
-from qiskit_lhv.polytope.extended_models import ExtensionCertificate, extend_local_models, werner_certificate
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
+from qiskit_lhv.projective.certificates.extensions import ExtensionCertificate, extend_local_models, werner_certificate
+from qiskit_lhv.quantum import bell_diagonal_state, mix_with_noise
 
 pytest.importorskip("cvxpy")
 

@@ -3,22 +3,10 @@ import sys
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
-    BellInequality,
-    BellScenario,
-    FacetList,
-    ScenarioError,
-    SolverError,
-    are_equivalent,
-    cglmp,
-    chsh,
-    enumerate_facets,
-    i3322,
-    local_bound,
-)
+from qiskit_lhv import Behavior, BellExpression, BellInequality, BellScenario, chsh, local_bound
+from qiskit_lhv.exceptions import ScenarioError, SolverError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.polytope import FacetList, are_equivalent, cglmp, enumerate_facets, i3322
 
 
 def rank_of_tight_strategies(facets, index):

@@ -1,21 +1,9 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
-    Behavior,
-    FullCorrelatorBound,
-    ScenarioError,
-    cglmp,
-    chained,
-    chsh,
-    elegant,
-    i3322,
-    local_bound,
-    measurement,
-    mermin,
-    nonlocality_threshold,
-    wwzb,
-)
+from qiskit_lhv import Behavior, chsh, local_bound, measurement, nonlocality_threshold
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.polytope import FullCorrelatorBound, cglmp, chained, elegant, i3322, mermin, wwzb
 
 
 def test_local_bounds():

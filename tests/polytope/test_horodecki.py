@@ -10,16 +10,9 @@ from qiskit.quantum_info import (
     random_statevector,
     random_unitary,
 )
-from qiskit_lhv import (
-    Behavior,
-    HorodeckiCriterion,
-    MeasurementError,
-    chsh,
-    ghz_state,
-    horodecki_chsh,
-    optimize_settings,
-    werner_state,
-)
+from qiskit_lhv import Behavior, chsh, ghz_state, optimize_settings, werner_state
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.projective import HorodeckiCriterion, horodecki_chsh
 
 
 def tilted(angle):

@@ -10,13 +10,12 @@ from qiskit_lhv import (
     BellInequality,
     BellScenario,
     CorrelationTensor,
-    MeasurementError,
-    ScenarioError,
     chsh,
     local_bound,
     measurement,
-    mermin,
 )
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.polytope import mermin
 
 BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
 

@@ -9,20 +9,15 @@ import math
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
+from qiskit_lhv import Behavior, BellExpression, chsh, ghz_state, local_bound, nonlocality_threshold
+from qiskit_lhv.measurements import planar_directions
+from qiskit_lhv.polytope import (
     cglmp,
     chained,
-    chsh,
     elegant,
-    ghz_state,
     i3322,
-    local_bound,
     mermin,
     no_signaling_bound,
-    nonlocality_threshold,
-    planar_directions,
     quantum_bound,
 )
 

@@ -1,17 +1,10 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_statevector
-from qiskit_lhv import (
-    CompatibilityCertificate,
-    CorrelationTensor,
-    Verdict,
-    analyze,
-    ghz_state,
-    mix_with_noise,
-    prove_separable,
-    werner_state,
-)
-from qiskit_lhv.polytope.local_proofs import has_vanishing_product, quick_proofs
+from qiskit_lhv import CorrelationTensor, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv.projective import CompatibilityCertificate, prove_separable
+from qiskit_lhv.projective.certificates.quick_proofs import has_vanishing_product, quick_proofs
+from qiskit_lhv.quantum import mix_with_noise
 
 pytest.importorskip("cvxpy")
 

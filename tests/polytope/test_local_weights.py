@@ -3,19 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import Operator, Statevector
-from qiskit_lhv import (
-    Behavior,
-    BellInequality,
-    BellScenario,
-    DeterministicModel,
-    LocalWeight,
-    ScenarioError,
-    local_weight,
-    measurement,
-    w_state,
-    werner_state,
-)
+from qiskit_lhv import Behavior, BellInequality, BellScenario, measurement, werner_state
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.polytope import LocalWeight, local_weight
+from qiskit_lhv.quantum import w_state
 from scipy.optimize import linprog
 
 CHSH_SIGNS = np.array([[1, 1], [1, -1]])

@@ -3,19 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_density_matrix
-from qiskit_lhv import (
-    CertificateError,
-    CorrelationTensor,
-    MeasurementError,
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
+from qiskit_lhv.projective import (
     MixtureCertificate,
-    ScenarioError,
     extend_local_models,
     find_hidden_states,
-    ghz_state,
     horodecki_settings,
     mix_local_models,
     werner_certificate,
-    werner_state,
 )
 
 pytest.importorskip("cvxpy")

@@ -2,13 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    BellExpression,
+from qiskit_lhv import BellExpression, chsh
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.polytope import (
     NoSignalingBound,
-    ScenarioError,
     cglmp,
     chained,
-    chsh,
     elegant,
     i3322,
     mermin,

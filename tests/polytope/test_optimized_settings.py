@@ -6,23 +6,16 @@ from qiskit.quantum_info import DensityMatrix, random_density_matrix
 from qiskit_lhv import (
     BellExpression,
     CorrelationTensor,
-    MeasurementError,
-    OptimizedSettings,
-    ScenarioError,
-    SolverError,
-    chained,
     chsh,
     ghz_state,
-    horodecki_settings,
-    i3322,
-    isotropic_state,
-    mermin,
     optimize_settings,
-    w_state,
     werner_state,
-    wwzb_settings,
 )
-from qiskit_lhv.polytope.settings_search import Search
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
+from qiskit_lhv.polytope import chained, i3322, mermin
+from qiskit_lhv.projective import OptimizedSettings, horodecki_settings, wwzb_settings
+from qiskit_lhv.projective.settings.search import Search
+from qiskit_lhv.quantum import isotropic_state, w_state
 
 
 def collins_gisin_state():

@@ -3,8 +3,10 @@ import itertools
 import numpy as np
 import pytest
 from qiskit.quantum_info import random_density_matrix
-from qiskit_lhv import CorrelationTensor, MeasurementError
-from qiskit_lhv.polytope.planes import allowed_coordinates, check_measurements, planar_tensor
+from qiskit_lhv import CorrelationTensor
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.measurements.planes import allowed_coordinates, check_measurements
+from qiskit_lhv.targets.qubits import planar_tensor
 
 
 @pytest.mark.parametrize("plane", ["xy", "xz", "yz"])

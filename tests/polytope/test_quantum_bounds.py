@@ -4,24 +4,11 @@ import sys
 import numpy as np
 import pytest
 from qiskit.quantum_info import random_statevector
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
-    QuantumBound,
-    ScenarioError,
-    SolverError,
-    cglmp,
-    chained,
-    chsh,
-    elegant,
-    i3322,
-    local_bound,
-    measurement,
-    mermin,
-    quantum_bound,
-)
-from qiskit_lhv.polytope.moment_matrices import MomentMatrix, _monomials, _num_monomials, parse_level
-from qiskit_lhv.polytope.seesaw import seesaw
+from qiskit_lhv import Behavior, BellExpression, chsh, local_bound, measurement
+from qiskit_lhv.exceptions import ScenarioError, SolverError
+from qiskit_lhv.polytope import QuantumBound, cglmp, chained, elegant, i3322, mermin, quantum_bound
+from qiskit_lhv.polytope.bounds.moment_matrices import MomentMatrix, _monomials, _num_monomials, parse_level
+from qiskit_lhv.polytope.bounds.seesaw import seesaw
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qiskit_lhv.measurements.axes import icosahedral_directions, platonic_directions
 from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strategies
-from qiskit_lhv.polytope.alternation import Alternation
-from qiskit_lhv.polytope.families import chsh
-from qiskit_lhv.polytope.inequalities import BellExpression
-from qiskit_lhv.polytope.reduction import Reduction, even_flips, only_full_correlators
-from qiskit_lhv.polytope.state_symmetry import state_symmetry
-from qiskit_lhv.polytope.symmetrized_model import SymmetrizedModel
-from qiskit_lhv.polytope.symmetry import Relabeling, Symmetry
-from qiskit_lhv.quantum.direction_sets import icosahedral_directions, platonic_directions
+from qiskit_lhv.polytope.bounds.alternation import Alternation
+from qiskit_lhv.polytope.expressions.expression import BellExpression
+from qiskit_lhv.polytope.expressions.families import chsh
+from qiskit_lhv.polytope.symmetry.reduced_coordinates import Reduction, even_flips, only_full_correlators
+from qiskit_lhv.polytope.symmetry.relabelings import Relabeling, Symmetry
+from qiskit_lhv.polytope.symmetry.symmetrized_model import SymmetrizedModel
+from qiskit_lhv.projective.certificates.state_symmetry import state_symmetry
 from qiskit_lhv.quantum.states import random_state, werner_state
 from qiskit_lhv.targets import coordinates
 from qiskit_lhv.targets.behaviors import Behavior

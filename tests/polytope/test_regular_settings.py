@@ -1,20 +1,11 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Operator, random_unitary
-from qiskit_lhv import (
-    CorrelationTensor,
-    MeasurementError,
-    ScenarioError,
-    chsh,
-    ghz_state,
-    octahedral_directions,
-    octahedral_sizes,
-    optimize_settings,
-    random_state,
-    w_state,
-    werner_state,
-)
-from qiskit_lhv.polytope.regular_settings import axial_frame, equally_spaced, regular_solids, two_setting_frame
+from qiskit_lhv import CorrelationTensor, chsh, ghz_state, optimize_settings, werner_state
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.measurements import octahedral_directions, octahedral_sizes
+from qiskit_lhv.projective.settings.regular_sets import axial_frame, equally_spaced, regular_solids, two_setting_frame
+from qiskit_lhv.quantum import random_state, w_state
 
 
 @pytest.fixture(autouse=True)

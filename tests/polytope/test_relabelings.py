@@ -2,20 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
-    BellScenario,
-    ScenarioError,
-    are_equivalent,
-    cglmp,
-    chained,
-    chsh,
-    elegant,
-    i3322,
-    local_bound,
-    mermin,
-)
+from qiskit_lhv import Behavior, BellExpression, BellScenario, chsh, local_bound
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.polytope import are_equivalent, cglmp, chained, elegant, i3322, mermin
 
 
 def shuffled(expression, rng):

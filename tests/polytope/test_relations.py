@@ -8,21 +8,21 @@ import pytest
 from qiskit_lhv import (
     Behavior,
     CorrelationTensor,
-    CriticalVisibility,
-    Threshold,
     chsh,
-    detection_threshold,
-    extend_local_models,
-    horodecki_chsh,
-    horodecki_settings,
-    local_weight,
-    no_signaling_bound,
     nonlocality_threshold,
     optimize_settings,
-    quantum_bound,
     werner_state,
+)
+from qiskit_lhv.analysis import CriticalVisibility
+from qiskit_lhv.polytope import (
+    Threshold,
+    detection_threshold,
+    local_weight,
+    no_signaling_bound,
+    quantum_bound,
     wwzb,
 )
+from qiskit_lhv.projective import extend_local_models, horodecki_chsh, horodecki_settings
 
 BOX = Behavior.from_correlators([[1, 1], [1, -1]], marginals=False)
 SINGLET = Behavior.from_state(werner_state(1), "chsh")

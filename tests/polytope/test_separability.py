@@ -3,16 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_density_matrix, random_statevector
-from qiskit_lhv import (
-    CertificateError,
-    LHVError,
-    MeasurementError,
-    Verdict,
-    analyze,
-    ghz_state,
-    prove_separable,
-    werner_state,
-)
+from qiskit_lhv import LHVError, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv.exceptions import CertificateError, MeasurementError
+from qiskit_lhv.projective import prove_separable
 
 
 def qubit_and_qutrit(seed, order=(2, 3)):

@@ -9,21 +9,16 @@ from qiskit_lhv import (
     BellExpression,
     BellInequality,
     CorrelationTensor,
-    MeasurementError,
-    OptimizedSettings,
-    ScenarioError,
-    SolverError,
-    chained,
     chsh,
-    elegant,
     ghz_state,
-    mermin,
     optimize_settings,
-    w_state,
     werner_state,
 )
-from qiskit_lhv.polytope import settings_search
-from qiskit_lhv.polytope.settings_ascent import ascend_all
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
+from qiskit_lhv.polytope import chained, elegant, mermin, settings_search
+from qiskit_lhv.projective import OptimizedSettings
+from qiskit_lhv.projective.settings.ascent import ascend_all
+from qiskit_lhv.quantum import w_state
 from scipy.optimize import minimize
 
 

@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_density_matrix
-from qiskit_lhv import CorrelationTensor, Verdict, analyze, ghz_state, horodecki_settings, mix_with_noise, werner_state
-from qiskit_lhv.polytope.correlator_settings import wwzb_settings
-from qiskit_lhv.polytope.subsystem_settings import lifted_settings, subsystem_settings
+from qiskit_lhv import CorrelationTensor, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv.projective import horodecki_settings
+from qiskit_lhv.projective.settings.correlator_criterion import wwzb_settings
+from qiskit_lhv.projective.settings.subsystems import lifted_settings, subsystem_settings
+from qiskit_lhv.quantum import mix_with_noise
 
 
 @pytest.fixture(autouse=True)

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.quantum_info import DensityMatrix
-from qiskit_lhv import find_symmetry
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.models.deterministic import DeterministicModel
-from qiskit_lhv.polytope.automorphisms import check_symmetry
-from qiskit_lhv.polytope.families import chsh
-from qiskit_lhv.polytope.state_symmetry import axis_symmetries, state_symmetry
-from qiskit_lhv.polytope.symmetry import MAX_GROUP, Relabeling, Symmetry
-from qiskit_lhv.quantum.direction_sets import (
+from qiskit_lhv.measurements.axes import (
     icosahedral_directions,
     planar_directions,
     platonic_directions,
     random_directions,
 )
+from qiskit_lhv.models.deterministic import DeterministicModel
+from qiskit_lhv.polytope import find_symmetry
+from qiskit_lhv.polytope.expressions.families import chsh
+from qiskit_lhv.polytope.symmetry.group_search import check_symmetry
+from qiskit_lhv.polytope.symmetry.relabelings import MAX_GROUP, Relabeling, Symmetry
+from qiskit_lhv.projective.certificates.state_symmetry import axis_symmetries, state_symmetry
 from qiskit_lhv.quantum.states import bell_diagonal_state, ghz_state, random_state, w_state, werner_state
 from qiskit_lhv.targets import coordinates
 from qiskit_lhv.targets.behaviors import Behavior

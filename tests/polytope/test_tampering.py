@@ -9,20 +9,18 @@ from qiskit_lhv import (
     Behavior,
     BellExpression,
     BellInequality,
-    DeterministicModel,
-    LocalBound,
     Verification,
     ghz_state,
-    icosahedral_directions,
     local_bound,
     nonlocality_threshold,
-    planar_directions,
-    random_directions,
     werner_state,
 )
-from qiskit_lhv.verification import combine
-from qiskit_lhv.verification_bounds import exact_local_bound
-from qiskit_lhv.verification_branches import prove_by_branches, prove_local_bound
+from qiskit_lhv.measurements import icosahedral_directions, planar_directions, random_directions
+from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.polytope import LocalBound
+from qiskit_lhv.verification.branches import prove_by_branches, prove_local_bound
+from qiskit_lhv.verification.local_bounds import exact_local_bound
+from qiskit_lhv.verification.result import combine
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ from qiskit_lhv import (
     Behavior,
     BellInequality,
     BellScenario,
-    DeterministicModel,
-    ScenarioError,
-    Threshold,
     measurement,
     nonlocality_threshold,
     werner_state,
 )
-from qiskit_lhv.demo import ICOSAHEDRON_AXES
-from qiskit_lhv.polytope.threshold_search import _raised
+from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.polytope import Threshold
+from qiskit_lhv.polytope.thresholds.column_generation import _raised
 
 BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))

@@ -1,15 +1,11 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, random_unitary
-from qiskit_lhv import (
-    CorrelationTensor,
-    MeasurementError,
-    ghz_state,
-    horodecki_settings,
-    werner_inequality,
-    werner_state,
-)
-from qiskit_lhv.polytope.turned_settings import werner_settings
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.polytope import werner_inequality
+from qiskit_lhv.projective import horodecki_settings
+from qiskit_lhv.projective.settings.turned_sets import werner_settings
 
 
 def turned(state, seed):

@@ -9,35 +9,37 @@ from qiskit_lhv import (
     BellExpression,
     BellInequality,
     BellScenario,
-    DeterministicModel,
-    Relabeling,
-    ScenarioError,
-    Symmetry,
     Verdict,
     analyze,
-    are_equivalent,
-    cglmp,
     chsh,
-    detection_threshold,
-    enumerate_facets,
     find_local_model,
-    find_symmetry,
     ghz_state,
-    i3322,
     local_bound,
-    local_weight,
-    no_signaling_bound,
     nonlocality_threshold,
-    project_to_no_signaling,
-    quantum_bound,
     werner_state,
 )
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies
-from qiskit_lhv.polytope.bounds import best_strategies
-from qiskit_lhv.polytope.coefficient_forms import no_signaling_part
-from qiskit_lhv.verification import exact_strategy_value
-from qiskit_lhv.verification_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
-from qiskit_lhv.verification_branches import prove_by_branches
+from qiskit_lhv.polytope import (
+    Relabeling,
+    Symmetry,
+    are_equivalent,
+    cglmp,
+    detection_threshold,
+    enumerate_facets,
+    find_symmetry,
+    i3322,
+    local_weight,
+    no_signaling_bound,
+    quantum_bound,
+)
+from qiskit_lhv.polytope.bounds.local_bounds import best_strategies
+from qiskit_lhv.polytope.expressions.normal_forms import no_signaling_part
+from qiskit_lhv.targets import project_to_no_signaling
+from qiskit_lhv.verification.branches import prove_by_branches
+from qiskit_lhv.verification.local_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
+from qiskit_lhv.verification.models import exact_strategy_value
 
 LIFTS = [
     {(0, 1): [0, 1, 1]},

@@ -3,27 +3,23 @@ import dataclasses
 import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Operator, Statevector, random_density_matrix, random_unitary
-from qiskit_lhv import (
-    CertificateError,
-    CorrelationTensor,
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
+from qiskit_lhv.measurements.axes import random_directions
+from qiskit_lhv.projective import (
     HiddenStateCertificate,
-    MeasurementError,
-    ScenarioError,
     UnsteerableCertificate,
     find_hidden_states,
-    ghz_state,
-    mix_with_noise,
     prove_unsteerable,
-    werner_state,
 )
-from qiskit_lhv.quantum.direction_sets import random_directions
-from qiskit_lhv.verification_states import rational
-from qiskit_lhv.verification_unsteerable import (
+from qiskit_lhv.quantum import mix_with_noise
+from qiskit_lhv.verification.hidden_states import (
     gram_matrix,
     hidden_states_fail,
     is_positive_semidefinite,
     steering_quartic,
 )
+from qiskit_lhv.verification.rationals import rational
 
 pytest.importorskip("cvxpy")
 

@@ -5,18 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellExpression,
-    BellInequality,
-    CertificateError,
-    ScenarioError,
-    WernerInequality,
-    local_bound,
-    werner_inequality,
-    werner_state,
-)
-from qiskit_lhv.verification_bounds import exact_local_bound
+from qiskit_lhv import Behavior, BellExpression, BellInequality, local_bound, werner_state
+from qiskit_lhv.exceptions import CertificateError, ScenarioError
+from qiskit_lhv.polytope import WernerInequality, werner_inequality
+from qiskit_lhv.verification.local_bounds import exact_local_bound
 
 SIGNS = np.array([[1, -1], [-1, 1]])
 

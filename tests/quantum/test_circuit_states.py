@@ -4,7 +4,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import QFTGate
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Statevector, partial_trace
-from qiskit_lhv import Behavior, BellExperiment, MeasurementError
+from qiskit_lhv import Behavior, BellExperiment
+from qiskit_lhv.exceptions import MeasurementError
 from qiskit_lhv.quantum.circuit_states import state_of_circuit
 
 

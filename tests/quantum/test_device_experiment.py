@@ -13,16 +13,14 @@ from qiskit_aer.primitives import SamplerV2 as AerSampler
 from qiskit_lhv import (
     BellExperiment,
     BellScenario,
-    CountsError,
     DeviceExperiment,
-    MeasurementError,
-    SettingSchedule,
     Verdict,
     analyze,
     chsh,
-    coupled_groups,
     measurement,
 )
+from qiskit_lhv.exceptions import CountsError, MeasurementError
+from qiskit_lhv.experiments import SettingSchedule, coupled_groups
 
 from helpers import assert_within_five_standard_errors, bell_circuit, ignore_missing_coherence_times
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from qiskit_lhv.exceptions import LHVError, MeasurementError
-from qiskit_lhv.quantum.direction_sets import (
+from qiskit_lhv.measurements.axes import (
     icosahedral_directions,
     icosahedral_rotations,
     icosahedral_sizes,
@@ -11,7 +11,7 @@ from qiskit_lhv.quantum.direction_sets import (
     platonic_directions,
     random_directions,
 )
-from qiskit_lhv.quantum.polyhedra import hull_triangles, inradius, signed_images
+from qiskit_lhv.measurements.polyhedra import hull_triangles, inradius, signed_images
 
 SQUARED_INRADII = {
     "octahedron": 1 / 3,

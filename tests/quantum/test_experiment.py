@@ -9,7 +9,8 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import DensityMatrix, Operator, Statevector
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
 from qiskit_aer.primitives import SamplerV2 as AerSampler
-from qiskit_lhv import Behavior, BellExperiment, BellScenario, CountsError, MeasurementError, measurement
+from qiskit_lhv import Behavior, BellExperiment, BellScenario, measurement
+from qiskit_lhv.exceptions import CountsError, MeasurementError
 
 from helpers import assert_within_five_standard_errors
 

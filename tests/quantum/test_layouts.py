@@ -6,18 +6,12 @@ from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import DensityMatrix, Statevector
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
-from qiskit_lhv import (
-    Behavior,
-    BellExperiment,
-    CorrelationTensor,
-    MeasurementError,
-    PhysicalQubits,
-    chsh,
-    mix_with_noise,
-    reduced_state,
-)
-from qiskit_lhv.quantum.layouts import parse_parties
+from qiskit_lhv import Behavior, BellExperiment, CorrelationTensor, chsh
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.quantum import PhysicalQubits, mix_with_noise
 from qiskit_lhv.quantum.parties import to_state
+from qiskit_lhv.quantum.qubit_layouts import parse_parties
+from qiskit_lhv.spin_chains import reduced_state
 
 from helpers import bell_circuit
 

@@ -6,8 +6,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import HGate, SwapGate
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, random_unitary
-from qiskit_lhv import Behavior, MeasurementError, measurement, mermin
-from qiskit_lhv.quantum.measurements import named_settings, parse_settings
+from qiskit_lhv import Behavior, measurement
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.measurements.specification import named_settings, parse_settings
+from qiskit_lhv.polytope import mermin
 
 from helpers import bell_circuit
 

@@ -16,10 +16,11 @@ from qiskit.quantum_info import (
     partial_trace,
     random_density_matrix,
 )
-from qiskit_lhv import Behavior, BellExperiment, CorrelationTensor, MeasurementError
+from qiskit_lhv import Behavior, BellExperiment, CorrelationTensor
+from qiskit_lhv.exceptions import MeasurementError
 from qiskit_lhv.quantum import parties
-from qiskit_lhv.quantum.layouts import parse_parties
-from qiskit_lhv.quantum.parties import reduced_state, require_unmeasured, to_state
+from qiskit_lhv.quantum.parties import party_tensor, require_unmeasured, to_state
+from qiskit_lhv.quantum.qubit_layouts import parse_parties
 
 from helpers import bell_circuit
 
@@ -343,16 +344,16 @@ def test_huge_matrices_are_checked_by_their_minors(monkeypatch):
 
 def test_axes_of_the_reduced_state_are_in_party_order():
     state = random_density_matrix(8, seed=5)
-    tensor, dimensions = reduced_state(state, [2, 0])
+    tensor, dimensions = party_tensor(state, [2, 0])
     assert dimensions == (2, 2)
     kept = partial_trace(state, [1]).data.reshape(2, 2, 2, 2)
     np.testing.assert_allclose(tensor, kept, atol=1e-15)
-    np.testing.assert_allclose(reduced_state(state, [0, 2])[0], kept.transpose(1, 0, 3, 2), atol=1e-15)
+    np.testing.assert_allclose(party_tensor(state, [0, 2])[0], kept.transpose(1, 0, 3, 2), atol=1e-15)
 
 
 def test_groups_are_flattened_with_their_first_qubit_least_significant():
     # |q2 q1 q0> = |011>: as one party (2, 0, 1) the number is 0 + 2 * 1 + 4 * 1.
-    tensor, dimensions = reduced_state(Statevector.from_label("011"), [(2, 0, 1)])
+    tensor, dimensions = party_tensor(Statevector.from_label("011"), [(2, 0, 1)])
     assert dimensions == (8,)
     assert np.argwhere(np.abs(tensor) > 0.5).tolist() == [[6, 6]]
 

@@ -22,18 +22,11 @@ from qiskit.transpiler import CouplingMap, PassManager, generate_preset_pass_man
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 from qiskit_aer.primitives import SamplerV2 as AerSampler
-from qiskit_lhv import (
-    BellExperiment,
-    CountsError,
-    DeviceExperiment,
-    MeasurementError,
-    SettingSchedule,
-    Verdict,
-    analyze,
-    measurement,
-)
+from qiskit_lhv import BellExperiment, DeviceExperiment, Verdict, analyze, measurement
+from qiskit_lhv.exceptions import CountsError, MeasurementError
+from qiskit_lhv.experiments import SettingSchedule
+from qiskit_lhv.experiments.samplers import backend_of, seed_of
 from qiskit_lhv.quantum.circuit_steps import num_causal_qubits, opened, without_idle_qubits
-from qiskit_lhv.quantum.samplers import backend_of, seed_of
 
 from helpers import assert_within_five_standard_errors, bell_circuit, ignore_missing_coherence_times
 

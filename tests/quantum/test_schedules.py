@@ -5,15 +5,9 @@ from qiskit.primitives import BackendSamplerV2, StatevectorSampler
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer.primitives import SamplerV2 as AerSampler
-from qiskit_lhv import (
-    BellExperiment,
-    CountsError,
-    LHVError,
-    SettingSchedule,
-    Verdict,
-    analyze,
-    measurement,
-)
+from qiskit_lhv import BellExperiment, LHVError, Verdict, analyze, measurement
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.experiments import SettingSchedule
 
 from helpers import bell_circuit, ignore_missing_coherence_times
 

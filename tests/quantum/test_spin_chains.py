@@ -12,11 +12,11 @@ from qiskit.quantum_info import (
     random_density_matrix,
     random_statevector,
 )
-from qiskit_lhv import (
-    CorrelationTensor,
+from qiskit_lhv import CorrelationTensor
+from qiskit_lhv.exceptions import MeasurementError, SolverError
+from qiskit_lhv.quantum import ground_states
+from qiskit_lhv.spin_chains import (
     GroundState,
-    MeasurementError,
-    SolverError,
     evolve,
     ground_state,
     nearest_neighbor_chain,
@@ -26,8 +26,7 @@ from qiskit_lhv import (
     xxz_chain,
     xyz_chain,
 )
-from qiskit_lhv.quantum import ground_states
-from qiskit_lhv.quantum.pauli_products import PauliTerms, checked_hamiltonian, sector_basis, sector_matrix
+from qiskit_lhv.spin_chains.pauli_sums import PauliTerms, checked_hamiltonian, sector_basis, sector_matrix
 
 
 def same(a, b):

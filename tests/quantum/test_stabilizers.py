@@ -10,19 +10,10 @@ from qiskit.quantum_info import (
     Statevector,
     random_clifford,
 )
-from qiskit_lhv import (
-    Behavior,
-    CorrelationTensor,
-    MeasurementError,
-    analyze,
-    evolve,
-    ground_state,
-    measurement,
-    mix_with_noise,
-    nearest_neighbor_chain,
-    thermal_state,
-)
-from qiskit_lhv.quantum import stabilizers
+from qiskit_lhv import Behavior, CorrelationTensor, analyze, measurement
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.quantum import mix_with_noise, stabilizers
+from qiskit_lhv.spin_chains import evolve, ground_state, nearest_neighbor_chain, thermal_state
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -1,17 +1,15 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
-    CorrelationTensor,
-    MeasurementError,
+from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.quantum import (
     bell_diagonal_state,
-    ghz_state,
     graph_state,
     isotropic_state,
     mix_with_noise,
     random_state,
     w_state,
-    werner_state,
 )
 
 

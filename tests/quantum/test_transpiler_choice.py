@@ -6,7 +6,9 @@ from qiskit.primitives import BackendSamplerV2, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
-from qiskit_lhv import BellExperiment, DeviceExperiment, LHVError, MeasurementError, SettingSchedule, chsh
+from qiskit_lhv import BellExperiment, DeviceExperiment, LHVError, chsh
+from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv.experiments import SettingSchedule
 
 
 def redundant():

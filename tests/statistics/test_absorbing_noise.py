@@ -2,17 +2,11 @@ import itertools
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    CorrelationTensor,
-    estimate_from_expectations,
-    estimate_tensor,
-    ghz_state,
-    pauli_labels,
-    random_directions,
-    random_state,
-)
-from qiskit_lhv.statistics.absorbing_noise import absorbing_noise, deviation_norms, noise_factor
+from qiskit_lhv import Behavior, CorrelationTensor, estimate_tensor, ghz_state
+from qiskit_lhv.measurements import random_directions
+from qiskit_lhv.quantum import random_state
+from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise, deviation_norms, noise_factor
+from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
 
 
 def sampled(state, shots, seed):

@@ -5,18 +5,10 @@ import inspect
 import numpy as np
 import pytest
 import qiskit_lhv
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellTrials,
-    LHVError,
-    chsh,
-    ghz_state,
-    no_signaling_test,
-    ratio_e_value,
-)
-from qiskit_lhv.statistics.same_state import same_state_test
-from qiskit_lhv.statistics.swapped_bits import swapped_bits_hint
+from qiskit_lhv import Behavior, BellCounts, BellTrials, LHVError, chsh, ghz_state, ratio_e_value
+from qiskit_lhv.statistics import no_signaling_test
+from qiskit_lhv.statistics.assumptions.same_state import same_state_test
+from qiskit_lhv.statistics.signaling.swapped_bits import swapped_bits_hint
 
 NONLOCAL = Behavior.from_state(ghz_state(2, 0.95), "chsh")
 COUNTS = NONLOCAL.sample(40, seed=1)
@@ -178,13 +170,13 @@ def test_garbage_is_refused_by_name(function, valid, parameter, kind):
 
 def test_logarithms_of_p_values_are_numbers_below_0():
     for garbage in REFUSED["log p"]:
-        refused(qiskit_lhv.shots_needed, {"behavior": NONLOCAL, "log10_p_value": garbage}, "log10_p_value")
+        refused(qiskit_lhv.statistics.shots_needed, {"behavior": NONLOCAL, "log10_p_value": garbage}, "log10_p_value")
 
 
 @pytest.mark.parametrize("options", [{"seed": "x"}, {"seed": 1.5}, {"seed": True}])
 def test_seeds_are_checked_where_the_order_is_known(options):
     refused(ratio_e_value, {"data": TRIALS} | options, "seed")
-    refused(qiskit_lhv.averaged_e_values, {"data": [TRIALS]} | options, "seed")
+    refused(qiskit_lhv.statistics.averaged_e_values, {"data": [TRIALS]} | options, "seed")
 
 
 def test_trials_where_counts_are_asked_for_are_told_how_to_become_such():
@@ -202,5 +194,7 @@ def test_tests_behind_reports_refuse_other_data(function):
 
 def test_behaviors_of_other_scenarios_are_refused():
     other = Behavior.from_state(ghz_state(3), "mermin")
-    refused(qiskit_lhv.local_region, {"counts": COUNTS, "center": other}, "center")
-    refused(qiskit_lhv.compare_models, {"counts": COUNTS, "known": (other, other), "num_replicates": 0}, "known")
+    refused(qiskit_lhv.statistics.local_region, {"counts": COUNTS, "center": other}, "center")
+    refused(
+        qiskit_lhv.statistics.compare_models, {"counts": COUNTS, "known": (other, other), "num_replicates": 0}, "known"
+    )

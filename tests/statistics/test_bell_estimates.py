@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellExpression,
-    CountsError,
-    bell_values,
-    chsh,
-    load_bundled_counts,
-    mermin,
-    werner_state,
-)
+from qiskit_lhv import Behavior, BellCounts, BellExpression, chsh, load_bundled_counts, werner_state
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.polytope import mermin
+from qiskit_lhv.statistics import bell_values
 from scipy.stats import binom
 
 SHOTS = np.array([[300, 200], [150, 400]])

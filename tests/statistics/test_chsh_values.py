@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellCounts, chsh, load_bundled_counts
-from qiskit_lhv.statistics.chsh_values import IMPOSSIBLE_LEVEL, chsh_correlators, chsh_value, log10_quantum_p
+from qiskit_lhv.statistics.intervals.chsh_values import IMPOSSIBLE_LEVEL, chsh_correlators, chsh_value, log10_quantum_p
 from scipy.stats import binom, norm
 
 TSIRELSON = Behavior.from_correlators(np.array([[1, 1], [1, -1]]) / math.sqrt(2), marginals=False)

@@ -8,17 +8,15 @@ from qiskit_lhv import (
     BellCounts,
     BellScenario,
     BellTrials,
-    CombinedEValue,
-    CountsError,
     chsh,
-    combine_e_values,
     load_bundled_counts,
     ratio_e_value,
-    ratio_e_values,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.combined_evidence import averaged_e_values, num_orders
+from qiskit_lhv.statistics import CombinedEValue, combine_e_values, ratio_e_values
+from qiskit_lhv.statistics.evidence.combination import averaged_e_values, num_orders
 
 
 def runs(count=3):

@@ -7,21 +7,19 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellExpression,
-    CountsError,
     chsh,
-    combine_e_values,
-    game_test,
-    i3322,
     load_bundled_counts,
     local_bound,
-    project_to_no_signaling,
     ratio_e_value,
-    ratio_e_values,
 )
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.combined_tests import CombinedTest, combined_test, family_of
-from qiskit_lhv.statistics.expected_evidence import expected_evidence
-from qiskit_lhv.statistics.game_advice import best_other_form, declared_shots_needed, game_shots_needed
+from qiskit_lhv.polytope import i3322
+from qiskit_lhv.statistics import combine_e_values, game_test, ratio_e_values
+from qiskit_lhv.statistics.evidence.combined_tests import CombinedTest, combined_test, family_of
+from qiskit_lhv.statistics.planning.expected_evidence import expected_evidence
+from qiskit_lhv.statistics.planning.game_advice import best_other_form, declared_shots_needed, game_shots_needed
+from qiskit_lhv.targets import project_to_no_signaling
 
 
 def isotropic(s):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from qiskit_lhv import BellScenario
 from qiskit_lhv.models.deterministic import enumerate_strategies, mixture_table, strategy_tables
-from qiskit_lhv.polytope.bounds import best_strategies
+from qiskit_lhv.polytope.bounds.local_bounds import best_strategies
 from qiskit_lhv.statistics import conditional_fits
-from qiskit_lhv.statistics.conditional_fits import ConditionalProblem, conditional_size
-from qiskit_lhv.statistics.mixtures import MixtureProblem
+from qiskit_lhv.statistics.fits.conditional_fits import ConditionalProblem, conditional_size
+from qiskit_lhv.statistics.fits.mixtures import MixtureProblem
 
 SHAPES = [(2, 2, 2, 2), (3, 2, 2, 4), (2, 3, 3, 2), (2, 1, 2, 2, 3, 2), (4, 3)]
 

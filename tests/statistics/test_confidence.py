@@ -2,17 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    CountsError,
-    fit_local_model,
-    local_region,
-    nonlocality_threshold,
-    project_to_no_signaling,
-    werner_state,
-)
-from qiskit_lhv.statistics.confidence import correlator_intervals, marginal_intervals
+from qiskit_lhv import Behavior, BellCounts, nonlocality_threshold, werner_state
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import fit_local_model, local_region
+from qiskit_lhv.statistics.intervals.confidence_regions import correlator_intervals, marginal_intervals
+from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.coordinates import to_party_axes
 from scipy.stats import binomtest
 

@@ -3,7 +3,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, CountsError, DriftTest, drift_test, werner_state
+from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, werner_state
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import DriftTest, drift_test
 from scipy.stats import chi2_contingency, ks_2samp
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]

@@ -5,17 +5,19 @@ import pytest
 from qiskit_lhv import (
     Behavior,
     BellCounts,
-    CountsError,
+    load_bundled_counts,
+    nonlocality_threshold,
+    werner_state,
+)
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.polytope import local_weight
+from qiskit_lhv.statistics import (
     LocalWeightInterval,
     ThresholdEstimate,
     estimate_threshold,
-    load_bundled_counts,
-    local_weight,
     local_weight_interval,
-    nonlocality_threshold,
-    project_to_no_signaling,
-    werner_state,
 )
+from qiskit_lhv.targets import project_to_no_signaling
 from scipy.stats import binomtest
 
 

@@ -8,20 +8,25 @@ from qiskit_lhv import (
     BellCounts,
     BellScenario,
     BellTrials,
-    CountsError,
-    EValue,
     chsh,
-    evidence_rate,
     ghz_state,
-    i3322,
     load_bundled_counts,
-    mermin,
     ratio_e_value,
-    ratio_e_values,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics import evidence, generated_fits, likelihood, ratios, stages
+from qiskit_lhv.polytope import i3322, mermin
+from qiskit_lhv.statistics import (
+    EValue,
+    evidence,
+    evidence_rate,
+    generated_fits,
+    likelihood,
+    ratio_e_values,
+    ratios,
+    stages,
+)
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from scipy.optimize import linprog
 

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, project_to_no_signaling, ratio_e_value
-from qiskit_lhv.statistics.evidence_rates import learning_cost
-from qiskit_lhv.statistics.expected_evidence import expected_evidence
-from qiskit_lhv.statistics.predictability import mean_forms
+from qiskit_lhv import Behavior, BellCounts, ratio_e_value
+from qiskit_lhv.statistics.assumptions.predictability import mean_forms
+from qiskit_lhv.statistics.planning.evidence_rates import learning_cost
+from qiskit_lhv.statistics.planning.expected_evidence import expected_evidence
+from qiskit_lhv.targets import project_to_no_signaling
 
 UNIFORM = np.full((2, 2), 0.25)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from qiskit_lhv import CountsError, benjamini_yekutieli, e_bh
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import benjamini_yekutieli, e_bh
 from scipy.stats import norm
 
 

@@ -10,21 +10,18 @@ from qiskit_lhv import (
     BellCounts,
     BellExpression,
     BellTrials,
-    CountsError,
-    GameTest,
-    cglmp,
     chsh,
-    game_test,
-    i3322,
     load_bundled_counts,
     local_bound,
-    mermin,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.binomial_tails import convex_tail, log_mean_excess, log_tail
-from qiskit_lhv.statistics.games import _scores
-from qiskit_lhv.verification_games import check_log10_p, precise_log10_excess, precise_log10_tail
+from qiskit_lhv.polytope import cglmp, i3322, mermin
+from qiskit_lhv.statistics import GameTest, game_test
+from qiskit_lhv.statistics.evidence.games import _scores
+from qiskit_lhv.statistics.tails.binomial import convex_tail, log_mean_excess, log_tail
+from qiskit_lhv.verification.games import check_log10_p, precise_log10_excess, precise_log10_tail
 
 LN10 = math.log(10)
 
@@ -142,7 +139,7 @@ def test_mean_excess_is_exact(knot):
 
 def test_term_by_term_and_integral_agree(monkeypatch):
     # The check adds up terms where they are few, and integrates else.
-    import qiskit_lhv.verification_games as checks
+    import qiskit_lhv.verification.games as checks
 
     cases = [(760_000, 10**6, 0.75), (750_100, 10**6, 0.75), (740_000, 10**6, 0.75), (40, 100, 0.3), (3, 1000, 1e-3)]
     added = [(precise_log10_tail(*case), precise_log10_excess(*case)) for case in cases]

@@ -8,18 +8,16 @@ from qiskit_lhv import (
     BellExpression,
     BellInequality,
     BellScenario,
-    CountsError,
-    SignalingAllowance,
-    SolverError,
     ghz_state,
     load_bundled_counts,
-    signaling_allowance,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError, SolverError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.allowance_limits import AllowanceLimits
-from qiskit_lhv.statistics.no_signaling import chsh_forms
-from qiskit_lhv.statistics.signaling_amounts import (
+from qiskit_lhv.polytope.expressions.families import chsh_forms
+from qiskit_lhv.statistics import SignalingAllowance, signaling_allowance
+from qiskit_lhv.statistics.signaling.allowance_limits import AllowanceLimits
+from qiskit_lhv.statistics.signaling.amounts import (
     _distance_to_no_signaling,
     hidden_signaling,
     visible_signaling,

@@ -2,21 +2,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellScenario,
-    DeterministicModel,
-    ScenarioError,
-    SolverError,
-    divergence,
-    fit_local_model,
-    load_bundled_counts,
-    project_to_no_signaling,
-    werner_state,
-)
-from qiskit_lhv.demo import ICOSAHEDRON_AXES
+from qiskit_lhv import Behavior, BellCounts, BellScenario, load_bundled_counts, werner_state
+from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
+from qiskit_lhv.exceptions import ScenarioError, SolverError
+from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.statistics import fit_local_model
+from qiskit_lhv.targets import divergence, project_to_no_signaling
 from scipy.optimize import minimize
 
 # SciPy's general solver, here only a reference, clips its own steps in some releases and warns about it.
@@ -95,7 +87,7 @@ def test_generated_strategies_reach_the_optimum_of_all_of_them(monkeypatch):
     axes = ICOSAHEDRON_AXES[:4]
     target = Behavior.from_state(werner_state(1), [axes, axes])
     listed = fit_local_model(target)
-    monkeypatch.setattr("qiskit_lhv.statistics.likelihood.MAX_LISTED", 10)
+    monkeypatch.setattr("qiskit_lhv.statistics.fits.local_fit.MAX_LISTED", 10)
     generated = fit_local_model(target)
     assert generated.divergence == pytest.approx(listed.divergence, abs=1e-9)
     assert generated.verify()
@@ -189,7 +181,7 @@ def test_many_outcomes_agree_with_all_strategies(shape, monkeypatch):
     target = random_behavior(shape, 6)
     weights = np.random.default_rng(1).uniform(0.5, 2, size=shape[:2])
     listed = fit_local_model(target, weights)
-    monkeypatch.setattr("qiskit_lhv.statistics.likelihood.MAX_LISTED", 10)
+    monkeypatch.setattr("qiskit_lhv.statistics.fits.local_fit.MAX_LISTED", 10)
     answered = fit_local_model(target, weights)
     assert answered.divergence == pytest.approx(listed.divergence, abs=1e-7)
     assert answered.duality_gap < 1e-7

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from qiskit_lhv.statistics.marginal_tests import compare_rows, fisher_p_value, holm
+from qiskit_lhv.statistics.signaling.homogeneity import compare_rows, fisher_p_value, holm
 from scipy.stats import chi2, chi2_contingency, hypergeom
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellScenario, ghz_state, project_to_no_signaling, werner_state
+from qiskit_lhv import Behavior, BellScenario, ghz_state, werner_state
 from qiskit_lhv.models.deterministic import enumerate_strategies
-from qiskit_lhv.statistics.mixtures import MixtureProblem
+from qiskit_lhv.statistics.fits.mixtures import MixtureProblem
+from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.projections import project_cells
 
 

@@ -6,19 +6,15 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellScenario,
-    CountsError,
-    ModelComparison,
-    compare_models,
-    divergence,
-    fit_local_model,
     ghz_state,
     load_bundled_counts,
-    project_to_no_signaling,
     werner_state,
 )
-from qiskit_lhv._deadlines import Deadline
-from qiskit_lhv.statistics import model_comparison
-from qiskit_lhv.statistics.model_comparison import quick_replicates
+from qiskit_lhv._support.deadlines import Deadline
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import ModelComparison, compare_models, fit_local_model, model_comparison
+from qiskit_lhv.statistics.fits.model_comparison import quick_replicates
+from qiskit_lhv.targets import divergence, project_to_no_signaling
 from scipy.stats import chi2
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]

@@ -1,15 +1,9 @@
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    CountsError,
-    SolverError,
-    load_bundled_counts,
-    no_signaling_test,
-    werner_state,
-)
-from qiskit_lhv.statistics.intervals import clopper_pearson
+from qiskit_lhv import Behavior, BellCounts, load_bundled_counts, werner_state
+from qiskit_lhv.exceptions import CountsError, SolverError
+from qiskit_lhv.statistics import no_signaling_test
+from qiskit_lhv.statistics.intervals.clopper_pearson import clopper_pearson
 from scipy.stats import binom, binomtest, chi2_contingency, kstest
 
 

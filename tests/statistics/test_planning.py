@@ -5,26 +5,21 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import (
+from qiskit_lhv import Behavior, BellExperiment, LHVError, ghz_state, werner_state
+from qiskit_lhv.exceptions import CountsError, ScenarioError
+from qiskit_lhv.measurements import platonic_directions
+from qiskit_lhv.statistics import (
     Allocation,
-    Behavior,
-    BellExperiment,
-    CountsError,
     EvidenceRate,
-    LHVError,
     LocalFit,
-    ScenarioError,
     ShotPlan,
     evidence_rate,
     fit_local_model,
-    ghz_state,
     optimal_shares,
-    platonic_directions,
     shots_needed,
     simulated_log10_p,
-    werner_state,
 )
-from qiskit_lhv.statistics.allocation import whole_shots
+from qiskit_lhv.statistics.planning.allocation import whole_shots
 
 CHSH = Behavior.from_state(werner_state(1), "chsh")
 GHZ = Behavior.from_state(ghz_state(3), "mermin")
@@ -145,9 +140,9 @@ def test_best_product_is_that_of_a_grid():
 
 def test_generated_strategies_reach_the_optimum_of_all_of_them(monkeypatch):
     behavior = Behavior.from_state(werner_state(1), [platonic_directions("icosahedron")[:4]] * 2)
-    monkeypatch.setattr("qiskit_lhv.statistics.minimax._ALL_STRATEGIES", 1000)
+    monkeypatch.setattr("qiskit_lhv.statistics.planning.minimax._ALL_STRATEGIES", 1000)
     listed = optimal_shares(behavior)
-    monkeypatch.setattr("qiskit_lhv.statistics.minimax._ALL_STRATEGIES", 10)
+    monkeypatch.setattr("qiskit_lhv.statistics.planning.minimax._ALL_STRATEGIES", 10)
     generated = optimal_shares(behavior)
     assert generated.rate == pytest.approx(listed.rate, rel=1e-7)
     assert generated.upper == pytest.approx(listed.upper, rel=1e-7)

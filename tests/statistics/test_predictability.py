@@ -3,9 +3,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from qiskit_lhv import CountsError, chsh
+from qiskit_lhv import chsh
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.statistics.predictability import check_predictability, mean_forms, probability_limits
+from qiskit_lhv.statistics.assumptions.predictability import check_predictability, mean_forms, probability_limits
 
 BIASED = np.array([[0.4, 0.1], [0.3, 0.2]])
 UNIFORM = np.full((2, 2), 0.25)

@@ -4,21 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    BellCounts,
-    BellScenario,
-    BellTrials,
-    CountsError,
-    SettingsTest,
-    chsh,
-    game_test,
-    load_bundled_counts,
-    settings_test,
+from qiskit_lhv import BellCounts, BellScenario, BellTrials, chsh, load_bundled_counts
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.statistics import SettingsTest, game_test, settings_test
+from qiskit_lhv.statistics.assumptions.setting_choice import (
+    REFUSAL_LEVEL,
+    require_declared_settings,
+    standing_predictability,
 )
-from qiskit_lhv.statistics.setting_choice import REFUSAL_LEVEL, require_declared_settings, standing_predictability
-from qiskit_lhv.statistics.setting_numbers import _log_tail, log10_numbers_p, marginal_limits
-from qiskit_lhv.statistics.setting_order import SettingOrder, log_ratios
-from qiskit_lhv.statistics.standing import standing_test
+from qiskit_lhv.statistics.assumptions.setting_numbers import _log_tail, log10_numbers_p, marginal_limits
+from qiskit_lhv.statistics.assumptions.setting_order import SettingOrder, log_ratios
+from qiskit_lhv.statistics.evidence.standing import standing_test
 from scipy.stats import binom
 
 UNIFORM = np.full((2, 2), 0.25)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, CountsError, werner_state
+from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, werner_state
+from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.statistics import stages
-from qiskit_lhv.statistics.stages import draw_orders, draw_stages, random_part, stage_ends
+from qiskit_lhv.statistics.drawing import random_part
+from qiskit_lhv.statistics.evidence.stages import draw_orders, draw_stages, stage_ends
 
 CHSH = BellScenario((2, 2), (2, 2))
 UNEQUAL = np.array([[700, 90], [40, 3]])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from qiskit_lhv.statistics.sum_tails import excess_at, largest_mean, log_tail
+from qiskit_lhv.statistics.tails.bounded_sums import excess_at, largest_mean, log_tail
 from scipy.stats import binom, norm
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, ghz_state, no_signaling_test, werner_state
-from qiskit_lhv.statistics.swapped_bits import swapped_bits_hint
+from qiskit_lhv import Behavior, BellCounts, ghz_state, werner_state
+from qiskit_lhv.statistics import no_signaling_test
+from qiskit_lhv.statistics.signaling.swapped_bits import swapped_bits_hint
 
 
 def decayed(state, settings, share=0.25):

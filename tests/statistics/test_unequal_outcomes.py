@@ -8,35 +8,37 @@ from qiskit_lhv import (
     BellExpression,
     BellScenario,
     BellTrials,
-    CountsError,
-    EValue,
-    GameTest,
     Verdict,
     analyze,
-    bell_values,
     chsh,
+    ghz_state,
+    nonlocality_threshold,
+    ratio_e_value,
+)
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strategies
+from qiskit_lhv.statistics import (
+    EValue,
+    GameTest,
+    bell_values,
     compare_models,
     drift_test,
     estimate_threshold,
     evidence_rate,
     fit_local_model,
     game_test,
-    ghz_state,
     local_region,
     local_weight_interval,
     no_signaling_test,
-    nonlocality_threshold,
     optimal_shares,
-    project_to_no_signaling,
-    ratio_e_value,
     ratio_e_values,
     signaling_allowance,
 )
-from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strategies
-from qiskit_lhv.statistics.conditional_fits import ConditionalProblem
-from qiskit_lhv.statistics.confidence import _outcome_radius, marginal_intervals
-from qiskit_lhv.statistics.games import declared_game
-from qiskit_lhv.statistics.signaling_amounts import hidden_signaling, visible_signaling
+from qiskit_lhv.statistics.evidence.games import declared_game
+from qiskit_lhv.statistics.fits.conditional_fits import ConditionalProblem
+from qiskit_lhv.statistics.intervals.confidence_regions import _outcome_radius, marginal_intervals
+from qiskit_lhv.statistics.signaling.amounts import hidden_signaling, visible_signaling
+from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.coordinates import apply_per_party, to_party_axes
 
 SCENARIOS = [

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from qiskit_lhv import Behavior, BellScenario, CountsError, ScenarioError
+from qiskit_lhv import Behavior, BellScenario
+from qiskit_lhv.exceptions import CountsError, ScenarioError
 
 ROUND_TRIP = settings(max_examples=25, deadline=None, database=None)
 

@@ -7,14 +7,13 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Operator, Pauli, Statevector, random_density_matrix, random_statevector
 from qiskit_lhv import (
     CorrelationTensor,
-    MeasurementError,
-    ScenarioError,
     certify_all_projective,
     critical_visibility,
-    mix_with_noise,
     optimize_settings,
     werner_state,
 )
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.quantum import mix_with_noise
 from qiskit_lhv.targets import pauli_transform
 from qiskit_lhv.targets.correlations import hermitian_basis
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from qiskit.result import Counts, QuasiDistribution
-from qiskit_lhv import BellCounts, BellScenario, CountsError, LHVError
+from qiskit_lhv import BellCounts, BellScenario, LHVError
+from qiskit_lhv.exceptions import CountsError
 
 TWO_BY_ONE = {(0, 0): {"00": 5}, (1, 0): {"11": 6}}
 

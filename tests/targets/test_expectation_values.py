@@ -6,11 +6,10 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.quantum_info import SparseObservable, SparsePauliOp, pauli_basis
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
-from qiskit_lhv import (
-    BellExperiment,
-    CorrelationTensor,
-    CountsError,
-    PhysicalQubits,
+from qiskit_lhv import BellExperiment, CorrelationTensor
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.quantum import PhysicalQubits
+from qiskit_lhv.targets import (
     estimate_from_estimator,
     estimate_from_expectations,
     pauli_labels,

@@ -2,17 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from qiskit_lhv import (
-    Behavior,
-    BellCounts,
-    BellScenario,
-    BellTrials,
-    CountsError,
-    ScenarioError,
-    ghz_state,
-    read_counts,
-)
-from qiskit_lhv.targets.counts import require_all_shots
+from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, ghz_state, read_counts
+from qiskit_lhv.exceptions import CountsError, ScenarioError
+from qiskit_lhv.statistics.evidence.fair_sampling import require_all_shots
 
 # Party 0 has two outcomes and a third for "lost", party 1 has outcome 0 for "lost" and two others.
 ARRAY = np.arange(1, 37).reshape(2, 2, 3, 3)

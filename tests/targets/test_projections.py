@@ -3,9 +3,10 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellScenario, ScenarioError, chsh, divergence, ghz_state, project_to_no_signaling
+from qiskit_lhv import Behavior, BellScenario, chsh, ghz_state
+from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
-from qiskit_lhv.targets import projections
+from qiskit_lhv.targets import divergence, project_to_no_signaling, projections
 from qiskit_lhv.targets.projections import project_cells
 from scipy.optimize import linprog
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from qiskit_lhv import BellScenario, ScenarioError
+from qiskit_lhv import BellScenario
+from qiskit_lhv.exceptions import ScenarioError
 
 UNEQUAL = BellScenario((2, 3, 1), (3, 2, 4))
 

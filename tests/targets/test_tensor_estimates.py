@@ -8,13 +8,13 @@ from qiskit_lhv import (
     BellCounts,
     BellExperiment,
     CorrelationTensor,
-    CountsError,
     TensorEstimate,
     estimate_tensor,
     ghz_state,
-    random_state,
     werner_state,
 )
+from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.quantum import random_state
 from qiskit_lhv.targets.tensor_estimates import least_standard_error
 from scipy import stats
 

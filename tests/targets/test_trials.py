@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from qiskit_lhv import BellCounts, BellScenario, BellTrials, CountsError, ScenarioError
+from qiskit_lhv import BellCounts, BellScenario, BellTrials
+from qiskit_lhv.exceptions import CountsError, ScenarioError
 
 SETTINGS = [[0, 1], [1, 0], [0, 0], [1, 1], [0, 1]]
 OUTCOMES = [[1, 2], [0, 0], [1, 1], [0, 2], [1, 2]]

@@ -10,18 +10,15 @@ from qiskit_lhv import (
     BellExperiment,
     BellScenario,
     BellTrials,
-    CertificateError,
-    CountsError,
-    ScenarioError,
-    SettingSchedule,
-    divergence,
     find_local_model,
     measurement,
-    project_to_no_signaling,
     read_counts,
     werner_state,
 )
+from qiskit_lhv.exceptions import CertificateError, CountsError, ScenarioError
+from qiskit_lhv.experiments import SettingSchedule
 from qiskit_lhv.models.deterministic import constant_strategies, enumerate_strategies, strategy_tables
+from qiskit_lhv.targets import divergence, project_to_no_signaling
 from qiskit_lhv.targets.padding import padding_of
 
 UNEQUAL = BellScenario((2, 3), [[2, 3], [1, 2, 2]])

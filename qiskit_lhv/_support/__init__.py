@@ -1,0 +1,1 @@
+"""What every room stands on: records, validation, files, deadlines, types."""

@@ -1,0 +1,96 @@
+"""Files that hold the state of a long run, so that an interrupted one can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import IO, Any
+
+import numpy as np
+
+from ..exceptions import CertificateError
+from .files import Archive, parse_json, writable_file, write_whole
+
+__all__ = ["ArrayCheckpoint", "fingerprint"]
+
+_VERSION = 2
+_SECONDS_BETWEEN = 5.0
+
+
+def fingerprint(**facts: Any) -> str:
+    """A digest of everything that a run depends on; arrays enter by their bytes.
+
+    Args:
+        facts: Numbers, texts, arrays, and objects whose text form says all about them.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(facts):
+        value = facts[name]
+        array = isinstance(value, np.ndarray)
+        digest.update(f"{name}:{value.shape if array else value!r};".encode())
+        if array:
+            digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+class ArrayCheckpoint:
+    """A file that holds named arrays, the state of one run.
+
+    Args:
+        path: The file. If it exists, the run goes on from it.
+        run: Fingerprint of the run.
+
+    Raises:
+        CertificateError: If it is no path to which a file can be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], run: str) -> None:
+        self._path = writable_file(path, "checkpoint")
+        self._run = run
+        self._last = time.monotonic()
+
+    def load_arrays(self) -> dict[str, np.ndarray] | None:
+        """The saved arrays; ``None`` if there is no file yet.
+
+        Raises:
+            CertificateError: If the file is damaged or belongs to another run; it is left as it is.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            with Archive(self._path) as archive:
+                header = parse_json(str(archive["header"]))
+                # Of another run's file, nothing but the header is unpacked; of this run's, what the header names.
+                own = header.get("version") == _VERSION and header.get("run") == self._run
+                arrays = {name: archive[name] for name in header["arrays"]} if own else {}
+        except Exception as exc:  # a damaged archive can fail anywhere in its reader
+            raise self.refused("a readable checkpoint", f"a damaged file ({exc})") from exc
+        if not own:
+            raise self.refused("a checkpoint of this very run", "one of another target, seed or setting")
+        return arrays
+
+    @property
+    def due(self) -> bool:
+        """Whether the last writing is so long ago that it is time for another."""
+        return time.monotonic() - self._last >= _SECONDS_BETWEEN
+
+    def save_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Writes the arrays; the file is replaced as a whole."""
+        header = json.dumps({"version": _VERSION, "run": self._run, "arrays": sorted(arrays)})
+
+        def write(stream: IO[bytes]) -> None:
+            np.savez(stream, allow_pickle=False, header=np.array(header), **arrays)
+
+        write_whole(self._path, write)
+        self._last = time.monotonic()
+
+    def refused(self, expected: str, got: str) -> CertificateError:
+        """The error for a file that cannot be used."""
+        return CertificateError.bad_argument(
+            "checkpoint",
+            expected=expected,
+            got=f"{got} in {self._path.name}",
+            remedy="Nothing was changed: pass another path, or move the file away to start anew.",
+        )

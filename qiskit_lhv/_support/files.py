@@ -1,0 +1,191 @@
+"""Files that appear whole or not at all, and what is read from them, no further than it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import CertificateError
+
+__all__ = ["MAX_BYTES", "Archive", "parse_json", "read_text", "writable_file", "writable_folder", "write_whole"]
+
+MAX_BYTES = 1 << 30
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Writes a file beside its place and then moves it there, so that an interruption leaves the old one.
+
+    Args:
+        path: Where the file goes; it gets the permissions of any new file, as the umask says.
+        write: Writes the content to the stream it is given.
+    """
+    temporary = path.parent / f"{path.name}.{secrets.token_hex(8)}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def writable_file(path: Any, name: str, suffixes: Sequence[str] = ()) -> Path:
+    """A path to which a file can be written at the end of long work, as far as can be told before it.
+
+    Args:
+        path: Where the file is to go.
+        name: Name of the argument, for errors.
+        suffixes: What its name may end with; default: anything.
+
+    Raises:
+        CertificateError: If it is no path, has another suffix, is a folder, or its folder is missing or takes no files.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
+    place = Path(path)
+    if suffixes and place.suffix not in suffixes:
+        expected = f"a name that ends with {' or '.join(suffixes)}"
+        raise CertificateError.bad_argument(name, expected=expected, got=repr(place.name))
+    if place.is_dir():
+        raise CertificateError.bad_argument(name, expected="a file", got=f"the folder {place}")
+    if place.exists() and not place.is_file():
+        # A device or a pipe is written to as it is.
+        if not os.access(place, os.W_OK):
+            raise CertificateError.bad_argument(name, expected="a file that can be written", got=str(place))
+        return place
+    if not place.parent.is_dir():
+        raise CertificateError.bad_argument(
+            name, expected="a file in an existing folder", got=str(place), remedy="Create the folder."
+        )
+    _require_files(place.parent, name)
+    return place
+
+
+def writable_folder(path: Any, name: str) -> Path:
+    """A folder that takes files, made if need be.
+
+    Args:
+        path: The folder.
+        name: Name of the argument, for errors.
+
+    Raises:
+        CertificateError: If it is no path, no folder, cannot be made, or takes no files.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
+    place = Path(path)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CertificateError.bad_argument(
+            name, expected="a folder, or a name for a new one", got=f"{place} ({exc.strerror})"
+        ) from exc
+    _require_files(place, name)
+    return place
+
+
+def _require_files(folder: Path, name: str) -> None:
+    """Raises an error unless a file can be made in a folder, which only shows when it is tried."""
+    trial = folder / f"{secrets.token_hex(8)}.part"
+    try:
+        os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        trial.unlink()
+    except OSError as exc:
+        raise CertificateError.bad_argument(
+            name, expected="a folder in which files can be made", got=f"{folder} ({exc.strerror})"
+        ) from exc
+
+
+def parse_json(text: str) -> Any:
+    """Reads JSON in which no object has a key twice: of two values, one would be lost without a word.
+
+    Args:
+        text: The text.
+
+    Raises:
+        ValueError: If it is no JSON, has a key twice, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} comes twice")
+    return found
+
+
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """The text of a file, if it is not too large.
+
+    Raises:
+        ValueError: If it is.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"more than {max_bytes} bytes")
+    return content.decode("utf-8")
+
+
+class Archive:
+    """A NumPy archive whose arrays are unpacked when they are asked for, after a look at their headers.
+
+    Args:
+        path: The file.
+        max_bytes: Largest size of all arrays together that are asked for.
+
+    Raises:
+        ValueError: When an array is of objects, not as large as its header says, or the limit is exceeded.
+        KeyError: When there is no such array.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._left = self._limit = max_bytes
+        self._stream = path.open("rb")
+        try:
+            self._archive = zipfile.ZipFile(self._stream)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._archive.close()
+        self._stream.close()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        member = self._archive.getinfo(f"{name}.npy")
+        self._left -= member.file_size
+        if self._left < 0:
+            raise ValueError(f"its arrays are larger than {self._limit} bytes")
+        with self._archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version != (1, 0):
+                raise ValueError(f"{name} is of version {version} of the format")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+            size = dtype.itemsize
+            for length in shape:
+                size *= length
+            # What the header says is what NumPy sets aside memory for.
+            if dtype.hasobject or min(shape, default=0) < 0 or size > member.file_size:
+                raise ValueError(f"{name} is not what its header says: {dtype} of shape {shape}")
+        with self._archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)

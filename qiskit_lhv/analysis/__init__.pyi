@@ -1,0 +1,10 @@
+from .behavior_evidence import BehaviorLocality as BehaviorLocality
+from .behavior_evidence import BehaviorViolation as BehaviorViolation
+from .behaviors import BehaviorQuestion as BehaviorQuestion
+from .critical_visibilities import CriticalVisibility as CriticalVisibility
+from .critical_visibilities import critical_visibility as critical_visibility
+from .dispatch import analyze as analyze
+from .estimate_evidence import EstimatedLocality as EstimatedLocality
+from .estimate_evidence import EstimatedViolation as EstimatedViolation
+from .estimates import EstimateQuestion as EstimateQuestion
+from .state_question import StateQuestion as StateQuestion

@@ -1,0 +1,395 @@
+"""Verdicts on behaviors, whose numbers are known to a stated accuracy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.deadlines import Deadline
+from .._support.records import Record
+from .._support.validation import positive_number
+from ..exceptions import ScenarioError, SolverError
+from ..models.deterministic import DeterministicModel
+from ..models.local_model import LocalModel
+from ..polytope.expressions.normal_forms import no_signaling_part
+from ..polytope.inequalities.bell_inequality import BellInequality
+from ..polytope.symmetry.symmetrized_model import SymmetrizedModel
+from ..polytope.thresholds.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
+from ..polytope.thresholds.visibility import Threshold, nonlocality_threshold
+from ..reports.locality import LocalityReport
+from ..reports.verdict import Verdict
+from ..targets.behaviors import Behavior
+from ..targets.coordinates import from_party_axes
+from ..verification.evidence import agree, verify_shown
+from ..verification.result import Verification, combine
+from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
+
+__all__ = ["BehaviorQuestion", "analyze_behavior"]
+
+# Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
+_LARGEST_VISIBILITY = 100.0
+# A behavior this near to white noise is replaced by one of which a threshold can be asked.
+_WHITE = 1e-9
+_NEAR_WHITE = 1e-6
+
+
+def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None) -> LocalityReport:
+    """Answers whether a behavior, whose numbers are known to some accuracy, is local.
+
+    NONLOCAL: an inequality with a proven local bound is violated by more than the tolerance times the sum of its
+    absolute coefficients, so no local behavior is within the errors. LOCAL: up to a tolerance of 1e-6, a model
+    reproduces every probability within it; beyond, every no-signaling behavior within the errors is local. In the
+    scenario of CHSH that is a question of the eight forms (Fine's theorem); elsewhere the behavior must stay local when
+    it is scaled away from white noise by a factor that leaves room for the errors.
+
+    Args:
+        behavior: The behavior. It may be signaling as much as the errors explain.
+        tolerance: Accuracy of the numbers in ``behavior.array``: the largest error of a probability.
+        time_limit: Seconds for each search; default: none.
+
+    Returns:
+        The report. Its first line says which accuracy the numbers were taken to have.
+
+    Raises:
+        ScenarioError: If the behavior is signaling by more than the errors explain, or an argument is out of range.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
+
+    Examples:
+        Measured correlators with S = 2.05 and errors of 0.05:
+
+        >>> measured = Behavior.from_correlators([[0.52, 0.51], [0.51, -0.51]], marginals=False)
+        >>> analyze_behavior(measured, tolerance=0.0125).verdict.name
+        'INCONCLUSIVE'
+    """
+    tolerance = positive_number(tolerance, "tolerance", ScenarioError)
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
+    _require_explained_signaling(behavior, tolerance)
+    search = _Search(behavior, tolerance, time_limit)
+    search.run()
+    return search.report()
+
+
+def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
+    """Refuses what is certainly no no-signaling behavior with errors up to the tolerance."""
+    n = behavior.scenario.num_parties
+    needed = shift = 0.0
+    for k in range(n):
+        if n > 1:
+            # A marginal is a sum of the cells of party k's outcomes; two of them differ by twice their errors.
+            moves = float(np.ptp(behavior.array.sum(axis=n + k), axis=k).max())
+            shift = max(shift, moves)
+            needed = max(needed, moves / (2 * behavior.scenario.max_outcomes[k]))
+    if needed <= tolerance + 1e-12:
+        return
+    raise ScenarioError.bad_argument(
+        "behavior",
+        expected=f"a no-signaling behavior, up to errors of {tolerance:g} in each probability (tolerance)",
+        got=f"marginals that move by {shift:.3g} with another party's setting",
+        remedy=(
+            f"If its numbers are less accurate, say so: tolerance={_rounded_up(needed)} or more. "
+            "project_to_no_signaling(behavior) gives the nearest no-signaling one; counts go to analyze()."
+        ),
+    )
+
+
+def _rounded_up(number: float) -> str:
+    """A positive number with two digits, not below itself."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.2g}"
+
+
+def _rounded_down(number: float) -> str:
+    """A positive number with two digits, not above itself."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return f"{math.floor(number / unit * (1 + 1e-12)) * unit:.2g}"
+
+
+def _near_no_signaling(behavior: Behavior) -> Behavior:
+    """A no-signaling behavior near the numbers: their orthogonal projection, mixed with white noise if negative."""
+    scenario = behavior.scenario
+    n = scenario.num_parties
+    table = behavior.array
+    if not scenario.has_equal_outcomes:
+        projected = from_party_axes(no_signaling_part(table, scenario), scenario)
+        table = projected / projected.sum(axis=scenario.outcome_axes, keepdims=True)
+        white = Behavior.white_noise(scenario).array
+        share = max(0.0, -float((table[scenario.mask] / white[scenario.mask]).min()))
+        return Behavior(np.where(scenario.mask, np.maximum((table + share * white) / (1 + share), 0), 0), scenario)
+    for k in range(n):
+        # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
+        table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
+    table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
+    below = max(0.0, -float(table.min()))
+    return Behavior((table + below) / (1 + below * math.prod(scenario.max_outcomes)))
+
+
+def _center(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
+    """The no-signaling behavior whose threshold is looked for, and the largest visibility of interest."""
+    scenario, center = behavior.scenario, _near_no_signaling(behavior)
+    if tolerance <= ROUNDING or scenario.is_chsh or only_local_behaviors(scenario):
+        return center, 1.0
+    # Its threshold shows how much room there is for errors.
+    white = Behavior.white_noise(scenario)
+    if np.abs(center.array - white.array).max() < _WHITE:
+        corner = np.zeros(scenario.shape)
+        corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
+        center = Behavior(corner, scenario).mix(visibility=_NEAR_WHITE)
+    return center, _LARGEST_VISIBILITY
+
+
+@dataclass
+class _Search:
+    """The verdict as found so far, and what it rests on."""
+
+    behavior: Behavior
+    tolerance: float
+    time_limit: float | None
+
+    def __post_init__(self) -> None:
+        self.threshold: Threshold | None = None
+        self.nearest: NearestLocal | None = None
+        self.proof: BehaviorLocality | BehaviorViolation | None = None
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the numbers are an estimate, more than rounded."""
+        return self.tolerance > ROUNDING
+
+    def run(self) -> None:
+        """Looks for a proof of either verdict, the quick ones first."""
+        # No time at all is no limit of a search, but of those after the first.
+        deadline = Deadline(self.time_limit or None)
+        scenario = self.behavior.scenario
+        center, largest = _center(self.behavior, self.tolerance)
+        try:
+            self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
+        except SolverError:
+            # A linear program that fails here may be replaced by the other one.
+            self.threshold = None
+        if self._decide():
+            return
+        if can_find_nearest(scenario):
+            left = 0.0 if self.time_limit == 0 else deadline.left
+            try:
+                self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=left)
+            except SolverError:
+                return
+            self._decide()
+
+    def _known_strategies(self) -> NDArray[np.int64] | None:
+        if self.threshold is None:
+            return None
+        return self.threshold.model.strategies.astype(np.int64)
+
+    @property
+    def inequality(self) -> BellInequality | None:
+        """The inequality that comes nearest to a proof."""
+        found = [one.inequality for one in (self.threshold, self.nearest) if one is not None]
+        known = [one for one in found if one is not None]
+        return max(known, key=self._relative_violation, default=None)
+
+    @property
+    def model(self) -> DeterministicModel | SymmetrizedModel | None:
+        """The model that comes nearest to the numbers."""
+        found = [one.model for one in (self.threshold, self.nearest) if one is not None]
+        distances = [float(np.abs(one.behavior().array - self.behavior.array).max()) for one in found]
+        return found[int(np.argmin(distances))] if found else None
+
+    def _relative_violation(self, inequality: BellInequality) -> float:
+        return inequality.violation(self.behavior) / sum_of_coefficients(inequality)
+
+    def _decide(self) -> bool:
+        inequality = self.inequality
+        if inequality is not None and inequality.bound.exact:
+            violation = BehaviorViolation(self.behavior, self.tolerance, inequality)
+            if violation.shows and violation.verify(prove_bound=True):
+                self.proof = violation
+                return True
+        self.proof = self._locality(self.tolerance)
+        return self.proof is not None
+
+    def _locality(self, tolerance: float) -> BehaviorLocality | None:
+        """The proof that numbers of this accuracy are local, if there is one."""
+        scenario, threshold = self.behavior.scenario, None
+        if self.coarse and not (scenario.is_chsh or only_local_behaviors(scenario)):
+            threshold = self.threshold
+            if threshold is None or threshold.lower <= 1:
+                return None
+        locality = BehaviorLocality(self.behavior, tolerance, None if self.coarse else self.model, threshold)
+        return locality if locality.shows and locality.verify() else None
+
+    # The report
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the proof shows."""
+        return Verdict.INCONCLUSIVE if self.proof is None else Verdict(self.proof.shows)
+
+    def _fits(self) -> bool | None:
+        """Whether a local model is within the errors."""
+        if self.verdict is not Verdict.INCONCLUSIVE:
+            return self.verdict is Verdict.LOCAL
+        model = self.model
+        return True if model is not None and model.verify(self.behavior, self.tolerance) else None
+
+    def _advice(self) -> str:
+        if self.proof is not None:
+            return ""
+        threshold, inequality = self.threshold, self.inequality
+        if inequality is not None and not inequality.bound.exact and inequality.violation(self.behavior) > 0:
+            return (
+                "An inequality seems to be violated, but its local bound could not be proven in the time allowed: "
+                "prove it with local_bound(report.inequality.expression), or use fewer settings."
+            )
+        if self.time_limit is not None and threshold is not None and threshold.upper - threshold.lower > ROUNDING:
+            return f"More time: so far the threshold lies in [{threshold.lower:.6g}, {threshold.upper:.6g}]."
+        needed = self._needed_accuracy()
+        if needed is None:
+            return (
+                "The behavior is so near to the boundary of the local set that its numbers tell neither: give them "
+                "more exactly, with a smaller tolerance."
+            )
+        accuracy, answer = needed
+        return f"If these numbers were accurate to {accuracy}, the answer would be {answer}."
+
+    def _needed_accuracy(self) -> tuple[str, Verdict] | None:
+        """The accuracy at which the numbers, should they stay the same, have an answer, and that."""
+        inequality, model = self.inequality, self.model
+        if inequality is not None:
+            reached = self._relative_violation(inequality)
+            if reached > 1e-9:
+                return _rounded_down(reached * (1 - 1e-6)), Verdict.NONLOCAL
+        if self.coarse:
+            accuracy = self.tolerance / 2
+            while accuracy > ROUNDING:
+                if self._locality(accuracy) is not None:
+                    return _rounded_down(accuracy), Verdict.LOCAL
+                accuracy /= 2
+            return None
+        if model is not None:
+            deviation = float(model.verify(self.behavior, self.tolerance).deviation)
+            if deviation <= ROUNDING:
+                return _rounded_up(deviation), Verdict.LOCAL
+        return None
+
+    def report(self) -> LocalityReport:
+        """The report."""
+        question = BehaviorQuestion(self.behavior, self.tolerance)
+        inequality = None if self.verdict is Verdict.LOCAL else self.inequality
+        fits = self._fits()
+        # Without a proof, a model that fits is shown to fit; any other is that of the evidence.
+        model = self.model if self.proof is None and fits else _model_of(self.proof, self.threshold)
+        return _report(question, self.proof, self.threshold, inequality, model, fits, self._advice())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BehaviorQuestion(Record):
+    """What was asked about a behavior."""
+
+    behavior: Behavior
+    """The behavior, as it was given."""
+    tolerance: float
+    """Accuracy of its numbers: the largest error of a probability."""
+
+    def __str__(self) -> str:
+        return f"behavior of {self.behavior.scenario}"
+
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence is verified elsewhere. Without a proof, the advice is not checked.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+                ``BellInequality.verify``.
+        """
+        proof = threshold = None
+        for piece in report.evidence:
+            if isinstance(piece, BehaviorLocality | BehaviorViolation) and proof is None:
+                proof = piece
+            elif isinstance(piece, Threshold) and threshold is None:
+                threshold = piece
+            else:
+                return _refuted(f"a {type(piece).__name__} is too much")
+        if proof is not None and not (proof.behavior == self.behavior and proof.tolerance == self.tolerance):
+            return _refuted("the proof is about another behavior, or another accuracy of its numbers")
+        if threshold is not None and not agree(threshold.behavior, _center(self.behavior, self.tolerance)[0]):
+            return _refuted("the threshold is that of another behavior")
+        model, inequality, fits = report.model, report.inequality, report.admits_local_model
+        if proof is None:
+            near = isinstance(model, DeterministicModel | SymmetrizedModel) and model.verify(
+                self.behavior, self.tolerance
+            )
+            fits = True if near else None
+        elif isinstance(proof, BehaviorLocality):
+            fits, inequality = True, None
+        else:
+            fits, inequality = False, proof.inequality
+        if (proof is not None or not fits) and model != _model_of(proof, threshold):
+            return _refuted("the model is not that of the evidence")
+        made = _report(self, proof, threshold, inequality, model, fits, "" if proof is not None else report.advice)
+        for field in fields(LocalityReport):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
+                return _refuted(f"the field {field.name!r} does not follow from the evidence")
+        follows = Verification(True, "all figures and words follow from the evidence")
+        in_evidence = proof is not None or (threshold is not None and inequality == threshold.inequality)
+        return follows if in_evidence else combine(follows, *verify_shown(inequality, prove_bound))
+
+
+def _model_of(
+    proof: BehaviorLocality | BehaviorViolation | None, threshold: Threshold | None
+) -> DeterministicModel | SymmetrizedModel | None:
+    """The local model in the evidence: that of the proof, or the one at the threshold."""
+    if isinstance(proof, BehaviorLocality) and proof.model is not None:
+        return proof.model
+    return None if threshold is None else threshold.model
+
+
+def _refuted(reason: str) -> Verification:
+    return Verification(False, reason, math.inf)
+
+
+def _report(
+    question: BehaviorQuestion,
+    proof: BehaviorLocality | BehaviorViolation | None,
+    threshold: Threshold | None,
+    inequality: BellInequality | None,
+    model: LocalModel | None,
+    fits: bool | None,
+    advice: str,
+) -> LocalityReport:
+    """The report that follows from a proof, or from what there is without one."""
+    figures: dict[str, float] = {}
+    if threshold is not None:
+        figures["visibility threshold (white noise)"] = threshold.estimate
+    if isinstance(proof, BehaviorViolation):
+        inequality = proof.inequality
+    if inequality is not None:
+        figures["violation"] = inequality.violation(question.behavior)
+        errors = question.tolerance * sum_of_coefficients(inequality)
+        figures["largest violation by errors alone"] = errors
+    return LocalityReport(
+        verdict=Verdict.INCONCLUSIVE if proof is None else Verdict(proof.shows),
+        target=str(question),
+        admits_local_model=fits,
+        model=model,
+        inequality=inequality,
+        alpha=None,
+        test=None,
+        log10_p_value=None,
+        statistics=figures,
+        evidence=tuple(piece for piece in (proof, threshold) if piece is not None),
+        assumptions=(
+            f"each probability is known to within {question.tolerance:g}",
+            "the behavior is no-signaling",
+        ),
+        advice=advice,
+        question=question,
+    )

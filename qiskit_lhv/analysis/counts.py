@@ -1,0 +1,382 @@
+"""The answer for counts and trials: the declared test first, then figures, which may be absent but never raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .._support.deadlines import Deadline
+from .._support.progress import ProgressBar
+from .._support.threads import one_blas_thread
+from ..exceptions import CountsError, LHVError
+from ..polytope.bounds.local_bounds import enumeration_size
+from ..polytope.expressions.families import chsh
+from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested, given_settings
+from ..reports.verdict import Verdict
+from ..statistics.assumptions.drift import drift_test
+from ..statistics.assumptions.predictability import check_predictability
+from ..statistics.assumptions.setting_choice import SettingsTest, require_declared_settings, settings_test
+from ..statistics.evidence.combination import CombinedEValue, averaged_e_values, num_orders
+from ..statistics.evidence.combined_tests import CombinedTest, combined_test
+from ..statistics.evidence.e_values import EValue, ratio_e_values
+from ..statistics.evidence.fair_sampling import require_all_shots
+from ..statistics.evidence.games import GameTest, game_test
+from ..statistics.evidence.standing import StandingTest, TestResult, standing_test
+from ..statistics.fits.local_fit import fit_local_model
+from ..statistics.fits.model_comparison import compare_models, quick_replicates
+from ..statistics.intervals.confidence_regions import local_region
+from ..statistics.planning.expected_evidence import expected_evidence
+from ..statistics.signaling.hidden import signaling_allowance
+from ..statistics.signaling.marginals import signaling_given_projection
+from ..statistics.signaling.swapped_bits import swapped_bits_hint
+from ..targets.counts import BellCounts, check_shot_limit
+from ..targets.projections import project_to_no_signaling
+from ..targets.trials import BellTrials
+from .counts_findings import LATER_FACTORS, OUT_OF_TIME, CountsFindings
+from .counts_options import CountsOptions
+
+__all__ = [
+    "Prepared",
+    "averages_orders",
+    "counts_findings",
+    "declared_result",
+    "group_findings",
+    "prepared",
+]
+
+Data = BellCounts | BellTrials
+T = TypeVar("T")
+Group = tuple[int, ...]
+
+_REPLICATES = 200
+# Scenarios up to here get a linear program for hidden signaling within about a second.
+_QUICK_ENUMERATION = 1 << 10
+_QUICK_CELLS = 1 << 10
+# A fit for the reader stops when what is missing is this share of its divergence.
+_FIT_TOLERANCE, _RELATIVE_FIT_TOLERANCE = 1e-10, 1e-3
+
+
+@dataclass
+class _Figures:
+    """Computes figures for the reader while there is time; what fails is absent, with its reason."""
+
+    deadline: Deadline
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def compute(self, name: str, function: Callable[[], T]) -> T | None:
+        if self.deadline.over:
+            self.absent[name] = OUT_OF_TIME
+            return None
+        try:
+            return function()
+        except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as exc:
+            self.absent[name] = str(exc) or type(exc).__name__
+            return None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that passed every check that comes before long work, with the tests that are quick."""
+
+    data: Data
+    test: str
+    settings: SettingsTest
+    game: GameTest | None
+
+    def tested(self, options: CountsOptions) -> Data:
+        """The data as the declared test takes them."""
+        return as_tested(self.data, self.test, options.predictability)
+
+
+def prepared(data: Data, options: CountsOptions) -> Prepared:
+    """Checks data for the declared test.
+
+    Raises:
+        CountsError: If they cannot be used for it, or their settings contradict the declared design.
+    """
+    test = options.test_for(data)
+    if isinstance(data, BellCounts):
+        check_shot_limit(data)
+    require_all_shots(data, options.fair_sampling)
+    if isinstance(data, BellTrials):
+        # Refuses combinations without a trial.
+        data.to_counts()
+    check_predictability(options.predictability, data.design, data.setting_probabilities)
+    settings = settings_test(data, options.predictability)
+    require_declared_settings(settings)
+    return Prepared(data, test, settings, _declared_game(data, test, options))
+
+
+def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
+    """What is found about counts or trials.
+
+    Args:
+        data: The data.
+        options: The checked options.
+
+    Raises:
+        CountsError: If data cannot be used for the declared test.
+        ScenarioError: If a scenario is too large.
+    """
+    return _all_findings([prepared(data, options)], options, 1)[0]
+
+
+@one_blas_thread()
+def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_groups: int) -> list[CountsFindings]:
+    """What is found about each of several data; those of one scenario share the work on their e-values."""
+    deadline = Deadline(options.time_limit)
+    tested = [one.tested(options) for one in members]
+    e_values = _e_values(tested, options, deadline)
+    absent: dict[str, str] = {}
+    if len(members) == 1 and deadline.over and isinstance(e_values[0], EValue):
+        absent[LATER_FACTORS] = f"{OUT_OF_TIME}: the last one that was found serves them, too"
+    together = _Figures(deadline, absent).compute(
+        "no-signaling: log10 e",
+        lambda: ratio_e_values(tested, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
+    )
+    signaling: Sequence[EValue | None] = [None] * len(members) if together is None else together
+    found = []
+    with ProgressBar(len(members), options.progress, "group") as bar:
+        for one, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
+            figures = _Figures(deadline, dict(absent))
+            findings = _findings(one, e_value, against_signaling, options, figures, num_groups)
+            found.append(findings)
+            bar.update(1, str(findings.verdict))
+    return found
+
+
+def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | None:
+    scenario = data.scenario
+    assert scenario is not None
+    data = as_tested(data, test, options.predictability)
+    expression = options.expression
+    if expression is None and scenario.is_chsh:
+        if test != "game" and options.predictability > 0:
+            # Only shown; with settings so predictable it may have nothing to say.
+            return None
+        expression = chsh()
+    if expression is not None:
+        return game_test(data, expression, predictability=options.predictability, fair_sampling=options.fair_sampling)
+    if test == "game":
+        raise CountsError.bad_argument(
+            "expression", expected="the rule of the game for this scenario", got="None", remedy="Declare it."
+        )
+    return None
+
+
+def _e_values(
+    data: Sequence[Data], options: CountsOptions, deadline: Deadline | None = None
+) -> list[EValue | CombinedEValue]:
+    """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
+    declared: dict[str, Any] = {
+        "predictability": options.predictability,
+        "fair_sampling": options.fair_sampling,
+        "seed": options.seed,
+    }
+    several = [i for i, one in enumerate(data) if averages_orders(one)]
+    single = [i for i in range(len(data)) if i not in set(several)]
+    found: dict[int, EValue | CombinedEValue] = {}
+    if single:
+        limit = None if deadline is None else deadline.left
+        found.update(zip(single, ratio_e_values([data[i] for i in single], time_limit=limit, **declared), strict=True))
+    if several:
+        found.update(zip(several, averaged_e_values([data[i] for i in several], **declared), strict=True))
+    return [found[i] for i in range(len(data))]
+
+
+def averages_orders(data: Data) -> bool:
+    """Whether the e-value of data is the mean over several random orders: for tables, where that is quick."""
+    return isinstance(data, BellCounts) and num_orders(data.scenario, data.total_shots) > 1
+
+
+def declared_result(
+    data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsOptions
+) -> TestResult:
+    """The result of the declared test, from the e-value and the game of data as the test takes them."""
+    if test == "game":
+        assert game is not None
+        return game
+    assert e_value is not None
+    if test == "combined":
+        assert isinstance(data, BellCounts)
+        return combined_test(data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling)
+    return e_value
+
+
+def _findings(
+    member: Prepared,
+    e_value: EValue | CombinedEValue,
+    against_signaling: EValue | None,
+    options: CountsOptions,
+    figures: _Figures,
+    num_groups: int,
+) -> CountsFindings:
+    deadline = figures.deadline
+    data, settings = member.data, member.settings
+    seed = options.seed
+    assert seed is not None
+    rule = _declared_rule(data, member.test, options, num_groups)
+    counts, scenario = rule.counts, rule.counts.scenario
+    result = declared_result(rule.tested, rule.test, e_value, member.game, options)
+    combined = result if isinstance(result, CombinedTest) else None
+    projected = figures.compute(
+        "no-signaling fit",
+        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
+    )
+    # What the verdict needs comes first, and is not cut off by the time limit.
+    always = _Figures(Deadline(None), figures.absent)
+    signaling = always.compute(
+        "no-signaling",
+        lambda: signaling_given_projection(counts, options.signaling_level, seed, projected),
+    )
+    found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
+    quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
+    if quick:
+        # For many groups all allowances hold together.
+        allowance = always.compute(
+            "signaling allowance",
+            lambda: signaling_allowance(
+                counts,
+                alpha=options.alpha / num_groups,
+                kappa=UNDECLARED_KAPPA if options.kappa is None else options.kappa,
+                seed=seed,
+            ),
+        )
+        found = replace(found, allowance=allowance)
+    else:
+        figures.absent["signaling allowance"] = f"{scenario} is too large for its linear program"
+    fit = figures.compute(
+        "local fit",
+        lambda: fit_local_model(
+            counts,
+            tolerance=_FIT_TOLERANCE,
+            relative_tolerance=_RELATIVE_FIT_TOLERANCE,
+            time_limit=deadline.left,
+        ),
+    )
+    expected = None
+    if projected is not None:
+        expected = figures.compute(
+            "e-value: expected log10 e per trial",
+            lambda: expected_evidence(projected, counts, options.predictability, time_limit=deadline.left),
+        )
+    known = None if fit is None or projected is None else (fit.model.behavior(), projected)
+    comparison = figures.compute(
+        "deviances",
+        lambda: compare_models(
+            counts, num_replicates=rule.num_replicates, known=known, time_limit=deadline.left, seed=seed
+        ),
+    )
+    if isinstance(data, BellTrials) and data.num_trials > 1:
+        found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
+    if settings.suspicious and rule.significant(found):
+        # Decides whether NONLOCAL stands, so it is not cut off by the time limit.
+        standing = always.compute("standing predictability", lambda: _standing(member, options, num_groups))
+        found = replace(found, standing=standing)
+    findings = CountsFindings(
+        rule,
+        found,
+        fit=fit,
+        comparison=comparison,
+        expected=expected,
+        signaling_e_value=against_signaling,
+        absent=figures.absent,
+    )
+    if signaling is not None and rule.signaling_seen(found):
+        swapped = figures.compute("swapped outcomes", lambda: swapped_bits_hint(counts, seed=seed))
+        findings = replace(findings, swapped=swapped)
+    if findings.verdict is Verdict.INCONCLUSIVE and fit is not None and not rule.drifts(found):
+        center = fit.model.behavior()
+        region = figures.compute(
+            "confidence region",
+            lambda: local_region(counts, center, alpha=options.alpha, time_limit=deadline.left),
+        )
+        findings = replace(findings, found=replace(found, region=region))
+    return findings
+
+
+def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: int) -> CountsRule:
+    """The declarations about data, as a report records them."""
+    assert options.seed is not None
+    replicates = options.num_replicates
+    if replicates is None:
+        assert data.scenario is not None
+        replicates = min(_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
+    return CountsRule(
+        data,
+        options.alpha,
+        test,
+        options.kappa,
+        options.signaling_level,
+        options.predictability,
+        options.expression,
+        options.fair_sampling,
+        replicates,
+        options.seed,
+        num_groups=num_groups,
+    )
+
+
+def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> StandingTest | None:
+    """The declared test with the largest predictability up to which it stays significant."""
+
+    def make(predictability: float) -> TestResult:
+        changed = replace(options, predictability=predictability)
+        data, test = member.data, member.test
+        check_predictability(predictability, data.design, data.setting_probabilities)
+        tested = as_tested(data, test, predictability)
+        return _result(tested, test, changed)
+
+    # Of many groups, the results of all hold together.
+    standing = standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
+    if standing is None:
+        return None
+    tested = member.tested(options)
+    given = given_settings(tested)
+    if given is tested:
+        return standing
+    return replace(standing, given_settings=_result(given, member.test, replace(options, predictability=0.0)))
+
+
+def _result(tested: Data, test: str, options: CountsOptions) -> TestResult:
+    """The result of a test, of data as it takes them."""
+    if test == "game":
+        return declared_result(tested, test, None, _declared_game(tested, test, options), options)
+    return declared_result(tested, test, _e_values([tested], options)[0], None, options)
+
+
+def group_findings(
+    data: Mapping[Group, Data], options: CountsOptions
+) -> tuple[dict[Group, CountsFindings], dict[Group, str]]:
+    """What is found about each of many groups, and why nothing could be found about the others.
+
+    One group that fails never loses the others.
+
+    Args:
+        data: Counts or trials by group.
+        options: The checked options.
+    """
+    failures: dict[Group, str] = {}
+    usable: dict[Group, Prepared] = {}
+    for group, one in data.items():
+        try:
+            usable[group] = prepared(one, options)
+        except LHVError as exc:
+            failures[group] = str(exc)
+    try:
+        findings = _all_findings(list(usable.values()), options, len(data)) if usable else []
+        found = dict(zip(usable, findings, strict=True))
+    except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError):
+        found = {}
+        for group, one_of_them in usable.items():
+            try:
+                (found[group],) = _all_findings([one_of_them], options, len(data))
+            except (LHVError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as exc:
+                failures[group] = str(exc) or type(exc).__name__
+    for group, one_found in found.items():
+        rule = replace(one_found.rule, group=group, num_failed=len(failures))
+        found[group] = replace(one_found, rule=rule)
+    return found, {group: failures[group] for group in data if group in failures}

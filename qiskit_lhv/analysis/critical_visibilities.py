@@ -1,0 +1,336 @@
+"""Up to which visibility a noisy state is local, from below and from above."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._support.deadlines import SharedTime
+from .._support.files import writable_folder
+from .._support.validation import generator
+from ..exceptions import CertificateError, LHVError, MeasurementError, SolverError
+from ..measurements.planes import check_measurements
+from ..optimize.visibility_sweep import VisibilitySweep, sweep_visibility
+from ..projective.certificates.certificate import AllProjectiveCertificate
+from ..projective.certificates.certify import certify_all_projective
+from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.settings.optimization import OptimizedSettings
+from ..targets.correlations import CorrelationTensor
+from ..targets.qubits import planar_tensor, qubit_tensor
+from ..targets.state_tensors import state_tensor
+from ..verification.evidence import Evidence
+from ..verification.result import Verification, combine
+from .proof_plan import calls_of_oracle, quick_certificates
+from .settings_plan import closed_settings, searched_settings
+
+__all__ = ["CriticalVisibility", "critical_visibility"]
+
+# Of the time; what is left is for the estimate.
+_SHARE_OF_SETTINGS = 0.3
+_SHARE_OF_PROOFS = 0.7
+# Of the time for proofs, for each set of axes but the finest.
+_SHARE_OF_COARSE = 0.25
+_AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
+_PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
+_NUM_POINTS = 8
+# A search for models takes some time to compile, so short runs do without an estimate of their own.
+_LEAST_SECONDS = 30.0
+# States that differ by no more in any correlation are the same.
+_SAME = 1e-12
+
+Certificate = StateCertificate
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalVisibility(Evidence):
+    """The visibility up to which a noisy state is local for all projective measurements, or all in a plane."""
+
+    lower: float
+    """Visibility up to which ``certificate`` proves the state local; 0 if there is none."""
+    upper: float
+    """Visibility above which ``settings`` prove the state nonlocal; infinity if they do not."""
+    certificate: Certificate | None
+    """The proof from below."""
+    settings: OptimizedSettings | None
+    """The settings and inequality from above."""
+    sweep: VisibilitySweep | None
+    """Losses of local models along the way, from which the estimate comes; ``None`` if there was no time."""
+    timed_out: bool = False
+    """Whether the time limit cut a search short: with more time the interval may be narrower. Nothing in the record
+    shows it."""
+
+    @property
+    def estimate(self) -> float | None:
+        """Where the square root of the loss extrapolates to zero, within what is proven; ``None`` without a sweep."""
+        if self.sweep is None:
+            return None
+        found = self.sweep.extrapolated_visibility() or self.sweep.floor_visibility()
+        return None if found is None else min(max(found, self.lower), self.upper)
+
+    def __str__(self) -> str:
+        estimate = "" if self.estimate is None else f", estimate {self.estimate:.4f}"
+        cut = " (the time limit cut the search short)" if self.timed_out else ""
+        return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}{cut}"
+
+    def verify(self, state: Any = None, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks both proofs, and that they are about the same state, noise and measurements.
+
+        Args:
+            state: A state or correlation tensor that this should be about; default: its own.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        order = Verification(0 <= self.lower <= self.upper, f"0 <= {self.lower!r} <= {self.upper!r}")
+        if not order:
+            return order
+        checks = [self._about_one_state(state)]
+        if self.certificate is None:
+            checks.append(Verification(self.lower <= 0, "nothing is claimed from below"))
+        else:
+            checks.append(self.certificate.verify())
+            shown = self.certificate.visibility
+            checks.append(Verification(self.lower <= shown, f"the certificate shows {shown:.9g}"))
+        if self.settings is None:
+            checks.append(Verification(math.isinf(self.upper), "nothing is claimed from above"))
+        elif not 0 < self.upper < math.inf:
+            checks.append(Verification(False, f"the upper end is {self.upper}", math.inf))
+        else:
+            checks.append(self.settings.mixed(self.upper).verify(prove_bound=prove_bound))
+        return combine(*checks)
+
+    def _about_one_state(self, state: Any) -> Verification:
+        """Whether both sides are about the same state, noise and measurements."""
+        below, above = self.certificate, self.settings
+        plane = below.plane if isinstance(below, AllProjectiveCertificate) else ""
+        tensors = [one.correlations for one in (below, above) if one is not None]
+        noises = []
+        if below is not None:
+            proof = below.noise if isinstance(below, AllProjectiveCertificate) else None
+            noises.append(None if proof is None else proof.correlations)
+        if above is not None:
+            noises.append(above.noise)
+        if state is not None:
+            tensors.append(qubit_tensor(state))
+        if not all(_same(one, tensors[0], plane) for one in tensors[1:]):
+            return Verification(False, "the proofs are about different states", math.inf)
+        if not all(_same(one, noises[0], plane) for one in noises[1:]):
+            return Verification(False, "the proofs are about different noise", math.inf)
+        if above is not None and not _in_plane(above, plane):
+            return Verification(False, f"the settings are not in the plane {plane}", math.inf)
+        return Verification(True, "both sides are about the same state")
+
+    def plot(self) -> Any:
+        """The losses against the visibility, and what is proven from either side, as a matplotlib figure.
+
+        Raises:
+            ImportError: If matplotlib is not installed (extra ``plot``).
+        """
+        from ..plotting import plot_critical_visibility
+
+        return plot_critical_visibility(self)
+
+
+def critical_visibility(
+    state: Any,
+    *,
+    noise: Any = None,
+    measurements: str = "projective",
+    time_limit: float | None = None,
+    seed: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> CriticalVisibility:
+    """Brackets the visibility up to which a noisy state is local: proofs from both sides, and an estimate.
+
+    From above, settings are optimized (:func:`optimize_settings`), with more and more of them, and for two qubits those
+    of the inequality of Werner states (:func:`werner_inequality`). From below come polyhedra from coarse to fine
+    (:func:`certify_all_projective`), for two qubits in white noise also extensions of the local Werner model. In the
+    remaining time local models are searched by gradient descent in between (:func:`sweep_visibility`).
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        noise: A state of the same qubits; default: white noise.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds, shared by all parts; the result says whether they cut one short. Default: none, but
+            budgets of work, so that the answer is the same on every machine.
+        seed: Seed, or ``None``.
+        folder: Where to keep what is found; the same call goes on from there. Needs a seed.
+        **options: For ``sweep_visibility``, such as ``degree``, ``num_hidden`` or ``num_steps``.
+
+    Raises:
+        MeasurementError: If state or noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        ScenarioError: If the noise cannot be proven local.
+        CertificateError: If the folder holds another run's files, or a proof there does not hold.
+        LHVError: If a number is out of range, or there is a folder without a seed.
+    """
+    clock = SharedTime(time_limit)
+    plane = check_measurements(measurements)
+    tensor = _tensor(state, "state", plane)
+    other = None if noise is None else _tensor(noise, "noise", plane)
+    if other is not None and other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument(
+            "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
+        )
+    given = CorrelationTensor.white_noise(tensor.dimensions) if other is None else other
+    if np.array_equal(given.array, tensor.array):
+        raise MeasurementError.bad_argument(
+            "noise", expected="another state than the first", got="the same one", remedy="They make no line."
+        )
+    generator(seed)
+    if folder is not None and seed is None:
+        raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
+    place = None if folder is None else writable_folder(folder, "folder")
+    settings = _best_settings(tensor, other, measurements, seed, clock.part(_SHARE_OF_SETTINGS), place)
+    upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
+    if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
+        settings, upper = None, math.inf
+    certificate = _best_certificate(tensor, other, measurements, seed, clock.part(_SHARE_OF_PROOFS), place)
+    lower = 0.0 if certificate is None else certificate.visibility
+    sweep = None
+    if lower < min(upper, 1.0) and clock.left > _LEAST_SECONDS:
+        highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
+        grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
+        where = None if place is None else place / "sweep"
+        with clock.step() as seconds:
+            sweep = sweep_visibility(
+                tensor,
+                grid,
+                noise=other,
+                measurements=measurements,
+                time_limit=seconds,
+                seed=seed,
+                folder=where,
+                **options,
+            )
+    return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out)
+
+
+def _tensor(state: Any, name: str, plane: str) -> CorrelationTensor:
+    """The correlations of a state of 2 to 6 qubits; those in a plane need not be a state's."""
+    tensor = qubit_tensor(state, name)
+    return tensor if plane and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
+
+
+def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, plane: str) -> bool:
+    """Whether these are the same correlations, of measurements in a plane if there is one; ``None``: white noise."""
+    if first is None or second is None:
+        return first is second
+    if first.dimensions != second.dimensions:
+        return False
+    one, other = (planar_tensor(tensor, plane or "projective") for tensor in (first, second))
+    return one.largest_difference(other) <= _SAME
+
+
+def _in_plane(settings: OptimizedSettings, plane: str) -> bool:
+    across = [k for k, axis in enumerate("xyz") if plane and axis not in plane]
+    return not any(np.any(one[:, across]) for one in settings.settings)
+
+
+def _require_same(
+    file: Path,
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    kept: CorrelationTensor,
+    kept_noise: CorrelationTensor | None,
+    kept_measurements: str,
+) -> None:
+    plane = "" if measurements == "projective" else measurements
+    if measurements != kept_measurements or not _same(tensor, kept, plane) or not _same(noise, kept_noise, plane):
+        raise CertificateError.bad_argument(
+            "folder",
+            expected="a new folder, or one of this very run",
+            got=f"{file.name} of another state, noise or measurements",
+            remedy="Nothing was changed: pass another folder.",
+        )
+
+
+def _require_not_refuted(file: Path, check: Verification) -> None:
+    """Refuses a stored proof that does not show what it claims."""
+    if check.refuted:
+        raise CertificateError.bad_argument(
+            "folder",
+            expected="proofs that hold, as this package writes them",
+            got=f"{file} ({check.reason})",
+            remedy="Delete that file, or pass another folder.",
+        )
+
+
+def _best_settings(
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    seed: int | None,
+    clock: SharedTime,
+    folder: Path | None,
+) -> OptimizedSettings | None:
+    kept = None if folder is None else folder / "settings.json"
+    if kept is not None and kept.exists():
+        loaded = OptimizedSettings.load(kept)
+        plane = check_measurements(measurements)
+        inside = measurements if _in_plane(loaded, plane) else "projective"
+        _require_same(kept, tensor, noise, measurements, loaded.correlations, loaded.noise, inside)
+        above = loaded.visibility * (1 + 1e-8)
+        checks = [loaded.inequality.verify()]
+        if math.isfinite(above):
+            checks.append(loaded.mixed(above).verify())
+        _require_not_refuted(kept, combine(*checks))
+        return loaded
+    found = [
+        *closed_settings(tensor, noise=noise, measurements=measurements, seed=seed),
+        *searched_settings(tensor, clock=clock, noise=noise, measurements=measurements, thorough=True, seed=seed),
+    ]
+    best = min((one for one in found if one.inequality.bound.exact), key=lambda one: one.visibility, default=None)
+    if best is not None and kept is not None:
+        best.save(kept)
+    return best
+
+
+def _best_certificate(
+    tensor: CorrelationTensor,
+    noise: CorrelationTensor | None,
+    measurements: str,
+    seed: int | None,
+    clock: SharedTime,
+    folder: Path | None,
+) -> Certificate | None:
+    n = tensor.num_parties
+    everywhere = measurements == "projective"
+    found: list[Certificate] = [] if noise is not None else list(quick_certificates(tensor, measurements))
+    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
+    for i, count in enumerate(axes):
+        kept = None if folder is None else folder / f"certificate_{count}.npz"
+        if kept is not None and kept.exists():
+            loaded = AllProjectiveCertificate.load(kept)
+            proven = None if loaded.noise is None else loaded.noise.correlations
+            _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.plane or "projective")
+            check = loaded.verify()
+            _require_not_refuted(kept, check)
+            # One that this machine cannot check proves nothing.
+            found += [loaded] if check else []
+            continue
+        if not clock.has():
+            break
+        with clock.step(1.0 if i == len(axes) - 1 else _SHARE_OF_COARSE) as seconds:
+            try:
+                certificate = certify_all_projective(
+                    tensor,
+                    noise=noise,
+                    measurements=measurements,
+                    num_settings=count,
+                    max_calls=None if clock.limited else calls_of_oracle(n, count),
+                    time_limit=seconds,
+                    seed=seed,
+                    checkpoint=None if folder is None else folder / f"search_{count}.npz",
+                    progress=False,
+                )
+            except SolverError:
+                continue
+        found.append(certificate)
+        if kept is not None:
+            certificate.save(kept)
+    return max(found, key=lambda one: one.visibility, default=None)

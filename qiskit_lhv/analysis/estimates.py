@@ -1,0 +1,323 @@
+"""Verdicts on states prepared on a device, from their estimated correlations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from .._support.deadlines import SharedTime
+from .._support.records import Record
+from .._support.validation import probability, seed_or_fresh, whole_number
+from ..exceptions import CountsError, LHVError, SolverError
+from ..measurements.planes import check_measurements
+from ..projective.settings.correlator_criterion import wwzb_settings
+from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
+from ..reports.locality import LocalityReport
+from ..reports.verdict import Verdict
+from ..statistics.assumptions.same_state import SameStateTest, same_state_test
+from ..statistics.intervals.absorbing_noise import absorbing_noise
+from ..targets.correlations import CorrelationTensor
+from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
+from ..verification.evidence import agree
+from ..verification.result import Verification, combine
+from .estimate_evidence import EstimatedLocality, EstimatedViolation
+from .proof_plan import proofs_from_below
+from .state_question import covers, in_plane
+
+__all__ = ["EstimateQuestion", "analyze_estimate"]
+
+Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
+
+# Entries of the tensors of one state, computed again.
+_SAME_TENSOR = 1e-9
+# Of the time that the caller allows.
+_SHARE_OF_SETTINGS = 0.25
+_RADIUS = "weight of white noise that absorbs the errors"
+_PROVEN = "proven local up to visibility (white noise)"
+_NEEDED = "needed for all correlations within the errors"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EstimateQuestion(Record):
+    """What was asked about the estimated correlations of a state."""
+
+    estimate: TensorEstimate
+    """The estimate."""
+    alpha: float
+    """Error probability of either verdict."""
+    signaling_level: float
+    """Level at which counts are taken to contradict that all bases measure the same state."""
+    measurements: str
+    """``"projective"``, or a plane."""
+    seed: int
+    """Seed of the split and of the searches."""
+
+    def __post_init__(self) -> None:
+        check_measurements(self.measurements)
+        for name in ("alpha", "signaling_level"):
+            object.__setattr__(self, name, probability(getattr(self, name), name, CountsError, open_interval=True))
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
+
+    def __str__(self) -> str:
+        plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
+        qubits = self.estimate.num_qubits
+        return f"state of {qubits} qubits with estimated correlations, all projective measurements{plane}"
+
+    def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
+        """The estimates that choose settings and that test them: of other shots, or the same expectation values."""
+        if self.estimate.counts is None:
+            return self.estimate, self.estimate
+        return self.estimate.split(0.5, self.seed)
+
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
+        by drawing them again; that the settings were chosen with the others alone, by choosing them again. Where that
+        leads to others, as it may on another machine or after a time limit, the answer is not re-proven.
+        ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
+
+        Args:
+            report: The report.
+            prove_bound: Is not needed, as there is no bound but in the evidence.
+        """
+        first, *others = report.evidence
+        if not isinstance(first, Evidence):
+            return _refuted(f"a {type(first).__name__} is no evidence on an estimate")
+        for piece in report.evidence:
+            fault = self._fault(piece)
+            if fault:
+                return _refuted(fault)
+        if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
+            return _refuted("the estimate is not that of its counts")
+        test = first if isinstance(first, SameStateTest) else first.same_state
+        figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+        if isinstance(first, EstimatedViolation):
+            figures |= _figures_of_test(first)
+        if not isinstance(first, SameStateTest) and first.shows != "NONLOCAL":
+            figures[_RADIUS] = _room(self.estimate, self.alpha)[0]
+        if others:
+            (proof,) = others
+            if not isinstance(first, EstimatedViolation) or not isinstance(proof, EstimatedLocality) or first.shows:
+                return _refuted("there are two pieces of evidence where one decides")
+            if proof.inside:
+                return _refuted("a proof that reaches far enough decides")
+            figures |= _figures_of_proof(proof)
+        elif isinstance(first, EstimatedLocality):
+            figures |= _figures_of_proof(first)
+        made = replace(_report(self, report.evidence, figures), timed_out=report.timed_out)
+        for field in fields(LocalityReport):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
+                return _refuted(f"the field {field.name!r} does not follow from the evidence")
+        follows = Verification(True, "all figures and words follow from the evidence")
+        return combine(follows, self._choice_of_settings(first)) if isinstance(first, EstimatedViolation) else follows
+
+    def _choice_of_settings(self, test: EstimatedViolation) -> Verification:
+        """Whether the settings of a test are those to which the shots lead that choose them."""
+        chosen, _ = self.halves()
+        tensor = _nearest_tensor(chosen)
+        if test.settings.noise is not None or not tensor.largest_difference(test.settings.correlations) <= _SAME_TENSOR:
+            return _refuted("the settings are for another state than that of the shots that choose them")
+        if not test.violated:
+            return Verification(True, "settings without a violation claim nothing")
+        if test.same_data:
+            return Verification(True, "the limits of all correlations hold at once, so that any settings may be tested")
+        candidate = _first_candidate(chosen, self.measurements, self.seed)
+        same = candidate is not None and agree(candidate, test.settings)
+        if not same and (candidate is None or candidate.violation <= 0):
+            same = agree(_searched_settings(tensor, self.measurements, self.seed), test.settings)
+        if same:
+            return Verification(True, "the settings are those to which the shots lead that choose them")
+        return Verification.unproven("other settings are found with the shots that choose them")
+
+    def _fault(self, piece: Evidence) -> str:
+        """What a piece of evidence has to do with another question; empty if nothing."""
+        test = piece if isinstance(piece, SameStateTest) else piece.same_state
+        if (test is None) is not (self.estimate.counts is None):
+            return "the test of one state is missing, or one of expectation values"
+        if test is not None and (test.level, test.seed) != (self.signaling_level, self.seed):
+            return "the test of one state has another level, or another seed"
+        if test is not None and test.counts != self.estimate.counts:
+            return "the test of one state is about other counts"
+        if isinstance(piece, EstimatedViolation):
+            chosen, tested = self.halves()
+            if not agree(tested, piece.tested):
+                return "other shots were tested than the seed leaves for the test"
+            candidate = _first_candidate(chosen, self.measurements, self.seed)
+            number = 1 if candidate is not None and candidate.violation > 0 else 1 + (candidate is not None)
+            if not agree(piece.alpha, self.alpha / number):
+                return f"the test has another error probability than alpha / {number}"
+            if not in_plane(piece.settings, self.measurements):
+                return f"the settings are not in the plane {self.measurements}"
+        elif isinstance(piece, EstimatedLocality):
+            if not (piece.estimate == self.estimate and piece.alpha == self.alpha):
+                return "another estimate is said to be local, or with another error probability"
+            if not covers(piece.certificate, self.measurements):
+                return "the proof is about other measurements"
+        return ""
+
+
+def _refuted(reason: str) -> Verification:
+    return Verification(False, reason, math.inf)
+
+
+def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
+    value = float(np.sum(test.settings.operator() * test.tested.tensor.array))
+    return {"value": value, "value: lower limit": test.lower, "local bound": test.settings.inequality.bound.value}
+
+
+def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
+    return {_RADIUS: proof.radius, _PROVEN: proof.certificate.visibility, _NEEDED: proof.needed}
+
+
+def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
+    """The weight of white noise that absorbs the errors, and the visibility up to which it must be local."""
+    radius = absorbing_noise(estimate, alpha)
+    return radius, 1 / (1 - radius) if radius < 1 else math.inf
+
+
+def analyze_estimate(
+    estimate: TensorEstimate,
+    *,
+    alpha: float = 0.01,
+    signaling_level: float = 0.01,
+    measurements: str = "projective",
+    time_limit: float | None = None,
+    seed: int | None = None,
+) -> LocalityReport:
+    """Answers whether a state prepared on a device is local, with the errors of its estimated correlations.
+
+    NONLOCAL: half of the shots chooses settings and an inequality, the other half tests it, by Hoeffding's inequality.
+    (Expectation values cannot be split: there the limits of all correlations hold at once.) LOCAL: a certificate for
+    the estimate that leaves room for the errors of all correlations.
+
+    SIGNALING: counts whose outcomes depend on the other qubits' bases are of no single state, and their correlations
+    prove nothing. Expectation values are given once each and cannot be tested so.
+
+    Args:
+        estimate: From ``estimate_tensor`` or ``estimate_from_expectations``.
+        alpha: Error probability of either verdict.
+        signaling_level: Level at which counts are taken to contradict that all bases measure the same state.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work.
+        seed: Seed of the split and of the searches.
+
+    Raises:
+        CountsError: If alpha or the level is not between 0 and 1.
+        MeasurementError: If the estimate is one of fewer than 2 qubits, or the measurements are unknown.
+        SolverError: If a violation is found whose local bound cannot be proven.
+    """
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
+    clock = SharedTime(time_limit)
+    seed = seed_or_fresh(seed)
+    question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
+    test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
+    figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+    if test is not None and test.refuted:
+        return _report(question, (test,), figures)
+    chosen, tested = question.halves()
+    candidates = _candidates(chosen, measurements, seed, clock)
+    same = estimate.counts is None
+    tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
+    sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
+    if not sound:
+        raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
+    best = max(sound, key=lambda one: one.lower - one.settings.inequality.bound.value)
+    evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
+    of_test = _figures_of_test(best)
+    if best.violated:
+        return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
+    radius, needed = _room(estimate, alpha)
+    figures[_RADIUS] = radius
+    # Errors so large that no visibility is enough leave nothing to prove.
+    proofs = (
+        proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)
+        if radius < 1
+        else ()
+    )
+    furthest: EstimatedLocality | None = None
+    for certificate in proofs:
+        region = EstimatedLocality(certificate, estimate, alpha, test)
+        if region.inside and region.verify():
+            report = _report(question, (region,), figures | _figures_of_proof(region))
+            return replace(report, timed_out=clock.ran_out)
+        # One that claims enough and cannot be verified is no evidence.
+        if not region.inside and (furthest is None or certificate.visibility > furthest.certificate.visibility):
+            furthest = region
+    figures |= of_test
+    if furthest is not None:
+        figures |= _figures_of_proof(furthest)
+        evidence = (best, furthest)
+    return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
+
+
+def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: SharedTime) -> list[OptimizedSettings]:
+    tensor = _nearest_tensor(estimate)
+    first = _first_candidate(estimate, measurements, seed)
+    found = [] if first is None else [first]
+    if first is None or first.violation <= 0:
+        with clock.step(_SHARE_OF_SETTINGS) as seconds:
+            found.append(_searched_settings(tensor, measurements, seed, seconds))
+    return found
+
+
+def _searched_settings(
+    tensor: CorrelationTensor, measurements: str, seed: int, time_limit: float | None = None
+) -> OptimizedSettings:
+    return optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=time_limit, seed=seed)
+
+
+def _first_candidate(estimate: TensorEstimate, measurements: str, seed: int) -> OptimizedSettings | None:
+    """The settings that are found at once, where there are any."""
+    tensor = _nearest_tensor(estimate)
+    if tensor.num_parties == 2 and measurements == "projective":
+        return horodecki_settings(tensor)
+    if tensor.num_parties > 2:
+        return wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
+    return None
+
+
+def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
+    # The estimate itself may give negative probabilities; the nearest state does not.
+    return CorrelationTensor.from_state(estimate.physical_state())
+
+
+def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures: dict[str, float]) -> LocalityReport:
+    """The report that follows from the evidence: its first piece decides."""
+    first = evidence[0]
+    shown = first.shows
+    verdict = Verdict.INCONCLUSIVE if shown is None else Verdict(shown)
+    assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
+    if question.estimate.counts is None:
+        assumptions[0] += " (each correlation is given once, so this cannot be tested)"
+        assumptions.append("errors of the expectation values are normal with the standard errors given")
+    else:
+        assumptions.append("shots are independent, and none was discarded")
+    advice = ""
+    if verdict is Verdict.INCONCLUSIVE:
+        advice = "More shots make the confidence region smaller."
+    elif isinstance(first, SameStateTest):
+        advice = (
+            f"Outcomes of some qubits depend on the basis in which others are measured (p = {first.p_value:.2g}): "
+            "these are not the correlations of one state. Look for crosstalk, and for drift between the bases; measure "
+            "the bases in turn, or ask the question of the counts themselves, analyze(counts)."
+        )
+    settings = first.settings if isinstance(first, EstimatedViolation) else None
+    return LocalityReport(
+        verdict=verdict,
+        target=str(question),
+        admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(verdict),
+        model=None,
+        inequality=None if settings is None else settings.inequality,
+        alpha=question.alpha,
+        test=None,
+        log10_p_value=None,
+        statistics=figures,
+        evidence=evidence,
+        assumptions=tuple(assumptions),
+        advice=advice,
+        question=question,
+    )

@@ -1,0 +1,249 @@
+"""What was asked about a state, and the report that follows from what is proven about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from qiskit.quantum_info import DensityMatrix
+
+from .._support.records import Record
+from .._support.words import counted
+from ..exceptions import MeasurementError
+from ..measurements.planes import allowed_coordinates, check_measurements
+from ..polytope.inequalities.bell_inequality import BellInequality
+from ..projective.certificates.certificate import AllProjectiveCertificate
+from ..projective.certificates.quick_proofs import StateCertificate, has_vanishing_product
+from ..projective.certificates.separability import SeparabilityCertificate
+from ..projective.certificates.tolerance import STATE_TOLERANCE
+from ..projective.settings.optimization import OptimizedSettings
+from ..quantum.parties import ROUNDING_OF_STATES
+from ..reports.locality import LocalityReport
+from ..reports.verdict import Verdict
+from ..targets.correlations import CorrelationTensor
+from ..targets.qubits import planar_tensor
+from ..verification.evidence import agree, verify_shown
+from ..verification.result import Verification, combine
+
+__all__ = ["ROUNDING", "StateQuestion", "covers", "in_plane"]
+
+ROUNDING = 1e-9
+"""How exactly the correlations of a state are taken to be known."""
+
+_SAME = 1e-12
+_PROVEN_LOCAL = "proven local up to visibility (white noise)"
+_PROVEN_NONLOCAL = "proven nonlocal above visibility"
+_VIOLATION = "violation"
+_FOUND = "violation found above visibility"
+_LOSS = "best local model found: KL (nats per trial, an estimate)"
+
+
+def in_plane(settings: OptimizedSettings, measurements: str) -> bool:
+    """Whether all settings are among the measurements asked about.
+
+    Args:
+        settings: Settings of qubits.
+        measurements: ``"projective"`` or a plane.
+    """
+    across = allowed_coordinates(measurements) == 0
+    return not any(np.any(one[:, across]) for one in settings.settings)
+
+
+def covers(certificate: StateCertificate, measurements: str) -> bool:
+    """Whether a proof is about all the measurements asked about, and white noise.
+
+    Args:
+        certificate: The proof.
+        measurements: ``"projective"`` or a plane.
+    """
+    if not isinstance(certificate, AllProjectiveCertificate):
+        return True
+    return certificate.plane in ("", measurements) and certificate.noise is None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StateQuestion(Record):
+    """What was asked about a state."""
+
+    correlations: CorrelationTensor
+    """The state's correlation tensor: of qubits, or of a qubit and a qutrit."""
+    measurements: str
+    """``"projective"``, or a plane."""
+    clipped: float = 0.0
+    """Where the matrix that was given is no state by a rounding error: its negative eigenvalue, taken as zero."""
+
+    def __post_init__(self) -> None:
+        if check_measurements(self.measurements) and not self._of_qubits:
+            raise MeasurementError.bad_argument(
+                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements)
+            )
+        if not -ROUNDING_OF_STATES <= self.clipped <= 0:
+            raise MeasurementError.bad_argument(
+                "clipped", expected=f"0, or a rounding error down to -{ROUNDING_OF_STATES:g}", got=repr(self.clipped)
+            )
+
+    def __str__(self) -> str:
+        if not self._of_qubits:
+            return "state of a qubit and a qutrit, all measurements"
+        plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
+        return f"state of {counted(self.correlations.num_parties, 'qubit')}, all projective measurements{plane}"
+
+    @property
+    def _of_qubits(self) -> bool:
+        return set(self.correlations.dimensions) == {2}
+
+    @cached_property
+    def out_of_reach(self) -> bool:
+        """Whether no proof of locality can succeed; see ``has_vanishing_product``."""
+        return self.measurements == "projective" and has_vanishing_product(self.correlations)
+
+    @property
+    def allowed_noise(self) -> float:
+        """White noise with which a proof still counts as one of the state itself."""
+        # No tolerance hides that such a state is not proven.
+        return 0.0 if self.out_of_reach else STATE_TOLERANCE
+
+    def report(
+        self,
+        violation: OptimizedSettings | None,
+        certificate: StateCertificate | SeparabilityCertificate | None,
+        *,
+        inequality: BellInequality | None = None,
+        found: float | None = None,
+        loss: float | None = None,
+        timed_out: bool = False,
+    ) -> LocalityReport:
+        """The report that follows from what is proven.
+
+        Args:
+            violation: Settings that are proven to violate an inequality.
+            certificate: A verified proof of locality, of the state or of a mixture with white noise.
+            inequality: Without a violation, the inequality that came nearest to one.
+            found: Without a violation, the visibility above which that inequality is violated.
+            loss: Divergence of the best local model that was found, an estimate.
+            timed_out: Whether the time of the searches ran out.
+        """
+        verdict = Verdict.INCONCLUSIVE
+        lower = 0.0 if certificate is None else certificate.visibility
+        if violation is not None:
+            verdict, inequality = Verdict.NONLOCAL, violation.inequality
+        elif lower >= 1 - self.allowed_noise:
+            verdict = Verdict.LOCAL
+        figures: dict[str, float] = {}
+        if certificate is not None and self._of_qubits:
+            figures[_PROVEN_LOCAL] = lower
+        if violation is not None:
+            figures |= {_PROVEN_NONLOCAL: violation.visibility, _VIOLATION: violation.violation}
+        elif found is not None:
+            figures[_FOUND] = found
+        if loss is not None:
+            figures[_LOSS] = loss
+        return LocalityReport(
+            verdict=verdict,
+            target=str(self),
+            admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(verdict),
+            model=None,
+            inequality=inequality,
+            alpha=None,
+            test=None,
+            log10_p_value=None,
+            statistics=figures,
+            evidence=tuple(one for one in (violation, certificate) if one is not None),
+            assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
+            advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
+            question=self,
+            timed_out=timed_out,
+        )
+
+    def _assumptions(self, lower: float) -> tuple[str, ...]:
+        lines = [f"the correlations of the state are known to {ROUNDING:g}"] if self._of_qubits else []
+        if self.clipped < 0:
+            lines.append(f"the state's negative eigenvalue of {self.clipped:.2g} is a rounding error, taken as zero")
+        if lower < 1:
+            lines.append(f"white noise of weight {1 - lower:.2g} is within the tolerance of {STATE_TOLERANCE:g}")
+        return tuple(lines)
+
+    def _advice(self, lower: float, found: float | None, timed_out: bool) -> str:
+        if not self._of_qubits:
+            return "It is entangled; choose settings: Behavior.from_state(state, settings)."
+        upper = math.inf if found is None else found
+        if self.out_of_reach:
+            return (
+                "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
+                "vector has probability zero (as for all states of rank two), so that every part of a mixture of "
+                f"local models would have to vanish there. No violation was found below visibility {upper:.6g}. "
+                "Only more settings can settle it: optimize_settings(state, ...)."
+            )
+        return (
+            f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
+            f"below {upper:.6g}. "
+            + ("A longer time_limit, or none, may settle it. " if timed_out else "")
+            + "Finer polyhedra, certify_all_projective(state, num_settings=...), and more settings, "
+            "optimize_settings(state, ...), take longer."
+        )
+
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence is verified elsewhere. What searches found without a proof, a visibility above which an inequality
+        is violated and the divergence of a model, is taken as recorded.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+                ``BellInequality.verify``.
+        """
+        violation = certificate = None
+        for piece in report.evidence:
+            if isinstance(piece, OptimizedSettings) and violation is None:
+                violation = piece
+            elif isinstance(piece, StateCertificate | SeparabilityCertificate) and certificate is None:
+                certificate = piece
+            else:
+                return _refuted(f"a {type(piece).__name__} is too much")
+        fault = self._fault_of_settings(violation) or self._fault_of_proof(certificate)
+        if fault:
+            return _refuted(fault)
+        found, loss = report.statistics.get(_FOUND), report.statistics.get(_LOSS)
+        if certificate is not None and found is not None and not found >= certificate.visibility - ROUNDING:
+            return _refuted("no inequality is violated where the state is proven local")
+        shown = None if violation is not None else report.inequality
+        made = self.report(violation, certificate, inequality=shown, found=found, loss=loss, timed_out=report.timed_out)
+        for field in fields(LocalityReport):
+            if not agree(getattr(made, field.name), getattr(report, field.name)):
+                return _refuted(f"the field {field.name!r} does not follow from the evidence")
+        follows = Verification(True, "all figures and words follow from the evidence")
+        return combine(follows, *verify_shown(shown, prove_bound))
+
+    def _fault_of_settings(self, settings: OptimizedSettings | None) -> str:
+        """What is wrong with settings as evidence for an answer; empty if nothing."""
+        if settings is None:
+            return ""
+        if not self.correlations.largest_difference(settings.correlations) <= _SAME or settings.noise is not None:
+            return "the settings are about another state, or noise that is not white"
+        if not in_plane(settings, self.measurements):
+            return f"the settings are not in the plane {self.measurements}"
+        return "" if settings.shows else "the settings violate nothing"
+
+    def _fault_of_proof(self, certificate: StateCertificate | SeparabilityCertificate | None) -> str:
+        """What is wrong with a proof as evidence for an answer; empty if nothing."""
+        if certificate is None:
+            return ""
+        if isinstance(certificate, SeparabilityCertificate):
+            about = CorrelationTensor.of(DensityMatrix(certificate.matrix, certificate.dimensions))
+        else:
+            about = certificate.correlations
+            if not covers(certificate, self.measurements):
+                return "the proof is about other measurements, or noise that is not white"
+        seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
+        if not min(about.largest_difference(one) for one in (self.correlations, seen)) <= _SAME:
+            return "the proof is about another state"
+        if certificate.shows and certificate.visibility < 1 - self.allowed_noise:
+            return "no tolerance hides that this state is not proven local"
+        return ""
+
+
+def _refuted(reason: str) -> Verification:
+    return Verification(False, reason, math.inf)

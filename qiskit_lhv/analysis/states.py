@@ -1,0 +1,184 @@
+"""The answer for a state of qubits: proofs from both sides, cheapest first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from qiskit.quantum_info import DensityMatrix, Statevector
+
+from .._support.deadlines import SharedTime, checks_within
+from .._support.validation import generator
+from ..exceptions import MeasurementError
+from ..measurements.planes import check_measurements
+from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.separability import prove_separable
+from ..projective.settings.optimization import OptimizedSettings
+from ..quantum.parties import lowest_eigenvalue
+from ..reports.locality import LocalityReport
+from ..reports.verdict import Verdict
+from ..targets.correlations import CorrelationTensor
+from ..targets.state_tensors import state_tensor
+from .proof_plan import quick_certificates, searched_certificates
+from .settings_plan import closed_settings, searched_settings
+from .state_question import ROUNDING, StateQuestion
+
+__all__ = ["analyze_state"]
+
+_MAX_QUBITS = 6
+# Shares of the time that the caller allows.
+_SHARE_OF_SETTINGS = 0.25
+_SHARE_OF_PROOFS = 0.9
+# A search for a local model compiles for some seconds, so calls with a short limit have none.
+_LEAST_SECONDS_OF_SEARCH = 8.0
+
+
+def analyze_state(
+    state: Any, *, measurements: str = "projective", time_limit: float | None = None, seed: int | None = None
+) -> LocalityReport:
+    """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
+
+    In this order: the criterion of Horodecki and the inequality of Werner states (two qubits) or the criterion of WWZB
+    (more); product states; noise that makes measurements compatible; for two qubits separability, unsteerability from
+    either side, extensions of the local Werner model and mixtures of all (extra ``sdp``); the criteria for reduced
+    states, as their nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine; finer
+    mixtures.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work, so that the
+            answer is the same on every machine; an open question then takes some minutes.
+        seed: Seed, or ``None``.
+
+    Raises:
+        MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
+    """
+    generator(seed)
+    clock = SharedTime(time_limit)
+    plane = check_measurements(measurements)
+    if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
+        if plane:
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected="'projective' for a qubit and a qutrit",
+                got=repr(measurements),
+                remedy="A plane is one of Bloch vectors, and a qutrit has none.",
+            )
+        return _qubit_and_qutrit(state)
+    # Correlations in a plane need not be those of a state: what they lack is never seen.
+    within = plane and isinstance(state, CorrelationTensor)
+    tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
+    n = tensor.num_parties
+    if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
+        raise MeasurementError.bad_argument(
+            "target",
+            expected=f"a state of 2 to {_MAX_QUBITS} qubits",
+            got=f"dimensions {tensor.dimensions}",
+            remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
+        )
+    findings = _Findings(StateQuestion(tensor, measurements, clipped))
+    with checks_within(clock):
+        _look(findings, clock, seed)
+    return findings.report(clock)
+
+
+def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
+    """Tries one thing after the other until the question is decided, or everything has been tried."""
+    tensor, measurements = findings.question.correlations, findings.question.measurements
+    for settings in closed_settings(tensor, measurements=measurements, seed=seed):
+        if findings.add_settings(settings):
+            return
+    for certificate in quick_certificates(tensor, measurements):
+        if findings.add_certificate(certificate):
+            return
+        if not clock.has():
+            return
+    # Where no proof of locality can succeed, all time goes to settings.
+    hopeless = findings.question.out_of_reach
+    part = clock.part(1.0 if hopeless else _SHARE_OF_SETTINGS)
+    for settings in searched_settings(tensor, clock=part, measurements=measurements, thorough=hopeless, seed=seed):
+        if findings.add_settings(settings):
+            return
+    if hopeless:
+        return
+    known = 0.0 if findings.certificate is None else findings.certificate.visibility
+    part = clock.part(_SHARE_OF_PROOFS)
+    for certificate in searched_certificates(tensor, clock=part, measurements=measurements, known=known, seed=seed):
+        if findings.add_certificate(certificate):
+            return
+    if clock.left > _LEAST_SECONDS_OF_SEARCH:
+        with clock.step() as seconds:
+            findings.loss = _loss(tensor, measurements, seed, seconds)
+
+
+def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float | None) -> float | None:
+    """Divergence of the best local model that a short search by gradient descent finds: an estimate, no proof."""
+    from ..optimize.search import find_local_model
+
+    degree = 5 if tensor.num_parties == 2 else 3
+    found = find_local_model(
+        tensor,
+        measurements=measurements,
+        degree=degree,
+        num_hidden=4096,
+        num_steps=1000,
+        time_limit=seconds,
+        seed=seed,
+        progress=None,
+    )
+    return None if found.evaluation is None else float(found.evaluation.kl_divergence)
+
+
+def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
+    """The answer for a qubit and a qutrit, where separability is all that is decided."""
+    certificate = prove_separable(state)
+    if certificate is not None and certificate.shows is None:
+        certificate = None
+    question = StateQuestion(CorrelationTensor.of(state), "projective", lowest_eigenvalue(state))
+    return question.report(None, certificate)
+
+
+class _Findings:
+    """What is proven from either side so far."""
+
+    def __init__(self, question: StateQuestion) -> None:
+        self.question = question
+        self.certificate: StateCertificate | None = None
+        self.settings: OptimizedSettings | None = None
+        self.loss: float | None = None
+        self.verdict: Verdict = Verdict.INCONCLUSIVE
+
+    def add_settings(self, settings: OptimizedSettings) -> bool:
+        """Keeps the settings of the lowest visibility; a verified violation decides."""
+        if self.settings is None or settings.visibility < self.settings.visibility:
+            self.settings = settings
+        if settings.violation > 0 and settings.verify(rounding_error=ROUNDING):
+            self.settings = settings
+            self.verdict = Verdict.NONLOCAL
+        return self.verdict is Verdict.NONLOCAL
+
+    def add_certificate(self, certificate: StateCertificate | None) -> bool:
+        """Keeps the certificate of the highest visibility; a verified one of the whole state decides."""
+        if certificate is None:
+            return False
+        if self.certificate is None or certificate.visibility > self.certificate.visibility:
+            self.certificate = certificate
+        if certificate.visibility >= 1 - self.question.allowed_noise and certificate.verify():
+            self.certificate = certificate
+            self.verdict = Verdict.LOCAL
+        return self.verdict is Verdict.LOCAL
+
+    def report(self, clock: SharedTime) -> LocalityReport:
+        """The report."""
+        # A certificate that shows LOCAL, of a state of which no tolerance may hide that it is not proven, is left out.
+        certificate, settings = self.certificate, self.settings
+        if certificate is not None and certificate.shows and self.verdict is not Verdict.LOCAL:
+            certificate = None
+        if self.verdict is Verdict.NONLOCAL:
+            return self.question.report(settings, certificate, loss=self.loss, timed_out=clock.ran_out)
+        upper = None if settings is None or not math.isfinite(settings.visibility) else settings.visibility
+        inequality = None if settings is None else settings.inequality
+        return self.question.report(
+            None, certificate, inequality=inequality, found=upper, loss=self.loss, timed_out=clock.ran_out
+        )

@@ -1,0 +1,309 @@
+"""Bell experiments on V2 Samplers: circuit and settings in, counts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from qiskit import QuantumCircuit
+
+from .._support.words import counted
+from ..exceptions import MeasurementError
+from ..measurements.specification import Measurement, parse_settings
+from ..quantum.parties import require_unmeasured
+from ..quantum.qubit_layouts import PhysicalQubits, parse_parties
+from ..targets.behaviors import Behavior
+from ..targets.counts import BellCounts
+from ..targets.scenario import BellScenario
+from ..targets.trials import BellTrials
+from .jobs import require_rising_widths, run_plan
+from .pub_results import PubPlan, counts_of, list_pub_results
+from .repeats import RunLog
+from .schedules import SettingSchedule, require_schedule
+from .setting_circuits import SettingCircuits
+from .signatures import digest_of_circuit
+from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
+
+__all__ = ["BellExperiment"]
+
+_REGISTER = "outcomes"
+
+
+class BellExperiment:
+    """A prepared state and the settings of each party, ready for any V2 Sampler.
+
+    If every setting measures a product basis (always so for single-qubit parties), one parameterized,
+    measured circuit serves all settings: one PUB whose parameter array has the shape of the settings
+    grid. Settings in joint bases take one circuit for each setting combination. POVMs have no circuit:
+    only :meth:`behavior` takes them.
+
+    Args:
+        circuit: Prepares the state; no measurements, no free parameters. It may have more qubits
+            than the parties use.
+        settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
+            ``"chsh"``, ``"mermin"``.
+        parties: The qubit, or the sequence of qubits, of each party, by number, ``Qubit`` or ``QuantumRegister``;
+            default: party k is qubit k. Of a transpiled circuit these are the qubits of the circuit it was transpiled
+            from, wherever its layout has put them; ``PhysicalQubits`` names its own.
+
+    Raises:
+        MeasurementError: If the circuit measures, has free parameters, or the settings do not fit.
+
+    Examples:
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.primitives import StatevectorSampler
+        >>> bell = QuantumCircuit(2)
+        >>> _ = bell.h(0), bell.cx(0, 1)
+        >>> experiment = BellExperiment(bell, "chsh")
+        >>> counts = experiment.run(StatevectorSampler(seed=7), shots=1000)
+        >>> counts.num_shots.tolist()
+        [[1000, 1000], [1000, 1000]]
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        settings: Sequence[Sequence[Any]] | str,
+        parties: Sequence[Any] | PhysicalQubits | None = None,
+    ) -> None:
+        if not isinstance(circuit, QuantumCircuit):
+            raise MeasurementError.bad_argument(
+                "circuit",
+                expected="a QuantumCircuit",
+                got=type(circuit).__name__,
+                remedy="For a state, Behavior.from_state(state, settings) gives its exact behavior.",
+            )
+        require_unmeasured(circuit)
+        self._circuit = circuit
+        groups = parse_parties(parties, circuit)
+        self._measurements = SettingCircuits(parse_settings(settings, [2 ** len(group) for group in groups]), groups)
+
+    def __repr__(self) -> str:
+        return f"BellExperiment({self.scenario}, {counted(self._circuit.num_qubits, 'qubit')})"
+
+    @property
+    def circuit(self) -> QuantumCircuit:
+        """The circuit that prepares the state."""
+        return self._circuit
+
+    @property
+    def parties(self) -> tuple[tuple[int, ...], ...]:
+        """The qubits of each party, by their numbers in the circuit (physical ones, if it is transpiled)."""
+        return self._measurements.parties
+
+    @property
+    def settings(self) -> tuple[tuple[Measurement, ...], ...]:
+        """The measurements of each party."""
+        return self._measurements.settings
+
+    @property
+    def scenario(self) -> BellScenario:
+        """The number of settings and outcomes of each party."""
+        return self._measurements.scenario
+
+    @property
+    def uses_one_circuit(self) -> bool:
+        """Whether all settings measure product bases, so that one parameterized circuit serves them."""
+        return self._measurements.uses_one_circuit
+
+    def behavior(self) -> Behavior:
+        """The exact behavior of the circuit's state, without noise or shots."""
+        return Behavior.from_state(self._circuit, self.settings, PhysicalQubits(self.parties))
+
+    # Circuits and PUBs
+
+    def pubs(
+        self,
+        shots: ArrayLike | SettingSchedule,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """The PUBs to run.
+
+        Args:
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
+                schedule, which also says in which order.
+            backend: Transpile for this backend, at optimization level 1 (for a simulator without couplings, translate
+                what it does not know); or
+            pass_manager: transpile with this pass manager; default: no transpilation.
+            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
+                simulators no more than the translation.
+            seed_transpiler: Seed of the transpiler for the backend.
+
+        Returns:
+            PUBs ``(circuit, parameter values, shots)``. For equal shots, one whose parameter values have
+            the shape of the grid of settings; for unequal shots or joint bases, one for each setting
+            combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
+            equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
+
+        Their circuits are signed in their metadata, so that :meth:`counts` knows them again. Circuits that do not stay
+        pure also measure a qubit at the start, where it is 0: ``StatevectorSampler`` refuses that, where it would
+        otherwise follow one random branch of a reset for all shots.
+
+        Raises:
+            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
+            MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
+        """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
+        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
+        require_rising_widths(pubs, backend)
+        return pubs
+
+    def run(
+        self,
+        sampler: Any,
+        shots: ArrayLike | SettingSchedule = 1000,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
+    ) -> BellCounts:
+        """Runs the experiment and returns its counts.
+
+        Shots of different settings are independent also where a seeded simulator would use the same random numbers for
+        all of them: such a ``StatevectorSampler`` is given a generator of its seed; others run equal shots, of which
+        only those asked for are counted, or a job for each PUB with a seed derived from theirs. What a simulator does
+        is tried out with a job of a few shots, if it has a seed or is of an unknown kind.
+
+        Args:
+            sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
+                the Samplers of ``qiskit_ibm_runtime``.
+            shots: As in :meth:`pubs`.
+            backend: Transpile for this backend; default: the one behind the sampler. For a simulator without
+                couplings, only what it does not know is translated.
+            pass_manager: Transpile with this pass manager instead.
+            optimization_level: As in :meth:`pubs`.
+            seed_transpiler: As in :meth:`pubs`.
+
+        Raises:
+            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
+            MeasurementError: If a setting is a POVM; if ``sampler`` is no V2 Sampler, holds one state vector and the
+                circuit does not stay pure, repeats its random numbers with a seed that cannot be changed, or is a
+                simulator that cannot run the circuits; if circuit and backend or pass manager do not fit.
+        """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
+        plan = self._plan(shots)
+        return self._counts(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
+
+    def run_trials(
+        self,
+        sampler: Any,
+        schedule: SettingSchedule,
+        *,
+        backend: Any = None,
+        pass_manager: Any = None,
+        optimization_level: int | None = None,
+        seed_transpiler: int | None = None,
+    ) -> BellTrials:
+        """Runs a schedule and returns its trials in the order they were taken.
+
+        Args:
+            sampler: As in :meth:`run`, with the same care for seeded simulators.
+            schedule: What to run.
+            backend: As in :meth:`run`.
+            pass_manager: As in :meth:`run`.
+            optimization_level: As in :meth:`pubs`.
+            seed_transpiler: As in :meth:`pubs`.
+
+        Raises:
+            CountsError: If the schedule does not fit.
+            MeasurementError: If a setting is a POVM.
+
+        Examples:
+            >>> from qiskit import QuantumCircuit
+            >>> from qiskit.primitives import StatevectorSampler
+            >>> bell = QuantumCircuit(2)
+            >>> _ = bell.h(0), bell.cx(0, 1)
+            >>> schedule = SettingSchedule.random((2, 2), 100, seed=1)
+            >>> BellExperiment(bell, "chsh").run_trials(StatevectorSampler(seed=7), schedule)
+            BellTrials(2 parties with 2 settings of 2 outcomes each, 100 trials, design='random')
+        """
+        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
+        plan = self._plan(require_schedule(schedule))
+        return self._trials(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
+
+    def counts(self, result: Any, schedule: SettingSchedule | None = None) -> BellCounts:
+        """Reads the counts from the result of this experiment's PUBs.
+
+        Args:
+            result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
+            schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
+
+        Raises:
+            CountsError: If the result is that of other PUBs, by their signature or shape, a setting combination has
+                no shots, or settings have the same shots in the same order, from a sampler that repeats itself.
+        """
+        return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
+
+    def trials(self, result: Any, schedule: SettingSchedule) -> BellTrials:
+        """Reads the trials, in the order they were taken, from the result of a schedule's PUBs.
+
+        Args:
+            result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
+            schedule: The schedule that :meth:`pubs` was given.
+
+        Returns:
+            One row a shot, run after run, with the design and setting probabilities of the schedule.
+
+        Raises:
+            CountsError: If the result does not belong to these PUBs, or repeats shots, as in :meth:`counts`.
+        """
+        return self._trials(result, self._plan(require_schedule(schedule)))
+
+    # Parts of the above
+
+    @cached_property
+    def _register_name(self) -> str:
+        """Name of the register of the results, one that the circuit does not have."""
+        name, taken = _REGISTER, {register.name for register in self._circuit.cregs}
+        while name in taken:
+            name += "_"
+        return name
+
+    @cached_property
+    def _signature(self) -> dict[str, str]:
+        return {"circuit": digest_of_circuit(self._circuit)}
+
+    def _plan(self, shots: ArrayLike | SettingSchedule) -> PubPlan:
+        return PubPlan.of(shots, self.scenario.num_settings, self.uses_one_circuit)
+
+    def _pubs(
+        self,
+        plan: PubPlan,
+        backend: Any,
+        pass_manager: Any,
+        *,
+        choice: TranspilerChoice,
+        for_any_sampler: bool = False,
+    ) -> list[tuple[Any, ...]]:
+        choice.require_backend(backend)
+        copies = {self._register_name: range(self._circuit.num_qubits)}
+        transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
+        if for_any_sampler:
+            transpile = refusing_state_vectors(transpile)
+        return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
+
+    def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
+        log = RunLog()
+        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature, log)
+        log.require_independent()
+        return counts_of(table, self.scenario, plan)
+
+    def _trials(self, result: Any, plan: PubPlan) -> BellTrials:
+        pub_results, log = list_pub_results(result), RunLog()
+        rows = list(self._measurements.rows(pub_results, self._register_name, plan, self._signature, log))
+        log.require_independent()
+        return BellTrials(
+            np.concatenate([settings for settings, _ in rows]),
+            np.concatenate([outcomes for _, outcomes in rows]),
+            self.scenario,
+            plan.schedule.design,
+            plan.schedule.setting_probabilities,
+        )

@@ -1,0 +1,10 @@
+from .axes import icosahedral_directions as icosahedral_directions
+from .axes import icosahedral_sizes as icosahedral_sizes
+from .axes import octahedral_directions as octahedral_directions
+from .axes import octahedral_sizes as octahedral_sizes
+from .axes import planar_directions as planar_directions
+from .axes import platonic_directions as platonic_directions
+from .axes import random_directions as random_directions
+from .polyhedra import inradius as inradius
+from .specification import Measurement as Measurement
+from .specification import measurement as measurement

@@ -1,0 +1,274 @@
+"""Sets of measurement directions."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from .._support.types import FloatArray, IntArray
+from .._support.validation import frozen, generator, whole_number
+from ..exceptions import MeasurementError
+from .inradius_ascent import with_larger_inradius
+
+__all__ = [
+    "icosahedral_directions",
+    "icosahedral_rotations",
+    "icosahedral_sizes",
+    "octahedral_directions",
+    "octahedral_sizes",
+    "planar_directions",
+    "platonic_directions",
+    "random_directions",
+]
+
+_MAX_DIRECTIONS = 10**7
+
+
+_GOLDEN = (1 + math.sqrt(5)) / 2
+_SAME = 1e-7
+_MAX_FREQUENCY = 40
+# Which of the axes through vertices, faces and edges of an octahedron: as many as 3, 4, 6 or a sum of those.
+_OCTAHEDRAL = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
+_PLATONIC = ("octahedron", "cube", "icosahedron", "dodecahedron")
+
+
+def platonic_directions(name: str) -> FloatArray:
+    """The axes through the vertices of a Platonic solid with inversion symmetry.
+
+    Args:
+        name: ``"octahedron"`` (3 axes), ``"cube"`` (4), ``"icosahedron"`` (6) or ``"dodecahedron"`` (10).
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``, one of each pair n, -n.
+
+    Raises:
+        MeasurementError: If the name is none of these.
+
+    Examples:
+        >>> len(platonic_directions("dodecahedron"))
+        10
+    """
+    name = name if isinstance(name, str) else type(name).__name__
+    if name == "octahedron":
+        vertices = np.eye(3)
+    elif name == "cube":
+        vertices = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [1, -1, -1]])
+    elif name == "icosahedron":
+        vertices = _icosahedron()
+    elif name == "dodecahedron":
+        triangles = _icosahedron()[_icosahedron_faces()]
+        vertices = triangles.mean(axis=1)
+    else:
+        raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC)}", got=repr(name))
+    return frozen(_axes(vertices))
+
+
+def octahedral_sizes() -> list[int]:
+    """The numbers of axes for which :func:`octahedral_directions` has a set.
+
+    Examples:
+        >>> octahedral_sizes()
+        [3, 4, 6, 7, 9, 10, 13]
+    """
+    return sorted(_OCTAHEDRAL)
+
+
+def octahedral_directions(num_settings: int) -> FloatArray:
+    """Axes with the symmetry of the octahedron: through its vertices (3), faces (4), edges (6), or several of those.
+
+    Args:
+        num_settings: Number of axes, one of :func:`octahedral_sizes`.
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``, one of each pair n, -n.
+
+    Raises:
+        MeasurementError: If there is no such set.
+
+    Examples:
+        >>> len(octahedral_directions(13))
+        13
+    """
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
+    if count not in _OCTAHEDRAL:
+        sizes = ", ".join(map(str, octahedral_sizes()))
+        raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
+    grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    # Vertices have one nonzero coordinate, edges two, faces three.
+    nonzero = np.abs(grid).sum(axis=1)
+    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL[count]])))
+
+
+def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> FloatArray:
+    """Equally spaced axes of one plane, the first along its first coordinate axis.
+
+    Args:
+        num_settings: Number of axes; neighbors are ``pi / num_settings`` apart.
+        plane: The two coordinate axes that span the plane; default: x and y.
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``.
+
+    Raises:
+        MeasurementError: If the number is below 1 or the plane is not two different axes.
+    """
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
+    if len(plane) != 2 or sorted({*plane} & {0, 1, 2}) != sorted(plane):
+        raise MeasurementError.bad_argument("plane", expected="two different axes out of 0, 1, 2", got=repr(plane))
+    angles = np.arange(count) * math.pi / count
+    directions = np.zeros((count, 3))
+    directions[:, plane[0]], directions[:, plane[1]] = np.cos(angles), np.sin(angles)
+    return frozen(directions)
+
+
+def random_directions(num_settings: int, seed: int | None = None) -> FloatArray:
+    """Random axes, uniform on the sphere.
+
+    Args:
+        num_settings: Number of axes.
+        seed: Seed, or ``None``.
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``.
+
+    Raises:
+        MeasurementError: If the number is below 1.
+    """
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
+    vectors = generator(seed).standard_normal((count, 3))
+    return frozen(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def icosahedral_sizes(limit: int) -> list[int]:
+    """The numbers of axes, up to a limit, for which :func:`icosahedral_directions` has a set.
+
+    They are ``5 b**2 + 1`` and ``15 b**2 + 1``, as the vertices of the geodesic polyhedra that inversion
+    leaves unchanged.
+
+    Examples:
+        >>> icosahedral_sizes(70)
+        [6, 16, 21, 46, 61]
+    """
+    limit = whole_number(limit, "limit", MeasurementError, minimum=0)
+    return sorted(size for size in _geodesic_classes() if size <= limit)
+
+
+def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> FloatArray:
+    """Axes with the symmetry of the icosahedron, spread evenly.
+
+    The vertices of a geodesic polyhedron, moved within that symmetry until the inradius is as large as
+    an ascent finds. The same call gives the same set.
+
+    Args:
+        num_settings: Number of axes, one of :func:`icosahedral_sizes`: 6, 16, 21, 46, 61, 81, ...
+        optimized: Whether to optimize the inradius; without, the vertices are those of the subdivided
+            faces, projected to the sphere.
+
+    Returns:
+        Bloch vectors, shape ``(num_settings, 3)``.
+
+    Raises:
+        MeasurementError: If there is no such set.
+
+    Examples:
+        >>> from qiskit_lhv.measurements import inradius
+        >>> directions = icosahedral_directions(16)
+        >>> round(inradius(directions) ** 2, 4)
+        0.8512
+    """
+    count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
+    classes = _geodesic_classes()
+    if count not in classes:
+        near = sorted(classes, key=lambda size: abs(size - count))[:2]
+        raise MeasurementError.bad_argument(
+            "num_settings",
+            expected="5 b**2 + 1 or 15 b**2 + 1 for a whole number b",
+            got=f"{num_settings}",
+            remedy=f"The nearest such numbers are {near[0]} and {near[1]}.",
+        )
+    # The axes through vertices, face and edge centers have no freedom.
+    return _icosahedral(classes[count], bool(optimized) and count > 16)
+
+
+@cache
+def _icosahedral(frequency: tuple[int, int], optimized: bool) -> FloatArray:
+    directions = _geodesic(*frequency)
+    return frozen(with_larger_inradius(directions, icosahedral_rotations()) if optimized else directions)
+
+
+@cache
+def icosahedral_rotations() -> FloatArray:
+    """The 60 rotations of the icosahedron, shape ``(60, 3, 3)``, the identity first."""
+    vertices = _icosahedron()
+    source = vertices[[0, 1]]
+    frame = np.stack([*source, np.cross(*source)], axis=1)
+    adjacent = source[0] @ source[1]
+    rotations = []
+    for i in range(12):
+        for j in range(12):
+            if abs(vertices[i] @ vertices[j] - adjacent) < _SAME and i != j:
+                image = np.stack([vertices[i], vertices[j], np.cross(vertices[i], vertices[j])], axis=1)
+                rotations.append(image @ np.linalg.inv(frame))
+    # The two source vertices are neighbors, so every image pair gives one rotation.
+    return frozen(np.array(rotations))
+
+
+def _icosahedron() -> FloatArray:
+    signs = [(s, t) for s in (1, -1) for t in (_GOLDEN, -_GOLDEN)]
+    vertices = np.array([np.roll([0, s, t], shift) for shift in range(3) for s, t in signs])
+    return vertices / math.hypot(1, _GOLDEN)
+
+
+def _icosahedron_faces() -> IntArray:
+    vertices = _icosahedron()
+    near = vertices @ vertices.T > 0.4
+    np.fill_diagonal(near, False)
+    faces = [
+        (i, j, k) if np.linalg.det(vertices[[i, j, k]]) > 0 else (i, k, j)
+        for i in range(12)
+        for j in range(i + 1, 12)
+        for k in range(j + 1, 12)
+        if near[i, j] and near[j, k] and near[i, k]
+    ]
+    return np.array(faces)
+
+
+def _axes(points: FloatArray) -> FloatArray:
+    """One normalized vector of each axis through the points: the one whose last nonzero coordinate is positive."""
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    kept: list[FloatArray] = []
+    found = np.empty((0, 3))
+    for vector in unit:
+        if not len(found) or np.abs(found @ vector).max() < 1 - _SAME**1.5:
+            last = np.flatnonzero(np.abs(vector) > _SAME)[-1]
+            kept.append(vector if vector[last] > 0 else -vector)
+            found = np.array(kept)
+    return found
+
+
+@cache
+def _geodesic_classes() -> dict[int, tuple[int, int]]:
+    classes: dict[int, tuple[int, int]] = {}
+    for b in range(1, _MAX_FREQUENCY + 1):
+        classes[5 * b * b + 1] = (b, 0)
+        classes[15 * b * b + 1] = (b, b)
+    return classes
+
+
+def _geodesic(h: int, k: int) -> FloatArray:
+    """Axes through the vertices of the geodesic polyhedron {3, 5+} of class (h, k)."""
+    vertices = _icosahedron()
+    # On a face with corners at 0, (h, k) and (-k, h + k) of the triangular lattice with basis 1, exp(i pi / 3).
+    total = h * h + h * k + k * k
+    weights = []
+    for a in range(-k, h + 1):
+        for b in range(h + 2 * k + 1):
+            second = (a * (h + k) + b * k) / total
+            third = (b * h - a * k) / total
+            if min(second, third, 1 - second - third) >= -_SAME:
+                weights.append((1 - second - third, second, third))
+    corners = vertices[_icosahedron_faces()]
+    points = np.einsum("wc,fci->wfi", np.array(weights), corners).reshape(-1, 3)
+    return _axes(points)

@@ -1,0 +1,219 @@
+"""The search for a local model under all projective measurements, on product grids of directions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.types import FloatArray
+from ..measurements.directions import DirectionList, Directions
+from ..models.responses import DirectionResponse, FunctionResponse, QubitResponse
+from ..targets.correlations import CorrelationTensor
+from .losses import LOSSES, over_runs
+
+__all__ = [
+    "ContinuousProblem",
+    "continuous_loss",
+    "correlators_to_probabilities",
+    "grid_sizes",
+    "start_parameters",
+    "target_probabilities",
+]
+
+
+# Width of the start: small hidden variables give smooth responses, with little noise in fine details.
+_START_WIDTH = 0.4
+# Correlators below this count as zero, when a tensor is asked for its symmetry.
+_ZERO = 1e-12
+
+
+@dataclass(frozen=True)
+class ContinuousProblem:
+    """Tensors of states, the directions they are measured in, and the response function."""
+
+    tensors: tuple[CorrelationTensor, ...]
+    """Tensors of N qubits."""
+    directions: tuple[Directions, ...]
+    """Directions of each party."""
+    response: QubitResponse
+    """The response function."""
+    num_settings: int
+    """About how many setting combinations a step compares."""
+    sampling: str
+    """``"lattice"``: directions of a step are evenly spread; ``"uniform"``: independent."""
+
+    @property
+    def even(self) -> bool:
+        """Whether the ensemble may consist of pairs of opposite hidden variables.
+
+        Opposite hidden variables swap all outcomes. If every correlator of an odd number of parties
+        vanishes, that changes nothing, and such pairs have exact zeros there too.
+        """
+        if not isinstance(self.response, DirectionResponse):
+            return False
+        odd = _orders(self.tensors[0].num_parties, 4) % 2 == 1
+        return all(np.abs(tensor.array[odd]).max() < _ZERO for tensor in self.tensors)
+
+    def batches(self, seed: int) -> Callable[[int, int], Any]:
+        """Data of steps: each party's directions, as its response takes them, and the targets on their grid.
+
+        Every step has a seed of its own, so a run can start at any step.
+
+        Args:
+            seed: Seed of the run.
+        """
+        sizes = grid_sizes(self.num_settings, self.directions)
+
+        def batch(first: int, count: int) -> dict[str, Any]:
+            vectors = []
+            for k, (own, size) in enumerate(zip(self.directions, sizes, strict=True)):
+                draw = own.spread if self.sampling == "lattice" else own.draw
+                vectors.append(
+                    np.stack([draw(np.random.default_rng([seed, first + i, k]), size) for i in range(count)])
+                )
+            targets = [target_probabilities(tensor, vectors) for tensor in self.tensors]
+            return {
+                "directions": [_encode(self.response, party) for party in vectors],
+                "target": np.stack(targets, axis=1).astype(np.float32),
+            }
+
+        return batch
+
+
+def _encode(response: QubitResponse, vectors: FloatArray) -> NDArray[np.float32]:
+    """What the response takes on the device: features, or the Bloch vectors; shape ``(steps, m, ...)``."""
+    if isinstance(response, DirectionResponse):
+        flat = response.features.evaluate(vectors.reshape(-1, 3))
+        return flat.reshape(*vectors.shape[:-1], -1).astype(np.float32)
+    return vectors.astype(np.float32)
+
+
+def grid_sizes(num_settings: int, directions: Sequence[Directions]) -> list[int]:
+    """Directions of each party whose product grid has about ``num_settings`` combinations, at least 2 per party.
+
+    A party with a short list of directions gets all of it, and the others more.
+
+    Args:
+        num_settings: Setting combinations of a grid.
+        directions: Directions of each party.
+    """
+    limits = [len(one.vectors) if isinstance(one, DirectionList) else math.inf for one in directions]
+    sizes, budget, left = [0] * len(limits), float(num_settings), len(limits)
+    for k in sorted(range(len(limits)), key=lambda k: limits[k]):
+        equal = max(2, math.floor(budget ** (1 / left) + 1e-9))
+        sizes[k] = int(min(limits[k], equal))
+        budget, left = budget / sizes[k], left - 1
+    return sizes
+
+
+def target_probabilities(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
+    """Joint probabilities on product grids, shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
+
+    Args:
+        tensor: Tensor of N qubits.
+        directions: Bloch vectors of each party, shape ``(..., n_k, 3)`` with the same leading axes.
+    """
+    lead = directions[0].shape[:-2]
+    correlators = np.broadcast_to(tensor.array.reshape(1, -1), (math.prod(lead), tensor.array.size))
+    for vectors in directions:
+        flat = vectors.reshape(-1, *vectors.shape[-2:])
+        extended = np.zeros((len(flat), flat.shape[1] + 1, 4))
+        extended[:, 0, 0], extended[:, 1:, 1:] = 1, flat
+        # The party in front is contracted and goes to the back: after all parties the order is the first one.
+        table = extended @ correlators.reshape(len(flat), 4, -1)
+        correlators = np.swapaxes(table, 1, 2).reshape(len(flat), -1)
+    shape = (*lead, *(vectors.shape[-2] + 1 for vectors in directions))
+    return np.maximum(np.asarray(correlators_to_probabilities(correlators.reshape(shape), len(directions))), 0)
+
+
+def correlators_to_probabilities(correlators: Any, num_parties: int) -> Any:
+    """Turns correlators with marginals into joint probabilities, for NumPy or JAX arrays.
+
+    Args:
+        correlators: Shape ``(..., n_1 + 1, ..., n_N + 1)``; index 0: the party does not take part.
+        num_parties: Number of parties N.
+
+    Returns:
+        Shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
+    """
+    array_module = np if isinstance(correlators, np.ndarray) else jnp
+    lead, table = correlators.ndim - num_parties, correlators
+    for k in range(num_parties):
+        index = (slice(None),) * (lead + k)
+        alone, joint = table[(*index, slice(0, 1))], table[(*index, slice(1, None))]
+        table = array_module.stack([(alone + joint) / 2, (alone - joint) / 2], axis=-1)
+    return table
+
+
+def start_parameters(response: QubitResponse, num_hidden: int, runs: tuple[int, int], seed: int) -> list[jax.Array]:
+    """Random hidden variables of every party, float32, shape ``(*runs, num_hidden, F)``; targets start alike."""
+    rng = np.random.default_rng(seed)
+    width = _START_WIDTH if isinstance(response, DirectionResponse) else 1.0
+    parties = [
+        [width * rng.standard_normal((num_hidden, size)) for (size,) in response.hidden_shapes] for _ in range(runs[1])
+    ]
+    return [
+        jnp.asarray(np.broadcast_to(np.stack([start[k] for start in parties]), (*runs, num_hidden, size)), jnp.float32)
+        for k, (size,) in enumerate(response.hidden_shapes)
+    ]
+
+
+def continuous_loss(response: QubitResponse, name: str, even: bool) -> Callable[[Any, Any], jax.Array]:
+    """The loss of every run, mean over the setting combinations of a product grid.
+
+    Args:
+        response: The response function.
+        name: One of ``LOSSES``.
+        even: Whether every hidden variable stands for itself and its opposite.
+    """
+    # The features are in the data, so that all harmonics share one compiled function.
+    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even)
+
+
+@cache
+def _continuous_loss(function: Callable[[Any, Any], Any] | None, name: str, even: bool) -> Callable[[Any, Any], Any]:
+    distance = LOSSES[name]
+
+    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
+        num_parties, num_hidden = len(parameters), parameters[0].shape[0]
+        rows = []
+        for hidden, directions in zip(parameters, data["directions"], strict=True):
+            means = jnp.tanh(directions @ hidden.T) if function is None else 2 * function(directions, hidden).T - 1
+            rows.append(jnp.concatenate([jnp.ones((1, num_hidden), means.dtype), means]))
+        half = (num_parties + 1) // 2
+        left = _products(rows[:half])
+        right = _products(rows[half:]) if half < num_parties else jnp.ones((1, num_hidden), left.dtype)
+        correlators = (left @ right.T / num_hidden).reshape([len(row) for row in rows])
+        if even:
+            correlators = correlators * (_orders(num_parties, correlators.shape) % 2 == 0)
+        target = data["target"]
+        shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)
+        probabilities = correlators_to_probabilities(correlators, num_parties)
+        # Sums of correlators that cancel may come out negative by rounding, and a logarithm would not be finite.
+        rounding = float(np.finfo(probabilities.dtype).eps) / 2**num_parties
+        return distance(target, jnp.maximum(probabilities, rounding), shares)
+
+    return over_runs(single)
+
+
+def _orders(num_parties: int, lengths: int | Sequence[int]) -> NDArray[np.int64]:
+    """How many parties take part in each correlator, index 0 of an axis being none."""
+    shape = (lengths,) * num_parties if isinstance(lengths, int) else tuple(lengths)
+    return np.sum(np.indices(shape) > 0, axis=0)
+
+
+def _products(rows: list[jax.Array]) -> jax.Array:
+    """Products of rows of all factors, shape ``(product of lengths, H)``."""
+    result = rows[0]
+    for row in itertools.islice(rows, 1, None):
+        result = (result[:, None, :] * row[None, :, :]).reshape(-1, result.shape[-1])
+    return result

@@ -1,0 +1,275 @@
+"""Sweeps over visibilities: up to where does the search find local models of a noisy state?"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .._support.files import parse_json, writable_folder, write_whole
+from .._support.records import Record, encode
+from .._support.types import FloatArray
+from .._support.validation import frozen, generator, real_array, seed_or_fresh, whole_number
+from ..exceptions import CertificateError, LHVError, ScenarioError
+from ..measurements.directions import parse_directions
+from ..models.responses import FunctionResponse, Response
+from ..targets.correlations import CorrelationTensor
+from .evaluation import Evaluation, qubit_tensor
+from .search import LocalModelResult, find_local_model
+from .training import INTERRUPTED
+from .tree_checkpoints import fingerprint
+
+__all__ = ["VisibilitySweep", "sweep_visibility"]
+
+
+# A loss beyond this multiple of the floor has left it; one beyond the second is far from it.
+_LEFT_FLOOR, _FAR_FROM_FLOOR = 3.0, 10.0
+# Losses below this share of the largest one may still be what the steps, not the states, allow.
+_CLEAR_SHARE = 0.01
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VisibilitySweep(Record):
+    """Losses of the best local models found along a line of noisy states."""
+
+    visibilities: FloatArray
+    """Weights v of the state, ascending; the rest is noise."""
+    evaluations: tuple[Evaluation, ...]
+    """Losses on fresh random settings at each visibility."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "visibilities", frozen(np.asarray(self.visibilities, dtype=float)))
+        object.__setattr__(self, "evaluations", tuple(self.evaluations))
+
+    @property
+    def losses(self) -> FloatArray:
+        """Kullback-Leibler divergence at each visibility, in nats per trial."""
+        return np.array([evaluation.kl_divergence for evaluation in self.evaluations])
+
+    @property
+    def floor(self) -> float:
+        """The lowest loss of the sweep: what ensemble and steps can reach."""
+        return float(self.losses.min())
+
+    def floor_visibility(self, factor: float = _LEFT_FLOOR) -> float | None:
+        """Estimates the critical visibility by where the loss leaves its floor.
+
+        Args:
+            factor: The loss has left the floor where it is this many times as large.
+
+        Returns:
+            The visibility, on the line between two points in the logarithm of the loss; ``None`` if the sweep
+            ends on the floor or begins beyond it.
+        """
+        losses = self.losses
+        beyond = losses > factor * self.floor
+        if not beyond[-1] or beyond[0]:
+            return None
+        last = int(np.flatnonzero(~beyond)[-1])
+        below, above = np.log(losses[last : last + 2])
+        share = (np.log(factor * self.floor) - below) / (above - below)
+        step = self.visibilities[last + 1] - self.visibilities[last]
+        return float(self.visibilities[last] + share * step)
+
+    def extrapolated_visibility(self, low: float | None = None, high: float | None = None) -> float | None:
+        """Estimates the critical visibility by where the square root of the loss, a straight line, is zero.
+
+        Beyond the critical visibility, the distance to the local set grows in proportion, and the
+        divergence with its square.
+
+        Args:
+            low: Lowest visibility of the fit; default: the first from which on losses exceed ten times the floor
+                and a hundredth of the largest one.
+            high: Highest one; default: the last.
+
+        Returns:
+            The zero of the line of least squares; ``None`` with fewer than three points.
+        """
+        line = self.line(low, high)
+        return None if line is None else line[1]
+
+    def line(self, low: float | None = None, high: float | None = None) -> tuple[float, float] | None:
+        """Slope and zero of the straight line; see :meth:`extrapolated_visibility`.
+
+        Args:
+            low: Lowest visibility of the fit.
+            high: Highest one.
+        """
+        v, losses = self.visibilities, self.losses
+        if low is None:
+            near = np.flatnonzero(losses <= max(_FAR_FROM_FLOOR * self.floor, _CLEAR_SHARE * losses.max()))
+            low = v[near[-1] + 1] if near[-1] + 1 < len(v) else np.inf
+        used = (v >= low - 1e-9) & (v <= (np.inf if high is None else high) + 1e-9)
+        if used.sum() < 3:
+            return None
+        slope, offset = np.polyfit(v[used], np.sqrt(losses[used]), 1)
+        return float(slope), float(-offset / slope)
+
+    def __str__(self) -> str:
+        texts = [
+            f"{name} {'none' if value is None else format(value, '.4f')}"
+            for name, value in (
+                ("the loss leaves its floor at v =", self.floor_visibility()),
+                ("its square root extrapolates to zero at v =", self.extrapolated_visibility()),
+            )
+        ]
+        return f"{len(self.visibilities)} visibilities, floor {self.floor:.2g}: {'; '.join(texts)}"
+
+
+def sweep_visibility(
+    state: Any,
+    visibilities: Sequence[float] | FloatArray,
+    *,
+    noise: Any = None,
+    measurements: Any = "projective",
+    num_steps: int = 1000,
+    first_steps: int | None = None,
+    num_evaluated: int = 10_000,
+    time_limit: float | None = None,
+    seed: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> VisibilitySweep:
+    """Searches for local models of a state mixed with noise, each visibility starting from its lower neighbor.
+
+    Two estimates of the critical visibility follow from the losses, by the floor that they leave and by
+    extrapolation of their square root. Estimates: a model that fits to 1e-7 suggests, and does not
+    prove, that one fits exactly.
+
+    Args:
+        state: A state of 1 to 6 qubits, one per party; see :func:`find_local_model`.
+        visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where they do not.
+        noise: What the rest is: a state of as many qubits; default: white noise.
+        measurements: See :func:`find_local_model`.
+        num_steps: Gradient steps at each visibility.
+        first_steps: Gradient steps at the first one, which starts at random; default: twice as many.
+        num_evaluated: Fresh random settings on which each model is evaluated.
+        time_limit: No new visibility is begun after this many seconds.
+        seed: Seed of everything random.
+        folder: Where to keep the results, ``point_0000.npz`` and so on, to be read by
+            ``LocalModelResult.load``, and the state of the run. The same call goes on from there. Needs a seed.
+        **options: Other options of :func:`find_local_model`, such as ``degree`` or ``num_hidden``.
+
+    Returns:
+        The losses, and what they say about the critical visibility.
+
+    Raises:
+        ScenarioError: If the visibilities are not ascending in [0, 1], or as :func:`find_local_model` does.
+        CertificateError: If the folder holds another sweep; it is left as it is.
+        LHVError: As :func:`find_local_model` does.
+    """
+    start = time.monotonic()
+    tensor = qubit_tensor(state)
+    noise_tensor = _white(tensor) if noise is None else qubit_tensor(noise).array
+    if noise_tensor.shape != tensor.array.shape:
+        raise ScenarioError.bad_argument(
+            "noise", expected=f"a state of {tensor.num_parties} qubits", got=f"{noise_tensor.ndim} qubits"
+        )
+    grid = real_array(visibilities, "visibilities", ScenarioError, ndim=1)
+    if not len(grid) or grid[0] < 0 or grid[-1] > 1 or np.any(np.diff(grid) <= 0):
+        raise ScenarioError.bad_argument(
+            "visibilities", expected="ascending numbers from 0 to 1", got=f"{grid.tolist()}"
+        )
+    for name in {"initial_model", "checkpoint", "num_starts"} & set(options):
+        raise LHVError.bad_argument(name, expected="none in a sweep", got=repr(options[name]))
+    if first_steps is not None:
+        first_steps = whole_number(first_steps, "first_steps", LHVError)
+    generator(seed)
+    if folder is not None and seed is None:
+        raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
+    if folder is not None and isinstance(options.get("response"), FunctionResponse):
+        raise LHVError.bad_argument(
+            "folder",
+            expected="None with a response function of your own",
+            got=repr(folder),
+            remedy="No file can hold it.",
+        )
+    first_seed = seed_or_fresh(seed)
+    steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(grid) - 1)]
+    path = None
+    if folder is not None:
+        directions = parse_directions(measurements, tensor.num_parties)
+        run = fingerprint(
+            tensor=tensor.array,
+            noise=noise_tensor,
+            visibilities=grid,
+            steps=steps,
+            seed=first_seed,
+            **{f"directions_{k}": repr(encode(one)) for k, one in enumerate(directions)},
+            **{name: _text(value) for name, value in options.items() if name != "progress"},
+        )
+        path = _open_folder(folder, run)
+
+    evaluations: list[Evaluation] = []
+    model = None
+    for i, visibility in enumerate(grid):
+        if time_limit is not None and i and time.monotonic() - start > time_limit:
+            break
+        target = CorrelationTensor(visibility * tensor.array + (1 - visibility) * noise_tensor)
+        kept = None if path is None else path / f"point_{i:04d}.npz"
+        if kept is not None and kept.exists():
+            result = LocalModelResult.load(kept)
+        else:
+            running = None if path is None else path / f"running_{i:04d}.npz"
+            result = find_local_model(
+                target,
+                measurements=measurements,
+                num_steps=steps[i],
+                initial_model=model,
+                num_evaluated=num_evaluated,
+                seed=first_seed + i,
+                checkpoint=running,
+                **options,
+            )
+            if result.status == INTERRUPTED:
+                if not evaluations:
+                    raise KeyboardInterrupt
+                break
+            if kept is not None and running is not None:
+                result.save(kept)
+                running.unlink(missing_ok=True)
+        model = result.model
+        assert result.evaluation is not None
+        evaluations.append(result.evaluation)
+    return VisibilitySweep(grid[: len(evaluations)], tuple(evaluations))
+
+
+def _text(value: Any) -> str:
+    return value.identity() if isinstance(value, Response) else repr(value)
+
+
+def _white(tensor: CorrelationTensor) -> FloatArray:
+    array = np.zeros(tensor.array.shape)
+    array[(0,) * array.ndim] = 1
+    return array
+
+
+def _open_folder(folder: str | os.PathLike[str], run: str) -> Path:
+    """The folder of a sweep, made if need be; refused if it holds another sweep."""
+    path = writable_folder(folder, "folder")
+    mark = path / "sweep.json"
+    if not mark.exists():
+        content = json.dumps({"run": run}).encode()
+
+        def write(stream: IO[bytes]) -> None:
+            stream.write(content)
+
+        write_whole(mark, write)
+    try:
+        same = parse_json(mark.read_text(encoding="utf-8"))["run"] == run
+    except (ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise CertificateError.bad_argument(
+            "folder",
+            expected="a new folder, or one of this very sweep",
+            got=f"another sweep in {path.name}",
+            remedy="Nothing was changed: pass another folder.",
+        )
+    return path

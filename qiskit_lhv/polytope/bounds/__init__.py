@@ -1,0 +1,1 @@
+"""Local, no-signaling and quantum bounds of Bell expressions."""

@@ -1,0 +1,202 @@
+"""The local bound of a Bell expression: the largest value that a local model can reach.
+
+It is the oracle of everything exact in the package: all parties but one are enumerated, and the last
+one answers best.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._support.records import Record
+from ..._support.rounding import round_up
+from ..._support.types import FloatArray, IntArray
+from ..._support.validation import generator, instance, whole_array
+from ...exceptions import ScenarioError
+from ...models.deterministic import party_strategies
+from ...targets.coordinates import to_party_axes
+from ...targets.scenario import BellScenario
+from .alternation import Alternation
+from .exact_search import exact_bound
+
+if TYPE_CHECKING:
+    from ..expressions.expression import BellExpression
+
+__all__ = ["LocalBound", "best_strategies", "enumeration_size", "local_bound"]
+
+
+_MAX_ENUMERATED = 1 << 26
+_BLOCK_ENTRIES = 1 << 21
+_HEURISTIC_STARTS = 300
+_SMALL = 1 << 16
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalBound(Record):
+    """The largest value of a Bell expression over deterministic strategies."""
+
+    value: float
+    """The bound. If ``exact``, no local model exceeds it."""
+    strategy: IntArray
+    """A strategy that reaches it, shape ``(m_1 + ... + m_N,)``; see ``DeterministicModel.strategies``."""
+    exact: bool
+    """Whether all strategies were compared. If not, ``value`` is only reached, perhaps exceeded."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strategy", whole_array(self.strategy, "strategy", ScenarioError, ndim=1))
+
+    def __str__(self) -> str:
+        return f"{self.value:.9g} ({'exact' if self.exact else 'heuristic'})"
+
+
+def local_bound(
+    expression: BellExpression,
+    method: str = "exact",
+    *,
+    seed: int | None = 0,
+    time_limit: float | None = None,
+    max_work: float | None = None,
+) -> LocalBound:
+    """Computes the local bound of a Bell expression.
+
+    Args:
+        expression: The Bell expression.
+        method: ``"exact"`` compares all strategies, by enumeration or by branch and bound, in integers: the
+            result is exact if the coefficients are integers (or binary fractions) that add up to less
+            than 57 bits; otherwise the value is rounded up by no more than rounding errors require.
+            ``"heuristic"`` improves one party after the other from random starts; its value is
+            reached, but may be exceeded.
+        seed: Of the random starts.
+        time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
+            returned, marked as not exact; default: no limit, but what would take more than about half an
+            hour is refused.
+        max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
+            additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
+            answer is the same on every machine. Default: no limit.
+
+    Returns:
+        The bound, a strategy that reaches it, and whether it is exact.
+
+    Raises:
+        ScenarioError: If the method is unknown, a limit is not positive, or the scenario is too large for ``"exact"``.
+
+    References:
+        arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
+
+    Examples:
+        >>> from qiskit_lhv import chsh
+        >>> local_bound(chsh()).value
+        2.0
+    """
+    from ..expressions.expression import BellExpression
+
+    instance(expression, BellExpression, "expression", ScenarioError)
+    if method == "heuristic":
+        value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
+        return LocalBound(value, strategy, False)
+    if method != "exact":
+        raise ScenarioError.bad_argument("method", expected="'exact' or 'heuristic'", got=repr(method))
+    if time_limit is not None and not time_limit > 0:
+        raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
+    if max_work is not None and not max_work > 0:
+        raise ScenarioError.bad_argument("max_work", expected="a positive number of additions", got=f"{max_work}")
+    coefficients, scenario = expression.coefficients, expression.scenario
+    if enumeration_size(scenario) <= _SMALL:
+        known = np.zeros(sum(scenario.num_settings), dtype=np.int64)
+    else:
+        known = _best_found(coefficients, scenario, seed)[1]
+    result = exact_bound(coefficients, scenario, known, time_limit, max_work)
+    return LocalBound(round_up(result.value), result.strategy, result.finished)
+
+
+def enumeration_size(scenario: BellScenario) -> int:
+    """Number of strategies that an exact bound enumerates: those of all parties but the largest."""
+    return scenario.num_strategies // max(scenario.num_party_strategies)
+
+
+def best_strategies(coefficients: FloatArray, scenario: BellScenario, count: int) -> tuple[FloatArray, IntArray]:
+    """The best strategies for a Bell expression, best first, exact up to rounding.
+
+    Each differs from the others in what the enumerated parties do; the largest party answers best.
+
+    Args:
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        scenario: The scenario.
+        count: How many to return at most.
+
+    Returns:
+        Values, shape ``(K,)``, and strategies, shape ``(K, m_1 + ... + m_N)``.
+
+    Raises:
+        ScenarioError: If there are too many strategies to enumerate.
+    """
+    size = enumeration_size(scenario)
+    if size > _MAX_ENUMERATED:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected=f"at most {_MAX_ENUMERATED} strategies of all parties but one for an exact bound",
+            got=f"{size:.3g}",
+            remedy="Use method='heuristic'.",
+        )
+    last = int(np.argmax(scenario.num_party_strategies))
+    order = [k for k in range(scenario.num_parties) if k != last] + [last]
+    # The party with the most strategies among the enumerated comes first: it is cut into blocks.
+    order[:-1] = sorted(order[:-1], key=lambda k: -scenario.num_party_strategies[k])
+    tensor = to_party_axes(coefficients, scenario).transpose(order)
+    best_values, best_rows = np.empty(0), np.empty((0, sum(scenario.num_settings)), dtype=np.int64)
+    for values, rows in _blocks(tensor, scenario, order, count):
+        best_values = np.concatenate([best_values, values])
+        best_rows = np.concatenate([best_rows, rows])
+        kept = np.argsort(-best_values, kind="stable")[:count]
+        best_values, best_rows = best_values[kept], best_rows[kept]
+    return best_values, best_rows
+
+
+def _blocks(
+    tensor: FloatArray, scenario: BellScenario, order: list[int], count: int
+) -> Iterator[tuple[FloatArray, IntArray]]:
+    """The best strategies of each block of the first party's strategies."""
+    sizes = [(scenario.num_settings[k], scenario.max_outcomes[k]) for k in order]
+    tables = [party_strategies(scenario.num_outcomes[k]) for k in order[:-1]]
+    missing = None if scenario.has_equal_outcomes else ~scenario.party_masks[order[-1]]
+    one_hots = [np.eye(d)[table].reshape(len(table), -1) for table, (_, d) in zip(tables, sizes, strict=False)]
+    m_last, d_last = sizes[-1]
+    inner = math.prod(len(table) for table in tables[1:])
+    block = max(1, _BLOCK_ENTRIES // (inner * m_last * d_last))
+    total = len(tables[0]) if tables else 1
+    for start in range(0, total, block):
+        responses = tensor
+        for i, one_hot in enumerate(one_hots):
+            chosen = one_hot[start : start + block] if i == 0 else one_hot
+            responses = np.tensordot(responses, chosen, axes=(0, 1))
+        # Axes are now (last party, first, second, ...): bring the last party to the end.
+        responses = np.moveaxis(responses, 0, -1)
+        lead = responses.shape[:-1]
+        responses = responses.reshape(-1, m_last, d_last)
+        if missing is not None:
+            responses = np.where(missing, -np.inf, responses)
+        values = responses.max(axis=2).sum(axis=1)
+        kept = np.argpartition(-values, count - 1)[:count] if count < len(values) else np.arange(len(values))
+        index = np.unravel_index(kept, lead) if lead else ()
+        columns: dict[int, IntArray] = {order[-1]: responses[kept].argmax(axis=2)}
+        for i, table in enumerate(tables):
+            columns[order[i]] = table[index[i] + (start if i == 0 else 0)]
+        yield values[kept], np.hstack([columns[k] for k in range(scenario.num_parties)])
+
+
+def _best_found(coefficients: FloatArray, scenario: BellScenario, seed: int | None) -> tuple[float, IntArray]:
+    """The best strategy that alternation finds from many random starts, and its value."""
+    oracle = Alternation(scenario)
+    starts = oracle.random_starts(_HEURISTIC_STARTS, generator(seed))
+    values, strategies = oracle.improve(oracle.tensor_of(coefficients), starts)
+    strategy = strategies[int(np.argmax(values))]
+    # In double precision, cell by cell.
+    parties = np.split(strategy, np.cumsum(scenario.num_settings)[:-1])
+    cells = [m.reshape([-1 if j == k else 1 for j in range(len(parties))]) for k, m in enumerate(parties)]
+    settings = np.ogrid[tuple(slice(m) for m in scenario.num_settings)]
+    return math.fsum(coefficients[(*settings, *cells)].ravel()), strategy

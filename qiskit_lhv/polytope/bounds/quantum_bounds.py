@@ -1,0 +1,300 @@
+"""Quantum bounds of a Bell expression: from above by moment matrices, from below by a state and measurements."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.quantum_info import Statevector
+
+from ..._support.rounding import round_up
+from ..._support.types import ComplexArray, FloatArray
+from ..._support.validation import frozen, generator, instance, real_array, whole_numbers
+from ...exceptions import ScenarioError, SolverError
+from ...targets import coordinates
+from ...targets.behaviors import Behavior
+from ...verification.evidence import Evidence
+from ...verification.result import Verification
+from ..expressions.expression import BellExpression
+from ..expressions.normal_forms import exact_coefficients
+from .moment_matrices import MomentMatrix
+from .seesaw import seesaw
+
+__all__ = ["QuantumBound", "quantum_bound"]
+
+
+_MAX_DIMENSION = 256
+_GRID_BITS = 36
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantumBound(Evidence):
+    """The quantum value of a Bell expression, between what is proven and what is reached."""
+
+    upper: float
+    """No quantum state and measurements of any dimension exceed it; ``factor`` proves it."""
+    lower: float
+    """The value of ``state`` and ``effects``."""
+    level: str
+    """Level of the Navascues-Pironio-Acin hierarchy that ``upper`` comes from; ``+P``: and positive probabilities."""
+    expression: BellExpression
+    """The expression."""
+    state: ComplexArray
+    """The state's amplitudes, shape ``(D,) * N``, party k on axis k."""
+    effects: tuple[ComplexArray, ...]
+    """For each party the measurements' effects, shape ``(m_k, d_k, D, D)``; 0 for outcomes that a setting lacks."""
+    factor: FloatArray
+    """A matrix L, shape ``(n, n)``: ``L L^T`` is the dual solution of the moment matrix, from which ``upper`` is
+    computed."""
+    multipliers: FloatArray
+    """The dual solution of the probabilities: a number of at least 0 for each, shape ``(m_1, ..., d_N)``; 0 without
+    ``+P``."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", frozen(np.asarray(self.state, dtype=np.complex128)))
+        effects = tuple(frozen(np.asarray(one, dtype=np.complex128)) for one in self.effects)
+        object.__setattr__(self, "effects", effects)
+        object.__setattr__(self, "factor", real_array(self.factor, "factor", ScenarioError, ndim=2))
+        object.__setattr__(self, "multipliers", real_array(self.multipliers, "multipliers", ScenarioError))
+
+    def __str__(self) -> str:
+        return f"[{self.lower:.9g}, {self.upper:.9g}] (level {self.level}, dimension {self.dimension})"
+
+    @property
+    def dimension(self) -> int:
+        """Dimension D of each party in ``state``."""
+        return int(self.state.shape[0])
+
+    @property
+    def gap(self) -> float:
+        """``upper - lower``."""
+        return self.upper - self.lower
+
+    @property
+    def settings(self) -> list[list[ComplexArray]]:
+        """The measurements, one list of POVMs a party, as ``Behavior.from_state`` and ``operator`` take them."""
+        return _settings(self.effects, self.expression)
+
+    def statevector(self) -> Statevector:
+        """The state in Qiskit's order: party 0 is subsystem 0, the least significant."""
+        return _statevector(self.state)
+
+    def verify(self, atol: float = 1e-9) -> Verification:
+        """Re-proves ``upper`` in integer arithmetic and re-evaluates ``lower``, without a solver.
+
+        Args:
+            atol: Largest deviation of ``lower`` relative to the sum of the coefficients' absolute values.
+        """
+        moments = MomentMatrix.of(self.expression.scenario, self.level)
+        fits = self.factor.shape[0] == len(moments.entries) and self.multipliers.shape == self.expression.scenario.shape
+        if not fits or self.multipliers.min() < 0:
+            return Verification(False, f"factor and multipliers do not belong to level {self.level}", math.inf)
+        if not moments.positivity and np.any(self.multipliers):
+            return Verification(False, f"multipliers of probabilities do not belong to level {self.level}", math.inf)
+        proven = _dual_bound(self.expression, moments, self.factor, self.multipliers)
+        if proven > Fraction(self.upper):
+            excess = float(proven - Fraction(self.upper))
+            return Verification(False, f"the dual solution proves only {float(proven):.12g}", excess)
+        deviation = abs(_value(self.expression, self.state, self.effects) - self.lower)
+        rounding = atol * max(1.0, float(np.abs(self.expression.coefficients).sum()))
+        if not self.lower - self.upper <= rounding:
+            return Verification(False, f"{self.lower!r} is not below {self.upper!r}", self.lower - self.upper)
+        return Verification(
+            deviation <= rounding,
+            f"no quantum behavior exceeds {self.upper:.12g}; state and measurements reach {self.lower:.12g}",
+            deviation,
+        )
+
+
+def quantum_bound(
+    expression: BellExpression, level: int | str = "1+AB", *, dimension: int = 2, seed: int | None = 0
+) -> QuantumBound:
+    """Bounds the quantum value of a Bell expression from above and from below.
+
+    From above, the Navascues-Pironio-Acin hierarchy: a semidefinite program whose value no quantum state and
+    measurements of any dimension exceed. Of the solver's answer only the dual solution is used, so its tolerances
+    do not matter: rounded to a grid it is ``Z = L L^T``, positive by construction. For every moment matrix
+    ``<Z, moments> >= 0``, and with ``+P`` probabilities times the ``multipliers`` are positive too, so the expression
+    is at most the sum. Without the solver's error all coefficients of this sum would vanish but that of the identity.
+    They are computed in rational arithmetic, and their absolute values are added, since no moment is larger than 1. The
+    result is rounded up.
+
+    From below, a seesaw: from twelve random starts, state and measurements are improved in turn. It may miss the
+    best value; ``lower`` is evaluated anew from the state and the measurements in the result.
+
+    Args:
+        expression: The Bell expression, of any scenario whose moment matrix is small enough: with full
+            correlators, four parties with two settings fit, five do not.
+        level: What the rows of the moment matrix are. 1, 2, 3, ...: products of at most so many projectors, as in the
+            literature; ``"1+AB"``: projectors and products of two of different parties; ``"1+AB+ABC"`` adds those of
+            three, ``"1+AAB"`` those of two of one party with one of another, and so on. With ``"+P"`` at the end, such
+            as ``"1+P"``, all probabilities have to be positive, too, which makes level 1 of two parties and all levels
+            without ``ABC`` of three parties tighter (for I3322: 1.366 instead of 1.375); it follows by itself where
+            the rows hold products of one projector of every party.
+        dimension: Dimension of each party's space for the value from below.
+        seed: Seed of the seesaw, or ``None``.
+
+    Returns:
+        Both bounds with what proves them. Needs the extra ``sdp`` (cvxpy and Clarabel).
+
+    Raises:
+        ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
+            expression, or the parties' joint dimension exceeds 256.
+        SolverError: If cvxpy or Clarabel is missing, or the solver fails.
+
+    References:
+        M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
+        arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
+    """
+    instance(expression, BellExpression, "expression", ScenarioError)
+    (size,) = whole_numbers((dimension,), "dimension", ScenarioError, minimum=2)
+    joint = size**expression.scenario.num_parties
+    if joint > _MAX_DIMENSION:
+        raise ScenarioError.bad_argument(
+            "dimension",
+            expected=f"a joint dimension of all parties of at most {_MAX_DIMENSION}",
+            got=f"{size}**{expression.scenario.num_parties} = {joint}",
+        )
+    rng = generator(seed)
+    moments = MomentMatrix.of(expression.scenario, level)
+    factor, multipliers = _dual_solution(expression, moments)
+    upper = round_up(_dual_bound(expression, moments, factor, multipliers))
+    state, effects = seesaw(expression, size, rng)
+    lower = _value(expression, state, tuple(effects))
+    return QuantumBound(upper, lower, moments.name, expression, state, tuple(effects), factor, multipliers)
+
+
+def _statevector(state: ComplexArray) -> Statevector:
+    # Qiskit's first subsystem is the last axis.
+    return Statevector(state.transpose().ravel(), dims=state.shape)
+
+
+def _settings(effects: tuple[ComplexArray, ...], expression: BellExpression) -> list[list[ComplexArray]]:
+    parties = zip(effects, expression.scenario.num_outcomes, strict=True)
+    return [[povm[:d] for povm, d in zip(party, sizes, strict=True)] for party, sizes in parties]
+
+
+def _value(expression: BellExpression, state: ComplexArray, effects: tuple[ComplexArray, ...]) -> float:
+    return expression.value(Behavior.from_state(_statevector(state), _settings(effects, expression)))
+
+
+def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray) -> dict[int, Fraction]:
+    """Coefficient of every moment of expression and multipliers.
+
+    Raises:
+        ScenarioError: If the matrix lacks one of the moments.
+    """
+    table = exact_coefficients(expression.coefficients, expression.scenario, moments.tables, multipliers)
+    costs: dict[int, Fraction] = {}
+    for number, coefficient in zip(moments.behavior.ravel().tolist(), table.flat, strict=True):
+        if coefficient == 0:
+            continue
+        if number < 0:
+            raise ScenarioError.bad_argument(
+                "level",
+                expected="a level whose matrix holds all moments of the expression",
+                got=f"level {moments.name}, too low for products of {expression.scenario.num_parties} parties",
+                remedy="Take '1+AB' or 2 for up to four parties, '1+AB+ABC' or 3 for up to six.",
+            )
+        costs[number] = coefficient
+    return costs
+
+
+def _dual_solution(expression: BellExpression, moments: MomentMatrix) -> tuple[FloatArray, FloatArray]:
+    """A factor L of the dual solution, on a grid of binary fractions, and the multipliers of the probabilities."""
+    none = np.zeros(expression.scenario.shape)
+    costs = _costs(expression, moments, none)
+    scale = max((abs(float(cost)) for number, cost in costs.items() if number), default=0.0)
+    size = len(moments.entries)
+    if scale == 0:
+        return np.zeros((size, size)), none
+    vector = np.zeros(moments.num_moments)
+    vector[list(costs)] = [float(cost) / scale for cost in costs.values()]
+    dual, prices = _solve(moments, vector[1:])
+    values, vectors = np.linalg.eigh((dual + dual.T) / 2)
+    factor = vectors * np.sqrt(np.maximum(values, 0)) * math.sqrt(scale)
+    multipliers = none
+    if prices is not None:
+        by_party = prices.reshape([len(table) for table in moments.tables])
+        multipliers = coordinates.from_party_axes(np.maximum(by_party, 0) * scale, expression.scenario)
+        multipliers = np.where(expression.scenario.mask, multipliers, 0.0)
+    return _on_grid(factor), _on_grid(multipliers)
+
+
+def _on_grid(array: FloatArray) -> FloatArray:
+    largest = float(np.abs(array).max())
+    if largest == 0:
+        return array
+    step = 2.0 ** (math.ceil(math.log2(largest)) - _GRID_BITS)
+    return np.rint(array / step) * step
+
+
+def _solve(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+    """The dual of: maximize ``costs . y`` over moments y whose matrix and probabilities are positive."""
+    try:
+        import clarabel  # noqa: F401
+        import cvxpy
+    except ImportError as exc:
+        raise SolverError(
+            f"quantum_bound: the upper bound needs cvxpy and Clarabel, but {exc.name} is not installed. "
+            "Install the extra: pip install 'qiskit-lhv[sdp]'."
+        ) from exc
+    from scipy.sparse import csr_array
+
+    size = len(moments.entries)
+    flat = moments.entries.ravel()
+    places = np.flatnonzero(flat > 0)
+    linear = csr_array((np.ones(len(places)), (places, flat[places] - 1)), shape=(flat.size, moments.num_moments - 1))
+    unknown = cvxpy.Variable(moments.num_moments - 1)
+    matrix = cvxpy.reshape(linear @ unknown + (flat == 0).astype(float), (size, size), order="C")
+    constraints = [matrix >> 0]
+    if moments.positivity:
+        if moments.behavior.min() < 0:
+            raise ScenarioError.bad_argument(
+                "level",
+                expected="a level whose matrix holds all probabilities, for '+P'",
+                got=f"level {moments.name}, too low for products of {moments.scenario.num_parties} parties",
+                remedy="Take '1+AB+P' or '2+P' for up to four parties.",
+            )
+        known = cvxpy.hstack([np.ones(1), unknown])
+        tables: NDArray[Any] = np.eye(1)
+        for table in moments.tables:
+            tables = np.kron(tables, table)
+        constraints.append(tables @ known[moments.behavior.ravel()] >= 0)
+    problem = cvxpy.Problem(cvxpy.Maximize(costs @ unknown), constraints)
+    try:
+        # An inaccurate solution still gives a proof, only a weaker one: its warning is not needed.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            problem.solve(solver=cvxpy.CLARABEL)
+    except cvxpy.SolverError as exc:
+        raise SolverError(f"quantum_bound: Clarabel failed at level {moments.name}: {exc}") from exc
+    if problem.status not in {cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE}:
+        raise SolverError(f"quantum_bound: Clarabel stopped with {problem.status!r} at level {moments.name}.")
+    duals = [np.asarray(constraint.dual_value, dtype=np.float64) for constraint in constraints]
+    return duals[0], duals[1] if len(duals) > 1 else None
+
+
+def _dual_bound(
+    expression: BellExpression, moments: MomentMatrix, factor: FloatArray, multipliers: FloatArray
+) -> Fraction:
+    """What the dual solution proves, exactly."""
+    totals = _costs(expression, moments, multipliers)
+    if np.any(factor):
+        exponent = max(Fraction(float(value)).denominator.bit_length() - 1 for value in np.unique(factor))
+        integers = np.empty(factor.size, dtype=object)
+        integers[:] = [int(Fraction(float(value)) * 2**exponent) for value in factor.flat]
+        rows = integers.reshape(factor.shape)
+        sums: dict[int, int] = {}
+        for number, entry in zip(moments.entries.ravel().tolist(), (rows @ rows.T).ravel().tolist(), strict=True):
+            sums[number] = sums.get(number, 0) + entry
+        # Entries that are always 0 have the number -1.
+        for number, total in sums.items():
+            if number >= 0:
+                totals[number] = totals.get(number, Fraction(0)) + Fraction(total, 4**exponent)
+    return totals.pop(0, Fraction(0)) + sum((abs(total) for total in totals.values()), Fraction(0))

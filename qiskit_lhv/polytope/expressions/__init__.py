@@ -1,0 +1,1 @@
+"""Bell expressions: families, normal forms, equivalence."""

@@ -1,0 +1,131 @@
+"""Forms of a Bell expression's coefficients in which expressions can be compared, counted and printed.
+
+On no-signaling behaviors many coefficients stand for one function.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray
+from ...targets import coordinates
+from ...targets.scenario import BellScenario
+
+__all__ = [
+    "exact_coefficients",
+    "expression_symbols",
+    "no_signaling_part",
+    "simplest_fraction",
+    "table_matrices",
+]
+
+_LARGEST_DENOMINATOR = 10**4
+_ROUNDING = Fraction(1, 2**50)
+
+
+def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatArray]:
+    """Maps each party's axis of ``m d`` to correlators or the Collins-Gisin form, reading marginals at setting 0.
+
+    They differ from those of ``targets.coordinates`` only in row 0, which averages over settings there. Their
+    entries are 0, 1 and -1, so whole numbers stay whole numbers.
+
+    Args:
+        scenario: The scenario.
+        correlators: Whether the form is that of correlators (two outcomes per party).
+    """
+    make = coordinates.correlator_matrices if correlators else coordinates.collins_gisin_matrices
+    matrices = make(scenario)
+    for matrix, party in zip(matrices, scenario.num_outcomes, strict=True):
+        matrix[0] = 0
+        matrix[0, : party[0]] = 1
+    return matrices
+
+
+def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> FloatArray:
+    """What is left of the coefficients when those parts are removed that no no-signaling behavior sees.
+
+    It is the orthogonal projection onto the span of the no-signaling tables, and therefore relabeled as the
+    coefficients are.
+
+    Args:
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        scenario: The scenario.
+
+    Returns:
+        Shape ``(m_1 d_1, ..., m_N d_N)``.
+    """
+    projections = []
+    for party, mask in zip(scenario.num_outcomes, scenario.party_masks, strict=True):
+        m, d = mask.shape
+        if len(set(party)) > 1:
+            # Of settings with more outcomes, each outcome takes a smaller part of the change.
+            parts = (mask / np.array(party)[:, None]).ravel()
+            blocks = np.kron(np.eye(m), np.ones((d, d))) * parts * mask.ravel()[:, None]
+            common = np.outer(parts, parts) / np.sum(1 / np.array(party))
+            projections.append(np.diag(mask.ravel().astype(np.float64)) - blocks + common)
+            continue
+        # A party's tables are those whose sum over outcomes is the same for every setting.
+        of_sums = np.kron(np.eye(m) - 1 / m, np.full((d, d), 1 / d))
+        projections.append(np.eye(m * d) - of_sums)
+    return coordinates.apply_per_party(coordinates.to_party_axes(coefficients, scenario), projections)
+
+
+def exact_coefficients(
+    coefficients: FloatArray, scenario: BellScenario, tables: Sequence[FloatArray], added: FloatArray | None = None
+) -> NDArray[Any]:
+    """Coefficients on a shorter form of behaviors, exactly.
+
+    Args:
+        coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        scenario: The scenario.
+        tables: For each party the matrix from its shorter form to its part of the table.
+        added: What to add to the coefficients, of the same shape.
+
+    Returns:
+        Fractions, an array of objects with one axis per party.
+    """
+    exact = _fractions(coefficients)
+    if added is not None:
+        exact = exact + _fractions(added)
+    return coordinates.apply_per_party(
+        coordinates.to_party_axes(exact, scenario), [_fractions(matrix.T) for matrix in tables]
+    )
+
+
+def _fractions(array: FloatArray) -> NDArray[Any]:
+    result = np.empty(array.size, dtype=object)
+    result[:] = [Fraction(float(value)) for value in array.flat]
+    return result.reshape(array.shape)
+
+
+def simplest_fraction(value: float, scale: float) -> Fraction:
+    """The simple rational that the float is up to rounding, such as 1/3, if there is one; else the float exactly.
+
+    Args:
+        value: The float.
+        scale: The largest number that took part in its computation.
+    """
+    exact = Fraction(value)
+    simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
+    return simple if abs(simple - exact) <= Fraction(scale) * _ROUNDING else exact
+
+
+def expression_symbols(scenario: BellScenario) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Index and name of each correlator (two outcomes per party; the constant has no name) or probability."""
+    if scenario.is_two_outcome:
+        for index in itertools.product(*(range(m + 1) for m in scenario.num_settings)):
+            names = " ".join(f"{chr(65 + k)}{x - 1}" for k, x in enumerate(index) if x)
+            yield index, f"<{names}>" if names else ""
+        return
+    n = scenario.num_parties
+    for index in np.ndindex(scenario.shape):
+        if not scenario.mask[index]:
+            continue
+        settings, outcomes = (" ".join(map(str, part)) for part in (index[:n], index[n:]))
+        yield index, f"p({outcomes}|{settings})"

@@ -1,0 +1,1 @@
+"""Bell inequalities: expressions with a proven local bound, facets, records."""

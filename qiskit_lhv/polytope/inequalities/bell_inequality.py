@@ -1,0 +1,134 @@
+"""Bell expressions and the inequalities that their local bounds make of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray
+from ..._support.validation import positive_number
+from ...exceptions import ScenarioError
+from ...targets.behaviors import Behavior
+from ...targets.scenario import BellScenario
+from ...verification.branches import prove_local_bound
+from ...verification.evidence import Evidence
+from ...verification.models import exact_strategy_value, exact_value
+from ...verification.result import Verification, combine
+from ..bounds.local_bounds import LocalBound, local_bound
+from ..expressions.expression import BellExpression
+
+__all__ = ["BellInequality"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BellInequality(Evidence):
+    """A Bell expression and its local bound: every local model obeys ``expression <= bound.value``."""
+
+    expression: BellExpression
+    """The expression."""
+    bound: LocalBound
+    """Its local bound; a proof only if ``bound.exact``."""
+
+    def __repr__(self) -> str:
+        return f"BellInequality({self})"
+
+    def __str__(self) -> str:
+        return f"{self.expression} <= {self.bound.value:.9g}"
+
+    @classmethod
+    def of(cls, expression: BellExpression) -> BellInequality:
+        """The inequality of an expression, with its exact local bound."""
+        return cls(expression, local_bound(expression))
+
+    def violation(self, behavior: Behavior) -> float:
+        """By how much a behavior exceeds the local bound; negative if it does not.
+
+        Raises:
+            ScenarioError: If the scenarios differ.
+        """
+        return self.expression.value(behavior) - self.bound.value
+
+    def exact_violation(self, behavior: Behavior) -> Fraction:
+        """The violation in rational arithmetic, with coefficients and probabilities as their floats are."""
+        behavior.require_scenario(self.expression.scenario, "expression")
+        value = exact_value(self.expression.coefficients, behavior.array)
+        return value - Fraction(self.bound.value)
+
+    def verify(
+        self,
+        behavior: Behavior | None = None,
+        rounding_error: float = 1e-9,
+        *,
+        prove_bound: bool | None = None,
+        symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
+    ) -> Verification:
+        """Re-proves the local bound by another algorithm in integers, and the violation if asked.
+
+        Args:
+            behavior: A behavior that should violate the inequality; default: only the bound is checked.
+            rounding_error: Error allowed in each probability of the behavior: the violation must
+                exceed the largest change that such errors can make.
+            prove_bound: Whether to prove the bound again, which takes minutes for some 40 settings per party. If not,
+                only that a strategy reaches it is checked, and the result is "not re-proven". Default: where a budget
+                of work suffices, which takes seconds.
+            symmetries: Relabelings that leave an inequality of two parties and outcomes as it is, for ``True``: with
+                them there are fewer strategies to go through. For each party one signed number per setting; ``s`` means
+                that it takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative.
+
+        Returns:
+            Whether the bound holds for every local model, and the behavior violates it.
+        """
+        if not math.isfinite(self.bound.value):
+            return Verification(False, f"the bound is {self.bound.value}", math.inf)
+        coefficients, claim = self.expression.coefficients, Fraction(self.bound.value)
+        if not self.bound.exact:
+            return Verification.unproven("the bound is heuristic: a local model may exceed it")
+        # A solver rounds up by no more than the rounding errors of its arithmetic.
+        total = sum((abs(Fraction(float(value))) for value in coefficients.flat), Fraction(0))
+        rounding = total / 10**9
+        try:
+            reached = exact_strategy_value(coefficients, self.bound.strategy, self.expression.scenario.num_outcomes)
+        except ScenarioError as exc:
+            return Verification(False, str(exc), math.inf)
+        if not claim - rounding <= reached <= claim:
+            return Verification(
+                False,
+                f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.bound.value:.12g}",
+                float(abs(reached - claim)),
+            )
+        bound = prove_local_bound(
+            coefficients,
+            claim,
+            prove_bound=prove_bound,
+            symmetries=symmetries,
+            num_outcomes=self.expression.scenario.num_outcomes,
+        )
+        if behavior is None or bound.refuted:
+            return bound
+        if behavior.scenario != self.expression.scenario:
+            return Verification(False, f"the behavior has {behavior.scenario}", math.inf)
+        allowed = Fraction(positive_number(rounding_error, "rounding_error", ScenarioError, zero=True))
+        violation = self.exact_violation(behavior)
+        allowance = allowed * _largest_change(coefficients, self.expression.scenario)
+        violated = Verification(
+            violation > allowance,
+            f"the behavior exceeds it by {float(violation):.6g} (rounding at most {float(allowance):.2g})",
+            float(violation),
+        )
+        return combine(bound, violated)
+
+
+def _largest_change(coefficients: FloatArray, scenario: BellScenario) -> Fraction:
+    """How much a table's value changes at most, per error in each probability, if settings stay normalized."""
+    n = coefficients.ndim // 2
+    total = Fraction(0)
+    for setting in np.ndindex(coefficients.shape[:n]):
+        # Half the spread of the coefficients for each of the probabilities.
+        part = coefficients[setting][scenario.mask[setting]]
+        total += (Fraction(float(part.max())) - Fraction(float(part.min()))) * part.size / 2
+    return total

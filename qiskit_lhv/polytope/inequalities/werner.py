@@ -1,0 +1,149 @@
+"""A Bell inequality that shows two-qubit Werner states to be nonlocal far below the threshold of CHSH."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import as_file, files
+
+import numpy as np
+
+from ..._support.rounding import round_up
+from ..._support.types import FloatArray, IntArray
+from ..._support.validation import frozen, real_array
+from ...exceptions import CertificateError
+from ...targets.behaviors import Behavior
+from ...verification.evidence import Evidence
+from ...verification.local_bounds import leaves_unchanged
+from ...verification.result import Verification, combine
+from .bell_inequality import BellInequality
+
+__all__ = ["WernerInequality", "werner_inequality"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WernerInequality(Evidence):
+    """A correlation Bell inequality with the axes at which the singlet violates it.
+
+    The two-qubit Werner state of visibility v gives the correlator ``-v n . m`` for the axes n and m. Axes are binary
+    fractions of length at most 1, so that the singlet's value of the inequality is a rational number. Shorter
+    axes are noisy measurements: those of full length violate the inequality too, or others obtained from it by
+    flipping outcomes.
+
+    Raises:
+        CertificateError: If the shapes do not fit.
+    """
+
+    first_axes: FloatArray
+    """Bloch vectors of party 0, shape ``(m_1, 3)``."""
+    second_axes: FloatArray
+    """Bloch vectors of party 1, shape ``(m_2, 3)``."""
+    inequality: BellInequality
+    """The inequality, with full correlators only."""
+    symmetries: IntArray
+    """Relabelings that leave it unchanged, one a row, shape ``(G, m_1 + m_2)``; G may be 0. Entry s means that a
+    setting takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative."""
+
+    def __post_init__(self) -> None:
+        for name in ("first_axes", "second_axes"):
+            object.__setattr__(self, name, real_array(getattr(self, name), name, CertificateError, ndim=2))
+        symmetries = real_array(self.symmetries, "symmetries", CertificateError, ndim=2)
+        object.__setattr__(self, "symmetries", frozen(np.rint(symmetries).astype(np.int64)))
+        num_axes = len(self.first_axes) + len(self.second_axes)
+        if symmetries.shape[1] != num_axes or not np.array_equal(symmetries, self.symmetries):
+            raise CertificateError.bad_argument(
+                "symmetries", expected=f"rows of {num_axes} whole numbers", got=f"shape {symmetries.shape}"
+            )
+        expected = (len(self.first_axes), len(self.second_axes), 2, 2)
+        got = self.inequality.expression.scenario.shape
+        if got != expected or self.first_axes.shape[1] != 3 or self.second_axes.shape[1] != 3:
+            raise CertificateError.bad_argument(
+                "inequality", expected=f"{expected[0]} and {expected[1]} settings as there are axes", got=f"{got}"
+            )
+
+    def __str__(self) -> str:
+        m_1, m_2 = self.correlators.shape
+        return f"{m_1} x {m_2} settings, violated by Werner states of visibility above {self.visibility:.9g}"
+
+    @property
+    def correlators(self) -> FloatArray:
+        """Coefficients of the full correlators, shape ``(m_1, m_2)``."""
+        table = self.inequality.expression.coefficients
+        return (table[..., 0, 0] - table[..., 0, 1] - table[..., 1, 0] + table[..., 1, 1]) / 4
+
+    def singlet_value(self) -> Fraction:
+        """The value of the singlet at these axes, exactly."""
+        first, second = (
+            [[Fraction(float(c)) for c in n] for n in axes] for axes in (self.first_axes, self.second_axes)
+        )
+        total = Fraction(0)
+        for n, row in zip(first, self.correlators.tolist(), strict=True):
+            summed = [sum(int(k) * m[i] for k, m in zip(row, second, strict=True)) for i in range(3)]
+            total -= sum(a * b for a, b in zip(n, summed, strict=True))
+        return total
+
+    @property
+    def visibility(self) -> float:
+        """Werner states of any larger visibility violate the inequality: bound over singlet value, rounded up."""
+        return round_up(Fraction(self.inequality.bound.value) / self.singlet_value())
+
+    def behavior(self, visibility: float) -> Behavior:
+        """The behavior of the Werner state of a visibility at these axes."""
+        return Behavior.from_correlators(-visibility * self.first_axes @ self.second_axes.T, marginals=False)
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks axes, coefficients, symmetries and violation in rational arithmetic, and the local bound.
+
+        Args:
+            prove_bound: Whether to prove the local bound again, for the inequality that comes with the package by a
+                tree in about 5 seconds; see ``BellInequality.verify``.
+
+        Returns:
+            Whether all Werner states above ``visibility`` violate the inequality.
+        """
+        if not math.isfinite(self.inequality.bound.value):
+            return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
+        lengths = [sum(Fraction(float(c)) ** 2 for c in n) for n in (*self.first_axes, *self.second_axes)]
+        short = Verification(max(lengths) <= 1, "all axes have at most unit length")
+        signs = np.array([[1, -1], [-1, 1]])
+        correlators = self.correlators
+        expanded = correlators[:, :, None, None] * signs
+        plain = Verification(
+            np.array_equal(correlators, np.rint(correlators))
+            and np.array_equal(expanded, self.inequality.expression.coefficients),
+            "the coefficients are integers on full correlators",
+        )
+        value = self.singlet_value()
+        violated = Verification(
+            value > Fraction(self.inequality.bound.value) > 0,
+            f"the singlet reaches {float(value):.12g}, the claimed local bound is {self.inequality.bound.value:.12g}",
+        )
+        first = len(self.first_axes)
+        maps = [(row[:first], row[first:]) for row in self.symmetries]
+        coefficients = self.inequality.expression.coefficients
+        symmetric = Verification(
+            all(leaves_unchanged(coefficients, one) for one in maps), "the symmetries leave the inequality as it is"
+        )
+        checks = combine(short, plain, violated, symmetric)
+        if not checks:
+            return checks
+        return combine(checks, self.inequality.verify(prove_bound=prove_bound, symmetries=maps))
+
+
+@cache
+def werner_inequality() -> WernerInequality:
+    """The inequality that comes with the package; ``benchmarks/werner_nonlocal.py`` found it and proves its bound.
+
+    Two-qubit Werner states are nonlocal above its visibility, below the 0.7071 of CHSH.
+
+    Examples:
+        >>> werner_inequality().visibility < 0.7
+        True
+
+    References:
+        arXiv:0806.0096 (the first inequalities better than CHSH) and arXiv:2409.03739 (0.69604, the best known).
+    """
+    with as_file(files("qiskit_lhv").joinpath("data/werner_nonlocal.npz")) as path:
+        return WernerInequality.load(path)

@@ -1,0 +1,1 @@
+"""Relabelings that leave a behavior unchanged, and what they save."""

@@ -1,0 +1,133 @@
+"""Local models that are averages of deterministic strategies over a group of relabelings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray
+from ..._support.validation import frozen
+from ...exceptions import ScenarioError
+from ...models.deterministic import DeterministicModel, check_strategies
+from ...models.local_model import LocalModel, check_weights, select_settings
+from ...targets import coordinates
+from ...targets.behaviors import Behavior
+from ...targets.scenario import BellScenario
+from ...verification.models import exact_model_deviation
+from ...verification.result import Verification
+from .reduced_coordinates import Reduction
+from .relabelings import Symmetry
+
+__all__ = ["SymmetrizedModel"]
+
+
+_MAX_LIFTED = 1 << 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SymmetrizedModel(LocalModel):
+    """A local model: deterministic strategies, each averaged over a group of relabelings.
+
+    It stands for a :class:`~qiskit_lhv.models.DeterministicModel` that would be too large to write down.
+
+    Args:
+        weights: Shape ``(H,)``, non-negative, summing to 1 within 1e-9.
+        strategies: Outcomes, shape ``(H, m_1 + ... + m_N)``.
+        symmetry: The relabelings.
+
+    Raises:
+        ScenarioError: If shapes do not fit, weights are no probabilities or an outcome is out of range.
+    """
+
+    weights: FloatArray
+    """Probability of each strategy, shape ``(H,)``."""
+    strategies: NDArray[np.int8]
+    """Outcomes, shape ``(H, m_1 + ... + m_N)``."""
+    symmetry: Symmetry
+    """The relabelings, equally likely."""
+
+    def __post_init__(self) -> None:
+        weights = check_weights(self.weights)
+        strategies = check_strategies(self.strategies, len(weights), self.scenario)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "strategies", frozen(strategies.astype(np.int8)))
+
+    def __repr__(self) -> str:
+        return f"SymmetrizedModel({len(self.weights)} strategies x {len(self.symmetry)} relabelings, {self.scenario})"
+
+    @property
+    def scenario(self) -> BellScenario:
+        """The number of settings and outcomes of each party."""
+        return self.symmetry.scenario
+
+    @cached_property
+    def _table(self) -> Behavior:
+        reduction = Reduction.of(self.symmetry)
+        tensor = reduction.spread(self.weights @ reduction.columns(self.strategies.astype(np.int64)))
+        if self.scenario.is_two_outcome:
+            return Behavior.from_correlators(tensor)
+        if self.symmetry.num_generators:
+            cells = (slice(1, None),) * tensor.ndim
+            return Behavior(coordinates.from_party_axes(tensor[cells], self.scenario), self.scenario)
+        return Behavior.from_collins_gisin(tensor, self.scenario)
+
+    def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:
+        """The behavior that the model produces.
+
+        Args:
+            settings: For each party the setting to keep, or ``None`` for all of them; default: all.
+
+        Raises:
+            ScenarioError: If a setting is out of range.
+        """
+        return select_settings(self._table, settings)
+
+    def to_deterministic(self) -> DeterministicModel:
+        """The model with every image of every strategy written down.
+
+        Raises:
+            ScenarioError: If these are more than a million.
+        """
+        count = len(self.weights) * len(self.symmetry)
+        if count > _MAX_LIFTED:
+            raise ScenarioError.bad_argument(
+                "model", expected=f"at most {_MAX_LIFTED} strategies", got=f"{count}", remedy="Use it as it is."
+            )
+        images = self.symmetry.images(self.strategies)
+        distinct, which = np.unique(images, axis=0, return_inverse=True)
+        spread = np.tile(self.weights / len(self.symmetry), len(self.symmetry))
+        weights = np.bincount(which.ravel(), weights=spread).astype(np.float64)
+        return DeterministicModel.from_weights(weights, distinct, self.scenario)
+
+    def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
+        """Re-checks the model in rational arithmetic, without the solver's code.
+
+        Args:
+            target: A behavior that the model should reproduce; default: only the model itself.
+            atol: Largest deviation allowed in any probability.
+
+        Returns:
+            Whether the model reproduces the target, with the largest deviation.
+        """
+        size = f"{len(self.weights)} deterministic strategies, averaged over {len(self.symmetry)} relabelings,"
+        if target is None:
+            target = self._table
+        if target.scenario != self.scenario:
+            return Verification(False, f"the target has {target.scenario}, the model {self.scenario}", math.inf)
+        try:
+            deviation = exact_model_deviation(
+                self.weights, self.strategies, target.array, self.symmetry.sources, self.symmetry.outcomes
+            )
+        except ScenarioError as exc:
+            return Verification(False, str(exc), math.inf)
+        relation = "within" if deviation <= atol else "but not within"
+        return Verification(
+            deviation <= atol,
+            f"{size} reproduce the target to {float(deviation):.2g}, {relation} {atol:g}",
+            float(deviation),
+        )

@@ -1,0 +1,1 @@
+"""How much noise or loss makes a behavior local."""

@@ -1,0 +1,313 @@
+"""Searches for a visibility threshold: a linear program for few coordinates, conditional gradients for many."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.checkpoints import ArrayCheckpoint, fingerprint
+from ..._support.progress import ProgressBar
+from ..._support.rounding import round_up, small_integers
+from ..._support.types import FloatArray, IntArray
+from ..._support.validation import generator
+from ...exceptions import SolverError
+from ...models.deterministic import DeterministicModel
+from ...targets.behaviors import Behavior
+from ...verification.models import exact_strategy_value
+from ..bounds.local_bounds import LocalBound, best_strategies, enumeration_size, local_bound
+from ..expressions.expression import BellExpression
+from ..inequalities.bell_inequality import BellInequality
+from ..symmetry.reduced_coordinates import Reduction
+from ..symmetry.symmetrized_model import SymmetrizedModel
+from .conditional_gradient import ConditionalGradient, StrategyOracle
+from .staged_search import VisibilitySearch
+from .threshold import MODEL_ATOL, Threshold, crossing_visibility
+from .visibility_program import VisibilityProgram
+
+__all__ = ["MAX_COORDINATES", "generate_columns", "search_by_gradients"]
+
+
+# Above this number of coordinates the linear program takes longer than conditional gradients.
+MAX_COORDINATES = 250
+_COLUMNS_PER_ROUND = 60
+_PRICE_TOLERANCE = 1e-9
+_TIDY_TOLERANCE = 1e-8
+# Up to so many strategies the exact oracle costs no more than the heuristic one.
+_ALWAYS_EXACT = 1 << 10
+_EXACT_ROUNDS = 1 << 16
+# For the exact bound of the inequality: what is always done, and what is done where the caller has set no time limit.
+_QUICK_WORK = 1e10
+_LONG_WORK = 5e10
+# Above this number of coordinates, the linear program starts from the atoms of a coarse search.
+_WARM_START = 60
+_COARSE = (1e-2, 2e-3)
+_FINE = (1e-2, 2e-3, 4e-4, 1e-4)
+_NEAR_ENOUGH_TO_MEND = 1e-2
+_EXACT = 1e-9
+_LARGEST_LIFT = 20000
+
+
+def generate_columns(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    strategies: IntArray,
+    max_visibility: float,
+    deadline: float,
+    seed: int | None,
+) -> Threshold:
+    """Column generation: the linear program over the strategies known, and an oracle for those that improve it.
+
+    Args:
+        behavior: The behavior.
+        noise: The noise.
+        reduction: Coordinates that fit both.
+        strategies: Strategies to start from; mixtures of them contain the noise.
+        max_visibility: Largest visibility considered.
+        deadline: Time, as of ``time.monotonic``, when to stop.
+        seed: Seed of the heuristic oracle.
+
+    Raises:
+        SolverError: If the linear program fails.
+    """
+    scenario = behavior.scenario
+    size = enumeration_size(scenario)
+    rng = generator(seed)
+    heuristic = StrategyOracle(reduction, num_atoms=_COLUMNS_PER_ROUND)
+    strategies = reduction.distinct(strategies)
+    if len(reduction.sizes) > _WARM_START:
+        # Most of the columns that matter, found without a single solution of the program.
+        search = _ThresholdSearch(reduction, behavior, noise, seed, coarse=True)
+        search.gradient.add(0, strategies.astype(np.int8))
+        with ProgressBar(None, False) as bar:
+            search.run(None, max_visibility, deadline, bar)
+        strategies = reduction.distinct(np.concatenate([strategies, search.gradient.atoms(0)[0].astype(np.int64)]))
+    program = VisibilityProgram(reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility)
+    program.add(reduction.columns(strategies))
+    finished = False
+    while True:
+        visibility, weights, prices = program.solve()
+        # Every strategy known so far has <prices, table> <= 0; one with more improves the program.
+        if time.monotonic() > deadline:
+            break
+        new = strategies[:0]
+        if size > _ALWAYS_EXACT:
+            used = weights > 1e-12
+            found = heuristic.search(prices, strategies[used], weights[used], rng).astype(np.int64)
+            new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
+        if not len(new) and size <= _EXACT_ROUNDS:
+            values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
+            new = reduction.distinct(found[values > _PRICE_TOLERANCE])
+        if not len(new):
+            upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
+            finished = True
+            if size > _EXACT_ROUNDS and inequality is not None and upper > visibility + _TIDY_TOLERANCE:
+                # Perhaps the exact bound of the inequality has found what the heuristic oracle missed.
+                found = inequality.bound.strategy[None]
+                new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
+        if not len(new):
+            break
+        strategies = np.concatenate([strategies, new])
+        program.add(reduction.columns(new))
+    if not finished:
+        upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
+    estimate = upper if finished else (visibility + min(upper, max_visibility)) / 2
+    mixture = (visibility, strategies, weights)
+    result = _result(behavior, noise, reduction, mixture, upper, inequality, estimate, max_visibility)
+    return replace(result, timed_out=not finished or _proof_timed_out(result, deadline))
+
+
+class _ThresholdSearch(VisibilitySearch):
+    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or nearly, if ``coarse``."""
+
+    def __init__(
+        self,
+        reduction: Reduction,
+        behavior: Behavior,
+        noise: Behavior,
+        seed: int | None,
+        *,
+        coarse: bool = False,
+    ) -> None:
+        self.coarse = coarse
+        gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
+        super().__init__(
+            gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
+        )
+        self.mixture: tuple[float, IntArray, FloatArray] | None = None
+
+    def proven(self, visibility: float, *, now: bool = False) -> float:
+        """The visibility itself once weights can be mended to reproduce it, else nothing."""
+        distance = self.gradient.distance(self.at(visibility))
+        if self.coarse:
+            return visibility if distance < _NEAR_ENOUGH_TO_MEND else 0.0
+        if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):
+            return visibility
+        return 0.0
+
+    def keep(self, visibility: float) -> None:
+        """Remembers the mixture if it is exact."""
+        if self.gradient.distance(self.at(visibility)) < _EXACT:
+            self.mixture = (visibility, *self.gradient.atoms(0))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a checkpoint holds."""
+        arrays = super().state()
+        if self.mixture is not None:
+            visibility, arrays["best_rows"], arrays["best_weights"] = self.mixture
+            arrays["best_visibility"] = np.array(visibility)
+        return arrays
+
+    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes up the best mixture."""
+        if "best_rows" in arrays:
+            self.mixture = (float(arrays["best_visibility"]), arrays["best_rows"], arrays["best_weights"])
+
+
+def search_by_gradients(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    strategies: IntArray,
+    max_visibility: float,
+    deadline: float,
+    seed: int | None,
+    progress: bool | None,
+    checkpoint: str | os.PathLike[str] | None,
+    max_calls: float = math.inf,
+) -> Threshold:
+    """Conditional gradients: models for visibilities closer and closer to the threshold.
+
+    Args and errors as of :func:`generate_columns`; and whether to show a progress bar, where to keep the state, and
+    after how many calls of the oracle to end.
+    """
+    search = _ThresholdSearch(reduction, behavior, noise, seed)
+    file = None
+    if checkpoint is not None:
+        # Of what is padding and what is an outcome that never happens, the table does not tell.
+        facts = {} if behavior.scenario.has_equal_outcomes else {"outcomes": behavior.scenario.num_outcomes}
+        run = fingerprint(behavior=behavior.array, noise=noise.array, group=len(reduction.symmetry), seed=seed, **facts)
+        file = ArrayCheckpoint(checkpoint, run)
+        search.restore(file)
+    if not search.gradient.num_atoms:
+        search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
+    with ProgressBar(None, progress, "call") as bar:
+        search.run(None, max_visibility, deadline, bar, file, max_calls=max_calls)
+    search_timed_out = time.monotonic() > deadline
+    # Without even the first stage: the noise itself is a mixture of the strategies that came in.
+    mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))
+    upper, inequality = math.inf, None
+    if search.separation is not None:
+        upper, inequality = _upper_bound(search.separation, reduction, behavior, noise, mixture[0], seed, deadline)
+    result = _result(behavior, noise, reduction, mixture, upper, inequality, search.ceiling, max_visibility)
+    return replace(result, timed_out=search_timed_out or _proof_timed_out(result, deadline))
+
+
+def _proof_timed_out(result: Threshold, deadline: float) -> bool:
+    """Whether the exact bound is missing because time ran out."""
+    return not result.upper_is_proven and time.monotonic() > deadline
+
+
+def _mixture_of_noise(noise: Behavior, reduction: Reduction, strategies: IntArray) -> tuple[IntArray, FloatArray]:
+    from scipy.optimize import nnls
+
+    strategies = reduction.distinct(strategies)
+    weights, _ = nnls(reduction.columns(strategies).T, reduction.coordinates(noise))
+    return strategies, weights
+
+
+def _result(
+    behavior: Behavior,
+    noise: Behavior,
+    reduction: Reduction,
+    mixture: tuple[float, IntArray, FloatArray],
+    upper: float,
+    inequality: BellInequality | None,
+    estimate: float,
+    max_visibility: float,
+) -> Threshold:
+    """The threshold with its model, checked; strategies are written out unless they are too many."""
+    visibility, strategies, weights = mixture
+    used = weights > 1e-13
+    symmetrized = SymmetrizedModel(
+        weights[used] / math.fsum(weights[used]), strategies[used].astype(np.int8), reduction.symmetry
+    )
+    model: DeterministicModel | SymmetrizedModel = symmetrized
+    if np.count_nonzero(used) * len(reduction.symmetry) <= _LARGEST_LIFT:
+        model = symmetrized.to_deterministic()
+    if inequality is not None and not inequality.bound.exact and upper < visibility:
+        # The model is local above the claimed bound, so one of its strategies exceeds it.
+        inequality = _raised(inequality, strategies[used])
+        crossing = crossing_visibility(inequality, behavior, noise)
+        upper = math.inf if crossing is None else round_up(crossing)
+    if upper >= max_visibility:
+        upper, inequality = max_visibility, None
+    lower = max(0.0, min(visibility, upper))
+    proven = lower >= max_visibility if inequality is None else inequality.bound.exact
+    estimate = lower if upper - lower < 1e-6 else min(max(estimate, lower), upper)
+    result = Threshold(lower, estimate, upper, proven, behavior, noise, model, inequality)
+    check = model.verify(result.mixture(result.lower), MODEL_ATOL)
+    if not check:
+        raise SolverError(f"nonlocality_threshold: the model found is inaccurate: {check.reason}.")
+    return result
+
+
+def _raised(inequality: BellInequality, strategies: IntArray) -> BellInequality:
+    """The inequality with the largest value of some strategies as its bound, if that is larger."""
+    coefficients = inequality.expression.coefficients
+    sizes = inequality.expression.scenario.num_outcomes
+    values = [exact_strategy_value(coefficients, row, sizes) for row in strategies.astype(np.int64)]
+    best = max(range(len(values)), key=values.__getitem__)
+    if values[best] <= inequality.bound.value:
+        return inequality
+    return BellInequality(
+        inequality.expression, LocalBound(round_up(values[best]), strategies[best].astype(np.int64), False)
+    )
+
+
+def _upper_bound(
+    prices: FloatArray,
+    reduction: Reduction,
+    behavior: Behavior,
+    noise: Behavior,
+    visibility: float,
+    seed: int | None,
+    deadline: float,
+) -> tuple[float, BellInequality | None]:
+    """The inequality of the prices with its exact bound, and the visibility above which it is violated."""
+    # The price of the normalization only shifts the bound, which is computed again.
+    prices = prices.copy()
+    prices[0] = 0
+    largest = float(np.abs(prices).max())
+    if largest == 0:
+        return math.inf, None
+    numbers = prices / reduction.sizes
+    numbers = numbers / np.abs(numbers).max()
+    for integers in (small_integers(numbers), reduction.fine_integers(numbers)):
+        if integers is None:
+            continue
+        expression = BellExpression(reduction.integer_expression(integers), reduction.scenario)
+        inequality = BellInequality(expression, _best_bound(expression, seed, deadline))
+        crossing = crossing_visibility(inequality, behavior, noise)
+        upper = math.inf if crossing is None else round_up(crossing)
+        # Small integers are the tidy form of the prices, unless they only happen to lie near.
+        if upper <= visibility + _TIDY_TOLERANCE:
+            break
+    return upper, inequality
+
+
+def _best_bound(expression: BellExpression, seed: int | None, deadline: float) -> LocalBound:
+    """The exact bound if it takes little work, or fits the caller's time or a budget; else the heuristic one."""
+    bound = local_bound(expression, seed=seed, max_work=_QUICK_WORK)
+    if bound.exact:
+        return bound
+    if math.isinf(deadline):
+        return local_bound(expression, seed=seed, max_work=_LONG_WORK)
+    left = deadline - time.monotonic()
+    return local_bound(expression, seed=seed, time_limit=left) if left > 0 else bound

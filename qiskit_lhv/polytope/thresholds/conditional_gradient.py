@@ -1,0 +1,324 @@
+"""Blended pairwise conditional gradients: the mixture of strategies that comes closest to a point.
+
+Atoms, the coordinates of strategies, are found by an oracle as they are needed. Among those known, weight
+moves from the worst to the best, pair by pair, which needs no more than their Gram matrix: one step costs as
+many operations as there are atoms. Only when that gains little is the oracle asked again.
+
+References:
+    arXiv:2110.12650 (blended pairwise conditional gradients), arXiv:2302.04721 (their use for local models).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray, IntArray
+from ..._support.validation import generator
+from ..bounds.alternation import Alternation
+from ..symmetry.reduced_coordinates import Reduction
+from .mixture_atoms import Atoms, atoms_of, capacity
+
+__all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
+
+
+_STARTS = 300
+_ATOMS_PER_CALL = 30
+_PERTURBED = 0.15
+_STEPS_PER_CALL = 6000
+_GAP_FRACTION = 0.1
+_LATEST = 150
+
+
+class Oracle(Protocol):
+    """Finds atoms with large values of a linear function."""
+
+    def search(self, prices: FloatArray, known: NDArray[Any], weights: FloatArray, rng: np.random.Generator) -> Any:
+        """The best atoms found, best first, as rows that describe them.
+
+        Args:
+            prices: The linear function, coefficients on coordinates.
+            known: Rows of the atoms of this oracle that carry weight.
+            weights: Their weights.
+            rng: Random generator.
+        """
+
+    def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """For each party a vector, the first entry 1, whose products atoms are, shapes ``(K, size of the axis)``."""
+
+
+@dataclass(frozen=True)
+class StrategyOracle:
+    """Deterministic strategies, by alternation from random starts and from strategies that carry weight."""
+
+    reduction: Reduction
+    """The coordinates."""
+    num_starts: int = _STARTS
+    """Starts of each call."""
+    num_atoms: int = _ATOMS_PER_CALL
+    """Atoms that a call returns at most."""
+
+    def search(self, prices: FloatArray, known: IntArray, weights: FloatArray, rng: np.random.Generator) -> IntArray:
+        """The best strategies found, distinct in value, best first."""
+        oracle = Alternation(self.reduction.scenario)
+        warm = self.num_starts // 2 if len(known) else 0
+        starts = oracle.random_starts(self.num_starts - warm, rng)
+        if warm:
+            chosen = known[rng.choice(len(known), warm, p=weights / weights.sum())]
+            starts = np.concatenate([starts, oracle.perturbed(chosen, _PERTURBED, rng)])
+        values, strategies = oracle.improve(self.reduction.oracle_tensor(prices), starts)
+        order = np.argsort(-values, kind="stable")
+        values = values[order]
+        # Images of one strategy under the symmetry have one value.
+        distinct = np.append(True, np.diff(values) < -1e-6 * np.abs(values[0]))
+        return strategies[order[distinct][: self.num_atoms]].astype(np.int8)
+
+    def factors(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """Each party's part of strategies."""
+        return self.reduction.factors(rows)
+
+
+@dataclass
+class ConditionalGradient:
+    """Minimizes the Euclidean distance, over all cells of the tensor, of a mixture of atoms to a point.
+
+    Args:
+        reduction: The coordinates.
+        oracles: Where atoms come from.
+        seed: Seed, or ``None``.
+    """
+
+    reduction: Reduction
+    oracles: list[Oracle]
+    seed: int | None = None
+    best_bound: float = field(default=math.inf, init=False)
+    """Bound of ``prices`` over the atoms that the oracles found for it."""
+    prices: FloatArray = field(init=False)
+    """Linear function of the last oracle call: minus the gradient, coefficients on coordinates."""
+
+    def __post_init__(self) -> None:
+        self._rng = generator(self.seed)
+        self._scale = np.sqrt(self.reduction.sizes[1:].astype(np.float64))
+        self.prices = np.zeros(len(self.reduction.sizes))
+        self._rows: list[NDArray[Any]] = []
+        self._kinds = np.empty(0, dtype=np.int64)
+        self._atoms: Atoms | None = None
+        self._gram = np.zeros((0, 0))
+        self._mixed: FloatArray | None = None
+        self._weights = np.empty(0)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weights of all atoms."""
+        return self._weights
+
+    def _weigh(self, weights: FloatArray) -> None:
+        self._weights, self._mixed = weights, None
+
+    def add(
+        self, kind: int, rows: NDArray[Any], weights: FloatArray | None = None, *, atoms: Atoms | None = None
+    ) -> None:
+        """Adds atoms.
+
+        Args:
+            kind: Number of the oracle they belong to.
+            rows: What describes them.
+            weights: Their weights (the sum of all is to become 1); default: 0, or equal if they are the first.
+            atoms: The same as vectors, if known.
+        """
+        if not len(rows):
+            return
+        new = self._vectors(kind, rows) if atoms is None else atoms
+        before, total = len(self._rows), len(self._rows) + len(new)
+        self._rows += list(rows)
+        self._kinds = np.append(self._kinds, np.full(len(new), kind))
+        if weights is None:
+            weights = np.zeros(len(new)) if before else np.full(len(new), 1 / len(new))
+        mixed = self._mixed if before and not np.any(weights) else None
+        self._weigh(np.append(self._weights, weights))
+        self._mixed = mixed
+        if total > len(self._gram):
+            gram = self._gram
+            self._gram = np.zeros((capacity(total), capacity(total)))
+            self._gram[:before, :before] = gram[:before, :before]
+        if self._atoms is None:
+            self._atoms = new
+        else:
+            self._atoms.add(new)
+        block = new.inner(self._atoms)
+        self._gram[before:total, :total] = block
+        self._gram[:total, before:total] = block.T
+
+    def _vectors(self, kind: int, rows: NDArray[Any]) -> Atoms:
+        return atoms_of(self.reduction, self.oracles[kind].factors(rows))
+
+    @property
+    def _mixture(self) -> FloatArray:
+        """The mixture without the normalization, scaled so that distances are those of the tensor."""
+        if self._mixed is None:
+            self._mixed = np.zeros(len(self._scale)) if self._atoms is None else self._atoms.mixture(self._weights)
+        return self._mixed
+
+    def atoms(self, kind: int) -> tuple[NDArray[Any], FloatArray]:
+        """Rows and weights of the atoms of one oracle that carry weight."""
+        chosen = np.flatnonzero((self._kinds == kind) & (self.weights > 0))
+        return np.array([self._rows[i] for i in chosen]), self.weights[chosen]
+
+    @property
+    def random_state(self) -> dict[str, Any]:
+        """The state of the random generator, as JSON can hold it."""
+        return dict(self._rng.bit_generator.state)
+
+    @random_state.setter
+    def random_state(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
+
+    @property
+    def num_atoms(self) -> int:
+        """Number of atoms that carry weight."""
+        return int(np.count_nonzero(self.weights))
+
+    def point(self) -> FloatArray:
+        """Coordinates of the mixture, the normalization first."""
+        return np.append(1.0, self._mixture / self._scale)
+
+    def distance(self, target: FloatArray) -> float:
+        """Euclidean distance of the mixture from a point, over all cells of the tensor."""
+        return float(np.linalg.norm(self._residual(target)))
+
+    def _residual(self, target: FloatArray) -> FloatArray:
+        return self._mixture - target[1:] * self._scale
+
+    def call_oracles(self, target: FloatArray) -> None:
+        """Adds the atoms that lie farthest in the direction of a point from the mixture."""
+        direction = -self._residual(target) if len(self.weights) else target[1:] * self._scale
+        self.prices = np.append(0.0, direction * self._scale)
+        here = float(direction @ self._mixture) if len(self.weights) else -math.inf
+        self.best_bound = -math.inf
+        for kind, oracle in enumerate(self.oracles):
+            rows = oracle.search(self.prices, *self.atoms(kind), self._rng)
+            new = self._vectors(kind, rows)
+            values = new.along(direction)
+            self.best_bound = max(self.best_bound, float(values.max()))
+            # Atoms that lie no farther than the mixture itself are of no use, now or soon.
+            new.keep(values > here)
+            self.add(kind, rows[values > here], atoms=new)
+
+    def step(self, target: FloatArray) -> float:
+        """One oracle call and the pairwise steps that follow it.
+
+        Args:
+            target: Coordinates of the point to come close to.
+
+        Returns:
+            The distance reached.
+        """
+        self.call_oracles(target)
+        self._move_weight(target)
+        self._forget()
+        return self.distance(target)
+
+    def run(
+        self,
+        target: FloatArray,
+        tolerance: float,
+        deadline: float,
+        watch: Callable[[ConditionalGradient, float], bool] | None = None,
+    ) -> str:
+        """Steps until the mixture is as near as asked, the point is separated, or time is up.
+
+        Args:
+            target: Coordinates of the point.
+            tolerance: Distance that is near enough.
+            deadline: Time, as of ``time.monotonic``, when to stop.
+            watch: Called after every step with this object and the distance; true stops the run.
+
+        Returns:
+            ``"close"``; ``"separated"``: no atom found exceeds the point in the direction ``prices``;
+            ``"stopped"`` by ``watch``; or ``"time"``.
+        """
+        while True:
+            distance = self.step(target)
+            if distance <= tolerance:
+                return "close"
+            if self.best_bound < self.prices @ target:
+                return "separated"
+            if watch is not None and watch(self, distance):
+                return "stopped"
+            if time.monotonic() > deadline:
+                return "time"
+
+    def _move_weight(self, target: FloatArray) -> None:
+        """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
+        if self._atoms is None:
+            return
+        count = len(self.weights)
+        gram, weights = self._gram, self.weights.copy()
+        squares = gram.diagonal()
+        slopes = self._atoms.along(self._residual(target))
+        # Atoms without weight can give none.
+        barred = np.where(weights > 0, 0.0, -np.inf)
+        change, sources = np.empty(count), np.empty(count)
+        tolerance = _GAP_FRACTION * float(slopes[weights > 0].max() - slopes.min())
+        for _ in range(_STEPS_PER_CALL):
+            np.add(slopes, barred, out=sources)
+            to, source = int(slopes.argmin()), int(sources.argmax())
+            gap = slopes[source] - slopes[to]
+            if gap <= tolerance:
+                break
+            curvature = squares[source] + squares[to] - 2 * gram[source, to]
+            held = weights[source]
+            length = min(gap / curvature, held) if curvature > 0 else held
+            weights[to] += length
+            barred[to] = 0.0
+            if length < held:
+                weights[source] = held - length
+            else:
+                weights[source], barred[source] = 0.0, -np.inf
+            np.subtract(gram[to, :count], gram[source, :count], out=change)
+            change *= length
+            slopes += change
+        self._weigh(weights / math.fsum(weights))
+
+    def mend(self, target: FloatArray) -> bool:
+        """Corrects the weights by the smallest change that reproduces a point, if they stay positive.
+
+        Returns:
+            Whether they did; if not, nothing changed.
+        """
+        used = np.flatnonzero(self.weights)
+        if self._atoms is None or len(used) <= len(self._scale):
+            return False
+        # The mean of the atoms is left as it is: weights that sum to 0 are added.
+        matrix = np.vstack([self._atoms.vectors(used).T, np.ones(len(used))])
+        missing = np.append(-self._residual(target), 0.0)
+        gram = matrix @ (self.weights[used, None] * matrix.T)
+        try:
+            change = self.weights[used] * (matrix.T @ np.linalg.solve(gram, missing))
+        except np.linalg.LinAlgError:
+            return False
+        mended = self.weights[used] + change
+        if not np.all(mended > 0):
+            return False
+        weights = np.zeros(len(self.weights))
+        weights[used] = mended / math.fsum(mended)
+        self._weigh(weights)
+        return True
+
+    def _forget(self) -> None:
+        """Drops atoms without weight, except the latest, when they have become many."""
+        count = len(self.weights)
+        if self._atoms is None or count < 1.25 * self.num_atoms + 2 * _LATEST:
+            return
+        kept = np.flatnonzero((self.weights > 0) | (np.arange(count) >= count - _LATEST))
+        gram = np.zeros((capacity(len(kept)),) * 2)
+        gram[: len(kept), : len(kept)] = self._gram[np.ix_(kept, kept)]
+        self._atoms.keep(kept)
+        self._gram, self._weights = gram, self._weights[kept]
+        self._rows, self._kinds = [self._rows[i] for i in kept], self._kinds[kept]

@@ -1,0 +1,119 @@
+"""The result of a search for a visibility threshold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ...models.deterministic import DeterministicModel
+from ...targets.behaviors import Behavior
+from ...verification.evidence import Evidence
+from ...verification.models import exact_value
+from ...verification.result import Verification, combine
+from ..inequalities.bell_inequality import BellInequality
+from ..symmetry.symmetrized_model import SymmetrizedModel
+
+__all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility"]
+
+MODEL_ATOL = 1e-9
+# A model of the noise is one at a visibility in white noise of nearly 1.
+_NOISE_ATOL = 1e-8
+_WHITE_ATOL = 1e-12
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Threshold(Evidence):
+    """The visibility up to which a behavior, mixed with noise, is local; from below and from above."""
+
+    lower: float
+    """Visibility at which ``model`` reproduces the mixture."""
+    estimate: float
+    """Best estimate of the threshold."""
+    upper: float
+    """Visibility above which ``inequality`` is violated; the largest one considered, if there is none."""
+    upper_is_proven: bool
+    """Whether ``upper`` rests on an exact local bound, or the model reaches it."""
+    behavior: Behavior
+    """The behavior asked about."""
+    noise: Behavior
+    """The noise it is mixed with."""
+    model: DeterministicModel | SymmetrizedModel
+    """A local model of the mixture at visibility ``lower``."""
+    inequality: BellInequality | None
+    """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search met none."""
+    noise_model: DeterministicModel | SymmetrizedModel | None = None
+    """A local model of the noise, so that the mixture is local below ``lower``, too; ``None``: it is white."""
+    timed_out: bool = False
+    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
+
+    def __str__(self) -> str:
+        return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
+
+    def mixture(self, visibility: float) -> Behavior:
+        """``visibility * behavior + (1 - visibility) * noise``; the visibility may exceed 1."""
+        mixed = visibility * self.behavior.array + (1 - visibility) * self.noise.array
+        return Behavior(mixed, self.behavior.scenario)
+
+    def verify(self, atol: float = MODEL_ATOL, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.
+
+        The model at ``lower`` and that of the noise are local models of all mixtures between them. A heuristic local
+        bound is not re-checked; then only the lower end is proven, and the reason says so: ``upper_is_proven`` must say
+        just that. ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
+
+        Args:
+            atol: Largest deviation of the model from the mixture, in any probability.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        order = Verification(
+            0 <= self.lower <= self.estimate <= self.upper < math.inf,
+            f"0 <= {self.lower!r} <= {self.estimate!r} <= {self.upper!r}",
+        )
+        if not order:
+            return order
+        checks = [order, self.model.verify(self.mixture(self.lower), atol), self._verify_noise()]
+        if self.inequality is None:
+            honest = self.upper_is_proven == (self.lower >= self.upper)
+            return combine(*checks, Verification(honest, "no inequality was found, so the upper end is none"))
+        if self.upper_is_proven != self.inequality.bound.exact:
+            kind = "exact" if self.inequality.bound.exact else "heuristic"
+            claim = "proven" if self.upper_is_proven else "not proven"
+            return combine(*checks, Verification(False, f"the bound is {kind}, the upper end said to be {claim}"))
+        upper = crossing_visibility(self.inequality, self.behavior, self.noise)
+        if upper is None:
+            return combine(*checks, Verification(False, "the inequality is violated nowhere", math.inf))
+        off = abs(self.upper - float(upper))
+        reached = Verification(
+            Fraction(self.upper) >= upper and off <= 1e-12,
+            f"the inequality is violated above visibility {float(upper):.12g}, the claim is {self.upper!r}",
+            off,
+        )
+        if not self.inequality.bound.exact:
+            return combine(*checks, reached, Verification(True, "the local bound is heuristic"))
+        return combine(*checks, self.inequality.verify(prove_bound=prove_bound), reached)
+
+    def _verify_noise(self) -> Verification:
+        """Whether the noise is local; if it is not, there is no threshold."""
+        if self.noise_model is not None:
+            return self.noise_model.verify(self.noise, _NOISE_ATOL)
+        off = float(np.abs(self.noise.array - Behavior.white_noise(self.noise.scenario).array).max())
+        if off <= _WHITE_ATOL:
+            return Verification(True, "the noise is white")
+        if self.inequality is not None:
+            rounding = Fraction(_NOISE_ATOL) * Fraction(float(np.abs(self.inequality.expression.coefficients).sum()))
+            if self.inequality.exact_violation(self.noise) > rounding:
+                return Verification(False, "the noise violates the inequality itself", math.inf)
+        return Verification.unproven("the noise is not white, and there is no local model of it")
+
+
+def crossing_visibility(inequality: BellInequality, behavior: Behavior, noise: Behavior) -> Fraction | None:
+    """Visibility at which the mixture reaches the local bound, exactly; ``None`` if it never does."""
+    coefficients = inequality.expression.coefficients
+    at_noise = exact_value(coefficients, noise.array)
+    slope = exact_value(coefficients, behavior.array) - at_noise
+    if slope <= 0:
+        return None
+    return (Fraction(inequality.bound.value) - at_noise) / slope

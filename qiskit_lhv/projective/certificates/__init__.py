@@ -1,0 +1,1 @@
+"""Proofs that a state is local for all projective measurements."""

@@ -1,0 +1,321 @@
+"""Proofs that two-qubit states are unsteerable, hence local, from finitely many hidden states of one qubit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.highs import quiet_solver
+from ..._support.types import FloatArray
+from ..._support.validation import positive_number, real_array, whole_number
+from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
+from ...measurements.axes import icosahedral_directions
+from ...targets.correlations import CorrelationTensor
+from ...verification.evidence import Evidence
+from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, hidden_states_fail
+from ...verification.rationals import rational
+from ...verification.result import Verification
+from .tolerance import STATE_TOLERANCE
+
+__all__ = ["HiddenStateCertificate", "find_hidden_states", "hidden_state_frame", "rounded_weights"]
+
+
+_ATOL = 1e-12
+_MAX_AXES = 46
+_MAX_VISIBILITY = 2.0
+# Shares of white noise that make up for the rounding of hidden states and weights.
+_MARGINS = (3e-5, 2e-4, 2e-3)
+_ROUNDS = 60
+_CUTS = 60
+_EXACT = 1e-6
+# Reduced states of purer qubits are taken as they are, without the filter that makes them white.
+_PUREST = 1 - 1e-3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HiddenStateCertificate(Evidence):
+    """The proof that finitely many hidden states explain what all projective measurements of one qubit do to the other.
+
+    Whatever the steering party measures, the conditional states of the other party are sums of parts of the hidden
+    states: the ellipsoid of the former lies in the zonotope of the latter.
+    """
+
+    visibility: float
+    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4, 4)``."""
+    party: int
+    """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
+    hidden_states: FloatArray
+    """Bloch vectors of the other party, multiples of 2**-15, shape ``(K, 3)``."""
+    weights: FloatArray
+    """Their weights, multiples of 2**-30, shape ``(K,)``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
+            raise CertificateError.bad_argument(
+                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
+            )
+        number = real_array(self.visibility, "visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "visibility", float(number))
+        party = whole_number(self.party, "party", CertificateError, minimum=0)
+        states = real_array(self.hidden_states, "hidden_states", CertificateError, ndim=2)
+        weights = real_array(self.weights, "weights", CertificateError, ndim=1)
+        if party > 1 or states.shape != (len(weights), 3):
+            raise CertificateError.bad_argument(
+                "party, hidden_states, weights",
+                expected="0 or 1, shapes (K, 3) and (K,)",
+                got=f"{party}, shapes {states.shape} and {weights.shape}",
+            )
+        object.__setattr__(self, "party", party)
+        object.__setattr__(self, "hidden_states", states)
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+
+    def __str__(self) -> str:
+        return (
+            f"local for all projective measurements up to visibility {self.visibility:.9g}: "
+            f"unsteerable from party {self.party} ({len(self.weights)} hidden states)"
+        )
+
+    def verify(self, state: Any = None) -> Verification:
+        """Re-checks in exact integer arithmetic that the ellipsoid lies in the zonotope, facet by facet.
+
+        Args:
+            state: A state or correlation tensor that the certificate should be about; default: its own.
+
+        References:
+            H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne,
+            Phys. Rev. Lett. 122, 240401 (2019), arXiv:1808.09349.
+        """
+        off = 0.0 if state is None else self.correlations.largest_difference(state)
+        if not off <= _ATOL:
+            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        if self.visibility < 0:
+            return Verification(False, "the visibility is negative", math.inf)
+        mixture = rational(self.correlations.array) * Fraction(self.visibility)
+        mixture[0, 0] = Fraction(1)
+        reason = hidden_states_fail(mixture if self.party == 0 else mixture.T, self.hidden_states, self.weights)
+        if reason:
+            return Verification(False, reason, math.inf)
+        reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
+        return Verification(
+            True, f"{reason} (unsteerable from party {self.party}, by {len(self.weights)} hidden states)"
+        )
+
+
+def find_hidden_states(
+    state: Any, *, num_axes: int = 16, party: int | None = None, max_visibility: float = _MAX_VISIBILITY
+) -> HiddenStateCertificate | None:
+    """Proves a two-qubit state unsteerable from one of its qubits, hence local for all projective measurements.
+
+    A linear program chooses the weights of hidden states that lie on given axes, for the largest visibility in white
+    noise. With more and more axes that comes to the visibility at which the state becomes steerable.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
+        num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46: 16 take a tenth of a second, 46 some
+            seconds.
+        party: The steering party, 0 or 1; default: the better one.
+        max_visibility: Largest visibility considered.
+
+    Returns:
+        The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
+
+    Raises:
+        MeasurementError: If the state is not one of two qubits, or there are no such axes.
+        ScenarioError: If a number is out of range.
+
+    References:
+        arXiv:1604.03815, arXiv:1808.09349.
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> certificate = find_hidden_states(werner_state(1))
+        >>> 0.48 < certificate.visibility < 0.5, bool(certificate.verify())
+        (True, True)
+    """
+    tensor = CorrelationTensor.of(state)
+    if tensor.dimensions != (2, 2):
+        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    (count,) = (whole_number(num_axes, "num_axes", ScenarioError),)
+    if count > _MAX_AXES:
+        raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")
+    cap = positive_number(max_visibility, "max_visibility", ScenarioError)
+    if party is not None and whole_number(party, "party", ScenarioError, minimum=0) > 1:
+        raise ScenarioError.bad_argument("party", expected="0 or 1", got=f"{party}")
+    found = [_search(tensor, k, count, cap) for k in ((0, 1) if party is None else (party,))]
+    return max((one for one in found if one is not None), key=lambda one: one.visibility, default=None)
+
+
+@lru_cache(maxsize=4)
+def _table(count: int) -> tuple[FloatArray, FloatArray]:
+    """Hidden states on axes, ``(1, u)``, and the normals of every facet of their zonotopes, up to sign."""
+    axes = icosahedral_directions(count)
+    states = np.hstack([np.ones((2 * count, 1)), np.concatenate([axes, -axes])])
+    triples = np.array(list(itertools.combinations(range(len(states)), 3)))
+    a, b, c = (states[triples[:, k]] for k in range(3))
+    normals = np.empty((len(triples), 4))
+    for k in range(4):
+        kept = [i for i in range(4) if i != k]
+        normals[:, k] = (-1) ** k * np.einsum("ij,ij->i", a[:, kept], np.cross(b[:, kept], c[:, kept]))
+    lengths = np.linalg.norm(normals, axis=1)
+    normals = normals[lengths > 1e-9] / lengths[lengths > 1e-9, None]
+    # Many facets are parallel, since the axes are symmetric.
+    first = np.argmax(np.abs(normals) > 1e-9, axis=1)
+    normals *= np.sign(normals[np.arange(len(normals)), first])[:, None]
+    return states, np.unique(np.round(normals, 9), axis=0)
+
+
+def hidden_state_frame(tensor: FloatArray, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Hidden states that suit a state, with the normals of the facets of their zonotopes.
+
+    They lie on icosahedral axes where a filter has made the steered party's state white.
+
+    Args:
+        tensor: Shape ``(4, 4)``, the steering party's index first.
+        count: Number of axes.
+
+    Returns:
+        Hidden states ``(1, u)``, rounded, shape ``(2 count, 4)``; normals C, shape ``(F, 4)``, almost exactly; and the
+        widths ``|C . (1, u)|``, shape ``(F, 2 count)``.
+    """
+    states, normals = _table(count)
+    b = tensor[0, 1:]
+    squared = float(b @ b)
+    boost = np.eye(4)
+    if 0 < squared < _PUREST**2:
+        factor = 1 / math.sqrt(1 - squared)
+        boost[0, 0] = factor
+        boost[0, 1:] = boost[1:, 0] = factor * b
+        boost[1:, 1:] += (factor - 1) * np.outer(b, b) / squared
+    turned = states @ boost.T
+    vectors = turned[:, 1:] / turned[:, :1]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scale = 2.0**STATE_BITS
+    rounded = np.hstack([np.ones((len(vectors), 1)), np.trunc(vectors * scale) / scale])
+    normals = normals @ np.linalg.inv(boost)
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    return rounded, normals, np.abs(normals @ rounded.T)
+
+
+def rounded_weights(weights: FloatArray) -> FloatArray:
+    """Weights a little smaller, as multiples of 2**-30 whose leftover is a hidden state itself."""
+    scale = 2.0**WEIGHT_BITS
+    return np.floor(np.maximum(weights, 0) * (1 - 1e-6) * scale) / scale
+
+
+def _search(tensor: CorrelationTensor, party: int, count: int, cap: float) -> HiddenStateCertificate | None:
+    array = tensor.array if party == 0 else tensor.array.T
+    states, normals, widths = hidden_state_frame(array, count)
+    program = _Program(array, states, normals, widths, cap)
+    try:
+        best = program.largest_visibility()
+        for margin in _MARGINS:
+            visibility = best * (1 - margin)
+            weights = rounded_weights(program.weights_inside(visibility))
+            kept = weights > 0
+            certificate = HiddenStateCertificate(visibility, tensor, party, states[kept, 1:], weights[kept])
+            if certificate.verify():
+                return certificate
+    except SolverError:
+        pass
+    return None
+
+
+class _Program:
+    """The linear program for the weights, in which facets become constraints as they are found to be violated.
+
+    Its columns are the visibility v, a slack s and the weights q_k; its rows demand ``sum q_k (1, u_k) = (1, v b)`` and
+    ``sum q_k |C . (1, u_k)| - v |M C| - s * (mean width) >= 0`` for facets C.
+    """
+
+    def __init__(
+        self, tensor: FloatArray, states: FloatArray, normals: FloatArray, widths: FloatArray, cap: float
+    ) -> None:
+        import highspy
+
+        self.widths = widths
+        self.means = widths.mean(axis=1)
+        self.radii = np.linalg.norm(normals @ tensor[1:].T, axis=1)
+        self.cap = cap
+        self.size = len(states)
+        self._optimal = highspy.HighsModelStatus.kOptimal
+        self._infinity = highspy.kHighsInf
+        self._highs = quiet_solver()
+        empty: Any = (0, np.empty(0, dtype=np.int32), np.empty(0))
+        self._highs.addCol(-1.0, 0.0, cap, *empty)
+        self._highs.addCol(0.0, 0.0, 0.0, *empty)
+        for _ in range(self.size):
+            self._highs.addCol(0.0, 0.0, self._infinity, *empty)
+        self._columns = np.arange(self.size + 2, dtype=np.int32)
+        for j in range(4):
+            own = 0.0 if j == 0 else -tensor[0, j]
+            self._row(float(j == 0), float(j == 0), np.concatenate([[own, 0.0], states[:, j]]))
+        self._cuts: set[int] = set()
+        self._cut(np.argsort(-self.radii / self.means, kind="stable")[: 2 * _CUTS])
+
+    def _row(self, lower: float, upper: float, values: FloatArray) -> None:
+        self._highs.addRow(lower, upper, len(values), self._columns, values)
+
+    def _cut(self, facets: NDArray[np.intp]) -> None:
+        for facet in facets:
+            if int(facet) not in self._cuts:
+                self._cuts.add(int(facet))
+                self._row(
+                    0.0,
+                    self._infinity,
+                    np.concatenate([[-self.radii[facet], -self.means[facet]], self.widths[facet]]),
+                )
+
+    def _solve(self) -> FloatArray:
+        self._highs.run()
+        status = self._highs.getModelStatus()
+        if status != self._optimal:
+            name = self._highs.modelStatusToString(status)
+            raise SolverError(f"find_hidden_states: HiGHS stopped with {name!r}.")
+        return np.array(self._highs.getSolution().col_value)
+
+    def largest_visibility(self) -> float:
+        """The largest visibility at which there are weights."""
+        best = 0.0
+        for _ in range(_ROUNDS):
+            found = self._solve()
+            ratios = (self.widths @ found[2:]) / np.maximum(self.radii, 1e-12)
+            best = max(best, min(float(found[0]), float(ratios.min())))
+            if ratios.min() >= found[0] - _EXACT:
+                return float(found[0])
+            worst = np.argsort(ratios, kind="stable")[:_CUTS]
+            self._cut(worst[ratios[worst] < found[0] - _EXACT / 10])
+        return best
+
+    def weights_inside(self, visibility: float) -> FloatArray:
+        """Weights for a smaller visibility that keep as far as possible from the facets."""
+        self._highs.changeColBounds(0, visibility, visibility)
+        self._highs.changeColBounds(1, -self._infinity, self._infinity)
+        self._highs.changeColCost(0, 0.0)
+        self._highs.changeColCost(1, -1.0)
+        weights = np.zeros(self.size)
+        for _ in range(_ROUNDS):
+            found = self._solve()
+            weights = found[2:]
+            slack = (self.widths @ weights - visibility * self.radii) / self.means
+            if slack.min() >= 0.5 * found[1] > 0:
+                break
+            worst = np.argsort(slack, kind="stable")[:_CUTS]
+            fresh = np.array([f for f in worst if int(f) not in self._cuts], dtype=np.intp)
+            if not len(fresh):
+                break
+            self._cut(fresh)
+        return weights

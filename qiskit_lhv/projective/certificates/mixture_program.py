@@ -1,0 +1,260 @@
+"""The conic program that splits a two-qubit state into parts that are local, each for a reason of its own."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray
+from ...targets.correlations import hermitian_basis
+from ...verification.positivity import TRANSPOSED
+from .hidden_states import hidden_state_frame
+
+__all__ = ["Mixture", "MixtureProgram"]
+
+
+_ROUNDS = 40
+_FEW_ROUNDS = 12
+_FIRST_CUTS, _CUTS = 80, 100
+_CANDIDATES = 20_000
+# Cosine of the angle within which facets are neighbors.
+_NEIGHBOR = 0.985
+_VIOLATION = 2e-6
+# Facets that are met with more room than this, in units of their width, need not be looked at again.
+_ROOM = 0.01
+_MAX_SLACK = 1.0
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The parts of a mixture."""
+
+    parts: FloatArray
+    """Correlations of the parts that are unsteerable from party 0 and from party 1, shape ``(2, 4, 4)``."""
+    weights: tuple[FloatArray, FloatArray]
+    """Weights of the hidden states of either part."""
+    maps: FloatArray
+    """The maps of the Werner state, shape ``(2, 4, 4)``."""
+    positive_parts: FloatArray
+    """Their completely positive parts."""
+
+
+class MixtureProgram:
+    """Maximizes the visibility of a mixture; facets become constraints as they are found to be violated.
+
+    The variables are the visibility, a slack (how far inside all cones the solution lies), for either steering party
+    the weights of the hidden states and the part's correlations, and the two maps with their completely positive parts.
+
+    Args:
+        tensor: The state's correlations, shape ``(4, 4)``.
+        count: Number of axes of the hidden states.
+        werner: Visibility of the Werner state.
+        cap: Largest visibility.
+    """
+
+    def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float) -> None:
+        import clarabel
+        from scipy import sparse
+
+        self._clarabel, self._sparse = clarabel, sparse
+        self.werner = werner
+        frames = [hidden_state_frame(one, count) for one in (tensor, tensor.T)]
+        self.states = [states for states, _, _ in frames]
+        self.normals = [normals for _, normals, _ in frames]
+        self.widths = [widths for _, _, widths in frames]
+        self.means = [widths.mean(axis=1) for widths in self.widths]
+        self.size = 2 * count
+        self._q = [2, 2 + self.size + 16]
+        self._t = [start + self.size for start in self._q]
+        self._maps = [2 * (self.size + 16) + 2 + 32 * k for k in range(2)]
+        self._parts = [start + 16 for start in self._maps]
+        self._num = self._parts[1] + 16
+        self._settings = clarabel.DefaultSettings()
+        self._settings.verbose = False
+        self._fixed, self._limits, self._cones = self._constraints(tensor, cap)
+        self._cuts: list[NDArray[np.intp]] = []
+        for k, one in enumerate((tensor, tensor.T)):
+            radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
+            self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
+
+    def largest_visibility(self, deadline: float = math.inf) -> float | None:
+        """The largest visibility of a mixture, or one a little below it; ``None`` if the solver fails.
+
+        Args:
+            deadline: On the clock of ``time.monotonic``.
+        """
+        cost = np.zeros(self._num)
+        cost[0] = -1
+        fixed = np.zeros(self._num)
+        fixed[1] = 1
+        best = None
+        for _ in range(_ROUNDS):
+            found = self._solve(cost, (fixed, 0.0))
+            if found is None:
+                return best
+            worst = self._tighten(found, 0.0)
+            # White noise makes up for what violates the facets not looked at yet.
+            best = max(best or 0.0, float(found[0]) / (1 + max(0.0, -worst)))
+            if worst > -_VIOLATION or time.monotonic() > deadline:
+                break
+        return best
+
+    def mixture(self, visibility: float, deadline: float = math.inf) -> Mixture | None:
+        """A mixture of smaller visibility, as far inside all cones as possible; ``None`` if the solver fails.
+
+        Args:
+            visibility: The visibility.
+            deadline: On the clock of ``time.monotonic``; the mixture of that time may violate facets.
+        """
+        cost = np.zeros(self._num)
+        cost[1] = -1
+        fixed = np.zeros(self._num)
+        fixed[0] = 1
+        found: FloatArray | None = None
+        for _ in range(_FEW_ROUNDS):
+            found = self._solve(cost, (fixed, visibility))
+            if found is None or self._tighten(found, 0.5 * found[1]) >= 0.5 * found[1]:
+                break
+            if time.monotonic() > deadline:
+                break
+        if found is None:
+            return None
+        solution = found
+
+        def square(start: int) -> FloatArray:
+            return solution[start : start + 16].reshape(4, 4)
+
+        first, second = (solution[start : start + self.size] for start in self._q)
+        return Mixture(
+            np.stack([square(start) for start in self._t]),
+            (first, second),
+            np.stack([square(start) for start in self._maps]),
+            np.stack([square(start) for start in self._parts]),
+        )
+
+    def _constraints(self, tensor: FloatArray, cap: float) -> tuple[Any, FloatArray, list[Any]]:
+        """All but the facets, as rows and right sides of Clarabel's form ``A x + s = b``."""
+        clarabel = self._clarabel
+        one = np.eye(self._num)
+        equal: list[FloatArray] = []
+        for k in range(2):
+            for j in range(4):
+                row = np.zeros(self._num)
+                row[self._q[k] : self._q[k] + self.size] = self.states[k][:, j]
+                row[self._entry(k, 0, j)] = -1
+                equal.append(row)
+            equal += [one[self._maps[k] + j] for j in (1, 2, 3)]
+        positive = [-one[start + i] for start in self._q for i in range(self.size)]
+        bounds = [one[0], one[1], *positive]
+        rest = np.zeros((16, self._num))
+        rest[:, 0] = tensor.ravel()
+        rest[0, 0] = 0
+        werner = np.array([1.0, *[-self.werner] * 3])
+        for k in range(2):
+            rest[:, self._t[k] : self._t[k] + 16] -= np.eye(16)
+        for i in range(4):
+            for j in range(4):
+                rest[4 * i + j, self._maps[0] + 4 * i + j] -= werner[j]
+                rest[4 * i + j, self._maps[1] + 4 * j + i] -= werner[i]
+        constant = np.zeros(16)
+        constant[0] = 1
+        plain, turned = _triangles(False), _triangles(True)
+        slack = np.outer(plain[:, 0], one[1])
+        blocks = [slack - plain @ rest, slack - turned @ rest]
+        sides = [plain @ constant, turned @ constant]
+        for k in range(2):
+            part = one[self._parts[k] : self._parts[k] + 16]
+            whole = one[self._maps[k] : self._maps[k] + 16]
+            # Maps may be absent, so the slack asks less of them.
+            blocks += [slack / 8 - turned @ part, slack / 8 - plain @ (whole - part)]
+            sides += [np.zeros(36)] * 2
+        rows = self._sparse.csc_matrix(np.vstack([*equal, *bounds, *blocks]))
+        limits = np.concatenate([np.zeros(len(equal)), [cap, _MAX_SLACK], np.zeros(len(positive)), *sides])
+        cones = [
+            clarabel.ZeroConeT(len(equal)),
+            clarabel.NonnegativeConeT(len(bounds)),
+            *[clarabel.PSDTriangleConeT(8)] * len(blocks),
+        ]
+        return rows, limits, cones
+
+    def _entry(self, k: int, i: int, j: int) -> int:
+        """The variable of part k with index i of its steering party and j of the other."""
+        return self._t[k] + (4 * i + j if k == 0 else 4 * j + i)
+
+    def _facets(self, k: int) -> Any:
+        """Second-order cones ``|M C| <= sum_k w_k |C . (1, u_k)| - slack * (mean width)``, four rows each."""
+        chosen = self._cuts[k]
+        num = len(chosen)
+        heads = np.zeros((num, self._num))
+        heads[:, self._q[k] : self._q[k] + self.size] = -self.widths[k][chosen]
+        heads[:, 1] = self.means[k][chosen]
+        rows, columns, values = [], [], []
+        for i in (1, 2, 3):
+            for j in range(4):
+                rows.append(4 * np.arange(num) + i)
+                columns.append(np.full(num, self._entry(k, i, j)))
+                values.append(-self.normals[k][chosen, j])
+        r, c = np.nonzero(heads)
+        rows.append(4 * r)
+        columns.append(c)
+        values.append(heads[r, c])
+        index = (np.concatenate(rows), np.concatenate(columns))
+        return self._sparse.csc_matrix((np.concatenate(values), index), shape=(4 * num, self._num))
+
+    def _solve(self, cost: FloatArray, fixed: tuple[FloatArray, float]) -> FloatArray | None:
+        sparse, clarabel = self._sparse, self._clarabel
+        row, value = fixed
+        facets = [self._facets(k) for k in range(2)]
+        num = sum(one.shape[0] for one in facets)
+        matrix = sparse.vstack([sparse.csc_matrix(row[None]), self._fixed, *facets]).tocsc()
+        sides = np.concatenate([[value], self._limits, np.zeros(num)])
+        cones = [clarabel.ZeroConeT(1), *self._cones, *[clarabel.SecondOrderConeT(4)] * (num // 4)]
+        nothing = sparse.csc_matrix((self._num, self._num))
+        solution = clarabel.DefaultSolver(nothing, cost, matrix, sides, cones, self._settings).solve()
+        if str(solution.status) not in ("Solved", "AlmostSolved"):
+            return None
+        return np.array(solution.x)
+
+    def _tighten(self, found: FloatArray, least: float) -> float:
+        """Adds facets whose room is below a limit, drops others; returns the least room, in units of their width."""
+        lowest = math.inf
+        for k in range(2):
+            weights = found[self._q[k] : self._q[k] + self.size]
+            part = found[self._t[k] : self._t[k] + 16].reshape(4, 4)
+            part = part if k == 0 else part.T
+            room = (self.widths[k] @ weights - np.linalg.norm(self.normals[k] @ part[1:].T, axis=1)) / self.means[k]
+            lowest = min(lowest, float(room.min()))
+            kept = self._cuts[k][room[self._cuts[k]] < least + _ROOM]
+            self._cuts[k] = np.union1d(kept, _distinct(self.normals[k], room, least))
+        return lowest
+
+
+def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np.intp]:
+    """Facets of less room than a limit, the worst of each neighborhood: neighbors would say nearly the same."""
+    order = np.argsort(room, kind="stable")[:_CANDIDATES]
+    order = order[room[order] < least]
+    left = np.ones(len(order), dtype=bool)
+    chosen: list[int] = []
+    while len(chosen) < _CUTS and left.any():
+        first = int(np.argmax(left))
+        chosen.append(int(order[first]))
+        left &= np.abs(normals[order] @ normals[order[first]]) < _NEIGHBOR
+    return np.array(chosen, dtype=np.intp)
+
+
+def _triangles(transposed: bool) -> FloatArray:
+    """From Pauli coefficients to the operator as Clarabel takes it, a triangle of its real form, shape (36, 16)."""
+    basis = hermitian_basis(2)
+    result = np.zeros((36, 16))
+    places = [(i, j) for j in range(8) for i in range(j + 1)]
+    for a in range(4):
+        for b in range(4):
+            operator = np.kron(basis[a], basis[b]) * (TRANSPOSED[b] if transposed else 1)
+            real = np.block([[operator.real, -operator.imag], [operator.imag, operator.real]])
+            result[:, 4 * a + b] = [real[i, j] * (1 if i == j else math.sqrt(2)) for i, j in places]
+    return result

@@ -1,0 +1,222 @@
+"""Proofs that two-qubit states are local as mixtures of separable, unsteerable and Werner states."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ..._support.validation import positive_number, real_array, whole_number
+from ...exceptions import CertificateError, MeasurementError, ScenarioError
+from ...targets.correlations import CorrelationTensor
+from ...verification.evidence import Evidence
+from ...verification.hidden_states import hidden_states_fail
+from ...verification.positivity import TRANSPOSED, is_positive
+from ...verification.rationals import rational
+from ...verification.result import Verification
+from .extensions import werner_certificate
+from .hidden_states import rounded_weights
+from .mixture_program import MixtureProgram
+from .tolerance import STATE_TOLERANCE
+
+__all__ = ["MixtureCertificate", "mix_local_models"]
+
+
+_ATOL = 1e-12
+_MAX_VISIBILITY = 2.0
+_MAX_AXES = 46
+_MARGINS = (3e-5, 3e-4, 3e-3)
+_SHARE_OF_PROOF = 0.4
+_BITS = 48
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureCertificate(Evidence):
+    """A decomposition that shows a two-qubit state to be local for all projective measurements.
+
+    The mixture ``visibility * state + (1 - visibility) * white noise`` is a separable operator, plus one that is
+    unsteerable from party 0 and one from party 1, plus ``(A (x) id)(W)`` and ``(id (x) B)(W)``, with a Werner state W
+    that is proven local and positive maps A and B that scale the trace. (None but the first need be states: what
+    matters are their correlations.)
+    """
+
+    visibility: float
+    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4, 4)``."""
+    unsteerable_parts: FloatArray
+    """Correlations of the parts that are unsteerable from party 0 and from party 1, shape ``(2, 4, 4)``."""
+    hidden_states: tuple[FloatArray, FloatArray]
+    """Bloch vectors of the other party's hidden states of either part, multiples of 2**-15, shapes ``(K, 3)``."""
+    weights: tuple[FloatArray, FloatArray]
+    """Their weights, multiples of 2**-30, shapes ``(K,)``."""
+    werner_visibility: float
+    """Visibility of the Werner state W."""
+    maps: FloatArray
+    """The maps A and B in Pauli coordinates, shape ``(2, 4, 4)``: ``sigma_j -> sum_i maps[k, i, j] sigma_i``."""
+    positive_parts: FloatArray
+    """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
+            raise CertificateError.bad_argument(
+                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
+            )
+        for name in ("visibility", "werner_visibility"):
+            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
+            object.__setattr__(self, name, float(number))
+        for name in ("unsteerable_parts", "maps", "positive_parts"):
+            array = real_array(getattr(self, name), name, CertificateError)
+            if array.shape != (2, 4, 4):
+                raise CertificateError.bad_argument(name, expected="shape (2, 4, 4)", got=f"shape {array.shape}")
+            object.__setattr__(self, name, array)
+        for name, ndim in (("hidden_states", 2), ("weights", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, tuple | list) or len(value) != 2:
+                raise CertificateError.bad_argument(name, expected="two arrays", got=repr(value))
+            arrays = tuple(real_array(one, name, CertificateError, ndim=ndim) for one in value)
+            object.__setattr__(self, name, arrays)
+        if any(s.shape != (len(w), 3) for s, w in zip(self.hidden_states, self.weights, strict=True)):
+            raise CertificateError.bad_argument(
+                "hidden_states", expected="as many as weights, three numbers each", got="others"
+            )
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+
+    def __str__(self) -> str:
+        states = " and ".join(str(len(one)) for one in self.weights)
+        return (
+            f"local for all projective measurements up to visibility {self.visibility:.9g}: a separable part, parts "
+            f"unsteerable from either side ({states} hidden states) and images of a Werner state"
+        )
+
+    def verify(self, state: Any = None, *, prove_werner: bool = False) -> Verification:
+        """Re-checks the decomposition in exact rational arithmetic.
+
+        1. Each unsteerable part has the hidden states, facet by facet of their zonotope.
+        2. Each map is the sum of a completely positive map and of one after transposition, and scales the trace.
+        3. What is left of the mixture has no negative eigenvalue, nor has its partial transpose: it is separable.
+        4. The Werner state is local up to ``werner_visibility``, by the certificate of the package.
+
+        Args:
+            state: A state or correlation tensor that the certificate should be about; default: its own.
+            prove_werner: Whether to re-check the Werner state's certificate, which takes seconds.
+
+        References:
+            arXiv:1604.03815, arXiv:1808.09349 (hidden states); arXiv:quant-ph/9605038 (separability);
+            E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
+        """
+        off = 0.0 if state is None else self.correlations.largest_difference(state)
+        if not off <= _ATOL:
+            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        if self.visibility < 0:
+            return Verification(False, "the visibility is negative", math.inf)
+        rest = rational(self.correlations.array) * Fraction(self.visibility)
+        rest[0, 0] = Fraction(1)
+        for k in range(2):
+            part = rational(self.unsteerable_parts[k])
+            if np.any(self.unsteerable_parts[k]):
+                failed = hidden_states_fail(part if k == 0 else part.T, self.hidden_states[k], self.weights[k])
+                if failed:
+                    return Verification(False, f"the part unsteerable from party {k}: {failed}", math.inf)
+            rest = rest - part
+        werner = rational(np.diag([1.0, *[-self.werner_visibility] * 3]))
+        for k in range(2):
+            whole, part = rational(self.maps[k]), rational(self.positive_parts[k])
+            if any(whole[0, 1:]):
+                return Verification(False, "a map does not scale the trace", math.inf)
+            if not is_positive(part * TRANSPOSED) or not is_positive(whole - part):
+                return Verification(False, "a map is not a sum of completely positive ones", math.inf)
+            rest = rest - (whole @ werner if k == 0 else werner @ whole.T)
+        if not is_positive(rest) or not is_positive(rest * TRANSPOSED):
+            return Verification(False, "what is left is not separable", math.inf)
+        if np.any(self.maps):
+            known = werner_certificate()
+            if not 0 <= self.werner_visibility <= known.visibility:
+                reason = f"Werner states are proven local up to {known.visibility}, not {self.werner_visibility}"
+                return Verification(False, reason, math.inf)
+            if prove_werner:
+                check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
+                if not check:
+                    return replace(check, reason=f"the Werner state: {check.reason}")
+        reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
+        return Verification(True, f"{reason} (a mixture of separable, unsteerable and Werner states)")
+
+
+def mix_local_models(
+    state: Any, *, num_axes: int = 16, max_visibility: float = _MAX_VISIBILITY, time_limit: float | None = None
+) -> MixtureCertificate | None:
+    """Proves a two-qubit state local as a mixture of all that is known to be.
+
+    One conic program finds the largest visibility at which the state is a separable operator, plus operators that are
+    unsteerable from either side by hidden states on given axes, plus images of a local Werner state under positive maps
+    of either qubit. Its solution is rounded to numbers that pass the exact check.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
+        num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
+        max_visibility: Largest visibility considered.
+        time_limit: Seconds; the step that is under way then is ended. Default: none.
+
+    Returns:
+        The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
+
+    Raises:
+        MeasurementError: If the state is not one of two qubits, or there are no such axes.
+        ScenarioError: If a number is out of range.
+        ImportError: If Clarabel is not installed (extra ``sdp``).
+
+    Examples:
+        >>> from qiskit_lhv.quantum import mix_with_noise
+        >>> import numpy as np
+        >>> noisy = mix_with_noise(np.array([np.cos(0.3), 0, 0, np.sin(0.3)]), 0.6)
+        >>> certificate = mix_local_models(noisy)
+        >>> certificate.visibility >= 1, bool(certificate.verify(noisy))
+        (True, True)
+    """
+    tensor = CorrelationTensor.of(state)
+    if tensor.dimensions != (2, 2):
+        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    count = whole_number(num_axes, "num_axes", ScenarioError)
+    if count > _MAX_AXES:
+        raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")
+    cap = positive_number(max_visibility, "max_visibility", ScenarioError)
+    seconds = math.inf if time_limit is None else positive_number(time_limit, "time_limit", ScenarioError)
+    deadline = time.monotonic() + seconds
+    program = MixtureProgram(tensor.array, count, werner_certificate().visibility, cap)
+    # The rest is for the proof of what has been found.
+    best = program.largest_visibility(deadline - _SHARE_OF_PROOF * seconds if math.isfinite(seconds) else math.inf)
+    if best is None:
+        return None
+    for margin in _MARGINS:
+        visibility = best * (1 - margin)
+        if time.monotonic() > deadline:
+            return None
+        found = program.mixture(visibility, deadline)
+        if found is None:
+            continue
+        weights = [rounded_weights(one) for one in found.weights]
+        whole = found.maps.copy()
+        whole[:, 0, 1:] = 0
+        scale = 2.0**_BITS
+        certificate = MixtureCertificate(
+            visibility=visibility,
+            correlations=tensor,
+            unsteerable_parts=np.rint(found.parts * scale) / scale,
+            hidden_states=(program.states[0][weights[0] > 0, 1:], program.states[1][weights[1] > 0, 1:]),
+            weights=(weights[0][weights[0] > 0], weights[1][weights[1] > 0]),
+            werner_visibility=program.werner,
+            maps=np.rint(whole * scale) / scale,
+            positive_parts=np.rint(found.positive_parts * scale) / scale,
+        )
+        if certificate.verify():
+            return certificate
+    return None

@@ -1,0 +1,227 @@
+"""The search for a local model on the directions of polyhedra, good enough for a proof for all directions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.types import FloatArray
+from ...exceptions import SolverError
+from ...measurements.polyhedra import hull_triangles, inradius
+from ...models.ensemble import ResponseModel
+from ...polytope.symmetry.reduced_coordinates import Reduction, even_flips, lower_orders_vanish
+from ...polytope.symmetry.relabelings import Symmetry
+from ...polytope.thresholds.conditional_gradient import ConditionalGradient, Oracle, StrategyOracle
+from ...polytope.thresholds.staged_search import VisibilitySearch
+from ...targets.coordinates import apply_per_party
+from ...targets.correlations import CorrelationTensor
+from ...verification.projective import GROTHENDIECK_BOUND, ProofError, proven_visibility
+from .certificate import AllProjectiveCertificate, claimed_visibility
+from .product_oracle import ProductStateOracle
+from .state_symmetry import state_symmetry
+
+__all__ = ["DIRECTION_BITS", "ProjectiveSearch"]
+
+
+DIRECTION_BITS = 30
+_WEIGHT_BITS = 40
+# The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
+_CELLS_PER_LOOK = 1 << 16
+# The more coordinates, the more atoms it takes, and the more are looked for at once.
+_COORDINATES_PER_ATOM, _FEWEST_ATOMS, _MOST_ATOMS = 20, 30, 120
+_STARTS_PER_ATOM, _ATOMS_PER_PRODUCT, _FEWEST_STARTS = 4, 5, 300
+# Visibilities at which a mixture is looked at that was made for another one.
+_STEP_DOWN, _STEPS_DOWN = 0.8, 30
+
+
+@dataclass
+class _Mixture:
+    """A mixture of strategies and product states, made for one visibility."""
+
+    visibility: float
+    strategies: NDArray[np.int8]
+    weights: FloatArray
+    products: FloatArray
+    product_weights: FloatArray
+
+
+class ProjectiveSearch(VisibilitySearch):
+    """The search for a model on the directions."""
+
+    def __init__(
+        self,
+        tensor: CorrelationTensor,
+        directions: list[FloatArray],
+        seed: int | None,
+        noise_proof: AllProjectiveCertificate | None = None,
+        plane: str = "",
+    ) -> None:
+        self.tensor = tensor
+        self.plane = plane
+        self.noise_proof = noise_proof
+        self.directions = directions
+        maps = []
+        for one in directions:
+            matrix = np.zeros((len(one) + 1, 4))
+            matrix[0, 0] = 1
+            matrix[1:, 1:] = one / inradius(one)
+            maps.append(matrix)
+        tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
+        symmetry = state_symmetry(tensors, directions)
+        if tensor.num_parties > 1 and all(lower_orders_vanish(one) for one in tensors):
+            symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
+        self.reduction = Reduction.of(symmetry)
+        atoms = min(max(len(self.reduction.sizes) // _COORDINATES_PER_ATOM, _FEWEST_ATOMS), _MOST_ATOMS)
+        oracles: list[Oracle] = [
+            StrategyOracle(self.reduction, max(_FEWEST_STARTS, _STARTS_PER_ATOM * atoms), atoms),
+            ProductStateOracle(self.reduction, tuple(maps), atoms // _ATOMS_PER_PRODUCT),
+        ]
+        target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))
+        noise = np.zeros(len(target))
+        noise[0] = 1
+        if noise_proof is not None:
+            noise = self.reduction.of_tensor(apply_per_party(noise_proof.correlations.array, maps))
+        super().__init__(ConditionalGradient(self.reduction, oracles, seed), target, noise)
+        self._mixture: _Mixture | None = None
+        self._calls = 0
+
+    def add_model(self, model: ResponseModel) -> None:
+        """Strategies that answer what each hidden variable makes more likely."""
+        order = np.argsort(-model.weights, kind="stable")[:2000]
+        settings = model.response.parse_settings([list(one) for one in self.directions])
+        rows = []
+        for k, vectors in enumerate(self.directions):
+            probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
+            rows.append((probabilities[:, :, 0] < 0.5).astype(np.int8).reshape(len(order), len(vectors)))
+        distinct = np.unique(np.hstack(rows), axis=0)
+        weighted = self.gradient.num_atoms > 0
+        self.gradient.add(0, distinct, np.zeros(len(distinct)) if weighted else None)
+
+    def proven(self, visibility: float, *, now: bool = False) -> float:
+        """The visibility that a proof from the present mixture would show, in floats.
+
+        The norm of the residual is computed only where a rough estimate promises progress, and, unless ``now``, the
+        less often the larger it is; else the result is 0.
+        """
+        self._calls += 1
+        if not now and self._calls % (1 + len(self.reduction.cells) // _CELLS_PER_LOOK):
+            return 0.0
+        tensor = self.reduction.spread(self.gradient.point() - self.at(visibility))
+        subsets = [index for index in np.ndindex((2,) * tensor.ndim) if any(index)]
+        blocks = [tensor[tuple(slice(1, None) if taken else 0 for taken in index)] for index in subsets]
+        share = 1.0 if self.noise_proof is None else 1 - 1 / self.noise_proof.visibility
+        rough = sum(float(np.linalg.norm(block)) / math.sqrt(max(block.shape)) for block in blocks)
+        if visibility / (1 + rough / share) <= self.best:
+            return 0.0
+        return visibility / (1 + sum(_absorbing_weight(block) for block in blocks) / share)
+
+    def keep(self, visibility: float) -> None:
+        """Remembers the present mixture."""
+        self._mixture = _Mixture(visibility, *self.gradient.atoms(0), *self.gradient.atoms(1))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a checkpoint holds."""
+        arrays = super().state()
+        if self._mixture is not None:
+            arrays |= {f"best_{name}": np.asarray(value) for name, value in vars(self._mixture).items()}
+        return arrays
+
+    def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes up the best mixture."""
+        if "best_weights" in arrays:
+            values: dict[str, Any] = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
+            self._mixture = _Mixture(**values | {"visibility": float(values["visibility"])})
+
+    def certificate(self) -> AllProjectiveCertificate:
+        """The certificate of the best mixture, its claim computed by the exact check."""
+        if self._mixture is None:
+            # No time for a single stage. The present mixture proves something all the same, at the right visibility.
+            highest = min(self.ceiling, 1.0)
+            self.keep(
+                max((highest * _STEP_DOWN**k for k in range(_STEPS_DOWN)), key=lambda v: self.proven(v, now=True))
+            )
+        best = cast(_Mixture, self._mixture)
+        symmetry = self.reduction.symmetry
+        products, product_weights = self._spread_products(best.products, best.product_weights)
+        weights = _quantized(np.concatenate([best.weights, product_weights]))
+        first, second = weights[: len(best.weights)], weights[len(best.weights) :]
+        certificate = AllProjectiveCertificate(
+            visibility=0.0,
+            correlations=self.tensor,
+            mixture_visibility=best.visibility,
+            directions=tuple(self.directions),
+            triangles=tuple(hull_triangles(one) for one in self.directions),
+            weights=first[first > 0],
+            strategies=best.strategies.reshape(len(first), symmetry.sources.shape[1])[first > 0],
+            sources=symmetry.sources,
+            flips=symmetry.outcomes[:, :, 0],
+            product_weights=second[second > 0],
+            product_vectors=products[second > 0],
+            noise=self.noise_proof,
+            plane=self.plane,
+        )
+        of_noise = None if self.noise_proof is None else Fraction(self.noise_proof.visibility)
+        try:
+            proven, _, _ = proven_visibility(certificate.proof(), of_noise)
+        except ProofError as exc:
+            raise SolverError(f"certify_all_projective: the proof does not pass its check: {exc}.") from exc
+        return certificate.with_claim(claimed_visibility(proven))
+
+    def _spread_products(self, rows: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Product states averaged over the symmetry: every image, its Bloch vectors rounded inward."""
+        n = self.tensor.num_parties
+        if not len(rows):
+            return np.empty((0, n, 3)), np.empty(0)
+        vectors = rows.reshape(-1, n, 3)
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in self.directions])])
+        images = []
+        symmetry = self.reduction.symmetry
+        for source, flips in zip(symmetry.sources.astype(np.int64), symmetry.outcomes[:, :, 0], strict=True):
+            image = np.empty_like(vectors)
+            for k, own in enumerate(self.directions):
+                part = source[starts[k] : starts[k + 1]]
+                other = int(np.searchsorted(starts, part[0], side="right")) - 1
+                signs = 1 - 2 * flips[starts[k] : starts[k + 1], None].astype(np.float64)
+                # The matrix A with A n_x = sign * n_source(x), so that the image answers n_x . (A^T r).
+                matrix = np.linalg.lstsq(own, signs * self.directions[other][part - starts[other]], rcond=None)[0]
+                image[:, k] = vectors[:, other] @ matrix.T
+            images.append(image)
+        spread = np.concatenate(images)
+        spread /= np.maximum(1, np.linalg.norm(spread, axis=2, keepdims=True))
+        spread = np.rint(spread * (1 - 2.0**-27) * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS
+        # Images often coincide.
+        distinct, which = np.unique(spread.reshape(len(spread), -1), axis=0, return_inverse=True)
+        shares = np.bincount(which.ravel(), weights=np.tile(weights / len(symmetry), len(symmetry)))
+        return distinct.reshape(-1, n, 3), shares.astype(np.float64)
+
+
+def _absorbing_weight(block: FloatArray) -> float:
+    """The weight of noise that absorbs a block of the residual, as the exact check finds it, in floats."""
+    if block.ndim == 1:
+        return float(np.abs(block).max())
+    norm = float(np.linalg.norm(block))
+    if block.ndim == 2:
+        left, values, right = np.linalg.svd(block, full_matrices=False)
+        rows = (left**2 @ values).max() * (right.T**2 @ values).max()
+        return min(norm, float(GROTHENDIECK_BOUND) * math.sqrt(rows))
+    moved = np.moveaxis(block, int(np.argmin(block.shape)), 0)
+    signs = np.ones((1, 1))
+    while len(signs) < len(moved):
+        signs = np.block([[signs, signs], [signs, -signs]])
+    selected = np.tensordot(signs[:, : len(moved)], moved, axes=(1, 0))
+    return min(norm, sum(_absorbing_weight(one) for one in selected) / len(signs))
+
+
+def _quantized(weights: FloatArray) -> FloatArray:
+    """The weights rounded to multiples of 2**-40 that sum to 1 exactly."""
+    unit = 2**_WEIGHT_BITS
+    scaled = weights / math.fsum(weights) * unit
+    whole = np.floor(scaled).astype(np.int64)
+    missing = unit - int(whole.sum())
+    whole[np.argsort(whole - scaled, kind="stable")[:missing]] += 1
+    return whole / float(unit)

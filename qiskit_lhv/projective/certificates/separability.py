@@ -1,0 +1,140 @@
+"""Separability of two qubits, or of a qubit and a qutrit, by the partial transpose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from qiskit.quantum_info import DensityMatrix
+
+from ..._support.types import ComplexArray
+from ..._support.validation import frozen, real_array, whole_numbers
+from ...exceptions import CertificateError, MeasurementError
+from ...quantum.parties import to_state
+from ...verification.evidence import Evidence
+from ...verification.positivity import is_positive_matrix
+from ...verification.result import Verification
+from .tolerance import STATE_TOLERANCE
+
+__all__ = ["SeparabilityCertificate", "prove_separable"]
+
+
+# How far the trace of a state may be from 1.
+_TRACE = Fraction(1, 10**7)
+# White noise for the rounding of states on the boundary, up to what is allowed for every state.
+_MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, STATE_TOLERANCE)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeparabilityCertificate(Evidence):
+    """A state of two qubits, or of a qubit and a qutrit, whose partial transpose has no negative eigenvalue.
+
+    In these dimensions it is then separable, so it is local for all measurements, POVMs included.
+    """
+
+    visibility: float
+    """Visibility in white noise of the mixture that is proven separable; 1: the state itself."""
+    matrix: ComplexArray
+    """The density matrix, shape ``(D, D)``, Qiskit's order."""
+    dimensions: tuple[int, int]
+    """Dimensions of subsystems 0 and 1."""
+
+    def __post_init__(self) -> None:
+        parts = [real_array(part(self.matrix), "matrix", CertificateError, ndim=2) for part in (np.real, np.imag)]
+        object.__setattr__(self, "matrix", frozen(parts[0] + 1j * parts[1]))
+        dimensions = whole_numbers(self.dimensions, "dimensions", CertificateError, minimum=1)
+        object.__setattr__(self, "dimensions", dimensions)
+        visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "visibility", float(visibility))
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+
+    def __str__(self) -> str:
+        return f"separable up to visibility {self.visibility:.9g}, so local for all measurements"
+
+    def verify(self, state: Any = None) -> Verification:
+        """Re-checks in rational arithmetic that mixture and partial transpose have no negative eigenvalue.
+
+        Args:
+            state: A state that the certificate should be about; default: its own.
+
+        References:
+            Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038.
+        """
+        if state is not None:
+            other = DensityMatrix(to_state(state))
+            # Of a matrix alone nobody can tell which of its indices belong to the qubit.
+            same = other.dims() == self.dimensions and other.data.shape == self.matrix.shape
+            off = float(np.abs(other.data - self.matrix).max()) if same else math.inf
+            if not off <= 1e-12:
+                return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        if sorted(self.dimensions) not in ([2, 2], [2, 3]) or self.matrix.shape != (math.prod(self.dimensions),) * 2:
+            return Verification(False, f"dimensions {self.dimensions}", math.inf)
+        if not np.array_equal(self.matrix, self.matrix.conj().T):
+            return Verification(False, "the matrix is not Hermitian", math.inf)
+        visibility = Fraction(self.visibility)
+        if not 0 <= visibility <= 1:
+            return Verification(False, "the visibility is not between 0 and 1", math.inf)
+        size = len(self.matrix)
+        trace = sum((Fraction(float(self.matrix[i, i].real)) for i in range(size)), Fraction(0))
+        if abs(trace - 1) > _TRACE:
+            return Verification(False, f"the trace is {float(trace):.9g}", float(abs(trace - 1)))
+        noise = (1 - visibility) * trace / size
+        mixture = [
+            [
+                (
+                    visibility * Fraction(float(self.matrix[i, j].real)) + (noise if i == j else 0),
+                    visibility * Fraction(float(self.matrix[i, j].imag)),
+                )
+                for j in range(size)
+            ]
+            for i in range(size)
+        ]
+        # Subsystem 0 is the least significant: index i stands for (i mod d_0, i div d_0).
+        d = self.dimensions[0]
+        transposed = [[mixture[i - i % d + j % d][j - j % d + i % d] for j in range(size)] for i in range(size)]
+        for name, part in (("mixture", mixture), ("partial transpose", transposed)):
+            if not is_positive_matrix(part):
+                return Verification(False, f"the {name} has a negative eigenvalue", math.inf)
+        return Verification(True, f"positive partial transpose at visibility {self.visibility:.9g}: separable")
+
+
+def prove_separable(state: Any) -> SeparabilityCertificate | None:
+    """Proves a state of two qubits, or of a qubit and a qutrit, separable, if its partial transpose is positive.
+
+    Args:
+        state: ``DensityMatrix`` or ``Statevector`` of dimensions (2, 2), (2, 3) or (3, 2), or a ``QuantumCircuit`` of
+            two qubits.
+
+    Returns:
+        The certificate, with at most 2e-7 of white noise for states on the boundary; ``None`` if the state is not
+        proven separable (then it is entangled, or too close to the boundary).
+
+    Raises:
+        MeasurementError: If it is no state, or the dimensions are others.
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> print(prove_separable(werner_state(0.3)))
+        separable up to visibility 1, so local for all measurements
+        >>> prove_separable(werner_state(0.4)) is None
+        True
+    """
+    matrix = DensityMatrix(to_state(state))
+    dimensions = matrix.dims()
+    if sorted(dimensions) not in ([2, 2], [2, 3]):
+        raise MeasurementError.bad_argument(
+            "state", expected="two qubits, or a qubit and a qutrit", got=f"dimensions {dimensions}"
+        )
+    hermitian = (matrix.data + matrix.data.conj().T) / 2
+    for margin in _MARGINS:
+        certificate = SeparabilityCertificate(1 - margin, hermitian, dimensions)
+        if certificate.verify():
+            return certificate
+    return None

@@ -1,0 +1,216 @@
+"""Proofs that two-qubit states are unsteerable, hence local, by a criterion in closed form."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ..._support.validation import real_array, whole_number
+from ...exceptions import CertificateError, MeasurementError
+from ...measurements.axes import icosahedral_directions
+from ...targets.correlations import CorrelationTensor
+from ...verification.evidence import Evidence
+from ...verification.hidden_states import gram_matrix, is_positive_semidefinite, steering_quartic
+from ...verification.rationals import rational
+from ...verification.result import Verification
+from .tolerance import STATE_TOLERANCE
+
+__all__ = ["UnsteerableCertificate", "prove_unsteerable"]
+
+
+_ATOL = 1e-12
+_MAX_VISIBILITY = 2.0
+_MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
+_BISECTIONS = 40
+_STEPS = 40
+_BITS = 48
+_METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnsteerableCertificate(Evidence):
+    """The proof that uniformly distributed hidden states explain what one qubit's measurements do to the other.
+
+    After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the
+    steering party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit
+    vectors x. Squared, that is a quartic form, whose Gram matrix has no negative eigenvalue.
+    """
+
+    visibility: float
+    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4, 4)``."""
+    party: int
+    """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
+    gram: FloatArray
+    """The six entries of the form's Gram matrix that are free to choose, shape ``(6,)``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
+            raise CertificateError.bad_argument(
+                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
+            )
+        number = real_array(self.visibility, "visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "visibility", float(number))
+        party = whole_number(self.party, "party", CertificateError, minimum=0)
+        gram = real_array(self.gram, "gram", CertificateError)
+        if party > 1 or gram.shape != (6,):
+            raise CertificateError.bad_argument(
+                "party, gram", expected="0 or 1, and six numbers", got=f"{party}, shape {gram.shape}"
+            )
+        object.__setattr__(self, "party", party)
+        object.__setattr__(self, "gram", gram)
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+
+    def __str__(self) -> str:
+        return (
+            f"local for all projective measurements up to visibility {self.visibility:.9g}: "
+            f"unsteerable from party {self.party}"
+        )
+
+    def verify(self, state: Any = None) -> Verification:
+        """Re-checks in exact rational arithmetic that the criterion's form is a sum of squares.
+
+        Args:
+            state: A state or correlation tensor that the certificate should be about; default: its own.
+
+        References:
+            J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721.
+        """
+        off = 0.0 if state is None else self.correlations.largest_difference(state)
+        if not off <= _ATOL:
+            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        mixture = rational(self.correlations.array) * Fraction(self.visibility)
+        mixture[0, 0] = Fraction(1)
+        quartic = steering_quartic(mixture if self.party == 0 else mixture.T)
+        if quartic is None:
+            return Verification(False, "the reduced states do not allow the criterion", math.inf)
+        if self.visibility < 0 or not is_positive_semidefinite(gram_matrix(quartic, rational(self.gram))):
+            return Verification(False, "the criterion is not proven", math.inf)
+        reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
+        return Verification(True, f"{reason} (unsteerable from party {self.party}: a sum of squares)")
+
+
+def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) -> UnsteerableCertificate | None:
+    """Proves a two-qubit state unsteerable from one of its qubits, hence local, by a criterion in closed form.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
+        max_visibility: Largest visibility considered.
+
+    Returns:
+        The certificate of the higher visibility, whichever qubit steers; it proves the state local if its visibility is
+        at least 1. ``None`` if none was found.
+
+    Raises:
+        MeasurementError: If the state is not one of two qubits.
+        ImportError: If cvxpy and Clarabel are not installed (extra ``sdp``).
+
+    References:
+        arXiv:1510.06721.
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> certificate = prove_unsteerable(werner_state(0.49))
+        >>> certificate.visibility > 1, bool(certificate.verify(werner_state(0.49)))
+        (True, True)
+    """
+    tensor = CorrelationTensor.of(state)
+    if tensor.dimensions != (2, 2):
+        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    visibilities = [_critical(part, max_visibility) for part in (tensor.array, tensor.array.T)]
+    for party in sorted((0, 1), key=lambda k: -visibilities[k]):
+        for margin in _MARGINS:
+            certificate = _certificate(tensor, party, visibilities[party] * (1 - margin))
+            if certificate is not None and certificate.verify():
+                return certificate
+    return None
+
+
+def _certificate(tensor: CorrelationTensor, party: int, visibility: float) -> UnsteerableCertificate | None:
+    mixture = tensor.array * visibility
+    mixture[0, 0] = 1
+    quartic = steering_quartic(mixture if party == 0 else mixture.T)
+    choices = None if quartic is None else _sum_of_squares({key: float(value) for key, value in quartic.items()})
+    if choices is None:
+        return None
+    rounded = np.rint(choices * 2.0**_BITS) / 2.0**_BITS
+    return UnsteerableCertificate(visibility, tensor, party, rounded)
+
+
+def _critical(tensor: FloatArray, cap: float) -> float:
+    """The visibility at which the criterion is just met, in floats; the steering party's index first."""
+    lowest, highest = 0.0, cap
+    for _ in range(_BISECTIONS):
+        visibility = (lowest + highest) / 2
+        mixture = tensor * visibility
+        mixture[0, 0] = 1
+        if _criterion(mixture) <= 1:
+            lowest = visibility
+        else:
+            highest = visibility
+    return lowest
+
+
+def _criterion(tensor: FloatArray) -> float:
+    """The largest value of ``(a.x)**2 + 2 |T x|``, from many directions; infinite where it does not apply."""
+    g = tensor[0] @ _METRIC @ tensor[0]
+    if g <= 1e-12:
+        return math.inf
+    bias = tensor[1:] @ _METRIC @ tensor[0] / g
+    squares = np.outer(bias, bias) - tensor[1:] @ _METRIC @ tensor[1:].T / g
+    x = icosahedral_directions(46)
+    for _ in range(_STEPS):
+        # Both terms are convex, so going along their gradient never lowers the sum.
+        lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", x, squares, x), 1e-300))
+        gradient = 2 * (x @ bias)[:, None] * bias + 2 * (x @ squares) / lengths[:, None]
+        x = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300)
+    lengths = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", x, squares, x), 0))
+    return float(((x @ bias) ** 2 + 2 * lengths).max())
+
+
+@cache
+def _program() -> tuple[Any, Any, Any]:
+    """The program that makes the Gram matrix's lowest eigenvalue large: problem, coefficients, choices."""
+    import cvxpy as cp
+
+    coefficients = cp.Parameter(36)
+    choices = cp.Variable(6)
+    least = cp.Variable()
+    basis = []
+    for k in range(6):
+        one: FloatArray = np.array(gram_matrix(_NO_QUARTIC, [float(i == k) for i in range(6)]), dtype=np.float64)
+        basis.append(one.ravel())
+    gram = cp.reshape(coefficients + np.stack(basis, axis=1) @ choices, (6, 6), order="C")
+    constraints = [gram - least * np.eye(6) >> 0, least <= 1]
+    return cp.Problem(cp.Maximize(least), constraints), coefficients, choices
+
+
+_NO_QUARTIC = {(i, j, 4 - i - j): 0.0 for i in range(5) for j in range(5 - i)}
+
+
+def _sum_of_squares(quartic: dict[tuple[int, int, int], float]) -> FloatArray | None:
+    """The free entries of a Gram matrix of a quartic form, as positive as it gets."""
+    import cvxpy as cp
+
+    problem, coefficients, choices = _program()
+    coefficients.value = np.array(gram_matrix(quartic, [0.0] * 6), dtype=np.float64).ravel()
+    with warnings.catch_warnings():
+        # Solutions of lower accuracy may still pass the exact check.
+        warnings.simplefilter("ignore")
+        try:
+            problem.solve(solver=cp.CLARABEL)
+        except cp.error.SolverError:
+            return None
+    return None if choices.value is None else np.asarray(choices.value, dtype=np.float64)

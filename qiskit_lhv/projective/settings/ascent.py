@@ -1,0 +1,119 @@
+"""Ascent to settings that maximize a Bell expression: party by party, from many starts at once."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..._support.types import FloatArray
+
+__all__ = ["ascend", "ascend_all"]
+
+
+_MAX_SWEEPS = 2000
+_CONVERGED = 1e-13
+
+
+def ascend(
+    tensor: FloatArray,
+    coefficients: FloatArray,
+    mask: FloatArray,
+    num_starts: int,
+    rng: np.random.Generator,
+    *,
+    given: Sequence[FloatArray] | None = None,
+    max_sweeps: int = _MAX_SWEEPS,
+    deadline: float = math.inf,
+) -> tuple[list[FloatArray], float]:
+    """Maximizes the value of an expression over the Bloch vectors of all settings.
+
+    Args:
+        tensor: Correlations of N qubits, shape ``(4,) * N``.
+        coefficients: Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent.
+        mask: 1 for coordinates that a Bloch vector may have, shape ``(3,)``.
+        num_starts: Number of starts, all of them random unless one is given.
+        rng: Where they come from.
+        given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
+        max_sweeps: Largest number of times that every party is improved.
+        deadline: On the clock of ``time.monotonic``: when to stop.
+
+    Returns:
+        The best Bloch vectors of each party, and the value.
+    """
+    settings, values = ascend_all(
+        tensor, coefficients, mask, num_starts, rng, given=given, max_sweeps=max_sweeps, deadline=deadline
+    )
+    best = int(np.argmax(values))
+    return [vectors[best].copy() for vectors in settings], float(values[best])
+
+
+def ascend_all(
+    tensor: FloatArray,
+    coefficients: FloatArray,
+    mask: FloatArray,
+    num_starts: int,
+    rng: np.random.Generator,
+    *,
+    given: Sequence[FloatArray] | None = None,
+    max_sweeps: int = _MAX_SWEEPS,
+    deadline: float = math.inf,
+) -> tuple[list[FloatArray], FloatArray]:
+    """What each start of :func:`ascend` leads to.
+
+    Args as of :func:`ascend`.
+
+    Returns:
+        Bloch vectors of each party, shape ``(B, m_k, 3)``, and the values, shape ``(B,)``.
+    """
+    n = tensor.ndim
+    # For every start a matrix per party: row 0 is the identity, the others are Bloch vectors, shape (B, m + 1, 4).
+    settings = []
+    for k in range(n):
+        vectors = rng.normal(size=(num_starts, coefficients.shape[k] - 1, 3)) * mask
+        if given is not None:
+            vectors[0] = given[k]
+        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+        rows = np.zeros((num_starts, coefficients.shape[k], 4))
+        rows[:, 0, 0] = 1
+        rows[:, 1:, 1:] = vectors
+        settings.append(rows)
+    values = np.full(num_starts, -np.inf)
+    # Starts that have converged are left alone, so that a few slow ones do not keep all of them busy.
+    active = np.arange(num_starts)
+    for _ in range(max_sweeps):
+        moving = [rows[active] for rows in settings]
+        reached = values[active]
+        for k in range(n):
+            slopes = _slopes(tensor, coefficients, moving, k)
+            directions = slopes[:, 1:, 1:] * mask
+            lengths = np.linalg.norm(directions, axis=2, keepdims=True)
+            # Where nothing depends on a vector, it stays.
+            better = np.where(lengths > 1e-300, directions / np.maximum(lengths, 1e-300), moving[k][:, 1:, 1:])
+            moving[k][:, 1:, 1:] = better
+            reached = np.einsum("bij,bij->b", slopes, moving[k])
+        for rows, moved in zip(settings, moving, strict=True):
+            rows[active] = moved
+        still = reached - values[active] > _CONVERGED * np.maximum(1, np.abs(reached))
+        values[active] = reached
+        active = active[still]
+        if not len(active) or time.monotonic() > deadline:
+            break
+    return [rows[:, 1:, 1:] for rows in settings], values
+
+
+def _slopes(tensor: FloatArray, coefficients: FloatArray, settings: list[FloatArray], k: int) -> FloatArray:
+    """Derivatives of the value with respect to party k's matrix, shape ``(B, m_k + 1, 4)``."""
+    n = tensor.ndim
+    count = len(settings[0])
+    # Party k goes last; the others are contracted with the state one after the other, start by start.
+    order = [j for j in range(n) if j != k] + [k]
+    state = np.ascontiguousarray(tensor.transpose(order)).reshape(1, 4, -1)
+    for j in order[:-1]:
+        # Axes: start, the party's correlations, all that follows; the party's settings go to the end.
+        state = np.swapaxes(settings[j] @ state, 1, 2).reshape(count, 4, -1)
+    # Now: party k's correlations, then the settings of the others in order.
+    weights = coefficients.transpose(order).reshape(-1, coefficients.shape[k])
+    return np.swapaxes(state.reshape(count, 4, -1) @ weights, 1, 2)

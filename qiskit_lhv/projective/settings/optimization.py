@@ -1,0 +1,195 @@
+"""Settings at which a state of qubits is most nonlocal, with a proof that it is."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..._support.progress import ProgressBar
+from ..._support.threads import one_blas_thread
+from ..._support.validation import generator, positive_number, whole_number, whole_numbers
+from ...exceptions import MeasurementError, ScenarioError, SolverError
+from ...measurements.planes import allowed_coordinates
+from ...polytope.expressions.expression import BellExpression
+from ...targets.qubits import qubit_tensor
+from .horodecki import horodecki_settings
+from .optimized import OptimizedSettings
+from .regular_search import best_regular
+from .search import Search
+
+__all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
+
+_ROUNDING = 1e-9
+_MAX_CELLS = 1 << 16
+_METHODS = ("ascent", "gradient", "regular")
+
+
+@one_blas_thread()
+def optimize_settings(
+    state: Any,
+    num_settings: int | Sequence[int] = 2,
+    *,
+    expression: BellExpression | None = None,
+    noise: Any = None,
+    measurements: str = "projective",
+    method: str = "ascent",
+    num_starts: int = 100,
+    time_limit: float | None = None,
+    seed: int | None = None,
+    progress: bool | None = False,
+) -> OptimizedSettings:
+    """Searches for the settings at which a state of qubits violates a Bell inequality most.
+
+    For a fixed expression, the settings of all parties but one leave a linear function of each Bloch vector of that
+    party, so the best one is known; party by party, from many random starts at once, the value rises to a maximum.
+    Without an expression, that step alternates with the local polytope: the visibility threshold of the behavior gives
+    the inequality that it violates at the lowest visibility, and that one is maximized next. Starts are equally spaced
+    axes, regular solids, the best settings of CHSH, I3322 and chained inequalities (two parties) or of the WWZB
+    condition (more), and random ones.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        num_settings: Number of settings, one for all parties or one each; ignored if an expression is given.
+        expression: A Bell expression of two outcomes per party; default: whatever the polytope finds.
+        noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
+        measurements: ``"projective"``; a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; or
+            ``"planar"``: one plane per party, whichever is best (as good as ``"projective"`` for two settings per
+            party; for more, gradients are followed).
+        method: ``"ascent"``, party by party; ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes some
+            seconds to compile for each number of settings); or ``"regular"``: equally spaced axes of a plane and axes
+            with the symmetry of the octahedron (3, 4, 6, 7, 9, 10 or 13) or icosahedron (6, 10, 16), improved for one
+            inequality only: for many settings of more than two parties, where the symmetry makes the polytope small.
+        num_starts: Number of random starts: with an expression, all of them are followed at once; without, a tenth of
+            them, beside those that are known.
+        time_limit: Seconds for the search; default: none.
+        seed: Seed, or ``None``.
+        progress: Whether to show a progress bar; ``None``: only on a terminal.
+
+    Returns:
+        The best settings found. Whether the state is proven nonlocal is what its ``verify()`` says: a search that fails
+        says nothing.
+
+    Raises:
+        MeasurementError: If the state or the noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        ScenarioError: If the expression, the method or a number does not fit, or the noise is not local.
+        SolverError: If the time is over before any settings had an inequality.
+
+    References:
+        arXiv:2310.20677 and references there; J. Gruca et al., arXiv:1005.0481 (thresholds of states of many qubits).
+
+    Examples:
+        >>> from qiskit_lhv import ghz_state
+        >>> from qiskit_lhv.polytope import mermin
+        >>> print(round(optimize_settings(ghz_state(3), expression=mermin(3), seed=1).visibility, 6))
+        0.5
+    """
+    tensor = qubit_tensor(state)
+    n = tensor.num_parties
+    other = None if noise is None else qubit_tensor(noise, "noise")
+    if other is not None and other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument("noise", expected=f"a state of {n} qubits", got=repr(other))
+    planar = measurements == "planar"
+    mask = np.ones(3) if planar else _mask(measurements)
+    if method not in _METHODS:
+        raise ScenarioError.bad_argument("method", expected="'ascent', 'gradient' or 'regular'", got=repr(method))
+    if method == "regular" and expression is not None:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="None for regular settings, whose inequality the polytope finds",
+            got=repr(expression),
+        )
+    if other is not None and np.array_equal(other.array, tensor.array):
+        raise MeasurementError.bad_argument("noise", expected="another state than the first", got="the same one")
+    starts = whole_number(num_starts, "num_starts", ScenarioError)
+    if time_limit is not None:
+        time_limit = positive_number(time_limit, "time_limit", ScenarioError)
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    rng = generator(seed)
+    if expression is None:
+        sizes = whole_numbers(num_settings, "num_settings", ScenarioError, minimum=1)
+        sizes = sizes * n if len(sizes) == 1 else sizes
+        if len(sizes) != n or min(sizes) < 2:
+            raise ScenarioError.bad_argument(
+                "num_settings",
+                expected=f"numbers of at least 2, one for all or one for each of {n} parties",
+                got=f"{sizes}",
+            )
+        cells = math.prod(m + 1 for m in sizes)
+        if cells > _MAX_CELLS:
+            raise ScenarioError.bad_argument(
+                "num_settings",
+                expected=f"at most {_MAX_CELLS} combinations of settings",
+                got=f"{cells}",
+                remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} settings per party fit.",
+            )
+    else:
+        if not isinstance(expression, BellExpression):
+            raise ScenarioError.bad_argument("expression", expected="a BellExpression", got=repr(expression))
+        if expression.scenario.num_parties != n or not expression.scenario.is_two_outcome:
+            raise ScenarioError.bad_argument(
+                "expression", expected=f"{n} parties with two outcomes", got=str(expression.scenario)
+            )
+        sizes = expression.scenario.num_settings
+    # Any two Bloch vectors lie in a plane.
+    planar = planar and max(sizes) > 2
+    search = Search(tensor, other, mask, planar, planar or method == "gradient", rng, deadline)
+    if expression is not None:
+        return _with_local_noise(search.best_for(expression, starts))
+    if method == "regular":
+        return _found_in_time(search, best_regular(search, sizes), sizes)
+    return _search_polytope(search, sizes, max(1, starts // 10), progress)
+
+
+def _search_polytope(
+    search: Search, sizes: tuple[int, ...], num_random: int, progress: bool | None
+) -> OptimizedSettings:
+    best: OptimizedSettings | None = None
+    history = []
+    with ProgressBar(None, progress, "start") as bar:
+        for vectors in search.starts(sizes, num_random):
+            found = search.alternate(vectors)
+            history.append(math.inf if found is None else found.visibility)
+            if found is not None and (best is None or found.visibility < best.visibility):
+                best = found
+            bar.update(1, "no inequality yet" if best is None else f"visibility {best.visibility:.6g}")
+            if search.late():
+                break
+    return replace(_found_in_time(search, best, sizes), history=tuple(history))
+
+
+def _found_in_time(search: Search, best: OptimizedSettings | None, sizes: tuple[int, ...]) -> OptimizedSettings:
+    if best is None and search.late():
+        raise SolverError.bad_argument(
+            "time_limit",
+            expected="time for the polytope of the first settings",
+            got="none left before it had an inequality",
+            remedy="Give more time, or ask for fewer settings.",
+        )
+    # Otherwise not even the polytope met an inequality: the state is local for all settings that were tried.
+    return search.nothing(sizes) if best is None else best
+
+
+def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
+    """The same settings, unless the noise violates the inequality, too: then no visibility would mean anything."""
+    if found.noise is not None:
+        noise = replace(found, correlations=found.noise, noise=None)
+        if noise.violation > _ROUNDING:
+            raise ScenarioError.bad_argument(
+                "noise", expected="a local state", got=f"one that violates the inequality by {noise.violation:.6g}"
+            )
+    return found
+
+
+def _mask(measurements: str) -> Any:
+    """As ``allowed_coordinates``, with a message that names what there is more."""
+    try:
+        return allowed_coordinates(measurements)
+    except MeasurementError:
+        raise MeasurementError.bad_argument(
+            "measurements", expected="'projective', 'planar', 'xy', 'xz' or 'yz'", got=repr(measurements)
+        ) from None

@@ -1,0 +1,197 @@
+"""Settings and the inequality that a state of qubits violates with them, with an exact check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ..._support.validation import positive_number, real_array
+from ...exceptions import MeasurementError
+from ...polytope.inequalities.bell_inequality import BellInequality
+from ...targets.behaviors import Behavior
+from ...targets.correlations import CorrelationTensor
+from ...targets.scenario import BellScenario
+from ...verification.evidence import Evidence
+from ...verification.rationals import rational
+from ...verification.result import Verification, combine
+
+__all__ = ["OptimizedSettings", "rounded_vectors"]
+
+
+_BITS = 40
+_SAME = 1e-6
+_UNIT_ATOL = 1e-9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OptimizedSettings(Evidence):
+    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly so."""
+
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4,) * N``."""
+    settings: tuple[FloatArray, ...]
+    """Bloch vectors of each party, shape ``(m_k, 3)``: binary fractions, of length at most 1. A shorter vector is a
+    projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds for those too."""
+    inequality: BellInequality
+    """The inequality."""
+    noise: CorrelationTensor | None = None
+    """Correlations of the noise that ``visibility`` speaks of; ``None``: white noise."""
+    history: tuple[float, ...] = ()
+    """Visibility that each start of the search reached, in the order of the starts; empty for a closed form."""
+
+    def __post_init__(self) -> None:
+        settings = tuple(real_array(one, "settings", MeasurementError, ndim=2) for one in self.settings)
+        for one in settings:
+            if one.shape[1] != 3:
+                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {one.shape}")
+        object.__setattr__(self, "settings", settings)
+        object.__setattr__(self, "history", tuple(float(one) for one in self.history))
+
+    @property
+    def value(self) -> float:
+        """The value of the expression for the state and settings."""
+        return self.inequality.expression.value(self.behavior())
+
+    @property
+    def violation(self) -> float:
+        """By how much the state exceeds the local bound; negative if it does not."""
+        return self.value - self.inequality.bound.value
+
+    @property
+    def visibility(self) -> float:
+        """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
+        noise = self.inequality.expression.value(_behavior(self._mixed_in, self.settings))
+        slope = self.value - noise
+        return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
+
+    @property
+    def num_starts(self) -> int:
+        """Number of starts of the search; 0 for a closed form."""
+        return len(self.history)
+
+    @property
+    def num_successes(self) -> int:
+        """Number of starts that came within 1e-6 of the lowest visibility: if few, more starts may find a lower one."""
+        lowest = min(self.history, default=math.inf)
+        return sum(one <= lowest + _SAME for one in self.history) if math.isfinite(lowest) else 0
+
+    @property
+    def shows(self) -> str | None:
+        """``"NONLOCAL"`` if the state exceeds a bound that is marked as exact; else ``None``."""
+        return "NONLOCAL" if self.violation > 0 and self.inequality.bound.exact else None
+
+    def behavior(self) -> Behavior:
+        """The behavior of the state with these settings."""
+        return _behavior(self.correlations, self.settings)
+
+    def operator(self) -> FloatArray:
+        """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
+        exact = _operator(rational(self.inequality.expression.coefficients), [rational(one) for one in self.settings])
+        return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
+
+    def mixed(self, visibility: float) -> OptimizedSettings:
+        """The same settings and inequality for the state at this visibility in the noise."""
+        noise = self._mixed_in
+        array = visibility * self.correlations.array + (1 - visibility) * noise.array
+        return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
+
+    @property
+    def _mixed_in(self) -> CorrelationTensor:
+        return self.noise or CorrelationTensor.white_noise(self.correlations.dimensions)
+
+    def __str__(self) -> str:
+        sizes = " x ".join(str(len(one)) for one in self.settings)
+        relation = "above" if self.violation > 0 else "not above"
+        return (
+            f"{sizes} settings: {self.value:.9g}, {relation} the local bound {self.inequality.bound.value:.9g} "
+            f"(violated above visibility {self.visibility:.6g})"
+        )
+
+    def verify(
+        self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
+    ) -> Verification:
+        """Re-proves that the state is nonlocal: the local bound in integers, the violation in rational arithmetic.
+
+        Args:
+            state: A state or correlation tensor that this should be about; default: its own.
+            rounding_error: Error allowed in each correlation: the violation must exceed what such errors can make.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+
+        Raises:
+            MeasurementError: If the rounding error is negative.
+        """
+        error = Fraction(positive_number(rounding_error, "rounding_error", MeasurementError, zero=True))
+        tensor = self.correlations if state is None else CorrelationTensor.of(state)
+        off = self.correlations.largest_difference(tensor)
+        if not off <= rounding_error:
+            return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
+        expression = self.inequality.expression
+        shape = tuple(len(one) for one in self.settings)
+        if expression.scenario != BellScenario(shape, (2,) * len(shape)):
+            return Verification(False, f"the inequality has {expression.scenario}", math.inf)
+        if not math.isfinite(self.inequality.bound.value):
+            return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
+        vectors = [rational(one) for one in self.settings]
+        longest = max(sum(x * x for x in row) for one in vectors for row in one)
+        if longest > 1:
+            return Verification(False, "a Bloch vector is longer than 1", float(longest))
+        operator = _operator(rational(expression.coefficients), vectors)
+        if not operator.shape == tensor.array.shape == self._mixed_in.array.shape:
+            return Verification(False, f"the state has {tensor.num_parties} parties of {tensor.dimensions}", math.inf)
+        bound = Fraction(self.inequality.bound.value)
+        violation = _expectation(operator, tensor) - bound
+        slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0))
+        if _expectation(operator, self._mixed_in) > bound + slack:
+            return Verification(False, "the noise violates the inequality itself, so no visibility means anything")
+        violated = Verification(
+            violation > slack,
+            f"the state exceeds the local bound by {float(violation):.6g} (rounding at most {float(slack):.2g})",
+            float(violation),
+        )
+        return combine(self.inequality.verify(prove_bound=prove_bound), violated)
+
+
+def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
+    """The value of an operator, given by its coefficients on correlations, exactly."""
+    # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
+    pairs = zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)
+    return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
+
+
+def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
+    return tensor.behavior([[_measurement(vector) for vector in one] for one in settings])
+
+
+def _measurement(vector: FloatArray) -> Any:
+    """A Bloch vector as it is, or the two effects of a shorter one."""
+    if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
+        return vector
+    x, y, z = vector.tolist()
+    turned = np.array([[z, x - 1j * y], [x + 1j * y, -z]])
+    return [(np.eye(2) + turned) / 2, (np.eye(2) - turned) / 2]
+
+
+def _operator(coefficients: Any, vectors: list[Any]) -> Any:
+    """The expression's coefficients on the state's correlations, shape ``(4,) * N``, exactly."""
+    n = len(vectors)
+    tensor = coefficients.transpose([axis for k in range(n) for axis in (k, n + k)])
+    for one in vectors:
+        effects = np.empty((len(one), 2, 4), dtype=object)
+        effects[:, :, 0] = Fraction(1, 2)
+        effects[:, 0, 1:] = one / 2
+        effects[:, 1, 1:] = -one / 2
+        # Contracting the first party's two axes appends the new one at the end: after N steps the order is restored.
+        tensor = np.tensordot(tensor, effects, axes=([0, 1], [0, 1]))
+    return tensor
+
+
+def rounded_vectors(vectors: FloatArray) -> FloatArray:
+    """Binary fractions, shortened a little so that no vector is longer than 1."""
+    scale = 2.0**_BITS
+    return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale

@@ -1,0 +1,159 @@
+"""Regular settings: equally spaced axes of a plane, and axes with the symmetry of the octahedron or icosahedron."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ...measurements.axes import (
+    icosahedral_directions,
+    icosahedral_sizes,
+    octahedral_directions,
+    octahedral_sizes,
+    platonic_directions,
+)
+from ...targets.correlations import CorrelationTensor
+
+__all__ = ["axial_frame", "equally_spaced", "largest_solid", "polygons", "regular_solids", "two_setting_frame"]
+
+
+_MAX_ICOSAHEDRAL = 16
+_DODECAHEDRON = 10
+_SOLIDS = {3: "octahedron", 4: "cube", 6: "icosahedron", 10: "dodecahedron"}
+_IN_PLANE = 1e-12
+_SAME = 1e-6
+
+
+def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
+    """Equally spaced axes of a plane.
+
+    Args:
+        count: Number of axes.
+        frame: Two orthonormal vectors that span the plane, shape ``(2, 3)``.
+        offset: By which part of the step they are turned away from the first vector.
+    """
+    angles = math.pi * (np.arange(count) + offset) / count
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame
+
+
+def polygons(sizes: Sequence[int], frames: Sequence[FloatArray], mask: FloatArray) -> Iterator[list[list[FloatArray]]]:
+    """Equally spaced axes of each party, in the planes of any two vectors of the party's frame that the mask allows.
+
+    Args:
+        sizes: Number of settings of each party.
+        frames: Three orthonormal vectors of each party, shape ``(3, 3)``, in rows.
+        mask: 1 for the coordinates that settings may have, shape ``(3,)``.
+
+    Yields:
+        For each plane, the Bloch vectors of each party, shape ``(m_k, 3)``: with an axis along the first vector, and
+        turned by half a step.
+    """
+    for plane in combinations(range(3), 2):
+        if any(np.abs(frame[list(plane)] * (1 - mask)).max() > _IN_PLANE for frame in frames):
+            continue
+        yield [
+            [equally_spaced(m, frame[list(plane)], offset) for m, frame in zip(sizes, frames, strict=True)]
+            for offset in (0.0, 0.5)
+        ]
+
+
+def regular_solids(sizes: Sequence[int], frames: Sequence[FloatArray]) -> Iterator[list[FloatArray]]:
+    """Axes with the symmetry of the octahedron or of the icosahedron, with different axes of symmetry along z.
+
+    Args:
+        sizes: Number of settings of each party.
+        frames: Three orthonormal vectors of each party, shape ``(3, 3)``, in rows.
+
+    Yields:
+        Bloch vectors of each party, shape ``(m_k, 3)``; nothing where a party's number has no such set.
+    """
+    variants = [_solids(m) for m in sizes]
+    if all(variants):
+        # Parties of the same number get the same set; of different numbers, sets in the same order.
+        for i in range(max(map(len, variants))):
+            yield [sets[i % len(sets)] @ frame for sets, frame in zip(variants, frames, strict=True)]
+
+
+def largest_solid(count: int) -> FloatArray:
+    """Axes of the largest regular solid, or set with the symmetry of the icosahedron, that has no more of them."""
+    size = max([s for s in (*_SOLIDS, *icosahedral_sizes(count)) if s <= count], default=0)
+    if not size:
+        return np.eye(3)[:count]
+    return platonic_directions(_SOLIDS[size]) if size in _SOLIDS else icosahedral_directions(size)
+
+
+@cache
+def _solids(count: int) -> list[FloatArray]:
+    """Sets of so many axes, each turned so that another axis of symmetry is along z."""
+    found = []
+    if count in octahedral_sizes() and count > 3:
+        edge = octahedral_directions(6)[0]
+        poles = (np.array([0.0, 0.0, 1.0]), octahedral_directions(4)[0], edge)
+        found += [_turned(octahedral_directions(count), pole) for pole in poles]
+    icosahedral = None
+    if count == _DODECAHEDRON:
+        icosahedral = platonic_directions("dodecahedron")
+    elif count in icosahedral_sizes(_MAX_ICOSAHEDRAL):
+        icosahedral = icosahedral_directions(count)
+    if icosahedral is not None:
+        # Through an edge, a face and a vertex.
+        poles = (np.array([0.0, 0.0, 1.0]), platonic_directions("dodecahedron")[0], icosahedral_directions(6)[0])
+        found += [_turned(icosahedral, pole) for pole in poles]
+    if count == 3:
+        found.append(np.eye(3))
+    return found
+
+
+def _turned(vectors: FloatArray, pole: FloatArray) -> FloatArray:
+    """The vectors, turned so that the pole goes to z: a half turn about the axis halfway between."""
+    pole = pole / np.linalg.norm(pole)
+    middle = pole + np.array([0.0, 0.0, 1.0])
+    middle /= np.linalg.norm(middle)
+    return np.asarray(2 * np.outer(vectors @ middle, middle) - vectors)
+
+
+def two_setting_frame(vectors: FloatArray) -> FloatArray:
+    """Three orthonormal vectors: the first setting, the second one's part across it, and the normal of both.
+
+    Args:
+        vectors: Two Bloch vectors, shape ``(2, 3)``.
+    """
+    first = vectors[0] / np.linalg.norm(vectors[0])
+    across = vectors[1] - (vectors[1] @ first) * first
+    if np.linalg.norm(across) < 1e-6:
+        # Twice the same setting: any plane through it will do.
+        across = np.linalg.svd(first[None])[2][1]
+    across /= np.linalg.norm(across)
+    return np.stack([first, across, np.cross(first, across)])
+
+
+def axial_frame(tensor: CorrelationTensor, party: int, first: FloatArray) -> FloatArray | None:
+    """Three orthonormal vectors, the last along the axis that a state singles out for a party.
+
+    The party's Bloch vectors, given what the others measure, spread as an ellipsoid; if two of its axes are equal and
+    the third is not, that one is the state's own.
+
+    Args:
+        tensor: Correlations of qubits.
+        party: Number of the party.
+        first: A Bloch vector of the party, to which the first vector is as close as can be.
+
+    Returns:
+        Shape ``(3, 3)``; ``None`` if no axis is singled out.
+    """
+    matrix = np.moveaxis(tensor.array, party, 0)[1:].reshape(3, -1)
+    values, vectors = np.linalg.eigh(matrix @ matrix.T)
+    low, high = values[1] - values[0], values[2] - values[1]
+    if min(low, high) > _SAME or max(low, high) <= _SAME:
+        return None
+    axis = vectors[:, 2] if low <= _SAME else vectors[:, 0]
+    across = first - (first @ axis) * axis
+    if np.linalg.norm(across) < _SAME:
+        across = vectors[:, 1]
+    across /= np.linalg.norm(across)
+    return np.stack([across, np.cross(axis, across), axis])

@@ -1,0 +1,315 @@
+"""Search for settings: the best ones of an expression, or, in turn with the polytope, of the lowest visibility."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ...exceptions import SolverError
+from ...polytope.expressions.expression import BellExpression
+from ...polytope.expressions.families import chained, i3322
+from ...polytope.inequalities.bell_inequality import BellInequality
+from ...polytope.thresholds.visibility import nonlocality_threshold
+from ...targets.behaviors import Behavior
+from ...targets.correlations import CorrelationTensor
+from ...targets.qubits import planar_tensor
+from .ascent import ascend, ascend_all
+from .correlator_criterion import wwzb_settings
+from .horodecki import horodecki_settings
+from .optimized import OptimizedSettings, rounded_vectors
+from .regular_sets import largest_solid, polygons
+
+__all__ = ["Search"]
+
+
+_MAX_ROUNDS = 30
+_MAX_RATIO_ROUNDS = 20
+_STALLED = 1e-7
+_SAME_RATIO = 1e-12
+_SAME_VALUE = 1e-9
+_MAX_VISIBILITY = 100.0
+# Calls of the oracle for one set of settings without a time limit, if the polytope is too large for a linear program.
+_MAX_CALLS = 60
+# Starts of the ascent within one turn, the settings of the last turn among them.
+_STARTS_PER_ROUND = 8
+_STARTS_OF_FAMILY = 100
+_REGULAR_STARTS = 2
+_LEAST_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the settings are sought for, and how."""
+
+    tensor: CorrelationTensor
+    """Correlations of the state, of qubits."""
+    noise: CorrelationTensor | None
+    """Those of the noise; ``None``: white noise."""
+    mask: FloatArray
+    """1 for coordinates that a Bloch vector may have, shape ``(3,)``."""
+    planar: bool
+    """Whether each party's settings lie in one plane, whichever is best; needs gradients."""
+    gradients: bool
+    """Whether gradients are followed instead of the closed form of one party's best settings."""
+    rng: np.random.Generator
+    """Where random starts come from."""
+    deadline: float
+    """On the clock of ``time.monotonic``."""
+
+    @property
+    def mixed_in(self) -> CorrelationTensor:
+        """Correlations of the noise, white or not."""
+        return self.noise or CorrelationTensor.white_noise(self.tensor.dimensions)
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.deadline
+
+    def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
+        """Settings at which the expression is violated at the lowest visibility, or has the largest value.
+
+        In white noise that is the same; in other noise the value is what counts where no visibility is reached.
+        """
+        inequality = BellInequality.of(expression)
+        coefficients, bound = expression.to_correlators(), inequality.bound.value
+        if self.gradients:
+            # Loads JAX, so only here.
+            from .gradients import climb_all
+
+            found, ratios = climb_all(
+                self.tensor.array,
+                self.mixed_in.array,
+                coefficients,
+                bound,
+                self.mask,
+                num_starts,
+                self.rng,
+                planar=self.planar,
+                deadline=self.deadline,
+            )
+            reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
+            best = int(np.argmax(ratios))
+            return self.record([one[best] for one in found], inequality, reached)
+        found, values = ascend_all(
+            self.tensor.array, coefficients, self.mask, num_starts, self.rng, deadline=self.deadline
+        )
+        if self.noise is None:
+            reference = float(coefficients.flat[0])
+            slopes = (values - reference).tolist()
+            reached = tuple((bound - reference) / one if one > 0 else math.inf for one in slopes)
+            best = int(np.argmax(values))
+            return self.record([one[best] for one in found], inequality, reached)
+        starts = [self.record([one[i] for one in found], inequality) for i in _distinct(values)]
+        ends = [self._lower(start, coefficients) for start in starts]
+        lowest = min(ends, key=lambda one: one.visibility)
+        if math.isinf(lowest.visibility):
+            lowest = max(ends, key=lambda one: one.value)
+        return replace(lowest, history=tuple(one.visibility for one in ends))
+
+    def alternate(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
+        """Settings, the inequality of the polytope, better settings for it, and so on, until the visibility stalls.
+
+        Args:
+            vectors: Bloch vectors of each party to start from, shape ``(m_k, 3)``.
+
+        Returns:
+            The best settings met; ``None`` if the polytope had no inequality to begin with.
+        """
+        best: OptimizedSettings | None = None
+        for _ in range(_MAX_ROUNDS):
+            found = self.at(vectors)
+            if found is None:
+                return best
+            stalled = best is not None and found.visibility > best.visibility - _STALLED
+            if best is None or found.visibility < best.visibility:
+                best = found
+            if stalled or self.late():
+                return best
+            vectors = self.improve(found)
+        return best
+
+    def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[FloatArray]]:
+        """Settings to start from: regular ones, those of known inequalities, random ones.
+
+        Args:
+            sizes: Number of settings of each party.
+            num_random: Number of random ones.
+
+        Yields:
+            Bloch vectors of each party, shape ``(m_k, 3)``.
+        """
+        # Regular ones first: with their symmetries the polytope takes no time.
+        yield from self._best_regular(sizes)
+        for one in self.of_inequalities(sizes):
+            filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
+            yield [_flattened(vectors) for vectors in filled] if self.planar else filled
+        for _ in range(num_random):
+            yield [self.random(m) for m in sizes]
+
+    def random(self, count: int) -> FloatArray:
+        """Random Bloch vectors that may be settings of one party."""
+        vectors = self.rng.normal(size=(count, 3)) * self.mask
+        if self.planar:
+            normal = self.rng.normal(size=3)
+            vectors = vectors - np.outer(vectors @ normal, normal) / (normal @ normal)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    def nothing(self, sizes: tuple[int, ...]) -> OptimizedSettings:
+        """What is returned where not even the polytope met an inequality: the state is local for all that was tried."""
+        settings = tuple(rounded_vectors(self.random(m)) for m in sizes)
+        zero = BellExpression(np.zeros((*sizes, *(2,) * len(sizes))))
+        return OptimizedSettings(self.tensor, settings, BellInequality.of(zero), self.noise)
+
+    def at(self, vectors: Sequence[FloatArray], share: float = 1.0) -> OptimizedSettings | None:
+        """These settings, with the inequality that they violate at the lowest visibility, if the polytope has one.
+
+        Args:
+            vectors: Bloch vectors of each party.
+            share: Which share of the remaining time this may take.
+        """
+        settings = tuple(rounded_vectors(one) for one in vectors)
+        behavior = _behavior(self.tensor, settings)
+        noise = Behavior.white_noise(behavior.scenario) if self.noise is None else _behavior(self.noise, settings)
+        if np.abs(behavior.array - noise.array).max() < 1e-9:
+            return None
+        left = None
+        if math.isfinite(self.deadline):
+            left = max(_LEAST_SECONDS, share * (self.deadline - time.monotonic()))
+        try:
+            inequality = nonlocality_threshold(
+                behavior,
+                noise=noise,
+                max_visibility=_MAX_VISIBILITY,
+                max_calls=_MAX_CALLS if left is None else None,
+                time_limit=left,
+                progress=False,
+            ).inequality
+        except SolverError:
+            # The linear program failed on these settings; others remain.
+            return None
+        return None if inequality is None else OptimizedSettings(self.tensor, settings, inequality, self.noise)
+
+    def improve(self, found: OptimizedSettings) -> list[FloatArray]:
+        """Better settings for the inequality, from its own and a few random ones."""
+        coefficients = found.inequality.expression.to_correlators()
+        if self.gradients:
+            from .gradients import climb
+
+            return climb(
+                self.tensor.array,
+                self.mixed_in.array,
+                coefficients,
+                found.inequality.bound.value,
+                self.mask,
+                _STARTS_PER_ROUND,
+                self.rng,
+                planar=self.planar,
+                given=found.settings,
+                deadline=self.deadline,
+            )[0]
+        # At the visibility reached, a larger value of the mixture means a lower visibility.
+        mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
+        return ascend(
+            mixed.array,
+            coefficients,
+            self.mask,
+            _STARTS_PER_ROUND,
+            self.rng,
+            given=found.settings,
+            deadline=self.deadline,
+        )[0]
+
+    def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
+        """Lowers the visibility in noise: the mixture's value at the last visibility, maximized again and again.
+
+        That is Dinkelbach's method for a ratio: what the mixture exceeds the bound by lowers the visibility.
+        """
+        best = start
+        for _ in range(_MAX_RATIO_ROUNDS):
+            if math.isinf(best.visibility) or self.late():
+                break
+            mixed = best.mixed(best.visibility).correlations
+            vectors, _ = ascend(
+                mixed.array, coefficients, self.mask, 1, self.rng, given=best.settings, deadline=self.deadline
+            )
+            found = self.record(vectors, best.inequality)
+            if found.visibility > best.visibility - _SAME_RATIO:
+                break
+            best = found
+        return best
+
+    def record(
+        self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
+    ) -> OptimizedSettings:
+        """Settings with an inequality, rounded so that they can be checked exactly."""
+        rounded = tuple(rounded_vectors(one) for one in vectors)
+        return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
+
+    def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
+        """Equally spaced axes of a plane, and axes of regular solids: those that do best as they are."""
+        frames = [np.eye(3)] * len(sizes)
+        # Of two settings, a turn by half a step is only a rotation.
+        turns = 2 if max(sizes) > 2 else 1
+        regular = [vectors for plane in polygons(sizes, frames, self.mask) for vectors in plane[:turns]]
+        if self.mask.all() and not self.planar and max(sizes) > 2:
+            regular.append([self._filled(largest_solid(m), m) for m in sizes])
+        visibilities = []
+        for vectors in regular:
+            if self.late():
+                break
+            found = self.at(vectors)
+            visibilities.append(math.inf if found is None else found.visibility)
+        best = np.argsort(visibilities, kind="stable")[:_REGULAR_STARTS]
+        return [regular[i] for i in best.tolist()]
+
+    def of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
+        """Best settings of inequalities that are known to be violated by many states."""
+        plane = "".join(axis for axis, used in zip("xyz", self.mask, strict=True) if used)
+        name = "projective" if self.mask.all() else plane
+        seen = planar_tensor(self.tensor, name)
+        if len(sizes) > 2:
+            seed = int(self.rng.integers(1 << 31))
+            yield list(wwzb_settings(seen, measurements=name, num_starts=4, seed=seed).settings)
+            return
+        yield list(horodecki_settings(seen).settings)
+        for expression in (i3322(), chained(min(sizes))) if min(sizes) >= 3 else ():
+            yield ascend(
+                self.tensor.array,
+                expression.to_correlators(),
+                self.mask,
+                _STARTS_OF_FAMILY,
+                self.rng,
+                deadline=self.deadline,
+            )[0]
+
+    def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
+        """The settings, and random ones where there are too few."""
+        return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
+
+
+def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
+    return tensor.behavior([list(one) for one in settings])
+
+
+def _flattened(vectors: FloatArray) -> FloatArray:
+    """The Bloch vectors turned into the plane that is nearest to them."""
+    frame = np.linalg.svd(vectors)[2][:2]
+    coordinates = vectors @ frame.T
+    # A vector across the plane has no nearest direction in it; any will do.
+    coordinates[np.linalg.norm(coordinates, axis=1) < 1e-6] = [1.0, 0.0]
+    flat = coordinates @ frame
+    return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
+
+
+def _distinct(values: FloatArray) -> list[int]:
+    """The first start of each value that was reached, the largest value first."""
+    kept: list[int] = []
+    for i in np.argsort(-values, kind="stable").tolist():
+        if not kept or values[kept[-1]] - values[i] > _SAME_VALUE:
+            kept.append(i)
+    return kept

@@ -1,0 +1,79 @@
+"""Settings with which some of the parties violate an inequality by themselves."""
+
+from __future__ import annotations
+
+import math
+import time
+from itertools import combinations
+
+import numpy as np
+
+from ...measurements.planes import allowed_coordinates
+from ...polytope.inequalities.bell_inequality import BellInequality
+from ...targets.correlations import CorrelationTensor
+from ...targets.qubits import planar_tensor
+from .correlator_criterion import wwzb_settings
+from .horodecki import horodecki_settings
+from .optimized import OptimizedSettings
+
+__all__ = ["lifted_settings", "subsystem_settings"]
+
+_STARTS = 4
+# Reduced states that differ by less in any correlation are the same, as those along a ring.
+_SAME = 1e-9
+
+
+def lifted_settings(
+    found: OptimizedSettings, tensor: CorrelationTensor, parties: tuple[int, ...], measurements: str = "projective"
+) -> OptimizedSettings:
+    """Settings of some parties as settings of all: the others have one setting, whose outcome does not matter.
+
+    Args:
+        found: Settings for the state of those parties.
+        tensor: Correlations of all parties.
+        parties: The parties that take part, ascending.
+        measurements: ``"projective"`` or a plane, in which the others' setting is then.
+    """
+    idle = np.eye(3)[np.argmax(allowed_coordinates(measurements))]
+    settings = [idle[None]] * tensor.num_parties
+    for k, one in zip(parties, found.settings, strict=True):
+        settings[k] = one
+    expression = found.inequality.expression.lift(tensor.num_parties, parties)
+    return OptimizedSettings(tensor, tuple(settings), BellInequality.of(expression))
+
+
+def subsystem_settings(
+    tensor: CorrelationTensor, *, measurements: str, seed: int | None, time_limit: float = math.inf
+) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
+    """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
+
+    Criteria of full correlators say nothing of the reduced states, which may be nonlocal by themselves.
+
+    Args:
+        tensor: Correlations of three or more qubits.
+        measurements: ``"projective"`` or a plane.
+        seed: Seed, or ``None``.
+        time_limit: Seconds; pairs are looked at in any case.
+
+    Returns:
+        Parties and settings of each reduced state that has any, the lowest visibility in white noise first; see
+        :func:`lifted_settings`.
+    """
+    deadline = time.monotonic() + time_limit
+    found: list[tuple[tuple[int, ...], OptimizedSettings]] = []
+    seen: list[CorrelationTensor] = []
+    n = tensor.num_parties
+    for parties in (some for size in range(2, n) for some in combinations(range(n), size)):
+        if len(parties) > 2 and time.monotonic() > deadline:
+            break
+        reduced = tensor.reduce(parties)
+        if any(one.largest_difference(reduced) < _SAME for one in seen):
+            continue
+        seen.append(reduced)
+        if len(parties) == 2:
+            one = horodecki_settings(planar_tensor(reduced, measurements))
+        else:
+            one = wwzb_settings(reduced, measurements=measurements, num_starts=_STARTS, seed=seed)
+        if np.isfinite(one.visibility):
+            found.append((parties, one))
+    return sorted(found, key=lambda pair: pair[1].visibility)

@@ -1,0 +1,9 @@
+from .qubit_layouts import PhysicalQubits as PhysicalQubits
+from .states import bell_diagonal_state as bell_diagonal_state
+from .states import ghz_state as ghz_state
+from .states import graph_state as graph_state
+from .states import isotropic_state as isotropic_state
+from .states import mix_with_noise as mix_with_noise
+from .states import random_state as random_state
+from .states import w_state as w_state
+from .states import werner_state as werner_state

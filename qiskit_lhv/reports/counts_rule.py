@@ -1,0 +1,314 @@
+"""What was declared about counts, and the rule by which a verdict on them follows from the evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from .._support.records import Record
+from ..polytope.expressions.expression import BellExpression
+from ..polytope.inequalities.bell_inequality import BellInequality
+from ..statistics.assumptions.drift import DriftTest
+from ..statistics.assumptions.setting_choice import SettingsTest
+from ..statistics.evidence.combination import CombinedEValue
+from ..statistics.evidence.combined_tests import CombinedTest
+from ..statistics.evidence.e_values import EValue
+from ..statistics.evidence.games import GameTest
+from ..statistics.evidence.standing import StandingTest, TestResult
+from ..statistics.intervals.confidence_regions import LocalRegion
+from ..statistics.signaling.hidden import SignalingAllowance
+from ..statistics.signaling.marginals import SignalingTest
+from ..targets.counts import BellCounts
+from ..targets.trials import BellTrials
+from .verdict import Verdict
+
+__all__ = [
+    "UNDECLARED_KAPPA",
+    "CountsEvidence",
+    "CountsRule",
+    "as_tested",
+    "excluded_influences",
+    "figures_of_evidence",
+    "given_settings",
+]
+
+# The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
+UNDECLARED_KAPPA = 5.0
+# Level at which a drift withholds LOCAL.
+DRIFT_LEVEL = 0.01
+
+
+def as_tested(data: BellCounts | BellTrials, test: str, predictability: float) -> BellCounts | BellTrials:
+    """The data as a declared test takes them: given their settings where that is possible.
+
+    The shots of a table, whose order is not known, are taken as independent. If their settings did not depend on the
+    hidden variable, the outcomes are then independent, too, given all settings: as if the numbers of shots of each
+    setting combination had been fixed beforehand. An e-value in blocks, and a game in blocks, therefore hold for every
+    such table, with whatever probabilities its settings came. (In each stage of an e-value the mean of the product of
+    the factors is ``prod_x (sum_a p(a|x) R(a, x))**n_x``, at most the ``(sum_x n_x)``-th power of their mean weighted
+    by ``n_x``, which is divided out. The shots of each setting are dealt to stages whose sizes depend on the ``n_x``
+    alone.) A declared predictability says that settings may depend on the hidden variable, and a declared game stands
+    against devices with memory: both need the probabilities that were declared, and so do trials.
+
+    Args:
+        data: Counts or trials, as they were declared.
+        test: The declared test.
+        predictability: The declared predictability.
+    """
+    return given_settings(data) if test != "game" and predictability == 0 else data
+
+
+def given_settings(data: BellCounts | BellTrials) -> BellCounts | BellTrials:
+    """A table with random settings as one whose numbers of shots were fixed; trials, and other tables, as they are."""
+    if isinstance(data, BellCounts) and data.design == "random":
+        return replace(data, design="blocks", setting_probabilities=None)
+    return data
+
+
+@dataclass(frozen=True)
+class CountsEvidence:
+    """The pieces of evidence that a verdict on counts may rest on; ``None``: not there."""
+
+    e_value: EValue | CombinedEValue | None = None
+    game: GameTest | None = None
+    combined: CombinedTest | None = None
+    settings: SettingsTest | None = None
+    standing: StandingTest | None = None
+    signaling: SignalingTest | None = None
+    allowance: SignalingAllowance | None = None
+    drift: DriftTest | None = None
+    region: LocalRegion | None = None
+
+    @classmethod
+    def of(cls, pieces: Sequence[Any]) -> CountsEvidence:
+        """Finds them among the evidence of a report."""
+
+        def first(kind: type[Any] | tuple[type[Any], ...]) -> Any:
+            return next((piece for piece in pieces if isinstance(piece, kind)), None)
+
+        e_values = [piece for piece in pieces if isinstance(piece, EValue | CombinedEValue) and piece.null == "local"]
+        return cls(
+            e_values[0] if e_values else None,
+            first(GameTest),
+            first(CombinedTest),
+            first(SettingsTest),
+            first(StandingTest),
+            first(SignalingTest),
+            first(SignalingAllowance),
+            first(DriftTest),
+            first(LocalRegion),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CountsRule(Record):
+    """What was declared about counts before they were read, and how the verdict follows from the evidence."""
+
+    data: BellCounts | BellTrials
+    """The counts or trials, with the declared design."""
+    alpha: float
+    """Largest probability of a wrong NONLOCAL, and of a wrong LOCAL."""
+    test: str
+    """The declared test: ``"combined"``, ``"e-value"`` or ``"game"``."""
+    kappa: float | None
+    """The declared kappa, which is always applied; ``None``: none was declared."""
+    signaling_level: float
+    """Level at which signaling counts as detected."""
+    predictability: float = 0.0
+    """Declared predictability of random settings."""
+    expression: BellExpression | None = None
+    """The declared expression; ``None``: that of CHSH, in its scenario."""
+    fair_sampling: bool = False
+    """Whether it was stated that post-selected shots are a fair sample of all."""
+    num_replicates: int = 0
+    """Bootstrap replicates of the fits that are shown."""
+    seed: int = 0
+    """Seed of random orders of the shots, and of everything else that is drawn."""
+    group: tuple[int, ...] | None = None
+    """For one of many groups, its physical qubits."""
+    num_groups: int = 1
+    """Number of groups that were analyzed for one list; all their allowances for signaling hold together."""
+    num_failed: int = 0
+    """How many of them could not be analyzed."""
+    in_nonlocal_list: bool | None = None
+    """For one of many groups, whether the procedure that controls the false discovery rate lists it as nonlocal."""
+    in_signaling_list: bool | None = None
+    """The same for the list of signaling groups."""
+
+    @cached_property
+    def counts(self) -> BellCounts:
+        """The counts; of trials, the counts of all of them."""
+        return self.data.to_counts() if isinstance(self.data, BellTrials) else self.data
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the data are trials with random settings, whose order is part of the test."""
+        return isinstance(self.data, BellTrials) and self.data.design == "random"
+
+    @cached_property
+    def tested(self) -> BellCounts | BellTrials:
+        """The data as the declared test takes them: tables given their settings, where possible."""
+        return as_tested(self.data, self.test, self.predictability)
+
+    @property
+    def takes_settings_as_given(self) -> bool:
+        """Whether the settings were random, and the test holds for whatever probabilities they came with."""
+        return self.tested.design != self.data.design
+
+    def decisive(self, found: CountsEvidence) -> TestResult | None:
+        """The result of the declared test."""
+        pieces: dict[str, TestResult | None] = {
+            "combined": found.combined,
+            "game": found.game,
+            "e-value": found.e_value,
+        }
+        return pieces.get(self.test)
+
+    def significant(self, found: CountsEvidence) -> bool:
+        """Whether the declared p-value is at most alpha; of many groups, also whether the list holds this one.
+
+        (A group on the list has an e-value of at least K / (alpha k), and so a p-value of at most alpha.)
+        """
+        if self.in_nonlocal_list is False:
+            return False
+        decisive = self.decisive(found)
+        return decisive is not None and decisive.log10_p_value <= math.log10(self.alpha)
+
+    def signaling_seen(self, found: CountsEvidence) -> bool:
+        """Whether no-signaling is rejected; also where it could not be tested, since then nothing speaks for it."""
+        return found.signaling is None or found.signaling.p_value <= self.signaling_level
+
+    def frequencies_violate(self, inequality: BellInequality) -> bool:
+        """Whether the frequencies of the setting combinations violate an inequality."""
+        return inequality.violation(self.counts.frequencies()) > 0
+
+    def beyond_signaling(self, found: CountsEvidence) -> bool:
+        """Whether signaling does not explain a violation, as far as the declarations ask."""
+        if self.kappa is None and not self.signaling_seen(found):
+            return True
+        allowance, kappa = found.allowance, UNDECLARED_KAPPA if self.kappa is None else self.kappa
+        if allowance is None or allowance.kappa < kappa or allowance.alpha > self.alpha / self.num_groups * (1 + 1e-12):
+            return False
+        return allowance.exceeded
+
+    def settings_explain(self, found: CountsEvidence) -> bool:
+        """Whether settings that came otherwise than declared may be what makes the result significant.
+
+        They are if their p-value is below 0.01, unless the result stands beyond the predictability that would explain
+        them, and that of a table also given how often each setting came. They are where they were not tested, too.
+        """
+        if found.settings is None:
+            return self.data.design == "random"
+        if not found.settings.suspicious:
+            return False
+        standing = found.standing
+        if standing is None or not standing.predictability > found.settings.explaining_predictability:
+            return True
+        given = standing.given_settings
+        if given is None:
+            return given_settings(self.tested) is not self.tested
+        return not given.log10_p_value <= math.log10(self.alpha / self.num_groups)
+
+    def stands_beyond_settings(self, found: CountsEvidence) -> bool:
+        """Whether settings that came otherwise than declared were seen not to be what makes the result significant."""
+        return found.settings is not None and found.settings.suspicious and not self.settings_explain(found)
+
+    def excludes_local_models(self, found: CountsEvidence) -> bool:
+        """Whether the declared test rejects local models without influences, and the settings do not explain it."""
+        return self.significant(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
+
+    def may_be_nonlocal(self, found: CountsEvidence) -> bool:
+        """Whether NONLOCAL depends on nothing but the significance of the declared test."""
+        return self.beyond_signaling(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
+
+    def _seen_in_frequencies(self, found: CountsEvidence) -> bool:
+        """Whether the frequencies of the setting combinations are nonlocal, too, where that is asked."""
+        decisive = self.decisive(found)
+        # A table does not say when its shots were taken: if its frequencies are local, so may every trial have been.
+        return decisive is not None and (self.ordered or self.frequencies_violate(decisive.inequality))
+
+    def verdict(self, found: CountsEvidence) -> Verdict:
+        """The verdict that follows."""
+        if self.significant(found) and self.may_be_nonlocal(found):
+            return Verdict.NONLOCAL
+        if self.signaling_seen(found):
+            listed = found.signaling is not None and self.in_signaling_list is not False
+            return Verdict.SIGNALING if listed else Verdict.INCONCLUSIVE
+        if found.region is not None and found.region.inside and not self.drifts(found):
+            return Verdict.LOCAL
+        return Verdict.INCONCLUSIVE
+
+    def drifts(self, found: CountsEvidence) -> bool:
+        """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
+        trials = isinstance(self.data, BellTrials)
+        return trials if found.drift is None else not found.drift.p_value > DRIFT_LEVEL
+
+    def headline(self, found: CountsEvidence) -> str:
+        """The verdict in one sentence, with what it stands on."""
+        verdict = self.verdict(found)
+        if verdict is not Verdict.NONLOCAL:
+            return verdict.sentence
+        conditions = []
+        if self.stands_beyond_settings(found) and found.standing is not None:
+            conditions.append(
+                "the settings were drawn as declared to within a predictability of "
+                f"{_rounded_down(found.standing.predictability):g}"
+            )
+        sentence, beyond = "No local hidden-variable model explains the counts", ""
+        if self.kappa is not None:
+            beyond = f", not even with hidden influences up to {self.kappa:g} times what marginals show"
+        elif self.signaling_seen(found):
+            beyond = (
+                f", not even with hidden influences up to {UNDECLARED_KAPPA:g} times the signaling that marginals show"
+            )
+        else:
+            conditions.append("nothing passes between the parties")
+        condition = f", if {' and '.join(conditions)}" if conditions else ""
+        excluded = ""
+        if not beyond and found.allowance is not None:
+            excluded = f"; the counts exclude {excluded_influences(found.allowance)}"
+        return f"{sentence}{beyond}{condition}{excluded}."
+
+
+def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
+    """The figures of a report that its evidence holds, so that they can be compared with it."""
+    figures = {"shots": float(counts.total_shots)}
+    if found.settings is not None and found.settings.design == "random":
+        figures["settings: p-value"] = found.settings.p_value
+    if found.standing is not None:
+        figures["settings: result stands up to predictability"] = found.standing.predictability
+    if found.signaling is not None:
+        figures["no-signaling: p-value"] = found.signaling.p_value
+        figures["no-signaling: largest shift"] = found.signaling.largest_shift
+    if found.allowance is not None:
+        figures["signaling: hidden, needed by a local model"] = found.allowance.hidden_needed
+        figures["signaling: visible in marginals"] = found.allowance.visible
+        figures["signaling: violation stands up to kappa"] = found.allowance.largest_kappa
+    if found.e_value is not None:
+        figures["e-value: log10 e"] = found.e_value.log_e / math.log(10)
+    if found.game is not None:
+        figures["game: wins" if found.game.binomial else "game: score"] = found.game.score
+        figures["game: log10 p"] = found.game.log10_p_value
+    if found.combined is not None:
+        figures["combined test: log10 p"] = found.combined.log10_p_value
+    if found.drift is not None:
+        figures["drift: p-value"] = found.drift.p_value
+    return figures
+
+
+def _rounded_down(value: float) -> float:
+    """Three digits that are not above the value."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.floor(value / unit) * unit
+
+
+def excluded_influences(allowance: SignalingAllowance) -> str:
+    """Which hidden influences the counts exclude, in words."""
+    kappa = allowance.largest_kappa
+    # Smaller ones are not worth a number.
+    if kappa < 0.005:
+        return "no hidden influences"
+    return f"hidden influences up to {kappa:.2g} times what marginals show"

@@ -1,0 +1,47 @@
+"""What the verdicts on many groups of qubits stand on, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence
+from .locality import LocalityReport
+
+__all__ = ["nonlocal_notes"]
+
+
+def nonlocal_notes(reports: Mapping[tuple[int, ...], LocalityReport]) -> list[str]:
+    """What NONLOCAL stands on: a declared kappa, no signaling, or signaling that is too weak to explain the violation.
+
+    Args:
+        reports: The report of each group that is NONLOCAL.
+
+    Returns:
+        One line for each of these cases that occurs.
+    """
+    kappas: set[float] = set()
+    clean, signaling = [], []
+    for group, report in reports.items():
+        assert report.rule is not None
+        if report.rule.kappa is not None:
+            kappas.add(report.rule.kappa)
+        elif report.rule.signaling_seen(CountsEvidence.of(report.evidence)):
+            signaling.append(group)
+        else:
+            clean.append(report)
+    lines = []
+    if clean:
+        line = "NONLOCAL: if nothing passes between the parties"
+        if any(report.largest_kappa is not None for report in clean):
+            line += "; hidden influences are excluded up to the kappa of the last column, times what marginals show"
+        lines.append(f"{line}.")
+    if signaling:
+        names = ", ".join("-".join(map(str, group)) for group in signaling)
+        lines.append(
+            f"NONLOCAL although signaling was detected ({names}): hidden influences up to {UNDECLARED_KAPPA:g} times "
+            "what marginals show do not explain the violation."
+        )
+    if kappas:
+        listed = ", ".join(f"{kappa:g}" for kappa in sorted(kappas))
+        lines.append(f"NONLOCAL: also with hidden influences up to {listed} times what marginals show.")
+    return lines

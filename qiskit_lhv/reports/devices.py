@@ -1,0 +1,413 @@
+"""The answer for every group of qubits of a device, with its false discovery rate under control."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._support.records import encode
+from .._support.validation import probability, whole_numbers
+from .._support.words import counted
+from ..exceptions import CountsError
+from ..statistics.evidence.false_discovery import benjamini_yekutieli, e_bh
+from ..verification.evidence import Evidence, readable
+from ..verification.result import Verification, combine
+from .counts_rule import CountsEvidence, CountsRule
+from .device_notes import nonlocal_notes
+from .locality import LocalityReport
+from .verdict import Verdict
+
+__all__ = ["DeviceReport", "group_lists"]
+
+Group = tuple[int, ...]
+
+_S, _ERROR = "S", "S standard error"
+_DIVERGENCE = "local fit: KL (nats per trial)"
+_EVIDENCE = "e-value: log10 e"
+_P_VALUE, _SHIFT = "no-signaling: p-value", "no-signaling: largest shift"
+_KAPPA = "signaling: violation stands up to kappa"
+_ORDERS: dict[str, Callable[[dict[str, float]], Any]] = {
+    "group": lambda figures: 0,
+    # Values of S first, then divergences: the two do not compare.
+    "violation": lambda figures: (_S in figures, figures.get(_S, figures.get(_DIVERGENCE, 0.0))),
+    "evidence": lambda figures: figures.get(_EVIDENCE, -math.inf),
+    "signaling": lambda figures: figures.get(_SHIFT, 0.0),
+}
+
+
+def group_lists(
+    findings: Sequence[tuple[CountsRule, CountsEvidence]], alpha: float, number: int
+) -> tuple[list[bool], list[bool]]:
+    """Which of many groups are listed as nonlocal and as signaling, each list with its false discovery rate.
+
+    For the nonlocal ones, the e-BH procedure runs with an e-value of 0 for groups that something else than their
+    evidence keeps from being NONLOCAL, such as signaling. For the signaling ones, the procedure of Benjamini and
+    Yekutieli runs on the p-values of no-signaling.
+
+    Args:
+        findings: Rule and evidence of each group that could be analyzed.
+        alpha: False discovery rate of the nonlocal groups; that of the signaling ones is their signaling level.
+        number: Number of all groups, also those that could not.
+    """
+    if not findings:
+        return [], []
+    missing = number - len(findings)
+    logs = [_log_e(found) if rule.may_be_nonlocal(found) else -math.inf for rule, found in findings]
+    p_values = [1.0 if found.signaling is None else found.signaling.p_value for _, found in findings]
+    level = min(rule.signaling_level for rule, _ in findings)
+    nonlocal_list = e_bh([*logs, *[-math.inf] * missing], alpha)
+    signaling_list = benjamini_yekutieli([*p_values, *[1.0] * missing], level)
+    return [bool(one) for one in nonlocal_list[: len(findings)]], [bool(one) for one in signaling_list[: len(findings)]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeviceReport(Evidence):
+    """Reports on many groups of qubits, and which of them reject local models together.
+
+    Each report has an e-value against every local model of its group. The e-BH procedure rejects as many
+    as it can while the expected share of wrong rejections stays at most ``alpha``, however the groups depend
+    on each other.
+
+    Args:
+        groups: Physical qubits of each group.
+        reports: Report on the counts of each group, in the same order.
+        alpha: The false discovery rate.
+        rejected: Whether the local models of each group are rejected; default: by ``e_bh``.
+        failures: Groups that could not be analyzed, each with the reason.
+
+    Raises:
+        CountsError: If the lengths differ, a group comes twice, or a report is not one on counts.
+
+    References:
+        arXiv:2009.02824 (e-BH); Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001).
+    """
+
+    groups: tuple[Group, ...]
+    """Physical qubits of each group that was analyzed."""
+    reports: tuple[LocalityReport, ...]
+    """Report of each group, in the same order."""
+    alpha: float
+    """The false discovery rate: largest expected share of wrong rejections among all rejections."""
+    rejected: tuple[bool, ...] | None = None
+    """Whether the local models of each group are rejected by the e-BH procedure."""
+    failures: tuple[tuple[Group, str], ...] = ()
+    """Groups that could not be analyzed, each with the reason."""
+
+    def __post_init__(self) -> None:
+        groups = tuple(whole_numbers(group, "groups", CountsError, minimum=0) for group in self.groups)
+        failures = tuple(
+            (whole_numbers(group, "failures", CountsError, minimum=0), str(why)) for group, why in self.failures
+        )
+        reports = tuple(self.reports)
+        listed = [*groups, *(group for group, _ in failures)]
+        if not listed or len(set(listed)) != len(listed):
+            raise CountsError.bad_argument(
+                "groups", expected="at least one group, each once", got=f"{len(listed)}, {len(set(listed))} different"
+            )
+        if len(reports) != len(groups):
+            raise CountsError.bad_argument(
+                "reports", expected=f"{len(groups)} reports, one for each group", got=f"{len(reports)}"
+            )
+        for group, report in zip(groups, reports, strict=True):
+            if not isinstance(report, LocalityReport) or report.rule is None or _evidence(report).e_value is None:
+                raise CountsError.bad_argument(
+                    "reports",
+                    expected="reports on counts, with an e-value",
+                    got=f"{report!r} for group {group}",
+                    remedy="Make them with analyze(counts).",
+                )
+        alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "failures", failures)
+        object.__setattr__(self, "reports", reports)
+        object.__setattr__(self, "alpha", alpha)
+        missing = [-math.inf] * len(failures)
+        rejected: Sequence[Any] = (
+            list(e_bh([*self._log_e_values(), *missing], alpha)[: len(groups)])
+            if self.rejected is None
+            else self.rejected
+        )
+        if len(rejected) != len(groups):
+            raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
+        object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))
+
+    # Groups as keys
+
+    def __getitem__(self, group: Sequence[int]) -> LocalityReport:
+        key = whole_numbers(group, "group", CountsError, minimum=0)
+        for failed, why in self.failures:
+            if failed == key:
+                raise CountsError(f"group {key} could not be analyzed: {why}")
+        if key not in self.groups:
+            raise KeyError(key)
+        return self.reports[self.groups.index(key)]
+
+    def __contains__(self, group: object) -> bool:
+        return group in self.groups
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    # Findings
+
+    @property
+    def rejected_groups(self) -> tuple[Group, ...]:
+        """The groups whose local models are rejected, signaling or not."""
+        assert self.rejected is not None
+        return tuple(group for group, rejected in zip(self.groups, self.rejected, strict=True) if rejected)
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verdict of each group as one of many: NONLOCAL and SIGNALING only for groups on the respective list."""
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        return tuple(
+            replace(rule, in_nonlocal_list=listed, in_signaling_list=signaling).verdict(found)
+            for (rule, found), listed, signaling in zip(findings, *lists, strict=True)
+        )
+
+    @property
+    def nonlocal_groups(self) -> tuple[Group, ...]:
+        """The groups whose verdict as one of many is NONLOCAL.
+
+        The e-BH procedure runs again with an e-value of 0 for groups that cannot have this verdict, such as those that
+        signal; so the false discovery rate of this list is at most ``alpha``, too.
+        """
+        return self._with(Verdict.NONLOCAL)
+
+    @property
+    def signaling_groups(self) -> tuple[Group, ...]:
+        """The groups whose marginals depend on another party's setting.
+
+        The expected share of wrong ones among them is at most the signaling level of the reports.
+        """
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        _, signaling = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        return tuple(group for group, one in zip(self.groups, signaling, strict=True) if one)
+
+    def _with(self, verdict: Verdict) -> tuple[Group, ...]:
+        return tuple(group for group, one in zip(self.groups, self.verdicts, strict=True) if one is verdict)
+
+    def statistic(self, name: str) -> dict[Group, float]:
+        """One of the figures of the reports, by group, where they have it.
+
+        Args:
+            name: A key of ``LocalityReport.statistics``, such as ``"S"``.
+        """
+        pairs = zip(self.groups, self.reports, strict=True)
+        return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks every report, and that the lists are those that the procedures give for these groups.
+
+        Every figure of the table is one of a report, and checked with it. The groups, how many there are and how many
+        failed, and the rate must be those for which the reports were made. Why a group failed is not checked, as its
+        counts are not there.
+
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        assert self.rejected is not None
+        checks = []
+        for group, report in zip(self.groups, self.reports, strict=True):
+            check = report.verify(prove_bound=prove_bound)
+            if not check:
+                checks.append(replace(check, reason=f"group {group}: {check.reason}"))
+        if not checks:
+            checks.append(Verification(True, f"{counted(len(self.groups), 'report')} verified"))
+        return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())
+
+    def _verify_declarations(self) -> Verification:
+        """Compares groups, their numbers and the rate with what each report was made for."""
+        members = [(group, report.rule) for group, report in zip(self.groups, self.reports, strict=True)]
+        numbers = (len(self.groups) + len(self.failures), len(self.failures))
+        together = [(group, rule) for group, rule in members if rule is not None and rule.group is not None]
+        if together and len(together) < len(members):
+            return Verification(False, "some reports were made for a list of groups, others were not", math.inf)
+        for group, rule in together:
+            if rule.group != group:
+                return Verification(False, f"group {group}: its report is about group {rule.group}", math.inf)
+            if (rule.num_groups, rule.num_failed) != numbers:
+                made = f"{rule.num_groups} groups, of which {rule.num_failed} failed"
+                return Verification(False, f"group {group}: its report is one of {made}", math.inf)
+            if rule.alpha != self.alpha:
+                return Verification(False, f"group {group}: its report has another alpha", math.inf)
+        return Verification(True, "the reports are those of these groups")
+
+    def _verify_lists(self) -> Verification:
+        """Compares the lists of reports that were made for them, and their verdicts, with the procedures run again."""
+        assert self.rejected is not None
+        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
+        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        rows = zip(self.groups, self.reports, self.verdicts, *lists, strict=True)
+        for group, report, verdict, in_nonlocal, in_signaling in rows:
+            rule = report.rule
+            if rule is None or rule.in_nonlocal_list is None:
+                continue
+            if (rule.in_nonlocal_list, rule.in_signaling_list) != (in_nonlocal, in_signaling):
+                return Verification(False, f"group {group}: it is on other lists than its report says", math.inf)
+            if report.verdict is not verdict:
+                return Verification(False, f"group {group}: {report.verdict}, but the lists give {verdict}", math.inf)
+        return Verification(True, f"{counted(len(self.nonlocal_groups), 'group')} listed as nonlocal")
+
+    def _verify_rejections(self) -> Verification:
+        """Compares with the definition: the largest k for which k e-values are at least K / (alpha k)."""
+        assert self.rejected is not None
+        logs, number = self._log_e_values().tolist(), len(self.groups) + len(self.failures)
+        size = sum(self.rejected)
+        inside = [one for one, rejected in zip(logs, self.rejected, strict=True) if rejected]
+        outside = [one for one, rejected in zip(logs, self.rejected, strict=True) if not rejected]
+
+        def enough(k: int, slack: float) -> bool:
+            threshold = math.log(number / (self.alpha * k))
+            return sum(one >= threshold + slack for one in logs) >= k
+
+        valid = not inside or (enough(size, -1e-9) and min(inside) >= max(outside, default=-math.inf))
+        # The slack keeps an e-value that lies on its threshold from failing by rounding.
+        if not valid or any(enough(k, 1e-9) for k in range(size + 1, number + 1)):
+            return Verification(False, "the e-BH procedure does not reject the groups listed", math.inf)
+        return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
+
+    def _log_e_values(self) -> np.ndarray:
+        return np.array([_log_e(_evidence(report)) for report in self.reports])
+
+    # For people
+
+    def table(self, sort: str = "group") -> str:
+        """The groups as a table of text, one line each.
+
+        Args:
+            sort: ``"group"`` (the order given); or, with the largest first, ``"violation"`` (S, or the KL
+                divergence from the local set), ``"evidence"`` (log10 e) or ``"signaling"`` (largest shift).
+
+        Raises:
+            CountsError: If the order is unknown.
+        """
+        header, rows = self._rows(sort)
+        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+        lines = []
+        for row in [header, *rows]:
+            # Words to the left, numbers to the right.
+            cells = [
+                f"{cell:<{width}}" if i < 3 else f"{cell:>{width}}"
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join([*lines, *self.notes])
+
+    def _rows(self, sort: str) -> tuple[list[str], list[list[str]]]:
+        assert self.rejected is not None
+        if sort not in _ORDERS:
+            raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=repr(sort))
+        figures = [report.statistics for report in self.reports]
+        columns = []
+        if any(_S in one for one in figures):
+            columns += [("S", _S, ".3f"), ("error", _ERROR, ".3f")]
+        if any(_S not in one for one in figures):
+            columns.append(("KL", _DIVERGENCE, ".3g"))
+        columns += [("log10 e", _EVIDENCE, ".2f"), ("no-signaling p", _P_VALUE, ".2g"), ("shift", _SHIFT, ".3f")]
+        if any(_KAPPA in one for one in figures):
+            columns.append(("up to kappa", _KAPPA, ".2g"))
+        rows = []
+        for i in sorted(range(len(figures)), key=lambda i: _ORDERS[sort](figures[i]), reverse=True):
+            cells = ["-".join(map(str, self.groups[i])), str(self.verdicts[i])]
+            cells.append("yes" if self.rejected[i] else "no")
+            cells += [_number(figures[i].get(name), form) for _, name, form in columns]
+            rows.append(cells)
+        for group, _ in self.failures:
+            rows.append(["-".join(map(str, group)), "failed", "no", *[""] * len(columns)])
+        return ["group", "verdict", "rejected", *(title for title, _, _ in columns)], rows
+
+    def _summary(self) -> str:
+        number = len(self.groups) + len(self.failures)
+        verdicts = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
+        if self.failures:
+            verdicts += f"{', ' if verdicts else ''}{len(self.failures)} failed"
+        return (
+            f"{counted(number, 'group')}: {verdicts}; local models rejected for "
+            f"{len(self.rejected_groups)} (false discovery rate at most {self.alpha:g})"
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the verdicts of the table stand on, and why groups failed, in words."""
+        lines = nonlocal_notes({group: self[group] for group in self.nonlocal_groups})
+        lines += [f"{'-'.join(map(str, group))} failed: {why}" for group, why in self.failures]
+        return tuple(lines)
+
+    def __str__(self) -> str:
+        return readable(self._summary, "This report was damaged or edited: it cannot be read.")
+
+    def to_json(self) -> str:
+        """The whole report as JSON, with the findings in plain view.
+
+        ``DeviceReport.load`` reads it back from a file.
+        """
+        data = encode(self)
+        data["summary"] = {
+            "sentence": self._summary(),
+            "notes": self.notes,
+            "verdicts": [[list(group), str(one)] for group, one in zip(self.groups, self.verdicts, strict=True)],
+            "nonlocal_groups": self.nonlocal_groups,
+            "rejected_groups": self.rejected_groups,
+            "signaling_groups": self.signaling_groups,
+        }
+        return json.dumps(data, indent=1, allow_nan=False)
+
+    def to_html(self) -> str:
+        """The table as an HTML fragment."""
+        header, rows = self._rows("group")
+        head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<div>{html.escape(self._summary())}<table><tr>{head}</tr>{body}</table>{notes}</div>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def plot(self, coupling_map: Any = None, positions: Any = None) -> Any:
+        """The device map in three panels, violation, evidence and signaling, as a matplotlib figure.
+
+        Args:
+            coupling_map: Couplings to show: a backend, a ``CouplingMap``, or pairs of qubits; default: those
+                of the groups.
+            positions: Place ``(x, y)`` of each qubit: a dictionary or a sequence; default: laid out by the
+                distances in the graph of couplings.
+
+        Raises:
+            LHVError: If couplings or positions cannot be used.
+            ImportError: If matplotlib is not installed (extra ``plot``).
+        """
+        from ..plotting import plot_device_report
+
+        if not self.groups:
+            raise CountsError.bad_argument(
+                "report",
+                expected="at least one group that could be analyzed",
+                got="none",
+                remedy="The notes of the report say why each failed.",
+            )
+        return plot_device_report(self, coupling_map, positions)
+
+
+def _evidence(report: LocalityReport) -> CountsEvidence:
+    return CountsEvidence.of(report.evidence)
+
+
+def _log_e(found: CountsEvidence) -> float:
+    return -math.inf if found.e_value is None else found.e_value.log_e
+
+
+def _number(value: float | None, form: str) -> str:
+    # Adding zero turns what was rounded to -0 into 0.
+    return "" if value is None else f"{float(format(value, form)) + 0.0:{form}}"

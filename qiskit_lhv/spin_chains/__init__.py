@@ -1,0 +1,5 @@
+"""Hamiltonians of spin chains and their states."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

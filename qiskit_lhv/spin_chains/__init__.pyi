@@ -1,0 +1,9 @@
+from .dynamics import evolve as evolve
+from .dynamics import reduced_state as reduced_state
+from .dynamics import thermal_state as thermal_state
+from .ground_states import GroundState as GroundState
+from .ground_states import ground_state as ground_state
+from .hamiltonians import nearest_neighbor_chain as nearest_neighbor_chain
+from .hamiltonians import random_chain as random_chain
+from .hamiltonians import xxz_chain as xxz_chain
+from .hamiltonians import xyz_chain as xyz_chain

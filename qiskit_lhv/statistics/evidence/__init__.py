@@ -1,0 +1,1 @@
+"""Evidence against all local models: e-values, games, and their combination."""

@@ -1,0 +1,84 @@
+"""Up to which predictability of the settings a result stands, with the result there as evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...exceptions import CountsError
+from ...verification.evidence import Evidence
+from ...verification.result import Verification, combine
+from ..assumptions.setting_choice import standing_predictability
+from .combination import CombinedEValue
+from .combined_tests import CombinedTest
+from .e_values import EValue
+from .games import GameTest
+
+__all__ = ["StandingTest", "TestResult", "predictabilities", "standing_test"]
+
+TestResult = EValue | CombinedEValue | GameTest | CombinedTest
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StandingTest(Evidence):
+    """The declared test, with settings that are more predictable than declared: evidence that its result stands."""
+
+    predictability: float
+    """How far the probability of a party's setting, given everything before, may be from the one declared."""
+    result: TestResult
+    """The declared test with this predictability."""
+    given_settings: TestResult | None = None
+    """For a table that was not tested so, the declared test given how often each setting came: it holds with whatever
+    probabilities they were drawn, if they do not depend on the hidden variable and shots are independent."""
+
+    def __str__(self) -> str:
+        text = f"with a predictability of {self.predictability:.4g} the test gives {self.result}"
+        return text if self.given_settings is None else f"{text}; given the settings, {self.given_settings}"
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks the test, and that it has the predictability stated.
+
+        Args:
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        values = predictabilities(self.result)
+        same = bool(values) and all(value == self.predictability for value in values)
+        words = "the test has the predictability stated" if same else "the test has another predictability"
+        results = [self.result] if self.given_settings is None else [self.result, self.given_settings]
+        checks = [result.verify(prove_bound=prove_bound) for result in results]
+        return combine(Verification(same, words, 0.0 if same else math.inf), *checks)
+
+
+def predictabilities(result: TestResult) -> list[float]:
+    """The predictabilities of all parts of a test."""
+    if isinstance(result, CombinedTest):
+        parts: list[TestResult] = [result.e_value, *result.games]
+        return [value for part in parts for value in predictabilities(part)]
+    if isinstance(result, CombinedEValue):
+        return [part.predictability for part in result.parts]
+    return [result.predictability]
+
+
+def standing_test(make: Callable[[float], TestResult], start: float, log10_alpha: float) -> StandingTest | None:
+    """The declared test with the largest predictability up to which its p-value is at most alpha.
+
+    Args:
+        make: The declared test with a predictability. A ``CountsError`` says that it excludes nothing any more.
+        start: The predictability that was declared.
+        log10_alpha: Base-10 logarithm of the significance level.
+
+    Returns:
+        The test there; ``None`` if its result does not stand beyond the predictability that was declared.
+    """
+    made: dict[float, TestResult] = {}
+
+    def evaluate(predictability: float) -> float:
+        try:
+            made[predictability] = make(predictability)
+        except CountsError:
+            return 0.0
+        return made[predictability].log10_p_value
+
+    largest = standing_predictability(evaluate, log10_alpha, start)
+    return StandingTest(largest, made[largest]) if largest > start else None

@@ -1,0 +1,1 @@
+"""The local models that fit counts best."""

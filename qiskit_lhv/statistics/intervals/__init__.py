@@ -1,0 +1,1 @@
+"""Confidence limits and regions."""

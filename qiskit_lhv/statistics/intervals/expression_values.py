@@ -1,0 +1,122 @@
+"""Values of Bell expressions estimated from counts, with their covariance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._support.records import Record
+from ..._support.types import FloatArray
+from ..._support.validation import frozen, generator, probability, shown, whole_number
+from ...exceptions import CountsError
+from ...polytope.expressions.expression import BellExpression
+from ...targets.counts import BellCounts, require_counts
+from ...targets.tensor_estimates import least_standard_error
+
+__all__ = ["BellValues", "bell_values"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BellValues(Record):
+    """Estimates of one or several Bell expressions from the same counts."""
+
+    values: FloatArray
+    """Value of each expression on the frequencies, shape ``(E,)``."""
+    covariance: FloatArray
+    """Covariance of the values for multinomial counts, shape ``(E, E)``."""
+    lower: FloatArray
+    """Lower limit of each value, from the normal approximation, shape ``(E,)``."""
+    upper: FloatArray
+    """Upper limit of each value."""
+    bootstrap_lower: FloatArray
+    """Lower limit of each value by the bootstrap (reflected quantiles of the replicates); NaN without replicates."""
+    bootstrap_upper: FloatArray
+    """Upper limit of each value by the bootstrap."""
+    alpha: float
+    """Each interval is meant to miss with probability alpha."""
+
+    def __post_init__(self) -> None:
+        for name in ("values", "covariance", "lower", "upper", "bootstrap_lower", "bootstrap_upper"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @property
+    def standard_errors(self) -> FloatArray:
+        """Standard error of each value, shape ``(E,)``."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def __str__(self) -> str:
+        pairs = zip(self.values, self.standard_errors, strict=True)
+        return ", ".join(f"{value:.6g} +- {error:.2g}" for value, error in pairs)
+
+
+def bell_values(
+    counts: BellCounts,
+    expressions: BellExpression | Sequence[BellExpression],
+    *,
+    alpha: float = 0.05,
+    num_replicates: int = 0,
+    seed: int | None = None,
+) -> BellValues:
+    """Estimates Bell expressions with their covariance and intervals.
+
+    A value is linear in the frequencies, and those of different settings are independent, so the multinomial covariance
+    gives that of the values exactly (with frequencies in place of probabilities: the delta method). No standard error
+    is below that of a setting whose n shots all agree, 6 / n for outcomes +1 and -1, as in ``estimate_tensor``. The
+    intervals are approximate; what decides about local models are e-values and games.
+
+    Args:
+        counts: The counts.
+        expressions: One expression of the counts' scenario, or several.
+        alpha: Probability with which each interval may miss.
+        num_replicates: Number of bootstrap replicates, drawn from the frequencies; default: none.
+        seed: For the replicates.
+
+    Raises:
+        CountsError: If there is no expression, scenarios differ, or a number is out of range.
+
+    Examples:
+        >>> from qiskit_lhv import chsh, load_bundled_counts
+        >>> print(bell_values(load_bundled_counts("delft_2015").counts, chsh()))
+        2.4225 +- 0.2
+    """
+    counts = require_counts(counts)
+    listed = [expressions] if isinstance(expressions, BellExpression) else expressions
+    parts = list(listed) if isinstance(listed, Iterable) else []
+    if not parts or not all(isinstance(one, BellExpression) for one in parts):
+        raise CountsError.bad_argument("expressions", expected="one or several BellExpression", got=shown(expressions))
+    for one in parts:
+        if one.scenario != counts.scenario:
+            raise CountsError.bad_argument("expressions", expected=str(counts.scenario), got=str(one.scenario))
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
+    rng = generator(seed)
+    rows = counts.scenario.num_setting_combinations
+    p = counts.frequencies().array.reshape(rows, -1)
+    shots = counts.num_shots.ravel()
+    coefficients = np.stack([one.coefficients.reshape(rows, -1) for one in parts])
+    means = np.einsum("exa,xa->ex", coefficients, p)
+    # Where all shots agree, the frequencies alone would tell an error of 0.
+    real = np.where(counts.scenario.mask.reshape(rows, -1), coefficients, np.nan)
+    spread = (np.nanmax(real, axis=2) - np.nanmin(real, axis=2)) / 2
+    least = (spread * least_standard_error(shots)).max(axis=1)
+    centered = coefficients - means[:, :, None]
+    covariance = np.einsum("exa,fxa,xa,x->ef", centered, centered, p, 1 / shots)
+    np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least**2))
+    values = means.sum(axis=1)
+    half = _normal_quantile(1 - alpha / 2) * np.sqrt(np.maximum(np.diag(covariance), 0))
+    low = high = np.full(len(parts), math.nan)
+    if replicates:
+        drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
+        found = np.einsum("exa,rxa,x->re", coefficients, drawn, 1 / shots)
+        quantiles = np.quantile(found, [alpha / 2, 1 - alpha / 2], axis=0)
+        low, high = 2 * values - quantiles[1], 2 * values - quantiles[0]
+    return BellValues(values, covariance, values - half, values + half, low, high, alpha)
+
+
+def _normal_quantile(level: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(level))

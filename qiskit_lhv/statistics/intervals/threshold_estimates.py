@@ -1,0 +1,197 @@
+"""Nonlocality threshold and local weight of an estimated behavior, with intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._support.types import FloatArray
+from ..._support.validation import frozen, generator, probability, whole_number
+from ...exceptions import CountsError
+from ...models.deterministic import DeterministicModel
+from ...polytope.inequalities.bell_inequality import BellInequality
+from ...polytope.thresholds.local_weights import largest_local_part, verify_local_part, verify_weight_limit
+from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
+from ...targets.behaviors import Behavior
+from ...targets.counts import BellCounts, require_counts
+from ...targets.projections import project_cells
+from ...verification.evidence import Evidence
+from ...verification.result import Verification, combine
+from .clopper_pearson import clopper_pearson
+
+__all__ = ["LocalWeightInterval", "ThresholdEstimate", "estimate_threshold", "local_weight_interval"]
+
+
+# Beyond this a behavior near white noise is as local as can be.
+_LARGEST_VISIBILITY = 100.0
+_FEWEST_REPLICATES = 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ThresholdEstimate(Evidence):
+    """The white-noise visibility up to which the estimated behavior is local, with an interval."""
+
+    threshold: Threshold
+    """Threshold of the no-signaling behavior that explains the counts best."""
+    lower: float
+    """Lower limit by the bootstrap (reflected quantiles of the replicates)."""
+    upper: float
+    """Upper limit by the bootstrap."""
+    alpha: float
+    """The interval is meant to miss with probability alpha."""
+    num_replicates: int
+    """Number of replicates."""
+
+    @property
+    def estimate(self) -> float:
+        """The threshold of the estimated behavior; below 1 it is nonlocal, above 1 local with room to spare."""
+        return self.threshold.estimate
+
+    def __str__(self) -> str:
+        interval = f"{100 * (1 - self.alpha):g}% in [{self.lower:.6g}, {self.upper:.6g}]"
+        return f"visibility threshold {self.estimate:.6g}, {interval}"
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks both sides of the threshold of the estimated behavior; the interval is statistics.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
+        order = Verification(
+            0 <= self.lower <= self.upper < math.inf and self.num_replicates >= _FEWEST_REPLICATES,
+            f"0 <= {self.lower!r} <= {self.upper!r}, from {self.num_replicates} replicates",
+        )
+        return combine(order, self.threshold.verify(prove_bound=prove_bound))
+
+
+def estimate_threshold(
+    counts: BellCounts, *, alpha: float = 0.05, num_replicates: int = 200, seed: int | None = None
+) -> ThresholdEstimate:
+    """Estimates the nonlocality threshold of a device's behavior.
+
+    The counts are projected onto the no-signaling behaviors (maximum likelihood); the threshold is that of the
+    projection under white noise, continued above 1 for local behaviors. Replicates are drawn from the projection and
+    treated likewise. The interval is approximate: by chance a nonlocal behavior looks a little more nonlocal than it
+    is, which the reflection of the replicates' quantiles corrects to first order.
+
+    Args:
+        counts: The counts.
+        alpha: Probability with which the interval may miss.
+        num_replicates: Number of bootstrap replicates.
+        seed: For the replicates.
+
+    Raises:
+        CountsError: If a number is out of range.
+        SolverError: If a linear program fails.
+    """
+    counts = require_counts(counts)
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=_FEWEST_REPLICATES)
+    rng = generator(seed)
+    scenario = counts.scenario
+    rows = scenario.num_setting_combinations
+    shots = counts.num_shots.ravel()
+    fitted = project_cells(counts.array.reshape(1, -1) / counts.total_shots, scenario)[0]
+    p = fitted.reshape(rows, -1)
+    drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
+    projected = project_cells(drawn.reshape(replicates, -1) / counts.total_shots, scenario)[0]
+    threshold = _threshold(fitted[0], counts)
+    found = [_threshold(row, counts).estimate for row in projected]
+    low, high = np.quantile(found, [alpha / 2, 1 - alpha / 2])
+    estimate = threshold.estimate
+    return ThresholdEstimate(
+        threshold, max(0.0, float(2 * estimate - high)), float(2 * estimate - low), alpha, replicates
+    )
+
+
+def _threshold(row: FloatArray, counts: BellCounts) -> Threshold:
+    behavior = Behavior(row.reshape(counts.scenario.shape), counts.scenario)
+    return nonlocality_threshold(behavior, max_visibility=_LARGEST_VISIBILITY)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalWeightInterval(Evidence):
+    """Exact confidence limits of the local weight: how much of the behavior a local model can account for."""
+
+    lower: float
+    """The smallest local weight compatible with the counts: ``lower * model`` is nowhere above the lower limits."""
+    upper: float
+    """The largest local weight compatible with the counts, by ``inequality`` on the upper limits; at most 1."""
+    model: DeterministicModel | None
+    """The local part behind the lower limit."""
+    inequality: BellInequality | None
+    """``-K . p <= -bound`` with non-negative K; the weight is at most ``K . p / bound``."""
+    lower_limits: FloatArray
+    """Lower limits of all probabilities, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
+    upper_limits: FloatArray
+    """Upper limits of all probabilities."""
+    alpha: float
+    """All limits hold together with confidence 1 - alpha."""
+
+    def __post_init__(self) -> None:
+        for name in ("lower_limits", "upper_limits"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def __str__(self) -> str:
+        return f"local weight in [{self.lower:.6g}, {self.upper:.6g}] with confidence {1 - self.alpha:g}"
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Re-checks both sides against the limits of the probabilities, in exact arithmetic.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        probability(self.alpha, "alpha", CountsError, open_interval=True)
+        low, high = self.lower_limits, self.upper_limits
+        ordered = low.shape == high.shape and bool(np.all(low >= 0) and np.all(low <= high) and np.all(high <= 1))
+        if not ordered or not 0 <= self.lower <= self.upper <= 1:
+            return Verification(False, "the limits are not from 0 to 1, the lower ones below the upper ones", math.inf)
+        checks = [
+            verify_local_part(self.model, self.lower, low),
+            verify_weight_limit(self.inequality, self.upper, high, prove_bound=prove_bound),
+        ]
+        return combine(*checks)
+
+
+def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWeightInterval:
+    """Exact confidence limits of a device's local weight.
+
+    All probabilities get Clopper-Pearson limits that hold together (Bonferroni's correction). The weight of a local
+    part that lies below the lower limits everywhere is a lower limit of the local weight, as the weight can only grow
+    with the probabilities; the inequalities that limit the weight have no negative coefficients, so that the upper
+    limits of the probabilities give an upper limit. Both are linear programs with exact certificates. The behavior
+    need not be no-signaling.
+
+    Args:
+        counts: The counts.
+        alpha: Error probability of both limits together.
+
+    Raises:
+        CountsError: If alpha is not between 0 and 1.
+        ScenarioError: If the scenario is too large to enumerate all parties but one.
+        SolverError: If a linear program fails.
+
+    References:
+        Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> weight = local_weight_interval(load_bundled_counts("ibm_hanoi19_20circuit13").counts)
+        >>> 0.4 < weight.lower < 2 - 2.7682 / 2 < weight.upper < 0.8
+        True
+    """
+    counts = require_counts(counts)
+    alpha = probability(alpha, "alpha", CountsError, open_interval=True)
+    scenario = counts.scenario
+    shots = np.broadcast_to(
+        counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties), counts.array.shape
+    )
+    lower, upper = clopper_pearson(counts.array, shots, alpha / scenario.num_cells)
+    if not scenario.has_equal_outcomes:
+        lower, upper = np.where(scenario.mask, lower, 0.0), np.where(scenario.mask, upper, 0.0)
+    weight, model, _, _ = largest_local_part(lower, scenario)
+    _, _, limit, inequality = largest_local_part(upper, scenario)
+    return LocalWeightInterval(weight, min(1.0, limit), model, inequality if limit < 1 else None, lower, upper, alpha)

@@ -1,0 +1,1 @@
+"""How many shots a test takes, and how to share them out."""

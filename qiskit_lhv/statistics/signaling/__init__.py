@@ -1,0 +1,1 @@
+"""Signaling: tests of it, its size, and what it may explain."""

@@ -1,0 +1,253 @@
+"""Tests of no-signaling, and how large signaling is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._support.records import Record
+from ..._support.types import FloatArray
+from ..._support.validation import generator, probability, seed_or_fresh
+from ...exceptions import CountsError, SolverError
+from ...targets.behaviors import Behavior
+from ...targets.counts import BellCounts, require_counts
+from ...targets.projections import divergence, project_to_no_signaling
+from ...targets.scenario import num_no_signaling_parameters
+from ..intervals.clopper_pearson import clopper_pearson
+from .homogeneity import bonferroni, compare_rows, holm
+
+__all__ = ["MarginalComparison", "SignalingTest", "no_signaling_test", "signaling_given_projection"]
+
+
+# Fewest shots a cell, seen and expected, with which the likelihood ratio follows its asymptotic distribution; the bias
+# of all cells together, in standard deviations of that distribution; and the largest projection that is made for it.
+_FEWEST_SEEN, _FEWEST_EXPECTED, _LARGEST_BIAS = 5, 10.0, 0.1
+_MOST_PARAMETERS, _MOST_CELLS = 256, 1 << 11
+
+
+@dataclass(frozen=True, eq=False)
+class MarginalComparison(Record):
+    """Whether one party's setting changes the outcomes of the others, at fixed settings of the others."""
+
+    sender: int
+    """Party whose setting is varied."""
+    settings: tuple[int | None, ...]
+    """Settings of the other parties; ``None`` for the sender."""
+    largest_shift: float
+    """Largest change of a joint probability of the others' outcomes."""
+    statistic: float
+    """Pearson's chi-square for homogeneity; for two settings and two outcomes the square of z."""
+    degrees_of_freedom: int
+    """Its degrees of freedom."""
+    p_value: float
+    """The p-value: asymptotic where every expected count is large enough, else exact."""
+    exact: bool
+    """Whether the p-value is exact: valid for any number of shots."""
+    adjusted_p_value: float
+    """The p-value after Holm's correction for all comparisons."""
+    distance: float
+    """Largest distance (total variation) between the others' distributions for two settings of the sender."""
+    distance_lower: float
+    """Lower confidence limit of that distance."""
+    distance_upper: float
+    """Upper confidence limit; the limits of all comparisons hold together with the confidence of the test."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignalingTest(Record):
+    """Comparisons of all marginals that no-signaling forces to agree."""
+
+    comparisons: tuple[MarginalComparison, ...]
+    """One for each party and settings of the others."""
+    p_value: float
+    """One p-value of no-signaling: twice the smaller of the next two, at most 1."""
+    comparison_p_value: float
+    """Smallest p-value of a comparison after Holm's correction."""
+    spread_p_value: float
+    """p-value of all shifts together, however they are spread: that of the likelihood ratio where there is one,
+    else the smallest of ``sender_p_values``, multiplied by their number."""
+    sender_p_values: tuple[float, ...]
+    """For each party with more than one setting, p-value of the sum of its comparisons' statistics."""
+    deviance: float | None
+    """Twice the log-likelihood deficit of the best no-signaling behavior; ``None`` where cells have too few shots, or
+    are too many, for its asymptotic distribution."""
+    degrees_of_freedom: int
+    """How many parameters no-signaling takes away."""
+    likelihood_ratio_p_value: float | None
+    """Asymptotic p-value of the deviance, or ``None``."""
+    level: float
+    """The intervals of all distances miss with probability at most this."""
+    seed: int
+    """Seed of the random tables that exact p-values are compared with."""
+
+    @property
+    def largest_shift(self) -> float:
+        """Largest change of any joint probability."""
+        return max((one.largest_shift for one in self.comparisons), default=0.0)
+
+    @property
+    def size(self) -> float:
+        """The largest distance (total variation) of two marginals that no-signaling forces to agree, as estimated."""
+        return max((one.distance for one in self.comparisons), default=0.0)
+
+    @property
+    def size_interval(self) -> tuple[float, float]:
+        """Confidence interval of the largest distance, at level 1 - alpha."""
+        lower = max((one.distance_lower for one in self.comparisons), default=0.0)
+        return lower, max((one.distance_upper for one in self.comparisons), default=0.0)
+
+    def __str__(self) -> str:
+        low, high = self.size_interval
+        return (
+            f"no-signaling: p = {self.p_value:.3g}, largest shift of a marginal {self.largest_shift:.3g}, "
+            f"distance in [{low:.2g}, {high:.2g}]"
+        )
+
+
+def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | None = None) -> SignalingTest:
+    """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
+
+    For every party and all settings of the others, the others' joint outcomes are compared between that party's
+    settings, with Holm's correction for the number of comparisons. Signaling that is spread over many marginals is seen
+    by all of them together: by the likelihood ratio against the best no-signaling behavior where every cell has shots
+    enough for its asymptotic distribution, elsewhere by the sum of a party's statistics. ``p_value`` combines both.
+
+    The comparisons of one party use disjoint shots, and without signaling, given how often each outcome was seen, every
+    way to hand the outcomes to that party's settings is equally likely. Where expected counts are small the p-values
+    come from that, exactly (Fisher's test, and random tables with the same sums), with Bonferroni's correction for the
+    parties; elsewhere they are those of the chi-square distribution. The intervals of the distances are exact or
+    conservative (Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction).
+
+    Args:
+        counts: The counts.
+        level: Probability that any interval misses.
+        seed: Seed of the random tables; default: drawn, and kept in the result.
+
+    Raises:
+        CountsError: If the level is not between 0 and 1.
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> from qiskit_lhv.statistics import no_signaling_test
+        >>> no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts).p_value < 1e-20
+        True
+
+    References:
+        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
+        (signaling on devices).
+    """
+    counts = require_counts(counts)
+    level = probability(level, "level", CountsError, open_interval=True)
+    return signaling_given_projection(counts, level, seed)
+
+
+def signaling_given_projection(
+    counts: BellCounts, level: float, seed: int | None, known: Behavior | None = None
+) -> SignalingTest:
+    """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may be known before."""
+    seed = seed_or_fresh(seed)
+    rng = generator(seed)
+    scenario = counts.scenario
+    n = scenario.num_parties
+    senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
+    # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
+    marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
+    real = [np.moveaxis(np.any(scenario.mask, axis=n + k, keepdims=True), k, n - 1) for k in senders]
+    interval_level = level / max(1, sum(int(one.sum()) for one in real))
+    tables = [
+        marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))
+        for k, marginal in zip(senders, marginals, strict=True)
+    ]
+    tests = [compare_rows(table, rng) for table in tables]
+    p_values = np.concatenate([[], *(test.p_values for test in tests)])
+    adjusted = iter(holm(p_values).tolist())
+    comparisons: list[MarginalComparison] = []
+    for k, marginal, table, test, cells in zip(senders, marginals, tables, tests, real, strict=True):
+        shifts = np.ptp(table / table.sum(axis=2, keepdims=True), axis=1).max(axis=1)
+        distances = _distances(table, interval_level, cells.reshape(table.shape))
+        for t, others in enumerate(np.ndindex(marginal.shape[: n - 1])):
+            settings: list[int | None] = list(others)
+            settings.insert(k, None)
+            comparisons.append(
+                MarginalComparison(
+                    k,
+                    tuple(settings),
+                    float(shifts[t]),
+                    float(test.statistics[t]),
+                    int(test.degrees_of_freedom[t]),
+                    float(test.p_values[t]),
+                    bool(test.exact[t]),
+                    next(adjusted),
+                    *(float(one[t]) for one in distances),
+                )
+            )
+    by_sender = tuple(test.total_p_value for test in tests)
+    deviance, freedom, ratio = _likelihood_ratio(counts, known)
+    smallest = min((one.adjusted_p_value for one in comparisons), default=1.0)
+    spread = bonferroni(list(by_sender)) if ratio is None else ratio
+    return SignalingTest(
+        tuple(comparisons),
+        bonferroni([smallest, spread]),
+        smallest,
+        spread,
+        by_sender,
+        deviance,
+        freedom,
+        ratio,
+        level,
+        seed,
+    )
+
+
+def _likelihood_ratio(counts: BellCounts, known: Behavior | None) -> tuple[float | None, int, float | None]:
+    """The deviance of no-signaling, its degrees of freedom and p-value, where its asymptotic distribution serves."""
+    from scipy.special import chdtrc
+
+    scenario = counts.scenario
+    parameters = num_no_signaling_parameters(scenario)
+    freedom = scenario.num_cells - scenario.num_setting_combinations - parameters
+    if not freedom:
+        return 0.0, 0, 1.0
+    real = scenario.mask
+    if parameters > _MOST_PARAMETERS or scenario.num_cells > _MOST_CELLS or counts.array[real].min() < _FEWEST_SEEN:
+        return None, freedom, None
+    frequencies = counts.frequencies()
+    try:
+        projection = project_to_no_signaling(frequencies, counts.num_shots) if known is None else known
+    except SolverError:
+        return None, freedom, None
+    expected = projection.array * counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties)
+    if not scenario.has_equal_outcomes:
+        expected = expected[real]
+    # The mean of a cell's deviance exceeds its limit by one sixth of the inverse expected count.
+    bias = float((1 / (6 * expected)).sum())
+    if expected.min() < _FEWEST_EXPECTED or bias > _LARGEST_BIAS * math.sqrt(2 * freedom):
+        return None, freedom, None
+    deviance = 2 * counts.total_shots * divergence(frequencies, projection, counts.num_shots)
+    return deviance, freedom, float(chdtrc(freedom, deviance))
+
+
+def _distances(
+    tables: NDArray[np.int64], level: float, real: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Largest distance (total variation) between two rows' distributions of each table, with its limits."""
+    rows = tables.sum(axis=2, keepdims=True)
+    p = tables / rows
+    lower, upper = clopper_pearson(tables, np.broadcast_to(rows, tables.shape), level)
+    if not real.all():
+        # Outcomes that a setting does not have are known never to come.
+        lower, upper = np.where(real, lower, 0.0), np.where(real, upper, 0.0)
+    estimate, low, high = np.zeros((3, len(tables)))
+    for i in range(tables.shape[1] - 1):
+        rest, here = slice(i + 1, None), slice(i, i + 1)
+        estimate = np.maximum(estimate, np.abs(p[:, here] - p[:, rest]).sum(axis=2).max(axis=1) / 2)
+        up, down = lower[:, here] - upper[:, rest], lower[:, rest] - upper[:, here]
+        # All differences that are certain to one side add up to a lower limit of the distance.
+        for gap in (up, down):
+            low = np.maximum(low, np.maximum(gap, 0).sum(axis=2).max(axis=1))
+        most = np.maximum(np.abs(up), np.abs(down)).sum(axis=2).max(axis=1) / 2
+        high = np.maximum(high, np.minimum(1.0, most))
+    return estimate, low, high

@@ -1,0 +1,1 @@
+"""Tail probabilities, rounded up."""

@@ -1,0 +1,13 @@
+from .behaviors import Behavior as Behavior
+from .correlations import CorrelationTensor as CorrelationTensor
+from .counts import BellCounts as BellCounts
+from .expectation_values import estimate_from_estimator as estimate_from_estimator
+from .expectation_values import estimate_from_expectations as estimate_from_expectations
+from .expectation_values import pauli_labels as pauli_labels
+from .expectation_values import pauli_observables as pauli_observables
+from .projections import divergence as divergence
+from .projections import project_to_no_signaling as project_to_no_signaling
+from .scenario import BellScenario as BellScenario
+from .tensor_estimates import TensorEstimate as TensorEstimate
+from .tensor_estimates import estimate_tensor as estimate_tensor
+from .trials import BellTrials as BellTrials

@@ -1,0 +1,91 @@
+"""Checks of models and bounds that share no code with the solvers that found them.
+
+Everything here is exact: weights and coefficients are taken as the rational numbers that their floats
+are, and compared in integer or rational arithmetic. The algorithms differ on purpose from those of
+the solvers, so that one mistake cannot hide in both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._support.records import Record
+from ..exceptions import LHVError
+
+__all__ = ["Verification", "combine"]
+
+
+@dataclass(frozen=True, eq=False)
+class Verification(Record):
+    """The result of a check: proven, refuted or not re-proven, and why. Only what is proven is true.
+
+    Examples:
+        >>> bool(Verification(True, "the bound is 2"))
+        True
+        >>> check = Verification.unproven("a proof takes minutes", cost=2**32)
+        >>> bool(check), check.status
+        (False, 'not re-proven')
+    """
+
+    passed: bool
+    """Whether the claim is proven."""
+    reason: str
+    """What was checked, or what failed."""
+    deviation: float = 0.0
+    """The largest deviation found, in the units of the claim."""
+    cost: float | None = None
+    """If nothing speaks against the claim, but a part of it was not proven again: how many strategies such a proof may
+    have to go through (infinity: too many, or there is no proof in integers). ``None``: everything was checked."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "passed", bool(self.passed))
+        object.__setattr__(self, "deviation", float(self.deviation))
+        if self.cost is not None:
+            if self.passed:
+                raise LHVError.bad_argument("cost", expected="None for a claim that is proven", got=repr(self.cost))
+            object.__setattr__(self, "cost", float(self.cost))
+
+    @classmethod
+    def unproven(cls, reason: str, cost: float = math.inf) -> Verification:
+        """A check that found no fault, but left out a part of the proof.
+
+        Args:
+            reason: What was checked, and what was not.
+            cost: How many strategies a proof may have to go through.
+        """
+        return cls(False, reason, cost=float(min(cost, 10**300)) if cost != math.inf else cost)
+
+    @property
+    def status(self) -> str:
+        """``"proven"``, ``"refuted"`` or ``"not re-proven"``."""
+        if self.passed:
+            return "proven"
+        return "refuted" if self.cost is None else "not re-proven"
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the claim failed a check."""
+        return not self.passed and self.cost is None
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        names = {"proven": "verified", "refuted": "REFUSED", "not re-proven": "NOT PROVEN AGAIN"}
+        return f"{names[self.status]}: {self.reason}"
+
+
+def combine(*checks: Verification) -> Verification:
+    """The conjunction of checks: refuted if one is, else not re-proven if one is, else proven.
+
+    The reasons (each once), deviation and cost are those of the checks that decide, so of all if all passed.
+    """
+    decisive = [check for check in checks if check.refuted] or [check for check in checks if not check]
+    costs = [check.cost for check in decisive if check.cost is not None]
+    return Verification(
+        not decisive,
+        "; ".join(dict.fromkeys(check.reason for check in (decisive or checks))),
+        max((c.deviation for c in decisive or checks), default=0.0),
+        max(costs, default=None),
+    )
