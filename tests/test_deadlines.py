@@ -1,5 +1,6 @@
 import pytest
-from qiskit_lhv import LHVError, _deadlines
+from qiskit_lhv import LHVError
+from qiskit_lhv._support import deadlines
 from qiskit_lhv._support.deadlines import SharedTime
 
 
@@ -16,7 +17,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(_deadlines, "time", clock)
+    monkeypatch.setattr(deadlines, "time", clock)
     return clock
 
 

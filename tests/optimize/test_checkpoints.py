@@ -7,8 +7,6 @@ import pytest
 from qiskit_lhv import (
     Behavior,
     LHVError,
-    _checkpoints,
-    _files,
     certify_all_projective,
     critical_visibility,
     find_local_model,
@@ -16,6 +14,7 @@ from qiskit_lhv import (
     nonlocality_threshold,
     werner_state,
 )
+from qiskit_lhv._support import checkpoints, files
 from qiskit_lhv.exceptions import CertificateError
 from qiskit_lhv.optimize import sweep_visibility, training
 
@@ -29,9 +28,9 @@ QUICK = {"num_hidden": 128, "num_steps": 600, "seed": 3, "progress": False}
 # Kills itself when a checkpoint is written: before the new file takes the place of the old one, or after it.
 SCRIPT = """
 import os, signal, sys
-from qiskit_lhv import _checkpoints, find_local_model, werner_state
+from qiskit_lhv import find_local_model, werner_state
 path, number, when = sys.argv[1:]
-_checkpoints._SECONDS_BETWEEN = 0.0
+checkpoints._SECONDS_BETWEEN = 0.0
 replace, left = os.replace, list(range(int(number)))
 def deadly(*paths):
     left.pop()
@@ -137,11 +136,11 @@ def test_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
 
 def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch, counted_clock):
     written = []
-    monkeypatch.setattr(_files.os, "replace", lambda *paths: written.append(paths))
-    with counted_clock(_checkpoints._SECONDS_BETWEEN / 2):
+    monkeypatch.setattr(files.os, "replace", lambda *paths: written.append(paths))
+    with counted_clock(checkpoints._SECONDS_BETWEEN / 2):
         find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
     often = len(written)
-    monkeypatch.setattr(_checkpoints, "_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
     find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
     assert len(written) - often == 7 > often >= 2
 
