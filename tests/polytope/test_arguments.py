@@ -2,7 +2,7 @@
 
 import pytest
 import qiskit_lhv
-from qiskit_lhv import Behavior, BellCounts, LHVError, chsh
+from qiskit_lhv import Behavior, BellCounts, LHVError, chsh, polytope, targets
 
 GARBAGE = [None, True, 0.5, "chsh", 1j, [0.5], {"a": 1}, object(), b"x", chsh, BellCounts([[5, 5]])]
 BEHAVIOR = Behavior([[0.5, 0.5]])
@@ -27,7 +27,7 @@ BEHAVIOR = Behavior([[0.5, 0.5]])
 def test_what_is_of_another_type_is_refused_by_name(name, argument, rest):
     for garbage in GARBAGE:
         with pytest.raises(LHVError, match=f"^{argument}: expected (Behavior|BellExpression), got "):
-            getattr(qiskit_lhv, name)(**rest, **{argument: garbage})
+            getattr(targets if name in targets.__all__ else polytope, name)(**rest, **{argument: garbage})
 
 
 def test_symmetries_are_those_of_behaviors():

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import qiskit_lhv
-from qiskit_lhv import Behavior, BellCounts, BellTrials, LHVError, chsh, ghz_state, ratio_e_value
+from qiskit_lhv import Behavior, BellCounts, BellTrials, LHVError, chsh, ghz_state, ratio_e_value, statistics
 from qiskit_lhv.statistics import no_signaling_test
 from qiskit_lhv.statistics.assumptions.same_state import same_state_test
 from qiskit_lhv.statistics.signaling.swapped_bits import swapped_bits_hint
@@ -132,17 +132,16 @@ APART = {("shots_needed", "log10_p_value")}
 
 def cases():
     for name, (valid, kinds) in PUBLIC.items():
-        for parameter in inspect.signature(getattr(qiskit_lhv, name)).parameters:
+        for parameter in inspect.signature(getattr(statistics, name)).parameters:
             if (name, parameter) in APART:
                 continue
             kind = kinds.get(parameter, "data" if parameter in valid else None)
             assert kind, f"{name}: {parameter} has no kind"
-            yield pytest.param(getattr(qiskit_lhv, name), valid, parameter, kind, id=f"{name}-{parameter}")
+            yield pytest.param(getattr(statistics, name), valid, parameter, kind, id=f"{name}-{parameter}")
 
 
 def test_every_public_function_of_the_statistics_is_in_the_list():
-    homes = {name for home, names in qiskit_lhv._HOME.items() if home.startswith("statistics.") for name in names}
-    assert {name for name in homes if inspect.isfunction(getattr(qiskit_lhv, name))} == set(PUBLIC)
+    assert {name for name in statistics.__all__ if inspect.isfunction(getattr(statistics, name))} == set(PUBLIC)
 
 
 def refused(function, arguments, parameter):

@@ -8,7 +8,7 @@ from qiskit_lhv.models.deterministic import (
     strategies_of_signs,
     strategy_tables,
 )
-from qiskit_lhv.polytope import alternation as module
+from qiskit_lhv.polytope.bounds import alternation as module
 from qiskit_lhv.polytope.bounds.alternation import Alternation
 from qiskit_lhv.polytope.bounds.local_bounds import local_bound
 from qiskit_lhv.polytope.expressions.expression import BellExpression

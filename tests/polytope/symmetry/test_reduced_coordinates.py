@@ -184,7 +184,7 @@ def test_products_of_integers_and_of_reals_agree():
 
 
 def test_products_in_several_chunks(monkeypatch):
-    from qiskit_lhv.polytope import reduction as module
+    from qiskit_lhv.polytope.symmetry import reduced_coordinates as module
 
     rng = np.random.default_rng(4)
     for symmetric in (False, True):

@@ -248,7 +248,7 @@ def test_a_tolerance_below_rounding_ends():
 
 def test_what_is_undecided_is_bracketed(monkeypatch):
     # A prover that answers only away from the threshold, as large scenarios make it.
-    from qiskit_lhv.polytope import detection
+    from qiskit_lhv.polytope.thresholds import detection
 
     true = 2 / (1 + ROOT)
     answer = detection._Search.probe

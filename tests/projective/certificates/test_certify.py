@@ -17,8 +17,8 @@ from qiskit_lhv.measurements.axes import (
 from qiskit_lhv.measurements.polyhedra import inradius
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.optimize.search import find_local_model
-from qiskit_lhv.polytope import all_projective as module
 from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient
+from qiskit_lhv.projective.certificates import certify as module
 from qiskit_lhv.projective.certificates.certificate import AllProjectiveCertificate
 from qiskit_lhv.projective.certificates.certify import certify_all_projective
 from qiskit_lhv.projective.certificates.search import ProjectiveSearch

@@ -12,7 +12,8 @@ from qiskit_lhv import (
 )
 from qiskit_lhv._support.deadlines import Deadline
 from qiskit_lhv.exceptions import CountsError
-from qiskit_lhv.statistics import ModelComparison, compare_models, fit_local_model, model_comparison
+from qiskit_lhv.statistics import ModelComparison, compare_models, fit_local_model
+from qiskit_lhv.statistics.fits import model_comparison
 from qiskit_lhv.statistics.fits.model_comparison import quick_replicates
 from qiskit_lhv.targets import divergence, project_to_no_signaling
 from scipy.stats import chi2
@@ -108,9 +109,9 @@ def test_other_scenarios(monkeypatch):
     counts = Behavior.from_state(werner_state(0.95), [PLANE, PLANE]).sample(1000, 1)
     listed = compare_models(counts, num_replicates=30, seed=1)
     assert listed.nonlocality.p_value == pytest.approx(1 / 31)
-    from qiskit_lhv.statistics import likelihood
+    from qiskit_lhv.statistics.fits import local_fit
 
-    monkeypatch.setattr(likelihood, "MAX_LISTED", 10)
+    monkeypatch.setattr(local_fit, "MAX_LISTED", 10)
     generated = compare_models(counts, num_replicates=5, seed=1)
     assert generated.total.deviance == pytest.approx(listed.total.deviance, rel=1e-6)
 

@@ -29,6 +29,7 @@ QUICK = {"num_hidden": 128, "num_steps": 600, "seed": 3, "progress": False}
 SCRIPT = """
 import os, signal, sys
 from qiskit_lhv import find_local_model, werner_state
+from qiskit_lhv._support import checkpoints
 path, number, when = sys.argv[1:]
 checkpoints._SECONDS_BETWEEN = 0.0
 replace, left = os.replace, list(range(int(number)))

@@ -15,8 +15,9 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
-from qiskit_lhv.polytope import chained, elegant, mermin, settings_search
+from qiskit_lhv.polytope import chained, elegant, mermin
 from qiskit_lhv.projective import OptimizedSettings
+from qiskit_lhv.projective.settings import search
 from qiskit_lhv.projective.settings.ascent import ascend_all
 from qiskit_lhv.quantum import w_state
 from scipy.optimize import minimize
@@ -152,7 +153,7 @@ def test_white_noise_is_no_trouble():
 
 def test_a_start_that_fails_does_not_end_the_search(monkeypatch):
     calls = []
-    threshold = settings_search.nonlocality_threshold
+    threshold = search.nonlocality_threshold
 
     def sometimes(*args, **kwargs):
         calls.append(1)
@@ -161,7 +162,7 @@ def test_a_start_that_fails_does_not_end_the_search(monkeypatch):
             raise SolverError("HiGHS stopped.")
         return threshold(*args, **kwargs)
 
-    monkeypatch.setattr(settings_search, "nonlocality_threshold", sometimes)
+    monkeypatch.setattr(search, "nonlocality_threshold", sometimes)
     found = optimize_settings(ghz_state(3), 2, num_starts=20, seed=1)
     assert found.visibility == pytest.approx(0.5, abs=1e-6)
     assert math.inf in found.history
@@ -204,7 +205,7 @@ def test_verify_speaks_of_the_state_that_is_given():
 
 def test_closed_form_and_ascent_need_no_jax():
     code = (
-        "import sys; from qiskit_lhv import horodecki_chsh, optimize_settings, werner_state; s = werner_state(0.72);"
+        "import sys; from qiskit_lhv.projective import horodecki_chsh; from qiskit_lhv import optimize_settings, werner_state; s = werner_state(0.72);"
         "assert horodecki_chsh(s).settings.verify(s); assert optimize_settings(s, 2, num_starts=10, seed=1).verify(s);"
         "assert 'jax' not in sys.modules"
     )

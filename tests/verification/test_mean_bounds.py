@@ -2,11 +2,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from qiskit_lhv import verification_evidence
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from qiskit_lhv.targets.scenario import BellScenario
+from qiskit_lhv.verification import mean_bounds
 from qiskit_lhv.verification.mean_bounds import exact_mean_bounds
 
 SCENARIOS = [BellScenario((2, 2), (2, 2)), BellScenario((3, 2), (2, 3)), BellScenario((2, 1, 2), (2, 3, 2))]
@@ -36,7 +36,7 @@ def exact_values(factors, weights, scenario):
 @pytest.mark.parametrize("listed", [True, False])
 def test_local_bounds_are_exact(scenario, listed, monkeypatch):
     if not listed:
-        monkeypatch.setattr(verification_evidence, "_MAX_LISTED", 1)
+        monkeypatch.setattr(mean_bounds, "_MAX_LISTED", 1)
     factors, weights = problem(scenario)
     bounds = exact_mean_bounds(factors, weights)
     for bound, value in zip(bounds, exact_values(factors, weights, scenario), strict=True):

@@ -157,7 +157,7 @@ def test_degenerate_counts_are_fitted(counts):
 
 
 def test_a_gap_that_is_not_as_small_as_wished_is_reported(monkeypatch):
-    from qiskit_lhv.statistics import conditional_steps, mixtures
+    from qiskit_lhv.statistics.fits import conditional_steps, mixtures
 
     for module in (mixtures, conditional_steps):
         monkeypatch.setattr(module, "_MAX_STEPS", 4)

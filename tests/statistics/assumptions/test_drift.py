@@ -80,7 +80,7 @@ def test_permutation_p_value_is_that_of_all_orders():
 
 @pytest.mark.parametrize(("num_outcomes", "count"), [((2, 2), 150), ((4, 4), 150)], ids=["tables", "orders"])
 def test_both_ways_to_draw_have_the_same_deviances(num_outcomes, count):
-    from qiskit_lhv.statistics import drift
+    from qiskit_lhv.statistics.assumptions import drift
 
     table = drift._table_of_parts(noise(count, 3, num_outcomes), 5)
     shots, total = table.sum(axis=2), table.sum(axis=0)

@@ -106,7 +106,7 @@ def test_dual_expression_proves_the_amount(shape):
 
 
 def test_generated_strategies_give_the_same_amount(monkeypatch):
-    from qiskit_lhv.statistics import signaling_amounts as module
+    from qiskit_lhv.statistics.signaling import amounts as module
 
     table = random_table((3, 3, 2, 2), 1)
     listed = hidden_signaling(table, BellScenario((3, 3), (2, 2)))[0]

@@ -3,7 +3,7 @@ import pytest
 from qiskit_lhv import BellScenario
 from qiskit_lhv.models.deterministic import enumerate_strategies, mixture_table, strategy_tables
 from qiskit_lhv.polytope.bounds.local_bounds import best_strategies
-from qiskit_lhv.statistics import conditional_fits
+from qiskit_lhv.statistics.fits import conditional_fits
 from qiskit_lhv.statistics.fits.conditional_fits import ConditionalProblem, conditional_size
 from qiskit_lhv.statistics.fits.mixtures import MixtureProblem
 

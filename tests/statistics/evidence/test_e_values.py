@@ -17,16 +17,9 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.polytope import i3322, mermin
-from qiskit_lhv.statistics import (
-    EValue,
-    evidence,
-    evidence_rate,
-    generated_fits,
-    likelihood,
-    ratio_e_values,
-    ratios,
-    stages,
-)
+from qiskit_lhv.statistics import EValue, evidence_rate, ratio_e_values
+from qiskit_lhv.statistics.evidence import e_values, ratios, stages
+from qiskit_lhv.statistics.fits import generated_fits, local_fit
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from scipy.optimize import linprog
 
@@ -451,7 +444,7 @@ def test_more_strategies_than_are_listed():
     angles = [np.pi * np.arange(7) / 7, np.pi * (np.arange(6) + 0.5) / 6]
     settings = [[(np.cos(a), 0, np.sin(a)) for a in one] for one in angles]
     behavior = Behavior.from_state(werner_state(1), settings)
-    assert behavior.scenario.num_strategies > likelihood.MAX_LISTED
+    assert behavior.scenario.num_strategies > local_fit.MAX_LISTED
     counts = behavior.sample(100, 1)
     e_value = ratio_e_value(counts, seed=1)
     assert e_value.log10_p_value < -5
@@ -788,9 +781,9 @@ def test_when_time_is_over_the_last_factor_serves_all_later_stages(num_settings,
     monkeypatch.setattr(ratios, "_ENTRIES_BETWEEN_LOOKS", 1)
     data = plane_counts(num_settings, 60, 1)
     stage = stages.draw_stages(data, 1)
-    (whole,) = evidence.e_values_of_stages([data], [stage], "local", 0.0)
+    (whole,) = e_values.e_values_of_stages([data], [stage], "local", 0.0)
     for looks in (1, 3):
-        (cut,) = evidence.e_values_of_stages([data], [stage], "local", 0.0, LookedAt(looks))
+        (cut,) = e_values.e_values_of_stages([data], [stage], "local", 0.0, LookedAt(looks))
         np.testing.assert_array_equal(cut.factors[: looks + 2], whole.factors[: looks + 2])
         assert not np.array_equal(whole.factors[looks + 2], whole.factors[looks + 1])
         np.testing.assert_array_equal(cut.factors[looks + 2 :], cut.factors[[looks + 1] * (cut.num_stages - looks - 2)])
@@ -805,6 +798,6 @@ def test_when_time_is_over_the_last_factor_serves_all_later_stages(num_settings,
 def test_the_clock_does_not_choose_among_orders_or_groups():
     data = [plane_counts(8, 10, seed) for seed in (1, 2)]
     drawn = [stages.draw_stages(one, 1) for one in data]
-    several = evidence.e_values_of_stages(data, drawn, "local", 0.0, LookedAt(0))
+    several = e_values.e_values_of_stages(data, drawn, "local", 0.0, LookedAt(0))
     for one, cut in zip(ratio_e_values(data, seed=1), several, strict=True):
         np.testing.assert_array_equal(one.factors, cut.factors)

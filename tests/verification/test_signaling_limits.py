@@ -3,11 +3,12 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, ghz_state, verification_allowance, werner_state
+from qiskit_lhv import Behavior, ghz_state, werner_state
 from qiskit_lhv.exceptions import CertificateError
 from qiskit_lhv.statistics import signaling_allowance
 from qiskit_lhv.statistics.signaling.amounts import visible_signaling
 from qiskit_lhv.statistics.tails.bounded_sums import log_tail
+from qiskit_lhv.verification import signaling_limits
 from scipy.stats import binom
 
 PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
@@ -59,18 +60,16 @@ def test_tails_bound_those_of_coins_and_are_as_sharp_as_the_ones_of_the_search()
         wins = np.unique(np.rint(number * p + math.sqrt(variance) * np.linspace(0.2, 6, 30)))
         excess = wins - number * p
         exact = binom.logsf(wins - 1, number, p)
-        found = verification_allowance._log_tails(
-            excess, np.full(len(excess), variance), np.full(len(excess), deviation)
-        )
+        found = signaling_limits._log_tails(excess, np.full(len(excess), variance), np.full(len(excess), deviation))
         assert np.all(found[wins <= number] >= exact[wins <= number] - 1e-12)
         searched = log_tail(excess, variance, deviation)
         assert np.all(found <= searched + 1e-9)
-        assert np.all(searched - found < verification_allowance._WEAKER)
+        assert np.all(searched - found < signaling_limits._WEAKER)
 
 
 def test_limits_of_coins_are_those_of_the_search():
     for mean in (0.0, 1e-6, 0.3, 1.0):
-        limit = verification_allowance._chernoff_limit(mean, 0.02)
+        limit = signaling_limits._chernoff_limit(mean, 0.02)
         assert mean <= limit <= 1
         if mean < 1:
             ones = mean * math.log(mean / limit) if mean else 0.0
@@ -81,4 +80,4 @@ def test_visible_signaling_of_two_parties():
     rng = np.random.default_rng(1)
     for shape in ((2, 2, 2, 2), (3, 2, 2, 3), (4, 3, 3, 2)):
         table = rng.dirichlet(np.full(shape[2] * shape[3], 0.3), size=shape[:2]).reshape(shape)
-        assert verification_allowance.two_party_visible_signaling(table) == pytest.approx(visible_signaling(table))
+        assert signaling_limits.two_party_visible_signaling(table) == pytest.approx(visible_signaling(table))

@@ -58,7 +58,7 @@ def test_many_are_what_each_is_alone():
 
 
 def test_large_batches_are_cut(monkeypatch):
-    from qiskit_lhv.statistics import mixtures
+    from qiskit_lhv.statistics.fits import mixtures
 
     scenario = BellScenario((2, 2), (2, 2))
     problem = MixtureProblem.of(enumerate_strategies(scenario), scenario)

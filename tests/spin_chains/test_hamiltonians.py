@@ -14,11 +14,11 @@ from qiskit.quantum_info import (
 )
 from qiskit_lhv import CorrelationTensor
 from qiskit_lhv.exceptions import MeasurementError, SolverError
-from qiskit_lhv.quantum import ground_states
 from qiskit_lhv.spin_chains import (
     GroundState,
     evolve,
     ground_state,
+    ground_states,
     nearest_neighbor_chain,
     random_chain,
     reduced_state,

@@ -71,7 +71,7 @@ def test_region_in_white_noise(visibility, shots, inside):
 
 @pytest.mark.parametrize(("visibility", "searched"), [(0.95, False), (0.4, True)])
 def test_hopeless_regions_cost_no_search(visibility, searched, monkeypatch):
-    from qiskit_lhv.statistics import confidence
+    from qiskit_lhv.statistics.intervals import confidence_regions
 
     asked = []
 
@@ -79,7 +79,7 @@ def test_hopeless_regions_cost_no_search(visibility, searched, monkeypatch):
         asked.append(options["max_visibility"])
         return nonlocality_threshold(center, **options)
 
-    monkeypatch.setattr(confidence, "nonlocality_threshold", search)
+    monkeypatch.setattr(confidence_regions, "nonlocality_threshold", search)
     found = region(visibility, [PLANE, PLANE], 100_000)
     assert bool(asked) is searched
     assert found.inside is searched
@@ -90,9 +90,9 @@ def test_hopeless_regions_cost_no_search(visibility, searched, monkeypatch):
 
 
 def test_large_scenarios_are_searched_only_in_a_given_time(monkeypatch):
-    from qiskit_lhv.statistics import confidence
+    from qiskit_lhv.statistics.intervals import confidence_regions
 
-    monkeypatch.setattr(confidence, "MAX_COORDINATES", 10)
+    monkeypatch.setattr(confidence_regions, "MAX_COORDINATES", 10)
     counts = Behavior.from_state(werner_state(0.4), [PLANE, PLANE]).sample(100_000, 1)
     center = fit_local_model(counts).model.behavior()
     unknown = local_region(counts, center)

@@ -16,7 +16,7 @@ SIGNS = np.array([[1, -1], [-1, 1]])
 @pytest.fixture(scope="module")
 def script():
     """The benchmark that found the inequality."""
-    path = Path(__file__).parents[2] / "benchmarks" / "werner_nonlocal.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "werner_nonlocal.py"
     if not path.exists():
         pytest.skip("the benchmarks are not part of this copy")
     spec = importlib.util.spec_from_file_location("werner_nonlocal", path)
