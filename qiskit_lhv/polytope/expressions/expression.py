@@ -241,7 +241,7 @@ class BellExpression(Record):
             S. Pironio, arXiv:1210.0194 (J. Math. Phys. 46, 062112).
 
         Examples:
-            >>> from qiskit_lhv import chsh
+            >>> from qiskit_lhv import chsh, local_bound
             >>> lifted = chsh().lift_outcomes({(0, 1): [0, 1, 1]})
             >>> lifted.scenario.num_outcomes, local_bound(lifted).value
             (((2, 3), (2, 2)), 2.0)
