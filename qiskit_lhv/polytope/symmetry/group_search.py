@@ -85,9 +85,7 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
 def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: Deadline) -> Iterator[Relabeling]:
     scenario = behavior.scenario
     yield Relabeling.of(scenario, parties=order)
-    if deadline.over:
-        return
-    if not scenario.is_two_outcome or scenario.num_parties < 2:
+    if not (deadline.allows() and scenario.is_two_outcome and scenario.num_parties > 1):
         return
     wanted = behavior.to_correlators()
     given = wanted.transpose(order)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from qiskit_lhv._support.deadlines import NO_LIMIT
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_unitary
 from qiskit_lhv import CorrelationTensor, chsh, optimize_settings, werner_state
+from qiskit_lhv._support.deadlines import NO_LIMIT
 from qiskit_lhv.polytope import elegant, i3322
 from qiskit_lhv.projective.settings.search import Search
 from scipy.optimize import minimize
