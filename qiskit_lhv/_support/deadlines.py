@@ -1,10 +1,12 @@
 """The one clock of the package, and what a ``time_limit`` means.
 
-Everywhere ``time_limit`` is a positive number of seconds, or ``None`` for no limit:
+Everywhere ``time_limit`` is a positive number of seconds, or ``None`` for no limit (for users: "Time limits" in the
+guide's sharp bits):
 
-- A search with a limit ends soon after it and returns what it has found, and its result tells that time ran out.
-- Without a limit no clock is asked. Every search then ends by a budget of work (rounds, calls of an oracle, steps or
-  additions), so that its answer is the same on every machine.
+- A search with a limit ends soon after it and returns what it has found; a result with ``timed_out`` tells so. Where
+  there is nothing to return, it raises a :class:`SolverError`.
+- Without a limit the clock decides nothing. Every search then ends by a budget of work (rounds, calls of an oracle,
+  steps or additions), so that its answer is the same on every machine.
 - Zero, a negative number, NaN, infinity and what is no number are refused with the same error before any work.
 
 A public function makes one :class:`Deadline` of its ``time_limit`` and passes that down. No other module looks at a

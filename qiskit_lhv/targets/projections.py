@@ -89,7 +89,7 @@ def project_to_no_signaling(
     Args:
         behavior: The behavior to project.
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: none, see :ref:`time-limits`.
 
     Returns:
         The projection; its divergence exceeds the least possible one by at most about 1e-12 nats, or 1e-13 times the

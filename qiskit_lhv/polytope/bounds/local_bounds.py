@@ -75,7 +75,7 @@ def local_bound(
         seed: Of the random starts.
         time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
             returned, marked as not exact; default: no limit, but what would take more than about half an
-            hour (9e12 additions) is refused.
+            hour (9e12 additions) is refused. See :ref:`time-limits`.
         max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
             additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
             answer is the same on every machine. Default: no limit.

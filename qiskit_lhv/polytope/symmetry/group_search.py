@@ -52,7 +52,7 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
 
     Args:
         behaviors: Behaviors of one scenario; the search goes by the first.
-        time_limit: Seconds after which the relabelings found so far are all; default: none.
+        time_limit: Seconds after which the relabelings found so far are all; default: none, see :ref:`time-limits`.
 
     Returns:
         The group found, not always the largest one.

@@ -130,7 +130,7 @@ def detection_threshold(
         fixed: For each party a given efficiency, or ``None`` for eta; default: eta for all.
         tolerance: Distance of the two bounds at which the search ends. A violation must exceed rounding errors of 1e-9
             in every probability, which keeps the bounds about 1e-7 apart, and further for violations that are small.
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
 
     Returns:
         Lower and upper bound, with the evidence for both. A behavior that is local with perfect detectors has both

@@ -146,7 +146,7 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
 
     Args:
         behavior: A no-signaling behavior (within 1e-7).
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
 
     Returns:
         Lower and upper bound, which agree to about 1e-8 unless time ran out, with the evidence for both.

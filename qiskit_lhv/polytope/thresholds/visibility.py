@@ -60,7 +60,7 @@ def nonlocality_threshold(
             behavior is extended, which tells how far inside the local set the behavior lies.
         max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
             coordinates) returns the interval found so far; default: none.
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
             coordinates); if it exists, the search goes on from it. Linear programs are too short for one.

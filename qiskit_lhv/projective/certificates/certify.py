@@ -86,7 +86,7 @@ def certify_all_projective(
         start: A local model of the state, from ``find_local_model``; its hidden variables give starting strategies.
         max_calls: Calls of the oracle after which the search ends with what it has; other than with a time limit, the
             answer is then the same on every machine. Default: until the last stage is reached.
-        time_limit: Seconds for the search; default: none.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.

@@ -164,7 +164,7 @@ def mix_local_models(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
         max_visibility: Largest visibility considered.
-        time_limit: Seconds; the step that is under way then is ended. Default: none.
+        time_limit: Seconds; the step that is under way then is ended. Default: none, see :ref:`time-limits`.
 
     Returns:
         The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.

@@ -66,7 +66,7 @@ def optimize_settings(
             inequality only: for many settings of more than two parties, where the symmetry makes the polytope small.
         num_starts: Number of random starts: with an expression, all of them are followed at once; without, a tenth of
             them, beside those that are known.
-        time_limit: Seconds for the search; default: none.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         progress: Whether to show a progress bar; ``None``: only on a terminal.
 
