@@ -125,10 +125,10 @@ class Search:
     def solve(self, starts=500):
         """Solves the linear program for the present axes; returns the visibility that its dual excludes."""
         target = self.mean(self.axes[0] @ self.axes[1].T)
-        program = VisibilityProgram(np.append(1, target), np.append(1, 0 * target), 1.0)
-        program.add(np.concatenate([np.eye(1, self.count + 1), self.columns]))
+        program = VisibilityProgram(np.append(1, target), np.append(1, 0 * target), 1.0, np.asarray)
+        program.add_strategies(np.concatenate([np.eye(1, self.count + 1), self.columns]))
         while True:
-            visibility, _, prices = program.solve()
+            visibility, _, prices = program.parts(program.solve())
             self.matrix = self.sign * (prices[1:] / self.sizes)[self.kind]
             values, a, b = self.strategies(self.matrix, starts)
             excluded = float(values[0] / (prices[1:] @ target))
@@ -136,7 +136,7 @@ class Search:
             if excluded < visibility + 2e-6 or not len(good):
                 break
             new = np.unique(self.tables(a[good], b[good]).round(10), axis=0)
-            program.add(new)
+            program.add_strategies(new)
             self.columns = np.concatenate([self.columns, new])
             self.known = np.concatenate([self.known, a[good[:10]]])[-300:]
         self.columns = self.columns[np.argsort(-(self.columns @ prices))[:3000]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from typing import IO, Any
 
 import numpy as np
 
 from ..exceptions import CertificateError
+from .deadlines import Deadline
 from .files import Archive, parse_json, writable_file, write_whole
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
@@ -49,7 +49,7 @@ class ArrayCheckpoint:
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
         self._path = writable_file(path, "checkpoint")
         self._run = run
-        self._last = time.monotonic()
+        self._pause = Deadline(_SECONDS_BETWEEN)
 
     def load_arrays(self) -> dict[str, np.ndarray] | None:
         """The saved arrays; ``None`` if there is no file yet.
@@ -74,7 +74,7 @@ class ArrayCheckpoint:
     @property
     def due(self) -> bool:
         """Whether the last writing is so long ago that it is time for another."""
-        return time.monotonic() - self._last >= _SECONDS_BETWEEN
+        return self._pause.over
 
     def save_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes the arrays; the file is replaced as a whole."""
@@ -84,7 +84,7 @@ class ArrayCheckpoint:
             np.savez(stream, allow_pickle=False, header=np.array(header), **arrays)
 
         write_whole(self._path, write)
-        self._last = time.monotonic()
+        self._pause = Deadline(_SECONDS_BETWEEN)
 
     def refused(self, expected: str, got: str) -> CertificateError:
         """The error for a file that cannot be used."""

@@ -1,4 +1,17 @@
-"""One clock for the time limits of callers."""
+"""The one clock of the package, and what a ``time_limit`` means.
+
+Everywhere ``time_limit`` is a positive number of seconds, or ``None`` for no limit (for users: "Time limits" in the
+guide's sharp bits):
+
+- A search with a limit ends soon after it and returns what it has found; a result with ``timed_out`` tells so. Where
+  there is nothing to return, it raises a :class:`SolverError`.
+- Without a limit the clock decides nothing. Every search then ends by a budget of work (rounds, calls of an oracle,
+  steps or additions), so that its answer is the same on every machine.
+- Zero, a negative number, NaN, infinity and what is no number are refused with the same error before any work.
+
+A public function makes one :class:`Deadline` of its ``time_limit`` and passes that down. No other module looks at a
+clock.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +22,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from ..exceptions import LHVError
-from .validation import positive_number
+from .validation import real_number, shown
 
-__all__ = ["CheckTime", "Deadline", "SharedTime", "checks_within"]
+__all__ = ["NO_LIMIT", "Deadline", "checks_within", "time_for_check"]
 
+_EXPECTED = "a positive number of seconds, or None for no limit"
 # What a step gets at least: too little for most, but no invalid limit.
 _LEAST = 1e-3
 # What a check gets at least that decides the answer.
@@ -20,55 +34,19 @@ _LEAST_FOR_CHECKS = 3.0
 
 
 class Deadline:
-    """The end of the seconds that a caller allows.
+    """The end of the time that a caller allows, which can be dealt out to one step after the other.
 
     Args:
-        seconds: How many; ``None``: without end.
+        time_limit: Seconds from now, or ``None`` for no limit.
 
     Raises:
-        LHVError: If they are not positive.
+        LHVError: If the limit is not a positive, finite number.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        allowed = math.inf if seconds is None else positive_number(seconds, "time_limit", LHVError)
-        self._end = time.monotonic() + allowed
-
-    @property
-    def end(self) -> float:
-        """When it is, on the clock of ``time.monotonic``; infinite without end."""
-        return self._end
-
-    def after(self, share: float) -> float:
-        """When this share of the time that is left will be over, on the same clock."""
-        now = time.monotonic()
-        return now + share * (self._end - now)
-
-    @property
-    def left(self) -> float | None:
-        """Seconds left, at least a millisecond; ``None`` without end."""
-        return None if math.isinf(self._end) else max(1e-3, self._end - time.monotonic())
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() >= self._end
-
-
-class SharedTime:
-    """The seconds that a caller allows, dealt out to one step after the other.
-
-    Args:
-        seconds: How many; ``None``: no limit, so that budgets of work alone decide how far each step goes.
-
-    Raises:
-        LHVError: If they are not positive.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        allowed = math.inf if seconds is None else positive_number(seconds, "time_limit", LHVError)
-        self._end = time.monotonic() + allowed
+    def __init__(self, time_limit: float | None) -> None:
+        self._end = math.inf if time_limit is None else _checked(time_limit) + time.monotonic()
         self._cut = False
-        self._parts: list[SharedTime] = []
+        self._parts: list[Deadline] = []
 
     @property
     def limited(self) -> bool:
@@ -76,71 +54,84 @@ class SharedTime:
         return math.isfinite(self._end)
 
     @property
-    def left(self) -> float:
-        """Seconds left, not below 0; infinite without a limit."""
-        return max(0.0, self._end - time.monotonic())
+    def left(self) -> float | None:
+        """The time limit of a step that may take all that is left: at least a millisecond; ``None`` without a limit."""
+        return max(_LEAST, self._end - time.monotonic()) if self.limited else None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return not self.allows()
 
     @property
     def ran_out(self) -> bool:
-        """Whether a step was left out or cut short for want of time."""
+        """Whether a step was left out or cut short for want of time, as :meth:`has` has found."""
         return self._cut or any(part.ran_out for part in self._parts)
 
+    def allows(self, seconds: float = 0.0) -> bool:
+        """Whether more than so many seconds are left."""
+        return self._end - time.monotonic() > seconds
+
     def has(self, seconds: float = 0.0) -> bool:
-        """Whether more than so many seconds are left; if not, a step is left out for want of time."""
-        if self.left > seconds:
+        """Whether more than so many seconds are left; if not, something is left out, which :attr:`ran_out` tells."""
+        if self.allows(seconds):
             return True
         self._cut = True
         return False
 
-    def part(self, share: float) -> SharedTime:
-        """A share of what is left; what cuts it short counts here, too."""
-        part = SharedTime(max(_LEAST, share * self.left) if self.limited else None)
+    def part(self, share: float = 1.0, *, least: float = _LEAST) -> Deadline:
+        """The deadline of a step that may take a share of what is left; what cuts it short counts here, too.
+
+        Args:
+            share: The share.
+            least: Seconds that the step gets in any case.
+        """
+        if not self.limited:
+            return self
+        now = time.monotonic()
+        part = Deadline(None)
+        part._end = now + max(least, share * (self._end - now))
         self._parts.append(part)
         return part
 
     @contextmanager
     def step(self, share: float = 1.0) -> Iterator[float | None]:
-        """Seconds for one step: a share of what is left; ``None`` without a limit."""
+        """The time limit of one step: a share of what is left; ``None`` without a limit."""
         part = self.part(share)
-        yield part.left or _LEAST if part.limited else None
+        yield part.left
         part.has()
 
 
-_clock_of_checks: ContextVar[SharedTime | None] = ContextVar("clock_of_checks", default=None)
+NO_LIMIT = Deadline(None)
+"""The deadline that never comes."""
+
+
+def _checked(time_limit: object) -> float:
+    seconds = real_number(time_limit, "time_limit", LHVError, expected=_EXPECTED)
+    if seconds <= 0:
+        raise LHVError.bad_argument("time_limit", expected=_EXPECTED, got=shown(time_limit))
+    return seconds
+
+
+_deadline_of_checks: ContextVar[Deadline] = ContextVar("deadline_of_checks", default=NO_LIMIT)
 
 
 @contextmanager
-def checks_within(clock: SharedTime) -> Iterator[None]:
-    """Bounds that take long to prove again, as a part of a search, are left unproven when its time is over.
+def checks_within(deadline: Deadline) -> Iterator[None]:
+    """Leaves bounds that take long to prove again, as a part of a search, unproven when the time is over.
 
     What begins in the last seconds gets three at least, as an answer may depend on it. Without a limit nothing changes.
 
     Args:
-        clock: The time of the search, which then counts as run out.
+        deadline: The end of the search, which then counts as run out.
     """
-    token = _clock_of_checks.set(clock if clock.limited else None)
+    token = _deadline_of_checks.set(deadline)
     try:
         yield
     finally:
-        _clock_of_checks.reset(token)
+        _deadline_of_checks.reset(token)
 
 
-class CheckTime:
-    """The time of a check that begins now: that of the search it is part of, if that has a limit."""
-
-    def __init__(self) -> None:
-        self._clock = _clock_of_checks.get()
-        if self._clock is not None:
-            self._end = time.monotonic() + max(self._clock.left, _LEAST_FOR_CHECKS)
-
-    @property
-    def limited(self) -> bool:
-        """Whether it may be cut short."""
-        return self._clock is not None
-
-    def over(self) -> bool:
-        """Whether the check is to end; the search was cut short then."""
-        if self._clock is None or time.monotonic() <= self._end:
-            return False
-        self._clock.has()
-        return True
+def time_for_check() -> Deadline:
+    """The deadline of a check that begins now: that of the search it is part of, if that has a limit."""
+    return _deadline_of_checks.get().part(least=_LEAST_FOR_CHECKS)

@@ -67,8 +67,7 @@ def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit:
         'INCONCLUSIVE'
     """
     tolerance = positive_number(tolerance, "tolerance", ScenarioError)
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
+    Deadline(time_limit)
     _require_explained_signaling(behavior, tolerance)
     search = _Search(behavior, tolerance, time_limit)
     search.run()
@@ -163,8 +162,7 @@ class _Search:
 
     def run(self) -> None:
         """Looks for a proof of either verdict, the quick ones first."""
-        # No time at all is no limit of a search, but of those after the first.
-        deadline = Deadline(self.time_limit or None)
+        deadline = Deadline(self.time_limit)
         scenario = self.behavior.scenario
         center, largest = _center(self.behavior, self.tolerance)
         try:
@@ -175,9 +173,8 @@ class _Search:
         if self._decide():
             return
         if can_find_nearest(scenario):
-            left = 0.0 if self.time_limit == 0 else deadline.left
             try:
-                self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=left)
+                self.nearest = nearest_local(self.behavior, start=self._known_strategies(), time_limit=deadline.left)
             except SolverError:
                 return
             self._decide()

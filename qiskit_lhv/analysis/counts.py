@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._support.deadlines import Deadline
+from .._support.deadlines import NO_LIMIT, Deadline
 from .._support.progress import ProgressBar
 from .._support.threads import one_blas_thread
 from ..exceptions import CountsError, LHVError
@@ -227,7 +227,7 @@ def _findings(
         lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
     )
     # What the verdict needs comes first, and is not cut off by the time limit.
-    always = _Figures(Deadline(None), figures.absent)
+    always = _Figures(NO_LIMIT, figures.absent)
     signaling = always.compute(
         "no-signaling",
         lambda: signaling_given_projection(counts, options.signaling_level, seed, projected),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._support.deadlines import SharedTime
+from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import generator
 from ..exceptions import CertificateError, LHVError, MeasurementError, SolverError
@@ -167,7 +167,7 @@ def critical_visibility(
         CertificateError: If the folder holds another run's files, or a proof there does not hold.
         LHVError: If a number is out of range, or there is a folder without a seed.
     """
-    clock = SharedTime(time_limit)
+    clock = Deadline(time_limit)
     plane = check_measurements(measurements)
     tensor = _tensor(state, "state", plane)
     other = None if noise is None else _tensor(noise, "noise", plane)
@@ -191,7 +191,7 @@ def critical_visibility(
     certificate = _best_certificate(tensor, other, measurements, seed, clock.part(_SHARE_OF_PROOFS), place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    if lower < min(upper, 1.0) and clock.left > _LEAST_SECONDS:
+    if lower < min(upper, 1.0) and clock.allows(_LEAST_SECONDS):
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"
@@ -265,7 +265,7 @@ def _best_settings(
     noise: CorrelationTensor | None,
     measurements: str,
     seed: int | None,
-    clock: SharedTime,
+    clock: Deadline,
     folder: Path | None,
 ) -> OptimizedSettings | None:
     kept = None if folder is None else folder / "settings.json"
@@ -295,7 +295,7 @@ def _best_certificate(
     noise: CorrelationTensor | None,
     measurements: str,
     seed: int | None,
-    clock: SharedTime,
+    clock: Deadline,
     folder: Path | None,
 ) -> Certificate | None:
     n = tensor.num_parties

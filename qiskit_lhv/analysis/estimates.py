@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .._support.deadlines import SharedTime
+from .._support.deadlines import Deadline
 from .._support.records import Record
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
@@ -211,7 +211,7 @@ def analyze_estimate(
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
-    clock = SharedTime(time_limit)
+    clock = Deadline(time_limit)
     seed = seed_or_fresh(seed)
     question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
@@ -254,7 +254,7 @@ def analyze_estimate(
     return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
 
 
-def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: SharedTime) -> list[OptimizedSettings]:
+def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: Deadline) -> list[OptimizedSettings]:
     tensor = _nearest_tensor(estimate)
     first = _first_candidate(estimate, measurements, seed)
     found = [] if first is None else [first]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._support.deadlines import SharedTime
+from .._support.deadlines import Deadline
 from ..exceptions import SolverError
 from ..measurements.planes import check_measurements
 from ..projective.certificates.certificate import AllProjectiveCertificate
@@ -66,7 +66,7 @@ def quick_certificates(
 def searched_certificates(
     tensor: CorrelationTensor,
     *,
-    clock: SharedTime,
+    clock: Deadline,
     measurements: str = "projective",
     visibility: float = 1.0,
     known: float = 0.0,
@@ -129,7 +129,7 @@ def searched_certificates(
 def proofs_from_below(
     tensor: CorrelationTensor,
     *,
-    clock: SharedTime,
+    clock: Deadline,
     measurements: str = "projective",
     visibility: float = 1.0,
     seed: int | None = None,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from .._support.deadlines import SharedTime
+from .._support.deadlines import Deadline
 from ..exceptions import SolverError
 from ..measurements.planes import check_measurements
 from ..projective.settings.correlator_criterion import wwzb_settings
@@ -78,7 +77,7 @@ def closed_settings(
 def searched_settings(
     tensor: CorrelationTensor,
     *,
-    clock: SharedTime,
+    clock: Deadline,
     noise: CorrelationTensor | None = None,
     measurements: str = "projective",
     thorough: bool = False,
@@ -144,14 +143,12 @@ def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
 
 
 def _of_subsystems(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, clock: SharedTime
+    tensor: CorrelationTensor, measurements: str, seed: int | None, clock: Deadline
 ) -> Iterator[OptimizedSettings]:
     """Settings with which reduced states are nonlocal, as settings of the whole."""
     n = tensor.num_parties
     with clock.step(_SHARE_OF_SUBSYSTEMS) as seconds:
-        of_some = subsystem_settings(
-            tensor, measurements=measurements, seed=seed, time_limit=math.inf if seconds is None else seconds
-        )
+        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
     for parties, found in of_some[:1]:
         yield lifted_settings(found, tensor, parties, measurements)
     for parties, _ in [one for one in of_some if 4 == len(one[0]) < n][:1]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qiskit.quantum_info import DensityMatrix, Statevector
 
-from .._support.deadlines import SharedTime, checks_within
+from .._support.deadlines import Deadline, checks_within
 from .._support.validation import generator
 from ..exceptions import MeasurementError
 from ..measurements.planes import check_measurements
@@ -55,7 +55,7 @@ def analyze_state(
         MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
     """
     generator(seed)
-    clock = SharedTime(time_limit)
+    clock = Deadline(time_limit)
     plane = check_measurements(measurements)
     if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
         if plane:
@@ -83,7 +83,7 @@ def analyze_state(
     return findings.report(clock)
 
 
-def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
+def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
     """Tries one thing after the other until the question is decided, or everything has been tried."""
     tensor, measurements = findings.question.correlations, findings.question.measurements
     for settings in closed_settings(tensor, measurements=measurements, seed=seed):
@@ -107,7 +107,7 @@ def _look(findings: _Findings, clock: SharedTime, seed: int | None) -> None:
     for certificate in searched_certificates(tensor, clock=part, measurements=measurements, known=known, seed=seed):
         if findings.add_certificate(certificate):
             return
-    if clock.left > _LEAST_SECONDS_OF_SEARCH:
+    if clock.allows(_LEAST_SECONDS_OF_SEARCH):
         with clock.step() as seconds:
             findings.loss = _loss(tensor, measurements, seed, seconds)
 
@@ -169,7 +169,7 @@ class _Findings:
             self.verdict = Verdict.LOCAL
         return self.verdict is Verdict.LOCAL
 
-    def report(self, clock: SharedTime) -> LocalityReport:
+    def report(self, clock: Deadline) -> LocalityReport:
         """The report."""
         # A certificate that shows LOCAL, of a state of which no tolerance may hide that it is not proven, is left out.
         certificate, settings = self.certificate, self.settings

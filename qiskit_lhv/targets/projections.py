@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._support.deadlines import Deadline
+from .._support.deadlines import NO_LIMIT, Deadline
 from .._support.threads import one_blas_thread
 from .._support.types import FloatArray
 from .._support.validation import instance, real_array
@@ -89,7 +89,7 @@ def project_to_no_signaling(
     Args:
         behavior: The behavior to project.
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: none, see :ref:`time-limits`.
 
     Returns:
         The projection; its divergence exceeds the least possible one by at most about 1e-12 nats, or 1e-13 times the
@@ -116,7 +116,7 @@ def project_cells(
     tolerance: float = _LAST_BARRIER,
     *,
     start: FloatArray | None = None,
-    deadline: Deadline | None = None,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[FloatArray, FloatArray]:
     """Projects many tables onto the no-signaling polytope at once.
 
@@ -185,7 +185,7 @@ def project_cells_to_plane(
     _, _, rotated = np.linalg.svd((normal @ basis)[None])
     system = Coordinates(scenario, basis @ rotated[1:].T)
     barrier = _STARTING_NOISE * 1e-2 / scenario.num_cells
-    return _project(cells, system, scenario, tolerance, start, barrier, None)[0]
+    return _project(cells, system, scenario, tolerance, start, barrier, NO_LIMIT)[0]
 
 
 def _project(
@@ -195,7 +195,7 @@ def _project(
     tolerance: float,
     start: FloatArray,
     first_barrier: float,
-    deadline: Deadline | None,
+    deadline: Deadline,
 ) -> tuple[FloatArray, FloatArray]:
     count = len(cells)
     q = np.tile(start, (count, 1))
@@ -204,7 +204,7 @@ def _project(
     best = q.copy()
     active = np.arange(count)
     for _ in range(_MAX_NEWTON_STEPS):
-        if deadline is not None and deadline.over:
+        if deadline.over:
             raise SolverError("project_to_no_signaling: the time limit was over.")
         here, limit = q[active], barrier[active]
         weight = cells[active] + limit[:, None]

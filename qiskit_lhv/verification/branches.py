@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.deadlines import CheckTime
+from .._support.deadlines import time_for_check
 from .._support.types import IntArray
 from .local_bounds import exact_local_bound, local_bound_cost
 from .memory import remembered
@@ -117,7 +117,7 @@ def prove_local_bound(
     content = (coefficients, str(claim), prove_bound, [[*one] for one in symmetries], num_outcomes, limits)
 
     def lasting(found: Verification) -> bool:
-        return found.passed or found.refuted or not CheckTime().limited
+        return found.passed or found.refuted or not time_for_check().limited
 
     return remembered(prove, "local bound", *content, lasting=lasting)
 
@@ -200,7 +200,7 @@ class _Tree:
     def __init__(self, tensor: IntArray, sizes: Sequence[int], max_work: int) -> None:
         self.max_work = max_work
         self.work = 0
-        self.time = CheckTime()
+        self.deadline = time_for_check()
         self.next_look = _WORK_PER_LOOK
         self.num_gains = tensor.shape[3] - 1
         base = tensor[..., 0].sum(axis=2, keepdims=True)
@@ -260,7 +260,7 @@ class _Tree:
         if self.work < self.next_look:
             return False
         self.next_look = self.work + _WORK_PER_LOOK
-        return self.time.over()
+        return not self.deadline.has()
 
     def scores(self, nodes: Any) -> Any:
         """The value of each node with the other party's best answers."""

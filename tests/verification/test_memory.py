@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from qiskit_lhv._support.deadlines import SharedTime, checks_within
+from qiskit_lhv._support.deadlines import Deadline, checks_within
 from qiskit_lhv.polytope import werner_inequality
 from qiskit_lhv.verification.branches import prove_local_bound
 from qiskit_lhv.verification.memory import remembered
@@ -64,7 +64,7 @@ def test_a_proof_ends_with_the_time_of_the_search_it_is_part_of(counted_clock):
     # Another claim than that of the package, so that nothing is remembered.
     coefficients, claim = inequality.expression.coefficients, int(inequality.bound.value) + 1
     with counted_clock(1.0):
-        clock = SharedTime(1.0)
+        clock = Deadline(1.0)
         with checks_within(clock):
             check = prove_local_bound(coefficients, claim)
     assert check.status == "not re-proven"

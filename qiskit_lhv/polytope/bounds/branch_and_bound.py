@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import IntArray
 from .integer_form import AnswerForm
 
@@ -62,12 +62,12 @@ class BranchAndBound:
         return self.num_nodes * self._form.width * self._form.dtype.itemsize / 2 * _WORK_PER_ENTRY
 
     def run(
-        self, deadline: float = math.inf, patience: float = math.inf, max_work: float = math.inf
+        self, deadline: Deadline = NO_LIMIT, patience: float = math.inf, max_work: float = math.inf
     ) -> tuple[int, IntArray | None] | None:
         """Searches until the best score is proven.
 
         Args:
-            deadline: Time of ``time.monotonic()`` at which to give up.
+            deadline: When to give up.
             patience: Gives up when more work than this is still needed, as extrapolated.
             max_work: Gives up when more work than this is done.
 
@@ -109,7 +109,7 @@ class BranchAndBound:
         logarithm = math.log(recent[-1]) + remaining * math.log(growth)
         return math.exp(min(logarithm, 700.0))
 
-    def _solve(self, first: int, best: int, vector: Vector | None, deadline: float) -> tuple[int, Vector] | None:
+    def _solve(self, first: int, best: int, vector: Vector | None, deadline: Deadline) -> tuple[int, Vector] | None:
         """The best score of the steps from ``first`` on, and its vector; those given if none is better."""
         form, total = self._form, len(self._steps)
         root = self._steps[first]
@@ -118,7 +118,7 @@ class BranchAndBound:
         while stack:
             step, nodes = stack.pop()
             self.num_nodes += nodes.shape[1]
-            if time.monotonic() > deadline or self.work > self._max_work:
+            if deadline.over or self.work > self._max_work:
                 return None
             if step < total:
                 nodes = (nodes[:, :, None] + self._steps[step][:, None, :]).reshape(form.width, -1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import IntArray
 from .integer_form import AnswerForm
 
@@ -24,7 +24,7 @@ _THREADED_WORK = 1 << 26
 _MAX_THREADS = 8
 
 
-def enumerate_form(form: AnswerForm, floor: int, deadline: float = math.inf) -> tuple[int, IntArray | None, bool]:
+def enumerate_form(form: AnswerForm, floor: int, deadline: Deadline = NO_LIMIT) -> tuple[int, IntArray | None, bool]:
     """The best score of a form, by adding up every strategy.
 
     The last steps are added up once, to a table with one column for each of their strategies; every strategy of the
@@ -33,7 +33,7 @@ def enumerate_form(form: AnswerForm, floor: int, deadline: float = math.inf) -> 
     Args:
         form: The form.
         floor: Only scores above this are of interest.
-        deadline: Time of ``time.monotonic()`` at which to stop.
+        deadline: When to stop.
 
     Returns:
         The best score (``floor`` if none is above it), the option of each step or ``None``, and whether
@@ -53,7 +53,7 @@ def enumerate_form(form: AnswerForm, floor: int, deadline: float = math.inf) -> 
     stop = threading.Event()
 
     def part(first: int, last: int) -> tuple[int, int, bool]:
-        return _search(form, table, (split, first, last), floor, lambda: stop.is_set() or time.monotonic() > deadline)
+        return _search(form, table, (split, first, last), floor, lambda: stop.is_set() or deadline.over)
 
     if len(cuts) == 2:
         results = [part(0, num_first)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray, IntArray
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
@@ -49,8 +49,8 @@ class ExactBound:
 class _Limits:
     """When a search stops without a proof."""
 
-    deadline: float
-    """Time of ``time.monotonic()``."""
+    deadline: Deadline
+    """The end of the caller's time."""
     work: float
     """What is not begun if it takes more, as far as that is known beforehand."""
     refuses: bool
@@ -61,7 +61,7 @@ def exact_bound(
     coefficients: FloatArray,
     scenario: BellScenario,
     known: IntArray,
-    time_limit: float | None = None,
+    deadline: Deadline,
     max_work: float | None = None,
 ) -> ExactBound:
     """The largest value of a Bell expression over all deterministic strategies.
@@ -70,18 +70,18 @@ def exact_bound(
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, finite.
         scenario: The scenario.
         known: A good strategy, shape ``(m_1 + ... + m_N,)``, to start from.
-        time_limit: Seconds after which to stop without a proof; default: none.
+        deadline: When to stop without a proof.
         max_work: Additions of 16-bit integers, some 5e9 a second, after which to stop without a proof; default: none.
 
     Raises:
         ScenarioError: If there is no limit and the search would take too long.
     """
     work = _MAX_WORK if max_work is None else max_work
-    if time_limit is not None:
+    left = deadline.left
+    if left is not None:
         # An enumeration that would not come far in that time is not begun.
-        work = min(work, 10 * time_limit * _WORK_PER_SECOND)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    limits = _Limits(deadline, work, time_limit is None and max_work is None)
+        work = min(work, 10 * left * _WORK_PER_SECOND)
+    limits = _Limits(deadline, work, left is None and max_work is None)
     # Where a setting has fewer outcomes than others, the additional ones count as its last: that changes no bound.
     integers, exponent, error = _to_integers(scenario.filled(coefficients), scenario.mask)
     n = scenario.num_parties
@@ -119,7 +119,7 @@ def _two_parties(
         result = search.run(limits.deadline, min(max(enumeration, _LEAST_PATIENCE), limits.work), budget)
         if result is not None:
             score, choices = result
-        elif time.monotonic() > limits.deadline:
+        elif limits.deadline.over:
             return known_value, None, False
         elif enumeration <= limits.work:
             score, choices, finished = enumerate_form(form, floor, limits.deadline)
@@ -151,13 +151,13 @@ def _more_parties(
     if limits.refuses and expected > limits.work:
         raise _too_large(outer * inner, expected)
     # A table of so many would not fit; nor would the time be enough. Without a clock, what is too much is not begun.
-    if outer > _MAX_OUTER or (math.isinf(limits.deadline) and expected > limits.work):
+    if outer > _MAX_OUTER or (not limits.deadline.limited and expected > limits.work):
         return known_value, None, False
     lists = [party_strategies(own) for own in sizes[:-2]]
     lists = [table[table[:, 0] == 0] if flip else table for table, flip in zip(lists, flips, strict=True)]
     best, found = known_value, None
     for chosen, rest in _settled(tensor, lists):
-        if time.monotonic() > limits.deadline:
+        if limits.deadline.over:
             return best, found, False
         form = AnswerForm.of(rest, sizes[-2])
         floor = (best * form.divisor - form.constant) // form.factor

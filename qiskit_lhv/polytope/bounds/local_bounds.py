@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.records import Record
 from ..._support.rounding import round_up
 from ..._support.types import FloatArray, IntArray
@@ -74,7 +75,7 @@ def local_bound(
         seed: Of the random starts.
         time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
             returned, marked as not exact; default: no limit, but what would take more than about half an
-            hour is refused.
+            hour (9e12 additions) is refused. See :ref:`time-limits`.
         max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
             additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
             answer is the same on every machine. Default: no limit.
@@ -83,7 +84,8 @@ def local_bound(
         The bound, a strategy that reaches it, and whether it is exact.
 
     Raises:
-        ScenarioError: If the method is unknown, a limit is not positive, or the scenario is too large for ``"exact"``.
+        ScenarioError: If the method is unknown, ``max_work`` is not positive, or the scenario is too large for
+            ``"exact"``.
 
     References:
         arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
@@ -96,13 +98,12 @@ def local_bound(
     from ..expressions.expression import BellExpression
 
     instance(expression, BellExpression, "expression", ScenarioError)
+    deadline = Deadline(time_limit)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
         return LocalBound(value, strategy, False)
     if method != "exact":
         raise ScenarioError.bad_argument("method", expected="'exact' or 'heuristic'", got=repr(method))
-    if time_limit is not None and not time_limit > 0:
-        raise ScenarioError.bad_argument("time_limit", expected="a positive number of seconds", got=f"{time_limit}")
     if max_work is not None and not max_work > 0:
         raise ScenarioError.bad_argument("max_work", expected="a positive number of additions", got=f"{max_work}")
     coefficients, scenario = expression.coefficients, expression.scenario
@@ -110,7 +111,7 @@ def local_bound(
         known = np.zeros(sum(scenario.num_settings), dtype=np.int64)
     else:
         known = _best_found(coefficients, scenario, seed)[1]
-    result = exact_bound(coefficients, scenario, known, time_limit, max_work)
+    result = exact_bound(coefficients, scenario, known, deadline, max_work)
     return LocalBound(round_up(result.value), result.strategy, result.finished)
 
 

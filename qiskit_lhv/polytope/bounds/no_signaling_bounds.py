@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..._support.highs import quiet_solver
+from ..._support.highs import LinearProgram
 from ..._support.rounding import round_up
 from ..._support.types import FloatArray
 from ..._support.validation import instance, real_array
-from ...exceptions import ScenarioError, SolverError
+from ...exceptions import ScenarioError
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
 from ...verification.evidence import Evidence
@@ -120,30 +120,13 @@ def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
 
 def _maximize(tables: Any, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Maximizes ``costs . t`` with ``t[0] = 1`` and ``tables @ t >= 0``; returns t and the multipliers of the rows."""
-    import highspy
-
-    solver = quiet_solver()
-    num_rows, num_columns = tables.shape
-    lower = np.full(num_columns, -np.inf)
-    upper = np.full(num_columns, np.inf)
-    lower[0] = upper[0] = 1
-    solver.addVars(num_columns, lower, upper)
-    solver.changeColsCost(num_columns, np.arange(num_columns, dtype=np.int32), -costs)
-    solver.addRows(
-        num_rows,
-        np.zeros(num_rows),
-        np.full(num_rows, np.inf),
-        tables.nnz,
-        tables.indptr[:-1].astype(np.int32),
-        tables.indices.astype(np.int32),
-        tables.data,
-    )
-    solver.run()
-    status = solver.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        raise SolverError(f"no_signaling_bound: HiGHS stopped with {solver.modelStatusToString(status)!r}.")
-    solution = solver.getSolution()
-    return np.array(solution.col_value), np.array(solution.row_dual)
+    program = LinearProgram("no_signaling_bound")
+    limits = np.full((2, costs.size), [[-np.inf], [np.inf]])
+    limits[:, 0] = 1
+    program.add_columns(-costs, lower=limits[0], upper=limits[1])
+    program.add_rows(0.0, np.inf, tables)
+    solution = program.solve()
+    return solution.values, solution.duals
 
 
 def _dual_bound(expression: BellExpression, multipliers: FloatArray) -> Fraction:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
-import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import instance, positive_number
+from ..._support.validation import instance
 from ...exceptions import ScenarioError
 from ...targets.behaviors import Behavior
 from ...targets.scenario import BellScenario
@@ -53,17 +52,15 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
 
     Args:
         behaviors: Behaviors of one scenario; the search goes by the first.
-        time_limit: Seconds after which the relabelings found so far are all; default: none.
+        time_limit: Seconds after which the relabelings found so far are all; default: none, see :ref:`time-limits`.
 
     Returns:
         The group found, not always the largest one.
 
     Raises:
-        ScenarioError: If the time limit is negative.
+        ScenarioError: If there is no behavior.
     """
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    deadline = Deadline(time_limit)
     if not behaviors:
         raise ScenarioError.bad_argument("behaviors", expected="at least one Behavior", got="none")
     scenario = instance(behaviors[0], Behavior, "behaviors", ScenarioError).scenario
@@ -85,12 +82,10 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
     return Symmetry.grown_by(found, scenario)
 
 
-def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: float) -> Iterator[Relabeling]:
+def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: Deadline) -> Iterator[Relabeling]:
     scenario = behavior.scenario
     yield Relabeling.of(scenario, parties=order)
-    if time.monotonic() > deadline:
-        return
-    if not scenario.is_two_outcome or scenario.num_parties < 2:
+    if not (deadline.allows() and scenario.is_two_outcome and scenario.num_parties > 1):
         return
     wanted = behavior.to_correlators()
     given = wanted.transpose(order)
@@ -103,7 +98,7 @@ def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: float) -> 
     last = wanted.ndim - 1
     rows = wanted.reshape(-1, wanted.shape[last])
     for choice in choices:
-        if time.monotonic() > deadline:
+        if deadline.over:
             return
         moved = given
         for k, (numbers, signs) in enumerate(choice):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._support.checkpoints import ArrayCheckpoint, fingerprint
+from ..._support.deadlines import Deadline
+from ..._support.highs import LinearSolution
 from ..._support.progress import ProgressBar
 from ..._support.rounding import round_up, small_integers
 from ..._support.types import FloatArray, IntArray
@@ -20,7 +21,8 @@ from ...exceptions import SolverError
 from ...models.deterministic import DeterministicModel
 from ...targets.behaviors import Behavior
 from ...verification.models import exact_strategy_value
-from ..bounds.local_bounds import LocalBound, best_strategies, enumeration_size, local_bound
+from ..bounds.local_bounds import LocalBound, enumeration_size, local_bound
+from ..bounds.strategy_programs import COLUMNS_PER_ROUND, PRICE_TOLERANCE, improving_strategies
 from ..expressions.expression import BellExpression
 from ..inequalities.bell_inequality import BellInequality
 from ..symmetry.reduced_coordinates import Reduction
@@ -35,8 +37,6 @@ __all__ = ["MAX_COORDINATES", "generate_columns", "search_by_gradients"]
 
 # Above this number of coordinates the linear program takes longer than conditional gradients.
 MAX_COORDINATES = 250
-_COLUMNS_PER_ROUND = 60
-_PRICE_TOLERANCE = 1e-9
 _TIDY_TOLERANCE = 1e-8
 # Up to so many strategies the exact oracle costs no more than the heuristic one.
 _ALWAYS_EXACT = 1 << 10
@@ -59,7 +59,7 @@ def generate_columns(
     reduction: Reduction,
     strategies: IntArray,
     max_visibility: float,
-    deadline: float,
+    deadline: Deadline,
     seed: int | None,
 ) -> Threshold:
     """Column generation: the linear program over the strategies known, and an oracle for those that improve it.
@@ -70,7 +70,7 @@ def generate_columns(
         reduction: Coordinates that fit both.
         strategies: Strategies to start from; mixtures of them contain the noise.
         max_visibility: Largest visibility considered.
-        deadline: Time, as of ``time.monotonic``, when to stop.
+        deadline: When to stop.
         seed: Seed of the heuristic oracle.
 
     Raises:
@@ -79,7 +79,7 @@ def generate_columns(
     scenario = behavior.scenario
     size = enumeration_size(scenario)
     rng = generator(seed)
-    heuristic = StrategyOracle(reduction, num_atoms=_COLUMNS_PER_ROUND)
+    heuristic = StrategyOracle(reduction, num_atoms=COLUMNS_PER_ROUND)
     strategies = reduction.distinct(strategies)
     if len(reduction.sizes) > _WARM_START:
         # Most of the columns that matter, found without a single solution of the program.
@@ -88,39 +88,43 @@ def generate_columns(
         with ProgressBar(None, False) as bar:
             search.run(None, max_visibility, deadline, bar)
         strategies = reduction.distinct(np.concatenate([strategies, search.gradient.atoms(0)[0].astype(np.int64)]))
-    program = VisibilityProgram(reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility)
-    program.add(reduction.columns(strategies))
-    finished = False
-    while True:
-        visibility, weights, prices = program.solve()
+    program = VisibilityProgram(
+        reduction.coordinates(behavior), reduction.coordinates(noise), max_visibility, reduction.columns
+    )
+    program.add_strategies(strategies)
+    proof: tuple[float, BellInequality | None] = (math.inf, None)
+
+    def better(found: IntArray, prices: FloatArray) -> IntArray:
         # Every strategy known so far has <prices, table> <= 0; one with more improves the program.
-        if time.monotonic() > deadline:
-            break
+        return found[reduction.columns(found) @ prices > PRICE_TOLERANCE]
+
+    def improving(solution: LinearSolution) -> IntArray:
+        nonlocal proof
+        visibility, weights, prices = program.parts(solution)
         new = strategies[:0]
         if size > _ALWAYS_EXACT:
             used = weights > 1e-12
-            found = heuristic.search(prices, strategies[used], weights[used], rng).astype(np.int64)
-            new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
+            found = heuristic.search(prices, program.strategies[used], weights[used], rng)
+            new = better(found.astype(np.int64), prices)
         if not len(new) and size <= _EXACT_ROUNDS:
-            values, found = best_strategies(reduction.expression(prices), scenario, _COLUMNS_PER_ROUND)
-            new = reduction.distinct(found[values > _PRICE_TOLERANCE])
+            new = reduction.distinct(improving_strategies(reduction.expression(prices), scenario))
         if not len(new):
-            upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
-            finished = True
+            proof = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
+            upper, inequality = proof
             if size > _EXACT_ROUNDS and inequality is not None and upper > visibility + _TIDY_TOLERANCE:
                 # Perhaps the exact bound of the inequality has found what the heuristic oracle missed.
-                found = inequality.bound.strategy[None]
-                new = found[reduction.columns(found) @ prices > _PRICE_TOLERANCE]
-        if not len(new):
-            break
-        strategies = np.concatenate([strategies, new])
-        program.add(reduction.columns(new))
+                new = better(inequality.bound.strategy[None], prices)
+        return new
+
+    solution, finished = program.generate(improving, deadline)
+    visibility, weights, prices = program.parts(solution)
     if not finished:
-        upper, inequality = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
+        proof = _upper_bound(prices, reduction, behavior, noise, visibility, seed, deadline)
+    upper, inequality = proof
     estimate = upper if finished else (visibility + min(upper, max_visibility)) / 2
-    mixture = (visibility, strategies, weights)
+    mixture = (visibility, program.strategies, weights)
     result = _result(behavior, noise, reduction, mixture, upper, inequality, estimate, max_visibility)
-    return replace(result, timed_out=not finished or _proof_timed_out(result, deadline))
+    return replace(result, timed_out=(not finished or not result.upper_is_proven) and deadline.over)
 
 
 class _ThresholdSearch(VisibilitySearch):
@@ -176,7 +180,7 @@ def search_by_gradients(
     reduction: Reduction,
     strategies: IntArray,
     max_visibility: float,
-    deadline: float,
+    deadline: Deadline,
     seed: int | None,
     progress: bool | None,
     checkpoint: str | os.PathLike[str] | None,
@@ -199,7 +203,7 @@ def search_by_gradients(
         search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
     with ProgressBar(None, progress, "call") as bar:
         search.run(None, max_visibility, deadline, bar, file, max_calls=max_calls)
-    search_timed_out = time.monotonic() > deadline
+    search_timed_out = deadline.over
     # Without even the first stage: the noise itself is a mixture of the strategies that came in.
     mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))
     upper, inequality = math.inf, None
@@ -209,9 +213,9 @@ def search_by_gradients(
     return replace(result, timed_out=search_timed_out or _proof_timed_out(result, deadline))
 
 
-def _proof_timed_out(result: Threshold, deadline: float) -> bool:
+def _proof_timed_out(result: Threshold, deadline: Deadline) -> bool:
     """Whether the exact bound is missing because time ran out."""
-    return not result.upper_is_proven and time.monotonic() > deadline
+    return not result.upper_is_proven and deadline.over
 
 
 def _mixture_of_noise(noise: Behavior, reduction: Reduction, strategies: IntArray) -> tuple[IntArray, FloatArray]:
@@ -278,7 +282,7 @@ def _upper_bound(
     noise: Behavior,
     visibility: float,
     seed: int | None,
-    deadline: float,
+    deadline: Deadline,
 ) -> tuple[float, BellInequality | None]:
     """The inequality of the prices with its exact bound, and the visibility above which it is violated."""
     # The price of the normalization only shifts the bound, which is computed again.
@@ -302,12 +306,11 @@ def _upper_bound(
     return upper, inequality
 
 
-def _best_bound(expression: BellExpression, seed: int | None, deadline: float) -> LocalBound:
+def _best_bound(expression: BellExpression, seed: int | None, deadline: Deadline) -> LocalBound:
     """The exact bound if it takes little work, or fits the caller's time or a budget; else the heuristic one."""
     bound = local_bound(expression, seed=seed, max_work=_QUICK_WORK)
     if bound.exact:
         return bound
-    if math.isinf(deadline):
+    if not deadline.limited:
         return local_bound(expression, seed=seed, max_work=_LONG_WORK)
-    left = deadline - time.monotonic()
-    return local_bound(expression, seed=seed, time_limit=left) if left > 0 else bound
+    return bound if deadline.over else local_bound(expression, seed=seed, time_limit=deadline.left)

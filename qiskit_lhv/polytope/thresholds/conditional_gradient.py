@@ -11,7 +11,6 @@ References:
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import generator
 from ..bounds.alternation import Alternation
@@ -228,7 +228,7 @@ class ConditionalGradient:
         self,
         target: FloatArray,
         tolerance: float,
-        deadline: float,
+        deadline: Deadline,
         watch: Callable[[ConditionalGradient, float], bool] | None = None,
     ) -> str:
         """Steps until the mixture is as near as asked, the point is separated, or time is up.
@@ -236,7 +236,7 @@ class ConditionalGradient:
         Args:
             target: Coordinates of the point.
             tolerance: Distance that is near enough.
-            deadline: Time, as of ``time.monotonic``, when to stop.
+            deadline: When to stop.
             watch: Called after every step with this object and the distance; true stops the run.
 
         Returns:
@@ -251,7 +251,7 @@ class ConditionalGradient:
                 return "separated"
             if watch is not None and watch(self, distance):
                 return "stopped"
-            if time.monotonic() > deadline:
+            if deadline.over:
                 return "time"
 
     def _move_weight(self, target: FloatArray) -> None:

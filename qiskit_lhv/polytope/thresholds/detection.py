@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.validation import instance, positive_number, probability
 from ...exceptions import ScenarioError
 from ...models.deterministic import DeterministicModel
@@ -131,7 +130,7 @@ def detection_threshold(
         fixed: For each party a given efficiency, or ``None`` for eta; default: eta for all.
         tolerance: Distance of the two bounds at which the search ends. A violation must exceed rounding errors of 1e-9
             in every probability, which keeps the bounds about 1e-7 apart, and further for violations that are small.
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
 
     Returns:
         Lower and upper bound, with the evidence for both. A behavior that is local with perfect detectors has both
@@ -156,9 +155,8 @@ def detection_threshold(
     assignment = check_assignment(assign, behavior.scenario)
     given = _check_fixed(fixed, behavior.scenario.num_parties)
     tolerance = positive_number(tolerance, "tolerance", ScenarioError)
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
-    search = _Search(behavior, assignment, given, math.inf if time_limit is None else time.monotonic() + time_limit)
+    deadline = Deadline(time_limit)
+    search = _Search(behavior, assignment, given, deadline)
     search.start()
     search.run(tolerance)
     return DetectionThreshold(
@@ -191,7 +189,7 @@ def _efficiencies(efficiency: float, fixed: Fixed) -> tuple[float, ...]:
 class _Search:
     """Closes in on the threshold: inequalities from above, a model from below."""
 
-    def __init__(self, behavior: Behavior, assign: Assignment, fixed: Fixed, deadline: float) -> None:
+    def __init__(self, behavior: Behavior, assign: Assignment, fixed: Fixed, deadline: Deadline) -> None:
         self.behavior, self.assign, self.fixed, self.deadline = behavior, assign, fixed, deadline
         self.lower, self.upper = 0.0, 1.0
         self.model: Model | None = None
@@ -221,7 +219,7 @@ class _Search:
         for _ in range(_MAX_PROBES):
             if self.upper - self.lower <= tolerance:
                 return
-            if time.monotonic() > self.deadline:
+            if self.deadline.over:
                 self.timed_out = True
                 return
             begin = self.probe(efficiency)
@@ -251,7 +249,7 @@ class _Search:
             Where the violation of a new inequality begins; ``None`` if there is none.
         """
         seen = self.behavior.with_efficiency(_efficiencies(efficiency, self.fixed), self.assign)
-        threshold = nonlocality_threshold(seen, time_limit=self.remaining())
+        threshold = nonlocality_threshold(seen, time_limit=self.deadline.left)
         if threshold.lower > 1 - _NEARLY_LOCAL and threshold.model.verify(seen, MODEL_ATOL):
             self.lower, self.model = efficiency, threshold.model
             self.forget()
@@ -279,15 +277,10 @@ class _Search:
         """The inequality with an exact local bound, if that can be had in time."""
         if inequality is None or inequality.bound.exact:
             return inequality
-        remaining = self.remaining()
-        if remaining == 0:
+        if self.deadline.over:
             return None
         try:
-            bound = local_bound(inequality.expression, time_limit=remaining)
+            bound = local_bound(inequality.expression, time_limit=self.deadline.left)
         except ScenarioError:  # too large to enumerate
             return None
         return BellInequality(inequality.expression, bound) if bound.exact else None
-
-    def remaining(self) -> float | None:
-        """Seconds left, or ``None`` without a limit."""
-        return None if self.deadline == math.inf else max(0.0, self.deadline - time.monotonic())

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from ..._support.highs import simplex_solver
+from ..._support.deadlines import NO_LIMIT, Deadline
+from ..._support.highs import LinearSolution
 from ..._support.rounding import round_up, small_integers
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import instance, positive_number
-from ...exceptions import ScenarioError, SolverError
-from ...models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
+from ..._support.validation import instance
+from ...exceptions import ScenarioError
+from ...models.deterministic import DeterministicModel, strategy_tables
 from ...targets.behaviors import Behavior
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.models import exact_model_table, exact_value
 from ...verification.result import Verification, combine
-from ..bounds.local_bounds import best_strategies, local_bound
+from ..bounds.local_bounds import local_bound
+from ..bounds.strategy_programs import PRICE_TOLERANCE, StrategyProgram, first_strategies, improving_strategies
 from ..expressions.expression import BellExpression
 from ..inequalities.bell_inequality import BellInequality
 
@@ -29,8 +29,6 @@ __all__ = ["LocalWeight", "largest_local_part", "local_weight", "verify_local_pa
 
 
 _ALL_COLUMNS = 300
-_COLUMNS_PER_ROUND = 60
-_PRICE_TOLERANCE = 1e-9
 _FEASIBILITY = 1e-10
 _IMPOSSIBLE = 1e-12
 _SIGNALING = 1e-7
@@ -68,7 +66,7 @@ class LocalWeight(Evidence):
         if self.model is None:
             return self.behavior
         rest = 1 - self.lower
-        if rest < _PRICE_TOLERANCE:
+        if rest < PRICE_TOLERANCE:
             return None
         table = (self.behavior.array - self.lower * self.model.behavior().array) / rest
         table = np.maximum(table, 0)
@@ -148,13 +146,13 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
 
     Args:
         behavior: A no-signaling behavior (within 1e-7).
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
 
     Returns:
         Lower and upper bound, which agree to about 1e-8 unless time ran out, with the evidence for both.
 
     Raises:
-        ScenarioError: If the behavior is signaling, the time limit is not positive, or the scenario is too large to
+        ScenarioError: If the behavior is signaling, or the scenario is too large to
             enumerate all parties but one.
         SolverError: If the linear program fails.
 
@@ -170,25 +168,23 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
         Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
     """
     instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_SIGNALING, "behavior")
-    if time_limit is not None:
-        positive_number(time_limit, "time_limit", ScenarioError)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, time_limit)
+    deadline = Deadline(time_limit)
+    lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, deadline)
     # No weight exceeds 1, which needs no inequality.
     upper, inequality = (upper, inequality) if upper < 1 else (1.0, None)
-    timed_out = upper - lower > _CLOSE and time.monotonic() > deadline
+    timed_out = upper - lower > _CLOSE and deadline.over
     return LocalWeight(lower, upper, behavior, model, inequality, timed_out)
 
 
 def largest_local_part(
-    table: FloatArray, scenario: BellScenario, time_limit: float | None = None
+    table: FloatArray, scenario: BellScenario, deadline: Deadline = NO_LIMIT
 ) -> tuple[float, DeterministicModel | None, float, BellInequality | None]:
     """The heaviest mixture of deterministic strategies that is nowhere above a table, and its dual.
 
     Args:
         table: Numbers of at least 0, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; they need not be normalized.
         scenario: The scenario.
-        time_limit: Seconds after which what was found so far is returned; default: none.
+        deadline: When to return what was found so far; default: never.
 
     Returns:
         The weight and the mixture (``None`` if the weight is 0), which are exact; and an upper limit of the weight,
@@ -198,62 +194,21 @@ def largest_local_part(
         ScenarioError: If the scenario is too large to enumerate all parties but one.
         SolverError: If the linear program fails.
     """
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    small = scenario.num_strategies <= _ALL_COLUMNS
-    strategies = enumerate_strategies(scenario) if small else constant_strategies(scenario)
-    program = _WeightProgram(table.ravel())
-    program.add(strategy_tables(strategies, scenario))
-    while True:
-        weights, prices = program.solve()
+    program = StrategyProgram(
+        "local_weight", _FEASIBILITY, lambda strategies: strategy_tables(strategies, scenario), cost=-1.0
+    )
+    target = table.ravel()
+    program.add_rows(-np.inf, np.where(target < _IMPOSSIBLE, 0.0, target))
+    program.add_strategies(first_strategies(scenario, _ALL_COLUMNS))
+
+    def prices(solution: LinearSolution) -> FloatArray:
         # What padding costs means nothing.
-        prices = np.where(scenario.mask.ravel(), prices, 0.0)
-        # Every strategy known so far costs at least 1; a cheaper one improves the program.
-        costs, found = best_strategies(-prices.reshape(scenario.shape), scenario, _COLUMNS_PER_ROUND)
-        new = -costs < 1 - _PRICE_TOLERANCE
-        if not new.any() or time.monotonic() > deadline:
-            break
-        strategies = np.concatenate([strategies, found[new]])
-        program.add(strategy_tables(found[new], scenario))
-    lower, model = _local_part(weights, strategies, table, scenario)
-    return lower, model, *_dual_bound(prices.reshape(scenario.shape), table, lower, scenario)
+        return np.where(scenario.mask, np.maximum(-solution.duals, 0).reshape(scenario.shape), 0.0)
 
-
-class _WeightProgram:
-    """Maximizes ``sum_h w_h`` subject to ``sum_h w_h table_h <= target``, w >= 0."""
-
-    def __init__(self, target: FloatArray) -> None:
-        import highspy
-
-        self._highs = simplex_solver(_FEASIBILITY)
-        self._optimal = highspy.HighsModelStatus.kOptimal
-        self._size = target.size
-        for value in np.where(target < _IMPOSSIBLE, 0.0, target):
-            self._highs.addRow(-np.inf, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
-
-    def add(self, tables: FloatArray) -> None:
-        """Adds strategies, one flattened table of zeros and ones each."""
-        count = len(tables)
-        rows, cells = np.nonzero(tables)
-        starts = np.searchsorted(rows, np.arange(count)).astype(np.int32)
-        self._highs.addCols(
-            count,
-            np.full(count, -1.0),
-            np.zeros(count),
-            np.full(count, np.inf),
-            len(cells),
-            starts,
-            cells.astype(np.int32),
-            np.ones(len(cells)),
-        )
-
-    def solve(self) -> tuple[FloatArray, FloatArray]:
-        """Weights of the strategies, and prices of the cells: non-negative, at least 1 for every known strategy."""
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if status != self._optimal:
-            raise SolverError(f"local_weight: HiGHS stopped with {self._highs.modelStatusToString(status)!r}.")
-        solution: Any = self._highs.getSolution()
-        return np.maximum(solution.col_value, 0), np.maximum(-np.array(solution.row_dual), 0)
+    # Every strategy known so far costs at least 1; a cheaper one improves the program.
+    solution, _ = program.generate(lambda found: improving_strategies(-prices(found), scenario, -1.0), deadline)
+    lower, model = _local_part(np.maximum(solution.values, 0), program.strategies, table, scenario)
+    return lower, model, *_dual_bound(prices(solution), table, lower, scenario)
 
 
 def _local_part(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from ..._support.highs import simplex_solver
+from ..._support.deadlines import Deadline
+from ..._support.highs import LinearSolution
 from ..._support.rounding import small_integers
 from ..._support.types import FloatArray, IntArray
-from ...exceptions import SolverError
-from ...models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
+from ...models.deterministic import DeterministicModel, strategy_tables
 from ...targets.behaviors import Behavior
 from ...targets.scenario import BellScenario
-from ..bounds.local_bounds import best_strategies, enumeration_size, local_bound
+from ..bounds.local_bounds import enumeration_size, local_bound
+from ..bounds.strategy_programs import PRICE_TOLERANCE, StrategyProgram, first_strategies, improving_strategies
 from ..expressions.expression import BellExpression
 from ..inequalities.bell_inequality import BellInequality
 
@@ -25,8 +24,6 @@ __all__ = ["NearestLocal", "can_find_nearest", "nearest_local", "sum_of_coeffici
 
 
 _ALL_COLUMNS = 300
-_COLUMNS_PER_ROUND = 60
-_PRICE_TOLERANCE = 1e-9
 _FEASIBILITY = 1e-10
 _FINE_BITS = 44
 # Larger programs take minutes.
@@ -109,78 +106,52 @@ def nearest_local(
         ScenarioError: If there are too many strategies to enumerate those of all parties but one.
     """
     scenario = behavior.scenario
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    small = scenario.num_strategies <= _ALL_COLUMNS
-    strategies = enumerate_strategies(scenario) if small else constant_strategies(scenario)
-    if start is not None and not small:
+    deadline = Deadline(time_limit)
+    strategies = first_strategies(scenario, _ALL_COLUMNS)
+    if start is not None and scenario.num_strategies > _ALL_COLUMNS:
         strategies = np.unique(np.concatenate([strategies, start]), axis=0)
-    program = _DistanceProgram(behavior.array.ravel())
-    program.add(strategy_tables(strategies, scenario))
-    while True:
-        distance, weights, bound, prices = program.solve()
-        # What padding costs means nothing.
-        prices = np.where(scenario.mask.ravel(), prices, 0.0)
-        values, found = best_strategies(prices.reshape(scenario.shape), scenario, _COLUMNS_PER_ROUND)
-        new = values > bound + _PRICE_TOLERANCE
-        if not new.any() or time.monotonic() > deadline:
-            break
-        strategies = np.concatenate([strategies, found[new]])
-        program.add(strategy_tables(found[new], scenario))
-    model = DeterministicModel.from_weights(weights, strategies, scenario, cutoff=1e-13)
-    return NearestLocal(distance, model, _separation(prices.reshape(scenario.shape), behavior))
+    program = _DistanceProgram(behavior)
+    program.add_strategies(strategies)
+
+    def improving(solution: LinearSolution) -> IntArray:
+        return improving_strategies(program.prices(solution), scenario, program.bound(solution))
+
+    solution, _ = program.generate(improving, deadline)
+    weights = np.maximum(solution.values[1:], 0)
+    model = DeterministicModel.from_weights(weights, program.strategies, scenario, cutoff=1e-13)
+    return NearestLocal(float(solution.values[0]), model, _separation(program.prices(solution), behavior))
 
 
-class _DistanceProgram:
+class _DistanceProgram(StrategyProgram):
     """Minimizes e subject to ``-e <= sum_h w_h table_h - target <= e``, ``sum_h w_h = 1``, w >= 0."""
 
-    def __init__(self, target: FloatArray) -> None:
-        import highspy
+    def __init__(self, behavior: Behavior) -> None:
+        super().__init__("nearest_local", _FEASIBILITY, self._entries)
+        self._scenario = behavior.scenario
+        target = behavior.array.ravel()
+        free = np.full(target.size, np.inf)
+        self.add_rows(np.concatenate([[1.0], -free, target]), np.concatenate([[1.0], target, free]))
+        self.add_columns(1.0, np.concatenate([[0.0], np.repeat([-1.0, 1.0], target.size)])[None])
 
-        self._highs = simplex_solver(_FEASIBILITY)
-        self._optimal = highspy.HighsModelStatus.kOptimal
-        self._target = target
-        size = target.size
-        nothing = np.empty(0, dtype=np.int32)
-        self._highs.addRow(1.0, 1.0, 0, nothing, np.empty(0))
-        for value in target:
-            self._highs.addRow(-np.inf, value, 0, nothing, np.empty(0))
-        for value in target:
-            self._highs.addRow(value, np.inf, 0, nothing, np.empty(0))
-        rows = np.arange(1, 2 * size + 1, dtype=np.int32)
-        self._highs.addCol(1.0, 0.0, np.inf, 2 * size, rows, np.repeat([-1.0, 1.0], size))
+    def _entries(self, strategies: IntArray) -> FloatArray:
+        tables = strategy_tables(strategies, self._scenario)
+        return np.hstack([np.ones((len(tables), 1)), tables, tables])
 
-    def add(self, tables: FloatArray) -> None:
-        """Adds strategies, one flattened table of zeros and ones each."""
-        count = len(tables)
-        columns = np.hstack([np.ones((count, 1)), tables, tables])
-        which, rows = np.nonzero(columns)
-        self._highs.addCols(
-            count,
-            np.zeros(count),
-            np.zeros(count),
-            np.full(count, np.inf),
-            len(rows),
-            np.searchsorted(which, np.arange(count)).astype(np.int32),
-            rows.astype(np.int32),
-            np.ones(len(rows)),
-        )
+    def prices(self, solution: LinearSolution) -> FloatArray:
+        """Prices of the cells, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
+        below, above = np.split(solution.duals[1:], 2)
+        # What padding costs means nothing.
+        return np.where(self._scenario.mask, (below + above).reshape(self._scenario.shape), 0.0)
 
-    def solve(self) -> tuple[float, FloatArray, float, FloatArray]:
-        """Distance, weights, and prices of the cells with the bound that no known strategy exceeds."""
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if status != self._optimal:
-            raise SolverError(f"nearest_local: HiGHS stopped with {self._highs.modelStatusToString(status)!r}.")
-        solution: Any = self._highs.getSolution()
-        values, duals = np.array(solution.col_value), np.array(solution.row_dual)
-        size = self._target.size
-        return float(values[0]), np.maximum(values[1:], 0), -float(duals[0]), duals[1 : size + 1] + duals[size + 1 :]
+    def bound(self, solution: LinearSolution) -> float:
+        """The bound on the prices' sum that no strategy known to the program exceeds."""
+        return -float(solution.duals[0])
 
 
 def _separation(prices: FloatArray, behavior: Behavior) -> BellInequality | None:
     """The inequality of the prices with the exact bound: of small and of fine integers the one that tells more."""
     largest = float(np.abs(prices).max())
-    if largest < _PRICE_TOLERANCE:
+    if largest < PRICE_TOLERANCE:
         return None
     numbers = prices / largest
     fine = np.rint(numbers * 2.0 ** (_FINE_BITS - math.ceil(math.log2(np.abs(numbers).sum()))))
@@ -192,6 +163,6 @@ def _separation(prices: FloatArray, behavior: Behavior) -> BellInequality | None
         inequality = BellInequality(expression, local_bound(expression))
         reached = inequality.violation(behavior) / sum_of_coefficients(inequality)
         # Small integers are the tidy form, unless they only happen to lie near.
-        if best is None or reached > best[0] + _PRICE_TOLERANCE:
+        if best is None or reached > best[0] + PRICE_TOLERANCE:
             best = reached, inequality
     return None if best is None or best[0] <= 0 else best[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._support.checkpoints import ArrayCheckpoint
+from ..._support.deadlines import Deadline
 from ..._support.progress import ProgressBar
 from ..._support.types import FloatArray
 from .conditional_gradient import ConditionalGradient
@@ -81,7 +81,7 @@ class VisibilitySearch(ABC):
         self,
         visibility: float | None,
         max_visibility: float,
-        deadline: float,
+        deadline: Deadline,
         bar: ProgressBar,
         file: ArrayCheckpoint | None = None,
         goal: float = math.inf,
@@ -92,7 +92,7 @@ class VisibilitySearch(ABC):
         Args:
             visibility: A visibility to approach instead of the stages; default: the stages.
             max_visibility: Largest visibility considered.
-            deadline: Time, as of ``time.monotonic``, when to stop.
+            deadline: When to stop.
             bar: Shows how far it is.
             file: Where the state is kept, if anywhere.
             goal: Visibility that is enough: the stages end once it is proven. Where it lies above the threshold, as far
@@ -138,9 +138,9 @@ class VisibilitySearch(ABC):
         """Whether there is a goal that lies well below the threshold, as far as the oracle can tell."""
         return self.goal * (1 + _ROOM) < self.ceiling
 
-    def _over(self, deadline: float) -> bool:
+    def _over(self, deadline: Deadline) -> bool:
         """Whether calls or time are used up."""
-        return self.calls_left <= 0 or time.monotonic() > deadline
+        return self.calls_left <= 0 or deadline.over
 
     def _consider(self, visibility: float, *, now: bool = False) -> float:
         """What the present mixture proves; it is kept if that is the most so far."""
@@ -160,7 +160,7 @@ class VisibilitySearch(ABC):
                 self.separation = prices.copy()
             self.ceiling = min(self.ceiling, max(crossing, self.best))
 
-    def _bracket(self, highest: float, deadline: float, bar: ProgressBar) -> None:
+    def _bracket(self, highest: float, deadline: Deadline, bar: ProgressBar) -> None:
         """Lowers a visibility until it lies just above the threshold, as far as the oracle can tell."""
         visibility, before = highest, math.inf
         for call in range(1, 201):
@@ -179,7 +179,7 @@ class VisibilitySearch(ABC):
                 visibility = min(visibility, self.ceiling * 1.01)
 
     def _approach(
-        self, visibility: float, enough: float, deadline: float, bar: ProgressBar, file: ArrayCheckpoint | None
+        self, visibility: float, enough: float, deadline: Deadline, bar: ProgressBar, file: ArrayCheckpoint | None
     ) -> bool:
         """Comes closer to one visibility until little is missing (true), or nothing is gained any more."""
         calls, before = 0, math.inf

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.files import writable_file
 from ..._support.threads import one_blas_thread
 from ..._support.validation import instance, positive_number, whole_number
@@ -60,7 +60,7 @@ def nonlocality_threshold(
             behavior is extended, which tells how far inside the local set the behavior lies.
         max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
             coordinates) returns the interval found so far; default: none.
-        time_limit: Seconds after which the interval found so far is returned; default: none.
+        time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
             coordinates); if it exists, the search goes on from it. Linear programs are too short for one.
@@ -83,16 +83,14 @@ def nonlocality_threshold(
     behavior.require_scenario(noise.scenario, "noise")
     behavior.require_no_signaling(1e-7, "behavior")
     noise.require_no_signaling(1e-7, "noise")
+    deadline = Deadline(time_limit)
     max_visibility = positive_number(max_visibility, "max_visibility", ScenarioError)
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    group = _parse_symmetry(symmetry, behavior, noise, time_limit=time_limit)
+    group = _parse_symmetry(symmetry, behavior, noise, deadline=deadline)
     strategies, noise_model = _starting_strategies(noise, group, seed)
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
@@ -104,14 +102,14 @@ def nonlocality_threshold(
     return dataclasses.replace(result, noise_model=noise_model)
 
 
-def _parse_symmetry(symmetry: Any, *behaviors: Behavior, time_limit: float | None) -> Symmetry:
+def _parse_symmetry(symmetry: Any, *behaviors: Behavior, deadline: Deadline) -> Symmetry:
     scenario = behaviors[0].scenario
     if isinstance(symmetry, str) and symmetry == "auto":
         # Small linear programs are solved before symmetries would be found.
         small = scenario.num_strategies <= _ALL_COLUMNS
         if small:
             return Symmetry.trivial(scenario)
-        return find_symmetry(*behaviors, time_limit=None if time_limit is None else _SHARE_OF_SYMMETRY * time_limit)
+        return find_symmetry(*behaviors, time_limit=deadline.part(_SHARE_OF_SYMMETRY).left)
     if symmetry is None:
         return Symmetry.trivial(scenario)
     if isinstance(symmetry, Symmetry):
@@ -140,7 +138,7 @@ def _starting_strategies(
         return start, None
     # Without a time limit: a check that was cut short would refuse noise that is local.
     reduction = Reduction.fitting(noise, white, symmetry=group)
-    result = generate_columns(noise, white, reduction, start, 1.0, math.inf, seed)
+    result = generate_columns(noise, white, reduction, start, 1.0, NO_LIMIT, seed)
     if result.lower < 1 - 1e-9:
         raise ScenarioError.bad_argument(
             "noise",

@@ -1,21 +1,21 @@
-"""The linear program of a visibility threshold, solved by HiGHS column by column."""
+"""The linear program of a visibility threshold."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from ..._support.highs import simplex_solver
-from ..._support.types import FloatArray
-from ...exceptions import SolverError
+from ..._support.highs import LinearSolution
+from ..._support.types import FloatArray, IntArray
+from ..bounds.strategy_programs import StrategyProgram
 
 __all__ = ["VisibilityProgram"]
 
 _FEASIBILITY = 1e-10
 
 
-class VisibilityProgram:
+class VisibilityProgram(StrategyProgram):
     """Maximizes v subject to ``sum_h w_h table_h = v * target + (1 - v) * noise``, w >= 0.
 
     Tables are vectors of coordinates; the first one is the normalization.
@@ -24,54 +24,25 @@ class VisibilityProgram:
         target: Coordinates of the behavior.
         noise: Coordinates of the noise.
         max_visibility: Upper limit of v.
+        columns: The coordinates of strategies, shape ``(K, size)``, from the strategies.
     """
 
-    def __init__(self, target: FloatArray, noise: FloatArray, max_visibility: float) -> None:
-        import highspy
-
-        self._highs = simplex_solver(_FEASIBILITY)
-        self._num_rows = noise.size
-        self._model_status = highspy.HighsModelStatus
-        for value in noise:
-            self._highs.addRow(value, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
-        rows = np.arange(self._num_rows, dtype=np.int32)
-        direction = noise - target
-        self._highs.addCol(-1.0, 0.0, max_visibility, self._num_rows, rows, direction)
-
-    def add(self, tables: FloatArray) -> None:
-        """Adds strategies, one row of coordinates each, shape ``(K, size)``."""
-        count = len(tables)
-        flat = np.ascontiguousarray(tables.reshape(count, -1), dtype=np.float64)
-        rows = np.tile(np.arange(self._num_rows, dtype=np.int32), count)
-        starts = np.arange(0, count * self._num_rows, self._num_rows, dtype=np.int32)
-        self._highs.addCols(
-            count,
-            np.zeros(count),
-            np.zeros(count),
-            np.full(count, np.inf),
-            flat.size,
-            starts,
-            rows,
-            flat.ravel(),
-        )
-
-    def solve(self) -> tuple[float, FloatArray, FloatArray]:
-        """Solves the program for the strategies added so far.
-
-        Returns:
-            Visibility, weights and prices (of the coordinates). Every strategy known so far
-            has a price of at most 0.
-
-        Raises:
-            SolverError: If the solver stops without an optimum.
-        """
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if status != self._model_status.kOptimal:
-            name = self._highs.modelStatusToString(status)
-            raise SolverError(f"nonlocality_threshold: HiGHS stopped with {name!r}.")
-        solution: Any = self._highs.getSolution()
-        values = np.array(solution.col_value)
+    def __init__(
+        self,
+        target: FloatArray,
+        noise: FloatArray,
+        max_visibility: float,
+        columns: Callable[[IntArray], FloatArray],
+    ) -> None:
+        super().__init__("nonlocality_threshold", _FEASIBILITY, columns)
+        self.add_rows(noise, noise)
         # HiGHS minimizes -v, so the reduced cost of a strategy, 0 - duals . table, is at least 0.
-        prices = np.array(solution.row_dual)
-        return float(values[0]), np.maximum(values[1:], 0), prices
+        self.add_columns(-1.0, (noise - target)[None], upper=max_visibility)
+
+    @staticmethod
+    def parts(solution: LinearSolution) -> tuple[float, FloatArray, FloatArray]:
+        """Visibility, weights and prices (of the coordinates) of a solution.
+
+        Every strategy known to the program has a price of at most 0.
+        """
+        return float(solution.values[0]), np.maximum(solution.values[1:], 0), solution.duals

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._support.checkpoints import ArrayCheckpoint, fingerprint
+from ..._support.deadlines import Deadline
 from ..._support.files import writable_file
 from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
@@ -86,7 +86,7 @@ def certify_all_projective(
         start: A local model of the state, from ``find_local_model``; its hidden variables give starting strategies.
         max_calls: Calls of the oracle after which the search ends with what it has; other than with a time limit, the
             answer is then the same on every machine. Default: until the last stage is reached.
-        time_limit: Seconds for the search; default: none.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.
@@ -118,8 +118,7 @@ def certify_all_projective(
     for name, value in (("visibility", visibility), ("max_visibility", max_visibility), ("goal", goal)):
         if value is not None:
             positive_number(value, name, ScenarioError)
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError, zero=True)
+    deadline = Deadline(time_limit)
     if start is not None and (not isinstance(start, ResponseModel) or start.num_parties != tensor.num_parties):
         raise ScenarioError.bad_argument(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
@@ -127,8 +126,7 @@ def certify_all_projective(
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, time_limit, seed)
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, deadline, seed)
     search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)
     file = None
     if checkpoint is not None:
@@ -150,7 +148,7 @@ def _proven_noise(
     tensor: CorrelationTensor,
     axes: list[FloatArray],
     calls: float,
-    time_limit: float | None,
+    deadline: Deadline,
     seed: int | None,
 ) -> AllProjectiveCertificate:
     """The proof that the noise is local and holds some white noise."""
@@ -158,13 +156,11 @@ def _proven_noise(
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)
-    begin = time.monotonic()
     with ProgressBar(None, False) as bar:
         for share in (1 / 3, 1.0):
             # Without a proof for the noise there is none for the state, so it gets all the time if need be.
-            deadline = math.inf if time_limit is None else begin + share * time_limit
-            search.run(None, _ENOUGH_FOR_NOISE, deadline, bar, max_calls=calls)
-            if search.best > 1 or time_limit is None:
+            search.run(None, _ENOUGH_FOR_NOISE, deadline.part(share), bar, max_calls=calls)
+            if search.best > 1 or not deadline.limited:
                 break
     proof = search.certificate()
     if proof.visibility <= 1:

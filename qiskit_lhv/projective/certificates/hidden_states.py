@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.highs import quiet_solver
+from ..._support.highs import LinearProgram, LinearSolution
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
@@ -244,78 +244,58 @@ class _Program:
     def __init__(
         self, tensor: FloatArray, states: FloatArray, normals: FloatArray, widths: FloatArray, cap: float
     ) -> None:
-        import highspy
-
         self.widths = widths
         self.means = widths.mean(axis=1)
         self.radii = np.linalg.norm(normals @ tensor[1:].T, axis=1)
-        self.cap = cap
-        self.size = len(states)
-        self._optimal = highspy.HighsModelStatus.kOptimal
-        self._infinity = highspy.kHighsInf
-        self._highs = quiet_solver()
-        empty: Any = (0, np.empty(0, dtype=np.int32), np.empty(0))
-        self._highs.addCol(-1.0, 0.0, cap, *empty)
-        self._highs.addCol(0.0, 0.0, 0.0, *empty)
-        for _ in range(self.size):
-            self._highs.addCol(0.0, 0.0, self._infinity, *empty)
-        self._columns = np.arange(self.size + 2, dtype=np.int32)
-        for j in range(4):
-            own = 0.0 if j == 0 else -tensor[0, j]
-            self._row(float(j == 0), float(j == 0), np.concatenate([[own, 0.0], states[:, j]]))
+        self._program = LinearProgram("find_hidden_states")
+        size = len(states)
+        self._program.add_columns(
+            np.concatenate([[-1.0], np.zeros(size + 1)]), upper=np.concatenate([[cap, 0.0], np.full(size, np.inf)])
+        )
+        means = np.column_stack([np.concatenate([[0.0], -tensor[0, 1:]]), np.zeros(4), states.T])
+        self._program.add_rows(np.eye(4)[0], np.eye(4)[0], means)
         self._cuts: set[int] = set()
         self._cut(np.argsort(-self.radii / self.means, kind="stable")[: 2 * _CUTS])
 
-    def _row(self, lower: float, upper: float, values: FloatArray) -> None:
-        self._highs.addRow(lower, upper, len(values), self._columns, values)
-
     def _cut(self, facets: NDArray[np.intp]) -> None:
-        for facet in facets:
-            if int(facet) not in self._cuts:
-                self._cuts.add(int(facet))
-                self._row(
-                    0.0,
-                    self._infinity,
-                    np.concatenate([[-self.radii[facet], -self.means[facet]], self.widths[facet]]),
-                )
-
-    def _solve(self) -> FloatArray:
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if status != self._optimal:
-            name = self._highs.modelStatusToString(status)
-            raise SolverError(f"find_hidden_states: HiGHS stopped with {name!r}.")
-        return np.array(self._highs.getSolution().col_value)
+        new = [facet for facet in facets.tolist() if facet not in self._cuts]
+        self._cuts.update(new)
+        rows = np.column_stack([-self.radii[new], -self.means[new], self.widths[new]])
+        self._program.add_rows(0.0, np.inf, rows)
 
     def largest_visibility(self) -> float:
         """The largest visibility at which there are weights."""
         best = 0.0
-        for _ in range(_ROUNDS):
-            found = self._solve()
+
+        def grow(solution: LinearSolution) -> bool:
+            nonlocal best
+            found = solution.values
             ratios = (self.widths @ found[2:]) / np.maximum(self.radii, 1e-12)
             best = max(best, min(float(found[0]), float(ratios.min())))
             if ratios.min() >= found[0] - _EXACT:
-                return float(found[0])
+                return False
             worst = np.argsort(ratios, kind="stable")[:_CUTS]
             self._cut(worst[ratios[worst] < found[0] - _EXACT / 10])
-        return best
+            return True
+
+        solution, finished = self._program.solve_growing(grow, _ROUNDS)
+        return float(solution.values[0]) if finished else best
 
     def weights_inside(self, visibility: float) -> FloatArray:
         """Weights for a smaller visibility that keep as far as possible from the facets."""
-        self._highs.changeColBounds(0, visibility, visibility)
-        self._highs.changeColBounds(1, -self._infinity, self._infinity)
-        self._highs.changeColCost(0, 0.0)
-        self._highs.changeColCost(1, -1.0)
-        weights = np.zeros(self.size)
-        for _ in range(_ROUNDS):
-            found = self._solve()
-            weights = found[2:]
-            slack = (self.widths @ weights - visibility * self.radii) / self.means
-            if slack.min() >= 0.5 * found[1] > 0:
-                break
+        self._program.change_column(0, cost=0.0, lower=visibility, upper=visibility)
+        self._program.change_column(1, cost=-1.0, lower=-np.inf, upper=np.inf)
+
+        def grow(solution: LinearSolution) -> bool:
+            slack = (self.widths @ solution.values[2:] - visibility * self.radii) / self.means
+            if slack.min() >= 0.5 * solution.values[1] > 0:
+                return False
             worst = np.argsort(slack, kind="stable")[:_CUTS]
-            fresh = np.array([f for f in worst if int(f) not in self._cuts], dtype=np.intp)
+            fresh = np.array([facet for facet in worst.tolist() if facet not in self._cuts], dtype=np.intp)
             if not len(fresh):
-                break
+                return False
             self._cut(fresh)
-        return weights
+            return True
+
+        solution, _ = self._program.solve_growing(grow, _ROUNDS)
+        return solution.values[2:]

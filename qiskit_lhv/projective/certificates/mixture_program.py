@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 from ...targets.correlations import hermitian_basis
 from ...verification.positivity import TRANSPOSED
@@ -82,11 +82,11 @@ class MixtureProgram:
             radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
             self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
 
-    def largest_visibility(self, deadline: float = math.inf) -> float | None:
+    def largest_visibility(self, deadline: Deadline = NO_LIMIT) -> float | None:
         """The largest visibility of a mixture, or one a little below it; ``None`` if the solver fails.
 
         Args:
-            deadline: On the clock of ``time.monotonic``.
+            deadline: When to stop.
         """
         cost = np.zeros(self._num)
         cost[0] = -1
@@ -100,16 +100,16 @@ class MixtureProgram:
             worst = self._tighten(found, 0.0)
             # White noise makes up for what violates the facets not looked at yet.
             best = max(best or 0.0, float(found[0]) / (1 + max(0.0, -worst)))
-            if worst > -_VIOLATION or time.monotonic() > deadline:
+            if worst > -_VIOLATION or deadline.over:
                 break
         return best
 
-    def mixture(self, visibility: float, deadline: float = math.inf) -> Mixture | None:
+    def mixture(self, visibility: float, deadline: Deadline = NO_LIMIT) -> Mixture | None:
         """A mixture of smaller visibility, as far inside all cones as possible; ``None`` if the solver fails.
 
         Args:
             visibility: The visibility.
-            deadline: On the clock of ``time.monotonic``; the mixture of that time may violate facets.
+            deadline: When to stop; the mixture of that time may violate facets.
         """
         cost = np.zeros(self._num)
         cost[1] = -1
@@ -120,7 +120,7 @@ class MixtureProgram:
             found = self._solve(cost, (fixed, visibility))
             if found is None or self._tighten(found, 0.5 * found[1]) >= 0.5 * found[1]:
                 break
-            if time.monotonic() > deadline:
+            if deadline.over:
                 break
         if found is None:
             return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, ScenarioError
@@ -164,7 +164,7 @@ def mix_local_models(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
         max_visibility: Largest visibility considered.
-        time_limit: Seconds; the step that is under way then is ended. Default: none.
+        time_limit: Seconds; the step that is under way then is ended. Default: none, see :ref:`time-limits`.
 
     Returns:
         The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
@@ -189,16 +189,15 @@ def mix_local_models(
     if count > _MAX_AXES:
         raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")
     cap = positive_number(max_visibility, "max_visibility", ScenarioError)
-    seconds = math.inf if time_limit is None else positive_number(time_limit, "time_limit", ScenarioError)
-    deadline = time.monotonic() + seconds
+    deadline = Deadline(time_limit)
     program = MixtureProgram(tensor.array, count, werner_certificate().visibility, cap)
     # The rest is for the proof of what has been found.
-    best = program.largest_visibility(deadline - _SHARE_OF_PROOF * seconds if math.isfinite(seconds) else math.inf)
+    best = program.largest_visibility(deadline.part(1 - _SHARE_OF_PROOF))
     if best is None:
         return None
     for margin in _MARGINS:
         visibility = best * (1 - margin)
-        if time.monotonic() > deadline:
+        if deadline.over:
             return None
         found = program.mixture(visibility, deadline)
         if found is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 
 __all__ = ["ascend", "ascend_all"]
@@ -26,7 +25,7 @@ def ascend(
     *,
     given: Sequence[FloatArray] | None = None,
     max_sweeps: int = _MAX_SWEEPS,
-    deadline: float = math.inf,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], float]:
     """Maximizes the value of an expression over the Bloch vectors of all settings.
 
@@ -38,7 +37,7 @@ def ascend(
         rng: Where they come from.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         max_sweeps: Largest number of times that every party is improved.
-        deadline: On the clock of ``time.monotonic``: when to stop.
+        deadline: When to stop.
 
     Returns:
         The best Bloch vectors of each party, and the value.
@@ -59,7 +58,7 @@ def ascend_all(
     *,
     given: Sequence[FloatArray] | None = None,
     max_sweeps: int = _MAX_SWEEPS,
-    deadline: float = math.inf,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], FloatArray]:
     """What each start of :func:`ascend` leads to.
 
@@ -99,7 +98,7 @@ def ascend_all(
         still = reached - values[active] > _CONVERGED * np.maximum(1, np.abs(reached))
         values[active] = reached
         active = active[still]
-        if not len(active) or time.monotonic() > deadline:
+        if not len(active) or deadline.over:
             break
     return [rows[:, 1:, 1:] for rows in settings], values
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 
 __all__ = ["climb", "climb_all"]
@@ -38,7 +37,7 @@ def climb(
     *,
     planar: bool = False,
     given: Sequence[FloatArray] | None = None,
-    deadline: float = math.inf,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], float]:
     """The best of what :func:`climb_all` finds: Bloch vectors of each party, shape ``(m_k, 3)``, and the ratio."""
     settings, ratios = climb_all(
@@ -59,7 +58,7 @@ def climb_all(
     *,
     planar: bool = False,
     given: Sequence[FloatArray] | None = None,
-    deadline: float = math.inf,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], FloatArray]:
     """Maximizes the inverse of the visibility in noise at which a Bell inequality is violated, by L-BFGS.
 
@@ -76,7 +75,7 @@ def climb_all(
         rng: Where they come from.
         planar: Whether the settings of each party lie in one plane, whichever is best.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
-        deadline: On the clock of ``time.monotonic``: after it no further batch is begun.
+        deadline: After it no further batch is begun.
 
     Returns:
         Bloch vectors of each party, shape ``(B, m_k, 3)``, and the ratios, shape ``(B,)``, of the starts climbed.
@@ -87,7 +86,7 @@ def climb_all(
     with jax.enable_x64(True):
         problem = tuple(jnp.asarray(one) for one in (tensor, noise, coefficients, bound, mask))
         for first in range(0, num_starts, size):
-            if first and time.monotonic() > deadline:
+            if first and deadline.over:
                 break
             batch = [_starts(m - 1, size, rng, planar) for m in coefficients.shape]
             if given is not None and first == 0:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
-from ..._support.validation import generator, positive_number, whole_number, whole_numbers
+from ..._support.validation import generator, whole_number, whole_numbers
 from ...exceptions import MeasurementError, ScenarioError, SolverError
 from ...measurements.planes import allowed_coordinates
 from ...polytope.expressions.expression import BellExpression
@@ -66,7 +66,7 @@ def optimize_settings(
             inequality only: for many settings of more than two parties, where the symmetry makes the polytope small.
         num_starts: Number of random starts: with an expression, all of them are followed at once; without, a tenth of
             them, beside those that are known.
-        time_limit: Seconds for the search; default: none.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         progress: Whether to show a progress bar; ``None``: only on a terminal.
 
@@ -106,9 +106,7 @@ def optimize_settings(
     if other is not None and np.array_equal(other.array, tensor.array):
         raise MeasurementError.bad_argument("noise", expected="another state than the first", got="the same one")
     starts = whole_number(num_starts, "num_starts", ScenarioError)
-    if time_limit is not None:
-        time_limit = positive_number(time_limit, "time_limit", ScenarioError)
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    deadline = Deadline(time_limit)
     rng = generator(seed)
     if expression is None:
         sizes = whole_numbers(num_settings, "num_settings", ScenarioError, minimum=1)

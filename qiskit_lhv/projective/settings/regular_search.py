@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ...exceptions import ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
@@ -34,6 +34,7 @@ _SHARE_OF_SET = 0.4
 _SHARE_OF_SETS = 0.6
 # Additions for the exact bound of the best one, where there is no time limit.
 _MAX_WORK = 2e11
+_LEAST_SECONDS_OF_PROOF = 1.0
 
 
 def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | None:
@@ -49,10 +50,7 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     Returns:
         The best ones; ``None`` if the polytope had no inequality for any.
     """
-    until = search.deadline
-    if math.isfinite(until):
-        until -= (1 - _SHARE_OF_SETS) * (until - time.monotonic())
-    trying = replace(search, deadline=until)
+    trying = replace(search, deadline=search.deadline.part(_SHARE_OF_SETS))
     found = []
     for vectors in _candidates(trying, sizes):
         one = trying.at(vectors, _SHARE_OF_SET)
@@ -109,22 +107,22 @@ def _frames(search: Search, num_parties: int) -> Iterator[Frames]:
 
 def _num_symmetries(search: Search, vectors: list[FloatArray]) -> int:
     tensors = (search.tensor, search.mixed_in)
-    left = search.deadline - time.monotonic()
-    seconds = None if math.isinf(left) else max(0.0, _SHARE_OF_PLANE * left)
+    seconds = search.deadline.part(_SHARE_OF_PLANE).left
     return len(
         find_symmetry(*(one.behavior([list(party) for party in vectors]) for one in tensors), time_limit=seconds)
     )
 
 
-def _proven(found: OptimizedSettings, deadline: float) -> OptimizedSettings:
+def _proven(found: OptimizedSettings, deadline: Deadline) -> OptimizedSettings:
     """The same with an exact local bound, if there is time to prove it."""
     if found.inequality.bound.exact:
         return found
     try:
-        if math.isinf(deadline):
-            bound = local_bound(found.inequality.expression, max_work=_MAX_WORK)
-        else:
-            bound = local_bound(found.inequality.expression, time_limit=max(1.0, deadline - time.monotonic()))
+        bound = local_bound(
+            found.inequality.expression,
+            time_limit=deadline.part(least=_LEAST_SECONDS_OF_PROOF).left,
+            max_work=None if deadline.limited else _MAX_WORK,
+        )
     except ScenarioError:
         # Too many strategies: the settings remain as a finding without a proof.
         return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
 from ...polytope.expressions.expression import BellExpression
@@ -58,8 +58,8 @@ class Search:
     """Whether gradients are followed instead of the closed form of one party's best settings."""
     rng: np.random.Generator
     """Where random starts come from."""
-    deadline: float
-    """On the clock of ``time.monotonic``."""
+    deadline: Deadline
+    """When to stop."""
 
     @property
     def mixed_in(self) -> CorrelationTensor:
@@ -68,7 +68,7 @@ class Search:
 
     def late(self) -> bool:
         """Whether the time is over."""
-        return time.monotonic() > self.deadline
+        return self.deadline.over
 
     def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
         """Settings at which the expression is violated at the lowest visibility, or has the largest value.
@@ -177,9 +177,7 @@ class Search:
         noise = Behavior.white_noise(behavior.scenario) if self.noise is None else _behavior(self.noise, settings)
         if np.abs(behavior.array - noise.array).max() < 1e-9:
             return None
-        left = None
-        if math.isfinite(self.deadline):
-            left = max(_LEAST_SECONDS, share * (self.deadline - time.monotonic()))
+        left = self.deadline.part(share, least=_LEAST_SECONDS).left
         try:
             inequality = nonlocality_threshold(
                 behavior,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
 from itertools import combinations
 
 import numpy as np
 
+from ..._support.deadlines import Deadline
 from ...measurements.planes import allowed_coordinates
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlations import CorrelationTensor
@@ -43,7 +42,7 @@ def lifted_settings(
 
 
 def subsystem_settings(
-    tensor: CorrelationTensor, *, measurements: str, seed: int | None, time_limit: float = math.inf
+    tensor: CorrelationTensor, *, measurements: str, seed: int | None, time_limit: float | None = None
 ) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
     """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
 
@@ -53,18 +52,18 @@ def subsystem_settings(
         tensor: Correlations of three or more qubits.
         measurements: ``"projective"`` or a plane.
         seed: Seed, or ``None``.
-        time_limit: Seconds; pairs are looked at in any case.
+        time_limit: Seconds; pairs are looked at in any case. Default: none.
 
     Returns:
         Parties and settings of each reduced state that has any, the lowest visibility in white noise first; see
         :func:`lifted_settings`.
     """
-    deadline = time.monotonic() + time_limit
+    deadline = Deadline(time_limit)
     found: list[tuple[tuple[int, ...], OptimizedSettings]] = []
     seen: list[CorrelationTensor] = []
     n = tensor.num_parties
     for parties in (some for size in range(2, n) for some in combinations(range(n), size)):
-        if len(parties) > 2 and time.monotonic() > deadline:
+        if len(parties) > 2 and deadline.over:
             break
         reduced = tensor.reduce(parties)
         if any(one.largest_difference(reduced) < _SAME for one in seen):

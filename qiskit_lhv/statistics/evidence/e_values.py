@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, probability, seed_or_fresh, truth_value
 from ..._support.words import counted
@@ -395,7 +395,7 @@ def e_values_of_stages(
     stages: Sequence[tuple[BellScenario, IntArray, FloatArray]],
     null: str,
     predictability: float,
-    deadline: Deadline | None = None,
+    deadline: Deadline = NO_LIMIT,
 ) -> list[EValue]:
     """The e-values of data that are cut into stages, all of one scenario and number of stages at once.
 

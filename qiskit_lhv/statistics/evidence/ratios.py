@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray, IntArray
 from ...exceptions import CountsError
 from ...polytope.bounds.local_bounds import enumeration_size
@@ -81,7 +81,7 @@ class RatioEngine:
         scenario: BellScenario,
         null: str = "local",
         predictability: float = 0.0,
-        deadline: Deadline | None = None,
+        deadline: Deadline = NO_LIMIT,
     ) -> None:
         if null not in NULLS:
             raise CountsError.bad_argument("null", expected="'local' or 'no-signaling'", got=repr(null))
@@ -106,8 +106,8 @@ class RatioEngine:
         self._signaling = SignalingTables(self._scenario)
         self._maps = ResponseMaps(self._scenario)
         quick = not takes_long(scenario, null)
-        self._deadline = Deadline(None) if deadline is None or quick else deadline
-        self._fit_deadline = Deadline(None)
+        self._deadline = NO_LIMIT if quick else deadline
+        self._fit_deadline = NO_LIMIT
         self._generated: tuple[float, GeneratedFits] | None = None
         # A sum of positive floats is exact within a relative error of 2**-52 for each addition, and so is each product.
         self._rounding = 2.0**-40 + scenario.num_setting_combinations * 2.0**-50

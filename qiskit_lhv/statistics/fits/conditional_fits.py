@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray, IntArray
 from ...models.deterministic import party_strategies
@@ -149,7 +149,7 @@ class ConditionalProblem:
         *,
         start: FloatArray | None = None,
         max_products: int | None = None,
-        deadline: Deadline | None = None,
+        deadline: Deadline = NO_LIMIT,
     ) -> tuple[FloatArray, float]:
         """Minimizes ``-sum target log q`` over all local q, until the gap is small enough or no longer falls.
 

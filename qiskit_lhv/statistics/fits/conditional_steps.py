@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ConditionalSearch:
     """
 
     def __init__(
-        self, problem: ConditionalProblem, target: FloatArray, max_products: int, deadline: Deadline | None = None
+        self, problem: ConditionalProblem, target: FloatArray, max_products: int, deadline: Deadline = NO_LIMIT
     ) -> None:
         self._m, self._d = problem.num_answers
         self._listed, self._summed = problem.members, problem.members_transposed
@@ -108,7 +108,7 @@ class ConditionalSearch:
         count = len(problem.listed)
         self._shape = (count, self._m, self._d)
         self._products = max_products
-        self._deadline = Deadline(None) if deadline is None else deadline
+        self._deadline = deadline
         # What the log-likelihood of the frequencies themselves is, with the shares of settings in it.
         shares = problem.cells_of(target).reshape(problem.scenario.shape).sum(axis=problem.scenario.outcome_axes)
         self._entropy = float(np.sum(target[self._seen] * np.log(target[self._seen]))) - float(

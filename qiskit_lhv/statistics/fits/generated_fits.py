@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray, IntArray
 from ...models.deterministic import constant_strategies
@@ -73,7 +73,7 @@ class GeneratedFits:
         least_gap: float,
         *,
         exact: bool = False,
-        deadline: Deadline | None = None,
+        deadline: Deadline = NO_LIMIT,
     ) -> FloatArray:
         """A local behavior near a table of cells.
 
@@ -100,7 +100,6 @@ class GeneratedFits:
             kept = self._kept()
             known = self._model[kept]
             self._problem = ConditionalProblem.of(self._scenario, self._problem.listed[kept])
-        deadline = Deadline(None) if deadline is None else deadline
         self._dropped = set()
         gap, final = math.inf, False
         for turn in range(_MAX_ROUNDS):

@@ -123,7 +123,7 @@ def fit_local_model(
             shots of counts, equal for a behavior.
         tolerance: Duality gap to reach, in nats per trial.
         relative_tolerance: The gap may also be this share of the divergence; 0.001 saves half the time or more.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: none, see :ref:`time-limits`.
 
     Returns:
         The model, its divergence and the gap.

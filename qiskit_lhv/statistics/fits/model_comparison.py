@@ -107,7 +107,7 @@ def compare_models(
             CHSH and 0 in large scenarios.
         known: Behaviors of the local and of the no-signaling fit, if these were made before; the local one
             is used without replicates alone.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: none, see :ref:`time-limits`.
         seed: For the replicates.
 
     Returns:

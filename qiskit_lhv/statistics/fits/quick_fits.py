@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._support.deadlines import Deadline
+from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 from .response_maps import ResponseMaps, sum_of_settings
 
@@ -27,7 +27,7 @@ def fit_responses(
     weights: FloatArray,
     gap_share: float,
     least_gap: FloatArray,
-    deadline: Deadline | None = None,
+    deadline: Deadline = NO_LIMIT,
 ) -> tuple[FloatArray, FloatArray]:
     """Local behaviors of small Kullback-Leibler divergence from given behaviors.
 
@@ -47,7 +47,6 @@ def fit_responses(
         Behaviors q, positive, shape ``(num_cells, B)``, and their gaps up to rounding, shape ``(B,)``.
     """
     rows = max(1, _BATCH_ENTRIES // maps.size)
-    deadline = Deadline(None) if deadline is None else deadline
     batches = [slice(i, i + rows) for i in range(0, cells.shape[1], rows)]
     parts = [_fit(maps, cells[:, b], weights[:, b], gap_share, least_gap[b], deadline) for b in batches]
     return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts])

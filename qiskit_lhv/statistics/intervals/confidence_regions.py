@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.deadlines import Deadline
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray
-from ..._support.validation import frozen, instance, positive_number, probability
+from ..._support.validation import frozen, instance, probability
 from ...exceptions import CountsError, SolverError
 from ...polytope.bounds.local_bounds import best_strategies, enumeration_size
 from ...polytope.expressions.families import chsh_forms
@@ -258,8 +259,7 @@ def local_region(
     if instance(center, Behavior, "center", CountsError).scenario != counts.scenario:
         raise CountsError.bad_argument("center", expected=str(counts.scenario), got=str(center.scenario))
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
-    if time_limit is not None:
-        positive_number(time_limit, "time_limit", CountsError, zero=True)
+    deadline = Deadline(time_limit)
     lower, upper = region_limits(counts, alpha)
     if counts.scenario.is_chsh:
         middle, half = (lower + upper)[1:, 1:] / 2, (upper - lower)[1:, 1:] / 2
@@ -275,7 +275,7 @@ def local_region(
     if time_limit is None and counts.scenario.num_no_signaling_parameters > MAX_COORDINATES:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     try:
-        threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=time_limit)
+        threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=deadline.left)
     except SolverError:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     margin = threshold.lower - needed

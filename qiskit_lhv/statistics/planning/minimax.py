@@ -7,15 +7,15 @@ import math
 import numpy as np
 
 from ..._support.types import FloatArray
-from ...models.deterministic import DeterministicModel, constant_strategies, enumerate_strategies, strategy_tables
+from ...models.deterministic import DeterministicModel, strategy_tables
 from ...polytope.bounds.local_bounds import best_strategies
+from ...polytope.bounds.strategy_programs import COLUMNS_PER_ROUND, first_strategies
 from ...targets.behaviors import Behavior
 
 __all__ = ["MinimaxProgram", "minimize_largest"]
 
 
 _ALL_STRATEGIES = 100
-_COLUMNS_PER_ROUND = 60
 _MAX_ROUNDS = 300
 _MAX_STEPS = 150
 _LEAST_COMPLEMENTARITY = 1e-15
@@ -37,7 +37,7 @@ class MinimaxProgram:
         self.behavior = behavior
         self._scenario = behavior.scenario
         self._listed = self._scenario.num_strategies <= _ALL_STRATEGIES
-        self._strategies = (enumerate_strategies if self._listed else constant_strategies)(self._scenario)
+        self._strategies = first_strategies(self._scenario, _ALL_STRATEGIES)
         self._seen = behavior.array.ravel() > 0
 
     def solve(self, mixing: FloatArray, tolerance: float) -> tuple[FloatArray, DeterministicModel]:
@@ -62,7 +62,7 @@ class MinimaxProgram:
             q = weights @ tables
             ratio = np.zeros(array.size)
             ratio[self._seen] = (y @ cells)[self._seen] / q
-            values, found = best_strategies(ratio.reshape(array.shape), scenario, _COLUMNS_PER_ROUND)
+            values, found = best_strategies(ratio.reshape(array.shape), scenario, COLUMNS_PER_ROUND)
             missing = float(values[0]) - 1
             if missing <= 0.5 * tolerance * value or value < _NEGLIGIBLE:
                 if wanted <= tolerance:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..._support.highs import simplex_solver
+from ..._support.highs import LinearSolution
 from ..._support.types import FloatArray, IntArray
 from ...exceptions import SolverError
-from ...models.deterministic import constant_strategies, enumerate_strategies, strategy_tables
-from ...polytope.bounds.local_bounds import best_strategies
+from ...models.deterministic import strategy_tables
+from ...polytope.bounds.strategy_programs import StrategyProgram, first_strategies, improving_strategies
 from ...targets.coordinates import cells_from_collins_gisin
 from ...targets.scenario import BellScenario
 
@@ -18,8 +16,6 @@ __all__ = ["hidden_signaling", "visible_signaling"]
 
 
 _ALL_COLUMNS = 2048
-_COLUMNS_PER_ROUND = 60
-_PRICE_TOLERANCE = 1e-9
 _FEASIBILITY = 1e-9
 
 
@@ -38,33 +34,26 @@ def hidden_signaling(frequencies: FloatArray, scenario: BellScenario) -> tuple[f
         ScenarioError: If the scenario is too large to enumerate all parties but one.
         SolverError: If the linear program fails.
     """
-    import highspy
+    from scipy.sparse import csr_array
 
-    solver = simplex_solver(_FEASIBILITY)
-    for value in frequencies.ravel():
-        solver.addRow(value, value, 0, np.empty(0, dtype=np.int32), np.empty(0))
-    sources, targets = _neighbors(scenario)
-    count = len(sources)
-    _add_columns(solver, 1.0, np.stack([sources, targets], axis=1), np.tile([-1.0, 1.0], (count, 1)))
-    small = scenario.num_strategies <= _ALL_COLUMNS
-    new = enumerate_strategies(scenario) if small else constant_strategies(scenario)
-    while True:
-        cells = np.nonzero(strategy_tables(new, scenario))[1].reshape(len(new), -1)
-        _add_columns(solver, 0.0, cells, np.ones(cells.shape))
-        solver.run()
-        status = solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise SolverError(f"hidden_signaling: HiGHS stopped with {solver.modelStatusToString(status)!r}.")
-        prices = np.array(solver.getSolution().row_dual).reshape(scenario.shape)
-        if small:
-            break
-        values, found = best_strategies(prices, scenario, _COLUMNS_PER_ROUND)
-        if values[0] <= _PRICE_TOLERANCE:
-            break
-        new = found[values > _PRICE_TOLERANCE]
+    program = StrategyProgram("hidden_signaling", _FEASIBILITY, lambda new: strategy_tables(new, scenario))
+    program.add_rows(frequencies.ravel(), frequencies.ravel())
+    ends = np.stack(_neighbors(scenario), axis=1)
+    numbers = np.tile([-1.0, 1.0], len(ends)), ends.ravel(), np.arange(0, ends.size + 1, 2)
+    program.add_columns(1.0, csr_array(numbers, shape=(len(ends), scenario.num_entries)))
+    program.add_strategies(first_strategies(scenario, _ALL_COLUMNS))
+
+    def improving(solution: LinearSolution) -> IntArray:
+        if scenario.num_strategies <= _ALL_COLUMNS:
+            return np.empty((0, sum(scenario.num_settings)), dtype=np.int64)
+        return improving_strategies(solution.duals.reshape(scenario.shape), scenario)
+
+    solution, finished = program.generate(improving)
+    if not finished:
+        raise SolverError("hidden_signaling: the linear program still improves after its budget of rounds.")
     # What padding costs means nothing.
-    prices = np.where(scenario.mask, prices, 0.0)
-    return max(0.0, float(solver.getInfo().objective_function_value)), prices
+    prices = np.where(scenario.mask, solution.duals.reshape(scenario.shape), 0.0)
+    return max(0.0, solution.objective), prices
 
 
 def _neighbors(scenario: BellScenario) -> tuple[IntArray, IntArray]:
@@ -79,20 +68,6 @@ def _neighbors(scenario: BellScenario) -> tuple[IntArray, IntArray]:
                     sources.append(by_outcome[a].ravel())
                     targets.append(by_outcome[b].ravel())
     return np.concatenate(sources), np.concatenate(targets)
-
-
-def _add_columns(solver: Any, cost: float, rows: IntArray, values: FloatArray) -> None:
-    count, width = rows.shape
-    solver.addCols(
-        count,
-        np.full(count, cost),
-        np.zeros(count),
-        np.full(count, np.inf),
-        rows.size,
-        np.arange(0, rows.size, width, dtype=np.int32),
-        rows.astype(np.int32).ravel(),
-        values.ravel(),
-    )
 
 
 def visible_signaling(frequencies: FloatArray) -> float:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from qiskit_lhv._support.deadlines import NO_LIMIT, Deadline
 from qiskit_lhv.exceptions import LHVError
 from qiskit_lhv.measurements.axes import platonic_directions
 from qiskit_lhv.measurements.polyhedra import inradius
@@ -68,7 +69,7 @@ def test_local_points_are_reached(scenario, seed):
     target_behavior = random_model(scenario, seed).behavior()
     gradient = gradient_of(Symmetry.trivial(scenario))
     target = gradient.reduction.coordinates(target_behavior)
-    assert gradient.run(target, 1e-7, math.inf) == "close"
+    assert gradient.run(target, 1e-7, NO_LIMIT) == "close"
     assert gradient.distance(target) <= 1e-7
     check_mixture(gradient)
     strategies, weights = gradient.atoms(0)
@@ -93,7 +94,7 @@ def test_symmetric_local_points_are_reached():
     tensor = CorrelationTensor.from_state(werner_state(0.6))
     gradient = gradient_of(state_symmetry([tensor.array], [directions] * 2))
     target = gradient.reduction.coordinates(tensor.behavior([list(directions)] * 2))
-    assert gradient.run(target, 1e-7, math.inf) == "close"
+    assert gradient.run(target, 1e-7, NO_LIMIT) == "close"
     check_mixture(gradient)
 
 
@@ -109,7 +110,7 @@ def test_nonlocal_points_are_separated(symmetric, noise):
     box = pr_box(noise)
     gradient = gradient_of(Symmetry.generated_by(even_flips(CHSH) if symmetric else [], CHSH))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, math.inf) == "separated"
+    assert gradient.run(target, 1e-9, NO_LIMIT) == "separated"
     assert gradient.best_bound < gradient.prices @ target
     expression = BellExpression(gradient.reduction.expression(gradient.prices), CHSH)
     values = [
@@ -134,7 +135,7 @@ def test_separating_prices_are_bell_inequalities(scenario):
     box = Behavior(array)
     gradient = gradient_of(Symmetry.trivial(scenario))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, math.inf) == "separated"
+    assert gradient.run(target, 1e-9, NO_LIMIT) == "separated"
     table = gradient.reduction.expression(gradient.prices)
     largest = max(
         np.sum(table * DeterministicModel([1.0], strategy[None], scenario).behavior().array)
@@ -148,7 +149,7 @@ def test_the_deadline_stops_it():
     gradient = gradient_of(Symmetry.trivial(CHSH), num_starts=2, num_atoms=1)
     target = gradient.reduction.coordinates(random_model(CHSH, 5).behavior())
     calls = []
-    assert gradient.run(target, 0.0, -math.inf, lambda *_: calls.append(1)) == "time"
+    assert gradient.run(target, 0.0, Deadline(1e-9), lambda *_: calls.append(1)) == "time"
     assert len(calls) == 1
     check_mixture(gradient)
 
@@ -164,7 +165,7 @@ def test_watching_stops_it():
         distances.append(distance)
         return len(distances) == 3
 
-    assert gradient.run(target, 0.0, math.inf, watch) == "stopped"
+    assert gradient.run(target, 0.0, NO_LIMIT, watch) == "stopped"
     assert len(distances) == 3
     assert distances[0] >= distances[1] - 1e-9 >= distances[2] - 2e-9
     check_mixture(gradient)
@@ -334,11 +335,11 @@ def test_separable_states_are_reached_with_product_states():
     target[0] = 1
     assert np.abs(target.reshape(5, 7)[1:, 0]).max() > 1
     both = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction), oracle], 1)
-    assert both.run(target, 1e-3, math.inf) == "close"
+    assert both.run(target, 1e-3, NO_LIMIT) == "close"
     check_mixture(both)
     assert len(both.atoms(1)[0]) > 0
     alone = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction)], 1)
-    assert alone.run(target, 1e-5, math.inf) == "separated"
+    assert alone.run(target, 1e-5, NO_LIMIT) == "separated"
 
 
 def test_product_states_in_symmetric_coordinates():

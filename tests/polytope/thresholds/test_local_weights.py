@@ -157,5 +157,3 @@ def test_bad_input():
     table[0, :, 0, 0] = 1
     with pytest.raises(ScenarioError, match="no-signaling"):
         local_weight(Behavior(table))
-    with pytest.raises(ScenarioError, match="time_limit"):
-        local_weight(box(0.8), time_limit=0)

@@ -123,7 +123,7 @@ def test_unequal_settings_and_outcomes():
 def test_time_limit_returns_a_valid_interval():
     axes = plane(8)
     behavior = Behavior.from_state(werner_state(1), [axes, axes])
-    threshold = nonlocality_threshold(behavior, time_limit=0.0)
+    threshold = nonlocality_threshold(behavior, time_limit=1e-9)
     # Planar settings: between the exact value for all of them and CHSH's.
     assert threshold.lower <= np.sqrt(0.5) + 0.05
     assert threshold.upper >= np.sqrt(0.5)
@@ -133,7 +133,7 @@ def test_time_limit_returns_a_valid_interval():
 def test_time_limit_does_not_refuse_local_noise():
     axes = plane(6)
     target, noise = (Behavior.from_state(werner_state(v), [axes, axes]) for v in (1, 0.6))
-    threshold = nonlocality_threshold(target, noise=noise, time_limit=0.0)
+    threshold = nonlocality_threshold(target, noise=noise, time_limit=1e-9)
     assert threshold.verify()
 
 

@@ -146,6 +146,6 @@ def test_what_was_found_in_time_is_proven(looks, counted_clock):
 def test_bad_arguments():
     with pytest.raises(MeasurementError, match="two qubits"):
         mix_local_models(ghz_state(3))
-    for options in ({"num_axes": 181}, {"max_visibility": -1}, {"time_limit": 0}):
+    for options in ({"num_axes": 181}, {"max_visibility": -1}):
         with pytest.raises(ScenarioError):
             mix_local_models(werner_state(1), **options)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_unitary
 from qiskit_lhv import CorrelationTensor, chsh, optimize_settings, werner_state
+from qiskit_lhv._support.deadlines import NO_LIMIT
 from qiskit_lhv.polytope import elegant, i3322
 from qiskit_lhv.projective.settings.search import Search
 from scipy.optimize import minimize
@@ -55,7 +56,7 @@ def test_one_plane_a_party():
 def test_planar_starts_are_planar():
     # The best settings of I3322, and those filled up with random ones, would not be.
     tensor = CorrelationTensor.from_state(random_density_matrix(4, seed=5))
-    search = Search(tensor, None, np.ones(3), True, True, np.random.default_rng(1), np.inf)
+    search = Search(tensor, None, np.ones(3), True, True, np.random.default_rng(1), NO_LIMIT)
     starts = list(search.starts((3, 4), 2))
     assert len(starts) >= 6
     assert all(lies_in_a_plane(one) for vectors in starts for one in vectors)

@@ -220,8 +220,6 @@ def test_bad_input():
         optimize_settings(werner_state(1), method="newton")
     with pytest.raises(ScenarioError, match="num_starts"):
         optimize_settings(werner_state(1), num_starts=0)
-    with pytest.raises(ScenarioError, match="time_limit"):
-        optimize_settings(werner_state(1), time_limit=-1)
     with pytest.raises(ScenarioError, match="noise"):
         # A nonlocal state is no noise.
         optimize_settings(ghz_state(2), 2, noise=werner_state(1), num_starts=1, seed=1)

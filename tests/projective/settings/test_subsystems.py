@@ -45,7 +45,7 @@ def test_the_nonlocal_pair_is_found_and_proven(pair):
     tensor = CorrelationTensor(array)
     # No full correlator of four parties sees it.
     assert wwzb_settings(tensor, num_starts=2, seed=1).violation < 0
-    ((parties, one), *others_found) = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=0.0)
+    ((parties, one), *others_found) = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=1e-9)
     assert parties == pair
     # The other pairs have no correlations, and more parties take time.
     assert not others_found
@@ -66,7 +66,7 @@ def test_reduced_states_of_more_than_two_need_time():
     assert one.visibility == pytest.approx(0.5 / 0.6, abs=1e-6)
     assert lifted_settings(one, tensor, parties).verify(state)
     # GHZ states have no pair that is entangled.
-    pairs_only = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=0.0)
+    pairs_only = subsystem_settings(tensor, measurements="projective", seed=1, time_limit=1e-9)
     assert all(len(parties) == 2 and one.violation < 0 for parties, one in pairs_only)
 
 
