@@ -17,8 +17,9 @@ from .._support.validation import real_array
 from .._support.words import counted
 from ..exceptions import CountsError
 from ..measurements.specification import parse_settings
-from .correlations import CorrelationTensor, hermitian_basis
+from .correlations import CorrelationTensor
 from .counts import BellCounts, require_counts
+from .operator_basis import hermitian_basis
 
 __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 

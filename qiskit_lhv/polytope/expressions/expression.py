@@ -18,7 +18,7 @@ from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.specification import parse_settings
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
-from ...targets.correlations import effect_coordinates, scenario_of_settings
+from ...targets.operator_basis import effect_coordinates, scenario_of_settings
 from ...targets.outcome_maps import OutcomeMap, OutcomeNames
 from ...targets.scenario import BellScenario, scenario_of_array
 from ..symmetry.relabelings import Relabeling
