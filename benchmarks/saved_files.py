@@ -30,7 +30,7 @@ from qiskit_lhv.statistics import bell_values, compare_models, drift_test, no_si
 from forgeries import load_study
 
 # Larger ones as archives only, or not at all.
-LARGEST_JSON, LARGEST_ARCHIVE = 2500, 40_000
+LARGEST_JSON, LARGEST_ARCHIVE = 2500, 75_000
 STATE = werner_state(0.4)
 QUICK = {"num_steps": 10, "num_hidden": 4, "num_settings": 4, "num_evaluated": 20, "seed": 1, "progress": False}
 
@@ -86,6 +86,7 @@ OTHERS = {
     "drift test": lambda: drift_test([counts(), counts()], seed=1),
     "model comparison": lambda: compare_models(counts(), num_replicates=20, seed=1),
     "shot plan": lambda: shots_needed(Behavior.from_state(werner_state(0.95), "chsh"), 1e-4, num_runs=3, seed=1),
+    "device of one pair": lambda: analyze({(0, 1): counts()}, seed=1),
     "question about a state": lambda: states_report().question,
 }
 
@@ -116,9 +117,10 @@ def main():
             (folder / f"{stem}.npz").unlink()
             print(f"{name}: {size} bytes, left out")
             continue
-        contents[stem] = {"class": type(record).__name__, "text": str(record), "status": check and check.status}
+        contents[stem] = {"class": type(record).__name__, "status": None if check is None else check.status}
         seen |= classes_in(record)
-    (folder / "contents.json").write_text(json.dumps(contents, indent=1) + "\n")
+    lines = ",\n".join(f" {json.dumps(stem)}: {json.dumps(content)}" for stem, content in contents.items())
+    (folder / "contents.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     everything = {one.__name__ for one in subclasses(Record) if one.__module__.startswith("qiskit_lhv")}
     print("classes without a file:", *sorted(everything - seen))
 
