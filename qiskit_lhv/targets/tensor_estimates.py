@@ -181,7 +181,7 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
     """The correlation tensor from counts in all Pauli bases.
 
     Every expectation value pools all bases that measure it, weighted by their shots. A standard error is never below
-    :func:`least_standard_error` of these shots, also where all of them agree.
+    6 divided by the number of these shots, also where all of them agree.
 
     Args:
         counts: Two outcomes per party and three settings, as ``BellExperiment(circuit, "pauli")`` measures them.
