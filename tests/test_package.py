@@ -1,4 +1,5 @@
 import ast
+import functools
 import importlib
 import inspect
 import json
@@ -56,29 +57,70 @@ def test_analysis_of_counts_loads_neither_jax_nor_aer_nor_matplotlib():
     assert done.stdout.strip() == "[]"
 
 
-# A process that has loaded what the package builds on, and nothing of the package, becomes one child per module.
+# From a process that has loaded what the package builds on, and nothing of the package. A module is imported where only
+# that one of the modules which it imports itself is loaded which loads most of the others: so nothing is loaded that it
+# would not load alone, and little is loaded twice.
 IMPORT_ALONE = """
-import importlib, os, sys
+import importlib, json, os, sys
 import jax, lazy_loader, numpy, optax, qiskit, qiskit.quantum_info, qiskit.transpiler
-assert not any(name.startswith("qiskit_lhv") for name in sys.modules)
-for name in sys.argv[1:]:
+
+after = json.load(sys.stdin)
+own = lambda: {name for name in sys.modules if name.startswith("qiskit_lhv")}
+assert not own()
+
+def visit(name):
     child = os.fork()
-    if not child:
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            print(f"{name}: {type(error).__name__}: {error}", flush=True)
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        importlib.import_module(name)
+        print(json.dumps([name, sorted(own())]), flush=True)
+        for other in after.get(name, ()):
+            visit(other)
+    finally:
         os._exit(0)
-    os.waitpid(child, 0)
+
+for name in after[""]:
+    visit(name)
 """
 
 
+def imports_of(name):
+    """The modules of the package that a module imports when it is loaded itself."""
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+            home = ".".join(package[: len(package) - node.level + 1] + ([node.module] if node.module else []))
+            found |= {f"{home}.{alias.name}" if f"{home}.{alias.name}" in MODULES else home for alias in node.names}
+    return found
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
-@pytest.mark.parametrize("part", range(2))
-def test_every_module_imports_alone(part):
-    command = [sys.executable, "-W", "ignore", "-c", IMPORT_ALONE, *MODULES[part::2]]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == ""
+def test_every_module_imports_alone():
+    imported = {name: imports_of(name) for name in MODULES}
+
+    @functools.cache
+    def loaded(name):
+        folders = {name.rsplit(".", level)[0] for level in range(1, name.count(".") + 1)}
+        return frozenset({name} | folders).union(*(loaded(other) for other in imported.get(name, ())))
+
+    after = {}
+    for name in MODULES:
+        first = max(imported[name], key=lambda other: (len(loaded(other)), other), default="")
+        after.setdefault(first, []).append(name)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORT_ALONE],
+        input=json.dumps(after),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = dict(map(json.loads, done.stdout.splitlines()))
+    assert seen == {name: sorted(loaded(name)) for name in MODULES}, done.stderr
 
 
 def test_every_module_says_what_it_is():
