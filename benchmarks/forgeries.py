@@ -1,6 +1,6 @@
 """Random forgeries of records of every class that has ``verify``: how many are accepted, and none that is not true.
 
-The records, the forger and the judges are those of ``tests/test_forgeries.py``, which tries a few of each.
+The records, the forger and the judges are those of ``tests/verification/test_forgeries.py``, which tries a few of each.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-SOURCE = Path(__file__).parent.parent / "tests" / "test_forgeries.py"
+SOURCE = Path(__file__).parent.parent / "tests" / "verification" / "test_forgeries.py"
 
 
 def load_study():

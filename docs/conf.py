@@ -20,6 +20,7 @@ language = "en"
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
@@ -38,6 +39,11 @@ autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 autodoc_type_aliases = {name: name for name in ("ArrayLike", "ComplexArray", "FloatArray", "IntArray")}
 napoleon_numpy_docstring = False
+# The tables of names link to entries that are written out below them.
+autosummary_generate = False
+# Functions, methods and modules that docstrings mention must be found; types in signatures need not.
+nitpicky = True
+nitpick_ignore_regex = [("py:(class|obj|data)", ".*")]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["address_of_version_1"]
+__all__ = ["ROOMS_OF_VERSION_1", "address_of_version_1"]
 
 # In files of schema version 1 a class goes by its bare name.
-_ROOMS_OF_VERSION_1 = {
+ROOMS_OF_VERSION_1 = {
     "analysis": (
         "BehaviorLocality",
         "BehaviorQuestion",
@@ -111,7 +111,7 @@ def address_of_version_1(name: str) -> str:
     Raises:
         ValueError: If there was none of this name.
     """
-    for room, names in _ROOMS_OF_VERSION_1.items():
+    for room, names in ROOMS_OF_VERSION_1.items():
         if name in names:
             return f"qiskit_lhv.{room}.{name}"
     raise ValueError(f"unknown class {name!r}")

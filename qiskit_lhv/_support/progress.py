@@ -1,8 +1,8 @@
-"""A progress bar that stays silent where nobody watches."""
+"""A progress bar, shown on terminals and in notebooks."""
 
 from __future__ import annotations
 
-import sys
+import warnings
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,19 +13,15 @@ class ProgressBar:
     """A tqdm bar of steps with what they have reached.
 
     Args:
-        total: Number of steps; ``None`` if nobody knows.
-        shown: ``True``, ``False``, or ``None``: only on a terminal.
+        total: Number of steps; ``None`` if it is not known.
+        shown: ``True``, ``False``, or ``None``: on a terminal, and in a notebook that has widgets.
         unit: What is counted.
     """
 
     def __init__(self, total: int | None, shown: bool | None, unit: str = "step") -> None:
         self._bar: Any = None
-        if shown is None:
-            shown = sys.stderr.isatty()
-        if shown:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=total, unit=unit)
+        if shown is not False:
+            self._bar = _bar_class()(total=total, unit=unit, disable=None if shown is None else not shown)
 
     def __enter__(self) -> Self:
         return self
@@ -41,3 +37,14 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.set_postfix_str(reached, refresh=False)
             self._bar.update(steps)
+
+
+def _bar_class() -> Any:
+    """The bar of notebooks or of terminals, whichever this process runs in."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        # A notebook without widgets gets the bar of terminals; that it could have a nicer one is no news to act on.
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm

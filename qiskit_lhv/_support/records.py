@@ -208,7 +208,11 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
             name = f"array_{len(arrays)}"
             arrays[name] = value
             return {"array": name}
-        return {"dtype": value.dtype.name, "shape": list(value.shape), "data": value.ravel().tolist()}
+        numbers = value.ravel().tolist()
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            # JSON has no word for these.
+            numbers = [encode(number) for number in numbers]
+        return {"dtype": value.dtype.name, "shape": list(value.shape), "data": numbers}
     if isinstance(value, np.generic):
         return encode(value.item(), arrays)
     if isinstance(value, float) and not math.isfinite(value):
@@ -245,7 +249,10 @@ def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
     if "dtype" in value:
         if value["dtype"] not in {"float64", "int64", "int32", "int16", "int8", "bool"}:
             raise ValueError(f"unknown array type {value['dtype']!r}")
-        return np.array(value["data"], dtype=value["dtype"]).reshape(value["shape"])
+        numbers = value["data"]
+        if any(isinstance(number, dict) for number in numbers):
+            numbers = _decode(numbers, arrays)
+        return np.array(numbers, dtype=value["dtype"]).reshape(value["shape"])
     if "float" in value:
         return float(value["float"])
     return {key: _decode(item, arrays) for key, item in value["mapping"].items()}

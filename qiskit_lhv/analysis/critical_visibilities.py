@@ -146,10 +146,11 @@ def critical_visibility(
 ) -> CriticalVisibility:
     """Brackets the visibility up to which a noisy state is local: proofs from both sides, and an estimate.
 
-    From above, settings are optimized (:func:`optimize_settings`), with more and more of them, and for two qubits those
-    of the inequality of Werner states (:func:`werner_inequality`). From below come polyhedra from coarse to fine
-    (:func:`certify_all_projective`), for two qubits in white noise also extensions of the local Werner model. In the
-    remaining time local models are searched by gradient descent in between (:func:`sweep_visibility`).
+    From above, settings are optimized (:func:`~qiskit_lhv.projective.optimize_settings`), with more and more of them,
+    and for two qubits those of the inequality of Werner states (:func:`~qiskit_lhv.polytope.werner_inequality`). From
+    below come polyhedra from coarse to fine (:func:`~qiskit_lhv.projective.certify_all_projective`), for two qubits in
+    white noise also extensions of the local Werner model. In the remaining time local models are searched by gradient
+    descent in between (:func:`~qiskit_lhv.optimize.sweep_visibility`).
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.

@@ -7,18 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from .._support.records import Record
 from .._support.types import FloatArray
 from .._support.validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
+from ..verification.evidence import Evidence
 
 __all__ = ["LocalModel", "check_setting_numbers", "check_weights", "select_settings"]
 
 
-class LocalModel(Record, ABC):
+class LocalModel(Evidence, ABC):
     """Base of the local models: an average of products of the parties' responses."""
 
     @abstractmethod

@@ -16,6 +16,7 @@ from .._support.validation import frozen, generator, probability, real_array
 from ..exceptions import ScenarioError
 from . import coordinates
 from .efficiency import check_assignment, check_efficiencies, table_with_efficiency
+from .operator_basis import correlations_of_state, probabilities
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
 
@@ -120,9 +121,7 @@ class Behavior(Record):
         Raises:
             MeasurementError: If a measurement, the state or a party cannot be used.
         """
-        from .correlations import CorrelationTensor
-
-        return CorrelationTensor.from_state(state, parties).behavior(settings)
+        return cls(*probabilities(correlations_of_state(state, parties), settings))
 
     @classmethod
     def white_noise(cls, scenario: BellScenario) -> Behavior:

@@ -5,83 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._support.records import Record
 from .._support.types import FloatArray
 from .._support.validation import frozen, is_whole_number, real_array
 from ..exceptions import ScenarioError
-from ..measurements.specification import Measurement, parse_settings
-from ..quantum.parties import party_tensor, state_of_parties
 from ..quantum.qubit_layouts import PhysicalQubits
 from .behaviors import Behavior
-from .pauli_transform import pauli_tensor
-from .scenario import BellScenario
+from .operator_basis import correlations_of_state, probabilities
 
-if TYPE_CHECKING:
-    from .counts import BellCounts
-
-__all__ = ["CorrelationTensor", "effect_coordinates", "hermitian_basis", "scenario_of_settings"]
-
-
-@cache
-def hermitian_basis(dimension: int) -> NDArray[np.complex128]:
-    """The identity and the generalized Gell-Mann matrices; for dimension 2: I, X, Y, Z.
-
-    All but the identity are traceless and satisfy ``tr(G_i G_j) = 2 delta_ij``. Their order is:
-    symmetric, antisymmetric (each by row, then column), diagonal.
-
-    Args:
-        dimension: Dimension D of the space.
-
-    Returns:
-        Shape ``(D**2, D, D)``, read-only.
-    """
-    pairs = [(j, k) for j in range(dimension) for k in range(j + 1, dimension)]
-    matrices = np.zeros((dimension**2, dimension, dimension), dtype=complex)
-    matrices[0] = np.eye(dimension)
-    for i, (j, k) in enumerate(pairs):
-        matrices[1 + i, [j, k], [k, j]] = 1
-        matrices[1 + len(pairs) + i, [j, k], [k, j]] = [-1j, 1j]
-    for level in range(1, dimension):
-        diagonal = np.zeros(dimension)
-        diagonal[:level], diagonal[level] = 1, -level
-        matrices[2 * len(pairs) + level] = np.diag(diagonal * math.sqrt(2 / (level * (level + 1))))
-    matrices.flags.writeable = False
-    return matrices
-
-
-def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
-    """Coordinates of the effects in :func:`hermitian_basis`: p(a|x) is their contraction with the tensor.
-
-    Args:
-        measurements: The settings of one party, of equal dimension D.
-
-    Returns:
-        Shape ``(m, d, D**2)``, with d outcomes of the largest measurement; those that others lack are 0.
-    """
-    basis = hermitian_basis(measurements[0].dimension)
-    norms = np.einsum("iab,iba->i", basis, basis).real
-    most = max(one.num_outcomes for one in measurements)
-    if all(one.num_outcomes == most for one in measurements):
-        effects = np.stack([one.effects for one in measurements])
-    else:
-        effects = np.zeros((len(measurements), most, *measurements[0].effects.shape[1:]), dtype=complex)
-        for x, one in enumerate(measurements):
-            effects[x, : one.num_outcomes] = one.effects
-    coordinates: FloatArray = np.einsum("xaij,kji->xak", effects, basis).real / norms
-    return coordinates
-
-
-def scenario_of_settings(settings: Sequence[Sequence[Measurement]]) -> BellScenario:
-    """The scenario of measurements, one sequence a party."""
-    return BellScenario(
-        tuple(len(party) for party in settings), tuple(tuple(one.num_outcomes for one in party) for party in settings)
-    )
+__all__ = ["CorrelationTensor"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,18 +104,7 @@ class CorrelationTensor(Record):
         """
         if isinstance(state, CorrelationTensor):
             return state
-        checked, groups = state_of_parties(state, parties, name)
-        if set(checked.dims()) == {2} and all(len(group) == 1 for group in groups):
-            array = pauli_tensor(checked.data, [group[0] for group in groups], name)
-            array.flags.writeable = False
-            return cls(array)
-        tensor, dimensions = party_tensor(checked, groups, name)
-        n = len(dimensions)
-        for k, dimension in enumerate(dimensions):
-            # tr(rho G_i) takes the ket axis (always first) with the bra axis of the same party.
-            tensor = np.tensordot(tensor, hermitian_basis(dimension), axes=([0, n - k], [2, 1]))
-        # A state's trace may be off by rounding; a tensor's first entry is the trace and must be 1.
-        return cls(tensor.real / tensor.real.flat[0])
+        return cls(correlations_of_state(state, parties, name))
 
     @classmethod
     def white_noise(cls, dimensions: Sequence[int]) -> CorrelationTensor:
@@ -190,20 +116,6 @@ class CorrelationTensor(Record):
         array = np.zeros([dimension**2 for dimension in dimensions])
         array.flat[0] = 1
         return cls(array)
-
-    @classmethod
-    def from_counts(cls, counts: BellCounts) -> CorrelationTensor:
-        """The tensor estimated from counts in all Pauli bases; ``estimate_tensor(counts)`` also tells its errors.
-
-        Args:
-            counts: Those of ``BellExperiment(circuit, "pauli")``: settings X, Y and Z of every qubit.
-
-        Raises:
-            CountsError: If the counts are of another scenario.
-        """
-        from .tensor_estimates import estimate_tensor
-
-        return estimate_tensor(counts).tensor
 
     def largest_difference(self, other: Any) -> float:
         """The largest difference between correlations; infinite if the dimensions differ.
@@ -230,22 +142,7 @@ class CorrelationTensor(Record):
             MeasurementError: If a measurement cannot be used or does not fit its party.
             ScenarioError: If the tensor gives these measurements negative probabilities.
         """
-        parsed = parse_settings(settings, self.dimensions)
-        table = self.array
-        for party in parsed:
-            table = np.tensordot(table, effect_coordinates(party), axes=(0, 2))
-        n = self.num_parties
-        array = table.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
-        if array.min() < -1e-9:
-            raise ScenarioError.bad_argument(
-                "settings",
-                expected="measurements whose probabilities are not negative",
-                got=f"a probability of {array.min():.3g}",
-                remedy="The tensor is not that of a state.",
-            )
-        # The state's own rounding (its trace may be off by 1e-8) must not reach the behavior.
-        array = np.maximum(array, 0)
-        return Behavior(array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True), scenario_of_settings(parsed))
+        return Behavior(*probabilities(self.array, settings))
 
     def reduce(self, parties: Sequence[int]) -> CorrelationTensor:
         """The tensor of some of the parties, in the order given.

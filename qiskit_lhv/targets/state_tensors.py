@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue, to_state
-from .correlations import CorrelationTensor, hermitian_basis
+from .correlations import CorrelationTensor
+from .operator_basis import hermitian_basis
 
 __all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
 

@@ -17,8 +17,9 @@ from .._support.validation import real_array
 from .._support.words import counted
 from ..exceptions import CountsError
 from ..measurements.specification import parse_settings
-from .correlations import CorrelationTensor, hermitian_basis
+from .correlations import CorrelationTensor
 from .counts import BellCounts, require_counts
+from .operator_basis import hermitian_basis
 
 __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 
@@ -180,7 +181,7 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
     """The correlation tensor from counts in all Pauli bases.
 
     Every expectation value pools all bases that measure it, weighted by their shots. A standard error is never below
-    :func:`least_standard_error` of these shots, also where all of them agree.
+    6 divided by the number of these shots, also where all of them agree.
 
     Args:
         counts: Two outcomes per party and three settings, as ``BellExperiment(circuit, "pauli")`` measures them.

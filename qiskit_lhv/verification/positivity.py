@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -19,9 +20,6 @@ _ZERO = Fraction(0)
 def is_positive(coefficients: Any) -> bool:
     """Whether ``sum_ij c_ij sigma_i (x) sigma_j`` has no negative eigenvalue.
 
-    A Hermitian matrix has none if and only if no coefficient of its characteristic polynomial, with alternating signs,
-    is negative; the coefficients come from the traces of its powers.
-
     Args:
         coefficients: Rational, shape ``(4, 4)``, indices in the order I, X, Y, Z.
     """
@@ -31,22 +29,19 @@ def is_positive(coefficients: Any) -> bool:
 def is_positive_matrix(matrix: list[list[Complex]]) -> bool:
     """Whether a Hermitian matrix of rational numbers, as pairs of real and imaginary parts, has no negative eigenvalue.
 
+    It has none if and only if no coefficient of its characteristic polynomial, with alternating signs, is negative.
+
     Args:
         matrix: Rows of pairs; taken as it is, so it must be Hermitian.
     """
-    size = len(matrix)
-    # The Faddeev-LeVerrier recursion: M_k = A M_(k-1) + c I, with the elementary symmetric polynomials e_k.
-    power = [[(Fraction(int(i == j)), _ZERO) for j in range(size)] for i in range(size)]
-    for k in range(1, size + 1):
-        product = _multiply(matrix, power)
-        trace = sum((product[i][i][0] for i in range(size)), _ZERO) / k
-        # trace equals (-1)**(k - 1) e_k.
-        if (trace if k % 2 else -trace) < 0:
-            return False
-        power = [
-            [(re - trace if i == j else re, im) for j, (re, im) in enumerate(row)] for i, row in enumerate(product)
-        ]
-    return True
+    from sympy import ZZ_I
+    from sympy.polys.matrices import DomainMatrix
+
+    # In Gaussian integers, without a division: a positive factor changes no sign of an eigenvalue.
+    denominator = math.lcm(*(part.denominator for row in matrix for pair in row for part in pair))
+    rows = [[ZZ_I(int(re * denominator), int(im * denominator)) for re, im in row] for row in matrix]
+    polynomial = DomainMatrix(rows, (len(rows), len(rows)), ZZ_I).charpoly()
+    return all((-coefficient.x if k % 2 else coefficient.x) >= 0 for k, coefficient in enumerate(polynomial))
 
 
 def _matrix(coefficients: Any) -> list[list[Complex]]:
@@ -77,20 +72,3 @@ def _product(
     first: list[tuple[int, int, int, int]], second: list[tuple[int, int, int, int]]
 ) -> list[tuple[int, int, int, int]]:
     return [(2 * a + c, 2 * b + d, re * x - im * y, re * y + im * x) for a, b, re, im in first for c, d, x, y in second]
-
-
-def _multiply(first: list[list[Complex]], second: list[list[Complex]]) -> list[list[Complex]]:
-    size = len(first)
-    result = []
-    for i in range(size):
-        row: list[Complex] = []
-        for j in range(size):
-            re = im = _ZERO
-            for k in range(size):
-                a, b = first[i][k]
-                c, d = second[k][j]
-                re += a * c - b * d
-                im += a * d + b * c
-            row.append((re, im))
-        result.append(row)
-    return result

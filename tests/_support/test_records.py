@@ -40,6 +40,7 @@ from qiskit_lhv.experiments import SettingSchedule
 from qiskit_lhv.models import DeterministicModel, ResponseModel, TableResponse
 from qiskit_lhv.polytope import DetectionThreshold, LocalBound, Threshold
 from qiskit_lhv.projective import horodecki_settings
+from qiskit_lhv.verification.evidence import Evidence
 
 SCENARIO = BellScenario((2, 1), (2, 3))
 RNG = np.random.default_rng(17)
@@ -119,6 +120,14 @@ def test_any_floats_survive_the_round_trip(tmp_path_factory, coefficients):
     for suffix in SUFFIXES:
         again = BellExpression.load(saved(expression, folder, suffix))
         assert again.coefficients.tobytes() == expression.coefficients.tobytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_numbers_that_json_has_no_word_for_survive_the_round_trip(suffix, tmp_path):
+    array = np.array([[0.5, np.inf], [-np.inf, np.nan]])
+    again = Record.load(saved(Holder((array, np.inf)), tmp_path, suffix)).content
+    np.testing.assert_array_equal(again[0], array)
+    assert again[1] == np.inf
 
 
 def arrays_in(value):
@@ -275,7 +284,7 @@ def test_saving_replaces_what_was_there(tmp_path):
 
 def test_files_name_class_and_schema_version(tmp_path):
     data = json.loads(saved(RECORDS[0], tmp_path).read_text(encoding="utf-8"))
-    assert data["class"] == "Behavior"
+    assert data["class"] == "qiskit_lhv.targets.Behavior"
     assert data["schema_version"] == SCHEMA_VERSION
     assert data["fields"]["array"]["shape"] == [2, 1, 2, 3]
 
@@ -379,8 +388,15 @@ def test_edited_probabilities_are_refused(tmp_path):
         (RECORDS[0], lambda data: data["fields"].pop("array")),
         (RECORDS[0], lambda data: data["fields"].update(extra=1)),
         (RECORDS[0], lambda data: data.pop("schema_version")),
-        (RECORDS[0], lambda data: data.update({"class": "Behaviour"})),
-        (RECORDS[0], lambda data: data.update({"class": "analyze"})),
+        (RECORDS[0], lambda data: data.update({"class": "Behavior"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.targets.Behaviour"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.polytope.Behavior"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.targets.behaviors.Behavior"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv._support.Record"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.no_room.Behavior"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.analyze"})),
+        (RECORDS[0], lambda data: data.update({"class": "qiskit_lhv.analysis.analyze"})),
+        (RECORDS[0], lambda data: data.update({"class": "json.JSONDecoder"})),
         (RECORDS[0], lambda data: data.update({"class": ["Behavior"]})),
         (RECORDS[1], lambda data: set_entry(data, -1)),
         (RECORDS[1], lambda data: data["fields"].update(design="guessed")),
@@ -460,7 +476,7 @@ def test_files_nested_too_deeply_are_refused(tmp_path):
 def test_unknown_schema_versions_are_refused(version, tmp_path):
     path = edited(RECORDS[0], tmp_path, lambda data: data.update(schema_version=version))
     with pytest.raises(
-        CertificateError, match=rf"expected schema version {SCHEMA_VERSION}, got schema version"
+        CertificateError, match=rf"expected schema version 1 or {SCHEMA_VERSION}, got schema version"
     ) as error:
         Behavior.load(path)
     assert "Use the release of the package that wrote the file" in str(error.value)
@@ -662,7 +678,7 @@ def test_a_proof_of_one_thing_cannot_stand_for_another():
 
 
 @dataclass(frozen=True, eq=False)
-class Doubtful(Record):
+class Doubtful(Evidence):
     """A record whose check may fail in any way."""
 
     error: Any

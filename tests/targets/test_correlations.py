@@ -15,7 +15,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
 from qiskit_lhv.quantum import mix_with_noise
 from qiskit_lhv.targets import pauli_transform
-from qiskit_lhv.targets.correlations import hermitian_basis
+from qiskit_lhv.targets.operator_basis import hermitian_basis
 
 PAULIS = {
     "I": np.eye(2),

@@ -18,7 +18,7 @@ from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.specification import parse_settings
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
-from ...targets.correlations import effect_coordinates, scenario_of_settings
+from ...targets.operator_basis import effect_coordinates, scenario_of_settings
 from ...targets.outcome_maps import OutcomeMap, OutcomeNames
 from ...targets.scenario import BellScenario, scenario_of_array
 from ..symmetry.relabelings import Relabeling
@@ -99,7 +99,7 @@ class BellExpression(Record):
         numbers stay whole numbers.
 
         Args:
-            table: Shape ``(m_1 (d_1 - 1) + 1, ...)``; see :meth:`Behavior.to_collins_gisin`.
+            table: Shape ``(m_1 (d_1 - 1) + 1, ...)``; see ``Behavior.to_collins_gisin``.
             scenario: The scenario.
 
         Raises:
@@ -128,7 +128,7 @@ class BellExpression(Record):
     def to_collins_gisin(self) -> FloatArray:
         """Coefficients on the Collins-Gisin table, shape ``(m_1 (d_1 - 1) + 1, ...)``.
 
-        They describe the expression on no-signaling behaviors; see :meth:`Behavior.to_collins_gisin`.
+        They describe the expression on no-signaling behaviors; see ``Behavior.to_collins_gisin``.
         """
         maps = [matrix.T for matrix in coordinates.full_table_from_collins_gisin_matrices(self.scenario)]
         return coordinates.apply_per_party(coordinates.to_party_axes(self.coefficients, self.scenario), maps)

@@ -66,10 +66,10 @@ def mermin(num_parties: int) -> BellExpression:
 
 
 def chained(num_settings: int) -> BellExpression:
-    """The chained expression of m settings per party: ``A0 B0 + A1 B0 + A1 B1 + ... + A(m-1) B(m-1) - A0 B(m-1)``.
+    """The chained expression of m settings per party, which goes from each setting to the next and back with a minus.
 
-    Its local bound is 2 m - 2, its quantum bound 2 m cos(pi / 2 m), its no-signaling bound 2 m. For two
-    settings it is CHSH.
+    It is ``A0 B0 + A1 B0 + A1 B1 + ... + A(m-1) B(m-1) - A0 B(m-1)``. Its local bound is 2 m - 2, its quantum bound
+    2 m cos(pi / 2 m), its no-signaling bound 2 m. For two settings it is CHSH.
 
     Args:
         num_settings: Number of settings of each party, at least 2.

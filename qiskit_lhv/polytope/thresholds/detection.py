@@ -116,7 +116,7 @@ def detection_threshold(
     """Finds the smallest detection efficiency above which a behavior stays nonlocal.
 
     Every party's outcome is registered with probability eta, independently of everything else, as in
-    :meth:`Behavior.with_efficiency`. The threshold belongs to this behavior, so to a state *and* settings; others may
+    ``Behavior.with_efficiency``. The threshold belongs to this behavior, so to a state *and* settings; others may
     tolerate more losses.
 
     A local model at one efficiency gives one at every smaller one: each party drops outcomes at random. Hence one

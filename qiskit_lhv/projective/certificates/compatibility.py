@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..._support.validation import real_array, whole_number, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
-from ...targets.correlations import CorrelationTensor, hermitian_basis
+from ...targets.correlations import CorrelationTensor
+from ...targets.operator_basis import hermitian_basis
 from ...verification.evidence import Evidence
 from ...verification.hidden_states import is_positive_semidefinite
 from ...verification.positivity import TRANSPOSED

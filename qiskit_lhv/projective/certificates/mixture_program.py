@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
-from ...targets.correlations import hermitian_basis
+from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED
 from .hidden_states import hidden_state_frame
 

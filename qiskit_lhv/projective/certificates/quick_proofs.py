@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ...targets.correlations import CorrelationTensor, hermitian_basis
+from ...targets.correlations import CorrelationTensor
+from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED
 from .certificate import AllProjectiveCertificate
 from .compatibility import CompatibilityCertificate, prove_compatible

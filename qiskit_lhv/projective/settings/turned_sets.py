@@ -26,7 +26,7 @@ _QUARTER_TURN = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
-    """The settings at which a two-qubit state violates the inequality of :func:`werner_inequality` most.
+    """The settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
 
     Its 36 and 91 axes are turned to the singular vectors of the state's correlations, so that a rotated Werner state is
     seen as one. Then the axes of either party are improved in turn: for a fixed inequality the best ones are known once

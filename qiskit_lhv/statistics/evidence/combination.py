@@ -141,10 +141,10 @@ def averaged_e_values(
 
     Args:
         data: Counts or trials.
-        orders: Number of random orders; default: :func:`num_orders` for each scenario.
-        null: See :func:`~qiskit_lhv.statistics.evidence.e_values.ratio_e_value`.
-        predictability: See :func:`~qiskit_lhv.statistics.evidence.e_values.ratio_e_value`.
-        fair_sampling: See :func:`~qiskit_lhv.statistics.evidence.e_values.ratio_e_value`.
+        orders: Number of random orders; default: 20 in small scenarios, fewer in larger ones.
+        null: See :func:`ratio_e_value`.
+        predictability: See :func:`ratio_e_value`.
+        fair_sampling: See :func:`ratio_e_value`.
         seed: For the random orders, the same for all data; ``None`` draws a new one. It is recorded.
 
     Returns:

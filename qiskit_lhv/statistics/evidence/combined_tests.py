@@ -181,7 +181,8 @@ def combined_test(
     Args:
         data: The counts.
         e_value: Their e-value against local models, with the same predictability; or the mean of such.
-        family: Expressions declared before the data were seen; default: those of :func:`family_of`. Where settings come
+        family: Expressions declared before the data were seen; default: for two parties with two
+            settings of two outcomes the eight forms of CHSH, for other scenarios none. Where settings come
             so unequally often that it pays, their wins are weighed by the inverse of the setting's share, so that the
             score is S; that depends on the numbers of shots (blocks) or the probabilities alone, not on outcomes.
         predictability: See :func:`game_test`.

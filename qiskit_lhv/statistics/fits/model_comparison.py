@@ -103,7 +103,7 @@ def compare_models(
 
     Args:
         counts: The counts.
-        num_replicates: Number of replicates; 0: none; default: what :func:`quick_replicates` says, which is 1000 for
+        num_replicates: Number of replicates; 0: none; default: as many as take about half a second, 1000 for
             CHSH and 0 in large scenarios.
         known: Behaviors of the local and of the no-signaling fit, if these were made before; the local one
             is used without replicates alone.
