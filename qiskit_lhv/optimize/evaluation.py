@@ -10,7 +10,7 @@ import numpy as np
 from .._support.records import Record
 from .._support.validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..measurements.directions import parse_directions
+from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
 from ..quantum.parties import QUANTUM_STATES
@@ -65,7 +65,8 @@ def evaluate_model(
         seed: Seed of the settings.
 
     Raises:
-        ScenarioError: If model and target do not fit, or the measurements are unknown.
+        ScenarioError: If model and target do not fit.
+        MeasurementError: If the measurements are unknown.
         LHVError: If the number of settings is not at least 2.
     """
     if not isinstance(model, ResponseModel):
@@ -77,7 +78,7 @@ def evaluate_model(
         )
     num_settings = whole_number(num_settings, "num_settings", LHVError, minimum=2)
     n, rng = model.num_parties, generator(seed)
-    sets = parse_directions(measurements, n)
+    sets = MeasurementSet.of_parties(measurements, n)
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
         directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]

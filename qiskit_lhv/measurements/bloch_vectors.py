@@ -1,0 +1,55 @@
+"""Bloch vectors of projective qubit measurements, from whatever a user names them by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._support.types import FloatArray
+from ..exceptions import ScenarioError
+from .specification import Measurement, parse_settings
+
+__all__ = ["bloch_vector_of", "bloch_vectors"]
+
+
+def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
+    """Bloch vectors of outcome 0 of each party's settings, each of shape ``(m, 3)``.
+
+    Args:
+        settings: One sequence of projective single-qubit measurements per party, or a name such as ``"chsh"``.
+        num_parties: Number of parties.
+
+    Raises:
+        ScenarioError: If there are none, or one is not projective.
+        MeasurementError: If one is no measurement.
+    """
+    if settings is None:
+        raise ScenarioError.bad_argument(
+            "settings", expected="one sequence of measurements per party", got="None", remedy="Choose them."
+        )
+    parsed = parse_settings(settings, [2] * num_parties)
+    vectors = []
+    for k, party in enumerate(parsed):
+        found = [bloch_vector_of(one) for one in party]
+        for given, vector in zip(party, found, strict=True):
+            if vector is None:
+                raise ScenarioError.bad_argument(
+                    f"settings[{k}]",
+                    expected="projective measurements of one qubit, with two outcomes",
+                    got=repr(given),
+                )
+        vectors.append(np.stack([vector for vector in found if vector is not None]))
+    return vectors
+
+
+def bloch_vector_of(given: Measurement) -> FloatArray | None:
+    """The Bloch vector of outcome 0, shape ``(3,)``; ``None`` if it is no projective measurement of one qubit.
+
+    Args:
+        given: Any measurement.
+    """
+    if given.bloch_vectors is None or given.outcome_of is None or given.num_outcomes != 2:
+        return None
+    vector: FloatArray = given.bloch_vectors[0] * (1 - 2 * given.outcome_of[0])
+    return vector if vector.shape == (3,) else None
