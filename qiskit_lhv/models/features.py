@@ -21,15 +21,19 @@ from ..measurements.sets import AllProjective, PlanarProjective, QubitMeasuremen
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
 
 
-def check_degree(degree: object) -> int:
+def check_degree(degree: object, name: str = "degree") -> int:
     """Returns the degree if it is an odd whole number of at least 1.
+
+    Args:
+        degree: What the caller passed.
+        name: Name of the argument, for the message.
 
     Raises:
         ScenarioError: If it is not.
     """
     if not is_whole_number(degree) or degree < 1 or degree % 2 == 0:
         raise ScenarioError.bad_argument(
-            "degree",
+            name,
             expected="an odd whole number of at least 1",
             got=repr(degree),
             remedy="Even functions vanish: swapping the outcomes turns n into -n.",

@@ -187,13 +187,17 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
     if directions is None:
         directions = _PLANAR_AXES.get(n, 4) if axes_in_plane else _AXES.get(n, 6)
     if is_whole_number(directions):
-        axes = [planar_directions(directions, axes_in_plane) if axes_in_plane else icosahedral_directions(directions)] * n
+        axes = [
+            planar_directions(directions, axes_in_plane) if axes_in_plane else icosahedral_directions(directions)
+        ] * n
     else:
         try:
             shared = np.ndim(directions[0]) == 1
         except (TypeError, IndexError, KeyError, ValueError) as exc:
             raise MeasurementError.bad_argument(
-                "directions", expected="a number, Bloch vectors, shape (m, 3), or one such array per party", got=repr(directions)
+                "directions",
+                expected="a number, Bloch vectors, shape (m, 3), or one such array per party",
+                got=repr(directions),
             ) from exc
         given = [directions] if shared else list(directions)
         axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)

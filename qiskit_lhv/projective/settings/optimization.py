@@ -178,4 +178,3 @@ def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
                 "noise", expected="a local state", got=f"one that violates the inequality by {noise.violation:.6g}"
             )
     return found
-

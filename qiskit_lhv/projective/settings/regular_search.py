@@ -82,7 +82,9 @@ def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatAr
     # Which plane is best shows with few settings.
     screened: list[tuple[float, list[list[FloatArray]]]] = []
     for one in frames:
-        for coarse, fine in zip(polygons(few, one, search.measurements), polygons(sizes, one, search.measurements), strict=True):
+        for coarse, fine in zip(
+            polygons(few, one, search.measurements), polygons(sizes, one, search.measurements), strict=True
+        ):
             settings = [None if search.late() else search.at(vectors, _SHARE_OF_PLANE) for vectors in coarse]
             reached = [math.inf if one is None else one.visibility for one in settings]
             screened.append((min(reached), [fine[i] for i in np.argsort(reached, kind="stable")]))
