@@ -25,10 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
-from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import ResponseModel, SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
-from qiskit_lhv.optimize import evaluate_model, search
+from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
 
 NUM_HIDDEN, DEGREE = 2**14, 5
@@ -76,7 +76,7 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
     state, rate, block = ADAM_RULE.init(hidden), 2e-5 * NUM_HIDDEN, 10
 
     def batches() -> dict[str, Any]:
-        pairs = [Sphere().draw(rng, block * batch_size) for _ in range(2)]
+        pairs = [AllProjective().draw(rng, block * batch_size) for _ in range(2)]
         features = [FEATURES.evaluate(one).astype(np.float32).reshape(block, batch_size, -1) for one in pairs]
         correlator = -visibility * np.sum(pairs[0] * pairs[1], axis=1).astype(np.float32)
         return {"features": features, "correlator": correlator.reshape(block, batch_size)}
@@ -106,9 +106,9 @@ def run_ours(visibility: float, seed: int, **options: Any) -> dict[str, Any]:
     common = {"num_hidden": NUM_HIDDEN, "degree": DEGREE, "num_evaluated": 2, "seed": seed, "progress": False} | options
     state, result = werner_state(visibility), {}
     for steps in STEPS:
-        find_local_model(state, num_steps=steps, **{**common, "seed": seed + 1})  # compiles
+        find_local_model(state, optimizer=GradientDescent(num_steps=steps), **{**common, "seed": seed + 1})  # compiles
         begin = time.perf_counter()
-        model = find_local_model(state, num_steps=steps, **common).model
+        model = find_local_model(state, optimizer=GradientDescent(num_steps=steps), **common).model
         seconds = time.perf_counter() - begin
         loss = test_loss(list(model.hidden_variables), visibility)
         result = {"seconds": seconds, "reached": loss <= LEVELS[visibility], "steps": steps, "loss": loss}
@@ -186,7 +186,11 @@ def depth() -> None:
     """How deep a long run goes, in float64."""
     begin = time.perf_counter()
     result = find_local_model(
-        werner_state(0.5), num_hidden=NUM_HIDDEN, num_steps=20_000, learning_rate=0.05, num_evaluated=20_000, seed=1
+        werner_state(0.5),
+        num_hidden=NUM_HIDDEN,
+        optimizer=GradientDescent(num_steps=20_000, learning_rate=0.05),
+        grid=SettingsGrid(num_evaluated=20_000),
+        seed=1,
     )
     print(
         f"v = 0.5, 20000 steps at rate 0.05: {result.evaluation} after {time.perf_counter() - begin:.0f} s", flush=True

@@ -20,6 +20,7 @@ from ..reports.locality import LocalityReport, format_p_value
 from ..reports.svg import chart_row, loss_panel, svg_document, verdict_panel
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
+from qiskit_lhv.optimize import GradientDescent
 
 __all__ = ["ICOSAHEDRON_AXES", "noisy_bell_counts", "run_demo"]
 
@@ -84,7 +85,7 @@ def run_demo(
 
     axes = list(ICOSAHEDRON_AXES)
     behavior = Behavior.from_state(werner_state(_SEARCH_VISIBILITY), [axes, axes])
-    search = find_local_model(behavior, num_steps=1500, target_loss=1e-9, seed=seed, progress=None)
+    search = find_local_model(behavior, optimizer=GradientDescent(num_steps=1500, target_loss=1e-9), seed=seed, progress=None)
     exact = nonlocality_threshold(behavior, max_visibility=1 / _SEARCH_VISIBILITY)
     say(
         f"\nWerner state, visibility {_SEARCH_VISIBILITY}, six settings per party (icosahedron):\n"

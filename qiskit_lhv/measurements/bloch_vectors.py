@@ -49,7 +49,7 @@ def bloch_vector_of(given: Measurement) -> FloatArray | None:
     Args:
         given: Any measurement.
     """
-    if given.bloch_vectors is None or given.outcome_of is None or given.num_outcomes != 2:
+    if given.dimension != 2 or given.num_outcomes != 2 or given.bloch_vectors is None or given.outcome_of is None:
         return None
     vector: FloatArray = given.bloch_vectors[0] * (1 - 2 * given.outcome_of[0])
-    return vector if vector.shape == (3,) else None
+    return vector

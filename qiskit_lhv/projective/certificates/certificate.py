@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -62,7 +62,7 @@ class AllProjectiveCertificate(Evidence):
     """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
     noise: AllProjectiveCertificate | None = None
     """For noise that is not white: its own proof, beyond visibility 1 in white noise. ``None``: white noise."""
-    measurements: QubitMeasurementSet = AllProjective()
+    measurements: QubitMeasurementSet = field(default_factory=AllProjective)
     """For which measurements it is local: all projective ones, or those in a coordinate plane. In a plane
     ``correlations`` have no entries across it, and the last direction of each party is a point far above it."""
 

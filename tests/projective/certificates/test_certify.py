@@ -16,8 +16,10 @@ from qiskit_lhv.measurements.axes import (
 )
 from qiskit_lhv.measurements.polyhedra import inradius
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.optimize import GradientDescent, SettingsGrid
 from qiskit_lhv.optimize.search import find_local_model
 from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.projective.certificates import certify as module
 from qiskit_lhv.projective.certificates.certificate import AllProjectiveCertificate
 from qiskit_lhv.projective.certificates.certify import certify_all_projective
@@ -352,7 +354,13 @@ def found():
     """A model of two qubits, of too few steps to be good."""
     state = bell_diagonal_state([0.63, -0.35, 0.28])
     return find_local_model(
-        state, degree=3, num_hidden=128, num_steps=10, num_evaluated=100, seed=1, progress=False
+        state,
+        response=3,
+        num_hidden=128,
+        optimizer=GradientDescent(num_steps=10),
+        grid=SettingsGrid(num_evaluated=100),
+        seed=1,
+        progress=False,
     ).model
 
 
@@ -611,7 +619,7 @@ def test_mixtures_of_product_states_alone():
 @pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
 def test_werner_state_in_a_plane(plane):
     # Grothendieck's constant of dimension 2 is sqrt(2): local up to 1 / sqrt(2), exactly (arXiv:1609.06114).
-    certificate = certify_all_projective(werner_state(1), measurements=plane, num_settings=16, seed=1)
+    certificate = certify_all_projective(werner_state(1), measurements=plane, directions=16, seed=1)
     assert 0.695 < certificate.visibility < np.sqrt(0.5)
     assert certificate.verify(werner_state(1))
     assert plane in str(certificate)
@@ -621,17 +629,17 @@ def test_werner_state_in_a_plane(plane):
 def test_a_plane_sees_only_its_own_correlations():
     # Correlated in Y alone, where no measurement in the plane xz looks; in xy and yz it is still classical.
     state = bell_diagonal_state([-0.4, 1, 0.4])
-    assert certify_all_projective(state, measurements="xz", num_settings=8, seed=1).visibility > 0.99
+    assert certify_all_projective(state, measurements="xz", directions=8, seed=1).visibility > 0.99
     tensor = np.zeros((4, 4))
     tensor[0, 0], tensor[2, 2], tensor[1, 1], tensor[3, 3] = 1, 5, 0.4, 0.3
     # No state has such a correlation in Y, but what measurements in xz see is one.
-    certificate = certify_all_projective(CorrelationTensor(tensor), measurements="xz", num_settings=8, seed=1)
+    certificate = certify_all_projective(CorrelationTensor(tensor), measurements="xz", directions=8, seed=1)
     assert certificate.visibility > 0.99
     assert certificate.verify(CorrelationTensor(tensor))
 
 
 def test_certificates_of_a_plane_claim_no_more():
-    certificate = certify_all_projective(werner_state(1), measurements="xz", num_settings=8, seed=1)
+    certificate = certify_all_projective(werner_state(1), measurements="xz", directions=8, seed=1)
     # For all measurements it proves nothing about the state: its correlations lack those in Y.
     assert not dataclasses.replace(certificate, plane="").verify(werner_state(1))
     assert not dataclasses.replace(certificate, plane="xy").verify()
@@ -651,7 +659,9 @@ def test_bad_planes(arguments):
 def test_a_party_that_nothing_depends_on(counted_clock):
     # Its Bloch vector in the product states of the search is zero.
     state = DensityMatrix(np.kron(np.eye(2) / 2, werner_state(0.5).data))
-    certificate = certify_all_projective(state, num_settings=6, max_visibility=1.02, max_calls=200, seed=1)
+    certificate = certify_all_projective(
+        state, directions=6, search=ProofSearch(max_visibility=1.02, max_calls=200), seed=1
+    )
     assert certificate.visibility > 0.9
     assert certificate.verify(state)
 
@@ -697,8 +707,8 @@ def test_search_ends_where_its_goal_is_out_of_reach(monkeypatch):
 
 def test_a_goal_out_of_reach_does_not_lose_what_is_proven():
     state = ghz_state(3, 0.4)
-    whole = certify_all_projective(state, num_settings=6, seed=1)
-    hopeless = certify_all_projective(state, num_settings=6, goal=1.0, seed=1)
+    whole = certify_all_projective(state, directions=6, seed=1)
+    hopeless = certify_all_projective(state, directions=6, search=ProofSearch(goal=1.0), seed=1)
     assert whole.visibility > 0.75
     assert hopeless.visibility > 0.7
     assert hopeless.verify(state)
