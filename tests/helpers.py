@@ -26,8 +26,19 @@ def grouped(**options):
     """Options of a search for a local model as its function takes them, from one list of names."""
     from qiskit_lhv.optimize import GradientDescent, SettingsGrid
 
-    for name, group in (("optimizer", GradientDescent), ("grid", SettingsGrid)):
-        own = {field.name for field in dataclasses.fields(group)} & options.keys()
+    return _in_groups(options, optimizer=GradientDescent, grid=SettingsGrid)
+
+
+def with_proof_search(**options):
+    """Options of a proof as its function takes them, from one list of names."""
+    from qiskit_lhv.projective import ProofSearch
+
+    return _in_groups(options, search=ProofSearch)
+
+
+def _in_groups(options, **groups):
+    for name, group in groups.items():
+        own = sorted({field.name for field in dataclasses.fields(group)} & options.keys())
         if own:
-            options[name] = group(**{field: options.pop(field) for field in sorted(own)})
+            options[name] = group(**{field: options.pop(field) for field in own})
     return options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._support.validation import positive_number, whole_number
+from .._support.validation import is_whole_number, positive_number, shown, whole_number
 from ..exceptions import LHVError
 from ..models.ensemble import ResponseModel
 from .losses import LOSSES
@@ -45,8 +45,10 @@ class GradientDescent:
         for name in ("num_steps", "patience"):
             if getattr(self, name) is not None:
                 whole_number(getattr(self, name), name, LHVError)
-        if not isinstance(self.start, ResponseModel):
-            whole_number(self.start, "start", LHVError)
+        if not isinstance(self.start, ResponseModel) and not (is_whole_number(self.start) and self.start >= 1):
+            raise LHVError.bad_argument(
+                "start", expected="a whole number of at least 1, or a ResponseModel", got=shown(self.start)
+            )
         if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise LHVError.bad_argument("loss", expected=f"one of {sorted(LOSSES)}", got=repr(self.loss))
         if self.target_loss is not None:

@@ -32,6 +32,7 @@ SCRIPT = """
 import os, signal, sys
 from qiskit_lhv import find_local_model, werner_state
 from qiskit_lhv._support import checkpoints
+from qiskit_lhv.optimize import GradientDescent
 path, number, when = sys.argv[1:]
 checkpoints._SECONDS_BETWEEN = 0.0
 replace, left = os.replace, list(range(int(number)))
@@ -42,7 +43,8 @@ def deadly(*paths):
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
 os.replace = deadly
-find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, num_steps=600, seed=3, progress=False)
+optimizer = GradientDescent(num_steps=600)
+find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, optimizer=optimizer, seed=3, progress=False)
 """
 
 

@@ -20,8 +20,7 @@ from qiskit_lhv.models import (
     SphericalHarmonics,
     TableResponse,
 )
-from qiskit_lhv.optimize import GradientDescent, LocalModelResult, find_local_models, search, training
-from qiskit_lhv.optimize import options as search_options
+from qiskit_lhv.optimize import GradientDescent, LocalModelResult, find_local_models, search, search_run, training
 
 from helpers import grouped
 
@@ -100,7 +99,7 @@ def test_best_of_several_starts_is_returned():
 
 def test_history_is_that_of_the_best_start(monkeypatch):
     runs = []
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
     result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
     best = int(np.argmin(result.start_losses))
     np.testing.assert_array_equal(result.history, runs[0].history[:, 0, best])
@@ -198,7 +197,7 @@ def harmonic_model(num_hidden=512, degree=5, num_parties=2, weights=None):
     ids=["size", "degree", "other degree", "plane", "features", "parties", "weights", "no model"],
 )
 def test_models_to_start_from_must_fit(monkeypatch, model, options, words):
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: pytest.fail("training began"))
     with pytest.raises(LHVError, match=rf"^start: expected .*{words}"):
         find_local_model(werner_state(0.5), **grouped(start=model, **{**QUICK, **options}))
 
@@ -210,7 +209,7 @@ def test_checkpoint_of_another_initial_model_is_refused(tmp_path):
         ResponseModel(tuple(rng.normal(size=(512, 21)) for _ in range(2)), harmonic_model().response) for _ in range(2)
     )
     find_local_model(werner_state(0.5), **grouped(start=first, checkpoint=path, **options))
-    for model in (None, second):
+    for model in (1, second):
         with pytest.raises(CertificateError, match="this very run"):
             find_local_model(werner_state(0.5), **grouped(start=model, checkpoint=path, **options))
 
@@ -367,10 +366,10 @@ def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubi
     ids=lambda value: str(value)[:60],
 )
 def test_bad_arguments(monkeypatch, arguments, name):
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
-    for run in (find_local_model, lambda state, **options: find_local_models([state, state], **grouped(**options))):
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: pytest.fail("training began"))
+    for run in (find_local_model, lambda state, **options: find_local_models([state, state], **options)):
         with pytest.raises(LHVError, match=f"^{name}: expected"):
-            run(werner_state(0.5), **{**QUICK, **arguments})
+            run(werner_state(0.5), **grouped(**{**QUICK, **arguments}))
 
 
 @pytest.mark.parametrize("targets", [[], (), "ab", None, werner_state(0.5), Statevector([1, 0]), np.eye(4)], ids=repr)

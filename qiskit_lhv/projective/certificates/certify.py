@@ -178,18 +178,26 @@ def _with_apex(axes: FloatArray, measurements: QubitMeasurementSet) -> FloatArra
     return np.concatenate([flat, apex])
 
 
+def _regular_axes(count: int, plane: tuple[int, ...]) -> FloatArray:
+    """So many axes of a polygon in a plane, or of a polyhedron with the symmetry of the icosahedron."""
+    try:
+        return planar_directions(count, (plane[0], plane[1])) if len(plane) == 2 else icosahedral_directions(count)
+    except MeasurementError as exc:
+        raise MeasurementError.bad_argument(
+            "directions", expected="a number of axes that form a polyhedron", got=repr(count), remedy=str(exc.message)
+        ) from exc
+
+
 def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitMeasurementSet) -> list[FloatArray]:
     """Bloch vectors of each party, rounded to dyadic numbers."""
     n = tensor.num_parties
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
-    axes_in_plane = measurements.axes if len(measurements.axes) == 2 else None
+    in_plane = not measurements.coordinates.all()
     if directions is None:
-        directions = _PLANAR_AXES.get(n, 4) if axes_in_plane else _AXES.get(n, 6)
+        directions = _PLANAR_AXES.get(n, 4) if in_plane else _AXES.get(n, 6)
     if is_whole_number(directions):
-        axes = [
-            planar_directions(directions, axes_in_plane) if axes_in_plane else icosahedral_directions(directions)
-        ] * n
+        axes = [_regular_axes(directions, measurements.axes)] * n
     else:
         try:
             shared = np.ndim(directions[0]) == 1
@@ -210,7 +218,7 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
             raise MeasurementError.bad_argument(
                 "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {one.shape}"
             )
-    if axes_in_plane:
+    if in_plane:
         with_apex = {id(one): _with_apex(one, measurements) for one in axes}
         axes = [with_apex[id(one)] for one in axes]
     cells = math.prod(len(one) + 1 for one in axes)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_unitary
 from qiskit_lhv import CorrelationTensor, chsh, optimize_settings, werner_state
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.polytope import elegant, i3322
 from qiskit_lhv.projective import SettingsSearch
 from qiskit_lhv.projective.settings.search import Search
@@ -54,9 +55,7 @@ def test_one_plane_a_party():
     turned = (
         DensityMatrix(werner_state(1)).evolve(random_unitary(2, seed=3), [0]).evolve(random_unitary(2, seed=4), [1])
     )
-    found = optimize_settings(
-        turned, expression=elegant(), measurements="planar", search=SettingsSearch(num_starts=8), seed=1
-    )
+    found = optimize_settings(turned, expression=elegant(), search=SettingsSearch(num_starts=8, coplanar=True), seed=1)
     assert found.value == pytest.approx(known, abs=1e-6)
     assert found.value < 4 * np.sqrt(3) - 0.1
     assert all(lies_in_a_plane(one) for one in found.settings)
@@ -66,7 +65,7 @@ def test_one_plane_a_party():
 def test_planar_starts_are_planar():
     # The best settings of I3322, and those filled up with random ones, would not be.
     tensor = CorrelationTensor.from_state(random_density_matrix(4, seed=5))
-    search = Search(tensor, None, np.ones(3), True, True, np.random.default_rng(1), np.inf)
+    search = Search(tensor, None, AllProjective(), True, True, np.random.default_rng(1), np.inf)
     starts = list(search.starts((3, 4), 2))
     assert len(starts) >= 6
     assert all(lies_in_a_plane(one) for vectors in starts for one in vectors)
@@ -77,7 +76,7 @@ def test_one_plane_a_party_for_the_polytope():
     hidden = DensityMatrix(0.85 * np.outer(ket, ket) + 0.15 * np.diag([0, 1, 0, 0]))
     tilted = hidden.evolve(random_unitary(2, seed=3), [0])
     for state, visibility in ((werner_state(1), np.sqrt(0.5)), (tilted, 1.0)):
-        found = optimize_settings(state, (3, 4), measurements="planar", search=SettingsSearch(num_starts=1), seed=1)
+        found = optimize_settings(state, (3, 4), search=SettingsSearch(num_starts=1, coplanar=True), seed=1)
         assert found.visibility <= visibility + 1e-6
         assert all(lies_in_a_plane(one) for one in found.settings)
 

@@ -198,13 +198,34 @@ def test_bad_input():
     with pytest.raises(ScenarioError, match="num_settings"):
         optimize_settings(werner_state(1), 1)
     with pytest.raises(MeasurementError, match="measurements"):
-        optimize_settings(werner_state(1), measurements="yx")
+        optimize_settings(werner_state(1), measurements="yy")
 
 
 @pytest.mark.parametrize("num_starts", [0, [], [1, 2], 1.5, None])
 def test_number_of_starts_of_wwzb(num_starts):
     with pytest.raises(ScenarioError, match="num_starts: expected"):
         wwzb_settings(ghz_state(3), num_starts=num_starts)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("method", "newton"),
+        ("method", None),
+        ("num_starts", 0),
+        ("num_starts", []),
+        ("num_starts", 1.5),
+        ("coplanar", 1),
+    ],
+)
+def test_options_of_the_search_are_checked(field, value):
+    with pytest.raises(ScenarioError, match=f"{field}: expected"):
+        SettingsSearch(**{field: value})
+
+
+def test_coplanar_settings_are_sought_among_all():
+    with pytest.raises(ScenarioError, match="measurements: expected 'projective' where coplanar"):
+        optimize_settings(werner_state(1), measurements="xz", search=SettingsSearch(coplanar=True))
 
 
 @pytest.mark.parametrize("bound", [np.nan, np.inf])
@@ -220,8 +241,7 @@ def test_bounds_that_are_no_numbers(bound):
     ("arguments", "match"),
     [
         ({"expression": "x"}, "expression: expected a BellExpression, got 'x'"),
-        ({"num_starts": []}, "num_starts: expected a whole number of at least 1"),
-        ({"num_starts": [1, 2]}, "num_starts: expected a whole number of at least 1"),
+        ({"search": "regular"}, "search: expected SettingsSearch, got 'regular'"),
         ({"num_settings": 300}, r"num_settings: expected at most 65536 combinations.*About 255 settings"),
         ({"noise": werner_state(1.0), "expression": chsh()}, "noise: expected a local state, got one that violates"),
     ],

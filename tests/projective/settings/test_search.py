@@ -15,6 +15,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.polytope import chained, elegant, mermin
 from qiskit_lhv.projective import OptimizedSettings, SettingsSearch
 from qiskit_lhv.projective.settings import search
@@ -43,7 +44,7 @@ def test_values_of_the_ascent_are_those_of_the_settings(sizes):
     rng = np.random.default_rng(1)
     tensor = rng.normal(size=(4,) * len(sizes))
     coefficients = rng.normal(size=[m + 1 for m in sizes])
-    settings, values = ascend_all(tensor, coefficients, np.ones(3), 3, rng)
+    settings, values = ascend_all(tensor, coefficients, AllProjective(), 3, rng)
     for start in range(3):
         left = tensor
         for one in settings:
@@ -114,8 +115,8 @@ def test_lowest_visibility_in_a_product_state():
 
 def test_two_settings_always_lie_in_a_plane():
     projective, planar = (
-        optimize_settings(w_state(3), 2, measurements=one, search=SettingsSearch(num_starts=10), seed=1)
-        for one in ("projective", "planar")
+        optimize_settings(w_state(3), 2, search=SettingsSearch(num_starts=10, coplanar=coplanar), seed=1)
+        for coplanar in (False, True)
     )
     assert planar.visibility == projective.visibility
 
