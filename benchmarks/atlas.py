@@ -9,8 +9,7 @@ import time
 
 import numpy as np
 from qiskit_lhv import CorrelationTensor, optimize_settings
-from qiskit_lhv.projective import extend_local_models, horodecki_settings
-from qiskit_lhv.projective import SettingsSearch
+from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_settings
 
 
 def bounds(direction, seconds):

@@ -4,8 +4,8 @@ import argparse
 import time
 
 from qiskit_lhv import critical_visibility, ghz_state, werner_state
-from qiskit_lhv.quantum import graph_state, w_state
 from qiskit_lhv.optimize import GradientDescent
+from qiskit_lhv.quantum import graph_state, w_state
 
 
 def main():

@@ -16,9 +16,8 @@ import numpy as np
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import chsh, ghz_state, optimize_settings, werner_state
 from qiskit_lhv.polytope import chained, i3322, mermin
-from qiskit_lhv.projective import horodecki_chsh
+from qiskit_lhv.projective import SettingsSearch, horodecki_chsh
 from qiskit_lhv.quantum import w_state
-from qiskit_lhv.projective import SettingsSearch
 
 CASES = {
     "Werner": (werner_state(1.0), (2, 3, 4, 6, 10)),

@@ -17,8 +17,8 @@ import time
 import numpy as np
 from qiskit.quantum_info import Statevector
 from qiskit_lhv import Behavior, CorrelationTensor, analyze, find_local_model
-from qiskit_lhv.spin_chains import evolve, ground_state, random_chain, xxz_chain, xyz_chain
 from qiskit_lhv.optimize import GradientDescent
+from qiskit_lhv.spin_chains import evolve, ground_state, random_chain, xxz_chain, xyz_chain
 
 ANISOTROPIES = (-0.9, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 # Deviations of the models of AutoLHVs after 1.5 million steps, by number of neighbors: the data of its Fig. 4.

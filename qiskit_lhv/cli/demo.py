@@ -13,6 +13,7 @@ from .._support.files import writable_file
 from ..analysis.dispatch import analyze
 from ..datasets import load_bundled_counts
 from ..experiments.bell_experiment import BellExperiment
+from ..optimize.options import GradientDescent
 from ..optimize.search import LocalModelResult, find_local_model
 from ..polytope.thresholds.visibility import nonlocality_threshold
 from ..quantum.states import werner_state
@@ -20,7 +21,6 @@ from ..reports.locality import LocalityReport, format_p_value
 from ..reports.svg import chart_row, loss_panel, svg_document, verdict_panel
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
-from qiskit_lhv.optimize import GradientDescent
 
 __all__ = ["ICOSAHEDRON_AXES", "noisy_bell_counts", "run_demo"]
 

@@ -125,9 +125,8 @@ class MeasurementSet(Record, ABC):
                 return AllProjective()
             if len(measurements) == 2 and len({*measurements} & {*"xyz"}) == 2:
                 return PlanarProjective(np.eye(3)[["xyz".index(axis) for axis in measurements]])
-        elif isinstance(measurements, Sequence | np.ndarray):
-            if _depth(measurements) <= 2 and not _has_labels(measurements):
-                return PlanarProjective(measurements)  # type: ignore[arg-type]
+        elif _spans_plane(measurements):
+            return PlanarProjective(measurements)
         raise _unknown(measurements)
 
     @staticmethod
@@ -143,7 +142,7 @@ class MeasurementSet(Record, ABC):
             MeasurementError: If it is none of these.
         """
         listed = isinstance(measurements, Sequence | np.ndarray) and not isinstance(measurements, str)
-        if not listed or (_depth(measurements) <= 2 and not _has_labels(measurements)):
+        if not listed or _spans_plane(measurements):
             return [MeasurementSet.of(measurements)] * num_parties
         try:
             return [ListedProjective(party) for party in bloch_vectors(measurements, num_parties)]
@@ -397,6 +396,11 @@ def _unknown(measurements: Any) -> MeasurementError:
         "projective qubit measurements per party",
         got=repr(measurements),
     )
+
+
+def _spans_plane(value: Any) -> bool:
+    """Whether these are vectors of numbers, which can only be those that span a plane."""
+    return isinstance(value, Sequence | np.ndarray) and _depth(value) <= 2 and not _has_labels(value)
 
 
 def _depth(value: Any) -> int:

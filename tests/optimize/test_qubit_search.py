@@ -172,7 +172,7 @@ def test_warm_start_of_a_model_without_pairs_makes_none():
 
 def test_warm_start_of_a_neighboring_state_helps():
     model = find_local_model(werner_state(0.5), **grouped(**{**QUICK, "num_steps": 400})).model
-    warm, cold = (find_local_model(werner_state(0.52), **grouped(start=m, **QUICK)) for m in (model, None))
+    warm, cold = (find_local_model(werner_state(0.52), **grouped(start=m, **QUICK)) for m in (model, 1))
     assert warm.history[0] < cold.history[0] / 20
     assert warm.loss < cold.loss
 

@@ -70,8 +70,8 @@ def certify_all_projective(
             qubits, 21 for three, 6 for more. More axes prove more and take longer. Or Bloch vectors, shape ``(m, 3)``
             for all parties or one such array per party.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
-            limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of equally spaced axes,
-            by default 24 for two qubits.
+            limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of equally spaced
+            axes, by default 24 for two qubits.
         search: At which visibility the search looks, where it starts and when it ends, see :class:`ProofSearch`.
         time_limit: Seconds for the search; default: none.
         seed: Seed, or ``None``.

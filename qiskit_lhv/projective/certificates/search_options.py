@@ -30,8 +30,8 @@ class ProofSearch:
     start: ResponseModel | None = None
     """A local model of the state, from ``find_local_model``; its hidden variables give starting strategies."""
     max_calls: int | None = None
-    """Calls of the oracle after which the search ends with what it has. Other than with a time limit, the answer is then
-    the same on every machine. ``None``: until the last stage is reached."""
+    """Calls of the oracle after which the search ends with what it has. Other than with a time limit, the answer is
+    then the same on every machine. ``None``: until the last stage is reached."""
 
     def __post_init__(self) -> None:
         for name in ("visibility", "max_visibility", "goal"):

@@ -532,7 +532,7 @@ def test_short_times_give_a_true_certificate():
     [
         ({"directions": 7}, MeasurementError, "directions: .*The nearest such numbers are 6 and 16"),
         ({"directions": 0}, MeasurementError, "directions: .*expected a whole number of at least 1"),
-        ({"directions": "six"}, MeasurementError, "directions: expected a number, Bloch vectors"),
+        ({"directions": "six"}, MeasurementError, "directions: expected an array of numbers"),
         ({"directions": planar_directions(8)}, MeasurementError, "directions that span a polyhedron, got one plane"),
         ({"directions": [ICOSAHEDRON, planar_directions(8)]}, MeasurementError, "span a polyhedron"),
         ({"directions": 2 * ICOSAHEDRON}, MeasurementError, "directions: expected unit vectors"),

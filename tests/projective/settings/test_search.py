@@ -211,9 +211,10 @@ def test_verify_speaks_of_the_state_that_is_given():
 
 def test_closed_form_and_ascent_need_no_jax():
     code = (
-        "import sys; from qiskit_lhv.projective import horodecki_chsh; "
+        "import sys; from qiskit_lhv.projective import SettingsSearch, horodecki_chsh; "
         "from qiskit_lhv import optimize_settings, werner_state; s = werner_state(0.72);"
-        "assert horodecki_chsh(s).settings.verify(s); assert optimize_settings(s, 2, num_starts=10, seed=1).verify(s);"
+        "assert horodecki_chsh(s).settings.verify(s); "
+        "assert optimize_settings(s, 2, search=SettingsSearch(num_starts=10), seed=1).verify(s);"
         "assert 'jax' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
