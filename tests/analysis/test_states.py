@@ -134,7 +134,7 @@ def test_a_tensor_whose_trace_misses_1_by_rounding():
     assert report.verify()
 
 
-@pytest.mark.parametrize("measurements", [None, "", "zx", ["xz"], 3])
+@pytest.mark.parametrize("measurements", [None, "", "zz", ["xz"], 3])
 @pytest.mark.parametrize("function", [analyze, certify_all_projective, wwzb_settings])
 def test_unknown_measurements(function, measurements):
     with pytest.raises(MeasurementError, match="measurements: expected"):
