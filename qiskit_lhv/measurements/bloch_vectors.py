@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from .._support.types import FloatArray
 from ..exceptions import ScenarioError
 from .specification import Measurement, parse_settings
 
-__all__ = ["bloch_vector_of", "bloch_vectors"]
+__all__ = ["are_vectors", "bloch_vector_of", "bloch_vectors"]
 
 
 def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
@@ -53,3 +54,30 @@ def bloch_vector_of(given: Measurement) -> FloatArray | None:
         return None
     vector: FloatArray = given.bloch_vectors[0] * (1 - 2 * given.outcome_of[0])
     return vector
+
+
+def are_vectors(value: Any) -> bool:
+    """Whether these are vectors of numbers, and not lists of measurements, one per party.
+
+    Args:
+        value: What a user passed.
+    """
+    return isinstance(value, Sequence | np.ndarray) and _depth(value) <= 2 and not _has_labels(value)
+
+
+def _depth(value: Any) -> int:
+    """How deeply numbers are nested."""
+    if isinstance(value, np.ndarray):
+        return value.ndim
+    if isinstance(value, list | tuple):
+        return 1 + max((_depth(item) for item in value), default=0)
+    return 0
+
+
+def _has_labels(value: Any) -> bool:
+    """Whether there is anything but numbers in it, such as labels or operators."""
+    if isinstance(value, list | tuple):
+        return any(_has_labels(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind not in "iuf"
+    return not isinstance(value, int | float | np.number)

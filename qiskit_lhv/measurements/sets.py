@@ -6,7 +6,6 @@ set, of qudits or of POVMs, is a further subclass of :class:`MeasurementSet`.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from .._support.records import Record
 from .._support.types import FloatArray
 from .._support.validation import real_array
 from ..exceptions import LHVError, MeasurementError
-from .bloch_vectors import bloch_vector_of, bloch_vectors
+from .bloch_vectors import are_vectors, bloch_vector_of, bloch_vectors
+from .lattices import fibonacci_half, random_rotation
 from .specification import Measurement, measurement
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 _EVERYTHING = "projective"
-_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 # Unit vectors that are given, and directions that count as lying in a plane or as being one of a list.
 _ORTHONORMAL = 1e-8
 _SAME_DIRECTION = 1e-9
@@ -125,7 +124,7 @@ class MeasurementSet(Record, ABC):
                 return AllProjective()
             if len(measurements) == 2 and len({*measurements} & {*"xyz"}) == 2:
                 return PlanarProjective(np.eye(3)[["xyz".index(axis) for axis in measurements]])
-        elif _spans_plane(measurements):
+        elif are_vectors(measurements):
             return PlanarProjective(measurements)
         raise _unknown(measurements)
 
@@ -142,7 +141,7 @@ class MeasurementSet(Record, ABC):
             MeasurementError: If it is none of these.
         """
         listed = isinstance(measurements, Sequence | np.ndarray) and not isinstance(measurements, str)
-        if not listed or _spans_plane(measurements):
+        if not listed or are_vectors(measurements):
             return [MeasurementSet.of(measurements)] * num_parties
         try:
             return [ListedProjective(party) for party in bloch_vectors(measurements, num_parties)]
@@ -223,7 +222,7 @@ class AllProjective(QubitMeasurementSet):
 
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
         """A Fibonacci lattice on half of the sphere, turned at random."""
-        return _fibonacci_half(count) @ _random_rotation(rng).T
+        return fibonacci_half(count) @ random_rotation(rng).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -395,46 +394,4 @@ def _unknown(measurements: Any) -> MeasurementError:
         expected="'projective', a plane such as 'xz', two orthonormal vectors that span a plane, or one list of "
         "projective qubit measurements per party",
         got=repr(measurements),
-    )
-
-
-def _spans_plane(value: Any) -> bool:
-    """Whether these are vectors of numbers, which can only be those that span a plane."""
-    return isinstance(value, Sequence | np.ndarray) and _depth(value) <= 2 and not _has_labels(value)
-
-
-def _depth(value: Any) -> int:
-    """How deeply numbers are nested."""
-    if isinstance(value, np.ndarray):
-        return value.ndim
-    if isinstance(value, list | tuple):
-        return 1 + max((_depth(item) for item in value), default=0)
-    return 0
-
-
-def _has_labels(value: Any) -> bool:
-    """Whether there is anything but numbers in it, such as labels or operators."""
-    if isinstance(value, list | tuple):
-        return any(_has_labels(item) for item in value)
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind not in "iuf"
-    return not isinstance(value, int | float | np.number)
-
-
-def _fibonacci_half(count: int) -> FloatArray:
-    index = np.arange(count)
-    height = (index + 0.5) / count
-    radius, angle = np.sqrt(1 - height**2), index * _GOLDEN_ANGLE
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
-
-
-def _random_rotation(rng: np.random.Generator) -> FloatArray:
-    """A uniform rotation matrix, from a random unit quaternion."""
-    w, x, y, z = (q := rng.normal(size=4)) / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
     )

@@ -29,7 +29,7 @@ from .local_model import check_setting_numbers
 __all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
 
 
-# Directions a party on which a model of all projective measurements is checked, and their combinations.
+# Directions per party on which a model of all projective measurements is checked, and their combinations.
 _CHECKED_DIRECTIONS, _CHECKED_SETTINGS = 16, 512
 
 

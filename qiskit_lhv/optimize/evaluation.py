@@ -128,7 +128,7 @@ def qubit_tensor(target: Any) -> CorrelationTensor:
 
     Raises:
         ScenarioError: If it is none of these, or of other parties than 1 to 6 qubits.
-        MeasurementError: If a state is none.
+        MeasurementError: If a target is not a valid state.
     """
     if isinstance(target, QUANTUM_STATES):
         target = CorrelationTensor.from_state(target)
