@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector, random_density_matrix
 from qiskit_lhv import CorrelationTensor
+from qiskit_lhv.analysis.state_question import StateQuestion
 from qiskit_lhv.exceptions import MeasurementError
 from qiskit_lhv.measurements import AllProjective, ListedProjective, MeasurementSet, PlanarProjective
 from qiskit_lhv.measurements.bloch_vectors import bloch_vectors
@@ -388,3 +389,13 @@ def test_certificates_saved_by_the_version_before_load(plane, name, tmp_path):
     assert loaded == made
     assert loaded.measurements.name == name
     assert loaded.verify()
+
+
+def test_questions_saved_with_a_name_hold_its_set(tmp_path):
+    question = StateQuestion(CorrelationTensor.from_state(Statevector.from_label("+0")), MeasurementSet.of("xz"))
+    path = tmp_path / "question.json"
+    question.save(path)
+    data = json.loads(path.read_text())
+    data["fields"]["measurements"] = "xz"
+    path.write_text(json.dumps(data))
+    assert StateQuestion.load(path) == question
