@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 from qiskit_lhv import CorrelationTensor, optimize_settings
-from qiskit_lhv.projective import extend_local_models, horodecki_settings
+from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_settings
 
 
 def bounds(direction, seconds):
@@ -19,7 +19,7 @@ def bounds(direction, seconds):
     assert certificate.verify(tensor)
     settings = horodecki_settings(tensor)
     if seconds:
-        more = optimize_settings(tensor, 3, num_starts=20, time_limit=seconds, seed=1)
+        more = optimize_settings(tensor, 3, search=SettingsSearch(num_starts=20), time_limit=seconds, seed=1)
         settings = min(settings, more, key=lambda one: one.visibility)
     return certificate.visibility, settings.visibility
 

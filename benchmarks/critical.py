@@ -4,6 +4,7 @@ import argparse
 import time
 
 from qiskit_lhv import critical_visibility, ghz_state, werner_state
+from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.quantum import graph_state, w_state
 
 
@@ -26,7 +27,14 @@ def main():
             continue
         start = time.monotonic()
         # The search for models, which only estimates, has a benchmark of its own: visibility.py.
-        found = critical_visibility(state, time_limit=options.seconds, seed=1, num_steps=1, num_hidden=16, **arguments)
+        found = critical_visibility(
+            state,
+            time_limit=options.seconds,
+            seed=1,
+            optimizer=GradientDescent(num_steps=1),
+            num_hidden=16,
+            **arguments,
+        )
         seconds = time.monotonic() - start
         print(f"{name:<28}{found.lower:>14.6f}{found.upper:>17.6f}{seconds:>9.1f}   {bool(found.verify())}", flush=True)
 

@@ -25,13 +25,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
-from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import ResponseModel, SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
-from qiskit_lhv.optimize import evaluate_model, search
+from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
 
 NUM_HIDDEN, DEGREE = 2**14, 5
+# The losses that count are evaluated here.
+BRIEF = SettingsGrid(num_evaluated=2)
 LEVELS = {0.5: 1e-7, 0.69: 3e-6}
 BATCHES = (256, 1024, 4096)
 STEPS = (100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1200, 1500, 2000)
@@ -76,7 +78,7 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
     state, rate, block = ADAM_RULE.init(hidden), 2e-5 * NUM_HIDDEN, 10
 
     def batches() -> dict[str, Any]:
-        pairs = [Sphere().draw(rng, block * batch_size) for _ in range(2)]
+        pairs = [AllProjective().draw(rng, block * batch_size) for _ in range(2)]
         features = [FEATURES.evaluate(one).astype(np.float32).reshape(block, batch_size, -1) for one in pairs]
         correlator = -visibility * np.sum(pairs[0] * pairs[1], axis=1).astype(np.float32)
         return {"features": features, "correlator": correlator.reshape(block, batch_size)}
@@ -103,12 +105,12 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
 
 def run_ours(visibility: float, seed: int, **options: Any) -> dict[str, Any]:
     """Seconds of the shortest whole search that reaches the level."""
-    common = {"num_hidden": NUM_HIDDEN, "degree": DEGREE, "num_evaluated": 2, "seed": seed, "progress": False} | options
+    common = {"num_hidden": NUM_HIDDEN, "response": DEGREE, "grid": BRIEF, "seed": seed, "progress": False} | options
     state, result = werner_state(visibility), {}
     for steps in STEPS:
-        find_local_model(state, num_steps=steps, **{**common, "seed": seed + 1})  # compiles
+        find_local_model(state, optimizer=GradientDescent(num_steps=steps), **{**common, "seed": seed + 1})  # compiles
         begin = time.perf_counter()
-        model = find_local_model(state, num_steps=steps, **common).model
+        model = find_local_model(state, optimizer=GradientDescent(num_steps=steps), **common).model
         seconds = time.perf_counter() - begin
         loss = test_loss(list(model.hidden_variables), visibility)
         result = {"seconds": seconds, "reached": loss <= LEVELS[visibility], "steps": steps, "loss": loss}
@@ -163,16 +165,23 @@ def parts() -> None:
     for visibility in LEVELS:
         rows: list[tuple[str, dict[str, Any]]] = [
             ("all parts", {}),
-            ("independent directions", {"sampling": "uniform"}),
+            ("independent directions", {"grid": SettingsGrid(sampling="uniform", num_evaluated=2)}),
             # An odd number of hidden variables cannot be paired.
             ("no opposite pairs", {"num_hidden": NUM_HIDDEN + 1}),
-            ("Adam for Polyak's step, rate 0.1", {"optimizer": ADAM, "learning_rate": 0.1}),
-            ("Adam for Polyak's step, rate 0.4", {"optimizer": ADAM, "learning_rate": 0.4}),
+            (
+                "Adam for Polyak's step, rate 0.1",
+                {"rule": ADAM, "optimizer": GradientDescent(num_steps=400, learning_rate=0.1)},
+            ),
+            (
+                "Adam for Polyak's step, rate 0.4",
+                {"rule": ADAM, "optimizer": GradientDescent(num_steps=400, learning_rate=0.4)},
+            ),
         ]
         for name, options in rows:
-            rule = options.pop("optimizer", search.POLYAK)
+            rule = options.pop("rule", search.POLYAK)
             kept, search.POLYAK = search.POLYAK, rule
-            settings = {"num_hidden": NUM_HIDDEN, "num_steps": 400, "num_evaluated": 2, "progress": False} | options
+            short = GradientDescent(num_steps=400)
+            settings = {"num_hidden": NUM_HIDDEN, "optimizer": short, "grid": BRIEF, "progress": False} | options
             find_local_model(werner_state(visibility), seed=2, **settings)
             begin = time.perf_counter()
             model = find_local_model(werner_state(visibility), seed=1, **settings).model
@@ -186,7 +195,11 @@ def depth() -> None:
     """How deep a long run goes, in float64."""
     begin = time.perf_counter()
     result = find_local_model(
-        werner_state(0.5), num_hidden=NUM_HIDDEN, num_steps=20_000, learning_rate=0.05, num_evaluated=20_000, seed=1
+        werner_state(0.5),
+        num_hidden=NUM_HIDDEN,
+        optimizer=GradientDescent(num_steps=20_000, learning_rate=0.05),
+        grid=SettingsGrid(num_evaluated=20_000),
+        seed=1,
     )
     print(
         f"v = 0.5, 20000 steps at rate 0.05: {result.evaluation} after {time.perf_counter() - begin:.0f} s", flush=True

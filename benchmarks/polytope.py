@@ -124,13 +124,13 @@ def proofs() -> None:
     for m, limit in ((6, 10), (16, 20), (46, 20), (61, 20), (181, 30), (181, 100), (406, 150)):
         eta2 = inradius(icosahedral_directions(m)) ** 2
         certificate, seconds = timed(
-            lambda m=m, limit=limit: certify_all_projective(werner_state(1), num_settings=m, time_limit=limit, seed=0)
+            lambda m=m, limit=limit: certify_all_projective(werner_state(1), directions=m, time_limit=limit, seed=0)
         )
         assert certificate.verify()
         print(f"| {m} | {eta2:.5f} | {certificate.visibility:.5f} | {seconds:.0f} |", flush=True)
     for name, state, m, limit in (("GHZ", ghz_state(3), 46, 150), ("W", w_state(3), 21, 100)):
         certificate, seconds = timed(
-            lambda s=state, m=m, limit=limit: certify_all_projective(s, num_settings=m, time_limit=limit, seed=0)
+            lambda s=state, m=m, limit=limit: certify_all_projective(s, directions=m, time_limit=limit, seed=0)
         )
         assert certificate.verify()
         print(f"{name}, 3 qubits, {m} axes: {certificate.visibility:.5f} after {seconds:.0f} s", flush=True)

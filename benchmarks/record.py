@@ -20,7 +20,7 @@ def run(num_settings: int, minutes: float, path: Path, checkpoint: Path | None) 
     begin = time.perf_counter()
     certificate = certify_all_projective(
         werner_state(1),
-        num_settings=num_settings,
+        directions=num_settings,
         time_limit=60 * minutes,
         seed=0,
         checkpoint=checkpoint,

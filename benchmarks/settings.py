@@ -16,7 +16,7 @@ import numpy as np
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import chsh, ghz_state, optimize_settings, werner_state
 from qiskit_lhv.polytope import chained, i3322, mermin
-from qiskit_lhv.projective import horodecki_chsh
+from qiskit_lhv.projective import SettingsSearch, horodecki_chsh
 from qiskit_lhv.quantum import w_state
 
 CASES = {
@@ -49,7 +49,7 @@ def table(starts: int, seconds: float) -> None:
     for name, (state, sizes) in {**CASES, "Collins-Gisin": (collins_gisin(), (2, 3))}.items():
         for size in sizes:
             begin = time.perf_counter()
-            found = optimize_settings(state, size, num_starts=starts, time_limit=seconds, seed=1)
+            found = optimize_settings(state, size, search=SettingsSearch(num_starts=starts), time_limit=seconds, seed=1)
             spent = time.perf_counter() - begin
             checked = bool(found.mixed(found.visibility + 1e-6).verify())
             share = f"{found.num_successes} of {found.num_starts}"
@@ -62,7 +62,7 @@ def regular(seconds: float) -> None:
     for name, (state, sizes) in REGULAR.items():
         for size in sizes:
             begin = time.perf_counter()
-            found = optimize_settings(state, size, method="regular", time_limit=seconds, seed=1)
+            found = optimize_settings(state, size, search=SettingsSearch(method="regular"), time_limit=seconds, seed=1)
             spent = time.perf_counter() - begin
             checked = bool(found.mixed(found.visibility + 1e-6).verify())
             print(f"{name:<16} {size:>8} {found.visibility:>11.6f} {spent:>8.2f}  {checked}", flush=True)
@@ -83,7 +83,9 @@ def methods(starts: int) -> None:
             spent = []
             for seed in (1, 2):
                 begin = time.perf_counter()
-                found = optimize_settings(state, expression=expression, method=method, num_starts=starts, seed=seed)
+                found = optimize_settings(
+                    state, expression=expression, search=SettingsSearch(method=method, num_starts=starts), seed=seed
+                )
                 spent.append(time.perf_counter() - begin)
             share = f"{found.num_successes} of {found.num_starts}"
             times = " ".join(f"{one:>8.3f}" for one in spent)

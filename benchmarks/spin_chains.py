@@ -17,6 +17,7 @@ import time
 import numpy as np
 from qiskit.quantum_info import Statevector
 from qiskit_lhv import Behavior, CorrelationTensor, analyze, find_local_model
+from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.spin_chains import evolve, ground_state, random_chain, xxz_chain, xyz_chain
 
 ANISOTROPIES = (-0.9, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -126,7 +127,12 @@ def larger_blocks(options):
             report = analyze(block, time_limit=options.time_limit, seed=1)
             figures, verdict = report.statistics, str(report.verdict)
             model = find_local_model(
-                block, degree=options.degree, num_hidden=options.hidden, num_steps=options.steps, seed=1, progress=None
+                block,
+                response=options.degree,
+                num_hidden=options.hidden,
+                optimizer=GradientDescent(num_steps=options.steps),
+                seed=1,
+                progress=None,
             )
             lower = figures.get("proven local up to visibility (white noise)", float("nan"))
             upper = next((value for name, value in figures.items() if "above visibility" in name), float("nan"))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from qiskit_lhv import ghz_state, werner_state
-from qiskit_lhv.optimize import VisibilitySweep, sweep_visibility
+from qiskit_lhv.optimize import GradientDescent, VisibilitySweep, sweep_visibility
 from qiskit_lhv.quantum import w_state
 
 SWEEPS: dict[str, dict[str, Any]] = {
@@ -22,22 +22,22 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "state": werner_state(1),
         "visibilities": np.arange(0.66, 0.7501, 0.01),
         "window": (0.70, 0.75),
-        "num_steps": 2500,
+        "optimizer": GradientDescent(num_steps=2500),
     },
     "bell": {
         "title": "Werner state, Bell's response (degree 1)",
         "state": werner_state(1),
         "visibilities": np.concatenate([np.arange(0.46, 0.5399, 0.01), np.arange(0.54, 0.601, 0.02)]),
         "window": (0.54, 0.60),
-        "num_steps": 1500,
-        "degree": 1,
+        "optimizer": GradientDescent(num_steps=1500),
+        "response": 1,
     },
     "plane": {
         "title": "Werner state, measured in a plane",
         "state": werner_state(1),
         "visibilities": np.arange(0.67, 0.7601, 0.01),
         "window": (0.72, 0.76),
-        "num_steps": 1500,
+        "optimizer": GradientDescent(num_steps=1500),
         "measurements": "xz",
     },
     "ghz": {
@@ -45,7 +45,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "state": ghz_state(3),
         "visibilities": np.arange(0.44, 0.5601, 0.01),
         "window": None,
-        "num_steps": 1000,
+        "optimizer": GradientDescent(num_steps=1000),
         "num_hidden": 2**13,
     },
     "w": {
@@ -53,7 +53,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "state": w_state(3),
         "visibilities": np.arange(0.46, 0.5801, 0.01),
         "window": None,
-        "num_steps": 1000,
+        "optimizer": GradientDescent(num_steps=1000),
         "num_hidden": 2**13,
     },
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .exceptions import LHVError
-from .measurements.directions import Plane
+from .measurements.sets import PlanarProjective
 from .models.ensemble import ResponseModel
 from .models.responses import QubitResponse
 from .polytope.thresholds.visibility import Threshold
@@ -112,7 +112,7 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
     response = model.response if isinstance(model, ResponseModel) else None
     if not isinstance(response, QubitResponse):
         raise LHVError.bad_argument("model", expected="a model of projective qubit measurements", got=repr(model))
-    plane = response.domain.vectors if isinstance(response.domain, Plane) else None
+    plane = response.domain.vectors if isinstance(response.domain, PlanarProjective) else None
     directions = response.domain.spread(np.random.default_rng(0), _AVERAGED)
     figure = _figure(3.6 * model.num_parties, 2.6 if plane is None else 3.4)
     for k, hidden in enumerate(model.hidden_variables):

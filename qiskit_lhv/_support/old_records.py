@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ROOMS_OF_VERSION_1", "address_of_version_1"]
+from typing import Any
+
+__all__ = ["ROOMS_OF_VERSION_1", "address_of_version_1", "fields_of_version_1"]
 
 # In files of schema version 1 a class goes by its bare name.
 ROOMS_OF_VERSION_1 = {
@@ -18,9 +20,9 @@ ROOMS_OF_VERSION_1 = {
     ),
     "experiments": ("SettingSchedule",),
     "measurements": (
-        "DirectionList",
-        "Plane",
-        "Sphere",
+        "AllProjective",
+        "ListedProjective",
+        "PlanarProjective",
     ),
     "models": (
         "DeterministicModel",
@@ -105,12 +107,33 @@ ROOMS_OF_VERSION_1 = {
 }
 
 
+_CLASSES_RENAMED = {
+    "DirectionList": "ListedProjective",
+    "Plane": "PlanarProjective",
+    "Sphere": "AllProjective",
+}
+
+
+def fields_of_version_1(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a class that a file of schema version 1 names, by their present names and values.
+
+    Args:
+        name: The class.
+        fields: The fields as they stand in the file.
+    """
+    if name == "AllProjectiveCertificate" and "plane" in fields:
+        fields = {**fields, "measurements": fields["plane"] or "projective"}
+        del fields["plane"]
+    return fields
+
+
 def address_of_version_1(name: str) -> str:
     """The address of a class that a file of schema version 1 names.
 
     Raises:
         ValueError: If there was none of this name.
     """
+    name = _CLASSES_RENAMED.get(name, name)
     for room, names in ROOMS_OF_VERSION_1.items():
         if name in names:
             return f"qiskit_lhv.{room}.{name}"

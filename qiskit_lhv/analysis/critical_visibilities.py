@@ -14,11 +14,12 @@ from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import generator
 from ..exceptions import CertificateError, LHVError, MeasurementError, SolverError
-from ..measurements.planes import check_measurements
+from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..optimize.visibility_sweep import VisibilitySweep, sweep_visibility
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
 from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.search_options import ProofSearch
 from ..projective.settings.optimization import OptimizedSettings
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor, qubit_tensor
@@ -27,6 +28,7 @@ from ..verification.evidence import Evidence
 from ..verification.result import Verification, combine
 from .proof_plan import calls_of_oracle, quick_certificates
 from .settings_plan import closed_settings, searched_settings
+from .state_question import among
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
 
@@ -105,7 +107,7 @@ class CriticalVisibility(Evidence):
     def _about_one_state(self, state: Any) -> Verification:
         """Whether both sides are about the same state, noise and measurements."""
         below, above = self.certificate, self.settings
-        plane = below.plane if isinstance(below, AllProjectiveCertificate) else ""
+        seen = projective_set(below.measurements if isinstance(below, AllProjectiveCertificate) else "projective")
         tensors = [one.correlations for one in (below, above) if one is not None]
         noises = []
         if below is not None:
@@ -115,12 +117,12 @@ class CriticalVisibility(Evidence):
             noises.append(above.noise)
         if state is not None:
             tensors.append(qubit_tensor(state))
-        if not all(_same(one, tensors[0], plane) for one in tensors[1:]):
+        if not all(_same(one, tensors[0], seen) for one in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
-        if not all(_same(one, noises[0], plane) for one in noises[1:]):
+        if not all(_same(one, noises[0], seen) for one in noises[1:]):
             return Verification(False, "the proofs are about different noise", math.inf)
-        if above is not None and not _in_plane(above, plane):
-            return Verification(False, f"the settings are not in the plane {plane}", math.inf)
+        if above is not None and not among(above, seen):
+            return Verification(False, f"the settings are not in the plane {seen.name}", math.inf)
         return Verification(True, "both sides are about the same state")
 
     def plot(self) -> Any:
@@ -138,7 +140,7 @@ def critical_visibility(
     state: Any,
     *,
     noise: Any = None,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -160,7 +162,7 @@ def critical_visibility(
             budgets of work, so that the answer is the same on every machine.
         seed: Seed, or ``None``.
         folder: Where to keep what is found; the same call goes on from there. Needs a seed.
-        **options: For ``sweep_visibility``, such as ``degree``, ``num_hidden`` or ``num_steps``.
+        **options: For ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
     Raises:
         MeasurementError: If state or noise is not one of 2 to 6 qubits, or the measurements are unknown.
@@ -169,9 +171,9 @@ def critical_visibility(
         LHVError: If a number is out of range, or there is a folder without a seed.
     """
     clock = Deadline(time_limit)
-    plane = check_measurements(measurements)
-    tensor = _tensor(state, "state", plane)
-    other = None if noise is None else _tensor(noise, "noise", plane)
+    measured = projective_set(measurements)
+    tensor = _tensor(state, "state", measured)
+    other = None if noise is None else _tensor(noise, "noise", measured)
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
@@ -185,11 +187,11 @@ def critical_visibility(
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
     place = None if folder is None else writable_folder(folder, "folder")
-    settings = _best_settings(tensor, other, measurements, seed, clock.part(_SHARE_OF_SETTINGS), place)
+    settings = _best_settings(tensor, other, measured, seed, clock.part(_SHARE_OF_SETTINGS), place)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
-    certificate = _best_certificate(tensor, other, measurements, seed, clock.part(_SHARE_OF_PROOFS), place)
+    certificate = _best_certificate(tensor, other, measured, seed, clock.part(_SHARE_OF_PROOFS), place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
     if lower < min(upper, 1.0) and clock.allows(_LEAST_SECONDS):
@@ -201,7 +203,7 @@ def critical_visibility(
                 tensor,
                 grid,
                 noise=other,
-                measurements=measurements,
+                measurements=measured,
                 time_limit=seconds,
                 seed=seed,
                 folder=where,
@@ -210,38 +212,34 @@ def critical_visibility(
     return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out)
 
 
-def _tensor(state: Any, name: str, plane: str) -> CorrelationTensor:
+def _tensor(state: Any, name: str, measurements: QubitMeasurementSet) -> CorrelationTensor:
     """The correlations of a state of 2 to 6 qubits; those in a plane need not be a state's."""
     tensor = qubit_tensor(state, name)
-    return tensor if plane and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
+    everything = measurements.coordinates.all()
+    return tensor if not everything and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
 
 
-def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, plane: str) -> bool:
-    """Whether these are the same correlations, of measurements in a plane if there is one; ``None``: white noise."""
+def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, measurements: MeasurementSet) -> bool:
+    """Whether these are the same correlations, as far as the measurements see them; ``None``: white noise."""
     if first is None or second is None:
         return first is second
     if first.dimensions != second.dimensions:
         return False
-    one, other = (planar_tensor(tensor, plane or "projective") for tensor in (first, second))
+    one, other = (planar_tensor(tensor, measurements) for tensor in (first, second))
     return one.largest_difference(other) <= _SAME
-
-
-def _in_plane(settings: OptimizedSettings, plane: str) -> bool:
-    across = [k for k, axis in enumerate("xyz") if plane and axis not in plane]
-    return not any(np.any(one[:, across]) for one in settings.settings)
 
 
 def _require_same(
     file: Path,
     tensor: CorrelationTensor,
     noise: CorrelationTensor | None,
-    measurements: str,
+    measurements: QubitMeasurementSet,
     kept: CorrelationTensor,
     kept_noise: CorrelationTensor | None,
-    kept_measurements: str,
+    kept_measurements: QubitMeasurementSet,
 ) -> None:
-    plane = "" if measurements == "projective" else measurements
-    if measurements != kept_measurements or not _same(tensor, kept, plane) or not _same(noise, kept_noise, plane):
+    same = _same(tensor, kept, measurements) and _same(noise, kept_noise, measurements)
+    if measurements != kept_measurements or not same:
         raise CertificateError.bad_argument(
             "folder",
             expected="a new folder, or one of this very run",
@@ -264,7 +262,7 @@ def _require_not_refuted(file: Path, check: Verification) -> None:
 def _best_settings(
     tensor: CorrelationTensor,
     noise: CorrelationTensor | None,
-    measurements: str,
+    measurements: QubitMeasurementSet,
     seed: int | None,
     clock: Deadline,
     folder: Path | None,
@@ -272,8 +270,7 @@ def _best_settings(
     kept = None if folder is None else folder / "settings.json"
     if kept is not None and kept.exists():
         loaded = OptimizedSettings.load(kept)
-        plane = check_measurements(measurements)
-        inside = measurements if _in_plane(loaded, plane) else "projective"
+        inside = measurements if among(loaded, measurements) else projective_set("projective")
         _require_same(kept, tensor, noise, measurements, loaded.correlations, loaded.noise, inside)
         above = loaded.visibility * (1 + 1e-8)
         checks = [loaded.inequality.verify()]
@@ -294,13 +291,13 @@ def _best_settings(
 def _best_certificate(
     tensor: CorrelationTensor,
     noise: CorrelationTensor | None,
-    measurements: str,
+    measurements: QubitMeasurementSet,
     seed: int | None,
     clock: Deadline,
     folder: Path | None,
 ) -> Certificate | None:
     n = tensor.num_parties
-    everywhere = measurements == "projective"
+    everywhere = measurements.coordinates.all()
     found: list[Certificate] = [] if noise is not None else list(quick_certificates(tensor, measurements))
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
     for i, count in enumerate(axes):
@@ -308,7 +305,7 @@ def _best_certificate(
         if kept is not None and kept.exists():
             loaded = AllProjectiveCertificate.load(kept)
             proven = None if loaded.noise is None else loaded.noise.correlations
-            _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.plane or "projective")
+            _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.measurements)
             check = loaded.verify()
             _require_not_refuted(kept, check)
             # One that this machine cannot check proves nothing.
@@ -322,8 +319,8 @@ def _best_certificate(
                     tensor,
                     noise=noise,
                     measurements=measurements,
-                    num_settings=count,
-                    max_calls=None if clock.limited else calls_of_oracle(n, count),
+                    directions=count,
+                    search=ProofSearch(max_calls=None if clock.limited else calls_of_oracle(n, count)),
                     time_limit=seconds,
                     seed=seed,
                     checkpoint=None if folder is None else folder / f"search_{count}.npz",

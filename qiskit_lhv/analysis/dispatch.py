@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 from .._support.validation import whole_numbers
 from ..exceptions import CountsError, LHVError
 from ..experiments.bell_experiment import BellExperiment
+from ..measurements.sets import MeasurementSet
 from ..polytope.expressions.expression import BellExpression
 from ..quantum.parties import QUANTUM_STATES
 from ..reports.devices import DeviceReport, group_lists
@@ -37,7 +38,7 @@ class _Options(TypedDict, total=False):
     fair_sampling: bool
     num_replicates: int | None
     tolerance: float
-    measurements: str
+    measurements: MeasurementSet | str
     time_limit: float | None
     progress: bool | None
     seed: int | None
@@ -65,7 +66,7 @@ def analyze(
     fair_sampling: bool = False,
     num_replicates: int | None = None,
     tolerance: float = 1e-7,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
     progress: bool | None = None,
     seed: int | None = None,

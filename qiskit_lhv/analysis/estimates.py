@@ -11,9 +11,10 @@ from .._support.deadlines import Deadline
 from .._support.records import Record
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
-from ..measurements.planes import check_measurements
+from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..projective.settings.correlator_criterion import wwzb_settings
 from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
+from ..projective.settings.search_options import SettingsSearch
 from ..reports.locality import LocalityReport
 from ..reports.verdict import Verdict
 from ..statistics.assumptions.same_state import SameStateTest, same_state_test
@@ -24,7 +25,7 @@ from ..verification.evidence import agree
 from ..verification.result import Verification, combine
 from .estimate_evidence import EstimatedLocality, EstimatedViolation
 from .proof_plan import proofs_from_below
-from .state_question import covers, in_plane
+from .state_question import among, covers
 
 __all__ = ["EstimateQuestion", "analyze_estimate"]
 
@@ -49,21 +50,20 @@ class EstimateQuestion(Record):
     """Error probability of either verdict."""
     signaling_level: float
     """Level at which counts are taken to contradict that all bases measure the same state."""
-    measurements: str
-    """``"projective"``, or a plane."""
+    measurements: QubitMeasurementSet
+    """All projective measurements, or those in a coordinate plane."""
     seed: int
     """Seed of the split and of the searches."""
 
     def __post_init__(self) -> None:
-        check_measurements(self.measurements)
+        object.__setattr__(self, "measurements", projective_set(self.measurements))
         for name in ("alpha", "signaling_level"):
             object.__setattr__(self, name, probability(getattr(self, name), name, CountsError, open_interval=True))
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
 
     def __str__(self) -> str:
-        plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
         qubits = self.estimate.num_qubits
-        return f"state of {qubits} qubits with estimated correlations, all projective measurements{plane}"
+        return f"state of {qubits} qubits with estimated correlations, {self.measurements}"
 
     def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
         """The estimates that choose settings and that test them: of other shots, or the same expectation values."""
@@ -149,8 +149,8 @@ class EstimateQuestion(Record):
             number = 1 if candidate is not None and candidate.violation > 0 else 1 + (candidate is not None)
             if not agree(piece.alpha, self.alpha / number):
                 return f"the test has another error probability than alpha / {number}"
-            if not in_plane(piece.settings, self.measurements):
-                return f"the settings are not in the plane {self.measurements}"
+            if not among(piece.settings, self.measurements):
+                return f"the settings are not in the plane {self.measurements.name}"
         elif isinstance(piece, EstimatedLocality):
             if not (piece.estimate == self.estimate and piece.alpha == self.alpha):
                 return "another estimate is said to be local, or with another error probability"
@@ -183,7 +183,7 @@ def analyze_estimate(
     *,
     alpha: float = 0.01,
     signaling_level: float = 0.01,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
@@ -213,13 +213,14 @@ def analyze_estimate(
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
     clock = Deadline(time_limit)
     seed = seed_or_fresh(seed)
-    question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
+    measured = projective_set(measurements)
+    question = EstimateQuestion(estimate, alpha, signaling_level, measured, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures = {} if test is None else {"no-signaling: p-value": test.p_value}
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
-    candidates = _candidates(chosen, measurements, seed, clock)
+    candidates = _candidates(chosen, measured, seed, clock)
     same = estimate.counts is None
     tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
     sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
@@ -234,7 +235,7 @@ def analyze_estimate(
     figures[_RADIUS] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
     proofs = (
-        proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)
+        proofs_from_below(estimate.tensor, clock=clock, measurements=measured, visibility=needed, seed=seed)
         if radius < 1
         else ()
     )
@@ -254,7 +255,9 @@ def analyze_estimate(
     return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
 
 
-def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: Deadline) -> list[OptimizedSettings]:
+def _candidates(
+    estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int, clock: Deadline
+) -> list[OptimizedSettings]:
     tensor = _nearest_tensor(estimate)
     first = _first_candidate(estimate, measurements, seed)
     found = [] if first is None else [first]
@@ -265,15 +268,19 @@ def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: D
 
 
 def _searched_settings(
-    tensor: CorrelationTensor, measurements: str, seed: int, time_limit: float | None = None
+    tensor: CorrelationTensor, measurements: QubitMeasurementSet, seed: int, time_limit: float | None = None
 ) -> OptimizedSettings:
-    return optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=time_limit, seed=seed)
+    return optimize_settings(
+        tensor, 2, measurements=measurements, search=SettingsSearch(num_starts=40), time_limit=time_limit, seed=seed
+    )
 
 
-def _first_candidate(estimate: TensorEstimate, measurements: str, seed: int) -> OptimizedSettings | None:
+def _first_candidate(
+    estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int
+) -> OptimizedSettings | None:
     """The settings that are found at once, where there are any."""
     tensor = _nearest_tensor(estimate)
-    if tensor.num_parties == 2 and measurements == "projective":
+    if tensor.num_parties == 2 and measurements.coordinates.all():
         return horodecki_settings(tensor)
     if tensor.num_parties > 2:
         return wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.planes import check_measurements
+from ..measurements.sets import MeasurementSet, projective_set
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
 from ..projective.certificates.product_proof import product_certificate
 from ..projective.certificates.quick_proofs import StateCertificate, finer_mixture, quick_proofs
+from ..projective.certificates.search_options import ProofSearch
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
 
@@ -45,20 +46,20 @@ def calls_of_oracle(num_parties: int, num_axes: int) -> int:
 
 
 def quick_certificates(
-    tensor: CorrelationTensor, measurements: str = "projective", visibility: float = 1.0
+    tensor: CorrelationTensor, measurements: MeasurementSet | str = "projective", visibility: float = 1.0
 ) -> Iterator[StateCertificate]:
     """Certificates that take no long search, cheapest first.
 
     Args:
         tensor: Correlations of qubits.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
         visibility: Visibility in white noise that is asked for.
     """
-    plane = check_measurements(measurements)
-    if not plane:
+    measured = projective_set(measurements)
+    if measured.coordinates.all():
         yield from quick_proofs(tensor, visibility)
         return
-    certificate = product_certificate(planar_tensor(tensor, measurements), plane)
+    certificate = product_certificate(planar_tensor(tensor, measured), measured)
     if certificate is not None:
         yield certificate
 
@@ -67,7 +68,7 @@ def searched_certificates(
     tensor: CorrelationTensor,
     *,
     clock: Deadline,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     visibility: float = 1.0,
     known: float = 0.0,
     seed: int | None = None,
@@ -77,14 +78,14 @@ def searched_certificates(
     Args:
         tensor: Correlations of qubits.
         clock: The time.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
         visibility: Visibility in white noise that is asked for.
         known: Visibility that the quick certificates prove: mixtures are refined where that may suffice.
         seed: Seed, or ``None``.
     """
     seen = planar_tensor(tensor, measurements)
     n = tensor.num_parties
-    everywhere = not check_measurements(measurements)
+    everywhere = bool(projective_set(measurements).coordinates.all())
     axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
 
     def certify(count: int, seconds: float | None, goal: float | None) -> AllProjectiveCertificate | None:
@@ -92,10 +93,12 @@ def searched_certificates(
             return certify_all_projective(
                 seen,
                 measurements=measurements,
-                num_settings=count,
-                max_visibility=_ASIDE * visibility,
-                goal=goal,
-                max_calls=None if clock.limited else calls_of_oracle(n, count),
+                directions=count,
+                search=ProofSearch(
+                    max_visibility=_ASIDE * visibility,
+                    goal=goal,
+                    max_calls=None if clock.limited else calls_of_oracle(n, count),
+                ),
                 time_limit=seconds,
                 seed=seed,
                 progress=False,
@@ -130,7 +133,7 @@ def proofs_from_below(
     tensor: CorrelationTensor,
     *,
     clock: Deadline,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     visibility: float = 1.0,
     seed: int | None = None,
 ) -> Iterator[StateCertificate]:
@@ -139,7 +142,7 @@ def proofs_from_below(
     Args:
         tensor: Correlations of qubits.
         clock: The time.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
         visibility: Visibility in white noise that is asked for.
         seed: Seed, or ``None``.
     """

@@ -9,9 +9,10 @@ import numpy as np
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.planes import check_measurements
+from ..measurements.sets import MeasurementSet, projective_set
 from ..projective.settings.correlator_criterion import wwzb_settings
 from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
+from ..projective.settings.search_options import SettingsSearch
 from ..projective.settings.subsystems import lifted_settings, subsystem_settings
 from ..projective.settings.turned_sets import werner_settings
 from ..targets.correlations import CorrelationTensor
@@ -46,7 +47,7 @@ def closed_settings(
     tensor: CorrelationTensor,
     *,
     noise: CorrelationTensor | None = None,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     seed: int | None = None,
 ) -> Iterator[OptimizedSettings]:
     """Settings of the criteria that take no long search: of Horodecki and of Werner states (two qubits), or of WWZB.
@@ -56,7 +57,7 @@ def closed_settings(
     Args:
         tensor: Correlations of qubits.
         noise: Other noise, in which the lowest visibility is sought; default: white noise.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
         seed: Seed, or ``None``.
     """
     seen = planar_tensor(tensor, measurements)
@@ -67,7 +68,7 @@ def closed_settings(
         found.append(horodecki_settings(seen))
     elif noise is None:
         found.append(wwzb_settings(seen, measurements=measurements, num_starts=8, seed=seed))
-    if n == 2 and not check_measurements(measurements):
+    if n == 2 and projective_set(measurements).coordinates.all():
         found.append(werner_settings(tensor, noise))
     for one in found:
         # For the whole state, of which measurements in a plane see a part.
@@ -79,7 +80,7 @@ def searched_settings(
     *,
     clock: Deadline,
     noise: CorrelationTensor | None = None,
-    measurements: str = "projective",
+    measurements: MeasurementSet | str = "projective",
     thorough: bool = False,
     seed: int | None = None,
 ) -> Iterator[OptimizedSettings]:
@@ -92,7 +93,7 @@ def searched_settings(
         tensor: Correlations of qubits.
         clock: The time.
         noise: Other noise, in which the lowest visibility is sought; default: white noise.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
         thorough: Whether to try more settings.
         seed: Seed, or ``None``.
 
@@ -116,8 +117,7 @@ def searched_settings(
                     count,
                     noise=noise,
                     measurements=measurements,
-                    method=method,
-                    num_starts=_NUM_STARTS[thorough] if n < 5 else _NUM_STARTS_OF_MANY,
+                    search=SettingsSearch(method, _NUM_STARTS[thorough] if n < 5 else _NUM_STARTS_OF_MANY),
                     time_limit=seconds,
                     seed=seed,
                 )
@@ -143,7 +143,7 @@ def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
 
 
 def _of_subsystems(
-    tensor: CorrelationTensor, measurements: str, seed: int | None, clock: Deadline
+    tensor: CorrelationTensor, measurements: MeasurementSet | str, seed: int | None, clock: Deadline
 ) -> Iterator[OptimizedSettings]:
     """Settings with which reduced states are nonlocal, as settings of the whole."""
     n = tensor.num_parties
@@ -159,7 +159,7 @@ def _of_subsystems(
                     tensor.reduce(parties),
                     4,
                     measurements=measurements,
-                    method="regular",
+                    search=SettingsSearch("regular"),
                     time_limit=seconds,
                     seed=seed,
                 )

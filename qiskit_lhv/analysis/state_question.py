@@ -12,7 +12,7 @@ from qiskit.quantum_info import DensityMatrix
 from .._support.records import Record
 from .._support.words import counted
 from ..exceptions import MeasurementError
-from ..measurements.planes import allowed_coordinates, check_measurements
+from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import StateCertificate, has_vanishing_product
@@ -27,7 +27,7 @@ from ..targets.qubits import planar_tensor
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
 
-__all__ = ["ROUNDING", "StateQuestion", "covers", "in_plane"]
+__all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 
 ROUNDING = 1e-9
 """How exactly the correlations of a state are taken to be known."""
@@ -40,27 +40,27 @@ _FOUND = "violation found above visibility"
 _LOSS = "best local model found: KL (nats per trial, an estimate)"
 
 
-def in_plane(settings: OptimizedSettings, measurements: str) -> bool:
+def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
     """Whether all settings are among the measurements asked about.
 
     Args:
         settings: Settings of qubits.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
     """
-    across = allowed_coordinates(measurements) == 0
-    return not any(np.any(one[:, across]) for one in settings.settings)
+    asked = projective_set(measurements)
+    return not any(np.any(asked.distances(one)) for one in settings.settings)
 
 
-def covers(certificate: StateCertificate, measurements: str) -> bool:
+def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
     """Whether a proof is about all the measurements asked about, and white noise.
 
     Args:
         certificate: The proof.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones, or those in a coordinate plane.
     """
     if not isinstance(certificate, AllProjectiveCertificate):
         return True
-    return certificate.plane in ("", measurements) and certificate.noise is None
+    return certificate.measurements.covers(measurements) and certificate.noise is None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,15 +69,16 @@ class StateQuestion(Record):
 
     correlations: CorrelationTensor
     """The state's correlation tensor: of qubits, or of a qubit and a qutrit."""
-    measurements: str
-    """``"projective"``, or a plane."""
+    measurements: QubitMeasurementSet
+    """All projective measurements, or those in a coordinate plane."""
     clipped: float = 0.0
     """Where the matrix that was given is no state by a rounding error: its negative eigenvalue, taken as zero."""
 
     def __post_init__(self) -> None:
-        if check_measurements(self.measurements) and not self._of_qubits:
+        object.__setattr__(self, "measurements", projective_set(self.measurements))
+        if self.measurements.name != "projective" and not self._of_qubits:
             raise MeasurementError.bad_argument(
-                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements)
+                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements.name)
             )
         if not -ROUNDING_OF_STATES <= self.clipped <= 0:
             raise MeasurementError.bad_argument(
@@ -87,8 +88,7 @@ class StateQuestion(Record):
     def __str__(self) -> str:
         if not self._of_qubits:
             return "state of a qubit and a qutrit, all measurements"
-        plane = "" if self.measurements == "projective" else f" in the plane {self.measurements}"
-        return f"state of {counted(self.correlations.num_parties, 'qubit')}, all projective measurements{plane}"
+        return f"state of {counted(self.correlations.num_parties, 'qubit')}, {self.measurements}"
 
     @property
     def _of_qubits(self) -> bool:
@@ -97,7 +97,7 @@ class StateQuestion(Record):
     @cached_property
     def out_of_reach(self) -> bool:
         """Whether no proof of locality can succeed; see ``has_vanishing_product``."""
-        return self.measurements == "projective" and has_vanishing_product(self.correlations)
+        return self.measurements.name == "projective" and has_vanishing_product(self.correlations)
 
     @property
     def allowed_noise(self) -> float:
@@ -180,7 +180,7 @@ class StateQuestion(Record):
             f"Open: in white noise the state is proven local up to visibility {lower:.6g}, no violation was found "
             f"below {upper:.6g}. "
             + ("A longer time_limit, or none, may settle it. " if timed_out else "")
-            + "Finer polyhedra, certify_all_projective(state, num_settings=...), and more settings, "
+            + "Finer polyhedra, certify_all_projective(state, directions=...), and more settings, "
             "optimize_settings(state, ...), take longer."
         )
 
@@ -223,8 +223,8 @@ class StateQuestion(Record):
             return ""
         if not self.correlations.largest_difference(settings.correlations) <= _SAME or settings.noise is not None:
             return "the settings are about another state, or noise that is not white"
-        if not in_plane(settings, self.measurements):
-            return f"the settings are not in the plane {self.measurements}"
+        if not among(settings, self.measurements):
+            return f"the settings are not in the plane {self.measurements.name}"
         return "" if settings.shows else "the settings violate nothing"
 
     def _fault_of_proof(self, certificate: StateCertificate | SeparabilityCertificate | None) -> str:

@@ -10,7 +10,7 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 from .._support.deadlines import Deadline, checks_within
 from .._support.validation import generator
 from ..exceptions import MeasurementError
-from ..measurements.planes import check_measurements
+from ..measurements.sets import MeasurementSet, projective_set
 from ..projective.certificates.quick_proofs import StateCertificate
 from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
@@ -34,7 +34,11 @@ _LEAST_SECONDS_OF_SEARCH = 8.0
 
 
 def analyze_state(
-    state: Any, *, measurements: str = "projective", time_limit: float | None = None, seed: int | None = None
+    state: Any,
+    *,
+    measurements: MeasurementSet | str = "projective",
+    time_limit: float | None = None,
+    seed: int | None = None,
 ) -> LocalityReport:
     """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
 
@@ -56,9 +60,10 @@ def analyze_state(
     """
     generator(seed)
     clock = Deadline(time_limit)
-    plane = check_measurements(measurements)
+    measured = projective_set(measurements)
+    everything = bool(measured.coordinates.all())
     if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
-        if plane:
+        if not everything:
             raise MeasurementError.bad_argument(
                 "measurements",
                 expected="'projective' for a qubit and a qutrit",
@@ -67,7 +72,7 @@ def analyze_state(
             )
         return _qubit_and_qutrit(state)
     # Correlations in a plane need not be those of a state: what they lack is never seen.
-    within = plane and isinstance(state, CorrelationTensor)
+    within = not everything and isinstance(state, CorrelationTensor)
     tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
     n = tensor.num_parties
     if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
@@ -77,7 +82,7 @@ def analyze_state(
             got=f"dimensions {tensor.dimensions}",
             remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
         )
-    findings = _Findings(StateQuestion(tensor, measurements, clipped))
+    findings = _Findings(StateQuestion(tensor, measured, clipped))
     with checks_within(clock):
         _look(findings, clock, seed)
     return findings.report(clock)
@@ -112,7 +117,9 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
             findings.loss = _loss(tensor, measurements, seed, seconds)
 
 
-def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, seconds: float | None) -> float | None:
+def _loss(
+    tensor: CorrelationTensor, measurements: MeasurementSet, seed: int | None, seconds: float | None
+) -> float | None:
     """Divergence of the best local model that a short search by gradient descent finds: an estimate, no proof."""
     from ..optimize.search import find_local_model
 
@@ -120,9 +127,8 @@ def _loss(tensor: CorrelationTensor, measurements: str, seed: int | None, second
     found = find_local_model(
         tensor,
         measurements=measurements,
-        degree=degree,
+        response=degree,
         num_hidden=4096,
-        num_steps=1000,
         time_limit=seconds,
         seed=seed,
         progress=None,
@@ -135,7 +141,7 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
     certificate = prove_separable(state)
     if certificate is not None and certificate.shows is None:
         certificate = None
-    question = StateQuestion(CorrelationTensor.of(state), "projective", lowest_eigenvalue(state))
+    question = StateQuestion(CorrelationTensor.of(state), projective_set("projective"), lowest_eigenvalue(state))
     return question.report(None, certificate)
 
 

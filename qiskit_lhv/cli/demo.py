@@ -13,6 +13,7 @@ from .._support.files import writable_file
 from ..analysis.dispatch import analyze
 from ..datasets import load_bundled_counts
 from ..experiments.bell_experiment import BellExperiment
+from ..optimize.options import GradientDescent
 from ..optimize.search import LocalModelResult, find_local_model
 from ..polytope.thresholds.visibility import nonlocality_threshold
 from ..quantum.states import werner_state
@@ -84,7 +85,9 @@ def run_demo(
 
     axes = list(ICOSAHEDRON_AXES)
     behavior = Behavior.from_state(werner_state(_SEARCH_VISIBILITY), [axes, axes])
-    search = find_local_model(behavior, num_steps=1500, target_loss=1e-9, seed=seed, progress=None)
+    search = find_local_model(
+        behavior, optimizer=GradientDescent(num_steps=1500, target_loss=1e-9), seed=seed, progress=None
+    )
     exact = nonlocality_threshold(behavior, max_visibility=1 / _SEARCH_VISIBILITY)
     say(
         f"\nWerner state, visibility {_SEARCH_VISIBILITY}, six settings per party (icosahedron):\n"

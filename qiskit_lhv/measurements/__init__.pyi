@@ -6,5 +6,9 @@ from .axes import planar_directions as planar_directions
 from .axes import platonic_directions as platonic_directions
 from .axes import random_directions as random_directions
 from .polyhedra import inradius as inradius
+from .sets import AllProjective as AllProjective
+from .sets import ListedProjective as ListedProjective
+from .sets import MeasurementSet as MeasurementSet
+from .sets import PlanarProjective as PlanarProjective
 from .specification import Measurement as Measurement
 from .specification import measurement as measurement

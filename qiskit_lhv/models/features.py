@@ -16,20 +16,24 @@ from .._support.records import Record
 from .._support.types import FloatArray
 from .._support.validation import is_whole_number
 from ..exceptions import ScenarioError
-from ..measurements.directions import Directions, Plane, Sphere, check_plane
+from ..measurements.sets import AllProjective, PlanarProjective, QubitMeasurementSet
 
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
 
 
-def check_degree(degree: object) -> int:
+def check_degree(degree: object, name: str = "degree") -> int:
     """Returns the degree if it is an odd whole number of at least 1.
+
+    Args:
+        degree: What the caller passed.
+        name: Name of the argument, for the message.
 
     Raises:
         ScenarioError: If it is not.
     """
     if not is_whole_number(degree) or degree < 1 or degree % 2 == 0:
         raise ScenarioError.bad_argument(
-            "degree",
+            name,
             expected="an odd whole number of at least 1",
             got=repr(degree),
             remedy="Even functions vanish: swapping the outcomes turns n into -n.",
@@ -46,9 +50,9 @@ class Features(Record, ABC):
         """Number of features."""
 
     @property
-    def domain(self) -> Directions:
-        """The directions that the features tell apart."""
-        return Sphere()
+    def domain(self) -> QubitMeasurementSet:
+        """The measurements that the features tell apart."""
+        return AllProjective()
 
     @abstractmethod
     def evaluate(self, directions: FloatArray) -> FloatArray:
@@ -121,7 +125,8 @@ class PlanarHarmonics(Features):
         plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: x and z.
 
     Raises:
-        ScenarioError: If the degree is not odd and positive, or the vectors are not orthonormal.
+        ScenarioError: If the degree is not odd and positive.
+        MeasurementError: If the vectors are not orthonormal.
     """
 
     degree: int
@@ -132,7 +137,7 @@ class PlanarHarmonics(Features):
     def __post_init__(self) -> None:
         object.__setattr__(self, "degree", check_degree(self.degree))
         plane = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]] if self.plane is None else self.plane
-        object.__setattr__(self, "plane", check_plane(plane))
+        object.__setattr__(self, "plane", PlanarProjective(plane).vectors)
 
     @property
     def size(self) -> int:
@@ -140,9 +145,9 @@ class PlanarHarmonics(Features):
         return self.degree + 1
 
     @property
-    def domain(self) -> Directions:
-        """The directions in the plane."""
-        return Plane(self.plane)
+    def domain(self) -> QubitMeasurementSet:
+        """The measurements in the plane."""
+        return PlanarProjective(self.plane)
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
         """Cosines and sines by turns; shape ``(n, size)``."""

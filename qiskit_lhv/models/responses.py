@@ -16,7 +16,8 @@ from .._support.records import Record, encode
 from .._support.types import FloatArray
 from .._support.validation import generator, whole_number
 from ..exceptions import ScenarioError
-from ..measurements.directions import Directions, Sphere, bloch_vectors, parse_directions
+from ..measurements.bloch_vectors import bloch_vectors
+from ..measurements.sets import AllProjective, MeasurementSet, QubitMeasurementSet
 from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
@@ -28,7 +29,7 @@ from .local_model import check_setting_numbers
 __all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
 
 
-# Directions a party on which a model of all projective measurements is checked, and their combinations.
+# Directions per party on which a model of all projective measurements is checked, and their combinations.
 _CHECKED_DIRECTIONS, _CHECKED_SETTINGS = 16, 512
 
 
@@ -77,7 +78,7 @@ class Response(Record, ABC):
 
         Args:
             target: What the model should reproduce.
-            measurements: Where directions are drawn, or ``None``: in the responses' own domain.
+            measurements: From which measurements the settings are drawn; ``None``: from the responses' own domain.
 
         Returns:
             The table and the settings, or ``None`` if a model can say nothing about such a target.
@@ -169,9 +170,9 @@ class QubitResponse(Response, ABC):
         whole_number(self.num_parties, "num_parties", ScenarioError)
 
     @property
-    def domain(self) -> Directions:
-        """The directions that the responses tell apart."""
-        return Sphere()
+    def domain(self) -> QubitMeasurementSet:
+        """The measurements that the responses tell apart."""
+        return AllProjective()
 
     def describe(self) -> str:
         """The number of qubits."""
@@ -198,7 +199,7 @@ class QubitResponse(Response, ABC):
             return None
         count = min(_CHECKED_DIRECTIONS, max(2, math.floor(_CHECKED_SETTINGS ** (1 / self.num_parties) + 1e-9)))
         rng = generator(0)
-        sets = parse_directions(self.domain if measurements is None else measurements, self.num_parties)
+        sets = MeasurementSet.of_parties(self.domain if measurements is None else measurements, self.num_parties)
         directions = [one.draw(rng, count) for one in sets]
         return target.behavior([list(party) for party in directions]), list(directions)
 
@@ -233,7 +234,7 @@ class DirectionResponse(QubitResponse):
         return [(self.features.size,)] * self.num_parties
 
     @property
-    def domain(self) -> Directions:
+    def domain(self) -> QubitMeasurementSet:
         """The domain of the features."""
         return self.features.domain
 
@@ -298,7 +299,7 @@ class FunctionResponse(QubitResponse):
         import jax
 
         rng, m, count = generator(0), 6, 10
-        directions, hidden = Sphere().draw(rng, m), rng.normal(size=(count, self.num_variables))
+        directions, hidden = AllProjective().draw(rng, m), rng.normal(size=(count, self.num_variables))
         try:
             with jax.enable_x64(True):
                 forward = np.asarray(jax.jit(self.function)(directions, hidden))

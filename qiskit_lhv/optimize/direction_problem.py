@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.types import FloatArray
-from ..measurements.directions import DirectionList, Directions
+from ..measurements.sets import MeasurementSet
 from ..models.responses import DirectionResponse, FunctionResponse, QubitResponse
 from ..targets.correlations import CorrelationTensor
 from .losses import LOSSES, over_runs
@@ -38,12 +38,12 @@ _ZERO = 1e-12
 
 @dataclass(frozen=True)
 class ContinuousProblem:
-    """Tensors of states, the directions they are measured in, and the response function."""
+    """Tensors of states, the measurements that are made on them, and the response function."""
 
     tensors: tuple[CorrelationTensor, ...]
     """Tensors of N qubits."""
-    directions: tuple[Directions, ...]
-    """Directions of each party."""
+    measurements: tuple[MeasurementSet, ...]
+    """The measurements of each party."""
     response: QubitResponse
     """The response function."""
     num_settings: int
@@ -71,11 +71,11 @@ class ContinuousProblem:
         Args:
             seed: Seed of the run.
         """
-        sizes = grid_sizes(self.num_settings, self.directions)
+        sizes = grid_sizes(self.num_settings, self.measurements)
 
         def batch(first: int, count: int) -> dict[str, Any]:
             vectors = []
-            for k, (own, size) in enumerate(zip(self.directions, sizes, strict=True)):
+            for k, (own, size) in enumerate(zip(self.measurements, sizes, strict=True)):
                 draw = own.spread if self.sampling == "lattice" else own.draw
                 vectors.append(
                     np.stack([draw(np.random.default_rng([seed, first + i, k]), size) for i in range(count)])
@@ -97,16 +97,16 @@ def _encode(response: QubitResponse, vectors: FloatArray) -> NDArray[np.float32]
     return vectors.astype(np.float32)
 
 
-def grid_sizes(num_settings: int, directions: Sequence[Directions]) -> list[int]:
-    """Directions of each party whose product grid has about ``num_settings`` combinations, at least 2 per party.
+def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> list[int]:
+    """Number of measurements of each party whose product grid has about ``num_settings`` combinations, at least 2.
 
-    A party with a short list of directions gets all of it, and the others more.
+    A party with a short list of measurements gets all of it, and the others more.
 
     Args:
         num_settings: Setting combinations of a grid.
-        directions: Directions of each party.
+        measurements: The set of each party.
     """
-    limits = [len(one.vectors) if isinstance(one, DirectionList) else math.inf for one in directions]
+    limits = [math.inf if one.size is None else one.size for one in measurements]
     sizes, budget, left = [0] * len(limits), float(num_settings), len(limits)
     for k in sorted(range(len(limits)), key=lambda k: limits[k]):
         equal = max(2, math.floor(budget ** (1 / left) + 1e-9))

@@ -10,7 +10,7 @@ import numpy as np
 from .._support.records import Record
 from .._support.validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..measurements.directions import parse_directions
+from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
 from ..quantum.parties import QUANTUM_STATES
@@ -65,7 +65,8 @@ def evaluate_model(
         seed: Seed of the settings.
 
     Raises:
-        ScenarioError: If model and target do not fit, or the measurements are unknown.
+        ScenarioError: If model and target do not fit.
+        MeasurementError: If the measurements are unknown.
         LHVError: If the number of settings is not at least 2.
     """
     if not isinstance(model, ResponseModel):
@@ -77,7 +78,7 @@ def evaluate_model(
         )
     num_settings = whole_number(num_settings, "num_settings", LHVError, minimum=2)
     n, rng = model.num_parties, generator(seed)
-    sets = parse_directions(measurements, n)
+    sets = MeasurementSet.of_parties(measurements, n)
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
         directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]
@@ -127,7 +128,7 @@ def qubit_tensor(target: Any) -> CorrelationTensor:
 
     Raises:
         ScenarioError: If it is none of these, or of other parties than 1 to 6 qubits.
-        MeasurementError: If a state is none.
+        MeasurementError: If a target is not a valid state.
     """
     if isinstance(target, QUANTUM_STATES):
         target = CorrelationTensor.from_state(target)

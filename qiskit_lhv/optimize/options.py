@@ -1,112 +1,95 @@
-"""The options that all searches for a local model share, checked."""
+"""Options of the searches for local models: how the descent goes, and which settings it compares."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from .._support.checkpoints import fingerprint
-from .._support.files import writable_file
-from .._support.validation import generator, whole_number
-from ..exceptions import LHVError, ScenarioError
+from .._support.validation import is_whole_number, positive_number, shown, whole_number
+from ..exceptions import LHVError
 from ..models.ensemble import ResponseModel
-from ..models.responses import Response
 from .losses import LOSSES
-from .training import Schedule, TrainingRun, train
-from .tree_checkpoints import Checkpoint
 
-__all__ = ["Options"]
+__all__ = ["GradientDescent", "SettingsGrid"]
+
+SAMPLINGS = ("lattice", "uniform")
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options that all kinds of search have in common."""
+class GradientDescent:
+    """How the gradient descent of ``find_local_model`` goes: where it starts, its rates, and when it ends.
 
-    num_hidden: int | None = None
+    Raises:
+        LHVError: If a field is out of range.
+    """
+
     num_steps: int | None = None
-    num_starts: int = 1
+    """Gradient steps, the last 40% (behaviors: all) with a falling rate; ``None``: 3000, for states 1000."""
+    start: int | ResponseModel = 1
+    """Number of random starts that run side by side, of which the best is returned; or the model to start from, such
+    as that of a neighboring state."""
     loss: str = "kl"
-    learning_rate: float | None = None
-    patience: int | None = None
-    diffusion: float = 0.0
-    initial_model: ResponseModel | None = None
+    """What is minimized: ``"kl"``, the Kullback-Leibler divergence of the target from the model, or ``"l2"``, the sum
+    of squared differences; a mean over settings."""
     target_loss: float | None = None
-    time_limit: float | None = None
-    num_evaluated: int = 2000
-    seed: int | None = None
-    progress: bool | None = None
-    checkpoint: str | os.PathLike[str] | None = None
+    """The search stops once the loss is at most this; ``None``: it does not stop early."""
+    learning_rate: float | None = None
+    """Rate of the main phase; ``None``: 1 for tables; for states, where it is the largest root mean square of a step,
+    0.2 for 16384 hidden variables and more for more."""
+    patience: int | None = None
+    """Number of steps over which the loss must fall by 1%, else the final phase begins at once; ``None``: no such
+    test."""
+    diffusion: float = 0.0
+    """Standard deviation of Gaussian noise added to all hidden variables in each step of the main phase."""
 
     def __post_init__(self) -> None:
-        for name in ("num_hidden", "num_steps", "num_starts", "patience"):
-            value = getattr(self, name)
-            if value is not None or name == "num_starts":
-                whole_number(value, name, LHVError)
-        whole_number(self.num_evaluated, "num_evaluated", LHVError, minimum=2)
-        for name in ("target_loss", "time_limit", "learning_rate", "diffusion"):
-            value = getattr(self, name)
-            positive = name == "learning_rate"
-            if not (value is None and name != "diffusion") and not _is_number(value, positive):
-                expected = "a positive number" if positive else "a number of at least 0"
-                raise LHVError.bad_argument(name, expected=expected, got=repr(value))
+        for name in ("num_steps", "patience"):
+            if getattr(self, name) is not None:
+                whole_number(getattr(self, name), name, LHVError)
+        if not isinstance(self.start, ResponseModel) and not (is_whole_number(self.start) and self.start >= 1):
+            raise LHVError.bad_argument(
+                "start", expected="a whole number of at least 1, or a ResponseModel", got=shown(self.start)
+            )
         if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise LHVError.bad_argument("loss", expected=f"one of {sorted(LOSSES)}", got=repr(self.loss))
-        if self.initial_model is not None and not isinstance(self.initial_model, ResponseModel):
-            raise LHVError.bad_argument("initial_model", expected="a ResponseModel", got=repr(self.initial_model))
-        if self.initial_model is not None and self.num_starts > 1:
-            raise LHVError.bad_argument("num_starts", expected="1 with an initial model", got=repr(self.num_starts))
-        generator(self.seed)
-        if self.checkpoint is not None and self.seed is None:
-            raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
-        if self.checkpoint is not None:
-            writable_file(self.checkpoint, "checkpoint")
+        if self.target_loss is not None:
+            positive_number(self.target_loss, "target_loss", LHVError, zero=True)
+        if self.learning_rate is not None:
+            positive_number(self.learning_rate, "learning_rate", LHVError)
+        positive_number(self.diffusion, "diffusion", LHVError, zero=True)
 
-    def ensemble_size(self, default: int) -> int:
-        """The number of hidden variables: as asked, as in the initial model, or the default."""
-        if self.num_hidden is None and self.initial_model is not None:
-            return self.initial_model.num_hidden
-        return int(self.num_hidden or default)
+    @property
+    def num_starts(self) -> int:
+        """Number of starts that run side by side."""
+        return 1 if isinstance(self.start, ResponseModel) else int(self.start)
 
-    def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
-        """The initial model, if it fits."""
-        model = self.initial_model
-        if model is not None and (model.response != response or model.num_hidden != num_hidden):
-            raise ScenarioError.bad_argument(
-                "initial_model",
-                expected=f"a model with {num_hidden} hidden variables and the response function {response!r}",
-                got=f"{model!r} with {model.response!r}",
-                remedy="Pass the same degree, response and num_hidden as for that model.",
-            )
-        return model
-
-    def train(
-        self, loss: Any, parameters: Any, data: Any, schedule: Schedule, facts: dict[str, Any], **more: Any
-    ) -> TrainingRun:
-        """Runs the training loop; ``facts`` and the options tell this run from others."""
-        model = self.initial_model
-        start = [] if model is None else [*model.hidden_variables, model.weights]
-        options = {name: getattr(self, name) for name in ("num_starts", "loss", "diffusion", "seed")}
-        initial = {f"initial_{i}": array for i, array in enumerate(start)}
-        run = fingerprint(schedule=schedule, **facts, **options, **initial)
-        return train(
-            loss,
-            parameters,
-            data,
-            schedule,
-            diffusion=self.diffusion,
-            target_loss=self.target_loss,
-            time_limit=self.time_limit,
-            progress=self.progress,
-            checkpoint=None if self.checkpoint is None else Checkpoint(self.checkpoint, run),
-            **more,
-        )
+    @property
+    def initial_model(self) -> ResponseModel | None:
+        """The model to start from, if there is one."""
+        return self.start if isinstance(self.start, ResponseModel) else None
 
 
-def _is_number(value: Any, positive: bool) -> bool:
-    try:
-        return bool(np.isfinite(float(value)) and (value > 0 if positive else value >= 0))
-    except (TypeError, ValueError):
-        return False
+@dataclass(frozen=True)
+class SettingsGrid:
+    """On which settings of a state a model is trained and evaluated.
+
+    Every step draws measurements for each party and compares all their combinations.
+
+    Raises:
+        LHVError: If a field is out of range.
+    """
+
+    num_settings: int | None = None
+    """About how many setting combinations each step compares; ``None``: 64 for one qubit, 1024 for two, 4096 for
+    more."""
+    sampling: str = "lattice"
+    """``"lattice"``: the measurements of a step are evenly spread and turned at random; ``"uniform"``: they are
+    independent."""
+    num_evaluated: int = 2000
+    """Fresh random settings on which the model is evaluated."""
+
+    def __post_init__(self) -> None:
+        if self.num_settings is not None:
+            whole_number(self.num_settings, "num_settings", LHVError)
+        if self.sampling not in SAMPLINGS:
+            raise LHVError.bad_argument("sampling", expected="'lattice' or 'uniform'", got=repr(self.sampling))
+        whole_number(self.num_evaluated, "num_evaluated", LHVError, minimum=2)

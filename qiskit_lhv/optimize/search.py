@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.records import Record, encode
-from .._support.validation import frozen, seed_or_fresh, whole_number
+from .._support.validation import frozen, instance, seed_or_fresh
 from ..exceptions import LHVError, ScenarioError
-from ..measurements.directions import Directions, Plane, parse_directions
+from ..measurements.sets import MeasurementSet, PlanarProjective
 from ..models.ensemble import ResponseModel
-from ..models.features import Features, PlanarHarmonics, SphericalHarmonics
+from ..models.features import Features, PlanarHarmonics, SphericalHarmonics, check_degree
 from ..models.responses import DirectionResponse, QubitResponse, TableResponse
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
@@ -25,9 +25,10 @@ from ..targets.projections import divergence, setting_shares
 from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
 from .evaluation import Evaluation, evaluate_model, qubit_tensor
 from .optimizers import ADAM, POLYAK
-from .options import Options
+from .options import GradientDescent, SettingsGrid
+from .search_run import SearchRun
 from .table_problem import finite_data, finite_loss, finite_start
-from .training import Schedule
+from .training import Problem, Schedule
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 
@@ -38,6 +39,7 @@ _TABLE_DEFAULTS, _DIRECTION_DEFAULTS = (1024, 3000), (2**14, 1000)
 # The best rate of directions grows slowly with the ensemble: the noise of its start falls.
 _RATE_GROWTH = 0.2
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
+_DEGREE = 5
 # Setting combinations of a step, for two parties and for more.
 _NUM_SETTINGS = {1: 64, 2: 1024}
 _MANY_SETTINGS = 4096
@@ -74,21 +76,11 @@ def find_local_model(
     target: Any,
     *,
     measurements: Any = "projective",
-    degree: int = 5,
-    response: Features | QubitResponse | None = None,
+    response: int | Features | QubitResponse | None = None,
     num_hidden: int | None = None,
-    num_steps: int | None = None,
-    num_starts: int = 1,
-    num_settings: int | None = None,
-    sampling: str = "lattice",
-    loss: str = "kl",
-    learning_rate: float | None = None,
-    patience: int | None = None,
-    diffusion: float = 0.0,
-    initial_model: ResponseModel | None = None,
-    target_loss: float | None = None,
+    optimizer: GradientDescent | None = None,
+    grid: SettingsGrid | None = None,
     time_limit: float | None = None,
-    num_evaluated: int = 2000,
     seed: int | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -99,37 +91,23 @@ def find_local_model(
     variable, whose probabilities are free too; for counts, settings are weighted by their shots, so
     that the loss is the log-likelihood deficit per trial. For a state, the model must reproduce all
     projective measurements (or all in a plane, or those of a list): response functions are odd functions of
-    the Bloch vector, and every step draws directions for each party and compares all their combinations.
+    the Bloch vector, and every step draws measurements for each party and compares all their combinations.
 
     A large loss proves nothing: the search may have failed.
 
     Args:
         target: A ``Behavior`` or ``BellCounts``; or a state of qubits, one per party: ``DensityMatrix``,
             ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
-        measurements: For states: ``"projective"``; a plane ``"xy"``, ``"xz"`` or ``"yz"``; two orthonormal
-            vectors that span a plane; or one list of projective measurements per party.
-        degree: For states, the highest degree of the response functions' harmonics, odd; 1 is Bell's.
-        response: For states, other features (``OddMonomials(5)``) or another response function
-            (``FunctionResponse(...)``) instead.
-        num_hidden: Size of the ensemble; default: that of the initial model, else 1024, for states 16384.
-        num_steps: Gradient steps, the last 40% (behaviors: all) with a falling rate; default: 3000, for states 1000.
-        num_starts: Random starts that run side by side; the best is returned.
-        num_settings: For states, about how many setting combinations each step compares; default: 64 for one
-            qubit, 1024 for two, 4096 for more.
-        sampling: For states, ``"lattice"``: the directions of a step are evenly spread and turned at random;
-            ``"uniform"``: they are independent.
-        loss: What is minimized: ``"kl"``, the Kullback-Leibler divergence of the target from the model, or
-            ``"l2"``, the sum of squared differences; a mean over settings.
-        learning_rate: Rate of the main phase; default: 1 for tables; for states, where it is the largest
-            root mean square of a step, 0.2 for 16384 hidden variables and more for more.
-        patience: Number of steps over which the loss must fall by 1%, else the final phase begins at once;
-            default: no such test.
-        diffusion: Standard deviation of Gaussian noise added to all hidden variables in each step of
-            the main phase.
-        initial_model: Where to start instead of at random, such as a model of a neighboring state.
-        target_loss: Stop once the loss is at most this.
+        measurements: For states, which measurements the parties may choose: ``"projective"``; a plane ``"xy"``,
+            ``"xz"`` or ``"yz"``; two orthonormal vectors that span a plane; a ``MeasurementSet``; or one list of
+            projective measurements per party.
+        response: For states, the response function: an odd number, the highest degree of its harmonics (1 is Bell's,
+            the default is 5); other features (``OddMonomials(5)``); or a function of your own
+            (``FunctionResponse(...)``).
+        num_hidden: Size of the ensemble; default: that of the model to start from, else 1024, for states 16384.
+        optimizer: How the descent goes: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
+        grid: For states, on which settings the model is trained and evaluated; see :class:`SettingsGrid`.
         time_limit: Stop after this many seconds; checked every 100 steps.
-        num_evaluated: For states, fresh random settings on which the model is evaluated.
         seed: Seed of everything random; the same seed gives the same result.
         progress: Whether to show a progress bar; default: on a terminal.
         checkpoint: File that keeps the state of the run, written every few seconds. If the run is
@@ -140,8 +118,8 @@ def find_local_model(
         The model, its divergence, the loss history, and why the search stopped.
 
     Raises:
-        ScenarioError: If the target, the measurements, the degree or the response cannot be used.
-        MeasurementError: If a state is none.
+        ScenarioError: If the target or the response cannot be used.
+        MeasurementError: If a target is not a valid state, or the measurements are unknown.
         CertificateError: If the checkpoint is damaged or of another run; it is left as it is.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.
@@ -149,56 +127,46 @@ def find_local_model(
     References:
         arXiv:2407.04673 (the method, with pairs of directions instead of grids).
     """
-    options: dict[str, Any] = {
-        "num_hidden": num_hidden,
-        "num_steps": num_steps,
-        "num_starts": num_starts,
-        "loss": loss,
-        "learning_rate": learning_rate,
-        "patience": patience,
-        "diffusion": diffusion,
-        "initial_model": initial_model,
-        "target_loss": target_loss,
-        "time_limit": time_limit,
-        "num_evaluated": num_evaluated,
-        "seed": seed,
-        "progress": progress,
-        "checkpoint": checkpoint,
-    }
+    run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if isinstance(target, Behavior | BellCounts):
-        given = {"response": response, "num_settings": num_settings}
-        given["measurements"] = None if isinstance(measurements, str) and measurements == "projective" else measurements
+        everything = isinstance(measurements, str) and measurements == "projective"
+        given = {"measurements": None if everything else measurements, "response": response, "grid": grid}
         for name, value in given.items():
             if value is not None:
                 raise LHVError.bad_argument(
                     name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
                 )
-        return _search_finite(target, Options(**options))
-    where: dict[str, Any] = {"measurements": measurements, "num_settings": num_settings, "sampling": sampling}
-    return find_local_models([target], degree=degree, response=response, **where, **options)[0]
+        return _search_finite(target, run)
+    return _search_states([target], measurements, response, grid, run)[0]
 
 
 def find_local_models(
     targets: Sequence[Any],
     *,
     measurements: Any = "projective",
-    degree: int = 5,
-    response: Features | QubitResponse | None = None,
-    num_settings: int | None = None,
-    sampling: str = "lattice",
-    **options: Any,
+    response: int | Features | QubitResponse | None = None,
+    num_hidden: int | None = None,
+    optimizer: GradientDescent | None = None,
+    grid: SettingsGrid | None = None,
+    time_limit: float | None = None,
+    seed: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> list[LocalModelResult]:
-    """Searches for local models of several states at once, on the same directions.
+    """Searches for local models of several states at once, on the same measurements.
 
     Args:
         targets: States with the same number of qubits.
-        measurements: See :func:`find_local_model`.
-        degree: See there.
-        response: See there.
-        num_settings: See there.
-        sampling: See there.
-        **options: The other options of :func:`find_local_model`. With a target loss, the search stops
-            once every state has a start that reaches it.
+        measurements: As for :func:`find_local_model`, like all that follows.
+        response: The response function.
+        num_hidden: Size of the ensemble.
+        optimizer: How the descent goes. With a target loss, the search stops once every state has a start that
+            reaches it.
+        grid: On which settings the models are trained and evaluated.
+        time_limit: Stop after this many seconds.
+        seed: Seed of everything random.
+        progress: Whether to show a progress bar.
+        checkpoint: File that keeps the state of the run.
 
     Returns:
         One result for each state.
@@ -207,13 +175,23 @@ def find_local_models(
         LHVError: As :func:`find_local_model` does, and if there are no targets or they differ in their
             number of qubits.
     """
-    checked = Options(**options)
+    run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):
         raise ScenarioError.bad_argument("targets", expected="a sequence of states", got=repr(targets))
     if any(isinstance(target, Behavior | BellCounts) for target in targets):
         raise ScenarioError.bad_argument(
             "targets", expected="states", got="behaviors or counts", remedy="Pass each of these to find_local_model."
         )
+    return _search_states(targets, measurements, response, grid, run)
+
+
+def _search_states(
+    targets: Sequence[Any],
+    measurements: Any,
+    response: int | Features | QubitResponse | None,
+    grid: SettingsGrid | None,
+    run: SearchRun,
+) -> list[LocalModelResult]:
     tensors = tuple(qubit_tensor(target) for target in targets)
     num_parties = tensors[0].num_parties
     if len({tensor.num_parties for tensor in tensors}) > 1:
@@ -222,114 +200,102 @@ def find_local_models(
             expected="states with the same number of qubits",
             got=f"{sorted({tensor.num_parties for tensor in tensors})} qubits",
         )
-    directions = tuple(parse_directions(measurements, num_parties))
-    if num_settings is None:
-        num_settings = _NUM_SETTINGS.get(num_parties, _MANY_SETTINGS)
-    num_settings = whole_number(num_settings, "num_settings", LHVError)
-    if sampling not in ("lattice", "uniform"):
-        raise LHVError.bad_argument("sampling", expected="'lattice' or 'uniform'", got=repr(sampling))
-    function = _response(response, degree, directions[0], num_parties)
-    problem = ContinuousProblem(tensors, directions, function, int(num_settings), sampling)
-    return _search_continuous(problem, measurements, checked)
+    sets = tuple(MeasurementSet.of_parties(measurements, num_parties))
+    grid = instance(SettingsGrid() if grid is None else grid, SettingsGrid, "grid", LHVError)
+    num_settings = grid.num_settings or _NUM_SETTINGS.get(num_parties, _MANY_SETTINGS)
+    function = _response(_DEGREE if response is None else response, sets)
+    problem = ContinuousProblem(tensors, sets, function, int(num_settings), grid.sampling)
+    return _search_continuous(problem, measurements, grid.num_evaluated, run)
 
 
-def _response(
-    response: Features | QubitResponse | None, degree: int, directions: Directions, num_parties: int
-) -> QubitResponse:
-    if response is None:
-        if isinstance(directions, Plane):
-            response = PlanarHarmonics(degree, directions.vectors)
+def _response(response: int | Features | QubitResponse, sets: Sequence[MeasurementSet]) -> QubitResponse:
+    num_parties, measurements = len(sets), sets[0]
+    if not isinstance(response, Features | QubitResponse):
+        degree = check_degree(response, "response")
+        if isinstance(measurements, PlanarProjective):
+            response = PlanarHarmonics(degree, measurements.vectors)
         else:
             response = SphericalHarmonics(degree)
     if isinstance(response, Features):
         response = DirectionResponse(response, num_parties)
-    if not isinstance(response, QubitResponse):
-        raise ScenarioError.bad_argument(
-            "response", expected="features or a response function of directions", got=repr(response)
-        )
     if response.num_parties != num_parties:
         raise ScenarioError.bad_argument(
             "response", expected=f"one for {num_parties} parties", got=f"one for {response.num_parties}"
         )
-    return _in_domain(response, directions)
-
-
-def _in_domain(response: QubitResponse, directions: Directions) -> QubitResponse:
-    """The response, unless it tells only the directions of a plane apart and others are asked for."""
-    domain = response.domain
-    if isinstance(domain, Plane):
-        asked = directions.draw(np.random.default_rng(0), 8)
-        if np.abs(asked @ np.cross(*domain.vectors)).max() > 1e-8:
-            raise ScenarioError.bad_argument(
-                "response",
-                expected=f"one that tells {directions} apart",
-                got=f"one for {domain}",
-                remedy="Pass the plane as measurements, too.",
-            )
+    for one in sets:
+        _check_domain(response, one)
     return response
 
 
-def _search_finite(target: Behavior | BellCounts, options: Options) -> LocalModelResult:
+def _check_domain(response: QubitResponse, measurements: MeasurementSet) -> None:
+    """Raises if the response tells only the measurements of a plane apart and others are asked for."""
+    if not response.domain.covers(measurements):
+        raise ScenarioError.bad_argument(
+            "response",
+            expected=f"one that tells {measurements} apart",
+            got=f"one for {response.domain}",
+            remedy="Pass the plane as measurements, too.",
+        )
+
+
+def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelResult:
     behavior = target.frequencies() if isinstance(target, BellCounts) else target
     shares = setting_shares(behavior, target.num_shots if isinstance(target, BellCounts) else None)
     response = TableResponse(behavior.scenario)
-    num_hidden = options.ensemble_size(_TABLE_DEFAULTS[0])
-    num_steps = int(options.num_steps or _TABLE_DEFAULTS[1])
-    initial = options.initial_for(response, num_hidden)
+    num_hidden = run.ensemble_size(_TABLE_DEFAULTS[0])
+    num_steps = int(run.optimizer.num_steps or _TABLE_DEFAULTS[1])
+    initial = run.initial_for(response, num_hidden)
     schedule = Schedule(
-        peak=float(options.learning_rate or _TABLE_RATE),
+        peak=float(run.optimizer.learning_rate or _TABLE_RATE),
         num_steps=num_steps,
         # Tables settle best when the rate falls all the way; plateaus and diffusion need a main phase.
-        final_share=_FINAL_SHARE if options.patience or options.diffusion else 1.0,
-        patience=options.patience,
+        final_share=_FINAL_SHARE if run.optimizer.patience or run.optimizer.diffusion else 1.0,
+        patience=run.optimizer.patience,
     )
     facts: dict[str, Any] = {"target": behavior.array, "shares": shares, "hidden": num_hidden}
     if not behavior.scenario.has_equal_outcomes:
         facts["outcomes"] = behavior.scenario.num_outcomes
     with jax.enable_x64(True):
-        start = finite_start(behavior.scenario, num_hidden, int(options.num_starts), options.seed)
+        start = finite_start(behavior.scenario, num_hidden, run.optimizer.num_starts, run.seed)
         if initial is not None:
             logits = [jnp.asarray(array[None, None]) for array in initial.hidden_variables]
             # A weight of zero stays free to grow.
             log_weights = np.log(np.maximum(initial.weights, 1e-12))
             start = {"logits": logits, "log_weights": jnp.asarray(log_weights[None, None])}
-        run = options.train(
-            finite_loss(options.loss),
-            start,
-            finite_data(behavior, shares),
-            schedule,
-            facts,
-            optimizer=ADAM,
-            seed=seed_or_fresh(options.seed),
-        )
-        tables = [np.asarray(array, dtype=np.float64)[0] for array in run.parameters["logits"]]
-        mixtures = np.asarray(jax.nn.softmax(run.parameters["log_weights"]), dtype=np.float64)[0]
+        problem = Problem(finite_loss(run.optimizer.loss), start, ADAM, data=finite_data(behavior, shares))
+        trained = run.train(problem, schedule, facts, seed_or_fresh(run.seed))
+        tables = [np.asarray(array, dtype=np.float64)[0] for array in trained.parameters["logits"]]
+        mixtures = np.asarray(jax.nn.softmax(trained.parameters["log_weights"]), dtype=np.float64)[0]
     models = [
         ResponseModel(tuple(array[i] for array in tables), response, mixture / mixture.sum())
         for i, mixture in enumerate(mixtures)
     ]
     losses = np.array([divergence(behavior, model.behavior(), shares) for model in models])
     best = int(np.argmin(losses))
-    return LocalModelResult(models[best], float(losses[best]), run.history[:, 0, best], run.status, None, losses)
+    return LocalModelResult(
+        models[best], float(losses[best]), trained.history[:, 0, best], trained.status, None, losses
+    )
 
 
-def _search_continuous(problem: ContinuousProblem, measurements: Any, options: Options) -> list[LocalModelResult]:
-    seed = seed_or_fresh(options.seed)
-    num_hidden = options.ensemble_size(_DIRECTION_DEFAULTS[0])
-    response, runs = problem.response, (len(problem.tensors), int(options.num_starts))
-    initial = options.initial_for(response, num_hidden)
+def _search_continuous(
+    problem: ContinuousProblem, measurements: Any, num_evaluated: int, run: SearchRun
+) -> list[LocalModelResult]:
+    seed = seed_or_fresh(run.seed)
+    num_hidden = run.ensemble_size(_DIRECTION_DEFAULTS[0])
+    response, runs = problem.response, (len(problem.tensors), run.optimizer.num_starts)
+    initial = run.initial_for(response, num_hidden)
     paired = problem.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
     rate = _DIRECTION_RATE * (num_hidden / _DIRECTION_DEFAULTS[0]) ** _RATE_GROWTH
     schedule = Schedule(
-        peak=float(options.learning_rate or rate),
-        num_steps=int(options.num_steps or _DIRECTION_DEFAULTS[1]),
+        peak=float(run.optimizer.learning_rate or rate),
+        num_steps=int(run.optimizer.num_steps or _DIRECTION_DEFAULTS[1]),
         final_share=_FINAL_SHARE,
         final_rate=_FINAL_RATE,
-        patience=options.patience,
+        patience=run.optimizer.patience,
     )
     facts = {
         **{f"tensor_{i}": tensor.array for i, tensor in enumerate(problem.tensors)},
-        **{f"directions_{k}": repr(encode(one)) for k, one in enumerate(problem.directions)},
+        **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(problem.measurements)},
         "response": response.identity(),
         "grid": problem.num_settings,
         "sampling": problem.sampling,
@@ -343,35 +309,29 @@ def _search_continuous(problem: ContinuousProblem, measurements: Any, options: O
         start = [jnp.asarray(np.broadcast_to(array, (*runs, *array.shape)), jnp.float32) for array in kept]
         if np.ptp(initial.weights) > 1e-12:
             raise ScenarioError.bad_argument(
-                "initial_model", expected="hidden variables with equal weights", got="unequal weights"
+                "start", expected="a model whose hidden variables have equal weights", got="unequal weights"
             )
-    run = options.train(
-        continuous_loss(response, options.loss, paired),
-        start,
-        None,
-        schedule,
-        facts,
-        optimizer=POLYAK,
-        batches=problem.batches(seed),
-        seed=seed,
-    )
+    loss = continuous_loss(response, run.optimizer.loss, paired)
+    trained = run.train(Problem(loss, start, POLYAK, batches=problem.batches(seed)), schedule, facts, seed)
     results = []
     for t, tensor in enumerate(problem.tensors):
         found = []
         for s in range(runs[1]):
-            hidden = [np.asarray(array[t, s], dtype=np.float64) for array in run.parameters]
+            hidden = [np.asarray(array[t, s], dtype=np.float64) for array in trained.parameters]
             if paired:
                 hidden = [np.concatenate([half, -half]) for half in hidden]
             model = ResponseModel(tuple(hidden), response)
             evaluation = evaluate_model(
-                model, tensor, measurements=measurements, num_settings=options.num_evaluated, seed=seed + 1
+                model, tensor, measurements=measurements, num_settings=num_evaluated, seed=seed + 1
             )
             found.append((model, evaluation))
         losses = np.array([evaluation.kl_divergence for _, evaluation in found])
         best = int(np.argmin(losses))
         model, evaluation = found[best]
         results.append(
-            LocalModelResult(model, float(losses[best]), run.history[:, t, best], run.status, evaluation, losses)
+            LocalModelResult(
+                model, float(losses[best]), trained.history[:, t, best], trained.status, evaluation, losses
+            )
         )
     return results
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +10,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from numpy.typing import NDArray
 
+from .._support.deadlines import Deadline
 from .._support.progress import ProgressBar
 from ..exceptions import SolverError
 from .optimizers import Optimizer
 from .tree_checkpoints import Checkpoint
 
-__all__ = ["CONVERGED", "INTERRUPTED", "OUT_OF_STEPS", "OUT_OF_TIME", "PLATEAU", "Schedule", "TrainingRun", "train"]
+__all__ = [
+    "CONVERGED",
+    "INTERRUPTED",
+    "OUT_OF_STEPS",
+    "OUT_OF_TIME",
+    "PLATEAU",
+    "Problem",
+    "Schedule",
+    "TrainingRun",
+    "train",
+]
 
 CONVERGED = "The loss reached its target."
 OUT_OF_STEPS = "All steps were taken."
@@ -54,7 +65,7 @@ class Schedule:
 
     def turn(self, losses: NDArray[np.float64]) -> tuple[int, bool]:
         """First step of the final phase, as far as the losses so far tell, and whether a plateau set it."""
-        planned = self.num_steps - max(1, round(self.final_share * self.num_steps))
+        planned = self.num_steps - self.final_steps
         if self.patience is not None:
             for end in range(2 * self.patience, min(len(losses), planned) + 1):
                 if end % _CHUNK == 0:
@@ -63,12 +74,45 @@ class Schedule:
                         return end, True
         return planned, False
 
-    def rates(self, turn: int) -> NDArray[np.float64]:
-        """The rate of every step, when the final phase begins at step ``turn``."""
-        final = max(1, round(self.final_share * self.num_steps))
-        phase = np.linspace(0, np.pi, final)
-        falling = self.final_rate + (1 - self.final_rate) * (1 + np.cos(phase)) / 2
-        return self.peak * np.concatenate([np.ones(turn), falling])
+    @property
+    def final_steps(self) -> int:
+        """Number of steps of the final phase."""
+        return max(1, round(self.final_share * self.num_steps))
+
+    def rates(self, turn: int, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rates of some steps, when the final phase begins at step ``turn``.
+
+        Args:
+            turn: First step of the final phase.
+            steps: Numbers of the steps.
+        """
+        main = optax.constant_schedule(self.peak)
+        # The last step has the last rate.
+        final = optax.cosine_decay_schedule(self.peak, max(1, self.final_steps - 1), self.final_rate)
+        # In float64, and always as many at once: JAX would compile the schedule anew for every number of steps.
+        padded = np.zeros(-(-len(steps) // _CHUNK) * _CHUNK)
+        padded[: len(steps)] = steps
+        with jax.enable_x64(True):
+            rates = np.asarray(optax.join_schedules([main, final], [turn])(padded), dtype=np.float64)
+        return rates[: len(steps)]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimized, from where, and by which rule."""
+
+    loss: Loss
+    """From parameters and data to the loss of every run, shape ``(targets, starts)``; the same function object for
+    equal losses (it is compiled once for each)."""
+    parameters: Any
+    """Start: a tree of arrays with leading axes ``(targets, starts)``."""
+    optimizer: Optimizer
+    """Rule that turns gradients into steps."""
+    data: Any = None
+    """Second argument of the loss, the same for all steps."""
+    batches: Batches | None = None
+    """Gives each step data of its own instead. The loss then fluctuates, so that the last parameters are kept, and the
+    mean over the steps between two checks is what is compared."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +127,18 @@ class TrainingRun:
     """Why it stopped, as a sentence."""
 
 
-@partial(jax.jit, static_argnames=("loss", "optimizer", "diffusing"))
+@partial(jax.jit, static_argnames=("rule", "diffusing"))
 def _chunk(
-    loss: Loss,
-    optimizer: Optimizer,
+    rule: tuple[Loss, Optimizer],
     diffusing: bool,
     data: Any,
-    parameters: Any,
-    state: Any,
+    point: tuple[Any, Any],
     key: jax.Array,
     steps: tuple[jax.Array, jax.Array, jax.Array],
     batch: Any,
-) -> tuple[Any, Any, jax.Array]:
+) -> tuple[tuple[Any, Any], jax.Array]:
+    loss, optimizer = rule
+
     def total(parameters: Any, data: Any) -> tuple[jax.Array, jax.Array]:
         losses = loss(parameters, data)
         return losses.sum(), losses
@@ -111,40 +155,29 @@ def _chunk(
             changes = jax.tree.unflatten(structure, moved)
         return (jax.tree.map(jnp.add, parameters, changes), state), losses
 
-    (parameters, state), losses = jax.lax.scan(one, (parameters, state), (steps, batch))
-    return parameters, state, losses
+    return jax.lax.scan(one, point, (steps, batch))
 
 
 def train(
-    loss: Loss,
-    parameters: Any,
-    data: Any,
+    problem: Problem,
     schedule: Schedule,
-    optimizer: Optimizer,
     *,
-    batches: Batches | None = None,
     diffusion: float = 0.0,
     seed: int = 0,
     target_loss: float | None = None,
-    time_limit: float | None = None,
+    deadline: Deadline | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingRun:
     """Minimizes a loss, one chunk of jitted steps after the other.
 
     Args:
-        loss: From parameters and data to the loss of every run, shape ``(targets, starts)``; the same
-            function object for equal losses (it is compiled once for each).
-        parameters: Start: a tree of arrays with leading axes ``(targets, starts)``.
-        data: Second argument of the loss, the same for all steps.
+        problem: What is minimized.
         schedule: Learning rates.
-        optimizer: Rule that turns gradients into steps.
-        batches: Gives each step data of its own instead. The loss then fluctuates, so that the last
-            parameters are kept, and the mean over the steps between two checks is what is compared.
         diffusion: Standard deviation of Gaussian noise added to all parameters after each step of the main phase.
         seed: Seed of that noise.
         target_loss: Stop once every target has a start whose loss is at most this.
-        time_limit: Stop after this many seconds.
+        deadline: When to stop, once the first chunk of steps is taken; default: never.
         progress: Whether to show a progress bar; ``None``: on a terminal.
         checkpoint: Where the state is kept; a run that finds one there goes on from it, and ends as
             it would have ended without the interruption.
@@ -156,37 +189,37 @@ def train(
     Raises:
         SolverError: If the loss is not finite from the first steps on.
     """
-    begin = time.monotonic()
+    deadline = Deadline(None) if deadline is None else deadline
+    loss, data, batches = problem.loss, problem.data, problem.batches
+    parameters = problem.parameters
     runs = jax.tree.leaves(parameters)[0].shape[:2]
-    state = (parameters, optimizer.init(parameters), parameters, np.full(runs, np.inf))
+    state = (parameters, problem.optimizer.init(parameters), parameters, np.full(runs, np.inf))
     history, saved = np.empty((0, *runs)), None if checkpoint is None else checkpoint.load(state)
     if saved is not None:
         state, history = saved
     parameters, inner, best, best_loss = state
     key, status = jax.random.key(seed), None
+    rule = (loss, problem.optimizer)
     turn, found_plateau = schedule.turn(_overall(history))
     with ProgressBar(schedule.num_steps, progress) as bar:
         bar.update(len(history), f"loss {_current(history, batches):.3e}")
         try:
             while True:
                 turn, found_plateau = schedule.turn(_overall(history))
-                rates = schedule.rates(turn)
-                done = len(history)
+                total, done = turn + schedule.final_steps, len(history)
                 if target_loss is not None and _current(history, batches) <= target_loss:
                     status = CONVERGED
-                elif done >= len(rates):
+                elif done >= total:
                     status = PLATEAU if found_plateau else OUT_OF_STEPS
-                elif time_limit is not None and done and time.monotonic() - begin > time_limit:
+                elif done and deadline.over:
                     status = OUT_OF_TIME
                 if status is not None:
                     break
-                numbers = np.arange(done, min(done + _CHUNK, len(rates)))
+                numbers = np.arange(done, min(done + _CHUNK, total))
                 noise = np.where(numbers < turn, diffusion, 0.0)
                 batch = None if batches is None else batches(done, len(numbers))
-                steps = (numbers, rates[numbers], noise)
-                after, inner_after, values = _chunk(
-                    loss, optimizer, diffusion > 0, data, parameters, inner, key, steps, batch
-                )
+                steps = (numbers, schedule.rates(turn, numbers), noise)
+                (after, inner_after), values = _chunk(rule, diffusion > 0, data, (parameters, inner), key, steps, batch)
                 losses = np.asarray(values, dtype=np.float64)
                 if not (np.isfinite(losses).all() and _all_finite(after)):
                     if not done:

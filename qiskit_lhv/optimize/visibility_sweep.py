@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from .._support.deadlines import Deadline
 from .._support.files import parse_json, writable_folder, write_whole
 from .._support.records import Record, encode
 from .._support.types import FloatArray
-from .._support.validation import frozen, generator, real_array, seed_or_fresh, whole_number
+from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
-from ..measurements.directions import parse_directions
+from ..measurements.sets import MeasurementSet
 from ..models.responses import FunctionResponse, Response
 from ..targets.correlations import CorrelationTensor
 from .evaluation import Evaluation, qubit_tensor
+from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
 from .training import INTERRUPTED
 from .tree_checkpoints import fingerprint
@@ -32,6 +33,7 @@ __all__ = ["VisibilitySweep", "sweep_visibility"]
 _LEFT_FLOOR, _FAR_FROM_FLOOR = 3.0, 10.0
 # Losses below this share of the largest one may still be what the steps, not the states, allow.
 _CLEAR_SHARE = 0.01
+_NUM_STEPS, _NUM_EVALUATED = 1000, 10_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,9 +130,7 @@ def sweep_visibility(
     *,
     noise: Any = None,
     measurements: Any = "projective",
-    num_steps: int = 1000,
     first_steps: int | None = None,
-    num_evaluated: int = 10_000,
     time_limit: float | None = None,
     seed: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -147,14 +147,14 @@ def sweep_visibility(
         visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where they do not.
         noise: What the rest is: a state of as many qubits; default: white noise.
         measurements: See :func:`find_local_model`.
-        num_steps: Gradient steps at each visibility.
-        first_steps: Gradient steps at the first one, which starts at random; default: twice as many.
-        num_evaluated: Fresh random settings on which each model is evaluated.
+        first_steps: Gradient steps at the first visibility, which starts at random; default: twice as many as at
+            the others.
         time_limit: No new visibility is begun after this many seconds.
         seed: Seed of everything random.
         folder: Where to keep the results, ``point_0000.npz`` and so on, to be read by
             ``LocalModelResult.load``, and the state of the run. The same call goes on from there. Needs a seed.
-        **options: Other options of :func:`find_local_model`, such as ``degree`` or ``num_hidden``.
+        **options: Other options of :func:`find_local_model`: ``response``, ``num_hidden``, ``optimizer`` (by default
+            1000 steps), ``grid`` (by default evaluated on 10,000 fresh settings) and ``progress``.
 
     Returns:
         The losses, and what they say about the critical visibility.
@@ -164,20 +164,24 @@ def sweep_visibility(
         CertificateError: If the folder holds another sweep; it is left as it is.
         LHVError: As :func:`find_local_model` does.
     """
-    start = time.monotonic()
+    deadline = Deadline(time_limit)
     tensor = qubit_tensor(state)
     noise_tensor = _white(tensor) if noise is None else qubit_tensor(noise).array
     if noise_tensor.shape != tensor.array.shape:
         raise ScenarioError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=f"{noise_tensor.ndim} qubits"
         )
-    grid = real_array(visibilities, "visibilities", ScenarioError, ndim=1)
-    if not len(grid) or grid[0] < 0 or grid[-1] > 1 or np.any(np.diff(grid) <= 0):
+    line = real_array(visibilities, "visibilities", ScenarioError, ndim=1)
+    if not len(line) or line[0] < 0 or line[-1] > 1 or np.any(np.diff(line) <= 0):
         raise ScenarioError.bad_argument(
-            "visibilities", expected="ascending numbers from 0 to 1", got=f"{grid.tolist()}"
+            "visibilities", expected="ascending numbers from 0 to 1", got=f"{line.tolist()}"
         )
-    for name in {"initial_model", "checkpoint", "num_starts"} & set(options):
-        raise LHVError.bad_argument(name, expected="none in a sweep", got=repr(options[name]))
+    optimizer = instance(options.pop("optimizer", None) or GradientDescent(), GradientDescent, "optimizer", LHVError)
+    grid = options.pop("grid", None) or SettingsGrid(num_evaluated=_NUM_EVALUATED)
+    if "checkpoint" in options:
+        raise LHVError.bad_argument("checkpoint", expected="none in a sweep", got=repr(options["checkpoint"]))
+    if optimizer.start != 1:
+        raise LHVError.bad_argument("start", expected="one random start in a sweep", got=repr(optimizer.start))
     if first_steps is not None:
         first_steps = whole_number(first_steps, "first_steps", LHVError)
     generator(seed)
@@ -191,25 +195,28 @@ def sweep_visibility(
             remedy="No file can hold it.",
         )
     first_seed = seed_or_fresh(seed)
-    steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(grid) - 1)]
+    num_steps = int(optimizer.num_steps or _NUM_STEPS)
+    steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(line) - 1)]
     path = None
     if folder is not None:
-        directions = parse_directions(measurements, tensor.num_parties)
+        sets = MeasurementSet.of_parties(measurements, tensor.num_parties)
         run = fingerprint(
             tensor=tensor.array,
             noise=noise_tensor,
-            visibilities=grid,
+            visibilities=line,
             steps=steps,
             seed=first_seed,
-            **{f"directions_{k}": repr(encode(one)) for k, one in enumerate(directions)},
+            optimizer=optimizer,
+            grid=grid,
+            **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(sets)},
             **{name: _text(value) for name, value in options.items() if name != "progress"},
         )
         path = _open_folder(folder, run)
 
     evaluations: list[Evaluation] = []
     model = None
-    for i, visibility in enumerate(grid):
-        if time_limit is not None and i and time.monotonic() - start > time_limit:
+    for i, visibility in enumerate(line):
+        if i and deadline.over:
             break
         target = CorrelationTensor(visibility * tensor.array + (1 - visibility) * noise_tensor)
         kept = None if path is None else path / f"point_{i:04d}.npz"
@@ -220,9 +227,8 @@ def sweep_visibility(
             result = find_local_model(
                 target,
                 measurements=measurements,
-                num_steps=steps[i],
-                initial_model=model,
-                num_evaluated=num_evaluated,
+                optimizer=replace(optimizer, num_steps=steps[i], start=1 if model is None else model),
+                grid=grid,
                 seed=first_seed + i,
                 checkpoint=running,
                 **options,
@@ -237,7 +243,7 @@ def sweep_visibility(
         model = result.model
         assert result.evaluation is not None
         evaluations.append(result.evaluation)
-    return VisibilitySweep(grid[: len(evaluations)], tuple(evaluations))
+    return VisibilitySweep(line[: len(evaluations)], tuple(evaluations))
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from .certificates.hidden_states import HiddenStateCertificate as HiddenStateCer
 from .certificates.hidden_states import find_hidden_states as find_hidden_states
 from .certificates.mixtures import MixtureCertificate as MixtureCertificate
 from .certificates.mixtures import mix_local_models as mix_local_models
+from .certificates.search_options import ProofSearch as ProofSearch
 from .certificates.separability import SeparabilityCertificate as SeparabilityCertificate
 from .certificates.separability import prove_separable as prove_separable
 from .certificates.unsteerability import UnsteerableCertificate as UnsteerableCertificate
@@ -19,4 +20,5 @@ from .settings.horodecki import horodecki_chsh as horodecki_chsh
 from .settings.horodecki import horodecki_settings as horodecki_settings
 from .settings.optimization import optimize_settings as optimize_settings
 from .settings.optimized import OptimizedSettings as OptimizedSettings
+from .settings.search_options import SettingsSearch as SettingsSearch
 from .settings.turned_sets import werner_settings as werner_settings

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import MeasurementError
-from ..measurements.planes import allowed_coordinates, check_measurements
+from ..measurements.sets import MeasurementSet, projective_set
 from .correlations import CorrelationTensor
 from .state_tensors import rounded_to_state
 
@@ -36,21 +36,22 @@ def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
     return rounded_to_state(tensor)
 
 
-def planar_tensor(tensor: CorrelationTensor, measurements: str) -> CorrelationTensor:
+def planar_tensor(tensor: CorrelationTensor, measurements: MeasurementSet | str) -> CorrelationTensor:
     """The tensor without the correlations that the measurements never see.
 
     Args:
         tensor: Correlations of qubits.
-        measurements: ``"xy"``, ``"xz"`` or ``"yz"``; ``"projective"`` leaves it as it is.
+        measurements: A coordinate plane; all projective measurements leave it as it is.
 
     Raises:
         MeasurementError: If it is neither ``"projective"`` nor a plane, or the tensor is not one of qubits.
     """
-    if not check_measurements(measurements):
+    seen = projective_set(measurements).coordinates
+    if seen.all():
         return tensor
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
-    seen = np.concatenate([[1.0], allowed_coordinates(measurements)])
+    seen = np.concatenate([[1.0], seen])
     array = tensor.array
     for axis in range(array.ndim):
         array = array * seen.reshape([-1 if k == axis else 1 for k in range(array.ndim)])

@@ -22,6 +22,7 @@ from qiskit_lhv import (
 from qiskit_lhv.analysis import EstimatedLocality
 from qiskit_lhv.analysis.estimates import analyze_estimate
 from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.projective.settings.optimization import horodecki_settings
 from qiskit_lhv.statistics.assumptions.same_state import _parts, same_state_test
 from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
@@ -108,7 +109,9 @@ def test_proofs_in_other_noise_are_refused():
     noise = np.diag([0.3, 0.2, 0.2, 0.3])
     sampled = estimate(0.3, 100_000, 1)
     state = sampled.tensor
-    certificate = certify_all_projective(state, noise=noise, num_settings=6, max_visibility=1.5, seed=1, progress=False)
+    certificate = certify_all_projective(
+        state, noise=noise, directions=6, search=ProofSearch(max_visibility=1.5), seed=1, progress=False
+    )
     piece = EstimatedLocality(certificate, sampled, 0.01, same_state_test(sampled.counts))
     assert certificate.verify()
     assert piece.inside

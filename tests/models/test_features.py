@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.exceptions import MeasurementError, ScenarioError
 from qiskit_lhv.models import OddMonomials, PlanarHarmonics, SphericalHarmonics
 from scipy.special import sph_harm_y
 
@@ -79,5 +79,5 @@ def test_degrees_that_are_not_odd_are_refused(kind, degree):
 
 @pytest.mark.parametrize("plane", [[[1, 0, 0]], [[1, 0, 0], [1, 0, 0]], [[1, 0, 0], [0, 2, 0]], [[np.nan] * 3] * 2])
 def test_planes_that_are_none_are_refused(plane):
-    with pytest.raises(ScenarioError, match=r"^plane"):
+    with pytest.raises(MeasurementError, match=r"^plane"):
         PlanarHarmonics(3, plane)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
 from qiskit_lhv.exceptions import CertificateError, ScenarioError, SolverError
-from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import DirectionResponse, FunctionResponse, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import evaluate_model
 from qiskit_lhv.optimize.direction_problem import ContinuousProblem, continuous_loss
+
+from helpers import grouped
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 SETTINGS = [["X", (0.6, 0, 0.8)], ["Y", "-Z"]]
@@ -47,7 +49,7 @@ def test_searches_with_both_minimize_the_same_loss():
     losses, slopes = [], []
     for model in bell_and_harmonics():
         tensor = CorrelationTensor.from_state(werner_state(0.7))
-        problem = ContinuousProblem((tensor,), (Sphere(),) * 2, model.response, 64, "lattice")
+        problem = ContinuousProblem((tensor,), (AllProjective(),) * 2, model.response, 64, "lattice")
         batch = jax.tree.map(lambda array: array[0], problem.batches(3)(5, 1))
         parameters = [jnp.asarray(hidden[None, None], jnp.float32) for hidden in model.hidden_variables]
         loss = continuous_loss(model.response, "kl", False)
@@ -61,7 +63,7 @@ def test_searches_with_both_minimize_the_same_loss():
 
 def test_outcomes_are_complementary_and_settings_are_taken_one_by_one():
     model, _ = bell_and_harmonics()
-    directions = Sphere().draw(np.random.default_rng(0), 4)
+    directions = AllProjective().draw(np.random.default_rng(0), 4)
     table = model.response.probabilities(0, model.hidden_variables[0], directions)
     single = model.response.outcome_probability(0, model.hidden_variables[0], directions)
     assert table.shape == (30, 4, 2)
@@ -70,11 +72,11 @@ def test_outcomes_are_complementary_and_settings_are_taken_one_by_one():
 
 
 def test_search_finds_a_local_model_and_says_so():
-    result = find_local_model(werner_state(0.3), response=FunctionResponse(bell, 3, 2), **QUICK)
+    result = find_local_model(werner_state(0.3), **grouped(response=FunctionResponse(bell, 3, 2), **QUICK))
     assert result.loss < 1e-4
     assert result.loss < result.history[0] / 100
     assert result.model.verify(CorrelationTensor.from_state(werner_state(0.3)), atol=0.02)
-    assert result == find_local_model(werner_state(0.3), response=FunctionResponse(bell, 3, 2), **QUICK)
+    assert result == find_local_model(werner_state(0.3), **grouped(response=FunctionResponse(bell, 3, 2), **QUICK))
 
 
 def test_hidden_variables_may_have_any_number_of_components():
@@ -83,7 +85,7 @@ def test_hidden_variables_may_have_any_number_of_components():
         strength = jnp.exp(hidden_variables[:, 3:])
         return jax.nn.sigmoid(strength * (hidden_variables[:, :3] @ directions.T))
 
-    result = find_local_model(werner_state(0.3), response=FunctionResponse(with_offset, 4, 2), **QUICK)
+    result = find_local_model(werner_state(0.3), **grouped(response=FunctionResponse(with_offset, 4, 2), **QUICK))
     assert result.model.hidden_variables[0].shape == (512, 4)
     assert result.loss < 1e-3
 
@@ -133,7 +135,7 @@ def breaks_beyond_three(directions, hidden_variables):
 def test_nan_that_only_a_search_meets_is_an_error():
     response = FunctionResponse(breaks_beyond_three, 3, 2)
     with pytest.raises(SolverError, match="check the response function"):
-        find_local_model(werner_state(0.3), response=response, **QUICK)
+        find_local_model(werner_state(0.3), **grouped(response=response, **QUICK))
     model = ResponseModel((np.full((1, 3), 4.0),) * 2, response)
     with pytest.raises(ScenarioError, match=r"^function: expected finite numbers"):
         model.behavior(SETTINGS)
@@ -163,11 +165,11 @@ def test_model_with_a_function_cannot_be_saved(tmp_path, name):
 
 def test_interrupted_search_goes_on_with_the_same_function(tmp_path):
     options = {**QUICK, "response": FunctionResponse(bell, 3, 2)}
-    part = find_local_model(werner_state(0.3), checkpoint=tmp_path / "run.npz", time_limit=0.0, **options)
+    part = find_local_model(werner_state(0.3), **grouped(checkpoint=tmp_path / "run.npz", time_limit=1e-9, **options))
     assert len(part.history) == 100
-    assert find_local_model(werner_state(0.3), checkpoint=tmp_path / "run.npz", **options) == find_local_model(
-        werner_state(0.3), **options
-    )
+    assert find_local_model(
+        werner_state(0.3), **grouped(checkpoint=tmp_path / "run.npz", **options)
+    ) == find_local_model(werner_state(0.3), **grouped(**options))
 
 
 def other(directions, hidden_variables):
@@ -176,9 +178,9 @@ def other(directions, hidden_variables):
 
 def test_checkpoint_of_another_function_is_refused(tmp_path):
     options = {**QUICK, "checkpoint": tmp_path / "run.npz"}
-    find_local_model(werner_state(0.3), response=FunctionResponse(bell, 3, 2), time_limit=0.0, **options)
+    find_local_model(werner_state(0.3), **grouped(response=FunctionResponse(bell, 3, 2), time_limit=1e-9, **options))
     with pytest.raises(CertificateError, match="this very run"):
-        find_local_model(werner_state(0.3), response=FunctionResponse(other, 3, 2), **options)
+        find_local_model(werner_state(0.3), **grouped(response=FunctionResponse(other, 3, 2), **options))
 
 
 class Steep:

@@ -17,9 +17,9 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
-from qiskit_lhv.measurements.directions import DirectionList, Plane, Sphere, parse_directions
+from qiskit_lhv.measurements import AllProjective, ListedProjective, MeasurementSet, PlanarProjective
 from qiskit_lhv.models import DirectionResponse, OddMonomials, ResponseModel, SphericalHarmonics
-from qiskit_lhv.optimize import LocalModelResult, evaluate_model
+from qiskit_lhv.optimize import GradientDescent, LocalModelResult, evaluate_model
 from qiskit_lhv.optimize.direction_problem import (
     ContinuousProblem,
     continuous_loss,
@@ -30,6 +30,8 @@ from qiskit_lhv.optimize.direction_problem import (
 )
 from qiskit_lhv.targets import divergence
 
+from helpers import grouped
+
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 
 
@@ -37,7 +39,9 @@ def problem_of(*states, measurements="projective", degree=3, num_settings=64, sa
     tensors = tuple(CorrelationTensor.from_state(state) for state in states)
     n = tensors[0].num_parties
     response = response or DirectionResponse(SphericalHarmonics(degree), n)
-    return ContinuousProblem(tensors, tuple(parse_directions(measurements, n)), response, num_settings, sampling)
+    return ContinuousProblem(
+        tensors, tuple(MeasurementSet.of_parties(measurements, n)), response, num_settings, sampling
+    )
 
 
 def step_of(batches, number):
@@ -48,7 +52,7 @@ def step_of(batches, number):
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 4])
 def test_target_probabilities_are_the_state_s(num_qubits):
     tensor = CorrelationTensor.from_state(random_density_matrix((2,) * num_qubits, seed=3))
-    directions = [Sphere().draw(np.random.default_rng(k), k + 2) for k in range(num_qubits)]
+    directions = [AllProjective().draw(np.random.default_rng(k), k + 2) for k in range(num_qubits)]
     expected = tensor.behavior([list(party) for party in directions]).array
     np.testing.assert_allclose(target_probabilities(tensor, directions), expected, atol=1e-14)
 
@@ -57,7 +61,7 @@ def test_target_probabilities_are_the_state_s(num_qubits):
 def test_target_probabilities_of_many_steps_at_once(num_qubits):
     tensor = CorrelationTensor.from_state(random_density_matrix((2,) * num_qubits, seed=4))
     rng = np.random.default_rng(1)
-    directions = [Sphere().draw(rng, 6 * (k + 1)).reshape(2, 3, k + 1, 3) for k in range(num_qubits)]
+    directions = [AllProjective().draw(rng, 6 * (k + 1)).reshape(2, 3, k + 1, 3) for k in range(num_qubits)]
     found = target_probabilities(tensor, directions)
     assert found.shape == (2, 3, *range(1, num_qubits + 1), *(2,) * num_qubits)
     for step in np.ndindex(2, 3):
@@ -67,7 +71,7 @@ def test_target_probabilities_of_many_steps_at_once(num_qubits):
 
 def test_rounding_makes_no_target_negative():
     singlet = CorrelationTensor.from_state(werner_state(1))
-    vectors = Sphere().draw(np.random.default_rng(0), 200)
+    vectors = AllProjective().draw(np.random.default_rng(0), 200)
     assert target_probabilities(singlet, [vectors, vectors]).min() == 0
 
 
@@ -82,7 +86,7 @@ def test_loss_is_the_mean_divergence_on_the_grid(sampling, measurements):
     # Step 6 of the run with seed 7, by the model's own path in float64.
     count, draw = 3 if isinstance(measurements, list) else 4, "spread" if sampling == "lattice" else "draw"
     directions = [
-        list(getattr(own, draw)(np.random.default_rng([7, 6, k]), count)) for k, own in enumerate(problem.directions)
+        list(getattr(own, draw)(np.random.default_rng([7, 6, k]), count)) for k, own in enumerate(problem.measurements)
     ]
     model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float) for p in parameters), problem.response)
     expected = divergence(problem.tensors[0].behavior(directions), model.behavior(directions))
@@ -93,7 +97,7 @@ def test_squared_loss_is_the_mean_of_squares_on_the_grid():
     problem = problem_of(random_density_matrix((2, 2), seed=4))
     parameters = start_parameters(problem.response, 10, (1, 1), 0)
     value = jax.jit(continuous_loss(problem.response, "l2", False))(parameters, step_of(problem.batches(7), 6))
-    directions = [list(Sphere().spread(np.random.default_rng([7, 6, k]), 8)) for k in range(2)]
+    directions = [list(AllProjective().spread(np.random.default_rng([7, 6, k]), 8)) for k in range(2)]
     model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float) for p in parameters), problem.response)
     change = problem.tensors[0].behavior(directions).array - model.behavior(directions).array
     assert float(value[0, 0]) == pytest.approx(np.sum(change**2) / 64, rel=1e-4)
@@ -107,7 +111,7 @@ def test_loss_of_pairs_is_that_of_the_whole_ensemble(num_parties):
     if num_parties > 1:
         array[(1, 1) + (0,) * (num_parties - 2)] = 0.3
     response = DirectionResponse(SphericalHarmonics(3), num_parties)
-    problem = ContinuousProblem((CorrelationTensor(array),), (Sphere(),) * num_parties, response, 64, "lattice")
+    problem = ContinuousProblem((CorrelationTensor(array),), (AllProjective(),) * num_parties, response, 64, "lattice")
     assert problem.even
     half = start_parameters(response, 10, (1, 1), 0)
     whole = [jnp.concatenate([array, -array], axis=2) for array in half]
@@ -187,26 +191,26 @@ def test_probabilities_from_correlators_agree_in_both_libraries(lead):
     [(1, [1024]), (2, [32, 32]), (3, [10] * 3), (4, [5, 5, 6, 6]), (5, [4] * 5), (6, [3, 3, 3, 3, 3, 4])],
 )
 def test_grid_sizes(num_parties, expected):
-    assert grid_sizes(1024, [Sphere()] * num_parties) == expected
-    assert grid_sizes(1024, [Plane(np.eye(3)[:2])] * num_parties) == expected
+    assert grid_sizes(1024, [AllProjective()] * num_parties) == expected
+    assert grid_sizes(1024, [PlanarProjective(np.eye(3)[:2])] * num_parties) == expected
 
 
 def list_of(length):
-    return DirectionList(Sphere().draw(np.random.default_rng(0), length))
+    return ListedProjective(AllProjective().draw(np.random.default_rng(0), length))
 
 
 def test_short_lists_are_taken_whole():
-    assert grid_sizes(1024, [Sphere(), list_of(2)]) == [512, 2]
+    assert grid_sizes(1024, [AllProjective(), list_of(2)]) == [512, 2]
     assert grid_sizes(1024, [list_of(100), list_of(3)]) == [100, 3]
-    assert grid_sizes(1024, [list_of(1), Sphere(), list_of(4)]) == [1, 256, 4]
+    assert grid_sizes(1024, [list_of(1), AllProjective(), list_of(4)]) == [1, 256, 4]
     assert grid_sizes(100, [list_of(50), list_of(50)]) == [10, 10]
-    assert grid_sizes(1, [Sphere(), list_of(1), list_of(5)]) == [2, 1, 2]
+    assert grid_sizes(1, [AllProjective(), list_of(1), list_of(5)]) == [2, 1, 2]
 
 
 @settings(max_examples=200, deadline=None, database=None)
 @given(st.integers(1, 5000), st.lists(st.one_of(st.none(), st.integers(1, 60)), min_size=1, max_size=6))
 def test_grids_keep_to_their_budget(num_settings, lengths):
-    sizes = grid_sizes(num_settings, [Sphere() if length is None else list_of(length) for length in lengths])
+    sizes = grid_sizes(num_settings, [AllProjective() if length is None else list_of(length) for length in lengths])
     limits = [math.inf if length is None else length for length in lengths]
     assert all(min(2, limit) <= size <= limit for size, limit in zip(sizes, limits, strict=True))
     assert math.prod(sizes) <= max(num_settings, 2 ** len(sizes))
@@ -216,7 +220,9 @@ def test_grids_keep_to_their_budget(num_settings, lengths):
 
 def test_local_werner_state():
     tensor = CorrelationTensor.from_state(werner_state(0.4))
-    result = find_local_model(werner_state(0.4), num_hidden=2048, num_steps=400, seed=1, progress=False)
+    result = find_local_model(
+        werner_state(0.4), num_hidden=2048, optimizer=GradientDescent(num_steps=400), seed=1, progress=False
+    )
     assert result.loss < 1e-5
     assert result.loss == result.evaluation.kl_divergence
     assert result.model.verify(tensor, atol=0.01)
@@ -225,13 +231,15 @@ def test_local_werner_state():
 
 def test_nonlocal_state_keeps_a_loss():
     # The singlet's correlations are far from local for most directions.
-    assert find_local_model(werner_state(1), **QUICK).loss > 1e-3
+    assert find_local_model(werner_state(1), **grouped(**QUICK)).loss > 1e-3
 
 
 def test_planar_measurements_need_only_the_plane():
     # In a plane the Werner state is local to 0.707; the state's third axis is not looked at.
     state = DensityMatrix(werner_state(0.5))
-    result = find_local_model(state, measurements="xz", num_hidden=1024, num_steps=300, seed=1, progress=False)
+    result = find_local_model(
+        state, measurements="xz", num_hidden=1024, optimizer=GradientDescent(num_steps=300), seed=1, progress=False
+    )
     assert result.loss < 1e-5
     assert result.model.verify(CorrelationTensor.from_state(state), atol=0.01)
 
@@ -246,7 +254,7 @@ def test_planar_measurements_need_only_the_plane():
     ids=["one qubit", "tensor", "three qubits"],
 )
 def test_targets(target):
-    result = find_local_model(target, **QUICK)
+    result = find_local_model(target, **grouped(**QUICK))
     assert np.isfinite(result.loss)
     assert result.history[-1] < result.history[0]
 
@@ -255,25 +263,25 @@ def test_circuit_is_taken_by_its_state():
     circuit = QuantumCircuit(2)
     circuit.ry(0.3, 0)
     circuit.h(1)
-    from_circuit = find_local_model(circuit, **QUICK)
-    assert from_circuit == find_local_model(Statevector(circuit), **QUICK)
+    from_circuit = find_local_model(circuit, **grouped(**QUICK))
+    assert from_circuit == find_local_model(Statevector(circuit), **grouped(**QUICK))
 
 
 def test_other_features():
-    result = find_local_model(werner_state(0.3), response=OddMonomials(3), **QUICK)
+    result = find_local_model(werner_state(0.3), **grouped(response=OddMonomials(3), **QUICK))
     assert result.model.response.features == OddMonomials(3)
     assert result.history[-1] < result.history[0]
 
 
 def test_same_seed_same_model_and_files_keep_it(tmp_path):
-    first, second = (find_local_model(werner_state(0.5), **QUICK) for _ in range(2))
+    first, second = (find_local_model(werner_state(0.5), **grouped(**QUICK)) for _ in range(2))
     assert first == second
     first.save(tmp_path / "result.npz")
     assert LocalModelResult.load(tmp_path / "result.npz") == first
 
 
 def test_target_loss_stops_early():
-    result = find_local_model(werner_state(0.2), **{**QUICK, "num_steps": 2000}, target_loss=1e-3)
+    result = find_local_model(werner_state(0.2), **grouped(**{**QUICK, "num_steps": 2000}, target_loss=1e-3))
     assert result.status == "The loss reached its target."
     assert len(result.history) < 2000
 
@@ -304,7 +312,7 @@ def test_model_that_rules_out_what_happens_has_infinite_divergence(num_hidden):
 
 def test_squared_distance_is_that_of_the_tables():
     state = random_density_matrix((2, 2), seed=1)
-    model = find_local_model(state, measurements=[["X"], ["Z"]], **QUICK).model
+    model = find_local_model(state, **grouped(measurements=[["X"], ["Z"]], **QUICK)).model
     found = evaluate_model(model, state, measurements=[["X", "Y"], ["-Z", (0.6, 0, 0.8)]], num_settings=4000)
     settings = [["X", "Y"], ["-Z", (0.6, 0, 0.8)]]
     squares = (Behavior.from_state(state, settings).array - model.behavior(settings).array) ** 2
@@ -316,8 +324,8 @@ def test_squared_distance_is_that_of_the_tables():
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ({"degree": 2}, "degree"),
-        ({"degree": 0}, "degree"),
+        ({"response": 2}, "response"),
+        ({"response": 0}, "response"),
         ({"measurements": "sphere"}, "measurements"),
         ({"measurements": "xx"}, "measurements"),
         ({"measurements": [[1, 0, 0], [1, 0, 0]]}, "plane"),
@@ -327,7 +335,7 @@ def test_squared_distance_is_that_of_the_tables():
 )
 def test_bad_arguments(arguments, name):
     with pytest.raises(LHVError, match=f"^{name}: expected"):
-        find_local_model(werner_state(0.5), **arguments)
+        find_local_model(werner_state(0.5), **grouped(**arguments))
 
 
 def test_bad_targets():
@@ -339,7 +347,9 @@ def test_bad_targets():
         find_local_model(DensityMatrix(np.eye(4)))
     quick = {name: value for name, value in QUICK.items() if name != "num_settings"}
     with pytest.raises(ScenarioError, match="target"):
-        evaluate_model(find_local_model(Behavior.from_state(werner_state(0.5), "chsh"), **quick).model, werner_tensor())
+        evaluate_model(
+            find_local_model(Behavior.from_state(werner_state(0.5), "chsh"), **grouped(**quick)).model, werner_tensor()
+        )
 
 
 def werner_tensor():

@@ -18,6 +18,8 @@ from qiskit_lhv._support import checkpoints, files
 from qiskit_lhv.exceptions import CertificateError
 from qiskit_lhv.optimize import sweep_visibility, training
 
+from helpers import grouped
+
 TARGETS = {
     "state": lambda: werner_state(0.6),
     "behavior": lambda: Behavior.from_state(werner_state(0.9), "chsh"),
@@ -30,6 +32,7 @@ SCRIPT = """
 import os, signal, sys
 from qiskit_lhv import find_local_model, werner_state
 from qiskit_lhv._support import checkpoints
+from qiskit_lhv.optimize import GradientDescent
 path, number, when = sys.argv[1:]
 checkpoints._SECONDS_BETWEEN = 0.0
 replace, left = os.replace, list(range(int(number)))
@@ -40,14 +43,15 @@ def deadly(*paths):
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
 os.replace = deadly
-find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, num_steps=600, seed=3, progress=False)
+optimizer = GradientDescent(num_steps=600)
+find_local_model(werner_state(0.6), checkpoint=path, num_hidden=128, optimizer=optimizer, seed=3, progress=False)
 """
 
 
 @pytest.fixture(scope="module")
 def whole():
     """What a search that nothing interrupts ends with, by the name of its target."""
-    return functools.cache(lambda name: find_local_model(TARGETS[name](), **QUICK))
+    return functools.cache(lambda name: find_local_model(TARGETS[name](), **grouped(**QUICK)))
 
 
 def interrupt_after(monkeypatch, chunks):
@@ -70,11 +74,11 @@ def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, whole, na
     path, target = tmp_path / "run.npz", TARGETS[name]()
     uninterrupted = whole(name)
     undo = interrupt_after(monkeypatch, chunks)
-    stopped = find_local_model(target, checkpoint=path, **QUICK)
+    stopped = find_local_model(target, **grouped(checkpoint=path, **QUICK))
     assert stopped.status == training.INTERRUPTED
     assert len(stopped.history) == 100 * chunks
     undo()
-    assert find_local_model(target, checkpoint=path, **QUICK) == uninterrupted
+    assert find_local_model(target, **grouped(checkpoint=path, **QUICK)) == uninterrupted
 
 
 def test_killed_run_ends_in_the_same_model(tmp_path, whole):
@@ -84,54 +88,54 @@ def test_killed_run_ends_in_the_same_model(tmp_path, whole):
         assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
     # Two chunks, then two more; the third of those was lost, and left part of a file.
     assert len(list(tmp_path.iterdir())) == 2
-    resumed = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    resumed = find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
     assert len(resumed.history) == 400
-    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == whole("state")
+    assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == whole("state")
 
 
 def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
     path = tmp_path / "run.npz"
-    first = find_local_model(werner_state(0.6), checkpoint=path, **QUICK)
+    first = find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK))
     interrupt_after(monkeypatch, 0)
-    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == first
+    assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == first
 
 
 def test_time_limit_may_change_between_parts(tmp_path, whole):
     path = tmp_path / "run.npz"
-    part = find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    part = find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
     assert part.status == training.OUT_OF_TIME
-    assert find_local_model(werner_state(0.6), checkpoint=path, **QUICK) == whole("state")
+    assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == whole("state")
 
 
 @pytest.mark.parametrize(
-    "changed", [{"seed": 4}, {"num_steps": 700}, {"num_hidden": 64}, {"degree": 3}, {"measurements": "xz"}]
+    "changed", [{"seed": 4}, {"num_steps": 700}, {"num_hidden": 64}, {"response": 3}, {"measurements": "xz"}]
 )
 def test_checkpoint_of_another_run_is_refused(tmp_path, changed):
     path = tmp_path / "run.npz"
-    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
     before = path.read_bytes()
     with pytest.raises(CertificateError, match=r"^checkpoint: expected a checkpoint of this very run"):
-        find_local_model(werner_state(0.6), checkpoint=path, **{**QUICK, **changed})
+        find_local_model(werner_state(0.6), **grouped(checkpoint=path, **{**QUICK, **changed}))
     assert path.read_bytes() == before
 
 
 def test_checkpoint_of_another_target_is_refused(tmp_path):
     path = tmp_path / "run.npz"
-    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
     for target in (werner_state(0.61), TARGETS["behavior"]()):
         with pytest.raises(CertificateError, match="this very run"):
-            find_local_model(target, checkpoint=path, **QUICK)
+            find_local_model(target, **grouped(checkpoint=path, **QUICK))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
 def test_truncated_checkpoint_is_refused_and_kept(tmp_path, share):
     path = tmp_path / "run.npz"
-    find_local_model(werner_state(0.6), checkpoint=path, time_limit=0.0, **QUICK)
+    find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     before = path.read_bytes()
     with pytest.raises(CertificateError, match=r"^checkpoint: .*damaged"):
-        find_local_model(werner_state(0.6), checkpoint=path, **QUICK)
+        find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK))
     assert path.read_bytes() == before
 
 
@@ -139,10 +143,10 @@ def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch, counte
     written = []
     monkeypatch.setattr(files.os, "replace", lambda *paths: written.append(paths))
     with counted_clock(checkpoints._SECONDS_BETWEEN / 2):
-        find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
+        find_local_model(werner_state(0.6), **grouped(checkpoint=tmp_path / "run.npz", **QUICK))
     often = len(written)
     monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
-    find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz", **QUICK)
+    find_local_model(werner_state(0.6), **grouped(checkpoint=tmp_path / "run.npz", **QUICK))
     assert len(written) - often == 7 > often >= 2
 
 
@@ -150,7 +154,7 @@ def test_bad_arguments(tmp_path):
     with pytest.raises(LHVError, match=r"^seed: expected a seed where there is a checkpoint"):
         find_local_model(werner_state(0.6), checkpoint=tmp_path / "run.npz")
     with pytest.raises(CertificateError, match=r"^checkpoint: expected a file in an existing folder"):
-        find_local_model(werner_state(0.6), checkpoint=tmp_path / "none" / "run.npz", **QUICK)
+        find_local_model(werner_state(0.6), **grouped(checkpoint=tmp_path / "none" / "run.npz", **QUICK))
 
 
 def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
@@ -169,12 +173,12 @@ def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
         with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
             nonlocality_threshold(behavior, checkpoint=path)
         with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
-            certify_all_projective(werner_state(0.6), num_settings=6, checkpoint=path)
+            certify_all_projective(werner_state(0.6), directions=6, checkpoint=path)
         with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
-            find_local_model(behavior, checkpoint=path, **QUICK)
+            find_local_model(behavior, **grouped(checkpoint=path, **QUICK))
     for path in (file, file / "folder", 3):
         with pytest.raises(CertificateError, match=r"^folder: expected a "):
             critical_visibility(werner_state(1), folder=path, seed=1)
         with pytest.raises(CertificateError, match=r"^folder: expected a "):
-            sweep_visibility(werner_state(1), [0.5], folder=path, **QUICK)
+            sweep_visibility(werner_state(1), [0.5], **grouped(folder=path, **QUICK))
     assert [one.name for one in tmp_path.iterdir()] == ["file"]

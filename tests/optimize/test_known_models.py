@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector, random_density_matrix
 from qiskit_lhv import Behavior, CorrelationTensor, find_local_model, ghz_state, werner_state
-from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import evaluate_model
 from qiskit_lhv.statistics import fit_local_model
 from qiskit_lhv.targets import divergence
 from scipy.stats import kstest
+
+from helpers import grouped
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 HALF = np.sqrt(0.5)
@@ -25,7 +27,7 @@ def random_rotation(seed):
 
 def rotation_of_features(features, rotation):
     """The matrix D with features(R n) = features(n) D, by least squares on random directions."""
-    directions = Sphere().draw(np.random.default_rng(2), 4 * features.size)
+    directions = AllProjective().draw(np.random.default_rng(2), 4 * features.size)
     before, after = features.evaluate(directions), features.evaluate(directions @ rotation.T)
     matrix, *_ = np.linalg.lstsq(before, after, rcond=None)
     np.testing.assert_allclose(before @ matrix, after, atol=1e-12)
@@ -51,11 +53,11 @@ def test_rotations_act_on_harmonics_as_orthogonal_matrices(degree, seed):
 @pytest.mark.parametrize("degree", [3, 5])
 def test_rotated_model_of_the_singlet_has_the_same_loss(degree):
     singlet = CorrelationTensor.from_state(werner_state(1))
-    model = find_local_model(werner_state(1), degree=degree, **QUICK).model
+    model = find_local_model(werner_state(1), **grouped(response=degree, **QUICK)).model
     rotation = random_rotation(4)
     matrix = rotation_of_features(SphericalHarmonics(degree), rotation)
     turned = ResponseModel(tuple(hidden @ matrix for hidden in model.hidden_variables), model.response)
-    settings = [Sphere().draw(np.random.default_rng(k), 12) for k in range(2)]
+    settings = [AllProjective().draw(np.random.default_rng(k), 12) for k in range(2)]
     losses = [
         divergence(singlet.behavior(directions), one.behavior(directions))
         for one, directions in ((model, settings), (turned, [party @ rotation.T for party in settings]))
@@ -69,8 +71,8 @@ def test_rotated_model_of_the_singlet_has_the_same_loss(degree):
 def test_permuting_parties_of_a_trained_model_and_its_target_commutes():
     state = random_density_matrix((2, 2, 2), seed=3)
     tensor = CorrelationTensor.from_state(state)
-    model = find_local_model(state, degree=3, **QUICK).model
-    settings = [Sphere().draw(np.random.default_rng(k), k + 2) for k in range(3)]
+    model = find_local_model(state, **grouped(response=3, **QUICK)).model
+    settings = [AllProjective().draw(np.random.default_rng(k), k + 2) for k in range(3)]
     before = divergence(tensor.behavior(settings), model.behavior(settings))
     for order in ((1, 0, 2), (2, 0, 1)):
         permuted = ResponseModel(tuple(model.hidden_variables[k] for k in order), model.response)
@@ -88,11 +90,18 @@ def pure_state_search():
     steps do slowly. So the model is widened twice, and settles again.
     """
     state = Statevector([1, 0])
-    options = {"degree": 1, "num_hidden": 4096, "num_settings": 100, "learning_rate": 1.0, "seed": 1, "progress": False}
-    result = find_local_model(state, num_steps=1000, **options)
+    options = {
+        "response": 1,
+        "num_hidden": 4096,
+        "num_settings": 100,
+        "learning_rate": 1.0,
+        "seed": 1,
+        "progress": False,
+    }
+    result = find_local_model(state, **grouped(num_steps=1000, **options))
     for factor in (2.0, 1.5):
         wider = ResponseModel((factor * result.model.hidden_variables[0],), result.model.response)
-        result = find_local_model(state, num_steps=500, initial_model=wider, **options)
+        result = find_local_model(state, **grouped(num_steps=500, start=wider, **options))
     return result
 
 
@@ -136,7 +145,7 @@ def partially_entangled():
 def test_search_on_a_list_reaches_the_convex_optimum(state, settings):
     lists = [["X", "Y"]] * 3 if settings == "mermin" else settings
     exact = fit_local_model(Behavior.from_state(state, settings)).divergence
-    result = find_local_model(state, measurements=lists, **{**QUICK, "num_steps": 400})
+    result = find_local_model(state, **grouped(measurements=lists, **{**QUICK, "num_steps": 400}))
     drawn = Behavior.from_state(state, settings)
     found = divergence(drawn, result.model.behavior(settings))
     # Features of degree 5 leave every listed direction its own logit.
@@ -148,7 +157,7 @@ def test_only_listed_directions_matter():
     # For X and Z alone on both sides the Werner state is local at v = 0.75; for all directions it is not.
     lists = [["X", "Z"], ["X", "Z"]]
     tensor = CorrelationTensor.from_state(werner_state(0.75))
-    result = find_local_model(werner_state(0.75), measurements=lists, **QUICK)
+    result = find_local_model(werner_state(0.75), **grouped(measurements=lists, **QUICK))
     assert result.loss < 1e-9
     assert result.model.verify(tensor, atol=1e-5, measurements=lists)
     assert not result.model.verify(tensor, atol=0.01)
@@ -160,7 +169,7 @@ def test_squared_loss_lowers_the_squared_distance():
     found = {}
     for name in ("kl", "l2"):
         options = {**QUICK, "num_steps": 400, "loss": name}
-        found[name] = find_local_model(partially_entangled(), measurements=CHSH, **options)
+        found[name] = find_local_model(partially_entangled(), **grouped(measurements=CHSH, **options))
     squares = {name: result.evaluation.squared_distance for name, result in found.items()}
     divergences = {name: result.evaluation.kl_divergence for name, result in found.items()}
     assert squares["l2"] < 0.97 * squares["kl"]

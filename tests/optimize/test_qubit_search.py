@@ -10,7 +10,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import CertificateError, ScenarioError
-from qiskit_lhv.measurements.directions import Sphere
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import (
     DirectionResponse,
     FunctionResponse,
@@ -20,8 +20,9 @@ from qiskit_lhv.models import (
     SphericalHarmonics,
     TableResponse,
 )
-from qiskit_lhv.optimize import LocalModelResult, find_local_models, search, training
-from qiskit_lhv.optimize import options as search_options
+from qiskit_lhv.optimize import GradientDescent, LocalModelResult, find_local_models, search, search_run, training
+
+from helpers import grouped
 
 QUICK = {"num_hidden": 512, "num_steps": 200, "num_settings": 256, "seed": 1, "progress": False}
 
@@ -30,7 +31,7 @@ def orders_of(model):
     """Correlators of a model in some directions, and how many parties take part in each."""
     n, terms = model.num_parties, []
     for k, hidden in enumerate(model.hidden_variables):
-        means = model.response.means(k, hidden, Sphere().draw(np.random.default_rng(k), 5))
+        means = model.response.means(k, hidden, AllProjective().draw(np.random.default_rng(k), 5))
         terms += [np.concatenate([np.ones((model.num_hidden, 1)), means], axis=1), [n, k]]
     correlators = np.einsum(model.weights, [n], *terms, list(range(n)))
     return correlators, np.sum(np.indices(correlators.shape) > 0, axis=0)
@@ -46,7 +47,7 @@ def is_paired(model):
 
 @pytest.mark.parametrize("state", [werner_state(0.5), DensityMatrix(np.eye(2) / 2)])
 def test_states_without_odd_correlators_get_pairs(state):
-    model = find_local_model(state, **{**QUICK, "num_steps": 100}).model
+    model = find_local_model(state, **grouped(**{**QUICK, "num_steps": 100})).model
     assert model.num_hidden == 512
     assert is_paired(model)
     correlators, orders = orders_of(model)
@@ -61,7 +62,7 @@ def test_states_without_odd_correlators_get_pairs(state):
     ids=["GHZ", "marginals", "odd number"],
 )
 def test_other_searches_get_none(state, num_hidden):
-    model = find_local_model(state, **{**QUICK, "num_hidden": num_hidden, "num_steps": 100}).model
+    model = find_local_model(state, **grouped(**{**QUICK, "num_hidden": num_hidden, "num_steps": 100})).model
     assert model.num_hidden == num_hidden
     assert not is_paired(model)
     correlators, orders = orders_of(model)
@@ -73,27 +74,33 @@ def test_other_searches_get_none(state, num_hidden):
 
 def test_product_state_of_many_parties_is_searched_to_the_end():
     # Most of its probabilities are so small that sums of correlators lose them.
-    found = find_local_model(Statevector.from_label("00000"), num_hidden=1 << 10, num_steps=100, seed=1, progress=None)
+    found = find_local_model(
+        Statevector.from_label("00000"),
+        num_hidden=1 << 10,
+        optimizer=GradientDescent(num_steps=100),
+        seed=1,
+        progress=None,
+    )
     assert np.isfinite(found.history).all()
     assert found.evaluation.kl_divergence < 0.02
 
 
 def test_best_of_several_starts_is_returned():
-    result = find_local_model(werner_state(0.5), num_starts=2, **QUICK)
+    result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
     assert result.start_losses.shape == (2,)
     assert result.start_losses[0] != result.start_losses[1]
     assert result.loss == result.start_losses.min() == result.evaluation.kl_divergence
     assert len(result.history) == 200
     # The first start is that of a search with one, up to rounding in float32.
-    alone = find_local_model(werner_state(0.5), **QUICK)
+    alone = find_local_model(werner_state(0.5), **grouped(**QUICK))
     assert alone.start_losses.tolist() == [alone.loss]
     assert result.start_losses[0] == pytest.approx(alone.loss, rel=1e-2)
 
 
 def test_history_is_that_of_the_best_start(monkeypatch):
     runs = []
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
-    result = find_local_model(werner_state(0.5), num_starts=2, **QUICK)
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
+    result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
     best = int(np.argmin(result.start_losses))
     np.testing.assert_array_equal(result.history, runs[0].history[:, 0, best])
     half = np.asarray(runs[0].parameters[0][0, best], dtype=float)
@@ -104,11 +111,11 @@ def test_history_is_that_of_the_best_start(monkeypatch):
 
 
 def test_states_searched_together_end_as_alone():
-    options, states = {**QUICK, "num_starts": 2}, [werner_state(0.3), werner_state(0.9)]
-    together = find_local_models(states, **options)
+    options, states = {**QUICK, "start": 2}, [werner_state(0.3), werner_state(0.9)]
+    together = find_local_models(states, **grouped(**options))
     assert len(together) == 2
     for state, result in zip(states, together, strict=True):
-        alone = find_local_model(state, **options)
+        alone = find_local_model(state, **grouped(**options))
         np.testing.assert_allclose(result.start_losses, alone.start_losses, rtol=1e-2)
         assert result.loss == pytest.approx(alone.loss, rel=1e-2)
         np.testing.assert_allclose(result.history[:50], alone.history[:50], rtol=1e-2)
@@ -116,28 +123,30 @@ def test_states_searched_together_end_as_alone():
 
 
 def test_one_state_is_the_same_search():
-    assert find_local_models((werner_state(0.5),), **QUICK) == [find_local_model(werner_state(0.5), **QUICK)]
+    assert find_local_models((werner_state(0.5),), **grouped(**QUICK)) == [
+        find_local_model(werner_state(0.5), **grouped(**QUICK))
+    ]
 
 
 def test_all_states_must_reach_the_target_loss():
-    options = {**QUICK, "num_steps": 3000, "target_loss": 1e-4, "num_starts": 2}
-    results = find_local_models([werner_state(0.1), werner_state(0.5)], **options)
+    options = {**QUICK, "num_steps": 3000, "target_loss": 1e-4, "start": 2}
+    results = find_local_models([werner_state(0.1), werner_state(0.5)], **grouped(**options))
     assert {result.status for result in results} == {training.CONVERGED}
     assert all(result.history[-100:].mean() <= 1e-4 for result in results)
     assert len(results[0].history) == len(results[1].history) < 3000
-    results = find_local_models([werner_state(0.1), werner_state(1)], **{**options, "num_steps": 300})
+    results = find_local_models([werner_state(0.1), werner_state(1)], **grouped(**{**options, "num_steps": 300}))
     assert {result.status for result in results} == {training.OUT_OF_STEPS}
 
 
 def test_states_share_the_checkpoint(tmp_path):
-    options, states = {**QUICK, "num_starts": 2}, [werner_state(0.3), werner_state(0.9)]
-    whole = find_local_models(states, **options)
+    options, states = {**QUICK, "start": 2}, [werner_state(0.3), werner_state(0.9)]
+    whole = find_local_models(states, **grouped(**options))
     options.update(checkpoint=tmp_path / "run.npz")
-    part = find_local_models(states, time_limit=0.0, **options)
+    part = find_local_models(states, **grouped(time_limit=1e-9, **options))
     assert [len(result.history) for result in part] == [100, 100]
-    assert find_local_models(states, **options) == whole
+    assert find_local_models(states, **grouped(**options)) == whole
     with pytest.raises(CertificateError, match="this very run"):
-        find_local_models(states[::-1], **options)
+        find_local_models(states[::-1], **grouped(**options))
 
 
 # A model to start from
@@ -145,8 +154,8 @@ def test_states_share_the_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("state", [werner_state(0.5), random_density_matrix((2, 2), seed=1)], ids=["pairs", "no pairs"])
 def test_warm_start_begins_where_the_model_is(state):
-    first = find_local_model(state, **QUICK)
-    again = find_local_model(state, initial_model=first.model, **{**QUICK, "seed": 2})
+    first = find_local_model(state, **grouped(**QUICK))
+    again = find_local_model(state, **grouped(start=first.model, **{**QUICK, "seed": 2}))
     assert first.history[0] > 100 * first.loss
     assert again.history[0] == pytest.approx(first.loss, rel=0.5)
     assert again.loss < first.loss
@@ -155,15 +164,15 @@ def test_warm_start_begins_where_the_model_is(state):
 
 def test_warm_start_of_a_model_without_pairs_makes_none():
     # The model of another state: the target would allow pairs, the model has none.
-    other = find_local_model(random_density_matrix((2, 2), seed=1), **QUICK).model
-    result = find_local_model(werner_state(0.2), initial_model=other, **QUICK)
+    other = find_local_model(random_density_matrix((2, 2), seed=1), **grouped(**QUICK)).model
+    result = find_local_model(werner_state(0.2), **grouped(start=other, **QUICK))
     assert not is_paired(result.model)
     assert result.loss < 1e-4
 
 
 def test_warm_start_of_a_neighboring_state_helps():
-    model = find_local_model(werner_state(0.5), **{**QUICK, "num_steps": 400}).model
-    warm, cold = (find_local_model(werner_state(0.52), initial_model=m, **QUICK) for m in (model, None))
+    model = find_local_model(werner_state(0.5), **grouped(**{**QUICK, "num_steps": 400})).model
+    warm, cold = (find_local_model(werner_state(0.52), **grouped(start=m, **QUICK)) for m in (model, 1))
     assert warm.history[0] < cold.history[0] / 20
     assert warm.loss < cold.loss
 
@@ -178,7 +187,7 @@ def harmonic_model(num_hidden=512, degree=5, num_parties=2, weights=None):
     [
         (harmonic_model(510), {}, "a model with 512 hidden variables"),
         (harmonic_model(degree=3), {}, r"SphericalHarmonics\(degree=5\)"),
-        (harmonic_model(), {"degree": 3}, r"SphericalHarmonics\(degree=3\)"),
+        (harmonic_model(), {"response": 3}, r"SphericalHarmonics\(degree=3\)"),
         (harmonic_model(), {"measurements": "xz"}, "PlanarHarmonics"),
         (harmonic_model(), {"response": OddMonomials(3)}, "OddMonomials"),
         (harmonic_model(num_parties=3), {}, "num_parties=2"),
@@ -188,64 +197,64 @@ def harmonic_model(num_hidden=512, degree=5, num_parties=2, weights=None):
     ids=["size", "degree", "other degree", "plane", "features", "parties", "weights", "no model"],
 )
 def test_models_to_start_from_must_fit(monkeypatch, model, options, words):
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
-    with pytest.raises(LHVError, match=rf"^initial_model: expected .*{words}"):
-        find_local_model(werner_state(0.5), initial_model=model, **{**QUICK, **options})
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: pytest.fail("training began"))
+    with pytest.raises(LHVError, match=rf"^start: expected .*{words}"):
+        find_local_model(werner_state(0.5), **grouped(start=model, **{**QUICK, **options}))
 
 
 def test_checkpoint_of_another_initial_model_is_refused(tmp_path):
-    path, options = tmp_path / "run.npz", {**QUICK, "time_limit": 0.0}
+    path, options = tmp_path / "run.npz", {**QUICK, "time_limit": 1e-9}
     rng = np.random.default_rng(0)
     first, second = (
         ResponseModel(tuple(rng.normal(size=(512, 21)) for _ in range(2)), harmonic_model().response) for _ in range(2)
     )
-    find_local_model(werner_state(0.5), initial_model=first, checkpoint=path, **options)
-    for model in (None, second):
+    find_local_model(werner_state(0.5), **grouped(start=first, checkpoint=path, **options))
+    for model in (1, second):
         with pytest.raises(CertificateError, match="this very run"):
-            find_local_model(werner_state(0.5), initial_model=model, checkpoint=path, **options)
+            find_local_model(werner_state(0.5), **grouped(start=model, checkpoint=path, **options))
 
 
 # Sampling, diffusion, patience
 
 
 def test_independent_directions_do_as_well():
-    result = find_local_model(werner_state(0.5), sampling="uniform", **QUICK)
+    result = find_local_model(werner_state(0.5), **grouped(sampling="uniform", **QUICK))
     assert result.loss < 1e-4
-    assert result != find_local_model(werner_state(0.5), **QUICK)
+    assert result != find_local_model(werner_state(0.5), **grouped(**QUICK))
 
 
 def test_diffusion_changes_the_way_and_not_the_end():
-    options = {**QUICK, "num_steps": 500, "num_starts": 2}
-    still, moved = (find_local_model(werner_state(0.4), diffusion=d, **options) for d in (0.0, 0.01))
+    options = {**QUICK, "num_steps": 500, "start": 2}
+    still, moved = (find_local_model(werner_state(0.4), **grouped(diffusion=d, **options)) for d in (0.0, 0.01))
     assert moved.model != still.model
     assert moved.loss < 1e-4
     # Noise that the main phase can not keep up with.
-    assert find_local_model(werner_state(0.4), **{**options, "diffusion": 1.0}).loss > 1e-3
+    assert find_local_model(werner_state(0.4), **grouped(**{**options, "diffusion": 1.0})).loss > 1e-3
 
 
 def test_patience_ends_the_main_phase():
     # The singlet's loss soon stands still.
     options = {**QUICK, "num_steps": 2000}
-    result = find_local_model(werner_state(1), patience=150, **options)
+    result = find_local_model(werner_state(1), **grouped(patience=150, **options))
     assert result.status == "The loss had stopped falling, and the final phase was taken."
     assert len(result.history) < 2000
     # The final phase is taken whole, 40% of the steps.
     assert (len(result.history) - 800) % 100 == 0
-    assert result.loss == pytest.approx(find_local_model(werner_state(1), **options).loss, rel=0.05)
+    assert result.loss == pytest.approx(find_local_model(werner_state(1), **grouped(**options)).loss, rel=0.05)
 
 
 def test_patience_with_a_falling_loss_changes_nothing():
-    patient = find_local_model(werner_state(0.5), patience=50, **QUICK)
-    assert patient == find_local_model(werner_state(0.5), **QUICK)
+    patient = find_local_model(werner_state(0.5), **grouped(patience=50, **QUICK))
+    assert patient == find_local_model(werner_state(0.5), **grouped(**QUICK))
     assert patient.status == training.OUT_OF_STEPS
 
 
 def test_stopped_search_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    options = {**QUICK, "num_steps": 1500, "num_starts": 2, "diffusion": 0.01, "patience": 100, "sampling": "uniform"}
-    whole = find_local_model(werner_state(1), **options)
+    options = {**QUICK, "num_steps": 1500, "start": 2, "diffusion": 0.01, "patience": 100, "sampling": "uniform"}
+    whole = find_local_model(werner_state(1), **grouped(**options))
     assert whole.status == training.PLATEAU
     path, chunk = tmp_path / "run.npz", training._chunk
-    part = find_local_model(werner_state(1), checkpoint=path, time_limit=0.0, **options)
+    part = find_local_model(werner_state(1), **grouped(checkpoint=path, time_limit=1e-9, **options))
     assert part.status == training.OUT_OF_TIME
     assert len(part.history) == 100
     left = [None] * 3
@@ -257,15 +266,15 @@ def test_stopped_search_goes_on_bit_for_bit(tmp_path, monkeypatch):
         return chunk(*arguments)
 
     monkeypatch.setattr(training, "_chunk", interrupted)
-    assert len(find_local_model(werner_state(1), checkpoint=path, **options).history) == 400
+    assert len(find_local_model(werner_state(1), **grouped(checkpoint=path, **options)).history) == 400
     monkeypatch.setattr(training, "_chunk", chunk)
-    assert find_local_model(werner_state(1), checkpoint=path, **options) == whole
+    assert find_local_model(werner_state(1), **grouped(checkpoint=path, **options)) == whole
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"num_starts": 2},
+        {"start": 2},
         {"num_settings": 100},
         {"sampling": "uniform"},
         {"loss": "l2"},
@@ -279,15 +288,15 @@ def test_stopped_search_goes_on_bit_for_bit(tmp_path, monkeypatch):
 )
 def test_checkpoint_of_a_search_with_other_options_is_refused(tmp_path, changed):
     path, options = tmp_path / "run.npz", {**QUICK, "num_steps": 100}
-    find_local_model(werner_state(0.6), checkpoint=path, **options)
+    find_local_model(werner_state(0.6), **grouped(checkpoint=path, **options))
     before = path.read_bytes()
     with pytest.raises(CertificateError, match="this very run"):
-        find_local_model(werner_state(0.6), checkpoint=path, **{**options, **changed})
+        find_local_model(werner_state(0.6), **grouped(checkpoint=path, **{**options, **changed}))
     assert path.read_bytes() == before
 
 
 def test_result_keeps_its_starts_in_files(tmp_path):
-    result = find_local_model(werner_state(0.5), num_starts=2, **QUICK)
+    result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
     for name in ("result.json", "result.npz"):
         result.save(tmp_path / name)
         again = LocalModelResult.load(tmp_path / name)
@@ -297,10 +306,10 @@ def test_result_keeps_its_starts_in_files(tmp_path):
 
 def test_chosen_response_is_that_of_the_model():
     response = DirectionResponse(PlanarHarmonics(3, [[1, 0, 0], [0, 1, 0]]), 2)
-    result = find_local_model(werner_state(0.5), measurements="xy", response=response, **QUICK)
+    result = find_local_model(werner_state(0.5), **grouped(measurements="xy", response=response, **QUICK))
     assert result.model.response == response
     assert result.loss < 1e-4
-    planar = find_local_model(werner_state(0.5), measurements="xy", degree=3, **QUICK)
+    planar = find_local_model(werner_state(0.5), **grouped(measurements="xy", response=3, **QUICK))
     assert planar == result
 
 
@@ -318,10 +327,9 @@ def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubi
     [
         ({"num_hidden": 0}, "num_hidden"),
         ({"num_steps": 0}, "num_steps"),
-        ({"num_starts": 0}, "num_starts"),
-        ({"num_starts": None}, "num_starts"),
-        ({"num_starts": 1.5}, "num_starts"),
-        ({"num_starts": 2, "initial_model": harmonic_model()}, "num_starts"),
+        ({"start": 0}, "start"),
+        ({"start": None}, "start"),
+        ({"start": 1.5}, "start"),
         ({"num_settings": 0}, "num_settings"),
         ({"num_settings": 10.5}, "num_settings"),
         ({"num_settings": "many"}, "num_settings"),
@@ -343,7 +351,7 @@ def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubi
         ({"diffusion": None}, "diffusion"),
         ({"num_evaluated": 1}, "num_evaluated"),
         ({"num_evaluated": 2.5}, "num_evaluated"),
-        ({"initial_model": "model"}, "initial_model"),
+        ({"start": "model"}, "start"),
         ({"measurements": [["X"]]}, "measurements"),
         ({"measurements": [["X"], ["XX"]]}, "measurements"),
         ({"measurements": [[[0.5, 0, 0]], ["Z"]]}, "measurements"),
@@ -358,25 +366,25 @@ def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubi
     ids=lambda value: str(value)[:60],
 )
 def test_bad_arguments(monkeypatch, arguments, name):
-    monkeypatch.setattr(search_options, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(search_run, "train", lambda *a, **k: pytest.fail("training began"))
     for run in (find_local_model, lambda state, **options: find_local_models([state, state], **options)):
         with pytest.raises(LHVError, match=f"^{name}: expected"):
-            run(werner_state(0.5), **{**QUICK, **arguments})
+            run(werner_state(0.5), **grouped(**{**QUICK, **arguments}))
 
 
 @pytest.mark.parametrize("targets", [[], (), "ab", None, werner_state(0.5), Statevector([1, 0]), np.eye(4)], ids=repr)
 def test_targets_must_be_a_sequence(targets):
     with pytest.raises(ScenarioError, match=r"^targets: expected a sequence of states"):
-        find_local_models(targets, **QUICK)
+        find_local_models(targets, **grouped(**QUICK))
 
 
 def test_targets_must_have_equal_numbers_of_qubits():
     with pytest.raises(ScenarioError, match=r"^targets: expected states with the same number of qubits, got \[1, 2\]"):
-        find_local_models([werner_state(0.5), Statevector([1, 0])], **QUICK)
+        find_local_models([werner_state(0.5), Statevector([1, 0])], **grouped(**QUICK))
 
 
 def test_options_of_several_states_are_those_of_one():
     with pytest.raises(TypeError, match="nonsense"):
         find_local_models([werner_state(0.5)], nonsense=1)
     tensor = CorrelationTensor.from_state(werner_state(0.5))
-    assert find_local_models([tensor], **QUICK) == find_local_models([werner_state(0.5)], **QUICK)
+    assert find_local_models([tensor], **grouped(**QUICK)) == find_local_models([werner_state(0.5)], **grouped(**QUICK))

@@ -1,10 +1,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from qiskit_lhv._support.deadlines import Deadline
 from qiskit_lhv.exceptions import SolverError
 from qiskit_lhv.optimize import training
 from qiskit_lhv.optimize.optimizers import ADAM, POLYAK
-from qiskit_lhv.optimize.training import Schedule, train
+from qiskit_lhv.optimize.training import Problem, Schedule, train
 from qiskit_lhv.optimize.tree_checkpoints import Checkpoint
 
 # The schedule
@@ -16,7 +17,7 @@ from qiskit_lhv.optimize.tree_checkpoints import Checkpoint
 def test_without_plateau_the_final_phase_begins_as_planned(num_steps, share, planned):
     schedule = Schedule(0.5, num_steps, share, 0.02)
     assert schedule.turn(np.ones(num_steps)) == (planned, False)
-    rates = schedule.rates(planned)
+    rates = schedule.rates(planned, np.arange(num_steps))
     assert len(rates) == num_steps
     np.testing.assert_array_equal(rates[:planned], 0.5)
     assert np.all(np.diff(rates[planned:]) < 0)
@@ -26,7 +27,7 @@ def test_without_plateau_the_final_phase_begins_as_planned(num_steps, share, pla
 
 
 def test_final_phase_is_half_a_cosine():
-    rates = Schedule(2.0, 9, 1.0, 0.1).rates(0)
+    rates = Schedule(2.0, 9, 1.0, 0.1).rates(0, np.arange(9))
     # 2 (0.1 + 0.9 cos^2(phase / 2)), so halfway the mean of both ends.
     np.testing.assert_allclose(rates, 2 * (0.1 + 0.9 * np.cos(np.pi * np.arange(9) / 16) ** 2), rtol=1e-12)
 
@@ -38,9 +39,9 @@ def test_plateau_begins_the_final_phase_at_once():
     # The first check at which both halves of a window of 300 steps lie after step 700.
     assert schedule.turn(losses[:900]) == (1200, False)
     assert schedule.turn(losses[:1000]) == (1000, True)
-    rates = schedule.rates(1000)
-    assert len(rates) == 1000 + 800
-    np.testing.assert_array_equal(rates[1000:], schedule.rates(1200)[1200:])
+    assert schedule.final_steps == 800
+    rates = schedule.rates(1000, np.arange(1800))
+    np.testing.assert_array_equal(rates[1000:], schedule.rates(1200, np.arange(1200, 2000)))
 
 
 @pytest.mark.parametrize(("fall", "found"), [(0.995, True), (0.985, False)])
@@ -114,7 +115,7 @@ def same(first, second):
 
 
 def test_every_run_is_minimized_and_keeps_its_best_parameters():
-    run = train(squares, points(), jnp.float32(3.0), Schedule(0.3, 300, 0.4), POLYAK, progress=False)
+    run = train(Problem(squares, points(), POLYAK, data=jnp.float32(3.0)), Schedule(0.3, 300, 0.4), progress=False)
     assert run.history.shape == (300, 2, 3)
     assert run.status == training.OUT_OF_STEPS
     np.testing.assert_allclose(run.history[0], np.mean((np.asarray(points()["x"]) - 3) ** 2, axis=2), rtol=1e-5)
@@ -123,7 +124,7 @@ def test_every_run_is_minimized_and_keeps_its_best_parameters():
 
 def test_parameters_of_the_lowest_checked_loss_are_kept():
     # With a rate this high Adam only jumps about.
-    run = train(squares, points(), jnp.float32(3.0), Schedule(50.0, 500, 0.4, 1.0), ADAM, progress=False)
+    run = train(Problem(squares, points(), ADAM, data=jnp.float32(3.0)), Schedule(50.0, 500, 0.4, 1.0), progress=False)
     kept = squares(run.parameters, jnp.float32(3.0))
     assert (np.asarray(kept) <= run.history[::100].min(axis=0) * (1 + 1e-5)).all()
     assert (run.history[-1] > kept).any()
@@ -131,7 +132,7 @@ def test_parameters_of_the_lowest_checked_loss_are_kept():
 
 def test_target_loss_needs_a_start_of_every_target():
     schedule, offset = Schedule(0.1, 5000), jnp.asarray(np.array([0.0, 30.0])[:, None, None], jnp.float32)
-    run = train(squares, points(), offset, schedule, ADAM, target_loss=0.1, progress=False)
+    run = train(Problem(squares, points(), ADAM, data=offset), schedule, target_loss=0.1, progress=False)
     assert run.status == training.CONVERGED
     assert run.history[-1].min(axis=1).max() <= 0.1
     assert run.history[-101].min(axis=1).max() > 0.1
@@ -145,10 +146,10 @@ def test_target_loss_of_fluctuating_losses_is_that_of_the_mean():
 
     start = {"x": jnp.zeros((1, 1, 5), jnp.float32)}
     schedule = Schedule(1e-6, 300)
-    run = train(squares, start, None, schedule, ADAM, batches=batch, target_loss=0.4, progress=False)
+    run = train(Problem(squares, start, ADAM, batches=batch), schedule, target_loss=0.4, progress=False)
     assert run.history[-1] < 1e-6
     assert run.status == training.OUT_OF_STEPS
-    run = train(squares, start, None, schedule, ADAM, batches=batch, target_loss=0.51, progress=False)
+    run = train(Problem(squares, start, ADAM, batches=batch), schedule, target_loss=0.51, progress=False)
     assert run.status == training.CONVERGED
     assert len(run.history) == 100
 
@@ -156,12 +157,12 @@ def test_target_loss_of_fluctuating_losses_is_that_of_the_mean():
 def test_nan_from_the_start_is_an_error():
     for step in (0, 50):
         with pytest.raises(SolverError, match="within the first 100 steps"):
-            train(breaking, points(), None, Schedule(0.1, 300), POLYAK, batches=breaking_at(step), progress=False)
+            train(Problem(breaking, points(), POLYAK, batches=breaking_at(step)), Schedule(0.1, 300), progress=False)
 
 
 @pytest.mark.parametrize("step", [100, 250])
 def test_nan_later_leaves_the_finite_parameters_before(step):
-    run = train(breaking, points(), None, Schedule(0.1, 500, 0.4), POLYAK, batches=breaking_at(step), progress=False)
+    run = train(Problem(breaking, points(), POLYAK, batches=breaking_at(step)), Schedule(0.1, 500, 0.4), progress=False)
     assert run.status == training.NOT_FINITE
     assert len(run.history) == step // 100 * 100
     assert np.isfinite(run.history).all()
@@ -175,7 +176,7 @@ def test_infinite_parameters_are_noticed_although_the_losses_are_finite():
         return jnp.mean(jnp.sqrt(jnp.abs(parameters["x"] * 0)), axis=2)
 
     with pytest.raises(SolverError, match="stopped being finite"):
-        train(lost, points(), None, Schedule(0.1, 100), POLYAK, progress=False)
+        train(Problem(lost, points(), POLYAK), Schedule(0.1, 100), progress=False)
 
 
 # Diffusion
@@ -184,7 +185,7 @@ def test_infinite_parameters_are_noticed_although_the_losses_are_finite():
 def wide(seed, schedule, diffusion):
     start = {name: jnp.zeros((2, 2, 5000), jnp.float32) for name in "xy"}
     options = {"diffusion": diffusion, "seed": seed, "progress": False}
-    found = train(flat, start, None, schedule, POLYAK, batches=breaking_at(0), **options).parameters
+    found = train(Problem(flat, start, POLYAK, batches=breaking_at(0)), schedule, **options).parameters
     return np.stack([np.asarray(found[name]) for name in "xy"])
 
 
@@ -223,8 +224,8 @@ def noisy(first, count):
 @pytest.mark.parametrize(("optimizer", "batches"), [(POLYAK, noisy), (ADAM, None)], ids=["polyak", "adam"])
 def test_resumed_run_ends_bit_for_bit_as_uninterrupted(tmp_path, monkeypatch, optimizer, batches):
     data, schedule = jnp.float32(3.0), Schedule(0.05, 1500, 0.4, 0.02, patience=150)
-    arguments = (squares, points(), data, schedule, optimizer)
-    options = {"batches": batches, "diffusion": 0.01, "seed": 5, "progress": False}
+    arguments = (Problem(squares, points(), optimizer, data=data, batches=batches), schedule)
+    options = {"diffusion": 0.01, "seed": 5, "progress": False}
     whole = train(*arguments, **options)
     assert whole.status == training.PLATEAU
     path, chunk = tmp_path / "run.npz", training._chunk
@@ -247,8 +248,8 @@ def test_resumed_run_ends_bit_for_bit_as_uninterrupted(tmp_path, monkeypatch, op
 
 
 def test_time_limit_is_checked_between_chunks(tmp_path):
-    arguments = (squares, points(), jnp.float32(3.0), Schedule(0.1, 400), POLYAK)
-    run = train(*arguments, time_limit=0.0, progress=False, checkpoint=Checkpoint(tmp_path / "run.npz", "run"))
+    arguments = (Problem(squares, points(), POLYAK, data=jnp.float32(3.0)), Schedule(0.1, 400))
+    run = train(*arguments, deadline=Deadline(1e-9), progress=False, checkpoint=Checkpoint(tmp_path / "run.npz", "run"))
     assert run.status == training.OUT_OF_TIME
     assert len(run.history) == 100
     resumed = train(*arguments, progress=False, checkpoint=Checkpoint(tmp_path / "run.npz", "run"))
@@ -258,8 +259,8 @@ def test_time_limit_is_checked_between_chunks(tmp_path):
 
 
 def test_nan_after_a_resumption_keeps_what_was_found(tmp_path):
-    arguments = (breaking, points(), None, Schedule(0.1, 500), POLYAK)
-    options = {"batches": breaking_at(150), "progress": False}
+    arguments = (Problem(breaking, points(), POLYAK, batches=breaking_at(150)), Schedule(0.1, 500))
+    options = {"progress": False}
     first, second = (train(*arguments, checkpoint=Checkpoint(tmp_path / "run.npz", "run"), **options) for _ in range(2))
     assert first.status == second.status == training.NOT_FINITE
     assert same(first.parameters, second.parameters)

@@ -22,7 +22,7 @@ from qiskit_lhv.polytope import (
     quantum_bound,
     wwzb,
 )
-from qiskit_lhv.projective import extend_local_models, horodecki_chsh, horodecki_settings
+from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_chsh, horodecki_settings
 
 BOX = Behavior.from_correlators([[1, 1], [1, -1]], marginals=False)
 SINGLET = Behavior.from_state(werner_state(1), "chsh")
@@ -152,7 +152,7 @@ def test_no_state_is_local_up_to_a_negative_visibility():
 
 
 def test_inequalities_of_odd_bounds_are_refuted():
-    settings = optimize_settings(werner_state(1), expression=chsh(), seed=1, num_starts=2)
+    settings = optimize_settings(werner_state(1), expression=chsh(), seed=1, search=SettingsSearch(num_starts=2))
     inequality = settings.inequality
     for value in ODD:
         wrong = dataclasses.replace(inequality, bound=dataclasses.replace(inequality.bound, value=value))

@@ -21,6 +21,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies
+from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.polytope import (
     Relabeling,
     Symmetry,
@@ -330,14 +331,14 @@ def test_cglmp_with_a_coarse_setting():
 def test_search_by_gradient_descent():
     scenario = BellScenario((2, 2), [[2, 3], [1, 2]])
     target = random_local(scenario, 1)
-    found = find_local_model(target, num_hidden=64, num_steps=300, seed=1)
+    found = find_local_model(target, num_hidden=64, optimizer=GradientDescent(num_steps=300), seed=1)
     assert found.model.behavior().scenario == scenario
     assert found.loss < 1e-6
     assert found.model.verify(target, atol=1e-2)
     assert not found.model.behavior().array[~scenario.mask].any()
     assert found.model.behavior([0, 0]).scenario == BellScenario((1, 1), (2, 1))
     assert found.model.behavior([1, None]).scenario == BellScenario((1, 2), [3, [1, 2]])
-    again = find_local_model(target, initial_model=found.model, num_steps=20, seed=1)
+    again = find_local_model(target, optimizer=GradientDescent(start=found.model, num_steps=20), seed=1)
     assert again.loss < 1e-4
 
 

@@ -336,7 +336,7 @@ def test_largest_difference_to_a_state():
     "call",
     [
         lambda noise: mix_with_noise(werner_state(1), 0.5, noise),
-        lambda noise: certify_all_projective(werner_state(1), noise=noise, num_settings=6),
+        lambda noise: certify_all_projective(werner_state(1), noise=noise, directions=6),
         lambda noise: optimize_settings(werner_state(1), noise=noise),
         lambda noise: critical_visibility(werner_state(1), noise=noise),
     ],

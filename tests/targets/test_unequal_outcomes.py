@@ -18,6 +18,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import CertificateError, CountsError, ScenarioError
 from qiskit_lhv.experiments import SettingSchedule
 from qiskit_lhv.models.deterministic import constant_strategies, enumerate_strategies, strategy_tables
+from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.targets import divergence, project_to_no_signaling
 from qiskit_lhv.targets.padding import padding_of
 
@@ -320,6 +321,6 @@ def test_experiments_keep_the_scenario():
 
 
 def test_models_of_directions_refuse_settings_of_one_outcome():
-    model = find_local_model(werner_state(0.3), num_hidden=16, num_steps=2, seed=1).model
+    model = find_local_model(werner_state(0.3), num_hidden=16, optimizer=GradientDescent(num_steps=2), seed=1).model
     with pytest.raises(ScenarioError, match="with two outcomes"):
         model.behavior([["X", "I"], ["X", "Z"]])

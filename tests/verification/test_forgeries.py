@@ -43,6 +43,7 @@ from qiskit_lhv.analysis import (
 )
 from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.polytope import (
     LocalBound,
     SymmetrizedModel,
@@ -632,7 +633,7 @@ RECORDS = {
     "quantum": (lambda: quantum_bound(chsh(), 1), quantum_holds),
     "no-signaling": (lambda: no_signaling_bound(chsh()), no_signaling_holds),
     "projective": (
-        lambda: certify_all_projective(werner_state(1), num_settings=6, time_limit=2, seed=1, progress=False),
+        lambda: certify_all_projective(werner_state(1), directions=6, time_limit=2, seed=1, progress=False),
         below_chsh,
     ),
     "extension": (lambda: extend_local_models(mix_with_noise(np.array([0.8, 0, 0, 0.6]), 0.6)), below_chsh),
@@ -650,7 +651,11 @@ RECORDS = {
     "response model": (
         lambda: (
             find_local_model(
-                Behavior.from_state(werner_state(0.5), "chsh"), num_hidden=16, num_steps=20, seed=1, progress=None
+                Behavior.from_state(werner_state(0.5), "chsh"),
+                num_hidden=16,
+                optimizer=GradientDescent(num_steps=20),
+                seed=1,
+                progress=None,
             ).model
         ),
         model_holds,

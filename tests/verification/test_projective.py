@@ -29,6 +29,8 @@ from qiskit_lhv.verification.projective import (
 from scipy.linalg import hadamard
 from scipy.optimize import linprog
 
+from helpers import with_proof_search
+
 BITS = 60
 COARSE = 2.0**30
 
@@ -356,7 +358,7 @@ def test_a_surface_of_other_triangles_is_never_farther_than_the_hull():
 
 
 def make(state, **options):
-    return certify_all_projective(state, seed=1, progress=False, **options)
+    return certify_all_projective(state, **with_proof_search(seed=1, progress=False, **options))
 
 
 ICOSAHEDRON = platonic_directions("icosahedron")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, real_array, whole_array
 from ...exceptions import CertificateError, MeasurementError
-from ...measurements.planes import PLANES
+from ...measurements.sets import AllProjective, MeasurementSet, QubitMeasurementSet, projective_set
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from ...verification.evidence import Evidence
@@ -62,9 +62,9 @@ class AllProjectiveCertificate(Evidence):
     """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
     noise: AllProjectiveCertificate | None = None
     """For noise that is not white: its own proof, beyond visibility 1 in white noise. ``None``: white noise."""
-    plane: str = ""
-    """``"xy"``, ``"xz"`` or ``"yz"`` if measurements are limited to that plane. ``correlations`` then have no entries
-    across the plane, and the last direction of each party is a point far above it."""
+    measurements: QubitMeasurementSet = field(default_factory=AllProjective)
+    """For which measurements it is local: all projective ones, or those in a coordinate plane. In a plane
+    ``correlations`` have no entries across it, and the last direction of each party is a point far above it."""
 
     def __post_init__(self) -> None:
         n = self.correlations.num_parties if isinstance(self.correlations, CorrelationTensor) else 0
@@ -80,8 +80,7 @@ class AllProjectiveCertificate(Evidence):
             raise CertificateError.bad_argument(
                 "noise", expected=f"a certificate of {n} qubits in white noise", got=repr(self.noise)
             )
-        if self.plane not in ("", *PLANES):
-            raise CertificateError.bad_argument("plane", expected="'', 'xy', 'xz' or 'yz'", got=repr(self.plane))
+        object.__setattr__(self, "measurements", projective_set(self.measurements))
         directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
         if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
             raise CertificateError.bad_argument(
@@ -126,16 +125,16 @@ class AllProjectiveCertificate(Evidence):
         return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
-        sizes = " x ".join(str(len(d) - bool(self.plane)) for d in self.directions)
+        sizes = " x ".join(str(len(d) - self._in_plane) for d in self.directions)
         noise = "white" if self.noise is None else "its"
         return (
-            f"local for {self._measurements} up to visibility {self.visibility:.7g} in {noise} noise "
+            f"local for {self.measurements} up to visibility {self.visibility:.7g} in {noise} noise "
             f"({sizes} axes, {len(self.weights)} strategies, {len(self.product_weights)} product states)"
         )
 
     @property
-    def _measurements(self) -> str:
-        return f"all projective measurements in the plane {self.plane}" if self.plane else "all projective measurements"
+    def _in_plane(self) -> bool:
+        return not self.measurements.coordinates.all()
 
     def with_claim(self, visibility: float) -> AllProjectiveCertificate:
         """The same proof with another claim."""
@@ -162,12 +161,12 @@ class AllProjectiveCertificate(Evidence):
         white = CorrelationTensor.white_noise(self.correlations.dimensions)
         own_noise = white if self.noise is None else self.noise.correlations
         for what, given, own in (("state", state, self.correlations), ("noise", noise, own_noise)):
-            off = 0.0 if given is None else _difference(given, own, self.plane)
+            off = 0.0 if given is None else _difference(given, own, self.measurements)
             if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
-        across = max(_difference(one, one, self.plane) for one in (self.correlations, own_noise))
+        across = max(_difference(one, one, self.measurements) for one in (self.correlations, own_noise))
         if across:
-            return Verification(False, f"there are correlations across the plane {self.plane}", across)
+            return Verification(False, f"there are correlations that {self.measurements} do not see", across)
         of_noise: Fraction | None = None
         if self.noise is not None:
             check = self.noise.verify()
@@ -189,7 +188,7 @@ class AllProjectiveCertificate(Evidence):
         eta2 = ", ".join(f"{value:.7f}" for value in sorted(set(inradii)))
         return Verification(
             True,
-            f"local for {self._measurements} up to visibility {self.visibility:.{CLAIM_DIGITS}f}: "
+            f"local for {self.measurements} up to visibility {self.visibility:.{CLAIM_DIGITS}f}: "
             f"squared inradius {eta2}, residual absorbed by noise of relative weight {absorbed:.3g}",
             absorbed,
         )
@@ -211,11 +210,11 @@ class AllProjectiveCertificate(Evidence):
         )
 
 
-def _difference(given: Any, own: CorrelationTensor, plane: str) -> float:
-    """The largest difference between the correlations of a state, in the plane, and those of a certificate."""
+def _difference(given: Any, own: CorrelationTensor, measurements: MeasurementSet) -> float:
+    """The largest difference between the correlations of a state that are seen, and those of a certificate."""
     tensor = CorrelationTensor.of(given)
-    if plane and tensor.dimensions == own.dimensions:
-        tensor = planar_tensor(tensor, plane)
+    if tensor.dimensions == own.dimensions:
+        tensor = planar_tensor(tensor, measurements)
     return own.largest_difference(tensor)
 
 

@@ -16,17 +16,16 @@ from ..._support.files import writable_file
 from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray
-from ..._support.validation import positive_number, real_array, whole_number
+from ..._support.validation import instance, is_whole_number, real_array
 from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.axes import icosahedral_directions, planar_directions
-from ...measurements.planes import PLANES, check_measurements
 from ...measurements.polyhedra import inradius
-from ...models.ensemble import ResponseModel
-from ...quantum.qubit_layouts import PhysicalQubits
+from ...measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from .certificate import AllProjectiveCertificate
 from .search import DIRECTION_BITS, ProjectiveSearch
+from .search_options import ProofSearch
 
 __all__ = ["certify_all_projective"]
 
@@ -47,15 +46,9 @@ def certify_all_projective(
     state: Any,
     *,
     noise: Any = None,
-    num_settings: int | None = None,
-    directions: ArrayLike | Sequence[ArrayLike] | None = None,
-    measurements: str = "projective",
-    parties: Sequence[Any] | PhysicalQubits | None = None,
-    visibility: float | None = None,
-    max_visibility: float = 1.0,
-    goal: float | None = None,
-    start: ResponseModel | None = None,
-    max_calls: int | None = None,
+    directions: int | ArrayLike | Sequence[ArrayLike] | None = None,
+    measurements: MeasurementSet | str = "projective",
+    search: ProofSearch | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -71,21 +64,15 @@ def certify_all_projective(
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits.
+            Where parties are other qubits, pass ``CorrelationTensor.from_state(state, parties)``.
         noise: A state of the same qubits to mix with; default: white noise.
-        num_settings: Axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
-            qubits, 21 for three, 6 for more. More axes prove more and take longer.
-        directions: Bloch vectors instead, shape ``(m, 3)`` for all parties or one such array per party.
-        measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
-            limited. Directions are then those of a polygon, by default 24 equally spaced axes for two qubits.
-        parties: The qubit of each party, as in ``CorrelationTensor.from_state``; default: party k is qubit k.
-        visibility: Visibility at which a model is looked for; default: found by the search, in stages that
-            come closer and closer to the threshold.
-        max_visibility: Largest visibility considered. Above 1 it tells how far inside the local set the state lies.
-        goal: Visibility that is enough: the search ends once it is proven. Where the directions seem not to reach it,
-            it ends after the first stage, so that most of what they do reach is proven.
-        start: A local model of the state, from ``find_local_model``; its hidden variables give starting strategies.
-        max_calls: Calls of the oracle after which the search ends with what it has; other than with a time limit, the
-            answer is then the same on every machine. Default: until the last stage is reached.
+        directions: Number of axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
+            qubits, 21 for three, 6 for more. More axes prove more and take longer. Or Bloch vectors, shape ``(m, 3)``
+            for all parties or one such array per party.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
+            limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of equally spaced
+            axes, by default 24 for two qubits.
+        search: At which visibility the search looks, where it starts and when it ends, see :class:`ProofSearch`.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
@@ -105,42 +92,38 @@ def certify_all_projective(
 
     Examples:
         >>> from qiskit_lhv import werner_state
-        >>> certificate = certify_all_projective(werner_state(1), num_settings=16, seed=1)
+        >>> certificate = certify_all_projective(werner_state(1), directions=16, seed=1)
         >>> 0.59 < certificate.visibility < 0.605, bool(certificate.verify())
         (True, True)
     """
-    tensor = CorrelationTensor.of(state, parties)
-    plane = check_measurements(measurements)
-    if plane:
-        tensor = planar_tensor(tensor, plane)
-        noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise, name="noise"), plane)
-    axes = _directions(tensor, num_settings, directions, plane)
-    for name, value in (("visibility", visibility), ("max_visibility", max_visibility), ("goal", goal)):
-        if value is not None:
-            positive_number(value, name, ScenarioError)
+    measured = projective_set(measurements)
+    tensor = planar_tensor(CorrelationTensor.of(state), measured)
+    noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise, name="noise"), measured)
+    axes = _directions(tensor, directions, measured)
+    options = instance(ProofSearch() if search is None else search, ProofSearch, "search", ScenarioError)
     deadline = Deadline(time_limit)
-    if start is not None and (not isinstance(start, ResponseModel) or start.num_parties != tensor.num_parties):
+    if options.start is not None and options.start.num_parties != tensor.num_parties:
         raise ScenarioError.bad_argument(
-            "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(start)
+            "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(options.start)
         )
-    calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
+    calls = math.inf if options.max_calls is None else options.max_calls
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
     noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, deadline, seed)
-    search = ProjectiveSearch(tensor, axes, seed, noise_proof, plane)
+    seeker = ProjectiveSearch(tensor, axes, seed, noise_proof, measured)
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
         sizes = [len(one) for one in axes]
         run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, sizes=sizes, axes=np.concatenate(axes))
         file = ArrayCheckpoint(checkpoint, run)
-        search.restore(file)
-    if start is not None:
-        search.add_model(start)
+        seeker.restore(file)
+    if options.start is not None:
+        seeker.add_model(options.start)
     with ProgressBar(None, progress, "call") as bar:
-        enough = math.inf if goal is None else goal * (1 + _ASIDE)
-        search.run(visibility, max_visibility, deadline, bar, file, enough, calls)
-    return search.certificate()
+        enough = math.inf if options.goal is None else options.goal * (1 + _ASIDE)
+        seeker.run(options.visibility, options.max_visibility, deadline, bar, file, enough, calls)
+    return seeker.certificate()
 
 
 def _proven_noise(
@@ -168,20 +151,22 @@ def _proven_noise(
             "noise",
             expected="a state that is proven local with some white noise taken away",
             got=f"one proven only up to visibility {proof.visibility:.4g}",
-            remedy="Mix it with white noise, take more num_settings or more time.",
+            remedy="Mix it with white noise, take more directions or more time.",
         )
     return proof
 
 
-def _with_apex(axes: FloatArray, plane: str) -> FloatArray:
+def _with_apex(axes: FloatArray, measurements: QubitMeasurementSet) -> FloatArray:
     """The axes of a plane and a point far above it.
 
     Where no correlation sees the direction across the plane, only the polygon matters: the far point makes
     the polyhedron's inradius that of the polygon, and its own correlators are all zero.
     """
-    (missing,) = {0, 1, 2} - {*PLANES[plane]}
-    if np.abs(axes[:, missing]).max() > 1e-9:
-        raise MeasurementError.bad_argument("directions", expected=f"directions in the plane {plane}", got="others")
+    (missing,) = {0, 1, 2} - {*measurements.axes}
+    if measurements.distances(axes).max() > 1e-9:
+        raise MeasurementError.bad_argument(
+            "directions", expected=f"directions in the plane {measurements.name}", got="others"
+        )
     apex = np.zeros((1, 3))
     apex[0, missing] = _APEX
     flat = axes.copy()
@@ -189,26 +174,34 @@ def _with_apex(axes: FloatArray, plane: str) -> FloatArray:
     return np.concatenate([flat, apex])
 
 
-def _directions(
-    tensor: CorrelationTensor, num_settings: int | None, directions: Any, plane: str = ""
-) -> list[FloatArray]:
+def _regular_axes(count: int, plane: tuple[int, ...]) -> FloatArray:
+    """So many axes of a polygon in a plane, or of a polyhedron with the symmetry of the icosahedron."""
+    try:
+        return planar_directions(count, (plane[0], plane[1])) if len(plane) == 2 else icosahedral_directions(count)
+    except MeasurementError as exc:
+        raise MeasurementError.bad_argument(
+            "directions", expected="a number of axes that form a polyhedron", got=repr(count), remedy=str(exc.message)
+        ) from exc
+
+
+def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitMeasurementSet) -> list[FloatArray]:
     """Bloch vectors of each party, rounded to dyadic numbers."""
     n = tensor.num_parties
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
-    if directions is not None and num_settings is not None:
-        raise ScenarioError.bad_argument("num_settings", expected="nothing beside directions", got=f"{num_settings}")
-    if directions is None and plane:
-        count = _PLANAR_AXES.get(n, 4) if num_settings is None else num_settings
-        axes = [planar_directions(count, PLANES[plane])] * n
-    elif directions is None:
-        axes = [icosahedral_directions(_AXES.get(n, 6) if num_settings is None else num_settings)] * n
+    in_plane = not measurements.coordinates.all()
+    if directions is None:
+        directions = _PLANAR_AXES.get(n, 4) if in_plane else _AXES.get(n, 6)
+    if is_whole_number(directions):
+        axes = [_regular_axes(directions, measurements.axes)] * n
     else:
         try:
             shared = np.ndim(directions[0]) == 1
         except (TypeError, IndexError, KeyError, ValueError) as exc:
             raise MeasurementError.bad_argument(
-                "directions", expected="Bloch vectors, shape (m, 3), or one such array per party", got=repr(directions)
+                "directions",
+                expected="a number, Bloch vectors, shape (m, 3), or one such array per party",
+                got=repr(directions),
             ) from exc
         given = [directions] if shared else list(directions)
         axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)
@@ -221,13 +214,13 @@ def _directions(
             raise MeasurementError.bad_argument(
                 "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {one.shape}"
             )
-    if plane:
-        with_apex = {id(one): _with_apex(one, plane) for one in axes}
+    if in_plane:
+        with_apex = {id(one): _with_apex(one, measurements) for one in axes}
         axes = [with_apex[id(one)] for one in axes]
     cells = math.prod(len(one) + 1 for one in axes)
     if cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
-            "num_settings",
+            "directions",
             expected=f"at most {_MAX_CELLS} combinations of directions",
             got=f"{cells:.3g}",
             remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} directions per party fit.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...measurements.polyhedra import hull_triangles
+from ...measurements.sets import MeasurementSet, projective_set
 from ...targets.correlations import CorrelationTensor
 from ...verification.projective import ProofError, proven_visibility
 from .certificate import AllProjectiveCertificate, claimed_visibility
@@ -15,12 +16,14 @@ _ATOL = 1e-9
 _BITS = 50
 
 
-def product_certificate(tensor: CorrelationTensor, plane: str = "") -> AllProjectiveCertificate | None:
+def product_certificate(
+    tensor: CorrelationTensor, measurements: MeasurementSet | str = "projective"
+) -> AllProjectiveCertificate | None:
     """Proves that a product state of qubits is local.
 
     Args:
-        tensor: Correlations of qubits, without those across the plane if there is one.
-        plane: ``"xy"``, ``"xz"`` or ``"yz"`` if measurements are limited to it.
+        tensor: Correlations of qubits, without those that the measurements do not see.
+        measurements: All projective ones, or those in a coordinate plane.
 
     Returns:
         The certificate, whose visibility misses 1 by no more than rounding; ``None`` if it is no product state.
@@ -37,8 +40,8 @@ def product_certificate(tensor: CorrelationTensor, plane: str = "") -> AllProjec
     scale = 2.0**_BITS
     inward = np.trunc(vectors / np.maximum(1, lengths) * (1 - 2.0**-48) * scale) / scale
     # Any polyhedron serves, as nothing but rounding goes through it. Of a plane the axis across it is the last.
-    across = "xyz".index(({*"xyz"} - {*plane}).pop()) if plane else 2
-    axes = np.eye(3)[[*(k for k in range(3) if k != across), across]]
+    measured = projective_set(measurements)
+    axes = np.eye(3)[[*measured.axes, *(k for k in range(3) if k not in measured.axes)]]
     certificate = AllProjectiveCertificate(
         visibility=0.0,
         correlations=tensor,
@@ -51,7 +54,7 @@ def product_certificate(tensor: CorrelationTensor, plane: str = "") -> AllProjec
         flips=np.zeros((1, 3 * n), dtype=np.int8),
         product_weights=np.ones(1),
         product_vectors=inward[None],
-        plane=plane,
+        measurements=measured,
     )
     try:
         proven, _, _ = proven_visibility(certificate.proof())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
 from ...measurements.polyhedra import hull_triangles, inradius
+from ...measurements.sets import QubitMeasurementSet, projective_set
 from ...models.ensemble import ResponseModel
 from ...polytope.symmetry.reduced_coordinates import Reduction, even_flips, lower_orders_vanish
 from ...polytope.symmetry.relabelings import Symmetry
@@ -59,10 +60,10 @@ class ProjectiveSearch(VisibilitySearch):
         directions: list[FloatArray],
         seed: int | None,
         noise_proof: AllProjectiveCertificate | None = None,
-        plane: str = "",
+        measurements: QubitMeasurementSet | None = None,
     ) -> None:
         self.tensor = tensor
-        self.plane = plane
+        self.measurements = projective_set("projective") if measurements is None else measurements
         self.noise_proof = noise_proof
         self.directions = directions
         maps = []
@@ -163,7 +164,7 @@ class ProjectiveSearch(VisibilitySearch):
             product_weights=second[second > 0],
             product_vectors=products[second > 0],
             noise=self.noise_proof,
-            plane=self.plane,
+            measurements=self.measurements,
         )
         of_noise = None if self.noise_proof is None else Fraction(self.noise_proof.visibility)
         try:

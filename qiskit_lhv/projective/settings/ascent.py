@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
+from ...measurements.sets import QubitMeasurementSet
 
 __all__ = ["ascend", "ascend_all"]
 
@@ -19,7 +20,7 @@ _CONVERGED = 1e-13
 def ascend(
     tensor: FloatArray,
     coefficients: FloatArray,
-    mask: FloatArray,
+    measurements: QubitMeasurementSet,
     num_starts: int,
     rng: np.random.Generator,
     *,
@@ -32,7 +33,7 @@ def ascend(
     Args:
         tensor: Correlations of N qubits, shape ``(4,) * N``.
         coefficients: Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent.
-        mask: 1 for coordinates that a Bloch vector may have, shape ``(3,)``.
+        measurements: All projective ones, or those in a coordinate plane.
         num_starts: Number of starts, all of them random unless one is given.
         rng: Where they come from.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
@@ -43,7 +44,7 @@ def ascend(
         The best Bloch vectors of each party, and the value.
     """
     settings, values = ascend_all(
-        tensor, coefficients, mask, num_starts, rng, given=given, max_sweeps=max_sweeps, deadline=deadline
+        tensor, coefficients, measurements, num_starts, rng, given=given, max_sweeps=max_sweeps, deadline=deadline
     )
     best = int(np.argmax(values))
     return [vectors[best].copy() for vectors in settings], float(values[best])
@@ -52,7 +53,7 @@ def ascend(
 def ascend_all(
     tensor: FloatArray,
     coefficients: FloatArray,
-    mask: FloatArray,
+    measurements: QubitMeasurementSet,
     num_starts: int,
     rng: np.random.Generator,
     *,
@@ -67,7 +68,7 @@ def ascend_all(
     Returns:
         Bloch vectors of each party, shape ``(B, m_k, 3)``, and the values, shape ``(B,)``.
     """
-    n = tensor.ndim
+    n, mask = tensor.ndim, measurements.coordinates
     # For every start a matrix per party: row 0 is the identity, the others are Bloch vectors, shape (B, m + 1, 4).
     settings = []
     for k in range(n):

@@ -9,7 +9,7 @@ import numpy as np
 from ..._support.types import FloatArray
 from ..._support.validation import generator, whole_number
 from ...exceptions import ScenarioError
-from ...measurements.planes import allowed_coordinates
+from ...measurements.sets import MeasurementSet, projective_set
 from ...polytope.expressions.full_correlators import wwzb
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlations import CorrelationTensor
@@ -26,7 +26,7 @@ _STALLED = 1e-9
 
 
 def wwzb_settings(
-    state: Any, *, measurements: str = "projective", num_starts: int = 20, seed: int | None = None
+    state: Any, *, measurements: MeasurementSet | str = "projective", num_starts: int = 20, seed: int | None = None
 ) -> OptimizedSettings:
     """Searches for two settings per party whose full correlators violate the WWZB condition most.
 
@@ -36,7 +36,8 @@ def wwzb_settings(
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``; a string or a
+            ``MeasurementSet``.
         num_starts: Number of random starts.
         seed: Seed, or ``None``.
 
@@ -53,19 +54,19 @@ def wwzb_settings(
         0.353553
     """
     tensor = qubit_tensor(state)
-    mask = allowed_coordinates(measurements)
+    measured = projective_set(measurements)
     num_starts = whole_number(num_starts, "num_starts", ScenarioError)
     rng = generator(seed)
     best, best_value = None, -np.inf
     for _ in range(num_starts):
-        vectors = rng.normal(size=(tensor.num_parties, 2, 3)) * mask
+        vectors = rng.normal(size=(tensor.num_parties, 2, 3)) * measured.coordinates
         settings = list(vectors / np.linalg.norm(vectors, axis=2, keepdims=True))
         value = -np.inf
         for _ in range(_MAX_ROUNDS):
             expression = wwzb(np.clip(_correlators(tensor, settings), -1, 1)).expression()
             # A few sweeps at a time: the pattern of signs may change before the settings have converged.
             settings, reached = ascend(
-                tensor.array, expression.to_correlators(), mask, 1, rng, given=settings, max_sweeps=_SWEEPS
+                tensor.array, expression.to_correlators(), measured, 1, rng, given=settings, max_sweeps=_SWEEPS
             )
             if reached <= value + _STALLED:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -12,8 +13,9 @@ import optax
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
+from ...measurements.sets import QubitMeasurementSet
 
-__all__ = ["climb", "climb_all"]
+__all__ = ["ViolationRatio", "climb", "climb_all"]
 
 
 # Starts that are climbed at once: a whole batch is compiled once, and the time limit is looked at between batches.
@@ -26,69 +28,77 @@ _IDLE = 1e-15
 _IDLE_STEPS = 4
 
 
+@dataclass(frozen=True)
+class ViolationRatio:
+    """The inverse of the visibility in noise at which an inequality is violated, as a function of all settings.
+
+    It is ``(value - noise) / (bound - noise)``, with the values of the expression for the state and for the noise at
+    the same settings.
+    """
+
+    tensor: FloatArray
+    """Correlations of N qubits, shape ``(4,) * N``."""
+    noise: FloatArray
+    """Those of the noise, same shape."""
+    coefficients: FloatArray
+    """Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent."""
+    bound: float
+    """The expression's local bound."""
+    measurements: QubitMeasurementSet
+    """Where settings are sought: all projective measurements, or those in a coordinate plane."""
+    coplanar: bool = False
+    """Whether the settings of each party lie in one plane, whichever is best."""
+
+    def arrays(self) -> tuple[FloatArray | float, ...]:
+        """What the compiled functions take."""
+        return self.tensor, self.noise, self.coefficients, self.bound, self.measurements.coordinates
+
+
 def climb(
-    tensor: FloatArray,
-    noise: FloatArray,
-    coefficients: FloatArray,
-    bound: float,
-    mask: FloatArray,
+    ratio: ViolationRatio,
     num_starts: int,
     rng: np.random.Generator,
     *,
-    planar: bool = False,
     given: Sequence[FloatArray] | None = None,
     deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], float]:
     """The best of what :func:`climb_all` finds: Bloch vectors of each party, shape ``(m_k, 3)``, and the ratio."""
-    settings, ratios = climb_all(
-        tensor, noise, coefficients, bound, mask, num_starts, rng, planar=planar, given=given, deadline=deadline
-    )
+    settings, ratios = climb_all(ratio, num_starts, rng, given=given, deadline=deadline)
     best = int(np.argmax(ratios))
     return [vectors[best].copy() for vectors in settings], float(ratios[best])
 
 
 def climb_all(
-    tensor: FloatArray,
-    noise: FloatArray,
-    coefficients: FloatArray,
-    bound: float,
-    mask: FloatArray,
+    ratio: ViolationRatio,
     num_starts: int,
     rng: np.random.Generator,
     *,
-    planar: bool = False,
     given: Sequence[FloatArray] | None = None,
     deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], FloatArray]:
     """Maximizes the inverse of the visibility in noise at which a Bell inequality is violated, by L-BFGS.
 
-    That inverse is ``(value - noise) / (bound - noise)``, with the values of the expression for the state and for the
-    noise at the same settings. All starts of a batch are climbed at once.
+    All starts of a batch are climbed at once.
 
     Args:
-        tensor: Correlations of N qubits, shape ``(4,) * N``.
-        noise: Those of the noise, same shape.
-        coefficients: Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent.
-        bound: The expression's local bound.
-        mask: 1 for coordinates that a Bloch vector may have, shape ``(3,)``.
+        ratio: That inverse, as a function of the settings.
         num_starts: Number of starts, all of them random unless one is given.
         rng: Where they come from.
-        planar: Whether the settings of each party lie in one plane, whichever is best.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         deadline: After it no further batch is begun.
 
     Returns:
         Bloch vectors of each party, shape ``(B, m_k, 3)``, and the ratios, shape ``(B,)``, of the starts climbed.
     """
-    size = min(num_starts, _BATCH)
-    parties: list[list[FloatArray]] = [[] for _ in range(tensor.ndim)]
+    size, planar = min(num_starts, _BATCH), ratio.coplanar
+    parties: list[list[FloatArray]] = [[] for _ in range(ratio.tensor.ndim)]
     ratios: list[FloatArray] = []
     with jax.enable_x64(True):
-        problem = tuple(jnp.asarray(one) for one in (tensor, noise, coefficients, bound, mask))
+        problem = tuple(jnp.asarray(one) for one in ratio.arrays())
         for first in range(0, num_starts, size):
             if first and deadline.over:
                 break
-            batch = [_starts(m - 1, size, rng, planar) for m in coefficients.shape]
+            batch = [_starts(m - 1, size, rng, planar) for m in ratio.coefficients.shape]
             if given is not None and first == 0:
                 for start, vectors in zip(batch, given, strict=True):
                     for name, value in _parameters(np.asarray(vectors), planar).items():

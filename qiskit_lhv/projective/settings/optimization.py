@@ -12,21 +12,21 @@ import numpy as np
 from ..._support.deadlines import Deadline
 from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
-from ..._support.validation import generator, whole_number, whole_numbers
+from ..._support.validation import generator, instance, whole_numbers
 from ...exceptions import MeasurementError, ScenarioError, SolverError
-from ...measurements.planes import allowed_coordinates
+from ...measurements.sets import MeasurementSet, projective_set
 from ...polytope.expressions.expression import BellExpression
 from ...targets.qubits import qubit_tensor
 from .horodecki import horodecki_settings
 from .optimized import OptimizedSettings
 from .regular_search import best_regular
 from .search import Search
+from .search_options import SettingsSearch
 
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
 
 _ROUNDING = 1e-9
 _MAX_CELLS = 1 << 16
-_METHODS = ("ascent", "gradient", "regular")
 
 
 @one_blas_thread()
@@ -36,9 +36,8 @@ def optimize_settings(
     *,
     expression: BellExpression | None = None,
     noise: Any = None,
-    measurements: str = "projective",
-    method: str = "ascent",
-    num_starts: int = 100,
+    measurements: MeasurementSet | str = "projective",
+    search: SettingsSearch | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
     progress: bool | None = False,
@@ -57,15 +56,9 @@ def optimize_settings(
         num_settings: Number of settings, one for all parties or one each; ignored if an expression is given.
         expression: A Bell expression of two outcomes per party; default: whatever the polytope finds.
         noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
-        measurements: ``"projective"``; a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; or
-            ``"planar"``: one plane per party, whichever is best (as good as ``"projective"`` for two settings per
-            party; for more, gradients are followed).
-        method: ``"ascent"``, party by party; ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes some
-            seconds to compile for each number of settings); or ``"regular"``: equally spaced axes of a plane and axes
-            with the symmetry of the octahedron (3, 4, 6, 7, 9, 10 or 13) or icosahedron (6, 10, 16), improved for one
-            inequality only: for many settings of more than two parties, where the symmetry makes the polytope small.
-        num_starts: Number of random starts: with an expression, all of them are followed at once; without, a tenth of
-            them, beside those that are known.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; a
+            string or a ``MeasurementSet``.
+        search: How the search goes: its method and starts, see :class:`SettingsSearch`; default: party by party.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         progress: Whether to show a progress bar; ``None``: only on a terminal.
@@ -76,7 +69,7 @@ def optimize_settings(
 
     Raises:
         MeasurementError: If the state or the noise is not one of 2 to 6 qubits, or the measurements are unknown.
-        ScenarioError: If the expression, the method or a number does not fit, or the noise is not local.
+        ScenarioError: If the expression or a number does not fit, or the noise is not local.
         SolverError: If the time is over before any settings had an inequality.
 
     References:
@@ -93,11 +86,13 @@ def optimize_settings(
     other = None if noise is None else qubit_tensor(noise, "noise")
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state of {n} qubits", got=repr(other))
-    planar = measurements == "planar"
-    mask = np.ones(3) if planar else _mask(measurements)
-    if method not in _METHODS:
-        raise ScenarioError.bad_argument("method", expected="'ascent', 'gradient' or 'regular'", got=repr(method))
-    if method == "regular" and expression is not None:
+    measured = projective_set(measurements)
+    options = instance(SettingsSearch() if search is None else search, SettingsSearch, "search", ScenarioError)
+    if options.coplanar and not measured.coordinates.all():
+        raise ScenarioError.bad_argument(
+            "measurements", expected="'projective' where coplanar settings are sought", got=repr(measurements)
+        )
+    if options.method == "regular" and expression is not None:
         raise ScenarioError.bad_argument(
             "expression",
             expected="None for regular settings, whose inequality the polytope finds",
@@ -105,7 +100,7 @@ def optimize_settings(
         )
     if other is not None and np.array_equal(other.array, tensor.array):
         raise MeasurementError.bad_argument("noise", expected="another state than the first", got="the same one")
-    starts = whole_number(num_starts, "num_starts", ScenarioError)
+    starts = int(options.num_starts)
     deadline = Deadline(time_limit)
     rng = generator(seed)
     if expression is None:
@@ -134,13 +129,13 @@ def optimize_settings(
             )
         sizes = expression.scenario.num_settings
     # Any two Bloch vectors lie in a plane.
-    planar = planar and max(sizes) > 2
-    search = Search(tensor, other, mask, planar, planar or method == "gradient", rng, deadline)
+    coplanar = options.coplanar and max(sizes) > 2
+    seeker = Search(tensor, other, measured, coplanar, coplanar or options.method == "gradient", rng, deadline)
     if expression is not None:
-        return _with_local_noise(search.best_for(expression, starts))
-    if method == "regular":
-        return _found_in_time(search, best_regular(search, sizes), sizes)
-    return _search_polytope(search, sizes, max(1, starts // 10), progress)
+        return _with_local_noise(seeker.best_for(expression, starts))
+    if options.method == "regular":
+        return _found_in_time(seeker, best_regular(seeker, sizes), sizes)
+    return _search_polytope(seeker, sizes, max(1, starts // 10), progress)
 
 
 def _search_polytope(
@@ -181,13 +176,3 @@ def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
                 "noise", expected="a local state", got=f"one that violates the inequality by {noise.violation:.6g}"
             )
     return found
-
-
-def _mask(measurements: str) -> Any:
-    """As ``allowed_coordinates``, with a message that names what there is more."""
-    try:
-        return allowed_coordinates(measurements)
-    except MeasurementError:
-        raise MeasurementError.bad_argument(
-            "measurements", expected="'projective', 'planar', 'xy', 'xz' or 'yz'", got=repr(measurements)
-        ) from None

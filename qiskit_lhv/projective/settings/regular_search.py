@@ -80,13 +80,15 @@ def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatAr
     # Which plane is best shows with few settings.
     screened: list[tuple[float, list[list[FloatArray]]]] = []
     for one in frames:
-        for coarse, fine in zip(polygons(few, one, search.mask), polygons(sizes, one, search.mask), strict=True):
+        for coarse, fine in zip(
+            polygons(few, one, search.measurements), polygons(sizes, one, search.measurements), strict=True
+        ):
             settings = [None if search.late() else search.at(vectors, _SHARE_OF_PLANE) for vectors in coarse]
             reached = [math.inf if one is None else one.visibility for one in settings]
             screened.append((min(reached), [fine[i] for i in np.argsort(reached, kind="stable")]))
     planes = [turned for _, turned in sorted(screened, key=lambda pair: pair[0])[:_NUM_PLANES]]
     solids: list[list[FloatArray]] = []
-    if search.mask.all() and not search.planar:
+    if search.measurements.coordinates.all() and not search.coplanar:
         solids = [vectors for one in frames for vectors in regular_solids(sizes, one)]
     candidates = planes[0] + solids
     if len(sizes) <= _MAX_PARTIES_IN_ORDER and solids:

@@ -17,6 +17,7 @@ from ...measurements.axes import (
     octahedral_sizes,
     platonic_directions,
 )
+from ...measurements.sets import QubitMeasurementSet
 from ...targets.correlations import CorrelationTensor
 
 __all__ = ["axial_frame", "equally_spaced", "largest_solid", "polygons", "regular_solids", "two_setting_frame"]
@@ -41,20 +42,22 @@ def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame
 
 
-def polygons(sizes: Sequence[int], frames: Sequence[FloatArray], mask: FloatArray) -> Iterator[list[list[FloatArray]]]:
-    """Equally spaced axes of each party, in the planes of any two vectors of the party's frame that the mask allows.
+def polygons(
+    sizes: Sequence[int], frames: Sequence[FloatArray], measurements: QubitMeasurementSet
+) -> Iterator[list[list[FloatArray]]]:
+    """Equally spaced axes of each party, in the planes of any two vectors of its frame that the measurements allow.
 
     Args:
         sizes: Number of settings of each party.
         frames: Three orthonormal vectors of each party, shape ``(3, 3)``, in rows.
-        mask: 1 for the coordinates that settings may have, shape ``(3,)``.
+        measurements: All projective ones, or those in a coordinate plane.
 
     Yields:
         For each plane, the Bloch vectors of each party, shape ``(m_k, 3)``: with an axis along the first vector, and
         turned by half a step.
     """
     for plane in combinations(range(3), 2):
-        if any(np.abs(frame[list(plane)] * (1 - mask)).max() > _IN_PLANE for frame in frames):
+        if any(np.abs(frame[list(plane)] * (1 - measurements.coordinates)).max() > _IN_PLANE for frame in frames):
             continue
         yield [
             [equally_spaced(m, frame[list(plane)], offset) for m, frame in zip(sizes, frames, strict=True)]

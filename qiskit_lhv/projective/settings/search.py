@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
+from ...measurements.sets import QubitMeasurementSet
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.expressions.families import chained, i3322
 from ...polytope.inequalities.bell_inequality import BellInequality
@@ -23,6 +25,9 @@ from .correlator_criterion import wwzb_settings
 from .horodecki import horodecki_settings
 from .optimized import OptimizedSettings, rounded_vectors
 from .regular_sets import largest_solid, polygons
+
+if TYPE_CHECKING:
+    from .gradients import ViolationRatio
 
 __all__ = ["Search"]
 
@@ -50,9 +55,9 @@ class Search:
     """Correlations of the state, of qubits."""
     noise: CorrelationTensor | None
     """Those of the noise; ``None``: white noise."""
-    mask: FloatArray
-    """1 for coordinates that a Bloch vector may have, shape ``(3,)``."""
-    planar: bool
+    measurements: QubitMeasurementSet
+    """Where settings are sought: all projective measurements, or those in a coordinate plane."""
+    coplanar: bool
     """Whether each party's settings lie in one plane, whichever is best; needs gradients."""
     gradients: bool
     """Whether gradients are followed instead of the closed form of one party's best settings."""
@@ -81,22 +86,13 @@ class Search:
             # Loads JAX, so only here.
             from .gradients import climb_all
 
-            found, ratios = climb_all(
-                self.tensor.array,
-                self.mixed_in.array,
-                coefficients,
-                bound,
-                self.mask,
-                num_starts,
-                self.rng,
-                planar=self.planar,
-                deadline=self.deadline,
-            )
+            ratio = self._ratio(coefficients, bound)
+            found, ratios = climb_all(ratio, num_starts, self.rng, deadline=self.deadline)
             reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
             best = int(np.argmax(ratios))
             return self.record([one[best] for one in found], inequality, reached)
         found, values = ascend_all(
-            self.tensor.array, coefficients, self.mask, num_starts, self.rng, deadline=self.deadline
+            self.tensor.array, coefficients, self.measurements, num_starts, self.rng, deadline=self.deadline
         )
         if self.noise is None:
             reference = float(coefficients.flat[0])
@@ -147,14 +143,14 @@ class Search:
         yield from self._best_regular(sizes)
         for one in self.of_inequalities(sizes):
             filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
-            yield [_flattened(vectors) for vectors in filled] if self.planar else filled
+            yield [_flattened(vectors) for vectors in filled] if self.coplanar else filled
         for _ in range(num_random):
             yield [self.random(m) for m in sizes]
 
     def random(self, count: int) -> FloatArray:
         """Random Bloch vectors that may be settings of one party."""
-        vectors = self.rng.normal(size=(count, 3)) * self.mask
-        if self.planar:
+        vectors = self.rng.normal(size=(count, 3)) * self.measurements.coordinates
+        if self.coplanar:
             normal = self.rng.normal(size=3)
             vectors = vectors - np.outer(vectors @ normal, normal) / (normal @ normal)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
@@ -198,29 +194,32 @@ class Search:
         if self.gradients:
             from .gradients import climb
 
-            return climb(
-                self.tensor.array,
-                self.mixed_in.array,
-                coefficients,
-                found.inequality.bound.value,
-                self.mask,
-                _STARTS_PER_ROUND,
-                self.rng,
-                planar=self.planar,
-                given=found.settings,
-                deadline=self.deadline,
-            )[0]
+            ratio = self._ratio(coefficients, found.inequality.bound.value)
+            return climb(ratio, _STARTS_PER_ROUND, self.rng, given=found.settings, deadline=self.deadline)[0]
         # At the visibility reached, a larger value of the mixture means a lower visibility.
         mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
         return ascend(
             mixed.array,
             coefficients,
-            self.mask,
+            self.measurements,
             _STARTS_PER_ROUND,
             self.rng,
             given=found.settings,
             deadline=self.deadline,
         )[0]
+
+    def _ratio(self, coefficients: FloatArray, bound: float) -> ViolationRatio:
+        """The inverse of the visibility as a function of the settings, which gradients can climb."""
+        from .gradients import ViolationRatio
+
+        return ViolationRatio(
+            tensor=self.tensor.array,
+            noise=self.mixed_in.array,
+            coefficients=coefficients,
+            bound=bound,
+            measurements=self.measurements,
+            coplanar=self.coplanar,
+        )
 
     def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
         """Lowers the visibility in noise: the mixture's value at the last visibility, maximized again and again.
@@ -233,7 +232,7 @@ class Search:
                 break
             mixed = best.mixed(best.visibility).correlations
             vectors, _ = ascend(
-                mixed.array, coefficients, self.mask, 1, self.rng, given=best.settings, deadline=self.deadline
+                mixed.array, coefficients, self.measurements, 1, self.rng, given=best.settings, deadline=self.deadline
             )
             found = self.record(vectors, best.inequality)
             if found.visibility > best.visibility - _SAME_RATIO:
@@ -253,8 +252,8 @@ class Search:
         frames = [np.eye(3)] * len(sizes)
         # Of two settings, a turn by half a step is only a rotation.
         turns = 2 if max(sizes) > 2 else 1
-        regular = [vectors for plane in polygons(sizes, frames, self.mask) for vectors in plane[:turns]]
-        if self.mask.all() and not self.planar and max(sizes) > 2:
+        regular = [vectors for plane in polygons(sizes, frames, self.measurements) for vectors in plane[:turns]]
+        if self.measurements.coordinates.all() and not self.coplanar and max(sizes) > 2:
             regular.append([self._filled(largest_solid(m), m) for m in sizes])
         visibilities = []
         for vectors in regular:
@@ -267,19 +266,17 @@ class Search:
 
     def of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
         """Best settings of inequalities that are known to be violated by many states."""
-        plane = "".join(axis for axis, used in zip("xyz", self.mask, strict=True) if used)
-        name = "projective" if self.mask.all() else plane
-        seen = planar_tensor(self.tensor, name)
+        seen = planar_tensor(self.tensor, self.measurements)
         if len(sizes) > 2:
             seed = int(self.rng.integers(1 << 31))
-            yield list(wwzb_settings(seen, measurements=name, num_starts=4, seed=seed).settings)
+            yield list(wwzb_settings(seen, measurements=self.measurements, num_starts=4, seed=seed).settings)
             return
         yield list(horodecki_settings(seen).settings)
         for expression in (i3322(), chained(min(sizes))) if min(sizes) >= 3 else ():
             yield ascend(
                 self.tensor.array,
                 expression.to_correlators(),
-                self.mask,
+                self.measurements,
                 _STARTS_OF_FAMILY,
                 self.rng,
                 deadline=self.deadline,

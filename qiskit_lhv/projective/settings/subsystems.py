@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from ..._support.deadlines import Deadline
-from ...measurements.planes import allowed_coordinates
+from ...measurements.sets import MeasurementSet, projective_set
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
@@ -23,7 +23,10 @@ _SAME = 1e-9
 
 
 def lifted_settings(
-    found: OptimizedSettings, tensor: CorrelationTensor, parties: tuple[int, ...], measurements: str = "projective"
+    found: OptimizedSettings,
+    tensor: CorrelationTensor,
+    parties: tuple[int, ...],
+    measurements: MeasurementSet | str = "projective",
 ) -> OptimizedSettings:
     """Settings of some parties as settings of all: the others have one setting, whose outcome does not matter.
 
@@ -31,9 +34,9 @@ def lifted_settings(
         found: Settings for the state of those parties.
         tensor: Correlations of all parties.
         parties: The parties that take part, ascending.
-        measurements: ``"projective"`` or a plane, in which the others' setting is then.
+        measurements: All projective ones or those in a coordinate plane; the others' setting is one of them.
     """
-    idle = np.eye(3)[np.argmax(allowed_coordinates(measurements))]
+    idle = np.eye(3)[projective_set(measurements).axes[0]]
     settings = [idle[None]] * tensor.num_parties
     for k, one in zip(parties, found.settings, strict=True):
         settings[k] = one
@@ -42,7 +45,7 @@ def lifted_settings(
 
 
 def subsystem_settings(
-    tensor: CorrelationTensor, *, measurements: str, seed: int | None, time_limit: float | None = None
+    tensor: CorrelationTensor, *, measurements: MeasurementSet | str, seed: int | None, time_limit: float | None = None
 ) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
     """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
 
@@ -50,7 +53,7 @@ def subsystem_settings(
 
     Args:
         tensor: Correlations of three or more qubits.
-        measurements: ``"projective"`` or a plane.
+        measurements: All projective ones or those in a coordinate plane.
         seed: Seed, or ``None``.
         time_limit: Seconds; pairs are looked at in any case. Default: none.
 

@@ -8,6 +8,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 from qiskit_lhv.exceptions import CertificateError, LHVError, MeasurementError, ScenarioError
+from qiskit_lhv.measurements import MeasurementSet
 from qiskit_lhv.measurements.axes import (
     icosahedral_directions,
     planar_directions,
@@ -16,8 +17,10 @@ from qiskit_lhv.measurements.axes import (
 )
 from qiskit_lhv.measurements.polyhedra import inradius
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.optimize import GradientDescent, SettingsGrid
 from qiskit_lhv.optimize.search import find_local_model
 from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.projective.certificates import certify as module
 from qiskit_lhv.projective.certificates.certificate import AllProjectiveCertificate
 from qiskit_lhv.projective.certificates.certify import certify_all_projective
@@ -33,6 +36,8 @@ from qiskit_lhv.quantum.states import (
 from qiskit_lhv.targets.correlations import CorrelationTensor
 from scipy.optimize import linprog
 
+from helpers import with_proof_search
+
 ICOSAHEDRON = platonic_directions("icosahedron")
 CUBE = platonic_directions("cube")
 OCTAHEDRON = platonic_directions("octahedron")
@@ -43,7 +48,7 @@ WERNER_UPPER_LIMIT = 0.69606
 
 
 def certify(state, **options):
-    return certify_all_projective(state, **{"seed": 1, "progress": False} | options)
+    return certify_all_projective(state, **with_proof_search(**{"seed": 1, "progress": False} | options))
 
 
 def assert_local_on_random_settings(certificate, state, trials=3, count=3):
@@ -95,15 +100,15 @@ def test_werner_with_46_axes():
 @pytest.mark.parametrize(
     ("state", "options", "low", "high"),
     [
-        (werner_state(1), {"num_settings": 6}, 0.488, 0.4915),
+        (werner_state(1), {"directions": 6}, 0.488, 0.4915),
         (werner_state(1), {"directions": OWN}, 0.474, 0.477),
         (werner_state(1), {"directions": platonic_directions("dodecahedron")}, 0.455, 0.462),
         (werner_state(1), {"directions": [CUBE, ICOSAHEDRON]}, 0.353, 0.3572),
-        (bell_diagonal_state([0.9, -0.5, 0.4]), {"num_settings": 6}, 0.744, 0.7459),
+        (bell_diagonal_state([0.9, -0.5, 0.4]), {"directions": 6}, 0.744, 0.7459),
         (bell_diagonal_state([0.9, -0.5, 0.4]), {"directions": SIXTEEN}, 0.835, 0.843),
-        (Statevector([math.cos(0.5), 0, 0, math.sin(0.5)]), {"num_settings": 6}, 0.538, 0.5425),
-        (Statevector([math.cos(0.1), 0, 0, math.sin(0.1)]), {"num_settings": 6}, 0.83, 0.8365),
-        (random_state(2, seed=3), {"num_settings": 6, "visibility": 0.74}, 0.735, 0.74001),
+        (Statevector([math.cos(0.5), 0, 0, math.sin(0.5)]), {"directions": 6}, 0.538, 0.5425),
+        (Statevector([math.cos(0.1), 0, 0, math.sin(0.1)]), {"directions": 6}, 0.83, 0.8365),
+        (random_state(2, seed=3), {"directions": 6, "visibility": 0.74}, 0.735, 0.74001),
         (random_state(2, rank=2, seed=1), {"directions": [ICOSAHEDRON, CUBE], "visibility": 0.5}, 0.45, 0.50001),
     ],
 )
@@ -209,7 +214,7 @@ def test_separable_states_with_marginals():
 
 
 def test_three_qubits_in_a_ghz_state():
-    certificate = certify(ghz_state(3), num_settings=6)
+    certificate = certify(ghz_state(3), directions=6)
     assert 0.30 < certificate.visibility < 0.3045
     assert certificate.verify(ghz_state(3))
     assert "6 x 6 x 6 axes" in str(certificate)
@@ -217,11 +222,11 @@ def test_three_qubits_in_a_ghz_state():
 
 
 def test_three_qubits_in_a_w_state():
-    certificate = certify(w_state(3), num_settings=6, visibility=0.312)
+    certificate = certify(w_state(3), directions=6, visibility=0.312)
     assert 0.31 < certificate.visibility <= 0.312
     assert certificate.verify(w_state(3))
     assert_local_on_random_settings(certificate, w_state(3), trials=2, count=2)
-    separable = certify(w_state(3, 0.25), num_settings=6)
+    separable = certify(w_state(3, 0.25), directions=6)
     assert separable.visibility >= 1
     assert len(separable.product_weights) > 0
 
@@ -243,14 +248,15 @@ def test_one_qubit():
 
 
 def test_one_qubit_maximally_mixed():
-    assert certify(werner_state(1), parties=[1], directions=ICOSAHEDRON).visibility >= 0.99
+    state = CorrelationTensor.from_state(werner_state(1), [1])
+    assert certify(state, directions=ICOSAHEDRON).visibility >= 0.99
 
 
 def test_parties_choose_qubits():
     """Qubits 2 and 0 of three, in this order: tensors and states agree."""
     state = random_state(3, seed=6)
     options = {"directions": [CUBE, ICOSAHEDRON], "visibility": 0.3}
-    certificate = certify(state, parties=[2, 0], **options)
+    certificate = certify(CorrelationTensor.from_state(state, [2, 0]), **options)
     assert np.allclose(certificate.correlations.array, CorrelationTensor.from_state(state).array[:, 0, :].T)
     assert certificate.visibility > 0.25
     assert certificate.verify(CorrelationTensor.from_state(state, [2, 0]))
@@ -352,7 +358,13 @@ def found():
     """A model of two qubits, of too few steps to be good."""
     state = bell_diagonal_state([0.63, -0.35, 0.28])
     return find_local_model(
-        state, degree=3, num_hidden=128, num_steps=10, num_evaluated=100, seed=1, progress=False
+        state,
+        response=3,
+        num_hidden=128,
+        optimizer=GradientDescent(num_steps=10),
+        grid=SettingsGrid(num_evaluated=100),
+        seed=1,
+        progress=False,
     ).model
 
 
@@ -518,10 +530,9 @@ def test_short_times_give_a_true_certificate():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"num_settings": 7}, MeasurementError, "num_settings: .*The nearest such numbers are 6 and 16"),
-        ({"num_settings": 0}, MeasurementError, "num_settings: expected a whole number of at least 1"),
-        ({"num_settings": "six"}, MeasurementError, "num_settings: expected a whole number"),
-        ({"num_settings": 6, "directions": ICOSAHEDRON}, ScenarioError, "num_settings: .*nothing beside directions"),
+        ({"directions": 7}, MeasurementError, "directions: .*The nearest such numbers are 6 and 16"),
+        ({"directions": 0}, MeasurementError, "directions: .*expected a whole number of at least 1"),
+        ({"directions": "six"}, MeasurementError, "directions: expected an array of numbers"),
         ({"directions": planar_directions(8)}, MeasurementError, "directions that span a polyhedron, got one plane"),
         ({"directions": [ICOSAHEDRON, planar_directions(8)]}, MeasurementError, "span a polyhedron"),
         ({"directions": 2 * ICOSAHEDRON}, MeasurementError, "directions: expected unit vectors"),
@@ -540,16 +551,15 @@ def test_short_times_give_a_true_certificate():
         ({"max_visibility": -1}, ScenarioError, "max_visibility: expected a positive number"),
         ({"goal": 0}, ScenarioError, "goal: expected a positive number"),
         ({"max_calls": 0}, ScenarioError, "max_calls"),
-        ({"start": "model"}, ScenarioError, "start: expected a ResponseModel of 2 parties"),
+        ({"start": "model"}, ScenarioError, "start: expected a ResponseModel"),
         ({"seed": -1}, LHVError, "seed: expected None or a non-negative whole number"),
         ({"seed": 0.5}, LHVError, "seed: expected None or a non-negative whole number"),
-        ({"parties": [0, 5]}, MeasurementError, "parties"),
         ({"directions": []}, MeasurementError, "directions"),
         ({"directions": 5}, MeasurementError, "directions"),
     ],
 )
 def test_bad_input_is_refused(options, error, message):
-    if not {"num_settings", "directions"} & set(options):
+    if "directions" not in options:
         options = {"directions": ICOSAHEDRON} | options
     with pytest.raises(error, match=message):
         certify(werner_state(1), **options)
@@ -608,7 +618,7 @@ def test_mixtures_of_product_states_alone():
 @pytest.mark.parametrize("plane", ["xy", "xz", "yz"])
 def test_werner_state_in_a_plane(plane):
     # Grothendieck's constant of dimension 2 is sqrt(2): local up to 1 / sqrt(2), exactly (arXiv:1609.06114).
-    certificate = certify_all_projective(werner_state(1), measurements=plane, num_settings=16, seed=1)
+    certificate = certify_all_projective(werner_state(1), measurements=plane, directions=16, seed=1)
     assert 0.695 < certificate.visibility < np.sqrt(0.5)
     assert certificate.verify(werner_state(1))
     assert plane in str(certificate)
@@ -618,27 +628,27 @@ def test_werner_state_in_a_plane(plane):
 def test_a_plane_sees_only_its_own_correlations():
     # Correlated in Y alone, where no measurement in the plane xz looks; in xy and yz it is still classical.
     state = bell_diagonal_state([-0.4, 1, 0.4])
-    assert certify_all_projective(state, measurements="xz", num_settings=8, seed=1).visibility > 0.99
+    assert certify_all_projective(state, measurements="xz", directions=8, seed=1).visibility > 0.99
     tensor = np.zeros((4, 4))
     tensor[0, 0], tensor[2, 2], tensor[1, 1], tensor[3, 3] = 1, 5, 0.4, 0.3
     # No state has such a correlation in Y, but what measurements in xz see is one.
-    certificate = certify_all_projective(CorrelationTensor(tensor), measurements="xz", num_settings=8, seed=1)
+    certificate = certify_all_projective(CorrelationTensor(tensor), measurements="xz", directions=8, seed=1)
     assert certificate.visibility > 0.99
     assert certificate.verify(CorrelationTensor(tensor))
 
 
 def test_certificates_of_a_plane_claim_no_more():
-    certificate = certify_all_projective(werner_state(1), measurements="xz", num_settings=8, seed=1)
+    certificate = certify_all_projective(werner_state(1), measurements="xz", directions=8, seed=1)
     # For all measurements it proves nothing about the state: its correlations lack those in Y.
-    assert not dataclasses.replace(certificate, plane="").verify(werner_state(1))
-    assert not dataclasses.replace(certificate, plane="xy").verify()
+    assert not dataclasses.replace(certificate, measurements=MeasurementSet.of("projective")).verify(werner_state(1))
+    assert not dataclasses.replace(certificate, measurements=MeasurementSet.of("xy")).verify()
     full = CorrelationTensor.from_state(werner_state(1))
     assert not dataclasses.replace(certificate, correlations=full).verify()
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"measurements": "zx"}, {"measurements": "planar"}, {"measurements": "xy", "directions": np.eye(3)}],
+    [{"measurements": "zz"}, {"measurements": "planar"}, {"measurements": "xy", "directions": np.eye(3)}],
 )
 def test_bad_planes(arguments):
     with pytest.raises(MeasurementError, match=r"measurements|plane"):
@@ -648,7 +658,9 @@ def test_bad_planes(arguments):
 def test_a_party_that_nothing_depends_on(counted_clock):
     # Its Bloch vector in the product states of the search is zero.
     state = DensityMatrix(np.kron(np.eye(2) / 2, werner_state(0.5).data))
-    certificate = certify_all_projective(state, num_settings=6, max_visibility=1.02, max_calls=200, seed=1)
+    certificate = certify_all_projective(
+        state, directions=6, search=ProofSearch(max_visibility=1.02, max_calls=200), seed=1
+    )
     assert certificate.visibility > 0.9
     assert certificate.verify(state)
 
@@ -694,8 +706,8 @@ def test_search_ends_where_its_goal_is_out_of_reach(monkeypatch):
 
 def test_a_goal_out_of_reach_does_not_lose_what_is_proven():
     state = ghz_state(3, 0.4)
-    whole = certify_all_projective(state, num_settings=6, seed=1)
-    hopeless = certify_all_projective(state, num_settings=6, goal=1.0, seed=1)
+    whole = certify_all_projective(state, directions=6, seed=1)
+    hopeless = certify_all_projective(state, directions=6, search=ProofSearch(goal=1.0), seed=1)
     assert whole.visibility > 0.75
     assert hopeless.visibility > 0.7
     assert hopeless.verify(state)

@@ -3,13 +3,17 @@ import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix, random_unitary
 from qiskit_lhv import CorrelationTensor, chsh, optimize_settings, werner_state
 from qiskit_lhv._support.deadlines import NO_LIMIT
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.polytope import elegant, i3322
+from qiskit_lhv.projective import SettingsSearch
 from qiskit_lhv.projective.settings.search import Search
 from scipy.optimize import minimize
 
 
 def test_gradients_reach_what_the_ascent_does():
-    found = optimize_settings(werner_state(1), expression=i3322(), method="gradient", num_starts=8, seed=1)
+    found = optimize_settings(
+        werner_state(1), expression=i3322(), search=SettingsSearch(method="gradient", num_starts=8), seed=1
+    )
     assert found.value == pytest.approx(0.25, abs=1e-8)
     assert found.num_starts == 8
     assert found.num_successes >= 4
@@ -21,13 +25,19 @@ def test_gradients_find_the_visibility_in_other_noise():
     state = Statevector([np.cos(0.5), 0, 0, np.sin(0.5)])
     noise = DensityMatrix.from_label("0+")
     known = optimize_settings(state, expression=chsh(), noise=noise, seed=1)
-    found = optimize_settings(state, expression=chsh(), noise=noise, method="gradient", num_starts=20, seed=1)
+    found = optimize_settings(
+        state, expression=chsh(), noise=noise, search=SettingsSearch(method="gradient", num_starts=20), seed=1
+    )
     assert found.visibility == pytest.approx(known.visibility, abs=1e-6)
 
 
 def test_gradients_stay_in_a_coordinate_plane():
     found = optimize_settings(
-        werner_state(1), expression=chsh(), method="gradient", measurements="yz", num_starts=20, seed=1
+        werner_state(1),
+        expression=chsh(),
+        search=SettingsSearch(method="gradient", num_starts=20),
+        measurements="yz",
+        seed=1,
     )
     assert found.value == pytest.approx(2 * np.sqrt(2))
     assert all(np.all(one[:, 0] == 0) for one in found.settings)
@@ -46,7 +56,7 @@ def test_one_plane_a_party():
     turned = (
         DensityMatrix(werner_state(1)).evolve(random_unitary(2, seed=3), [0]).evolve(random_unitary(2, seed=4), [1])
     )
-    found = optimize_settings(turned, expression=elegant(), measurements="planar", num_starts=8, seed=1)
+    found = optimize_settings(turned, expression=elegant(), search=SettingsSearch(num_starts=8, coplanar=True), seed=1)
     assert found.value == pytest.approx(known, abs=1e-6)
     assert found.value < 4 * np.sqrt(3) - 0.1
     assert all(lies_in_a_plane(one) for one in found.settings)
@@ -56,7 +66,7 @@ def test_one_plane_a_party():
 def test_planar_starts_are_planar():
     # The best settings of I3322, and those filled up with random ones, would not be.
     tensor = CorrelationTensor.from_state(random_density_matrix(4, seed=5))
-    search = Search(tensor, None, np.ones(3), True, True, np.random.default_rng(1), NO_LIMIT)
+    search = Search(tensor, None, AllProjective(), True, True, np.random.default_rng(1), NO_LIMIT)
     starts = list(search.starts((3, 4), 2))
     assert len(starts) >= 6
     assert all(lies_in_a_plane(one) for vectors in starts for one in vectors)
@@ -67,7 +77,7 @@ def test_one_plane_a_party_for_the_polytope():
     hidden = DensityMatrix(0.85 * np.outer(ket, ket) + 0.15 * np.diag([0, 1, 0, 0]))
     tilted = hidden.evolve(random_unitary(2, seed=3), [0])
     for state, visibility in ((werner_state(1), np.sqrt(0.5)), (tilted, 1.0)):
-        found = optimize_settings(state, (3, 4), measurements="planar", num_starts=1, seed=1)
+        found = optimize_settings(state, (3, 4), search=SettingsSearch(num_starts=1, coplanar=True), seed=1)
         assert found.visibility <= visibility + 1e-6
         assert all(lies_in_a_plane(one) for one in found.settings)
 

@@ -12,7 +12,7 @@ from qiskit.quantum_info import (
 )
 from qiskit_lhv import Behavior, chsh, ghz_state, optimize_settings, werner_state
 from qiskit_lhv.exceptions import MeasurementError
-from qiskit_lhv.projective import HorodeckiCriterion, horodecki_chsh
+from qiskit_lhv.projective import HorodeckiCriterion, SettingsSearch, horodecki_chsh
 
 
 def tilted(angle):
@@ -55,7 +55,7 @@ def test_agrees_with_the_search_on_random_states():
     for seed in range(50):
         state = random_density_matrix(4, rank=1 + seed % 4, seed=seed)
         found = horodecki_chsh(state)
-        searched = optimize_settings(state, expression=chsh(), num_starts=20, seed=seed)
+        searched = optimize_settings(state, expression=chsh(), search=SettingsSearch(num_starts=20), seed=seed)
         assert searched.value == pytest.approx(found.value, abs=1e-6)
         assert searched.value <= found.value + 1e-9
         assert found.verify(state)

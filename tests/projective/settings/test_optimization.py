@@ -13,7 +13,7 @@ from qiskit_lhv import (
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
 from qiskit_lhv.polytope import chained, i3322, mermin
-from qiskit_lhv.projective import OptimizedSettings, horodecki_settings, wwzb_settings
+from qiskit_lhv.projective import OptimizedSettings, SettingsSearch, horodecki_settings, wwzb_settings
 from qiskit_lhv.projective.settings.search import Search
 from qiskit_lhv.quantum import isotropic_state, w_state
 
@@ -50,7 +50,7 @@ def test_horodecki_for_werner_states(visibility):
 def test_horodecki_agrees_with_the_ascent(seed):
     state = random_density_matrix(4, rank=1 + seed % 4, seed=seed)
     closed = horodecki_settings(state)
-    found = optimize_settings(state, expression=chsh(), num_starts=30, seed=1)
+    found = optimize_settings(state, expression=chsh(), search=SettingsSearch(num_starts=30), seed=1)
     assert found.value == pytest.approx(closed.value, abs=1e-8)
     matrix = CorrelationTensor.from_state(state).array[1:, 1:]
     assert closed.value == pytest.approx(2 * np.sqrt(np.sort(np.linalg.eigvalsh(matrix.T @ matrix))[-2:].sum()))
@@ -81,7 +81,7 @@ def test_parties_with_different_numbers_of_settings():
     coefficients = np.zeros((3, 4))
     coefficients[1:, 1:3] = [[1, 1], [1, -1]]
     expression = BellExpression.from_correlators(coefficients)
-    found = optimize_settings(werner_state(1), expression=expression, num_starts=20, seed=1)
+    found = optimize_settings(werner_state(1), expression=expression, search=SettingsSearch(num_starts=20), seed=1)
     assert [len(one) for one in found.settings] == [2, 3]
     assert found.value == pytest.approx(2 * np.sqrt(2))
     assert found.verify()
@@ -127,7 +127,7 @@ def test_wwzb_in_a_plane():
     [(werner_state(1), 2, np.sqrt(0.5)), (werner_state(0.8), 3, np.sqrt(0.5) / 0.8), (ghz_state(3), 2, 0.5)],
 )
 def test_lowest_visibility(state, num_settings, visibility):
-    found = optimize_settings(state, num_settings, num_starts=20, seed=1)
+    found = optimize_settings(state, num_settings, search=SettingsSearch(num_starts=20), seed=1)
     assert found.visibility == pytest.approx(visibility, abs=1e-6)
     assert found.inequality.bound.exact
     assert found.verify(state)
@@ -135,8 +135,10 @@ def test_lowest_visibility(state, num_settings, visibility):
 
 def test_w_state_and_collins_gisin():
     # Two settings: 0.6442 for the W state (arXiv:0812.0622 and others), found here by the polytope alone.
-    assert optimize_settings(w_state(3), 2, num_starts=20, seed=1).visibility == pytest.approx(0.644212, abs=1e-5)
-    found = optimize_settings(collins_gisin_state(), 3, num_starts=10, seed=1)
+    assert optimize_settings(w_state(3), 2, search=SettingsSearch(num_starts=20), seed=1).visibility == pytest.approx(
+        0.644212, abs=1e-5
+    )
+    found = optimize_settings(collins_gisin_state(), 3, search=SettingsSearch(num_starts=10), seed=1)
     assert found.visibility < 0.9874
     assert found.verify(collins_gisin_state())
     assert horodecki_settings(collins_gisin_state()).value < 2
@@ -145,7 +147,10 @@ def test_w_state_and_collins_gisin():
 @pytest.mark.parametrize("seed", range(8))
 def test_separable_states_are_never_nonlocal(seed):
     state = product_mixture(seed)
-    for found in (horodecki_settings(state), optimize_settings(state, 3, num_starts=10, seed=seed)):
+    for found in (
+        horodecki_settings(state),
+        optimize_settings(state, 3, search=SettingsSearch(num_starts=10), seed=seed),
+    ):
         assert found.violation < 1e-7
         assert not found.verify(state)
 
@@ -193,13 +198,34 @@ def test_bad_input():
     with pytest.raises(ScenarioError, match="num_settings"):
         optimize_settings(werner_state(1), 1)
     with pytest.raises(MeasurementError, match="measurements"):
-        optimize_settings(werner_state(1), measurements="yx")
+        optimize_settings(werner_state(1), measurements="yy")
 
 
 @pytest.mark.parametrize("num_starts", [0, [], [1, 2], 1.5, None])
 def test_number_of_starts_of_wwzb(num_starts):
     with pytest.raises(ScenarioError, match="num_starts: expected"):
         wwzb_settings(ghz_state(3), num_starts=num_starts)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("method", "newton"),
+        ("method", None),
+        ("num_starts", 0),
+        ("num_starts", []),
+        ("num_starts", 1.5),
+        ("coplanar", 1),
+    ],
+)
+def test_options_of_the_search_are_checked(field, value):
+    with pytest.raises(ScenarioError, match=f"{field}: expected"):
+        SettingsSearch(**{field: value})
+
+
+def test_coplanar_settings_are_sought_among_all():
+    with pytest.raises(ScenarioError, match="measurements: expected 'projective' where coplanar"):
+        optimize_settings(werner_state(1), measurements="xz", search=SettingsSearch(coplanar=True))
 
 
 @pytest.mark.parametrize("bound", [np.nan, np.inf])
@@ -215,8 +241,7 @@ def test_bounds_that_are_no_numbers(bound):
     ("arguments", "match"),
     [
         ({"expression": "x"}, "expression: expected a BellExpression, got 'x'"),
-        ({"num_starts": []}, "num_starts: expected a whole number of at least 1"),
-        ({"num_starts": [1, 2]}, "num_starts: expected a whole number of at least 1"),
+        ({"search": "regular"}, "search: expected SettingsSearch, got 'regular'"),
         ({"num_settings": 300}, r"num_settings: expected at most 65536 combinations.*About 255 settings"),
         ({"noise": werner_state(1.0), "expression": chsh()}, "noise: expected a local state, got one that violates"),
     ],
@@ -232,4 +257,4 @@ def test_bad_arguments_are_named(arguments, match):
 def test_a_search_that_had_no_time_says_so(monkeypatch, method):
     monkeypatch.setattr(Search, "at", lambda *_: None)
     with pytest.raises(SolverError, match="time_limit"):
-        optimize_settings(ghz_state(3), 3, method=method, time_limit=1e-6, seed=1)
+        optimize_settings(ghz_state(3), 3, search=SettingsSearch(method=method), time_limit=1e-6, seed=1)

@@ -4,6 +4,7 @@ from qiskit.quantum_info import DensityMatrix, Operator, random_unitary
 from qiskit_lhv import CorrelationTensor, chsh, ghz_state, optimize_settings, werner_state
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
 from qiskit_lhv.measurements import octahedral_directions, octahedral_sizes
+from qiskit_lhv.projective import SettingsSearch
 from qiskit_lhv.projective.settings.regular_sets import axial_frame, equally_spaced, regular_solids, two_setting_frame
 from qiskit_lhv.quantum import random_state, w_state
 
@@ -83,7 +84,7 @@ def test_the_axis_that_a_state_singles_out():
     ],
 )
 def test_many_settings(state, num_settings, expected):
-    found = optimize_settings(state, num_settings, method="regular", time_limit=12, seed=1)
+    found = optimize_settings(state, num_settings, search=SettingsSearch(method="regular"), time_limit=12, seed=1)
     assert found.visibility == pytest.approx(expected, abs=1e-4)
     assert found.inequality.bound.exact
     assert found.num_starts > 1
@@ -92,12 +93,14 @@ def test_many_settings(state, num_settings, expected):
 
 
 def test_local_unitaries_do_not_matter():
-    found = optimize_settings(turned(w_state(3), 5), 6, method="regular", time_limit=15, seed=1)
+    found = optimize_settings(turned(w_state(3), 5), 6, search=SettingsSearch(method="regular"), time_limit=15, seed=1)
     assert found.visibility == pytest.approx(0.5889, abs=2e-3)
 
 
 def test_settings_stay_in_the_plane():
-    found = optimize_settings(w_state(3), 6, method="regular", measurements="xz", time_limit=8, seed=1)
+    found = optimize_settings(
+        w_state(3), 6, search=SettingsSearch(method="regular"), measurements="xz", time_limit=8, seed=1
+    )
     assert not any(one[:, 1].any() for one in found.settings)
     # Equally spaced axes alone reach 0.5976958.
     assert 0.5960 < found.visibility < 0.5976959
@@ -105,4 +108,4 @@ def test_settings_stay_in_the_plane():
 
 def test_bad_input():
     with pytest.raises(ScenarioError, match="expression: expected None for regular settings"):
-        optimize_settings(werner_state(0.9), expression=chsh(), method="regular")
+        optimize_settings(werner_state(0.9), expression=chsh(), search=SettingsSearch(method="regular"))

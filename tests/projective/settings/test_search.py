@@ -15,8 +15,9 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError, SolverError
+from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.polytope import chained, elegant, mermin
-from qiskit_lhv.projective import OptimizedSettings
+from qiskit_lhv.projective import OptimizedSettings, SettingsSearch
 from qiskit_lhv.projective.settings import search
 from qiskit_lhv.projective.settings.ascent import ascend_all
 from qiskit_lhv.quantum import w_state
@@ -43,7 +44,7 @@ def test_values_of_the_ascent_are_those_of_the_settings(sizes):
     rng = np.random.default_rng(1)
     tensor = rng.normal(size=(4,) * len(sizes))
     coefficients = rng.normal(size=[m + 1 for m in sizes])
-    settings, values = ascend_all(tensor, coefficients, np.ones(3), 3, rng)
+    settings, values = ascend_all(tensor, coefficients, AllProjective(), 3, rng)
     for start in range(3):
         left = tensor
         for one in settings:
@@ -68,7 +69,7 @@ def test_values_of_the_ascent_are_those_of_the_settings(sizes):
     ids=["chained 3", "chained 10", "elegant", "GHZ 5"],
 )
 def test_known_quantum_values(state, expression, value):
-    found = optimize_settings(state, expression=expression, num_starts=50, seed=1)
+    found = optimize_settings(state, expression=expression, search=SettingsSearch(num_starts=50), seed=1)
     assert found.value == pytest.approx(value, abs=1e-8)
     assert found.verify(state)
     assert found.num_starts == 50
@@ -102,7 +103,7 @@ def test_lowest_visibility_in_a_product_state():
     found = optimize_settings(state, expression=chsh(), noise=noise, seed=1)
     assert found.visibility == pytest.approx(known, abs=1e-6)
     assert found.visibility < naive.visibility - 1e-3
-    searched = optimize_settings(state, noise=noise, num_starts=10, seed=1)
+    searched = optimize_settings(state, noise=noise, search=SettingsSearch(num_starts=10), seed=1)
     assert searched.visibility <= known + 1e-6
     # Just above the visibility found, the mixture is proven nonlocal.
     assert found.mixed(found.visibility + 1e-4).verify()
@@ -114,7 +115,8 @@ def test_lowest_visibility_in_a_product_state():
 
 def test_two_settings_always_lie_in_a_plane():
     projective, planar = (
-        optimize_settings(w_state(3), 2, measurements=one, num_starts=10, seed=1) for one in ("projective", "planar")
+        optimize_settings(w_state(3), 2, search=SettingsSearch(num_starts=10, coplanar=coplanar), seed=1)
+        for coplanar in (False, True)
     )
     assert planar.visibility == projective.visibility
 
@@ -122,7 +124,7 @@ def test_two_settings_always_lie_in_a_plane():
 @pytest.mark.parametrize("num_settings", [2, 3, 4, 5, (2, 4), 6])
 def test_werner_states_are_no_worse_than_with_chsh(num_settings):
     # CHSH is the least that must be found; up to 0.6875 there is a local model (arXiv:2302.04721).
-    found = optimize_settings(werner_state(1), num_settings, num_starts=10, seed=1)
+    found = optimize_settings(werner_state(1), num_settings, search=SettingsSearch(num_starts=10), seed=1)
     assert 0.6875 < found.visibility <= np.sqrt(0.5) + 1e-9
     assert found.verify()
 
@@ -130,7 +132,7 @@ def test_werner_states_are_no_worse_than_with_chsh(num_settings):
 def test_w_state_gains_from_more_settings(counted_clock):
     # Two settings: 0.644212. Four equally spaced axes of a plane, as they are: 0.604771.
     with counted_clock(0.001):
-        found = optimize_settings(w_state(3), 4, num_starts=1, time_limit=3, seed=1)
+        found = optimize_settings(w_state(3), 4, search=SettingsSearch(num_starts=1), time_limit=3, seed=1)
     assert found.visibility < 0.604772
     assert found.verify()
 
@@ -138,14 +140,14 @@ def test_w_state_gains_from_more_settings(counted_clock):
 @pytest.mark.parametrize("seed", range(3))
 def test_separable_states_of_three_qubits(seed):
     state = product_mixture(3, seed)
-    found = optimize_settings(state, 2, num_starts=20, seed=seed)
+    found = optimize_settings(state, 2, search=SettingsSearch(num_starts=20), seed=seed)
     assert found.violation < 1e-7
     assert found.visibility > 1 - 1e-7
     assert not found.verify(state)
 
 
 def test_white_noise_is_no_trouble():
-    found = optimize_settings(werner_state(0), 2, num_starts=10, seed=1)
+    found = optimize_settings(werner_state(0), 2, search=SettingsSearch(num_starts=10), seed=1)
     assert math.isinf(found.visibility)
     assert found.num_successes == 0
     assert not found.verify()
@@ -163,7 +165,7 @@ def test_a_start_that_fails_does_not_end_the_search(monkeypatch):
         return threshold(*args, **kwargs)
 
     monkeypatch.setattr(search, "nonlocality_threshold", sometimes)
-    found = optimize_settings(ghz_state(3), 2, num_starts=20, seed=1)
+    found = optimize_settings(ghz_state(3), 2, search=SettingsSearch(num_starts=20), seed=1)
     assert found.visibility == pytest.approx(0.5, abs=1e-6)
     assert math.inf in found.history
 
@@ -172,11 +174,13 @@ def test_a_start_that_fails_does_not_end_the_search(monkeypatch):
 
 
 def test_seed_and_record(tmp_path):
-    first, second = (optimize_settings(werner_state(0.9), 3, num_starts=20, seed=7) for _ in range(2))
+    first, second = (
+        optimize_settings(werner_state(0.9), 3, search=SettingsSearch(num_starts=20), seed=7) for _ in range(2)
+    )
     assert first == second
     first.save(tmp_path / "settings.json")
     assert OptimizedSettings.load(tmp_path / "settings.json") == first
-    zero = optimize_settings(werner_state(0), 2, num_starts=1, seed=1)
+    zero = optimize_settings(werner_state(0), 2, search=SettingsSearch(num_starts=1), seed=1)
     zero.save(tmp_path / "infinite.json")
     assert OptimizedSettings.load(tmp_path / "infinite.json") == zero
 
@@ -185,7 +189,7 @@ def test_verify_takes_the_trace_for_one():
     # A trace off by rounding must not add to the violation, however large the constant of the expression.
     array = CorrelationTensor.from_state(werner_state(0.7)).array.copy()
     array[0, 0] = 1 + 9e-10
-    found = optimize_settings(werner_state(0.7), expression=chsh(), num_starts=5, seed=1)
+    found = optimize_settings(werner_state(0.7), expression=chsh(), search=SettingsSearch(num_starts=5), seed=1)
     shifted = BellInequality.of(BellExpression(chsh().coefficients + 2.0**30))
     # As floats have it, the constant alone exceeds the bound.
     assert float(array[0, 0]) * 2.0**32 - 2.0**32 > 2
@@ -194,7 +198,9 @@ def test_verify_takes_the_trace_for_one():
 
 def test_verify_speaks_of_the_state_that_is_given():
     # The record's own correlations are a little better than the state's.
-    found = optimize_settings(werner_state(np.sqrt(0.5) + 1e-6), expression=chsh(), num_starts=5, seed=1)
+    found = optimize_settings(
+        werner_state(np.sqrt(0.5) + 1e-6), expression=chsh(), search=SettingsSearch(num_starts=5), seed=1
+    )
     assert found.verify(rounding_error=1e-7)
     worse = werner_state(np.sqrt(0.5) + 1e-6 - 0.9e-7)
     assert found.verify(worse, rounding_error=1e-7)
@@ -205,9 +211,10 @@ def test_verify_speaks_of_the_state_that_is_given():
 
 def test_closed_form_and_ascent_need_no_jax():
     code = (
-        "import sys; from qiskit_lhv.projective import horodecki_chsh; "
+        "import sys; from qiskit_lhv.projective import SettingsSearch, horodecki_chsh; "
         "from qiskit_lhv import optimize_settings, werner_state; s = werner_state(0.72);"
-        "assert horodecki_chsh(s).settings.verify(s); assert optimize_settings(s, 2, num_starts=10, seed=1).verify(s);"
+        "assert horodecki_chsh(s).settings.verify(s); "
+        "assert optimize_settings(s, 2, search=SettingsSearch(num_starts=10), seed=1).verify(s);"
         "assert 'jax' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -217,12 +224,12 @@ def test_bad_input():
     with pytest.raises(MeasurementError, match="noise"):
         optimize_settings(werner_state(1), noise=ghz_state(3))
     with pytest.raises(ScenarioError, match="method"):
-        optimize_settings(werner_state(1), method="newton")
+        optimize_settings(werner_state(1), search=SettingsSearch(method="newton"))
     with pytest.raises(ScenarioError, match="num_starts"):
-        optimize_settings(werner_state(1), num_starts=0)
+        optimize_settings(werner_state(1), search=SettingsSearch(num_starts=0))
     with pytest.raises(ScenarioError, match="noise"):
         # A nonlocal state is no noise.
-        optimize_settings(ghz_state(2), 2, noise=werner_state(1), num_starts=1, seed=1)
+        optimize_settings(ghz_state(2), 2, noise=werner_state(1), search=SettingsSearch(num_starts=1), seed=1)
     with pytest.raises(MeasurementError, match="settings"):
         OptimizedSettings(
             CorrelationTensor.from_state(werner_state(1)), (np.eye(2), np.eye(2)), BellInequality.of(chsh())

@@ -1,0 +1,100 @@
+"""One search for a local model: its size, its descent, its time and its checkpoint, checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .._support.checkpoints import fingerprint
+from .._support.deadlines import Deadline
+from .._support.files import writable_file
+from .._support.validation import generator, instance, whole_number
+from ..exceptions import LHVError, ScenarioError
+from ..models.ensemble import ResponseModel
+from ..models.responses import Response
+from .options import GradientDescent
+from .training import Problem, Schedule, TrainingRun, train
+from .tree_checkpoints import Checkpoint
+
+__all__ = ["SearchRun"]
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """What all kinds of search have in common; see ``find_local_model``. Its time begins when it is made."""
+
+    num_hidden: int | None
+    optimizer: GradientDescent
+    deadline: Deadline
+    seed: int | None
+    progress: bool | None
+    checkpoint: str | os.PathLike[str] | None
+
+    @classmethod
+    def checked(
+        cls,
+        num_hidden: int | None,
+        optimizer: GradientDescent | None,
+        time_limit: float | None,
+        seed: int | None,
+        progress: bool | None,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> SearchRun:
+        """A run with these options of a caller.
+
+        Raises:
+            LHVError: If one is out of range.
+        """
+        if num_hidden is not None:
+            whole_number(num_hidden, "num_hidden", LHVError)
+        descent = GradientDescent() if optimizer is None else optimizer
+        instance(descent, GradientDescent, "optimizer", LHVError)
+        generator(seed)
+        if checkpoint is not None and seed is None:
+            raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
+        if checkpoint is not None:
+            writable_file(checkpoint, "checkpoint")
+        return cls(num_hidden, descent, Deadline(time_limit), seed, progress, checkpoint)
+
+    def ensemble_size(self, default: int) -> int:
+        """The number of hidden variables: as asked, as in the initial model, or the default."""
+        model = self.optimizer.initial_model
+        if self.num_hidden is None and model is not None:
+            return model.num_hidden
+        return int(self.num_hidden or default)
+
+    def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
+        """The model to start from, if there is one and it fits."""
+        model = self.optimizer.initial_model
+        if model is not None and (model.response != response or model.num_hidden != num_hidden):
+            raise ScenarioError.bad_argument(
+                "start",
+                expected=f"a model with {num_hidden} hidden variables and the response function {response!r}",
+                got=f"{model!r} with {model.response!r}",
+                remedy="Pass the same response and num_hidden as for that model.",
+            )
+        return model
+
+    def train(self, problem: Problem, schedule: Schedule, facts: dict[str, Any], noise_seed: int) -> TrainingRun:
+        """Runs the training loop; ``facts`` and the options tell this run from others."""
+        model = self.optimizer.initial_model
+        start = [] if model is None else [*model.hidden_variables, model.weights]
+        options = {
+            "num_starts": self.optimizer.num_starts,
+            "loss": self.optimizer.loss,
+            "diffusion": self.optimizer.diffusion,
+            "seed": self.seed,
+        }
+        initial = {f"initial_{i}": array for i, array in enumerate(start)}
+        run = fingerprint(schedule=schedule, **facts, **options, **initial)
+        return train(
+            problem,
+            schedule,
+            diffusion=self.optimizer.diffusion,
+            seed=noise_seed,
+            target_loss=self.optimizer.target_loss,
+            deadline=self.deadline,
+            progress=self.progress,
+            checkpoint=None if self.checkpoint is None else Checkpoint(self.checkpoint, run),
+        )

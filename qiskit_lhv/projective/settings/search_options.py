@@ -1,0 +1,41 @@
+"""How the search for settings goes: by which method, from how many starts, and with which shape of sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..._support.validation import truth_value, whole_number
+from ...exceptions import ScenarioError
+
+__all__ = ["SettingsSearch"]
+
+_METHODS = ("ascent", "gradient", "regular")
+
+
+@dataclass(frozen=True)
+class SettingsSearch:
+    """How :func:`optimize_settings` looks for settings.
+
+    Raises:
+        ScenarioError: If the method is unknown or the number of starts is below 1.
+    """
+
+    method: str = "ascent"
+    """``"ascent"``, party by party; ``"gradient"``: L-BFGS in all Bloch vectors at once (JAX, which takes some seconds
+    to compile for each number of settings); or ``"regular"``: equally spaced axes of a plane and axes with the symmetry
+    of the octahedron (3, 4, 6, 7, 9, 10 or 13) or icosahedron (6, 10, 16), improved for one inequality only: for many
+    settings of more than two parties, where the symmetry makes the polytope small."""
+    num_starts: int = 100
+    """Number of random starts: with an expression, all of them are followed at once; without, a tenth of them, beside
+    those that are known."""
+    coplanar: bool = False
+    """Whether the settings of each party lie in one plane, whichever is best. For two settings per party that is no
+    restriction; for more, gradients are followed."""
+
+    def __post_init__(self) -> None:
+        if self.method not in _METHODS:
+            raise ScenarioError.bad_argument(
+                "method", expected="'ascent', 'gradient' or 'regular'", got=repr(self.method)
+            )
+        whole_number(self.num_starts, "num_starts", ScenarioError)
+        truth_value(self.coplanar, "coplanar", ScenarioError)
