@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ROOMS_OF_VERSION_1", "address_of_version_1", "fields_of_version_1"]
+__all__ = ["CLASSES_RENAMED", "ROOMS_OF_VERSION_1", "address_of_version_1", "fields_of_version_1"]
 
 # In files of schema version 1 a class goes by its bare name.
 ROOMS_OF_VERSION_1 = {
@@ -107,7 +107,7 @@ ROOMS_OF_VERSION_1 = {
 }
 
 
-_CLASSES_RENAMED = {
+CLASSES_RENAMED = {
     "DirectionList": "ListedProjective",
     "Plane": "PlanarProjective",
     "Sphere": "AllProjective",
@@ -133,7 +133,7 @@ def address_of_version_1(name: str) -> str:
     Raises:
         ValueError: If there was none of this name.
     """
-    name = _CLASSES_RENAMED.get(name, name)
+    name = CLASSES_RENAMED.get(name, name)
     for room, names in ROOMS_OF_VERSION_1.items():
         if name in names:
             return f"qiskit_lhv.{room}.{name}"

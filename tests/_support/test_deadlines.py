@@ -10,6 +10,7 @@ import qiskit_lhv
 from qiskit_lhv import Behavior, LHVError, analyze, chsh, werner_state
 from qiskit_lhv._support import deadlines
 from qiskit_lhv._support.deadlines import NO_LIMIT, Deadline, checks_within, time_for_check
+from qiskit_lhv.optimize import GradientDescent
 
 PACKAGE = Path(qiskit_lhv.__file__).parent
 BEHAVIOR = Behavior.from_state(werner_state(1), "chsh")
@@ -23,6 +24,7 @@ CALLS = {
     "critical_visibility": (STATE,),
     "detection_threshold": (BEHAVIOR,),
     "find_local_model": (STATE,),
+    "find_local_models": ([STATE],),
     "find_symmetry": (BEHAVIOR,),
     "fit_local_model": (COUNTS,),
     "local_bound": (chsh(),),
@@ -37,10 +39,15 @@ CALLS = {
     "sweep_visibility": (STATE, [0.3]),
 }
 REFUSED = [0, 0.0, -1, float("nan"), float("inf"), 10**400, "x", True, np.array([1.0])]
-# The optimizer looks at the clock by itself, and takes no time at all for a limit after which it stops at once.
-OPTIMIZER = {"find_local_model", "sweep_visibility"}
 # These start JAX, or searches that take long: that they take None is shown by their own tests.
-LONG = {"certify_all_projective", "critical_visibility", "find_local_model", "mix_local_models", "optimize_settings"}
+LONG = {
+    "certify_all_projective",
+    "critical_visibility",
+    "find_local_model",
+    "find_local_models",
+    "mix_local_models",
+    "optimize_settings",
+}
 
 
 class Clock:
@@ -159,7 +166,7 @@ def test_all_public_functions_with_a_time_limit_are_listed_and_have_none_by_defa
     assert {name for name, (_, default) in found.items() if default is not None} == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLS) - OPTIMIZER))
+@pytest.mark.parametrize("name", sorted(CALLS))
 def test_limits_are_refused_alike_everywhere(name):
     function, _ = limited()[name]
     for seconds in REFUSED:
@@ -179,7 +186,8 @@ def test_analyze_refuses_limits_whatever_the_target(target):
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - LONG))
 def test_none_is_no_limit(name):
-    options = {"num_steps": 1, "num_hidden": 16, "progress": False} if name == "sweep_visibility" else {}
+    quick = {"optimizer": GradientDescent(num_steps=1), "num_hidden": 16, "progress": False}
+    options = quick if name == "sweep_visibility" else {}
     limited()[name][0](*CALLS[name], time_limit=None, **options)
 
 
@@ -192,4 +200,4 @@ def test_no_other_module_looks_at_a_clock():
                 names = [node.module]
             if {"time", "timeit"} & set(names):
                 lookers.add(path.relative_to(PACKAGE).as_posix())
-    assert {name for name in lookers if not name.startswith("optimize/")} == {"_support/deadlines.py"}
+    assert lookers == {"_support/deadlines.py"}
