@@ -124,9 +124,7 @@ class SampledExperiment(ABC, Generic[CountsT]):
         """
         return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
-    def _run(
-        self, sampler: Any, plan: PubPlan, backend: Any, pass_manager: Any, choice: TranspilerChoice
-    ) -> Any:
+    def _run(self, sampler: Any, plan: PubPlan, backend: Any, pass_manager: Any, choice: TranspilerChoice) -> Any:
         """The result of the PUBs of a plan."""
         return run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager)
 

@@ -19,11 +19,14 @@ from ..measurements.directions import Directions, Plane, parse_directions
 from ..models.ensemble import ResponseModel
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics
 from ..models.responses import DirectionResponse, QubitResponse, TableResponse
+from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
+from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
+from ..targets.qubits import qubit_tensor
 from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
-from .evaluation import Evaluation, evaluate_model, qubit_tensor
+from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import Options
 from .table_problem import finite_data, finite_loss, finite_start
@@ -141,7 +144,7 @@ def find_local_model(
 
     Raises:
         ScenarioError: If the target, the measurements, the degree or the response cannot be used.
-        MeasurementError: If a state is none.
+        MeasurementError: If a target is not a valid state of 1 to 6 qubits.
         CertificateError: If the checkpoint is damaged or of another run; it is left as it is.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.
@@ -174,6 +177,12 @@ def find_local_model(
                     name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
                 )
         return _search_finite(target, Options(**options))
+    if not isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
+        raise ScenarioError.bad_argument(
+            "target",
+            expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            got=type(target).__name__,
+        )
     where: dict[str, Any] = {"measurements": measurements, "num_settings": num_settings, "sampling": sampling}
     return find_local_models([target], degree=degree, response=response, **where, **options)[0]
 
@@ -214,7 +223,7 @@ def find_local_models(
         raise ScenarioError.bad_argument(
             "targets", expected="states", got="behaviors or counts", remedy="Pass each of these to find_local_model."
         )
-    tensors = tuple(qubit_tensor(target) for target in targets)
+    tensors = tuple(qubit_tensor(target, "target", fewest=1) for target in targets)
     num_parties = tensors[0].num_parties
     if len({tensor.num_parties for tensor in tensors}) > 1:
         raise ScenarioError.bad_argument(

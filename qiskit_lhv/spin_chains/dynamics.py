@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp, Statevector
 
-from .._support.validation import positive_number, real_array
+from .._support.validation import at_most, positive_number, real_array
 from ..exceptions import MeasurementError
 from ..quantum.parties import to_state
 from .ground_states import GroundState
@@ -86,13 +86,8 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
     hamiltonian = checked_hamiltonian(hamiltonian)
     temperature = positive_number(temperature, "temperature", MeasurementError)
     n = hamiltonian.num_qubits
-    if n > _MAX_MATRIX:
-        raise MeasurementError.bad_argument(
-            "hamiltonian",
-            expected=f"at most {_MAX_MATRIX} spins for a thermal state",
-            got=f"{n}",
-            remedy="The state has 4**n entries, and all eigenvectors are needed.",
-        )
+    remedy = "The state has 4**n entries, and all eigenvectors are needed."
+    at_most(n, _MAX_MATRIX, "hamiltonian", MeasurementError, what="spins for a thermal state", remedy=remedy)
     hamiltonian, unit = in_natural_units(hamiltonian)
     temperature = max(temperature / unit, _COLDEST)
     levels = [(basis, *np.linalg.eigh(matrix)) for basis, matrix in _blocks(hamiltonian)]
@@ -154,10 +149,7 @@ def evolve(state: Any, hamiltonian: SparsePauliOp | SparseObservable, time: floa
         )
     if isinstance(checked, Statevector):
         return Statevector(_propagate(hamiltonian, checked.data, time))
-    if n > _MAX_MATRIX:
-        raise MeasurementError.bad_argument(
-            "state", expected=f"at most {_MAX_MATRIX} spins for a density matrix", got=f"{n}"
-        )
+    at_most(n, _MAX_MATRIX, "state", MeasurementError, what="spins for a density matrix")
     left = _propagate(hamiltonian, checked.data, time)
     return DensityMatrix(_propagate(hamiltonian, left.conj().T, time).conj().T)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp
 
-from .._support.memory import GIB, memory_of_machine
+from .._support.memory import require_memory_of_many
 from .._support.validation import frozen, generator, is_whole_number, positive_number, whole_number
 from ..exceptions import MeasurementError
 from ..verification.evidence import Evidence
@@ -220,7 +220,6 @@ def _check_magnetization(magnetization: object, num_spins: int, conserved: bool)
 
 
 def _check_memory(terms: PauliTerms, conserved: bool) -> None:
-    available = memory_of_machine()
     n, flips = terms.num_spins, len(terms.flips)
     number = np.dtype(terms.dtype).itemsize
 
@@ -234,10 +233,4 @@ def _check_memory(terms: PauliTerms, conserved: bool) -> None:
         entries = 1 + 0.6 * flips * spins / n
         return math.comb(spins, spins // 2) * (entries * (3 * number + 20) + vectors) + whole * (32 + 20)
 
-    if need(n) > available:
-        fit = max((spins for spins in range(1, n) if need(spins) <= available), default=0)
-        raise MeasurementError.bad_argument(
-            "hamiltonian",
-            expected=f"at most {fit} spins, which fit the {available / GIB:.0f} GiB of memory of this machine",
-            got=f"{n} spins, which need {need(n) / GIB:.3g} GiB",
-        )
+    require_memory_of_many(need, n, "hamiltonian", what="spins")

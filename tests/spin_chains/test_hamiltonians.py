@@ -13,12 +13,12 @@ from qiskit.quantum_info import (
     random_statevector,
 )
 from qiskit_lhv import CorrelationTensor
+from qiskit_lhv._support import memory
 from qiskit_lhv.exceptions import MeasurementError, SolverError
 from qiskit_lhv.spin_chains import (
     GroundState,
     evolve,
     ground_state,
-    ground_states,
     nearest_neighbor_chain,
     random_chain,
     reduced_state,
@@ -430,7 +430,7 @@ def test_not_hermitian(function):
 def test_memory(monkeypatch):
     with pytest.raises(MeasurementError, match=r"at most \d\d spins, which fit the \d+ GiB .* got 40 spins"):
         ground_state(xxz_chain(40, 1.0))
-    monkeypatch.setattr(ground_states, "memory_of_machine", lambda: 24 * 2.0**30)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 24 * 2.0**30)
     with pytest.raises(MeasurementError, match="at most 26 spins, which fit the 24 GiB"):
         ground_state(xxz_chain(30, 1.0))
     # Without sectors fewer fit.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import real_array, whole_array
+from ..._support.validation import at_most, real_array, whole_array
 from ...exceptions import ScenarioError
 from ...verification.evidence import Evidence
 from ...verification.result import Verification
@@ -57,13 +57,15 @@ class FullCorrelatorBound(Evidence):
             ScenarioError: If there are more than 12 parties: its table has 4**N entries.
         """
         n = self.signs.ndim
-        if n > _MAX_EXPRESSION_PARTIES:
-            raise ScenarioError.bad_argument(
-                "expression",
-                expected=f"at most {_MAX_EXPRESSION_PARTIES} parties for a table of all probabilities",
-                got=f"{n} parties, whose table has {4**n} entries ({4**n / 2**27:.3g} GB)",
-                remedy="Use value, signs and visibility, which need 2**N numbers.",
-            )
+        at_most(
+            n,
+            _MAX_EXPRESSION_PARTIES,
+            "expression",
+            ScenarioError,
+            what="parties for a table of all probabilities",
+            note=f" parties, whose table has {4**n} entries ({4**n / 2**27:.3g} GB)",
+            remedy="Use value, signs and visibility, which need 2**N numbers.",
+        )
         return BellExpression.from_correlators(_walsh_hadamard(self.signs / 2.0**n), marginals=False)
 
     def verify(self) -> Verification:
