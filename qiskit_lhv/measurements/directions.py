@@ -204,15 +204,15 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
             "settings", expected="one sequence of measurements per party", got="None", remedy="Choose them."
         )
     parsed = parse_settings(settings, [2] * num_parties)
-    return [np.stack([_bloch_vector(k, one) for one in party]) for k, party in enumerate(parsed)]
+    return [np.stack([_bloch_vector(k, setting) for setting in party]) for k, party in enumerate(parsed)]
 
 
-def _bloch_vector(party: int, one: Measurement) -> FloatArray:
-    if one.bloch_vectors is None or one.outcome_of is None or one.num_outcomes != 2:
+def _bloch_vector(party: int, setting: Measurement) -> FloatArray:
+    if setting.bloch_vectors is None or setting.outcome_of is None or setting.num_outcomes != 2:
         raise ScenarioError.bad_argument(
-            f"settings[{party}]", expected="projective measurements of one qubit, with two outcomes", got=repr(one)
+            f"settings[{party}]", expected="projective measurements of one qubit, with two outcomes", got=repr(setting)
         )
-    return one.bloch_vectors[0] * (1 - 2 * one.outcome_of[0])
+    return setting.bloch_vectors[0] * (1 - 2 * setting.outcome_of[0])
 
 
 def check_plane(plane: ArrayLike) -> FloatArray:

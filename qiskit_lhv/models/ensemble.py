@@ -102,7 +102,7 @@ class ResponseModel(LocalModel):
         scenario = self.scenario
         if scenario is None or scenario.has_equal_outcomes:
             return Behavior(table)
-        sizes = tuple(tuple(own[x] for x in one) for own, one in zip(scenario.num_outcomes, parsed, strict=True))
+        sizes = tuple(tuple(own[x] for x in kept) for own, kept in zip(scenario.num_outcomes, parsed, strict=True))
         chosen_scenario = BellScenario(tuple(len(own) for own in sizes), sizes)
         return Behavior(table[(..., *(slice(most) for most in chosen_scenario.max_outcomes))], chosen_scenario)
 

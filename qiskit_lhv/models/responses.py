@@ -199,7 +199,7 @@ class QubitResponse(Response, ABC):
         count = min(_CHECKED_DIRECTIONS, max(2, math.floor(_CHECKED_SETTINGS ** (1 / self.num_parties) + 1e-9)))
         rng = generator(0)
         sets = parse_directions(self.domain if measurements is None else measurements, self.num_parties)
-        directions = [one.draw(rng, count) for one in sets]
+        directions = [party.draw(rng, count) for party in sets]
         return target.behavior([list(party) for party in directions]), list(directions)
 
 

@@ -66,7 +66,7 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
         raise MeasurementError.bad_argument(
             "circuit",
             expected="a circuit without classical variables",
-            got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
+            got=", ".join(f"{variable.name!r}" for variable in [*circuit.iter_vars(), *circuit.iter_stretches()]),
             remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
         )
     for instruction in circuit.data:

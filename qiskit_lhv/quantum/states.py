@@ -24,7 +24,7 @@ __all__ = [
     "werner_state",
 ]
 
-_ATOL = 1e-12
+_EIGENVALUE_ATOL = 1e-12
 # The density matrix of 14 qubits takes 4 GB.
 _MAX_QUBITS = 14
 
@@ -99,7 +99,7 @@ def bell_diagonal_state(correlations: Sequence[float]) -> DensityMatrix:
         raise MeasurementError.bad_argument("correlations", expected="three numbers", got=f"shape {t.shape}")
     # Weights of the four Bell states: they are the eigenvalues.
     lowest = float(min((1 + np.array([[1, -1, 1], [-1, 1, 1], [1, 1, -1], [-1, -1, -1]]) @ t) / 4))
-    if lowest < -_ATOL:
+    if lowest < -_EIGENVALUE_ATOL:
         raise MeasurementError.bad_argument(
             "correlations", expected="a point of the tetrahedron of states", got=f"an eigenvalue of {lowest:.3g}"
         )

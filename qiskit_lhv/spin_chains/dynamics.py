@@ -21,8 +21,8 @@ __all__ = ["evolve", "reduced_state", "thermal_state"]
 
 _MAX_MATRIX = 12
 _MAX_CHECKED = 1 << 8
-_TRACE = 1e-8
-_ROUNDING = 1e-12
+_TRACE_ATOL = 1e-8
+_SAME_LEVEL = 1e-12
 _COLDEST = 1e-300
 _CHEBYSHEV = 1e-15
 # More products of the Hamiltonian with a state than anybody waits for.
@@ -96,7 +96,7 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
     state = np.zeros((2**n, 2**n), dtype=np.complex128)
     for basis, values, vectors in levels:
         # Counted from the lowest level no weight overflows; states that only rounding keeps apart from it are in it.
-        excess = np.where(values - lowest > _ROUNDING * (highest - lowest), values - lowest, 0.0)
+        excess = np.where(values - lowest > _SAME_LEVEL * (highest - lowest), values - lowest, 0.0)
         state[np.ix_(basis, basis)] = (vectors * np.exp(-excess / temperature)) @ vectors.conj().T
     state /= np.trace(state).real
     return DensityMatrix(state)
@@ -206,6 +206,6 @@ def _checked_state(state: Any) -> Statevector | DensityMatrix:
     checked = state if large else to_state(state)
     if checked.num_qubits is None:
         raise MeasurementError.bad_argument("state", expected="a state of qubits", got=f"dimensions {checked.dims()}")
-    if large and not abs(checked.trace() - 1) < _TRACE:
+    if large and not abs(checked.trace() - 1) < _TRACE_ATOL:
         raise MeasurementError.bad_argument("state", expected="trace 1", got=f"trace {checked.trace():.6g}")
     return checked

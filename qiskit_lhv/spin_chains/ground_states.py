@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GroundState", "ground_state"]
 
 # Rounding of a residual, in units of the Hamiltonian's largest coefficient.
-_ROUNDING = 1e-9
+_RESIDUAL_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +113,7 @@ class GroundState(Evidence):
         residual = max(float(np.linalg.norm(matrix @ vector - self.energy * vector)) for vector in self.vectors)
         unit = float(np.abs(hamiltonian.coeffs).max(initial=0.0)) or 1.0
         deviation = max(off, residual / unit)
-        stated = residual <= self.residual + _ROUNDING * unit
+        stated = residual <= self.residual + _RESIDUAL_ROUNDING * unit
         return Verification(
             deviation <= atol and stated and self._right_magnetizations(atol),
             f"|H v - E v| is at most {residual:.2g}, overlaps are off by {off:.2g}",

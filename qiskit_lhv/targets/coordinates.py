@@ -141,9 +141,9 @@ def weighted_squares(cells: FloatArray, scenario: BellScenario) -> FloatArray:
     """
     n = scenario.num_parties
     expand = full_table_from_collins_gisin_matrices(scenario)
-    squares = [(one[:, :, None] * one[:, None, :]).reshape(len(one), -1).T for one in expand]
+    squares = [(matrix[:, :, None] * matrix[:, None, :]).reshape(len(matrix), -1).T for matrix in expand]
     tensor = apply_per_party(to_party_axes(cells.reshape(scenario.shape), scenario), squares)
-    sizes = [one.shape[1] for one in expand]
+    sizes = [matrix.shape[1] for matrix in expand]
     pairs = tensor.reshape([size for size in sizes for _ in range(2)])
     order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)]
     return np.ascontiguousarray(pairs.transpose(order).reshape(math.prod(sizes), -1))

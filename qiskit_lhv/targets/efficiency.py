@@ -32,7 +32,7 @@ def check_efficiencies(efficiency: Any, num_parties: int) -> tuple[float, ...]:
         raise ScenarioError.bad_argument(
             "efficiency", expected=f"a number from 0 to 1, or {num_parties} of them", got=repr(efficiency)
         )
-    return tuple(probability(one, "efficiency", ScenarioError) for one in efficiency)
+    return tuple(probability(share, "efficiency", ScenarioError) for share in efficiency)
 
 
 def check_assignment(assign: object, scenario: BellScenario) -> Assignment:

@@ -41,7 +41,7 @@ def pauli_labels(num_qubits: int) -> tuple[str, ...]:
     (n,) = whole_numbers(num_qubits, "num_qubits", CountsError, minimum=1)
     if n > MAX_QUBITS:
         raise CountsError.bad_argument("num_qubits", expected=f"at most {MAX_QUBITS}", got=f"{n}")
-    return tuple("".join(reversed(one)) for one in itertools.product("IXYZ", repeat=n))[1:]
+    return tuple("".join(reversed(letters)) for letters in itertools.product("IXYZ", repeat=n))[1:]
 
 
 def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
@@ -153,7 +153,7 @@ def _known_to_all_versions(given: Any) -> Any:
     if isinstance(given, PauliList | np.ndarray):
         given = list(given) if isinstance(given, PauliList) else given.tolist()
     if isinstance(given, list | tuple):
-        return [_known_to_all_versions(one) for one in given]
+        return [_known_to_all_versions(observable) for observable in given]
     return SparsePauliOp.from_sparse_observable(given) if isinstance(given, SparseObservable) else given
 
 

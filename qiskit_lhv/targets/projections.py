@@ -27,7 +27,7 @@ _MAX_NEWTON_STEPS = 300
 # Above this number of coordinates the conditions of no-signaling are used instead, where there are fewer of those.
 _MAX_COORDINATES = 150
 # Signaling that rounding may leave over.
-_ROUNDING = 1e-12
+_CELL_ROUNDING = 1e-12
 # White noise that is added to a behavior to start from, and how much less the first barrier is then.
 _STARTING_NOISE = 1e-2
 # Numbers that one batch of linear systems may take.
@@ -259,7 +259,7 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
     least = np.minimum(cells.min(axis=1, keepdims=True), 0)
     share = np.where(least < 0, -2 * least / (white - 2 * least), 0.0)
     repaired = np.maximum((1 - share) * cells + share * white, 1e-300)
-    off = np.abs(cells - tables).max(axis=1, keepdims=True) > _ROUNDING
+    off = np.abs(cells - tables).max(axis=1, keepdims=True) > _CELL_ROUNDING
     return np.where(off, repaired, tables)
 
 

@@ -179,8 +179,7 @@ class BellTrials(Record):
         """The trials of parties who do not tell some of their outcomes apart; see :meth:`BellCounts.coarse_grain`.
 
         Args:
-            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
-                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+            outcomes: As in :meth:`BellCounts.coarse_grain`.
 
         Returns:
             The trials; no outcome of them means "lost" any more.

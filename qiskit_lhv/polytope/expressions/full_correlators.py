@@ -22,7 +22,7 @@ __all__ = ["FullCorrelatorBound", "wwzb"]
 
 _MAX_PARTIES = 20
 _MAX_EXPRESSION_PARTIES = 12
-_ROUNDING = 1e-12
+_VALUE_ROUNDING = 1e-12
 # By how much rounding may take a correlator beyond 1.
 _LARGEST = 1e-9
 
@@ -83,7 +83,7 @@ class FullCorrelatorBound(Evidence):
         reached = sum((sign * entry for sign, entry in signed), Fraction(0)) / self.correlators.size
         deviation = float(max(abs(one - Fraction(self.value)) for one in (exact, reached)))
         return Verification(
-            deviation <= _ROUNDING * float(max(1, exact)),
+            deviation <= _VALUE_ROUNDING * float(max(1, exact)),
             f"the correlators have the value {float(exact):.12g}, the signs' inequality {float(reached):.12g}",
             deviation,
         )

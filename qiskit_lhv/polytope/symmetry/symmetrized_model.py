@@ -14,7 +14,7 @@ from ..._support.types import FloatArray
 from ..._support.validation import at_most, frozen
 from ...exceptions import ScenarioError
 from ...models.deterministic import DeterministicModel, check_strategies
-from ...models.local_model import LocalModel, check_weights, select_settings
+from ...models.local_model import LocalModel, check_weights, reproduction, select_settings
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
 from ...targets.scenario import BellScenario
@@ -122,9 +122,4 @@ class SymmetrizedModel(LocalModel):
             )
         except ScenarioError as exc:
             return Verification(False, str(exc), math.inf)
-        relation = "within" if deviation <= atol else "but not within"
-        return Verification(
-            deviation <= atol,
-            f"{size} reproduce the target to {float(deviation):.2g}, {relation} {atol:g}",
-            float(deviation),
-        )
+        return reproduction(size, deviation, atol)

@@ -31,7 +31,7 @@ __all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate
 _MAX_VISIBILITY, _ASIDE = 2.0, 1.25
 # Shares of white noise that make a solver's solution strictly feasible.
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
-_BITS = 48
+_MAP_BITS = 48
 _ATOL = 1e-12
 
 
@@ -275,7 +275,7 @@ def _rounded(
         # A little of the map that takes everything to white noise, half of it in either part.
         whole[:, 0, 0] += margin * weights / 2
         positive[:, 0, 0] += margin * weights / 4
-        scale = 2.0**_BITS
+        scale = 2.0**_MAP_BITS
         candidate = ExtensionCertificate(
             visibility=math.floor(visibility * kept * scale) / scale,
             correlations=tensor,

@@ -32,7 +32,7 @@ _MAX_VISIBILITY = 2.0
 _MAX_AXES = 46
 _MARGINS = (3e-5, 3e-4, 3e-3)
 _SHARE_OF_PROOF = 0.4
-_BITS = 48
+_MAP_BITS = 48
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,7 +206,7 @@ def mix_local_models(
         weights = [rounded_weights(one) for one in found.weights]
         whole = found.maps.copy()
         whole[:, 0, 1:] = 0
-        scale = 2.0**_BITS
+        scale = 2.0**_MAP_BITS
         certificate = MixtureCertificate(
             visibility=visibility,
             correlations=tensor,

@@ -30,7 +30,7 @@ _MAX_VISIBILITY = 2.0
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
 _BISECTIONS = 40
 _STEPS = 40
-_BITS = 48
+_CHOICE_BITS = 48
 _METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
 
@@ -145,7 +145,7 @@ def _certificate(tensor: CorrelationTensor, party: int, visibility: float) -> Un
     choices = None if quartic is None else _sum_of_squares({key: float(value) for key, value in quartic.items()})
     if choices is None:
         return None
-    rounded = np.rint(choices * 2.0**_BITS) / 2.0**_BITS
+    rounded = np.rint(choices * 2.0**_CHOICE_BITS) / 2.0**_CHOICE_BITS
     return UnsteerableCertificate(visibility, tensor, party, rounded)
 
 
