@@ -101,12 +101,12 @@ from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 from qiskit_lhv.targets import project_to_no_signaling
 from scipy.optimize import linprog
 
+from helpers import PLANE, SINGLET
+
 FORGERIES_EACH = 30
 UNEQUAL = {(0, 1): [0, 1, 1]}
-SINGLET = Behavior.from_state(werner_state(1), "chsh")
 BOX = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
 UNIFORM = np.full((2, 2), 0.25)
-PLANE = [(np.cos(t), 0.0, np.sin(t)) for t in (0, np.pi / 3, 2 * np.pi / 3)]
 
 
 def largest_local_value(expression):

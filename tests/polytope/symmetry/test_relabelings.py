@@ -24,7 +24,8 @@ from qiskit_lhv.targets.behaviors import Behavior
 from qiskit_lhv.targets.correlations import CorrelationTensor
 from qiskit_lhv.targets.scenario import BellScenario
 
-CHSH = BellScenario((2, 2), (2, 2))
+from helpers import CHSH, random_relabeling, random_strategies
+
 # Unequal settings and outcomes; parties 0 and 2 can change places, party 1 cannot.
 ASYMMETRIC = BellScenario((2, 3, 2), (3, 2, 3))
 SCENARIOS = [
@@ -35,26 +36,6 @@ SCENARIOS = [
     BellScenario((4,), (3,)),
     BellScenario((1, 1, 1, 1), (2, 2, 2, 2)),
 ]
-
-
-def random_relabeling(scenario, rng):
-    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
-    orders = [
-        order
-        for order in itertools.permutations(range(len(sizes)))
-        if all(sizes[k] == sizes[j] for k, j in enumerate(order))
-    ]
-    return Relabeling.of(
-        scenario,
-        parties=orders[rng.integers(len(orders))],
-        settings=[rng.permutation(m) for m, _ in sizes],
-        outcomes=[[rng.permutation(d) for _ in range(m)] for m, d in sizes],
-    )
-
-
-def random_strategies(scenario, count, rng):
-    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-    return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
 
 def random_model(scenario, rng, count=3):

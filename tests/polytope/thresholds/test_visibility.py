@@ -18,7 +18,8 @@ from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.polytope import Threshold
 from qiskit_lhv.polytope.thresholds.column_generation import _raised
 
-BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
+from helpers import BELL
+
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
 
 
