@@ -861,7 +861,13 @@ def forge(name, number, seed=None):
     return made, accepted
 
 
-@pytest.mark.parametrize("name", RECORDS)
+# Their checks prove again a bound of many settings, and what every order of the settings allows.
+LONG_CHECKS = ("report on a local state", "report on suspicious settings")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG_CHECKS else name for name in RECORDS]
+)
 def test_no_forgery_is_accepted_that_is_not_true(name):
     made, _ = forge(name, FORGERIES_EACH)
     assert made

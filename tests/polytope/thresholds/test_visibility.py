@@ -198,6 +198,7 @@ def octahedral_axes(*corners):
     return axes
 
 
+@pytest.mark.slow
 def test_thirty_three_axes_are_proven_without_a_clock():
     # The polyhedron of an example of BellPolytopes.jl, whose published threshold is 0.704914.
     axes = octahedral_axes((0, 0, 1), (0, 1, 1), (0, 1, 2.97924065), (1, 1, 1.84443136))

@@ -563,6 +563,7 @@ def extreme_tables(scenario, rng, count):
         yield BellCounts(np.array(drawn).reshape(scenario.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -583,6 +584,7 @@ def test_extreme_tables_never_fail(scenario):
             assert e_value.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [2, 60])
 @pytest.mark.parametrize("scenario", [BellScenario((3, 3), (2, 2)), BellScenario((3, 2, 1), (3, 2, 2))], ids=str)
 def test_extreme_tables_never_fail_where_strategies_are_generated(scenario, rounds, monkeypatch):
@@ -766,6 +768,7 @@ def plane_counts(num_settings, shots, seed):
     return Behavior.from_state(werner_state(1), settings).sample(shots, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_settings", [8, 11], ids=["listed", "generated"])
 def test_when_time_is_over_the_last_factor_serves_all_later_stages(num_settings, monkeypatch):
     monkeypatch.setattr(ratios, "_ENTRIES_BETWEEN_LOOKS", 1)
