@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Statevector
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp, Statevector
 from qiskit_lhv import Behavior, BellScenario, BellTrials, LHVError, estimate_tensor, werner_state
 from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies
@@ -70,6 +70,12 @@ def biased_state(p, noise=0.0):
     matrix = p * np.outer(psi, psi)
     matrix[0, 0] += 1 - p
     return DensityMatrix((1 - noise) * matrix + noise * np.eye(4) / 4)
+
+
+def random_pauli_sum(num_spins, seed, terms=9):
+    rng = np.random.default_rng(seed)
+    labels = ["".join(rng.choice(list("IXYZ"), size=num_spins)) for _ in range(terms)]
+    return SparsePauliOp(labels, rng.normal(size=terms))
 
 
 def sampled_tensor(state, shots, seed):
