@@ -35,13 +35,13 @@ _REGISTER = "outcomes"
 class BellExperiment(SampledExperiment[BellCounts]):
     """A prepared state and the settings of each party, ready for any V2 Sampler.
 
-    If every setting measures a product basis (always so for single-qubit parties), one parameterized,
-    measured circuit serves all settings: one PUB whose parameter array has the shape of the settings
+    If every setting measures a product basis (always so for single-qubit parties), one parameterized
+    circuit with measurements serves all settings: one PUB whose parameter array has the shape of the settings
     grid. Settings in joint bases take one circuit for each setting combination. POVMs have no circuit:
     only :meth:`behavior` takes them.
 
     Args:
-        circuit: Prepares the state; no measurements, no free parameters. It may have more qubits
+        circuit: The circuit that prepares the state, without measurements or free parameters. It may have more qubits
             than the parties use.
         settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
             ``"chsh"``, ``"mermin"``.
@@ -50,7 +50,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
             from, wherever its layout has put them; ``PhysicalQubits`` names its own.
 
     Raises:
-        MeasurementError: If the circuit measures, has free parameters, or the settings do not fit.
+        MeasurementError: If the circuit measures or has free parameters, or the settings do not fit.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -129,7 +129,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
 
         Args:
             sampler: As in :meth:`run`; seeded simulators are treated as there.
-            schedule: What to run.
+            schedule: The schedule to run.
             backend: As in :meth:`run`.
             pass_manager: As in :meth:`run`.
             optimization_level: As in :meth:`pubs`.

@@ -39,20 +39,20 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
 
     Qubit k of the circuit sits on the physical qubit ``group[k]``. Groups that share no qubit, and are far
     enough apart, run at the same time in one circuit, a *layer*; all of them have the same settings at a
-    time. Circuits are placed exactly there and never routed.
+    time. Circuits are placed exactly on their group and never routed.
 
     Args:
         circuit: As in :class:`BellExperiment`.
         settings: As in :class:`BellExperiment`.
         groups: Groups of physical qubits, as many in each as the circuit has; see ``coupled_groups``.
         parties: As in :class:`BellExperiment`: qubits of the circuit, not of the device.
-        spacing: Least number of couplings between groups of one layer. 1: they share no qubit; 2: nor are two
-            of their qubits coupled; and so on.
-        coupling_map: The couplings: a backend, a ``CouplingMap``, or pairs of qubits. Needed for a
+        spacing: Least number of couplings between groups of one layer. With 1 they share no qubit; with 2, moreover, no
+            two of their qubits are coupled; and so on.
+        coupling_map: The couplings: a backend, a ``CouplingMap``, or pairs of qubits. They are needed for a
             spacing above 1.
 
     Raises:
-        MeasurementError: If circuit, settings, groups or spacing cannot be used.
+        MeasurementError: If the circuit, settings, groups or spacing cannot be used.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -119,7 +119,7 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
     def simulate(
         self, backend: Any, shots: ArrayLike | SettingSchedule = 1000, *, seed: int | None = None
     ) -> dict[Group, BellCounts]:
-        """Counts of each group from a simulation of the group alone, with the noise that a device reports for it.
+        """The counts of each group from a simulation of the group alone, with the noise that a device reports for it.
 
         Groups that run at the same time do not act on each other in such a noise model, so each is simulated exactly,
         as a density matrix of its few qubits: devices of any size take seconds. What a real device adds, such as

@@ -21,7 +21,7 @@ def density_matrix_simulator(backend: Any, num_qubits: int) -> Any:
         num_qubits: Number of qubits that act on each other.
 
     Raises:
-        MeasurementError: If it is no backend, or the density matrix does not fit into memory.
+        MeasurementError: If it is not a backend, or the density matrix does not fit into memory.
     """
     require_backend(backend)
     from qiskit_aer import AerSimulator

@@ -54,8 +54,8 @@ def run_plan(
         pass_manager: Pass manager to transpile with instead.
 
     Raises:
-        MeasurementError: If it is no sampler, follows one random branch of circuits that do not stay pure, repeats its
-            random numbers with a seed that cannot be changed, or cannot run the circuits.
+        MeasurementError: If it is not a V2 Sampler, follows one random branch of circuits that do not stay pure,
+            repeats its random numbers with a seed that cannot be changed, or cannot run the circuits.
     """
     require_sampler(sampler)
     behind = backend_of(sampler)

@@ -148,7 +148,7 @@ class DeterministicModel(LocalModel):
         scenario: The scenario.
 
     Raises:
-        ScenarioError: If shapes do not fit, weights are no probabilities or an outcome is out of range.
+        ScenarioError: If shapes do not fit, weights are not probabilities, or an outcome is out of range.
     """
 
     weights: FloatArray
@@ -192,7 +192,7 @@ class DeterministicModel(LocalModel):
         """Re-checks the model in rational arithmetic, without the solver's code.
 
         Args:
-            target: A behavior that the model should reproduce; default: only the model itself.
+            target: A behavior that the model should reproduce; default: only the model itself is checked.
             atol: Largest deviation allowed in any probability.
 
         Returns:

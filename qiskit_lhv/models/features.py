@@ -123,7 +123,7 @@ class PlanarHarmonics(FeaturesOfDegree):
 
     Args:
         degree: Highest degree, odd.
-        plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: x and z.
+        plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: the x and z axes.
 
     Raises:
         ScenarioError: If the degree is not odd and positive, or the vectors are not orthonormal.

@@ -28,7 +28,7 @@ from .local_model import check_setting_numbers
 __all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
 
 
-# Directions a party on which a model of all projective measurements is checked, and their combinations.
+# Directions per party on which a model of all projective measurements is checked, and their combinations.
 _CHECKED_DIRECTIONS, _CHECKED_SETTINGS = 16, 512
 
 
@@ -214,7 +214,7 @@ class DirectionResponse(QubitResponse):
         num_parties: Number of parties, each of one qubit.
 
     Raises:
-        ScenarioError: If the features are none or the number of parties is not positive.
+        ScenarioError: If the features are not ``Features`` or the number of parties is not positive.
     """
 
     features: Features
@@ -257,7 +257,7 @@ class DirectionResponse(QubitResponse):
 
 @dataclass(frozen=True, eq=False)
 class FunctionResponse(QubitResponse):
-    """A response function of your own for projective qubit measurements.
+    """Your own response function for projective qubit measurements.
 
     Args:
         function: ``function(directions, hidden_variables)`` with Bloch vectors of shape ``(m, 3)`` and hidden
@@ -267,8 +267,9 @@ class FunctionResponse(QubitResponse):
         num_parties: Number of parties, each of one qubit.
 
     Raises:
-        ScenarioError: If the function is none, or on random directions and hidden variables it returns
-            another shape, NaN, no probabilities, or breaks p(-n) = 1 - p(n), or has no finite gradient.
+        ScenarioError: If ``function`` is not callable; or if, on random directions and hidden variables, it returns
+            another shape, NaN or numbers that are not probabilities, breaks p(-n) = 1 - p(n), or has no finite
+            gradient.
 
     Examples:
         >>> import jax.numpy as jnp

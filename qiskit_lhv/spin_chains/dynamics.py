@@ -30,7 +30,7 @@ _MAX_REACH = 1e8
 
 
 def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
-    """The state of some spins, straight from the amplitudes of all.
+    """The state of some spins, computed directly from the amplitudes of all.
 
     Args:
         state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit``, array of amplitudes of shape ``(2 ** n,)``, or
@@ -41,7 +41,7 @@ def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
         The state on ``len(spins)`` qubits.
 
     Raises:
-        MeasurementError: If the state is none, a spin does not exist or comes twice, or there are too many.
+        MeasurementError: If the state is not valid, a spin does not exist or is listed twice, or there are too many.
 
     Examples:
         >>> from qiskit.quantum_info import Statevector
@@ -72,7 +72,7 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
         temperature: T, in units of the Hamiltonian's coefficients (Boltzmann's constant is 1); positive.
 
     Returns:
-        The state of all spins. A part of it: :func:`reduced_state`.
+        The state of all spins; :func:`reduced_state` gives that of some of them.
 
     Raises:
         MeasurementError: If the Hamiltonian is not Hermitian or has too many spins, or T is not positive.
@@ -105,21 +105,23 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
 def evolve(state: Any, hamiltonian: SparsePauliOp | SparseObservable, time: float) -> Statevector | DensityMatrix:
     """The state after a time, ``exp(-i H t) |state>`` (or ``exp(-i H t) rho exp(i H t)``), without product formulas.
 
-    The exponential is a series of Chebyshev polynomials of H, summed to rounding error: some ``t`` times the sum of the
-    coefficients' absolute values products of H with the state, and no matrix of H. For a circuit of Trotter steps
-    instead, put Qiskit's ``PauliEvolutionGate`` into a ``QuantumCircuit`` and give that to :func:`reduced_state`.
+    The exponential is a series of Chebyshev polynomials of H, summed to rounding error. The number of products of H
+    with the state is about ``t`` times the sum of the coefficients' absolute values, and no matrix of H is built. For a
+    circuit of Trotter steps instead, put Qiskit's ``PauliEvolutionGate`` into a ``QuantumCircuit`` and give that to
+    :func:`reduced_state`.
 
     Args:
         state: ``Statevector``, ``DensityMatrix`` (at most 12 spins), ``QuantumCircuit``, array, or a ``GroundState``
             that is not degenerate.
         hamiltonian: The Hamiltonian, with real coefficients, on as many qubits.
-        time: t, in units of one over the Hamiltonian's coefficients; negative goes back.
+        time: t, in units of one over the Hamiltonian's coefficients; a negative one goes back in time.
 
     Returns:
         ``Statevector`` or ``DensityMatrix``, like the state.
 
     Raises:
-        MeasurementError: If the state is none, the Hamiltonian is not Hermitian or on other qubits, or t is no number.
+        MeasurementError: If the state is not valid, the Hamiltonian is not Hermitian or acts on other qubits, or t is
+            not a finite number.
 
     References:
         H. Tal-Ezer and R. Kosloff, J. Chem. Phys. 81, 3967 (1984).

@@ -1,7 +1,7 @@
 """Linear maps between full tables, correlators and the Collins-Gisin form.
 
 Each map acts on every party alone, so it is one small matrix per party. A table of shape
-``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` a party.
+``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` per party.
 The maps to shorter forms average over the settings of a party that does not take part, and so
 lose nothing of a no-signaling behavior.
 """
@@ -157,7 +157,7 @@ def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
 
 
 def places(scenario: BellScenario) -> NDArray[np.int64]:
-    """For each entry of a flattened behavior, its place in the flattened table with one axis a party."""
+    """For each entry of a flattened behavior, its place in the flattened table with one axis per party."""
     numbers = np.arange(scenario.num_entries, dtype=np.float64)
     sizes = [m * d for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
     return from_party_axes(numbers.reshape(sizes), scenario).ravel().astype(np.int64)

@@ -53,13 +53,13 @@ def setting_shares(target: Behavior, weights: ArrayLike | None) -> FloatArray:
 def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = None) -> float:
     """The weighted Kullback-Leibler divergence ``sum_x w_x KL(p(.|x) || q(.|x))``, in nats per trial.
 
-    Evaluated as ``sum p h((q - p) / p)`` with ``h(u) = u - log(1 + u)``, which does not cancel.
+    It is evaluated as ``sum p h((q - p) / p)`` with ``h(u) = u - log(1 + u)``, which does not cancel.
 
     Args:
         target: The behavior p.
         model: The behavior q, of the same scenario.
-        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``; default: equal. They
-            are normalized.
+        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``; default: equal weights. They are
+            normalized.
 
     Raises:
         ScenarioError: If scenarios or shapes differ.
@@ -83,13 +83,13 @@ def project_to_no_signaling(
 ) -> Behavior:
     """Projects a behavior onto the no-signaling polytope, in Kullback-Leibler divergence.
 
-    Finds the no-signaling q that minimizes ``sum_x w_x KL(p(.|x) || q(.|x))``: for frequencies p of
+    It is the no-signaling q that minimizes ``sum_x w_x KL(p(.|x) || q(.|x))``: for frequencies p of
     counts and weights proportional to the shots, the maximum-likelihood no-signaling behavior.
 
     Args:
         behavior: The behavior to project.
         weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds after which the search gives up; default: no limit.
 
     Returns:
         The projection; its divergence exceeds the least possible one by at most about 1e-12 nats, or 1e-13 times the
@@ -98,7 +98,7 @@ def project_to_no_signaling(
 
     Raises:
         ScenarioError: If the weights have the wrong shape or are not positive.
-        SolverError: If the time limit was over.
+        SolverError: If the time limit ended before the projection was found.
 
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
@@ -125,7 +125,7 @@ def project_cells(
     stop the steps keeps the barrier that it has reached.
 
     Args:
-        cells: ``w_x p(a|x)``, one flattened table a row, shape ``(B, C)``.
+        cells: ``w_x p(a|x)``, one flattened table per row, shape ``(B, C)``.
         scenario: The scenario.
         tolerance: The last barrier t.
         start: A no-signaling behavior that is near all projections, shape ``(C,)``.
