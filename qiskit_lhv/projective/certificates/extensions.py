@@ -17,12 +17,11 @@ from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array
 from ...exceptions import CertificateError, MeasurementError, ScenarioError
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .certificate import AllProjectiveCertificate
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate", "werner_certificate"]
 
@@ -32,7 +31,6 @@ _MAX_VISIBILITY, _ASIDE = 2.0, 1.25
 # Shares of white noise that make a solver's solution strictly feasible.
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 _MAP_BITS = 48
-_ATOL = 1e-12
 
 
 @cache
@@ -46,7 +44,7 @@ def werner_certificate() -> AllProjectiveCertificate:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ExtensionCertificate(Evidence):
+class ExtensionCertificate(StateCertificate):
     """A decomposition that shows a two-qubit state to be local for all projective measurements.
 
     With the singlet-Werner state W of a visibility at which it is proven local, the mixture
@@ -56,10 +54,6 @@ class ExtensionCertificate(Evidence):
     states, nor need the mixture where the visibility exceeds 1: what matters are its correlations.)
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     werner_visibility: float
     """Visibility of the Werner state W; 0 if the maps are not needed."""
     maps: FloatArray
@@ -68,13 +62,9 @@ class ExtensionCertificate(Evidence):
     """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        for name in ("visibility", "werner_visibility"):
-            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
-            object.__setattr__(self, name, float(number))
+        super().__post_init__()
+        werner = real_array(self.werner_visibility, "werner_visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "werner_visibility", float(werner))
         for name in ("maps", "positive_parts"):
             object.__setattr__(self, name, real_array(getattr(self, name), name, CertificateError))
 
@@ -82,11 +72,6 @@ class ExtensionCertificate(Evidence):
     def is_separable(self) -> bool:
         """Whether the separable part is all, so that the state is local for all measurements."""
         return not np.any(self.maps)
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         if self.is_separable:
@@ -112,9 +97,9 @@ class ExtensionCertificate(Evidence):
             Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability of two qubits);
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, f"the visibility is {self.visibility}", math.inf)
         if self.maps.shape != (2, 4, 4) or self.positive_parts.shape != (2, 4, 4):

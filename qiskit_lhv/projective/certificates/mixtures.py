@@ -14,7 +14,6 @@ from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, ScenarioError
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.hidden_states import hidden_states_fail
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
@@ -22,12 +21,11 @@ from ...verification.result import Verification
 from .extensions import werner_certificate
 from .hidden_states import rounded_weights
 from .mixture_program import MixtureProgram
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["MixtureCertificate", "mix_local_models"]
 
 
-_ATOL = 1e-12
 _MAX_VISIBILITY = 2.0
 _MAX_AXES = 46
 _MARGINS = (3e-5, 3e-4, 3e-3)
@@ -36,7 +34,7 @@ _MAP_BITS = 48
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureCertificate(Evidence):
+class MixtureCertificate(StateCertificate):
     """A decomposition that shows a two-qubit state to be local for all projective measurements.
 
     The mixture ``visibility * state + (1 - visibility) * white noise`` is a separable operator, plus one that is
@@ -45,10 +43,6 @@ class MixtureCertificate(Evidence):
     matters are their correlations.)
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     unsteerable_parts: FloatArray
     """Correlations of the parts that are unsteerable from party 0 and from party 1, shape ``(2, 4, 4)``."""
     hidden_states: tuple[FloatArray, FloatArray]
@@ -63,13 +57,9 @@ class MixtureCertificate(Evidence):
     """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        for name in ("visibility", "werner_visibility"):
-            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
-            object.__setattr__(self, name, float(number))
+        super().__post_init__()
+        werner = real_array(self.werner_visibility, "werner_visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "werner_visibility", float(werner))
         for name in ("unsteerable_parts", "maps", "positive_parts"):
             array = real_array(getattr(self, name), name, CertificateError)
             if array.shape != (2, 4, 4):
@@ -85,11 +75,6 @@ class MixtureCertificate(Evidence):
             raise CertificateError.bad_argument(
                 "hidden_states", expected="as many as weights, three numbers each", got="others"
             )
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         states = " and ".join(str(len(one)) for one in self.weights)
@@ -114,9 +99,9 @@ class MixtureCertificate(Evidence):
             arXiv:1604.03815, arXiv:1808.09349 (hidden states); arXiv:quant-ph/9605038 (separability);
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
         rest = rational(self.correlations.array) * Fraction(self.visibility)
