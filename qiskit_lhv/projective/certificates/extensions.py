@@ -23,7 +23,15 @@ from ...verification.result import Verification
 from .certificate import AllProjectiveCertificate
 from .state_certificate import StateCertificate
 
-__all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate", "werner_certificate"]
+__all__ = [
+    "ExtensionCertificate",
+    "extend_local_models",
+    "images_of_werner",
+    "maps_fail",
+    "separable_certificate",
+    "werner_certificate",
+    "werner_refuted",
+]
 
 
 # Larger caps make the solver less exact, so they follow what is asked for.
@@ -106,27 +114,59 @@ class ExtensionCertificate(StateCertificate):
             return Verification(False, "the maps are not two of a qubit", math.inf)
         maps, parts = rational(self.maps), rational(self.positive_parts)
         rest = _mixture(rational(self.correlations.array), Fraction(self.visibility))
-        werner = rational(np.diag([1.0, *[-self.werner_visibility] * 3]))
-        for k in range(2):
-            if any(maps[k, 0, 1:]):
-                return Verification(False, "a map does not scale the trace", math.inf)
-            if not is_positive(parts[k] * TRANSPOSED) or not is_positive(maps[k] - parts[k]):
-                return Verification(False, "a map is not a sum of completely positive ones", math.inf)
-            rest = rest - (maps[k] @ werner if k == 0 else werner @ maps[k].T)
+        failed = maps_fail(maps, parts)
+        if failed:
+            return Verification(False, failed, math.inf)
+        rest = rest - images_of_werner(maps, self.werner_visibility)
         if not is_positive(rest) or not is_positive(rest * TRANSPOSED):
             return Verification(False, "what is left is not separable", math.inf)
         if self.is_separable:
             return Verification(True, f"positive partial transpose at visibility {self.visibility:.9g}: separable")
-        known = werner_certificate()
-        if self.werner_visibility > known.visibility or self.werner_visibility < 0:
-            reason = f"Werner states are proven local up to {known.visibility}, not {self.werner_visibility}"
-            return Verification(False, reason, math.inf)
-        if prove_werner:
-            check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
-            if not check:
-                return replace(check, reason=f"the Werner state: {check.reason}")
+        refuted = werner_refuted(self.werner_visibility, prove_werner)
+        if refuted is not None:
+            return refuted
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a separable part and images of a Werner state)")
+
+
+def maps_fail(maps: Any, positive_parts: Any) -> str:
+    """Why two maps are not positive ones that scale the trace; empty if they are.
+
+    Args:
+        maps: Their rational Pauli coordinates, shape ``(2, 4, 4)``.
+        positive_parts: Those of the part of each that must be completely positive; the rest of it must be after
+            transposition.
+    """
+    for whole, part in zip(maps, positive_parts, strict=True):
+        if any(whole[0, 1:]):
+            return "a map does not scale the trace"
+        if not is_positive(part * TRANSPOSED) or not is_positive(whole - part):
+            return "a map is not a sum of completely positive ones"
+    return ""
+
+
+def images_of_werner(maps: Any, werner_visibility: float) -> Any:
+    """The rational correlations of ``(A (x) id)(W) + (id (x) B)(W)``, with a Werner state W and the two maps."""
+    werner = rational(np.diag([1.0, *[-werner_visibility] * 3]))
+    return maps[0] @ werner + werner @ maps[1].T
+
+
+def werner_refuted(werner_visibility: float, prove: bool) -> Verification | None:
+    """Why a Werner state is not known to be local; ``None`` if it is, by the certificate of the package.
+
+    Args:
+        werner_visibility: Visibility of the Werner state.
+        prove: Whether to re-check that certificate, which takes seconds.
+    """
+    known = werner_certificate()
+    if not 0 <= werner_visibility <= known.visibility:
+        reason = f"Werner states are proven local up to {known.visibility}, not {werner_visibility}"
+        return Verification(False, reason, math.inf)
+    if prove:
+        check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
+        if not check:
+            return replace(check, reason=f"the Werner state: {check.reason}")
+    return None
 
 
 def _mixture(tensor: Any, visibility: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...verification.hidden_states import hidden_states_fail
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .extensions import werner_certificate
+from .extensions import images_of_werner, maps_fail, werner_certificate, werner_refuted
 from .hidden_states import rounded_weights
 from .mixture_program import MixtureProgram
 from .state_certificate import StateCertificate
@@ -113,25 +113,17 @@ class MixtureCertificate(StateCertificate):
                 if failed:
                     return Verification(False, f"the part unsteerable from party {k}: {failed}", math.inf)
             rest = rest - part
-        werner = rational(np.diag([1.0, *[-self.werner_visibility] * 3]))
-        for k in range(2):
-            whole, part = rational(self.maps[k]), rational(self.positive_parts[k])
-            if any(whole[0, 1:]):
-                return Verification(False, "a map does not scale the trace", math.inf)
-            if not is_positive(part * TRANSPOSED) or not is_positive(whole - part):
-                return Verification(False, "a map is not a sum of completely positive ones", math.inf)
-            rest = rest - (whole @ werner if k == 0 else werner @ whole.T)
+        maps = rational(self.maps)
+        failed = maps_fail(maps, rational(self.positive_parts))
+        if failed:
+            return Verification(False, failed, math.inf)
+        rest = rest - images_of_werner(maps, self.werner_visibility)
         if not is_positive(rest) or not is_positive(rest * TRANSPOSED):
             return Verification(False, "what is left is not separable", math.inf)
         if np.any(self.maps):
-            known = werner_certificate()
-            if not 0 <= self.werner_visibility <= known.visibility:
-                reason = f"Werner states are proven local up to {known.visibility}, not {self.werner_visibility}"
-                return Verification(False, reason, math.inf)
-            if prove_werner:
-                check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
-                if not check:
-                    return replace(check, reason=f"the Werner state: {check.reason}")
+            refuted = werner_refuted(self.werner_visibility, prove_werner)
+            if refuted is not None:
+                return refuted
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a mixture of separable, unsteerable and Werner states)")
 
