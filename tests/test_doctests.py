@@ -10,7 +10,12 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+SLOW = ("qiskit_lhv.projective.certificates.extensions",)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODULES]
+)
 def test_examples_of_module(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 

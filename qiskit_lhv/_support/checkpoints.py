@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ..exceptions import CertificateError
 from .deadlines import Deadline
-from .files import Archive, parse_json, writable_file, write_whole
+from .files import Archive, parse_json, write_whole
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
 
@@ -39,15 +40,12 @@ class ArrayCheckpoint:
     """A file that holds named arrays, the state of one run.
 
     Args:
-        path: The file. If it exists, the run goes on from it.
+        path: The file, which ``writable_file`` has checked before the long work. If it exists, the run goes on from it.
         run: Fingerprint of the run.
-
-    Raises:
-        CertificateError: If it is no path to which a file can be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
-        self._path = writable_file(path, "checkpoint")
+        self._path = Path(path)
         self._run = run
         self._pause = Deadline(_SECONDS_BETWEEN)
 

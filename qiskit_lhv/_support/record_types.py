@@ -63,7 +63,7 @@ def _error(name: str, annotation: str, value: Any) -> CertificateError:
 
 @cache
 def _truth_values(cls: Any) -> tuple[tuple[str, str, Check], ...]:
-    return tuple(one for one in _checks(cls) if one[1] in ("bool", "bool | None"))
+    return tuple(check for check in _checks(cls) if check[1] in ("bool", "bool | None"))
 
 
 @cache
@@ -72,7 +72,7 @@ def _checks(cls: Any) -> tuple[tuple[str, str, Check], ...]:
     found = []
     for field in dataclasses.fields(cls):
         annotation = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
-        owner = next(one for one in cls.__mro__ if field.name in inspect.get_annotations(one))
+        owner = next(owner for owner in cls.__mro__ if field.name in inspect.get_annotations(owner))
         check = _check_of(_resolved(field.type, vars(sys.modules[owner.__module__])))
         if check is not None:
             found.append((field.name, annotation, check))
@@ -106,7 +106,7 @@ def _check_of(hint: Any) -> Check | None:
         return lambda value: value is None
     origin, args = get_origin(hint), get_args(hint)
     if origin is Union or isinstance(hint, types.UnionType):
-        parts = [_check_of(one) for one in args]
+        parts = [_check_of(arg) for arg in args]
         if any(part is None for part in parts):
             return None
         checks = [part for part in parts if part is not None]
@@ -115,7 +115,7 @@ def _check_of(hint: Any) -> Check | None:
             return lambda value: first(value) or second(value)
         return lambda value: any(check(value) for check in checks)
     if origin is Literal:
-        return lambda value: value in args and isinstance(value, tuple(type(one) for one in args))
+        return lambda value: value in args and isinstance(value, tuple(type(arg) for arg in args))
     if origin is not None:
         return _check_of_generic(origin, args)
     return _check_of_class(hint) if isinstance(hint, type) else None
@@ -135,7 +135,7 @@ def _check_of_class(hint: type) -> Check | None:
     if hint in numbers:
         return numbers[hint]
     if issubclass(hint, _ByName):
-        return lambda value: any(one.__name__ == hint.__name__ for one in type(value).__mro__)
+        return lambda value: any(kind.__name__ == hint.__name__ for kind in type(value).__mro__)
     if hint is object or getattr(hint, "_is_protocol", False):
         return None
     if issubclass(hint, Enum):
@@ -151,16 +151,16 @@ def _check_of_generic(origin: Any, args: tuple[Any, ...]) -> Check | None:
     if not isinstance(origin, type):
         return None
     if issubclass(origin, tuple) and not (len(args) == 2 and args[1] is Ellipsis):
-        return _check_of_fixed_tuple([_check_of(one) for one in args])
+        return _check_of_fixed_tuple([_check_of(arg) for arg in args])
     if origin is not str and issubclass(origin, Sequence):
         item = _check_of(args[0])
-        return lambda value: isinstance(value, tuple | list) and (item is None or all(item(one) for one in value))
+        return lambda value: isinstance(value, tuple | list) and (item is None or all(item(entry) for entry in value))
     if issubclass(origin, Mapping):
-        keys, values = (_check_of(one) for one in args)
+        keys, values = (_check_of(arg) for arg in args)
         return lambda value: (
             isinstance(value, Mapping)
-            and (keys is None or all(keys(one) for one in value))
-            and (values is None or all(values(one) for one in value.values()))
+            and (keys is None or all(keys(key) for key in value))
+            and (values is None or all(values(entry) for entry in value.values()))
         )
     # Callable and others.
     return (lambda value: callable(value)) if issubclass(origin, Callable) else None  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def _check_of_fixed_tuple(items: list[Check | None]) -> Check:
     def fits(value: Any) -> bool:
         if not isinstance(value, tuple | list) or len(value) != len(items):
             return False
-        return all(item is None or item(one) for item, one in zip(items, value, strict=True))
+        return all(item is None or item(entry) for item, entry in zip(items, value, strict=True))
 
     return fits
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..exceptions import LHVError
 
 __all__ = [
+    "at_most",
     "checked_seed",
     "fresh_seed",
     "frozen",
@@ -165,6 +166,28 @@ def whole_number(
         remedy = "More would not fit into memory."
         raise error.bad_argument(name, expected=f"at most {maximum}", got=shown(value), remedy=remedy)
     return int(value)
+
+
+def at_most(
+    number: float, most: float, name: str, error: type[LHVError], *, what: str, note: str = "", remedy: str = ""
+) -> None:
+    """Refuses a size that is too large, before the work.
+
+    Args:
+        number: How much there is.
+        most: How much there may be.
+        name: Name of the argument, for the message.
+        error: Class of the error to raise.
+        what: What is counted, such as ``"parties for a table of all probabilities"``.
+        note: What to say of the number that there is.
+        remedy: What the caller can do about it.
+
+    Raises:
+        LHVError: Of class ``error``, when ``number`` is above ``most``.
+    """
+    if number > most:
+        count = f"{number}" if isinstance(number, int) and number < _LARGEST_WHOLE else f"{float(number):.3g}"
+        raise error.bad_argument(name, expected=f"at most {most} {what}", got=f"{count}{note}", remedy=remedy)
 
 
 def whole_numbers(value: int | Iterable[int], name: str, error: type[LHVError], *, minimum: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
-from .jobs import require_rising_widths, run_plan
 from .pub_results import PubPlan, counts_of, list_pub_results
 from .repeats import RunLog
+from .sampled_experiment import SampledExperiment
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit
@@ -32,16 +32,16 @@ __all__ = ["BellExperiment"]
 _REGISTER = "outcomes"
 
 
-class BellExperiment:
+class BellExperiment(SampledExperiment[BellCounts]):
     """A prepared state and the settings of each party, ready for any V2 Sampler.
 
-    If every setting measures a product basis (always so for single-qubit parties), one parameterized,
-    measured circuit serves all settings: one PUB whose parameter array has the shape of the settings
+    If every setting measures a product basis (always so for single-qubit parties), one parameterized
+    circuit with measurements serves all settings: one PUB whose parameter array has the shape of the settings
     grid. Settings in joint bases take one circuit for each setting combination. POVMs have no circuit:
     only :meth:`behavior` takes them.
 
     Args:
-        circuit: Prepares the state; no measurements, no free parameters. It may have more qubits
+        circuit: The circuit that prepares the state, without measurements or free parameters. It may have more qubits
             than the parties use.
         settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
             ``"chsh"``, ``"mermin"``.
@@ -50,7 +50,7 @@ class BellExperiment:
             from, wherever its layout has put them; ``PhysicalQubits`` names its own.
 
     Raises:
-        MeasurementError: If the circuit measures, has free parameters, or the settings do not fit.
+        MeasurementError: If the circuit measures or has free parameters, or the settings do not fit.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -113,84 +113,7 @@ class BellExperiment:
         """The exact behavior of the circuit's state, without noise or shots."""
         return Behavior.from_state(self._circuit, self.settings, PhysicalQubits(self.parties))
 
-    # Circuits and PUBs
-
-    def pubs(
-        self,
-        shots: ArrayLike | SettingSchedule,
-        *,
-        backend: Any = None,
-        pass_manager: Any = None,
-        optimization_level: int | None = None,
-        seed_transpiler: int | None = None,
-    ) -> list[tuple[Any, ...]]:
-        """The PUBs to run.
-
-        Args:
-            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
-                schedule, which also says in which order.
-            backend: Transpile for this backend, at optimization level 1 (for a simulator without couplings, translate
-                what it does not know); or
-            pass_manager: transpile with this pass manager; default: no transpilation.
-            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
-                simulators no more than the translation.
-            seed_transpiler: Seed of the transpiler for the backend.
-
-        Returns:
-            PUBs ``(circuit, parameter values, shots)``. For equal shots, one whose parameter values have
-            the shape of the grid of settings; for unequal shots or joint bases, one for each setting
-            combination in the order of ``numpy.ndindex``. For a schedule, one for each stretch of runs with
-            equal shots, whose parameter values have the runs as their axis; with joint bases, one per run.
-
-        Their circuits are signed in their metadata, so that :meth:`counts` knows them again. Circuits that do not stay
-        pure also measure a qubit at the start, where it is 0: ``StatevectorSampler`` refuses that, where it would
-        otherwise follow one random branch of a reset for all shots.
-
-        Raises:
-            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit.
-        """
-        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
-        require_rising_widths(pubs, backend)
-        return pubs
-
-    def run(
-        self,
-        sampler: Any,
-        shots: ArrayLike | SettingSchedule = 1000,
-        *,
-        backend: Any = None,
-        pass_manager: Any = None,
-        optimization_level: int | None = None,
-        seed_transpiler: int | None = None,
-    ) -> BellCounts:
-        """Runs the experiment and returns its counts.
-
-        Shots of different settings are independent also where a seeded simulator would use the same random numbers for
-        all of them: such a ``StatevectorSampler`` is given a generator of its seed; others run equal shots, of which
-        only those asked for are counted, or a job for each PUB with a seed derived from theirs. What a simulator does
-        is tried out with a job of a few shots, if it has a seed or is of an unknown kind.
-
-        Args:
-            sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
-                the Samplers of ``qiskit_ibm_runtime``.
-            shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the one behind the sampler. For a simulator without
-                couplings, only what it does not know is translated.
-            pass_manager: Transpile with this pass manager instead.
-            optimization_level: As in :meth:`pubs`.
-            seed_transpiler: As in :meth:`pubs`.
-
-        Raises:
-            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM; if ``sampler`` is no V2 Sampler, holds one state vector and the
-                circuit does not stay pure, repeats its random numbers with a seed that cannot be changed, or is a
-                simulator that cannot run the circuits; if circuit and backend or pass manager do not fit.
-        """
-        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        plan = self._plan(shots)
-        return self._counts(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
+    # Trials. PUBs, runs and counts are those of every experiment on a Sampler
 
     def run_trials(
         self,
@@ -205,8 +128,8 @@ class BellExperiment:
         """Runs a schedule and returns its trials in the order they were taken.
 
         Args:
-            sampler: As in :meth:`run`, with the same care for seeded simulators.
-            schedule: What to run.
+            sampler: As in :meth:`run`; seeded simulators are treated as there.
+            schedule: The schedule to run.
             backend: As in :meth:`run`.
             pass_manager: As in :meth:`run`.
             optimization_level: As in :meth:`pubs`.
@@ -214,7 +137,7 @@ class BellExperiment:
 
         Raises:
             CountsError: If the schedule does not fit.
-            MeasurementError: If a setting is a POVM.
+            MeasurementError: As in :meth:`run`.
 
         Examples:
             >>> from qiskit import QuantumCircuit
@@ -227,20 +150,7 @@ class BellExperiment:
         """
         choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
         plan = self._plan(require_schedule(schedule))
-        return self._trials(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
-
-    def counts(self, result: Any, schedule: SettingSchedule | None = None) -> BellCounts:
-        """Reads the counts from the result of this experiment's PUBs.
-
-        Args:
-            result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
-            schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
-
-        Raises:
-            CountsError: If the result is that of other PUBs, by their signature or shape, a setting combination has
-                no shots, or settings have the same shots in the same order, from a sampler that repeats itself.
-        """
-        return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
+        return self._trials(self._run(sampler, plan, backend, pass_manager, choice), plan)
 
     def trials(self, result: Any, schedule: SettingSchedule) -> BellTrials:
         """Reads the trials, in the order they were taken, from the result of a schedule's PUBs.
@@ -250,10 +160,10 @@ class BellExperiment:
             schedule: The schedule that :meth:`pubs` was given.
 
         Returns:
-            One row a shot, run after run, with the design and setting probabilities of the schedule.
+            One row per shot, run after run, with the design and setting probabilities of the schedule.
 
         Raises:
-            CountsError: If the result does not belong to these PUBs, or repeats shots, as in :meth:`counts`.
+            CountsError: As in :meth:`counts`.
         """
         return self._trials(result, self._plan(require_schedule(schedule)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import rustworkx as rx
@@ -19,11 +19,12 @@ from .bell_experiment import BellExperiment
 from .device_groups import coupling_graph, parse_groups, schedule_layers
 from .device_placement import interactions, placed_transpiler, require_couplings
 from .device_simulation import density_matrix_simulator
-from .jobs import require_rising_widths, run_plan, with_equal_shots
+from .jobs import with_equal_shots
 from .pub_results import PubPlan, counts_of, list_pub_results
 from .repeats import RunLog
+from .sampled_experiment import SampledExperiment
 from .samplers import has_couplings
-from .schedules import SettingSchedule, require_schedule
+from .schedules import SettingSchedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit, short_digest
 from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
@@ -33,25 +34,25 @@ __all__ = ["DeviceExperiment"]
 Group = tuple[int, ...]
 
 
-class DeviceExperiment:
+class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
     """One Bell experiment on many groups of physical qubits, all in one job.
 
     Qubit k of the circuit sits on the physical qubit ``group[k]``. Groups that share no qubit, and are far
     enough apart, run at the same time in one circuit, a *layer*; all of them have the same settings at a
-    time. Circuits are placed exactly there and never routed.
+    time. Circuits are placed exactly on their group and never routed.
 
     Args:
         circuit: As in :class:`BellExperiment`.
         settings: As in :class:`BellExperiment`.
         groups: Groups of physical qubits, as many in each as the circuit has; see ``coupled_groups``.
         parties: As in :class:`BellExperiment`: qubits of the circuit, not of the device.
-        spacing: Least number of couplings between groups of one layer. 1: they share no qubit; 2: nor are two
-            of their qubits coupled; and so on.
-        coupling_map: The couplings: a backend, a ``CouplingMap``, or pairs of qubits. Needed for a
+        spacing: Least number of couplings between groups of one layer. With 1 they share no qubit; with 2, moreover, no
+            two of their qubits are coupled; and so on.
+        coupling_map: The couplings: a backend, a ``CouplingMap``, or pairs of qubits. They are needed for a
             spacing above 1.
 
     Raises:
-        MeasurementError: If circuit, settings, groups or spacing cannot be used.
+        MeasurementError: If the circuit, settings, groups or spacing cannot be used.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -115,75 +116,10 @@ class DeviceExperiment:
         """The groups that run at the same time, layer by layer; layers of fewer groups come first."""
         return tuple(sorted(schedule_layers(self._groups, self._graph, self._spacing), key=len))
 
-    def pubs(
-        self,
-        shots: ArrayLike | SettingSchedule,
-        *,
-        backend: Any = None,
-        pass_manager: Any = None,
-        optimization_level: int | None = None,
-        seed_transpiler: int | None = None,
-    ) -> list[tuple[Any, ...]]:
-        """The PUBs of all layers, for one job.
-
-        Args:
-            shots: As in :meth:`BellExperiment.pubs`: shots of each setting combination, for every group.
-            backend: Transpile for this backend, at optimization level 1, without moving any qubit; or
-            pass_manager: transpile with this pass manager, which must keep qubit q on physical qubit q
-                (``initial_layout=range(num_qubits)``); default: no transpilation.
-            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
-                simulators no more than the translation.
-            seed_transpiler: Seed of the transpiler for the backend.
-
-        Returns:
-            For each layer, the PUBs that :meth:`BellExperiment.pubs` would have. Every group has a register
-            of its own, named after its qubits, such as ``q3_4``.
-
-        Raises:
-            CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM, the circuit needs a coupling that the device does not
-                have, or the pass manager moves qubits.
-        """
-        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        pubs = self._pubs(self._plan(shots), backend, pass_manager, choice=choice, for_any_sampler=True)
-        require_rising_widths(pubs, backend)
-        return pubs
-
-    def run(
-        self,
-        sampler: Any,
-        shots: ArrayLike | SettingSchedule = 1000,
-        *,
-        backend: Any = None,
-        pass_manager: Any = None,
-        optimization_level: int | None = None,
-        seed_transpiler: int | None = None,
-    ) -> dict[Group, BellCounts]:
-        """Runs all layers in one job and returns the counts of each group.
-
-        Args:
-            sampler: Any V2 Sampler, with the same care for seeded simulators as in :meth:`BellExperiment.run`.
-            shots: As in :meth:`pubs`.
-            backend: Transpile for this backend; default: the one behind the sampler.
-            pass_manager: Transpile with this pass manager instead.
-            optimization_level: As in :meth:`pubs`.
-            seed_transpiler: As in :meth:`pubs`.
-
-        Returns:
-            Counts by group, in the order of the groups.
-
-        Raises:
-            CountsError: As in :meth:`pubs`.
-            MeasurementError: As in :meth:`pubs` and :meth:`BellExperiment.run`.
-        """
-        choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
-        plan = self._plan(shots)
-        return self._counts(run_plan(sampler, plan, partial(self._pubs, choice=choice), backend, pass_manager), plan)
-
     def simulate(
         self, backend: Any, shots: ArrayLike | SettingSchedule = 1000, *, seed: int | None = None
     ) -> dict[Group, BellCounts]:
-        """Counts of each group from a simulation of the group alone, with the noise that a device reports for it.
+        """The counts of each group from a simulation of the group alone, with the noise that a device reports for it.
 
         Groups that run at the same time do not act on each other in such a noise model, so each is simulated exactly,
         as a density matrix of its few qubits: devices of any size take seconds. What a real device adds, such as
@@ -208,7 +144,7 @@ class DeviceExperiment:
             >>> _ = bell.h(0), bell.cx(0, 1)
             >>> backend = GenericBackendV2(3, coupling_map=[(0, 1), (1, 2)], seed=1)
             >>> counts = DeviceExperiment(bell, "chsh", [(0, 1), (1, 2)]).simulate(backend, 100, seed=1)
-            >>> [int(one.total_shots) for one in counts.values()]
+            >>> [int(found.total_shots) for found in counts.values()]
             [400, 400]
         """
         from qiskit_aer.primitives import SamplerV2
@@ -218,22 +154,6 @@ class DeviceExperiment:
         alone = [(group,) for group in self._groups]
         pubs = with_equal_shots(self._pubs(plan, backend, None, alone))
         return self._counts(SamplerV2.from_backend(simulator, seed=number).run(pubs).result(), plan, alone)
-
-    def counts(self, result: Any, schedule: SettingSchedule | None = None) -> dict[Group, BellCounts]:
-        """Reads the counts of each group from the result of this experiment's PUBs.
-
-        Args:
-            result: The ``PrimitiveResult`` of the PUBs that :meth:`pubs` returned.
-            schedule: The schedule that :meth:`pubs` was given; default: it was given shots.
-
-        Returns:
-            Counts by group, in the order of the groups.
-
-        Raises:
-            CountsError: If the result does not belong to these PUBs, or settings, groups or layers have the same shots
-                in the same order, from a sampler that repeats itself.
-        """
-        return self._counts(result, None if schedule is None else self._plan(require_schedule(schedule)))
 
     # Parts of the above
 

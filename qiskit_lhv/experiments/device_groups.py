@@ -25,7 +25,7 @@ def coupling_graph(device: Any, name: str = "coupling_map") -> rx.PyGraph:
         name: Name of the argument, for the message.
 
     Raises:
-        MeasurementError: If it is none of these, or a backend that couples all of its qubits without saying so.
+        MeasurementError: If it is of another kind, or a backend that couples all of its qubits without saying so.
     """
     coupling = device if isinstance(device, CouplingMap) else getattr(device, "coupling_map", device)
     if coupling is None:
@@ -68,7 +68,7 @@ def coupled_groups(device: Any, size: int = 2) -> tuple[tuple[int, ...], ...]:
         Each group once, in increasing order; the first qubit of a group is lower than its last.
 
     Raises:
-        MeasurementError: If the device names no couplings, or there are too many chains to list.
+        MeasurementError: If the device does not say which qubits are coupled, or there are too many chains to list.
 
     Examples:
         >>> coupled_groups([(0, 1), (2, 1), (1, 3)])
@@ -97,8 +97,8 @@ def parse_groups(groups: Any, num_qubits: int, device_size: int | None) -> tuple
         device_size: Number of physical qubits, if it is known.
 
     Raises:
-        MeasurementError: If a group is of another size, names a qubit twice or one that there is not, or
-            comes twice.
+        MeasurementError: If a group is of another size, names a qubit twice or one that does not exist, or
+            is listed twice.
     """
     if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise MeasurementError.bad_argument(

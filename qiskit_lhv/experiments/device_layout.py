@@ -26,7 +26,7 @@ def parse_places(positions: Any, qubits: set[int]) -> dict[int, tuple[float, flo
         qubits: Those that need a place.
 
     Raises:
-        LHVError: If one has none, or an entry is no pair of numbers.
+        LHVError: If a qubit has no place, or an entry is not a pair of numbers.
     """
     try:
         items = dict(positions.items() if isinstance(positions, Mapping) else enumerate(positions))

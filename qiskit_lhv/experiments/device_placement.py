@@ -28,7 +28,7 @@ def interactions(circuit: QuantumCircuit, measurements: SettingCircuits) -> tupl
     }
     for party, qubits in zip(measurements.settings, measurements.parties, strict=True):
         if len(qubits) == 2 and not measurements.uses_one_circuit:
-            pairs |= {tuple(sorted(qubits)) for one in party if one.bloch_vectors is None}
+            pairs |= {tuple(sorted(qubits)) for setting in party if setting.bloch_vectors is None}
     return tuple(sorted((a, b) for a, b in pairs))
 
 
@@ -73,7 +73,7 @@ def _require_placement(circuit: QuantumCircuit, copies: Mapping[str, tuple[int, 
         if instruction.operation.name == "measure":
             place_of[instruction.clbits[0]] = qubits[0]
     for name, group in copies.items():
-        register = next(one for one in circuit.cregs if one.name == name)
+        register = next(own for own in circuit.cregs if own.name == name)
         places = tuple(place_of.get(bit) for bit in register)
         if places != tuple(group[qubit] for qubit in measured):
             moved = f"{group} measured on {places}"

@@ -10,7 +10,7 @@ from .samplers import require_backend
 __all__ = ["density_matrix_simulator"]
 
 # Bytes of an entry, times the copies that a simulator makes.
-_BYTES = 16 * 2
+_BYTES_PER_ENTRY = 16 * 2
 
 
 def density_matrix_simulator(backend: Any, num_qubits: int) -> Any:
@@ -21,14 +21,14 @@ def density_matrix_simulator(backend: Any, num_qubits: int) -> Any:
         num_qubits: Number of qubits that act on each other.
 
     Raises:
-        MeasurementError: If it is no backend, or the density matrix does not fit into memory.
+        MeasurementError: If it is not a backend, or the density matrix does not fit into memory.
     """
     require_backend(backend)
     from qiskit_aer import AerSimulator
     from qiskit_aer.noise import NoiseModel
 
     require_memory(
-        _BYTES * 4.0**num_qubits,
+        _BYTES_PER_ENTRY * 4.0**num_qubits,
         "groups",
         expected="groups whose density matrix fits",
         got=f"{num_qubits} qubits, which take",

@@ -32,7 +32,7 @@ __all__ = ["require_rising_widths", "run_plan", "with_equal_shots"]
 Pub = tuple[Any, ...]
 
 # Bytes of an amplitude, times the copies that a state vector simulator makes.
-_BYTES = 16 * 3
+_BYTES_PER_AMPLITUDE = 16 * 3
 
 
 @without_deprecations
@@ -54,8 +54,8 @@ def run_plan(
         pass_manager: Pass manager to transpile with instead.
 
     Raises:
-        MeasurementError: If it is no sampler, follows one random branch of circuits that do not stay pure, repeats its
-            random numbers with a seed that cannot be changed, or cannot run the circuits.
+        MeasurementError: If it is not a V2 Sampler, follows one random branch of circuits that do not stay pure,
+            repeats its random numbers with a seed that cannot be changed, or cannot run the circuits.
     """
     require_sampler(sampler)
     behind = backend_of(sampler)
@@ -148,7 +148,7 @@ def _require_one_branch(sampler: Any, pubs: Sequence[Pub]) -> None:
     if isinstance(sampler, StatevectorSampler):
         width = max(circuit.num_qubits for circuit in circuits)
         require_memory(
-            _BYTES * 2.0**width,
+            _BYTES_PER_AMPLITUDE * 2.0**width,
             "circuit",
             expected="a state vector that fits",
             got=f"one of {width} qubits, which takes",
@@ -214,8 +214,8 @@ def _own_jobs(sampler: Any, number: int) -> list[Any]:
     if seed is None or not is_known(sampler):
         raise _repeats(sampler, "every PUB of a job")
     seeds = (np.random.SeedSequence(seed).generate_state(number) >> 1).tolist()
-    copies = [reseeded(sampler, one) for one in seeds]
-    if any(one is None for one in copies):
+    copies = [reseeded(sampler, own_seed) for own_seed in seeds]
+    if any(copy is None for copy in copies):
         raise _repeats(sampler, "every PUB of a job")
     return copies
 

@@ -48,18 +48,18 @@ def habits_of(
     circuit.measure(range(coins), range(coins))
     tossed = transpile(circuit)
     halves = np.full(coins, np.pi / 2)
-    one, two = (tossed, halves, _SHOTS), (tossed, np.stack([halves, halves]), _SHOTS)
+    single, two = (tossed, halves, _SHOTS), (tossed, np.stack([halves, halves]), _SHOTS)
     refused = False
     try:
         if unequal:
             try:
-                results = sampler.run([two, one, (tossed, halves, _SHOTS + 1)]).result()
+                results = sampler.run([two, single, (tossed, halves, _SHOTS + 1)]).result()
             except Exception as exc:  # whatever a sampler says of shots that it does not want
                 if "shots" not in str(exc):
                     raise
                 refused = True
         if refused or not unequal:
-            results = sampler.run([two, one]).result()
+            results = sampler.run([two, single]).result()
         bits = [_bits(result, coins) for result in results]
     except Exception:  # a sampler that cannot toss coins will say so for the circuits that are asked for
         return SamplerHabits()

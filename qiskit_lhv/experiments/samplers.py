@@ -41,7 +41,7 @@ _EXAMPLES = "StatevectorSampler(), qiskit_aer.primitives.SamplerV2() or qiskit_i
 
 
 def require_sampler(sampler: Any) -> None:
-    """Raises MeasurementError if it is no V2 Sampler, with what to pass instead."""
+    """Raises MeasurementError, with what to pass instead, if it is not a V2 Sampler."""
     got, remedy = shown(sampler), f"Such as {_EXAMPLES}."
     if sampler is None:
         pass
@@ -62,7 +62,7 @@ def require_sampler(sampler: Any) -> None:
 
 
 def require_backend(backend: Any) -> None:
-    """Raises MeasurementError if it is no backend to transpile for."""
+    """Raises MeasurementError if it is not a backend to transpile for."""
     if _is_backend(backend):
         return
     remedy = "Get the backend of that name from its service." if isinstance(backend, str) else ""
@@ -89,7 +89,7 @@ def _is_compiler(value: Any) -> bool:
 
 
 def backend_of(sampler: Any) -> Any:
-    """The backend that a sampler runs on, or ``None`` if there is none to be seen.
+    """The backend that a sampler runs on, or ``None`` if it cannot be seen.
 
     Samplers name it publicly, keep it to themselves (Aer's), or keep another sampler inside that has one.
     """

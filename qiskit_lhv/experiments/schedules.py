@@ -24,8 +24,8 @@ _MAX_TRIALS = 10**8
 class SettingSchedule(Record):
     """Settings and shots of runs that follow each other, for ``BellExperiment`` and ``DeviceExperiment``.
 
-    A run is a number of shots at one setting combination. Made by :meth:`blocks`, :meth:`interleaved` or
-    :meth:`random`, or from an order of your own.
+    A run is a number of shots at one setting combination. Schedules are made by :meth:`blocks`, :meth:`interleaved` or
+    :meth:`random`, or from your own order.
 
     Args:
         positions: Settings of each run, shape ``(P, N)``.
@@ -108,7 +108,7 @@ class SettingSchedule(Record):
 
     @classmethod
     def blocks(cls, num_settings: Iterable[int], shots: ArrayLike) -> Self:
-        """Every setting combination once, in the order of ``numpy.ndindex``.
+        """A schedule that visits every setting combination once, in the order of ``numpy.ndindex``.
 
         Args:
             num_settings: Number of settings of each party, such as ``experiment.scenario.num_settings``.
@@ -128,7 +128,7 @@ class SettingSchedule(Record):
     def interleaved(
         cls, num_settings: Iterable[int], shots: ArrayLike, rounds: int = 10, seed: int | None = None
     ) -> Self:
-        """Rounds that visit every setting combination once, each in a fresh random order.
+        """A schedule of rounds that visit every setting combination once, each in a fresh random order.
 
         A drift of the device then touches all setting combinations alike. The shots of each combination
         stay fixed beforehand, so the design is ``"blocks"``.
@@ -169,7 +169,7 @@ class SettingSchedule(Record):
         probabilities: ArrayLike | None = None,
         seed: int | None = None,
     ) -> Self:
-        """One shot per run, with settings drawn independently, trial by trial.
+        """A schedule with one shot per run, whose settings are drawn independently, trial by trial.
 
         Trials in this order let a test stand against devices with memory; see ``BellExperiment.run_trials``.
 

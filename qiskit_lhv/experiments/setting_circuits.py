@@ -40,13 +40,13 @@ class SettingCircuits:
         """The number of settings and outcomes of each party."""
         return BellScenario(
             tuple(len(party) for party in self.settings),
-            tuple(tuple(one.num_outcomes for one in party) for party in self.settings),
+            tuple(tuple(setting.num_outcomes for setting in party) for party in self.settings),
         )
 
     @cached_property
     def uses_one_circuit(self) -> bool:
         """Whether all settings measure product bases, so that one parameterized circuit serves them."""
-        return all(one.bloch_vectors is not None for party in self.settings for one in party)
+        return all(setting.bloch_vectors is not None for party in self.settings for setting in party)
 
     @cached_property
     def measured(self) -> tuple[int, ...]:
@@ -61,8 +61,8 @@ class SettingCircuits:
     def require_projective(self) -> None:
         """Raises MeasurementError if a setting is a POVM."""
         for k, party in enumerate(self.settings):
-            for x, one in enumerate(party):
-                if one.basis is None:
+            for x, setting in enumerate(party):
+                if setting.basis is None:
                     raise MeasurementError.bad_argument(
                         f"settings[{k}][{x}]",
                         expected="a projective measurement",
@@ -156,7 +156,7 @@ class SettingCircuits:
         """Rotation angles of each run, shape ``(P, 2 * number of measured qubits)``."""
         parts = []
         for k, party in enumerate(self.settings):
-            vectors = np.stack([one.bloch_vectors for one in party if one.bloch_vectors is not None])
+            vectors = np.stack([setting.bloch_vectors for setting in party if setting.bloch_vectors is not None])
             azimuth = np.arctan2(vectors[..., 1], vectors[..., 0])
             polar = np.arctan2(np.hypot(vectors[..., 0], vectors[..., 1]), vectors[..., 2])
             angles = np.stack([-azimuth, -polar], axis=-1).reshape(len(party), -1)
@@ -192,7 +192,7 @@ class SettingCircuits:
             start = 0
             for k, (party, qubits) in enumerate(zip(self.settings, self.parties, strict=True)):
                 number = part.bits[..., start : start + len(qubits)] @ (1 << np.arange(len(qubits)))
-                meaning = np.array([one.outcome_of for one in party])
+                meaning = np.array([setting.outcome_of for setting in party])
                 outcomes[..., k] = meaning[settings[..., k], number]
                 start += len(qubits)
             yield settings[part.counted], outcomes[part.counted]

@@ -45,7 +45,7 @@ def _lines_of(circuit: QuantumCircuit) -> list[str]:
         blocks = getattr(operation, "blocks", ())
         if is_counted_loop(operation):
             # Passes say what a loop does, whatever its counter is called and however its angles are written.
-            inner = "|".join(digest_of_circuit(one) for one in passes_of(operation))
+            inner = "|".join(digest_of_circuit(step) for step in passes_of(operation))
         elif blocks:
             inner = "|".join(digest_of_circuit(block) for block in blocks)
         elif operation.name in STANDARD or getattr(operation, "definition", None) is None:
@@ -80,7 +80,7 @@ def _digest_of_array(array: Any) -> str:
 def digest_of_settings(settings: Sequence[Sequence[Measurement]], parties: Sequence[tuple[int, ...]]) -> str:
     """A fingerprint of which party measures what on which qubits."""
     parts = [str([list(party) for party in parties])]
-    parts += [_digest_of_array(effects) for party in settings for one in party for effects in one.effects]
+    parts += [_digest_of_array(effects) for party in settings for setting in party for effects in setting.effects]
     return short_digest(*parts, str([len(party) for party in settings]))
 
 

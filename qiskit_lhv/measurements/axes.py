@@ -27,7 +27,7 @@ _MAX_DIRECTIONS = 10**7
 
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
-_SAME = 1e-7
+_COORDINATE_ATOL = 1e-7
 _MAX_FREQUENCY = 40
 # Which of the axes through vertices, faces and edges of an octahedron: as many as 3, 4, 6 or a sum of those.
 _OCTAHEDRAL = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
@@ -208,7 +208,7 @@ def icosahedral_rotations() -> FloatArray:
     rotations = []
     for i in range(12):
         for j in range(12):
-            if abs(vertices[i] @ vertices[j] - adjacent) < _SAME and i != j:
+            if abs(vertices[i] @ vertices[j] - adjacent) < _COORDINATE_ATOL and i != j:
                 image = np.stack([vertices[i], vertices[j], np.cross(vertices[i], vertices[j])], axis=1)
                 rotations.append(image @ np.linalg.inv(frame))
     # The two source vertices are neighbors, so every image pair gives one rotation.
@@ -241,8 +241,8 @@ def _axes(points: FloatArray) -> FloatArray:
     kept: list[FloatArray] = []
     found = np.empty((0, 3))
     for vector in unit:
-        if not len(found) or np.abs(found @ vector).max() < 1 - _SAME**1.5:
-            last = np.flatnonzero(np.abs(vector) > _SAME)[-1]
+        if not len(found) or np.abs(found @ vector).max() < 1 - _COORDINATE_ATOL**1.5:
+            last = np.flatnonzero(np.abs(vector) > _COORDINATE_ATOL)[-1]
             kept.append(vector if vector[last] > 0 else -vector)
             found = np.array(kept)
     return found
@@ -267,7 +267,7 @@ def _geodesic(h: int, k: int) -> FloatArray:
         for b in range(h + 2 * k + 1):
             second = (a * (h + k) + b * k) / total
             third = (b * h - a * k) / total
-            if min(second, third, 1 - second - third) >= -_SAME:
+            if min(second, third, 1 - second - third) >= -_COORDINATE_ATOL:
                 weights.append((1 - second - third, second, third))
     corners = vertices[_icosahedron_faces()]
     points = np.einsum("wc,fci->wfi", np.array(weights), corners).reshape(-1, 3)

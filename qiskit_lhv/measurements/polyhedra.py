@@ -16,7 +16,7 @@ from ..exceptions import MeasurementError
 __all__ = ["hull_triangles", "inradius", "signed_images"]
 
 
-_SAME = 1e-7
+_RANK_TOLERANCE = 1e-7
 _SAME_AXIS = 1e-6
 
 
@@ -62,7 +62,7 @@ def inradius(directions: ArrayLike) -> float:
         MeasurementError: If the directions are not an array of real vectors.
     """
     array = _bloch_vectors(directions)
-    if np.linalg.matrix_rank(array, tol=_SAME) < 3:
+    if np.linalg.matrix_rank(array, tol=_RANK_TOLERANCE) < 3:
         return 0.0
     return float(_facet_distances(np.concatenate([array, -array])[hull_triangles(array)]).min())
 

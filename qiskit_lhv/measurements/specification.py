@@ -191,16 +191,16 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
         party = []
         for x, spec in enumerate(specs):
             try:
-                one = measurement(spec)
+                checked = measurement(spec)
             except MeasurementError as exc:
                 raise MeasurementError(f"settings[{k}][{x}]: {exc.message}") from exc
-            if one.dimension != dimension:
+            if checked.dimension != dimension:
                 raise MeasurementError.bad_argument(
                     f"settings[{k}][{x}]",
                     expected=f"a measurement of dimension {dimension}, as party {k} has",
-                    got=f"dimension {one.dimension}",
+                    got=f"dimension {checked.dimension}",
                 )
-            party.append(one)
+            party.append(checked)
         parsed.append(party)
     return parsed
 

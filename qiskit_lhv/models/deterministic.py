@@ -20,7 +20,7 @@ from ..targets.coordinates import from_party_axes
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification.models import exact_model_deviation
 from ..verification.result import Verification
-from .local_model import LocalModel, check_weights, select_settings
+from .local_model import LocalModel, check_weights, reproduction, select_settings
 
 __all__ = [
     "DeterministicModel",
@@ -148,7 +148,7 @@ class DeterministicModel(LocalModel):
         scenario: The scenario.
 
     Raises:
-        ScenarioError: If shapes do not fit, weights are no probabilities or an outcome is out of range.
+        ScenarioError: If shapes do not fit, weights are not probabilities, or an outcome is out of range.
     """
 
     weights: FloatArray
@@ -192,7 +192,7 @@ class DeterministicModel(LocalModel):
         """Re-checks the model in rational arithmetic, without the solver's code.
 
         Args:
-            target: A behavior that the model should reproduce; default: only the model itself.
+            target: A behavior that the model should reproduce; default: only the model itself is checked.
             atol: Largest deviation allowed in any probability.
 
         Returns:
@@ -203,13 +203,7 @@ class DeterministicModel(LocalModel):
         if target.scenario != self.scenario:
             return Verification(False, f"the target has {target.scenario}, the model {self.scenario}", math.inf)
         deviation = exact_model_deviation(self.weights, self.strategies, target.array)
-        relation = "within" if deviation <= atol else "but not within"
-        return Verification(
-            deviation <= atol,
-            f"{len(self.weights)} deterministic strategies reproduce the target to {float(deviation):.2g}, "
-            f"{relation} {atol:g}",
-            float(deviation),
-        )
+        return reproduction(f"{len(self.weights)} deterministic strategies", deviation, atol)
 
 
 def signs_of_strategies(strategies: IntArray, dtype: Any) -> Any:

@@ -33,7 +33,7 @@ class ResponseModel(LocalModel):
         weights: Probability of each hidden variable, shape ``(H,)``; default: all equally likely.
 
     Raises:
-        ScenarioError: If the shapes do not fit, an entry is not finite, or the weights are no probabilities.
+        ScenarioError: If the shapes do not fit, an entry is not finite, or the weights are not probabilities.
     """
 
     hidden_variables: tuple[FloatArray, ...]
@@ -90,7 +90,7 @@ class ResponseModel(LocalModel):
                 per party (anything that ``measurement`` takes), or a name.
 
         Raises:
-            ScenarioError: If a setting is out of range, or needed and not given.
+            ScenarioError: If a setting is out of range, or is needed and not given.
             MeasurementError: If a measurement is not a projective one of one qubit.
         """
         n = self.num_parties
@@ -102,7 +102,7 @@ class ResponseModel(LocalModel):
         scenario = self.scenario
         if scenario is None or scenario.has_equal_outcomes:
             return Behavior(table)
-        sizes = tuple(tuple(own[x] for x in one) for own, one in zip(scenario.num_outcomes, parsed, strict=True))
+        sizes = tuple(tuple(own[x] for x in kept) for own, kept in zip(scenario.num_outcomes, parsed, strict=True))
         chosen_scenario = BellScenario(tuple(len(own) for own in sizes), sizes)
         return Behavior(table[(..., *(slice(most) for most in chosen_scenario.max_outcomes))], chosen_scenario)
 
@@ -121,7 +121,7 @@ class ResponseModel(LocalModel):
 
         Args:
             target: A ``Behavior`` (finite scenarios), or a state of qubits or its ``CorrelationTensor``, that the
-                model should reproduce; default: only the model itself.
+                model should reproduce; default: only the model itself is checked.
             atol: Largest deviation allowed in any probability.
             measurements: For states, where the directions are drawn; see ``find_local_model``. Default: all
                 that the response function tells apart.

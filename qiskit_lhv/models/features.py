@@ -67,7 +67,18 @@ class Features(Record, ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class SphericalHarmonics(Features):
+class FeaturesOfDegree(Features):
+    """Odd features up to a degree."""
+
+    degree: int
+    """Highest degree, odd."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", check_degree(self.degree))
+
+
+@dataclass(frozen=True, eq=False)
+class SphericalHarmonics(FeaturesOfDegree):
     """Real spherical harmonics of odd degree l = 1, 3, ..., up to ``degree``, orthonormal on the sphere.
 
     For degree 1 the response function is that of Bell's model, ``sigmoid(n . lambda)`` up to a factor.
@@ -78,12 +89,6 @@ class SphericalHarmonics(Features):
     Raises:
         ScenarioError: If the degree is not odd and positive.
     """
-
-    degree: int
-    """Highest degree."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", check_degree(self.degree))
 
     @property
     def size(self) -> int:
@@ -117,25 +122,23 @@ class SphericalHarmonics(Features):
 
 
 @dataclass(frozen=True, eq=False)
-class PlanarHarmonics(Features):
+class PlanarHarmonics(FeaturesOfDegree):
     """Odd circular harmonics in a plane: ``cos(m phi), sin(m phi)`` for m = 1, 3, ..., up to ``degree``.
 
     Args:
         degree: Highest degree, odd.
-        plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: x and z.
+        plane: Two orthonormal vectors that span the plane, shape ``(2, 3)``; default: the x and z axes.
 
     Raises:
         ScenarioError: If the degree is not odd and positive.
         MeasurementError: If the vectors are not orthonormal.
     """
 
-    degree: int
-    """Highest degree."""
     plane: FloatArray = None  # type: ignore[assignment]  # filled in below
     """Orthonormal vectors that span the plane, shape ``(2, 3)``."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", check_degree(self.degree))
+        super().__post_init__()
         plane = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]] if self.plane is None else self.plane
         object.__setattr__(self, "plane", PlanarProjective(plane).vectors)
 
@@ -160,7 +163,7 @@ class PlanarHarmonics(Features):
 
 
 @dataclass(frozen=True, eq=False)
-class OddMonomials(Features):
+class OddMonomials(FeaturesOfDegree):
     """Monomials ``x**i y**j z**k`` with odd ``i + j + k`` up to ``degree``.
 
     Args:
@@ -169,12 +172,6 @@ class OddMonomials(Features):
     Raises:
         ScenarioError: If the degree is not odd and positive.
     """
-
-    degree: int
-    """Highest degree."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", check_degree(self.degree))
 
     @property
     def exponents(self) -> list[tuple[int, int, int]]:

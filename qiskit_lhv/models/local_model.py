@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from .._support.types import FloatArray
@@ -14,8 +15,9 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..verification.evidence import Evidence
+from ..verification.result import Verification
 
-__all__ = ["LocalModel", "check_setting_numbers", "check_weights", "select_settings"]
+__all__ = ["LocalModel", "check_setting_numbers", "check_weights", "reproduction", "select_settings"]
 
 
 class LocalModel(Evidence, ABC):
@@ -86,7 +88,20 @@ def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -
     if all(x is None for x in chosen):
         return behavior
     kept = tuple(slice(None) if x is None else slice(x, x + 1) for x in chosen)
-    sizes = tuple(party[one] for party, one in zip(behavior.scenario.num_outcomes, kept, strict=True))
+    sizes = tuple(party[setting] for party, setting in zip(behavior.scenario.num_outcomes, kept, strict=True))
     scenario = BellScenario(tuple(len(party) for party in sizes), sizes)
     outcomes = tuple(slice(most) for most in scenario.max_outcomes)
     return Behavior(behavior.array[kept + outcomes], scenario)
+
+
+def reproduction(what: str, deviation: Fraction, atol: float) -> Verification:
+    """What the exact deviation of a model from a target says.
+
+    Args:
+        what: What reproduces the target, such as ``"3 deterministic strategies"``.
+        deviation: The largest deviation of any probability.
+        atol: The largest one that is accepted.
+    """
+    relation = "within" if deviation <= atol else "but not within"
+    reason = f"{what} reproduce the target to {float(deviation):.2g}, {relation} {atol:g}"
+    return Verification(deviation <= atol, reason, float(deviation))

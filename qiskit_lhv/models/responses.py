@@ -200,7 +200,7 @@ class QubitResponse(Response, ABC):
         count = min(_CHECKED_DIRECTIONS, max(2, math.floor(_CHECKED_SETTINGS ** (1 / self.num_parties) + 1e-9)))
         rng = generator(0)
         sets = MeasurementSet.of_parties(self.domain if measurements is None else measurements, self.num_parties)
-        directions = [one.draw(rng, count) for one in sets]
+        directions = [party.draw(rng, count) for party in sets]
         return target.behavior([list(party) for party in directions]), list(directions)
 
 
@@ -215,7 +215,7 @@ class DirectionResponse(QubitResponse):
         num_parties: Number of parties, each of one qubit.
 
     Raises:
-        ScenarioError: If the features are none or the number of parties is not positive.
+        ScenarioError: If the features are not ``Features`` or the number of parties is not positive.
     """
 
     features: Features
@@ -258,7 +258,7 @@ class DirectionResponse(QubitResponse):
 
 @dataclass(frozen=True, eq=False)
 class FunctionResponse(QubitResponse):
-    """A response function of your own for projective qubit measurements.
+    """Your own response function for projective qubit measurements.
 
     Args:
         function: ``function(directions, hidden_variables)`` with Bloch vectors of shape ``(m, 3)`` and hidden
@@ -268,8 +268,9 @@ class FunctionResponse(QubitResponse):
         num_parties: Number of parties, each of one qubit.
 
     Raises:
-        ScenarioError: If the function is none, or on random directions and hidden variables it returns
-            another shape, NaN, no probabilities, or breaks p(-n) = 1 - p(n), or has no finite gradient.
+        ScenarioError: If ``function`` is not callable; or if, on random directions and hidden variables, it returns
+            another shape, NaN or numbers that are not probabilities, breaks p(-n) = 1 - p(n), or has no finite
+            gradient.
 
     Examples:
         >>> import jax.numpy as jnp

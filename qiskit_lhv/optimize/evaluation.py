@@ -13,14 +13,12 @@ from ..exceptions import LHVError, ScenarioError
 from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
-from ..quantum.parties import QUANTUM_STATES
-from ..targets.correlations import CorrelationTensor
+from ..targets.qubits import qubit_tensor
 from .direction_problem import correlators_to_probabilities, target_probabilities
 
-__all__ = ["Evaluation", "evaluate_model", "qubit_tensor"]
+__all__ = ["Evaluation", "evaluate_model"]
 
 _BLOCK = 200
-_MAX_QUBITS = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,12 +64,12 @@ def evaluate_model(
 
     Raises:
         ScenarioError: If model and target do not fit.
-        MeasurementError: If the measurements are unknown.
+        MeasurementError: If the target is not a valid state of 1 to 6 qubits, or the measurements are unknown.
         LHVError: If the number of settings is not at least 2.
     """
     if not isinstance(model, ResponseModel):
         raise ScenarioError.bad_argument("model", expected="a ResponseModel", got=repr(model))
-    tensor = qubit_tensor(target)
+    tensor = qubit_tensor(target, "target", fewest=1)
     if not isinstance(model.response, QubitResponse) or tensor.num_parties != model.num_parties:
         raise ScenarioError.bad_argument(
             "target", expected=f"a state for {model!r}", got=f"{tensor.num_parties} qubits"
@@ -118,31 +116,3 @@ def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.nda
             product = product * means[k]
         correlators[(slice(None), *present)] = product.sum(axis=0)
     return np.asarray(correlators_to_probabilities(correlators, n)).reshape(correlators.shape)
-
-
-def qubit_tensor(target: Any) -> CorrelationTensor:
-    """The correlation tensor of a state of qubits, one per party.
-
-    Args:
-        target: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
-
-    Raises:
-        ScenarioError: If it is none of these, or of other parties than 1 to 6 qubits.
-        MeasurementError: If a target is not a valid state.
-    """
-    if isinstance(target, QUANTUM_STATES):
-        target = CorrelationTensor.from_state(target)
-    if not isinstance(target, CorrelationTensor):
-        raise ScenarioError.bad_argument(
-            "target",
-            expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
-            got=type(target).__name__,
-        )
-    if set(target.dimensions) != {2} or target.num_parties > _MAX_QUBITS:
-        raise ScenarioError.bad_argument(
-            "target",
-            expected=f"1 to {_MAX_QUBITS} parties of one qubit each",
-            got=f"parties of dimensions {target.dimensions}",
-            remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
-        )
-    return target

@@ -19,11 +19,14 @@ from ..measurements.sets import MeasurementSet, PlanarProjective
 from ..models.ensemble import ResponseModel
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics, check_degree
 from ..models.responses import DirectionResponse, QubitResponse, TableResponse
+from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
+from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
+from ..targets.qubits import qubit_tensor
 from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
-from .evaluation import Evaluation, evaluate_model, qubit_tensor
+from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
 from .search_run import SearchRun
@@ -119,7 +122,7 @@ def find_local_model(
 
     Raises:
         ScenarioError: If the target or the response cannot be used.
-        MeasurementError: If a target is not a valid state, or the measurements are unknown.
+        MeasurementError: If a target is not a valid state of 1 to 6 qubits, or the measurements are unknown.
         CertificateError: If the checkpoint is damaged or of another run; it is left as it is.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.
@@ -137,6 +140,12 @@ def find_local_model(
                     name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
                 )
         return _search_finite(target, run)
+    if not isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
+        raise ScenarioError.bad_argument(
+            "target",
+            expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            got=type(target).__name__,
+        )
     return _search_states([target], measurements, response, grid, run)[0]
 
 
@@ -192,7 +201,7 @@ def _search_states(
     grid: SettingsGrid | None,
     run: SearchRun,
 ) -> list[LocalModelResult]:
-    tensors = tuple(qubit_tensor(target) for target in targets)
+    tensors = tuple(qubit_tensor(target, "target", fewest=1) for target in targets)
     num_parties = tensors[0].num_parties
     if len({tensor.num_parties for tensor in tensors}) > 1:
         raise ScenarioError.bad_argument(

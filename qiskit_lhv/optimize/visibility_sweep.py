@@ -20,7 +20,8 @@ from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..measurements.sets import MeasurementSet
 from ..models.responses import FunctionResponse, Response
 from ..targets.correlations import CorrelationTensor
-from .evaluation import Evaluation, qubit_tensor
+from ..targets.qubits import qubit_tensor
+from .evaluation import Evaluation
 from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
 from .training import INTERRUPTED
@@ -165,8 +166,10 @@ def sweep_visibility(
         LHVError: As :func:`find_local_model` does.
     """
     deadline = Deadline(time_limit)
-    tensor = qubit_tensor(state)
-    noise_tensor = _white(tensor) if noise is None else qubit_tensor(noise).array
+    tensor = qubit_tensor(state, fewest=1)
+    white = noise is None
+    mixed_in = CorrelationTensor.white_noise(tensor.dimensions) if white else qubit_tensor(noise, "noise", fewest=1)
+    noise_tensor = mixed_in.array
     if noise_tensor.shape != tensor.array.shape:
         raise ScenarioError.bad_argument(
             "noise", expected=f"a state of {tensor.num_parties} qubits", got=f"{noise_tensor.ndim} qubits"
@@ -248,12 +251,6 @@ def sweep_visibility(
 
 def _text(value: Any) -> str:
     return value.identity() if isinstance(value, Response) else repr(value)
-
-
-def _white(tensor: CorrelationTensor) -> FloatArray:
-    array = np.zeros(tensor.array.shape)
-    array[(0,) * array.ndim] = 1
-    return array
 
 
 def _open_folder(folder: str | os.PathLike[str], run: str) -> Path:

@@ -18,7 +18,7 @@ __all__ = ["state_of_circuit"]
 # Gates of more qubits are opened, where they say what they are made of.
 _LARGEST_MATRIX = 3
 # Bytes of a complex number, times the copies that a step makes.
-_BYTES = 16 * 3
+_BYTES_PER_AMPLITUDE = 16 * 3
 # Parts of a mixture with a smaller share are rounding.
 _SHARE = 1e-15
 
@@ -82,7 +82,7 @@ def _most_qubits(steps: Sequence[Step], wanted: Sequence[int]) -> int:
 
 def _require_memory(log2_numbers: int, what: str) -> None:
     require_memory(
-        _BYTES * 2.0**log2_numbers,
+        _BYTES_PER_AMPLITUDE * 2.0**log2_numbers,
         "circuit",
         expected="one whose state fits",
         got=f"one with {log2_numbers} {what}:",

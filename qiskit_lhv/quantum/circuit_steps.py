@@ -182,8 +182,8 @@ def opened(circuit: QuantumCircuit) -> QuantumCircuit:
                 inner = opened(part)
                 bits = dict(zip(inner.qubits, instruction.qubits, strict=True))
                 bits |= dict(zip(inner.clbits, instruction.clbits, strict=True))
-                for one in inner.data:
-                    result.append(one.operation, [bits[q] for q in one.qubits], [bits[c] for c in one.clbits])
+                for part in inner.data:
+                    result.append(part.operation, [bits[q] for q in part.qubits], [bits[c] for c in part.clbits])
         elif hasattr(operation, "blocks"):
             blocks = [opened(block) for block in operation.blocks]
             result.append(operation.replace_blocks(blocks), instruction.qubits, instruction.clbits)
@@ -214,6 +214,7 @@ def _contents(operation: Any) -> QuantumCircuit | None:
 
 def _can_be_opened(circuit: QuantumCircuit) -> bool:
     return any(
-        _parts_of(one.operation) is not None or any(map(_can_be_opened, getattr(one.operation, "blocks", ())))
-        for one in circuit.data
+        _parts_of(instruction.operation) is not None
+        or any(map(_can_be_opened, getattr(instruction.operation, "blocks", ())))
+        for instruction in circuit.data
     )

@@ -66,7 +66,7 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
         raise MeasurementError.bad_argument(
             "circuit",
             expected="a circuit without classical variables",
-            got=", ".join(f"{one.name!r}" for one in [*circuit.iter_vars(), *circuit.iter_stretches()]),
+            got=", ".join(f"{variable.name!r}" for variable in [*circuit.iter_vars(), *circuit.iter_stretches()]),
             remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
         )
     for instruction in circuit.data:
@@ -117,7 +117,7 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
     """Turns a state or circuit into a checked ``Statevector`` or ``DensityMatrix``.
 
     A matrix that misses being a state by no more than 1e-8 is taken as the state that it means: negative eigenvalues
-    become zero, and the trace is kept. Of more than 11 qubits, positivity is only tested on pairs of rows.
+    become zero, and the trace is kept. For more than 11 qubits, positivity is only tested on pairs of rows.
 
     Args:
         state: ``Statevector``, ``DensityMatrix``, ``StabilizerState``, ``QuantumCircuit`` without measurements,
@@ -127,7 +127,7 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
         name: Name of the argument, for messages.
 
     Raises:
-        MeasurementError: If it is none of these, not normalized, or not positive.
+        MeasurementError: If it is of another kind, not normalized, or not positive.
     """
     return state_of_parties(state, None, name)[0]
 
@@ -135,7 +135,7 @@ def to_state(state: Any, name: str = "state") -> DensityMatrix | Statevector:
 def state_of_parties(
     state: Any, parties: Sequence[Any] | PhysicalQubits | None, name: str = "state"
 ) -> tuple[DensityMatrix | Statevector, list[tuple[int, ...]]]:
-    """The checked state of the parties, without the qubits of none.
+    """The checked state of the parties, without the qubits that belong to none of them.
 
     Args:
         state: Anything :func:`to_state` takes.

@@ -17,10 +17,11 @@ __all__ = ["PhysicalQubits", "parse_parties"]
 
 @dataclass(frozen=True)
 class PhysicalQubits:
-    """Parties on the qubits of a transpiled circuit itself, which are those of the device.
+    """Parties that are named by the qubits of a transpiled circuit itself, which are those of the device.
 
     Where a circuit has a layout, plain numbers, ``Qubit`` and ``QuantumRegister`` name qubits of the circuit that it
-    was transpiled from (virtual qubits), wherever they are now. This names qubits of the circuit as it is.
+    was transpiled from (virtual qubits), wherever they are now. ``PhysicalQubits`` names the qubits of
+    the circuit as it is.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -115,7 +116,7 @@ def parse_parties(
         source: The circuit, or the number of qubits that there are.
 
     Raises:
-        MeasurementError: If an entry is no qubit of the circuit or state, or two parties overlap.
+        MeasurementError: If an entry is not a qubit of the circuit or state, or two parties overlap.
     """
     names = _Names(source, isinstance(parties, PhysicalQubits))
     if isinstance(parties, PhysicalQubits):

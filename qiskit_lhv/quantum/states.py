@@ -24,7 +24,7 @@ __all__ = [
     "werner_state",
 ]
 
-_ATOL = 1e-12
+_EIGENVALUE_ATOL = 1e-12
 # The density matrix of 14 qubits takes 4 GB.
 _MAX_QUBITS = 14
 
@@ -38,7 +38,7 @@ def mix_with_noise(state: Any, visibility: float, noise: Any = None) -> DensityM
         noise: A state of the same dimensions; default: white noise.
 
     Raises:
-        MeasurementError: If the visibility is not in [0, 1], or state or noise cannot be used.
+        MeasurementError: If the visibility is not in [0, 1], or the state or the noise cannot be used.
     """
     visibility = probability(visibility, "visibility", MeasurementError)
     matrix = DensityMatrix(to_state(state))
@@ -85,21 +85,21 @@ def isotropic_state(visibility: float, dimension: int = 2) -> DensityMatrix:
 
 
 def bell_diagonal_state(correlations: Sequence[float]) -> DensityMatrix:
-    """The two-qubit state ``(1 + sum_i t_i sigma_i x sigma_i) / 4``, also called XYZ state.
+    """The two-qubit state ``(1 + sum_i t_i sigma_i x sigma_i) / 4``, also called the XYZ state.
 
     Args:
         correlations: The three correlations t_x, t_y, t_z. The states form a tetrahedron; the singlet is
             ``(-1, -1, -1)``.
 
     Raises:
-        MeasurementError: If there are not three real numbers, or no state has them.
+        MeasurementError: If these are not three real numbers, or no state has these correlations.
     """
     t = real_array(correlations, "correlations", MeasurementError)
     if t.shape != (3,):
         raise MeasurementError.bad_argument("correlations", expected="three numbers", got=f"shape {t.shape}")
     # Weights of the four Bell states: they are the eigenvalues.
     lowest = float(min((1 + np.array([[1, -1, 1], [-1, 1, 1], [1, 1, -1], [-1, -1, -1]]) @ t) / 4))
-    if lowest < -_ATOL:
+    if lowest < -_EIGENVALUE_ATOL:
         raise MeasurementError.bad_argument(
             "correlations", expected="a point of the tetrahedron of states", got=f"an eigenvalue of {lowest:.3g}"
         )
@@ -170,11 +170,11 @@ def graph_state(
 
 
 def random_state(num_qubits: int, rank: int | None = None, seed: int | None = None) -> DensityMatrix:
-    """A random state, distributed by the Hilbert-Schmidt measure (or its induced ones for lower rank).
+    """A random state, distributed by the Hilbert-Schmidt measure, or its induced ones for lower rank.
 
     Args:
         num_qubits: Number of qubits, at least 1.
-        rank: Rank of the matrix; default: full.
+        rank: Rank of the matrix; default: full rank.
         seed: Seed, or ``None``.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp, Statevector
 
-from .._support.validation import positive_number, real_array
+from .._support.validation import at_most, positive_number, real_array
 from ..exceptions import MeasurementError
 from ..quantum.parties import to_state
 from .ground_states import GroundState
@@ -21,8 +21,8 @@ __all__ = ["evolve", "reduced_state", "thermal_state"]
 
 _MAX_MATRIX = 12
 _MAX_CHECKED = 1 << 8
-_TRACE = 1e-8
-_ROUNDING = 1e-12
+_TRACE_ATOL = 1e-8
+_SAME_LEVEL = 1e-12
 _COLDEST = 1e-300
 _CHEBYSHEV = 1e-15
 # More products of the Hamiltonian with a state than anybody waits for.
@@ -30,7 +30,7 @@ _MAX_REACH = 1e8
 
 
 def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
-    """The state of some spins, straight from the amplitudes of all.
+    """The state of some spins, computed directly from the amplitudes of all.
 
     Args:
         state: ``Statevector``, ``DensityMatrix``, ``QuantumCircuit``, array of amplitudes of shape ``(2 ** n,)``, or
@@ -41,7 +41,7 @@ def reduced_state(state: Any, spins: Sequence[int]) -> DensityMatrix:
         The state on ``len(spins)`` qubits.
 
     Raises:
-        MeasurementError: If the state is none, a spin does not exist or comes twice, or there are too many.
+        MeasurementError: If the state is not valid, a spin does not exist or is listed twice, or there are too many.
 
     Examples:
         >>> from qiskit.quantum_info import Statevector
@@ -72,7 +72,7 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
         temperature: T, in units of the Hamiltonian's coefficients (Boltzmann's constant is 1); positive.
 
     Returns:
-        The state of all spins. A part of it: :func:`reduced_state`.
+        The state of all spins; :func:`reduced_state` gives that of some of them.
 
     Raises:
         MeasurementError: If the Hamiltonian is not Hermitian or has too many spins, or T is not positive.
@@ -86,13 +86,8 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
     hamiltonian = checked_hamiltonian(hamiltonian)
     temperature = positive_number(temperature, "temperature", MeasurementError)
     n = hamiltonian.num_qubits
-    if n > _MAX_MATRIX:
-        raise MeasurementError.bad_argument(
-            "hamiltonian",
-            expected=f"at most {_MAX_MATRIX} spins for a thermal state",
-            got=f"{n}",
-            remedy="The state has 4**n entries, and all eigenvectors are needed.",
-        )
+    remedy = "The state has 4**n entries, and all eigenvectors are needed."
+    at_most(n, _MAX_MATRIX, "hamiltonian", MeasurementError, what="spins for a thermal state", remedy=remedy)
     hamiltonian, unit = in_natural_units(hamiltonian)
     temperature = max(temperature / unit, _COLDEST)
     levels = [(basis, *np.linalg.eigh(matrix)) for basis, matrix in _blocks(hamiltonian)]
@@ -101,7 +96,7 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
     state = np.zeros((2**n, 2**n), dtype=np.complex128)
     for basis, values, vectors in levels:
         # Counted from the lowest level no weight overflows; states that only rounding keeps apart from it are in it.
-        excess = np.where(values - lowest > _ROUNDING * (highest - lowest), values - lowest, 0.0)
+        excess = np.where(values - lowest > _SAME_LEVEL * (highest - lowest), values - lowest, 0.0)
         state[np.ix_(basis, basis)] = (vectors * np.exp(-excess / temperature)) @ vectors.conj().T
     state /= np.trace(state).real
     return DensityMatrix(state)
@@ -110,21 +105,23 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
 def evolve(state: Any, hamiltonian: SparsePauliOp | SparseObservable, time: float) -> Statevector | DensityMatrix:
     """The state after a time, ``exp(-i H t) |state>`` (or ``exp(-i H t) rho exp(i H t)``), without product formulas.
 
-    The exponential is a series of Chebyshev polynomials of H, summed to rounding error: some ``t`` times the sum of the
-    coefficients' absolute values products of H with the state, and no matrix of H. For a circuit of Trotter steps
-    instead, put Qiskit's ``PauliEvolutionGate`` into a ``QuantumCircuit`` and give that to :func:`reduced_state`.
+    The exponential is a series of Chebyshev polynomials of H, summed to rounding error. The number of products of H
+    with the state is about ``t`` times the sum of the coefficients' absolute values, and no matrix of H is built. For a
+    circuit of Trotter steps instead, put Qiskit's ``PauliEvolutionGate`` into a ``QuantumCircuit`` and give that to
+    :func:`reduced_state`.
 
     Args:
         state: ``Statevector``, ``DensityMatrix`` (at most 12 spins), ``QuantumCircuit``, array, or a ``GroundState``
             that is not degenerate.
         hamiltonian: The Hamiltonian, with real coefficients, on as many qubits.
-        time: t, in units of one over the Hamiltonian's coefficients; negative goes back.
+        time: t, in units of one over the Hamiltonian's coefficients; a negative one goes back in time.
 
     Returns:
         ``Statevector`` or ``DensityMatrix``, like the state.
 
     Raises:
-        MeasurementError: If the state is none, the Hamiltonian is not Hermitian or on other qubits, or t is no number.
+        MeasurementError: If the state is not valid, the Hamiltonian is not Hermitian or acts on other qubits, or t is
+            not a finite number.
 
     References:
         H. Tal-Ezer and R. Kosloff, J. Chem. Phys. 81, 3967 (1984).
@@ -154,10 +151,7 @@ def evolve(state: Any, hamiltonian: SparsePauliOp | SparseObservable, time: floa
         )
     if isinstance(checked, Statevector):
         return Statevector(_propagate(hamiltonian, checked.data, time))
-    if n > _MAX_MATRIX:
-        raise MeasurementError.bad_argument(
-            "state", expected=f"at most {_MAX_MATRIX} spins for a density matrix", got=f"{n}"
-        )
+    at_most(n, _MAX_MATRIX, "state", MeasurementError, what="spins for a density matrix")
     left = _propagate(hamiltonian, checked.data, time)
     return DensityMatrix(_propagate(hamiltonian, left.conj().T, time).conj().T)
 
@@ -214,6 +208,6 @@ def _checked_state(state: Any) -> Statevector | DensityMatrix:
     checked = state if large else to_state(state)
     if checked.num_qubits is None:
         raise MeasurementError.bad_argument("state", expected="a state of qubits", got=f"dimensions {checked.dims()}")
-    if large and not abs(checked.trace() - 1) < _TRACE:
+    if large and not abs(checked.trace() - 1) < _TRACE_ATOL:
         raise MeasurementError.bad_argument("state", expected="trace 1", got=f"trace {checked.trace():.6g}")
     return checked

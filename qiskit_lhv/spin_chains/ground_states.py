@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp
 
-from .._support.memory import GIB, memory_of_machine
+from .._support.memory import require_memory_of_many
 from .._support.validation import frozen, generator, is_whole_number, positive_number, whole_number
 from ..exceptions import MeasurementError
 from ..verification.evidence import Evidence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GroundState", "ground_state"]
 
 # Rounding of a residual, in units of the Hamiltonian's largest coefficient.
-_ROUNDING = 1e-9
+_RESIDUAL_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,17 +88,17 @@ class GroundState(Evidence):
     def verify(self, hamiltonian: SparsePauliOp | SparseObservable, atol: float = 1e-6) -> Verification:
         """Re-checks with Qiskit's sparse matrix that the states are orthonormal eigenvectors of the energy.
 
-        That no state is lower is not re-checked. The matrix of 22 spins takes a few GiB.
+        It is not re-checked that no state is lower. The matrix of 22 spins takes a few GiB.
 
         Args:
             hamiltonian: The Hamiltonian.
             atol: Largest deviation accepted, in units of the Hamiltonian's largest coefficient.
 
         Returns:
-            True or false, and why.
+            Whether the states pass, with the reason.
 
         Raises:
-            MeasurementError: If the Hamiltonian is none or the deviation is not positive.
+            MeasurementError: If the Hamiltonian is not valid or the deviation is not positive.
         """
         from ..verification.result import Verification
 
@@ -108,12 +108,12 @@ class GroundState(Evidence):
             return Verification(False, f"the Hamiltonian has {hamiltonian.num_qubits} spins", math.inf)
         matrix = hamiltonian.to_matrix(sparse=True)
         if not math.isfinite(self.energy) or not self.gap >= 0 or not np.isfinite(self.vectors).all():
-            return Verification(False, "the energy, the gap or the states are no numbers", math.inf)
+            return Verification(False, "the energy, the gap or the states are not valid numbers", math.inf)
         off = float(np.abs(self.vectors.conj() @ self.vectors.T - np.eye(self.degeneracy)).max())
         residual = max(float(np.linalg.norm(matrix @ vector - self.energy * vector)) for vector in self.vectors)
         unit = float(np.abs(hamiltonian.coeffs).max(initial=0.0)) or 1.0
         deviation = max(off, residual / unit)
-        stated = residual <= self.residual + _ROUNDING * unit
+        stated = residual <= self.residual + _RESIDUAL_ROUNDING * unit
         return Verification(
             deviation <= atol and stated and self._right_magnetizations(atol),
             f"|H v - E v| is at most {residual:.2g}, overlaps are off by {off:.2g}",
@@ -142,15 +142,16 @@ def ground_state(
     """Finds the lowest level by Lanczos iteration, without building the matrix of all spins.
 
     Where the Hamiltonian conserves the magnetization, its sectors are searched one by one: the largest of 22 spins has
-    705432 amplitudes instead of 4194304. All are estimated, and those that can hold the lowest level or the next one
-    are solved. If turning all spins around changes nothing, sectors of opposite magnetization share their energies.
-    Real Hamiltonians are solved in real numbers. After each state the next is searched orthogonal to it, so that no
-    state of a degenerate level is missed.
+    705432 amplitudes instead of 4194304. The energies of all sectors are estimated, and only those sectors are solved
+    that can hold the lowest level or the next one. If turning all spins around changes nothing, sectors of opposite
+    magnetization share their energies. Real Hamiltonians are solved in real numbers. After each state the next is
+    searched orthogonal to it, so that no state of a degenerate level is missed.
 
     Args:
         hamiltonian: The Hamiltonian, with real coefficients.
-        magnetization: Search one sector only: number of spins up (outcome 0) minus number of spins down. Faster where
-            the sector is known, such as 0 for the antiferromagnetic chain of an even number of spins.
+        magnetization: The only sector to search: number of spins up (outcome 0) minus number of spins down; default:
+            all sectors. It is faster where the sector is known, such as 0 for the antiferromagnetic chain of an even
+            number of spins.
         max_degeneracy: Largest number of states in the lowest level. States whose energies differ by 1e-8 or less,
             relative to the sum of the coefficients' absolute values, belong to one level.
         tolerance: Relative accuracy of the energies (residual over energy).
@@ -220,7 +221,6 @@ def _check_magnetization(magnetization: object, num_spins: int, conserved: bool)
 
 
 def _check_memory(terms: PauliTerms, conserved: bool) -> None:
-    available = memory_of_machine()
     n, flips = terms.num_spins, len(terms.flips)
     number = np.dtype(terms.dtype).itemsize
 
@@ -234,10 +234,4 @@ def _check_memory(terms: PauliTerms, conserved: bool) -> None:
         entries = 1 + 0.6 * flips * spins / n
         return math.comb(spins, spins // 2) * (entries * (3 * number + 20) + vectors) + whole * (32 + 20)
 
-    if need(n) > available:
-        fit = max((spins for spins in range(1, n) if need(spins) <= available), default=0)
-        raise MeasurementError.bad_argument(
-            "hamiltonian",
-            expected=f"at most {fit} spins, which fit the {available / GIB:.0f} GiB of memory of this machine",
-            got=f"{n} spins, which need {need(n) / GIB:.3g} GiB",
-        )
+    require_memory_of_many(need, n, "hamiltonian", what="spins")

@@ -28,8 +28,8 @@ def nearest_neighbor_chain(
 
     Args:
         num_spins: Number of spins, at least 2.
-        bond: Acts on two qubits: qubit 0 of it is spin i, qubit 1 is spin i + 1.
-        site: Acts on one qubit; default: nothing.
+        bond: The operator on two neighbors: its qubit 0 is spin i, its qubit 1 is spin i + 1.
+        site: The operator on each spin, of one qubit; default: none.
         periodic: Whether the last spin is coupled to the first (for more than two spins).
 
     Returns:
@@ -107,7 +107,7 @@ def xxz_chain(num_spins: int, anisotropy: float, *, field: float = 0.0, periodic
         num_spins: Number of spins, at least 2.
         anisotropy: Delta. Without a field the chain is ferromagnetic below -1 (all spins along one direction of z),
             critical from -1 to 1, and antiferromagnetic along z above 1, the isotropic (Heisenberg) point.
-        field: h; positive favors spin down.
+        field: h; a positive one favors spin down.
         periodic: Whether the chain is closed.
 
     Raises:

@@ -131,7 +131,7 @@ def lowest_level(sectors: list[Sector], tolerance: float, max_degeneracy: int) -
         for sector in sectors:
             sector.estimate()
     ground = following = math.inf
-    for sector in sorted(sectors, key=lambda one: one.bound):
+    for sector in sorted(sectors, key=lambda candidate: candidate.bound):
         if sector.bound > following:
             break
         while len(sector.found) <= max_degeneracy and (value := sector.find_next(tolerance)) is not None:
@@ -139,7 +139,7 @@ def lowest_level(sectors: list[Sector], tolerance: float, max_degeneracy: int) -
             if value > ground + closeness(ground, tolerance):
                 break
         sector.release()
-        energies = [(value, one.copies) for one in sectors for value, _, _ in one.found]
+        energies = [(value, searched.copies) for searched in sectors for value, _, _ in searched.found]
         level = ground + closeness(ground, tolerance)
         if sum(copies for value, copies in energies if value <= level) > max_degeneracy:
             raise SolverError(

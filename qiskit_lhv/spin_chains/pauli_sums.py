@@ -54,7 +54,7 @@ def pauli_sum(operator: Any, name: str) -> SparsePauliOp:
     """Returns an operator as a sum of Pauli strings.
 
     Raises:
-        MeasurementError: If it is no ``SparsePauliOp``, ``SparseObservable`` or ``Pauli``.
+        MeasurementError: If it is not a ``SparsePauliOp``, ``SparseObservable`` or ``Pauli``.
     """
     if isinstance(operator, SparseObservable):
         return SparsePauliOp.from_sparse_observable(operator)

@@ -21,7 +21,7 @@ def listed_spins(spins: Sequence[int], num_spins: int) -> list[int]:
     """Checks which spins are kept, and lists them.
 
     Raises:
-        MeasurementError: If a spin does not exist or comes twice, or there are more than ``MAX_REDUCED``.
+        MeasurementError: If a spin does not exist or is listed twice, or there are more than ``MAX_REDUCED``.
     """
     try:
         listed = list(spins)

@@ -1,7 +1,7 @@
 """Linear maps between full tables, correlators and the Collins-Gisin form.
 
 Each map acts on every party alone, so it is one small matrix per party. A table of shape
-``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` a party.
+``(m_1, ..., m_N, d_1, ..., d_N)`` is first regrouped to one axis of length ``m_k * d_k`` per party.
 The maps to shorter forms average over the settings of a party that does not take part, and so
 lose nothing of a no-signaling behavior.
 """
@@ -141,9 +141,9 @@ def weighted_squares(cells: FloatArray, scenario: BellScenario) -> FloatArray:
     """
     n = scenario.num_parties
     expand = full_table_from_collins_gisin_matrices(scenario)
-    squares = [(one[:, :, None] * one[:, None, :]).reshape(len(one), -1).T for one in expand]
+    squares = [(matrix[:, :, None] * matrix[:, None, :]).reshape(len(matrix), -1).T for matrix in expand]
     tensor = apply_per_party(to_party_axes(cells.reshape(scenario.shape), scenario), squares)
-    sizes = [one.shape[1] for one in expand]
+    sizes = [matrix.shape[1] for matrix in expand]
     pairs = tensor.reshape([size for size in sizes for _ in range(2)])
     order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)]
     return np.ascontiguousarray(pairs.transpose(order).reshape(math.prod(sizes), -1))
@@ -157,7 +157,7 @@ def _joint(matrices: Sequence[FloatArray]) -> FloatArray:
 
 
 def places(scenario: BellScenario) -> NDArray[np.int64]:
-    """For each entry of a flattened behavior, its place in the flattened table with one axis a party."""
+    """For each entry of a flattened behavior, its place in the flattened table with one axis per party."""
     numbers = np.arange(scenario.num_entries, dtype=np.float64)
     sizes = [m * d for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
     return from_party_axes(numbers.reshape(sizes), scenario).ravel().astype(np.int64)

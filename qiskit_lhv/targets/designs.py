@@ -41,7 +41,7 @@ def check_design(
             "setting_probabilities",
             expected=f"the probability of each setting combination, shape {num_settings}",
             got="None with design='random'",
-            remedy="They must be known; frequencies of the settings are no substitute.",
+            remedy="They must be known; the frequencies of the settings are not a substitute.",
         )
     array = real_array(setting_probabilities, "setting_probabilities", CountsError)
     if array.shape != num_settings or not array.size or array.min() <= 0 or abs(array.sum() - 1) > 1e-9:

@@ -72,7 +72,9 @@ def table_of_counts(
     total = sum(count for value in outcomes.values() for count in value.values())
     if total > MAX_SHOTS:
         raise CountsError.bad_argument("counts", expected="at most 2**53 shots", got=f"{total:.3g}")
-    sizes_with_lost = tuple(tuple(d + (one is not None) for d in own) for own, one in zip(full, lost, strict=True))
+    sizes_with_lost = tuple(
+        tuple(d + (lost_outcome is not None) for d in own) for own, lost_outcome in zip(full, lost, strict=True)
+    )
     check_table_size(num_settings + tuple(max(own) for own in sizes_with_lost), "counts")
     scenario = BellScenario(num_settings, sizes_with_lost)
     array = np.zeros(scenario.shape, np.int64)
@@ -82,7 +84,7 @@ def table_of_counts(
             if any(a is not None and a >= d for a, d in zip(outcome, sizes, strict=True)):
                 raise CountsError.bad_argument(f"counts[{key}]", expected=f"outcomes below {sizes}", got=shown(outcome))
             array[key + tuple(_number(a, own) for a, own in zip(outcome, lost, strict=True))] += count
-    return array, lost if any(one is not None for one in lost) else None, scenario
+    return array, lost if any(lost_outcome is not None for lost_outcome in lost) else None, scenario
 
 
 def _number(outcome: int | None, lost: int | None) -> int:
@@ -272,5 +274,5 @@ def _outcome_sizes(
         return tuple((1 << width,) * m for width, m in zip(bits, num_settings, strict=True))
     largest = [1] * len(num_settings)
     for outcome in seen:
-        largest = [one if a is None else max(one, a) for one, a in zip(largest, outcome, strict=True)]
-    return tuple((one + 1,) * m for one, m in zip(largest, num_settings, strict=True))
+        largest = [most if a is None else max(most, a) for most, a in zip(largest, outcome, strict=True)]
+    return tuple((most + 1,) * m for most, m in zip(largest, num_settings, strict=True))

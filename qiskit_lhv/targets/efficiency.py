@@ -24,7 +24,7 @@ def check_efficiencies(efficiency: Any, num_parties: int) -> tuple[float, ...]:
     """Returns the detection efficiency of each party, from one number or one per party.
 
     Raises:
-        ScenarioError: If they are no probabilities, or not one per party.
+        ScenarioError: If they are not probabilities, or there is not one per party.
     """
     if isinstance(efficiency, Real):
         return (probability(float(efficiency), "efficiency", ScenarioError),) * num_parties
@@ -32,7 +32,7 @@ def check_efficiencies(efficiency: Any, num_parties: int) -> tuple[float, ...]:
         raise ScenarioError.bad_argument(
             "efficiency", expected=f"a number from 0 to 1, or {num_parties} of them", got=repr(efficiency)
         )
-    return tuple(probability(one, "efficiency", ScenarioError) for one in efficiency)
+    return tuple(probability(share, "efficiency", ScenarioError) for share in efficiency)
 
 
 def check_assignment(assign: object, scenario: BellScenario) -> Assignment:
@@ -43,13 +43,13 @@ def check_assignment(assign: object, scenario: BellScenario) -> Assignment:
         scenario: The scenario of the behavior with perfect detectors.
 
     Raises:
-        ScenarioError: If an entry is no outcome of its party, or there is not one per party.
+        ScenarioError: If an entry is not an outcome of its party, or there is not one per party.
     """
     n = scenario.num_parties
     listed = (assign,) * n if assign is None or is_whole_number(assign) else assign
     # An outcome that all settings of the party have.
     sizes = tuple(min(party) for party in scenario.num_outcomes)
-    expected = f"None or an outcome, or one of these a party, below {sizes}"
+    expected = f"None or an outcome, or one of these per party, below {sizes}"
     if isinstance(listed, str) or not isinstance(listed, Sequence | np.ndarray) or len(listed) != n:
         raise ScenarioError.bad_argument("assign", expected=expected, got=repr(assign))
     for entry, size in zip(listed, sizes, strict=True):
@@ -66,7 +66,7 @@ def table_with_efficiency(
     Args:
         table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         scenario: Its scenario.
-        efficiencies: One number a party.
+        efficiencies: One number per party.
         assign: See :func:`check_assignment`.
 
     Returns:

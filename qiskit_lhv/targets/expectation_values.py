@@ -26,13 +26,13 @@ __all__ = ["estimate_from_estimator", "estimate_from_expectations", "pauli_label
 
 
 def pauli_labels(num_qubits: int) -> tuple[str, ...]:
-    """All Pauli labels but the identity, in Qiskit's order of characters (qubit 0 at the right).
+    """All Pauli labels but the identity, in Qiskit's order of characters (qubit 0 is the rightmost).
 
     Args:
         num_qubits: From 1 to 6.
 
     Raises:
-        CountsError: If the number is another.
+        CountsError: If the number is not one of these.
 
     Examples:
         >>> pauli_labels(1)
@@ -41,14 +41,14 @@ def pauli_labels(num_qubits: int) -> tuple[str, ...]:
     (n,) = whole_numbers(num_qubits, "num_qubits", CountsError, minimum=1)
     if n > MAX_QUBITS:
         raise CountsError.bad_argument("num_qubits", expected=f"at most {MAX_QUBITS}", got=f"{n}")
-    return tuple("".join(reversed(one)) for one in itertools.product("IXYZ", repeat=n))[1:]
+    return tuple("".join(reversed(letters)) for letters in itertools.product("IXYZ", repeat=n))[1:]
 
 
 def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
     """The observables whose expectation values make up a correlation tensor, for one PUB of an Estimator.
 
-    A circuit that is laid out on a device needs them there: ``[one.apply_layout(circuit.layout) for one in
-    pauli_observables(n)]``. :func:`estimate_from_estimator` takes the PUB, laid out or not.
+    A circuit that is laid out on a device needs them laid out, too: ``[observable.apply_layout(circuit.layout) for
+    observable in pauli_observables(n)]``. :func:`estimate_from_estimator` takes the PUB, laid out or not.
 
     Args:
         num_qubits: From 1 to 6.
@@ -57,7 +57,7 @@ def pauli_observables(num_qubits: int) -> list[SparsePauliOp]:
         One observable for each label of :func:`pauli_labels`, in that order.
 
     Raises:
-        CountsError: If the number is another.
+        CountsError: If the number is not one of these.
     """
     return [SparsePauliOp(label) for label in pauli_labels(num_qubits)]
 
@@ -85,9 +85,9 @@ def estimate_from_estimator(
             circuit that act on some of their qubits only may be laid out on a device, and then need it.
 
     Raises:
-        CountsError: If the result is no Estimator's, has no errors or negative ones, or its values do not fit the
-            observables; or if an observable is no Pauli string, comes twice or is missing.
-        MeasurementError: If a party is no qubit of the circuit or the observables.
+        CountsError: If the result is not that of an Estimator, has no errors or negative ones, or its values do not fit
+            the observables; or if an observable is not a Pauli string, is listed twice or is missing.
+        MeasurementError: If a party is not a qubit of the circuit or the observables.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -153,7 +153,7 @@ def _known_to_all_versions(given: Any) -> Any:
     if isinstance(given, PauliList | np.ndarray):
         given = list(given) if isinstance(given, PauliList) else given.tolist()
     if isinstance(given, list | tuple):
-        return [_known_to_all_versions(one) for one in given]
+        return [_known_to_all_versions(observable) for observable in given]
     return SparsePauliOp.from_sparse_observable(given) if isinstance(given, SparseObservable) else given
 
 
@@ -223,10 +223,12 @@ def estimate_from_expectations(
     """The correlation tensor from expectation values, such as those of an Estimator.
 
     Args:
-        values: Expectation value of each Pauli label but the identity (:func:`pauli_labels`; qubit 0 at the right).
-        standard_errors: Standard error of each, or one for all. Errors are taken as normal; of mitigated values
-            nothing better is known. Nor can it be tested whether all values belong to one state: each correlation is
-            given once, which leaves nothing to compare. Counts in all bases can be tested (``estimate_tensor``).
+        values: Expectation value of each Pauli label but the identity (:func:`pauli_labels`; qubit 0 is the
+            rightmost).
+        standard_errors: Standard error of each, or one for all. Errors are taken as normal, since nothing better is
+            known of mitigated values. Whether all values belong to one state cannot be tested either: each
+            correlation is given once, which leaves nothing to compare. Counts in all bases can be tested
+            (``estimate_tensor``).
 
     Raises:
         CountsError: If a label is missing or unknown, a value is not a number from -1 to 1 within five

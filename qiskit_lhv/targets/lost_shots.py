@@ -95,7 +95,7 @@ def outcome_maps(lost_outcomes: tuple[int | None, ...], scenario: BellScenario, 
         to: New number of the lost outcomes, one or one per party.
 
     Raises:
-        CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two outcomes.
+        CountsError: If ``to`` is not an outcome that remains, or a party would have fewer than two outcomes.
     """
     remaining = remaining_scenario(lost_outcomes, scenario)
     sizes = tuple(min(party) for party in remaining.num_outcomes)

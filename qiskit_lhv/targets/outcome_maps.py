@@ -133,7 +133,7 @@ def _by_setting(
         party, setting = place
         settings = range(scenario.num_settings[party]) if setting is None else (setting,)
         own = list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else []
-        numbers = [int(one) for one in own if is_whole_number(one)]
+        numbers = [int(number) for number in own if is_whole_number(number)]
         if not own or len(numbers) != len(own) or sorted(set(numbers)) != list(range(max(numbers) + 1)):
             raise error.bad_argument(
                 f"outcomes[{key!r}]", expected="new numbers 0, 1, ... without gaps", got=repr(value)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.memory import GIB, memory_of_machine
+from .._support.memory import require_memory_of_many
 from .._support.types import FloatArray
-from ..exceptions import MeasurementError
 
 __all__ = ["pauli_tensor"]
 
@@ -44,7 +43,9 @@ def pauli_tensor(data: NDArray[np.complex128], qubits: Sequence[int], name: str 
         MeasurementError: If the result does not fit into memory.
     """
     n = len(qubits)
-    _check_memory(n, name)
+    remedy = "Choose some of them with parties=[...]."
+    fits = "whose 4**N correlations fit"
+    require_memory_of_many(lambda qubits: 8 * 4.0**qubits, n, name, what="qubits", fits=fits, remedy=remedy)
     tensor = np.empty((4,) * n)
     # The first group is the one that may be smaller: contiguous parts should be long.
     first = n % _TOGETHER or _TOGETHER
@@ -59,18 +60,6 @@ def pauli_tensor(data: NDArray[np.complex128], qubits: Sequence[int], name: str 
     tensor /= tensor.flat[0]
     tensor.flat[0] = 1
     return tensor
-
-
-def _check_memory(num_qubits: int, name: str) -> None:
-    need, available = 8 * 4.0**num_qubits, memory_of_machine()
-    if need > available:
-        raise MeasurementError.bad_argument(
-            name,
-            expected=f"at most {int(math.log(available / 8, 4))} qubits, whose 4**N correlations fit the "
-            f"{available / GIB:.0f} GiB of memory of this machine",
-            got=f"{num_qubits} qubits, which need {need / GIB:.3g} GiB",
-            remedy="Choose some of them with parties=[...].",
-        )
 
 
 def _places(qubits: Sequence[int]) -> NDArray[np.intp]:

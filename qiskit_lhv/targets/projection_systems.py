@@ -200,9 +200,9 @@ def _conditions(scenario: BellScenario) -> tuple[Any, Any]:
             factor = reduced[j] if j < k else (difference if j == k else eye_array(math.prod(sizes[j])))
             block = kron(block, factor, format="csr")
         blocks.append(block)
-    one = csr_matrix(np.ones((1, 1)))
+    total = csr_matrix(np.ones((1, 1)))
     for matrix in reduced:
-        one = kron(one, matrix[:1], format="csr")
+        total = kron(total, matrix[:1], format="csr")
     places = coordinates.places(scenario)
-    matrix = csr_matrix(vstack([*blocks, one], format="csr")[:, places])
+    matrix = csr_matrix(vstack([*blocks, total], format="csr")[:, places])
     return matrix, csr_matrix(matrix.T)

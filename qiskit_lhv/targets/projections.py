@@ -27,7 +27,7 @@ _MAX_NEWTON_STEPS = 300
 # Above this number of coordinates the conditions of no-signaling are used instead, where there are fewer of those.
 _MAX_COORDINATES = 150
 # Signaling that rounding may leave over.
-_ROUNDING = 1e-12
+_CELL_ROUNDING = 1e-12
 # White noise that is added to a behavior to start from, and how much less the first barrier is then.
 _STARTING_NOISE = 1e-2
 # Numbers that one batch of linear systems may take.
@@ -53,13 +53,13 @@ def setting_shares(target: Behavior, weights: ArrayLike | None) -> FloatArray:
 def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = None) -> float:
     """The weighted Kullback-Leibler divergence ``sum_x w_x KL(p(.|x) || q(.|x))``, in nats per trial.
 
-    Evaluated as ``sum p h((q - p) / p)`` with ``h(u) = u - log(1 + u)``, which does not cancel.
+    It is evaluated as ``sum p h((q - p) / p)`` with ``h(u) = u - log(1 + u)``, which does not cancel.
 
     Args:
         target: The behavior p.
         model: The behavior q, of the same scenario.
-        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``; default: equal. They
-            are normalized.
+        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``; default: equal weights. They are
+            normalized.
 
     Raises:
         ScenarioError: If scenarios or shapes differ.
@@ -83,7 +83,7 @@ def project_to_no_signaling(
 ) -> Behavior:
     """Projects a behavior onto the no-signaling polytope, in Kullback-Leibler divergence.
 
-    Finds the no-signaling q that minimizes ``sum_x w_x KL(p(.|x) || q(.|x))``: for frequencies p of
+    It is the no-signaling q that minimizes ``sum_x w_x KL(p(.|x) || q(.|x))``: for frequencies p of
     counts and weights proportional to the shots, the maximum-likelihood no-signaling behavior.
 
     Args:
@@ -98,7 +98,7 @@ def project_to_no_signaling(
 
     Raises:
         ScenarioError: If the weights have the wrong shape or are not positive.
-        SolverError: If the time limit was over.
+        SolverError: If the time limit ended before the projection was found.
 
     References:
         arXiv:1108.2468 (the projection's use in prediction-based ratios).
@@ -125,7 +125,7 @@ def project_cells(
     stop the steps keeps the barrier that it has reached.
 
     Args:
-        cells: ``w_x p(a|x)``, one flattened table a row, shape ``(B, C)``.
+        cells: ``w_x p(a|x)``, one flattened table per row, shape ``(B, C)``.
         scenario: The scenario.
         tolerance: The last barrier t.
         start: A no-signaling behavior that is near all projections, shape ``(C,)``.
@@ -259,7 +259,7 @@ def _without_rounding(tables: FloatArray, scenario: BellScenario) -> FloatArray:
     least = np.minimum(cells.min(axis=1, keepdims=True), 0)
     share = np.where(least < 0, -2 * least / (white - 2 * least), 0.0)
     repaired = np.maximum((1 - share) * cells + share * white, 1e-300)
-    off = np.abs(cells - tables).max(axis=1, keepdims=True) > _ROUNDING
+    off = np.abs(cells - tables).max(axis=1, keepdims=True) > _CELL_ROUNDING
     return np.where(off, repaired, tables)
 
 

@@ -14,23 +14,27 @@ from .state_tensors import rounded_to_state
 __all__ = ["planar_tensor", "qubit_tensor"]
 
 
-_MAX_PARTIES = 6
+_MAX_QUBITS = 6
 
 
-def qubit_tensor(state: Any, name: str = "state") -> CorrelationTensor:
-    """The correlations of a state of 2 to 6 qubits.
+def qubit_tensor(state: Any, name: str = "state", *, fewest: int = 2) -> CorrelationTensor:
+    """The correlations of a state of up to 6 qubits, one per party.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
         name: Name of the argument, for the message.
+        fewest: The fewest qubits that are accepted.
 
     Raises:
-        MeasurementError: If it is anything else.
+        MeasurementError: If it is not a valid state, or one of other parties.
     """
     tensor = CorrelationTensor.of(state, name=name)
-    if set(tensor.dimensions) != {2} or not 2 <= tensor.num_parties <= _MAX_PARTIES:
+    if set(tensor.dimensions) != {2} or not fewest <= tensor.num_parties <= _MAX_QUBITS:
         raise MeasurementError.bad_argument(
-            name, expected=f"2 to {_MAX_PARTIES} qubits", got=f"dimensions {tensor.dimensions}"
+            name,
+            expected=f"{fewest} to {_MAX_QUBITS} qubits, one per party",
+            got=f"parties of dimensions {tensor.dimensions}",
+            remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
         )
     # Else measurements would get negative probabilities, by no more than rounding.
     return rounded_to_state(tensor)

@@ -35,14 +35,14 @@ MAX_SETTINGS = 10**7
 class BellScenario(Record):
     """The number of settings and of outcomes of each party.
 
-    The settings of a party may have different numbers of outcomes, one among them. Tables stay rectangular: they have
-    as many outcomes of each party as its largest setting (``max_outcomes``), and the cells beyond a setting's own
+    The settings of a party may have different numbers of outcomes, also a single one. Tables stay rectangular: they
+    have as many outcomes of each party as its largest setting (``max_outcomes``), and the cells beyond a setting's own
     outcomes are padding, always 0.
 
     Args:
         num_settings: One entry per party, each at least 1.
-        num_outcomes: One entry per party: a number of at least 1 for all its settings, or a sequence with one number a
-            setting. A single number stands for all parties.
+        num_outcomes: One entry per party: a number of at least 1 for all its settings, or a sequence with one number
+            per setting. A single number stands for all parties.
 
     Raises:
         ScenarioError: If the entries are not whole numbers in range, or the lengths differ.
@@ -117,7 +117,7 @@ class BellScenario(Record):
 
     @property
     def num_setting_combinations(self) -> int:
-        """Number of ways to choose one setting a party."""
+        """Number of ways to choose one setting per party."""
         return math.prod(self.num_settings)
 
     @cached_property

@@ -40,7 +40,7 @@ def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, fl
         The tensor; and 0, or the negative eigenvalue, of at most 1e-8, that was taken for a rounding error.
 
     Raises:
-        MeasurementError: If it is no state, also if a tensor belongs to none.
+        MeasurementError: If it is not a valid state, or a tensor that belongs to no state.
     """
     tensor = CorrelationTensor.of(state, name=name)
     if not isinstance(state, CorrelationTensor):

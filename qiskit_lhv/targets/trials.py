@@ -43,13 +43,13 @@ class BellTrials(Record):
     """Settings and outcomes of every trial, in the order they were taken.
 
     The order lets a test stand against devices that remember earlier trials, if the settings were
-    drawn at random. Whether they were, the data do not say: it must be declared, and ``settings_test``
+    drawn at random. The data do not say whether they were: it must be declared, and ``settings_test``
     refuses trials that contradict it.
 
     Args:
         settings: Shape ``(T, N)``: the setting of each party in each trial.
         outcomes: Shape ``(T, N)``: the outcome of each party in each trial.
-        scenario: Number of settings and outcomes; default: those seen, at least two outcomes.
+        scenario: Number of settings and outcomes; default: those that occur, with at least two outcomes.
         design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand). There is
             no default.
         setting_probabilities: For ``"random"``, the known probability of each setting combination, shape
@@ -149,7 +149,7 @@ class BellTrials(Record):
         return frozen(np.bincount(cells, minlength=self.scenario.num_entries).reshape(shape))
 
     def to_counts(self) -> BellCounts:
-        """The counts, without the order.
+        """The counts of the trials, without their order.
 
         Raises:
             CountsError: If a setting combination has no trial.
@@ -165,7 +165,7 @@ class BellTrials(Record):
             selection: A slice, numbers of trials, or a truth value for each trial.
 
         Raises:
-            CountsError: If it selects nothing, or numbers that no trial has.
+            CountsError: If it selects nothing, or numbers of trials that do not exist.
         """
         try:
             settings, outcomes = self.settings[selection], self.outcomes[selection]
@@ -179,11 +179,10 @@ class BellTrials(Record):
         """The trials of parties who do not tell some of their outcomes apart; see :meth:`BellCounts.coarse_grain`.
 
         Args:
-            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
-                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+            outcomes: As in :meth:`BellCounts.coarse_grain`.
 
         Returns:
-            The trials; no outcome of them means "lost" any more.
+            The trials, in which no outcome means "lost" any more.
 
         Raises:
             CountsError: If a setting is out of range or its numbers do not fit.
@@ -202,7 +201,7 @@ class BellTrials(Record):
     def lost_fraction(self) -> NDArray[np.float64]:
         """Share of the trials in which each party's outcome was lost, shape ``(N, m_1, ..., m_N)``.
 
-        See :attr:`BellCounts.lost_fraction`. NaN for setting combinations without a trial.
+        See :attr:`BellCounts.lost_fraction`. It is NaN for setting combinations without a trial.
         """
         return lost_fractions(self.table, self.lost_outcomes)
 
@@ -216,7 +215,7 @@ class BellTrials(Record):
             The trials without lost outcomes; these trials, if there are none.
 
         Raises:
-            CountsError: If ``to`` is no outcome that remains, or a party would have fewer than two.
+            CountsError: If ``to`` is not an outcome that remains, or a party would have fewer than two.
         """
         if self.lost_outcomes is None:
             return self

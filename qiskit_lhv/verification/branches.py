@@ -32,7 +32,7 @@ __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
 _FEW_LISTED = 1 << 20
 _LISTED = {None: 1 << 26, True: 1 << 36}
 _WORK = {None: 1 << 31, True: 1 << 38}
-_BITS = 60
+_COEFFICIENT_BITS = 60
 # Nodes that are looked at together; it changes nothing but the speed.
 _FRONT = 1 << 12
 # Work between looks at the clock, where there is a time limit.
@@ -114,7 +114,7 @@ def prove_local_bound(
     if cost <= _FEW_LISTED:
         return prove()
     limits = (_LISTED[prove_bound], _WORK[prove_bound])
-    content = (coefficients, str(claim), prove_bound, [[*one] for one in symmetries], num_outcomes, limits)
+    content = (coefficients, str(claim), prove_bound, [[*symmetry] for symmetry in symmetries], num_outcomes, limits)
 
     def lasting(found: Verification) -> bool:
         return found.passed or found.refuted or not time_for_check().limited
@@ -131,7 +131,7 @@ def _prove(
     cost: int,
 ) -> Verification:
     """The proof of :func:`prove_local_bound`, if there is to be one."""
-    scaled = scaled_to_integers(coefficients, _BITS)
+    scaled = scaled_to_integers(coefficients, _COEFFICIENT_BITS)
     if scaled is None:
         return Verification.unproven("the coefficients are too fine, or too large, to prove a bound in integers")
     listed, work = _LISTED[prove_bound], _WORK[prove_bound]
@@ -207,9 +207,9 @@ class _Tree:
         gains = (tensor[..., 1:] - tensor[..., :1]).transpose(0, 1, 3, 2).reshape(*tensor.shape[:2], -1)
         rows = np.concatenate([base, gains], axis=2)
         # No partial sum of rows, nor of the entries of one, exceeds this.
-        limit = sum(int(one.max()) for one in np.abs(rows).astype(object).sum(axis=2))
+        limit = sum(int(largest.max()) for largest in np.abs(rows).astype(object).sum(axis=2))
         kind = np.int32 if limit < 2**31 else np.int64
-        self.rows = [one[:size].astype(kind) for one, size in zip(rows, sizes, strict=True)]
+        self.rows = [table[:size].astype(kind) for table, size in zip(rows, sizes, strict=True)]
         # If it changes nothing to swap all outcomes of both parties, the first setting's outcome may be fixed.
         swapped = tensor[:, ::-1, :, ::-1]
         self.even = tensor.shape[1] == tensor.shape[3] == 2 and np.array_equal(tensor, swapped)

@@ -109,8 +109,9 @@ def _never_raising(verify: Callable[..., Any]) -> Callable[..., Any]:
     """A class's own ``verify``, which refutes what it cannot check; only its caller's arguments may raise."""
     parameters = list(inspect.signature(verify).parameters.values())[1:]
     needs_arguments = any(
-        one.default is inspect.Parameter.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-        for one in parameters
+        parameter.default is inspect.Parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in parameters
     )
 
     @functools.wraps(verify)

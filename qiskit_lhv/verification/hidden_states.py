@@ -68,12 +68,12 @@ def _why_they_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np
         return f"hidden states are no multiples of 2**-{STATE_BITS}, or weights of 2**-{WEIGHT_BITS}"
     if np.any(shares < 0) or int(shares.astype(object).sum()) >= 1 << _HALF:
         return "a weight is negative, or they are too large"
-    one = 1 << STATE_BITS
-    if np.any(np.abs(vectors) > one) or np.any((vectors**2).sum(axis=1) > one * one):
+    unit = 1 << STATE_BITS
+    if np.any(np.abs(vectors) > unit) or np.any((vectors**2).sum(axis=1) > unit * unit):
         return "a hidden state is no state"
     vectors, shares = vectors[shares > 0], shares[shares > 0]
-    generators = np.hstack([np.full((len(vectors), 1), one, dtype=np.int64), vectors])
-    total = [Fraction(int((generators[:, j].astype(object) * shares).sum()), one << WEIGHT_BITS) for j in range(4)]
+    generators = np.hstack([np.full((len(vectors), 1), unit, dtype=np.int64), vectors])
+    total = [Fraction(int((generators[:, j].astype(object) * shares).sum()), unit << WEIGHT_BITS) for j in range(4)]
     left = [Fraction(tensor[0, j]) - total[j] for j in range(4)]
     if left[0] < 0 or left[1] ** 2 + left[2] ** 2 + left[3] ** 2 > left[0] ** 2:
         return "the hidden states are no part of the reduced state"

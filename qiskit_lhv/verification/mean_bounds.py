@@ -20,8 +20,8 @@ from .rationals import fractions_of
 __all__ = ["exact_mean_bounds", "mean_bounds_cost"]
 
 # Together below 2**61 the numbers do not overflow, and each below 2**52 is a float.
-_BITS = 61
-_FEWER_BITS = 52
+_TOTAL_BITS = 61
+_FEWER_TOTAL_BITS = 52
 # Partial sums that are held at once, and up to how many one set of coefficients is listed at all.
 _BATCH_ENTRIES = 1 << 22
 _MAX_LISTED = 1 << 26
@@ -74,8 +74,8 @@ def exact_mean_bounds(
         wide, unit_of_weights = _whole(weights)
         return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights, outcomes)
     bounds = []
-    for number, one in zip(values, weights, strict=True):
-        lower, upper = _limits(fractions_of(one), Fraction(predictability))
+    for number, table in zip(values, weights, strict=True):
+        lower, upper = _limits(fractions_of(table), Fraction(predictability))
         largest, rest = max(number.flat) * unit, max(1 - sum(lower.flat), Fraction(0))
         both = []
         for limits in (upper, lower):
@@ -102,8 +102,8 @@ def _local_bounds(coefficients: Any, unit: Fraction, num_outcomes: list[list[int
     sizes = [math.prod(party) for party in num_outcomes]
     order = sorted(range(n), key=lambda k: sizes[k])
     responses = math.prod(sizes) // sizes[order[-1]] * settings[order[-1]] * outcomes[order[-1]]
-    bits = _BITS if responses <= _MAX_LISTED else _FEWER_BITS
-    largest = max(1, *(int(sum(one.flat)) for one in coefficients))
+    bits = _TOTAL_BITS if responses <= _MAX_LISTED else _FEWER_TOTAL_BITS
+    largest = max(1, *(int(sum(table.flat)) for table in coefficients))
     shift = max(0, (largest + coefficients[0].size).bit_length() - bits)
     # Rounded up, and together below 2**bits: no sum of some of them overflows.
     rounded = (-((-coefficients) // 2**shift)).astype(np.int64)
@@ -116,7 +116,7 @@ def _local_bounds(coefficients: Any, unit: Fraction, num_outcomes: list[list[int
         return [int(value) * 2**shift * unit for value in np.concatenate(found)]
     if responses // max(1, settings[order[-1]] * outcomes[order[-1]]) > 1 << 36:
         raise ScenarioError.bad_argument("factors", expected="at most 2**36 strategies", got=f"{responses:.3g}")
-    return [exact_local_bound(one.astype(np.float64), (), num_outcomes) * 2**shift * unit for one in rounded]
+    return [exact_local_bound(table.astype(np.float64), (), num_outcomes) * 2**shift * unit for table in rounded]
 
 
 def _largest(tensor: NDArray[np.int64], outcomes: list[list[int]]) -> NDArray[np.int64]:

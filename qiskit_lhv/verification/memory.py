@@ -62,8 +62,8 @@ def _absorb(digest: Any, value: Any) -> None:
         digest.update(whole.data.cast("B") if whole.size else b"")
     elif isinstance(value, tuple | list):
         digest.update(f"sequence {len(value)};".encode())
-        for one in value:
-            _absorb(digest, one)
+        for entry in value:
+            _absorb(digest, entry)
     else:
         text = value.hex() if isinstance(value, float) else repr(value)
         digest.update(f"{type(value).__name__} {len(text)} {text};".encode())

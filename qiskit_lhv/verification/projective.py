@@ -313,7 +313,7 @@ def _integer_norm(block: NDArray[Any], bits: int) -> Fraction:
     while len(signs) < len(moved):
         signs = np.block([[signs, signs], [signs, -signs]])
     selected = np.tensordot(signs[:, : len(moved)].astype(object), moved.astype(object), axes=(1, 0))
-    mean = sum((_integer_norm(one, bits) for one in selected), Fraction(0)) / len(signs)
+    mean = sum((_integer_norm(vector, bits) for vector in selected), Fraction(0)) / len(signs)
     return min(plain, mean)
 
 
@@ -353,7 +353,7 @@ def _sum_of_squares(numbers: NDArray[Any]) -> int:
     digits = [flat >> 42, (flat >> 21) & ((1 << 21) - 1), flat & ((1 << 21) - 1)]
     total = 0
     for start in range(0, len(flat), 1 << 19):
-        part = [one[start : start + (1 << 19)] for one in digits]
+        part = [digit[start : start + (1 << 19)] for digit in digits]
         for i, j in itertools.product(range(3), repeat=2):
             total += int(part[i] @ part[j]) << 21 * (4 - i - j)
     return total

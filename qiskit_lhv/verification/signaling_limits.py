@@ -27,7 +27,7 @@ _SMALLEST = 1e-100
 _HALVINGS = 60
 # Rounding errors of logarithms. How much weaker than proven a claim may be, in the logarithm: the search evaluates one
 # factor of the bound less sharply; and relative, as the search for kappa ends.
-_ROUNDING, _WEAKER, _COARSER = 1e-9, 0.25, 2e-4
+_LIMIT_ROUNDING, _WEAKER, _COARSER = 1e-9, 0.25, 2e-4
 _LARGEST_KAPPA = 1e6
 
 
@@ -69,20 +69,20 @@ def check_signaling_limits(
         ("visible", shown - shots.shown, shots.spread(0.0, 1.0, half)),
     ):
         tail = float(_log_tails(gaps, *spread).max()) - _log_level(half)
-        if tail > _ROUNDING:
+        if tail > _LIMIT_ROUNDING:
             return Verification(False, f"the limit of the {name} signaling is claimed too sharp", tail)
         variance, deviation = spread
         linear = deviation * -_log_level(half) / 3
         simple = linear + np.sqrt(linear**2 + 2 * variance * -_log_level(half))
-        if tail < -_WEAKER and not np.any(np.abs(gaps - simple) <= _ROUNDING * simple):
+        if tail < -_WEAKER and not np.any(np.abs(gaps - simple) <= _LIMIT_ROUNDING * simple):
             return Verification(False, f"the limit of the {name} signaling is not that of the shots", -tail)
     margin = shots.margin(kappa, alpha)
-    if margin < -_ROUNDING if exceeded else margin > _WEAKER:
+    if margin < -_LIMIT_ROUNDING if exceeded else margin > _WEAKER:
         return Verification(False, f"kappa = {kappa:g} is {'not ' if exceeded else ''}exceeded", abs(margin))
     least = 0.0 if largest == 0 else shots.margin(largest, alpha)
-    if largest < 0 or least < -_ROUNDING:
+    if largest < 0 or least < -_LIMIT_ROUNDING:
         return Verification(False, f"kappa = {largest:g} is not exceeded", -least)
-    if largest <= _LARGEST_KAPPA and shots.margin(largest * (1 + _COARSER) + _ROUNDING, alpha) > _WEAKER:
+    if largest <= _LARGEST_KAPPA and shots.margin(largest * (1 + _COARSER) + _LIMIT_ROUNDING, alpha) > _WEAKER:
         return Verification(False, f"a larger kappa than {largest:g} is exceeded", math.inf)
     return Verification(
         True, f"hidden above {hidden:.6g}, visible below {shown:.6g}, stands up to kappa = {largest:.6g}"
@@ -102,7 +102,7 @@ def two_party_visible_signaling(frequencies: FloatArray) -> float:
             references = [*rows]
             if middle.sum() > 0:
                 references.append(middle / middle.sum())
-            total += min(float(np.abs(rows - one).sum()) / 2 for one in references)
+            total += min(float(np.abs(rows - reference).sum()) / 2 for reference in references)
     return total
 
 
@@ -127,13 +127,16 @@ class _Shots:
         self.each = tested.shape == (2, 2, 2, 2)
         if self.each:
             self.functions = _marginal_shifts()
-            self.shown = np.array([math.fsum((one * self.p).flat) for one in self.functions])
+            self.shown = np.array([math.fsum((function * self.p).flat) for function in self.functions])
         elif self.parties == 2 and (2 ** sizes[0] - 1) * (2 ** sizes[1] - 1) <= _MOST_LISTED:
             self.functions = _marks(sizes[0], sizes[1])
         elif cells**2 * settings <= _MOST_PAIRS:
             outcomes = list(product(*map(range, sizes)))
             self.distances = np.array(
-                [[sum(a != b for a, b in zip(one, other, strict=True)) for other in outcomes] for one in outcomes],
+                [
+                    [sum(a != b for a, b in zip(outcome, other, strict=True)) for other in outcomes]
+                    for outcome in outcomes
+                ],
                 dtype=np.float64,
             )
 
@@ -181,7 +184,7 @@ class _Shots:
             found.append(((self.p * centered**2).sum(axis=1), np.maximum(high, -low), high - low))
         if self.each:
             return found
-        variance, farthest, ranges = (np.max(one, axis=0) for one in zip(*found, strict=True))
+        variance, farthest, ranges = (np.max(limits, axis=0) for limits in zip(*found, strict=True))
         return [(variance, farthest, ranges)]
 
     def _ends(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -24,6 +24,8 @@ from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_table
 from qiskit_lhv.polytope.thresholds.nearest_local import nearest_local, violation_beyond_errors
 from scipy.optimize import linprog
 
+from helpers import PLANE
+
 SCENARIOS = [
     BellScenario((2, 2), (2, 2)),
     BellScenario((3, 3), (2, 2)),
@@ -31,7 +33,6 @@ SCENARIOS = [
     BellScenario((2, 2, 2), (2, 2, 2)),
     BellScenario((1, 3), (3, 2)),
 ]
-PLANE = [(math.cos(t), 0, math.sin(t)) for t in np.linspace(0, np.pi, 3, endpoint=False)]
 
 
 def box(scenario):

@@ -26,6 +26,8 @@ from qiskit_lhv.polytope import mermin
 from qiskit_lhv.reports.counts_rule import CountsRule
 from qiskit_lhv.statistics import GameTest, SignalingTest
 
+from helpers import magic_square
+
 UNIFORM = np.full((2, 2), 0.25)
 # The bits of settings (0, 1) and (1, 0) are swapped.
 SWAPPED = [
@@ -336,16 +338,6 @@ def test_deterministic_strategies_of_a_larger_table_get_an_answer():
     report = analyze(BellCounts(counts), seed=1)
     assert report.verdict is not Verdict.NONLOCAL
     assert report.verify()
-
-
-def magic_square():
-    """Rows of even parity and columns of odd parity that agree where they meet, all equally likely."""
-    p = np.zeros((3, 3, 4, 4))
-    for x, y, a, b in np.ndindex(p.shape):
-        row = [a & 1, a >> 1, (a & 1) ^ (a >> 1)]
-        column = [b & 1, b >> 1, 1 ^ (b & 1) ^ (b >> 1)]
-        p[x, y, a, b] = (row[y] == column[x]) / 8
-    return Behavior(p)
 
 
 def test_the_magic_square_gets_an_answer():

@@ -19,12 +19,9 @@ from qiskit_lhv import (
 from qiskit_lhv.reports.locality import format_figure
 from qiskit_lhv.targets import project_to_no_signaling
 
+from helpers import isotropic
+
 UNIFORM = np.full((2, 2), 0.25)
-
-
-def isotropic(s):
-    """A behavior with all four correlators at s / 4, minus sign at (1, 1)."""
-    return Behavior.from_correlators(np.array([[1, 1], [1, -1]]) * s / 4, marginals=False)
 
 
 def winning(n):

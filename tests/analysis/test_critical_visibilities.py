@@ -31,6 +31,7 @@ def werner(counted_clock):
         return critical_visibility(werner_state(1), time_limit=6, seed=1)
 
 
+@pytest.mark.slow
 def test_werner_state(werner):
     # 0.6875 <= v (arXiv:2302.04721) and v <= 0.69604 (arXiv:2409.03739).
     assert 0.69 < werner.lower < 0.69604 < werner.upper <= werner_inequality().visibility + 1e-8
@@ -55,6 +56,7 @@ def test_three_qubits():
     assert not found.verify(w_state(3))
 
 
+@pytest.mark.slow
 def test_other_noise():
     # Noise with classical correlations, opposite to those of the singlet.
     noise = np.diag([0.3, 0.2, 0.2, 0.3])
@@ -92,6 +94,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
         critical_visibility(ghz_state(2), measurements="xz", time_limit=3, seed=1, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_both_sides_are_about_one_state(werner):
     other = horodecki_settings(ghz_state(2, 0.9))
     upper = other.visibility * (1 + 1e-8)
@@ -110,6 +113,7 @@ def test_product_states_are_local():
     assert found.verify()
 
 
+@pytest.mark.slow
 def test_tampering(werner):
     assert not dataclasses.replace(werner, lower=werner.lower + 1e-3).verify()
     assert not dataclasses.replace(werner, upper=werner.upper - 1e-3).verify()
@@ -118,6 +122,7 @@ def test_tampering(werner):
     assert not dataclasses.replace(werner, certificate=None).verify()
 
 
+@pytest.mark.slow
 def test_picture(werner):
     pytest.importorskip("matplotlib")
     figure = werner.plot()

@@ -23,8 +23,9 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import CountsError, ScenarioError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
+from helpers import PLANE, crosstalk, draw_trials, readout
+
 BLOCKS = {"equal": np.full((2, 2), 1000), "unequal": np.array([[1300, 900], [900, 900]])}
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
 
 def facet_models():
@@ -161,15 +162,6 @@ def test_more_outcomes():
 # Signaling
 
 
-def crosstalk(q):
-    """a = 0, b = x y, both outcomes flipped together with probability q: S = 4 from a local cause."""
-    table = np.zeros((2, 2, 2, 2))
-    for x, y in np.ndindex(2, 2):
-        table[x, y, 0, x & y] += 1 - q
-        table[x, y, 1, 1 - (x & y)] += q
-    return Behavior(table)
-
-
 @pytest.mark.parametrize("q", [0.0, 0.1, 0.2, 0.3])
 def test_crosstalk_is_not_taken_for_nonlocality(q):
     for seed in range(5):
@@ -196,15 +188,6 @@ def test_small_signaling_does_not_hide_a_large_violation():
     report = analyze(Behavior(shifted).sample(400_000, 1), seed=1)
     assert report.statistics["no-signaling: p-value"] < 0.01
     assert report.verdict is Verdict.NONLOCAL
-
-
-def readout(behavior, share):
-    """The last party's outcome 1 is read as 0 with this probability if party 0 has its last setting."""
-    table = behavior.array.copy()
-    decayed = share * table[-1, ..., 1]
-    table[-1, ..., 1] -= decayed
-    table[-1, ..., 0] += decayed
-    return Behavior(table)
 
 
 @pytest.mark.parametrize(
@@ -432,17 +415,6 @@ def test_maps_are_tested_by_e_values():
 
 
 # Trials
-
-
-def draw_trials(behavior, count, seed, probabilities=None):
-    rng = np.random.default_rng(seed)
-    shape = behavior.scenario.num_settings
-    p = np.full(shape, 1 / np.prod(shape)) if probabilities is None else probabilities
-    settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
-    cells = behavior.array[tuple(settings.T)].reshape(count, -1)
-    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    outcomes = np.array(np.unravel_index(drawn, behavior.scenario.max_outcomes)).T
-    return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
 
 
 def test_drift_of_trials_is_shown():

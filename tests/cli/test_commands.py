@@ -22,6 +22,7 @@ def counts_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_demo_gives_the_right_verdicts(tmp_path, capsys):
     picture = tmp_path / "demo.svg"
     assert main(["demo", "--picture", str(picture)]) == 0

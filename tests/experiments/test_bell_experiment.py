@@ -12,7 +12,7 @@ from qiskit_aer.primitives import SamplerV2 as AerSampler
 from qiskit_lhv import Behavior, BellExperiment, BellScenario, measurement
 from qiskit_lhv.exceptions import CountsError, MeasurementError
 
-from helpers import assert_within_five_standard_errors
+from helpers import assert_within_five_standard_errors, chain_circuit
 
 PAULIS = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
@@ -156,19 +156,6 @@ def test_bad_shots_are_refused(shots):
 # Groups of qubits and joint bases
 
 
-def entangled_circuit():
-    """Three qubits without any symmetry between them."""
-    circuit = QuantumCircuit(3)
-    circuit.ry(0.7, 0)
-    circuit.cx(0, 2)
-    circuit.ry(1.1, 1)
-    circuit.rz(0.4, 2)
-    circuit.cx(2, 1)
-    circuit.ry(-0.5, 2)
-    circuit.rx(0.9, 0)
-    return circuit
-
-
 def bell_basis_circuit():
     circuit = QuantumCircuit(2)
     circuit.h(0)
@@ -187,7 +174,7 @@ GROUPS = [(2, 0), 1]
 def group_probabilities(bases):
     """Probabilities of party 0 on qubits (2, 0) and party 1 (settings Z and X) on qubit 1, by plain overlaps."""
     # Qiskit's last qubit is the first axis: reverse them to [q0, q1, q2].
-    amplitudes = Statevector(entangled_circuit()).data.reshape(2, 2, 2).transpose(2, 1, 0)
+    amplitudes = Statevector(chain_circuit(0, 2, 1)).data.reshape(2, 2, 2).transpose(2, 1, 0)
     singles = [np.eye(2), X_VECTORS]
     array = np.zeros((len(bases), 2, 4, 2))
     for x, y, a, b in np.ndindex(*array.shape):
@@ -197,7 +184,7 @@ def group_probabilities(bases):
 
 
 def test_product_bases_of_a_group_take_one_circuit():
-    experiment = BellExperiment(entangled_circuit(), [[measurement(basis="XZ")], ["Z", "X"]], GROUPS)
+    experiment = BellExperiment(chain_circuit(0, 2, 1), [[measurement(basis="XZ")], ["Z", "X"]], GROUPS)
     expected = group_probabilities([XZ_VECTORS])
     assert experiment.uses_one_circuit
     assert [SamplerPub.coerce(pub).shape for pub in experiment.pubs(10)] == [(1, 2)]
@@ -206,7 +193,7 @@ def test_product_bases_of_a_group_take_one_circuit():
 
 
 def test_parities_of_a_group_take_one_circuit():
-    experiment = BellExperiment(entangled_circuit(), [["XZ"], ["Z", "X"]], GROUPS)
+    experiment = BellExperiment(chain_circuit(0, 2, 1), [["XZ"], ["Z", "X"]], GROUPS)
     four = group_probabilities([XZ_VECTORS])
     expected = np.stack([four[:, :, 0] + four[:, :, 3], four[:, :, 1] + four[:, :, 2]], axis=2)
     assert experiment.uses_one_circuit
@@ -217,7 +204,7 @@ def test_parities_of_a_group_take_one_circuit():
 @pytest.mark.parametrize("sampler", [StatevectorSampler(seed=7), AerSampler(seed=7)], ids=["statevector", "aer"])
 def test_joint_bases_take_one_circuit_for_each_combination(sampler):
     settings = [[measurement(basis=bell_basis_circuit()), measurement(basis="XZ")], ["Z", "X"]]
-    experiment = BellExperiment(entangled_circuit(), settings, GROUPS)
+    experiment = BellExperiment(chain_circuit(0, 2, 1), settings, GROUPS)
     expected = group_probabilities([BELL_VECTORS, XZ_VECTORS])
     assert not experiment.uses_one_circuit
     pubs = [SamplerPub.coerce(pub) for pub in experiment.pubs(10)]
@@ -231,7 +218,7 @@ def test_joint_bases_take_one_circuit_for_each_combination(sampler):
 
 def test_joint_observables_agree_with_their_behavior():
     swap = Operator(np.eye(4)[[0, 2, 1, 3]])
-    experiment = BellExperiment(entangled_circuit(), [[swap], ["Z", "X"]], GROUPS)
+    experiment = BellExperiment(chain_circuit(0, 2, 1), [[swap], ["Z", "X"]], GROUPS)
     counts = experiment.run(StatevectorSampler(seed=8), 20_000)
     four = group_probabilities([BELL_VECTORS])
     # The singlet is the only antisymmetric Bell state.
@@ -296,7 +283,7 @@ def test_counts_are_read_from_the_result_of_unequal_pubs():
 
 def other_results():
     three_settings = BellExperiment(bell_basis_circuit(), [["X", "Y", "Z"], ["X", "Z"]])
-    three_qubits = BellExperiment(entangled_circuit(), [["XZ", "ZX"], ["Z", "X"]], GROUPS)
+    three_qubits = BellExperiment(chain_circuit(0, 2, 1), [["XZ", "ZX"], ["Z", "X"]], GROUPS)
     unmeasured_name = bell_basis_circuit()
     unmeasured_name.measure_all()
     return {
@@ -377,7 +364,7 @@ def test_no_optimization_level_loses_a_rotation(level):
 def test_joint_bases_are_transpiled_too():
     backend = line_backend()
     settings = [[measurement(basis=bell_basis_circuit())], ["Z", "X"]]
-    experiment = BellExperiment(entangled_circuit(), settings, GROUPS)
+    experiment = BellExperiment(chain_circuit(0, 2, 1), settings, GROUPS)
     for circuit, _, _ in experiment.pubs(10, backend=backend):
         assert set(circuit.count_ops()) <= {*backend.operation_names, "barrier"}
     counts = experiment.run(BackendSamplerV2(backend=backend, options={"seed_simulator": 7}), 4000)

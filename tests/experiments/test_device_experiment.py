@@ -22,21 +22,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import CountsError, MeasurementError
 from qiskit_lhv.experiments import SettingSchedule, coupled_groups
 
-from helpers import assert_within_five_standard_errors, bell_circuit, ignore_missing_coherence_times
-
-
-def lopsided_circuit():
-    """Three qubits on a chain around qubit 1, without any symmetry between them."""
-    circuit = QuantumCircuit(3)
-    circuit.ry(0.7, 0)
-    circuit.cx(0, 1)
-    circuit.ry(1.1, 2)
-    circuit.rz(0.4, 1)
-    circuit.cx(2, 1)
-    circuit.ry(-0.5, 1)
-    circuit.rx(0.9, 0)
-    return circuit
-
+from helpers import assert_within_five_standard_errors, bell_circuit, chain_circuit, ignore_missing_coherence_times
 
 # Party 0 has qubit 2 and two settings, party 1 has qubit 0 and three.
 LOPSIDED_SETTINGS = [["X", (0, 0.6, 0.8)], ["Z", "-Y", (0.48, -0.6, 0.64)]]
@@ -44,7 +30,7 @@ LOPSIDED_PARTIES = [2, 0]
 
 
 def lopsided(groups, **options):
-    return DeviceExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, groups, parties=LOPSIDED_PARTIES, **options)
+    return DeviceExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, groups, parties=LOPSIDED_PARTIES, **options)
 
 
 def fake_backend():
@@ -120,7 +106,7 @@ def distances_between(edges, size):
 def test_groups_of_a_layer_keep_their_distance(size, spacing):
     backend = fake_backend()
     groups = coupled_groups(backend, size)
-    circuit = bell_circuit() if size == 2 else lopsided_circuit()
+    circuit = bell_circuit() if size == 2 else chain_circuit(0, 1, 2)
     settings = "chsh" if size == 2 else [["X"], ["Z"], ["Y"]]
     experiment = DeviceExperiment(circuit, settings, groups, spacing=spacing, coupling_map=backend)
     assert sorted(group for layer in experiment.layers for group in layer) == sorted(groups)
@@ -147,7 +133,7 @@ def test_layers_need_no_couplings_where_groups_only_share_no_qubit():
 
 def test_every_group_has_the_behavior_of_the_circuit():
     experiment = lopsided([(4, 1, 3), (0, 5, 2)])
-    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    expected = BellExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
     assert np.abs(expected - expected[..., ::-1, ::-1]).max() > 0.1
     assert len(experiment.layers) == 1
     for sampler in (StatevectorSampler(seed=1), AerSampler(seed=1)):
@@ -166,7 +152,7 @@ def test_circuit_qubit_k_sits_on_entry_k_of_its_group(flipped):
     sampler = AerSampler(seed=2, options={"backend_options": {"noise_model": noise}})
     groups = [(4, 1, 3), (3, 0, 5)]
     found = lopsided(groups).run(sampler, 20_000)
-    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    expected = BellExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
     for group in groups:
         wrong = expected
         for axis, qubit in enumerate(LOPSIDED_PARTIES):
@@ -269,7 +255,7 @@ def test_pairs_and_triples_of_a_noisy_backend():
     for counts in found.values():
         assert 2.3 < chsh().value(counts.frequencies()) < 3
     assert analyze(found[2, 3], seed=1).verdict is Verdict.NONLOCAL
-    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    expected = BellExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
     for counts in lopsided([(2, 1, 0), (3, 4, 5)], coupling_map=backend).run(sampler, 1000).values():
         np.testing.assert_allclose(counts.frequencies().array, expected, atol=0.12)
 
@@ -291,7 +277,7 @@ def test_triples_of_a_device_of_27_qubits():
     backend = fake_backend()
     sampler = BackendSamplerV2(backend=backend, options={"seed_simulator": 4})
     experiment = lopsided([(2, 1, 4), (14, 16, 19), (21, 23, 24)], coupling_map=backend, spacing=3)
-    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    expected = BellExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
     assert len(experiment.layers) == 1
     for counts in experiment.run(sampler, 400).values():
         np.testing.assert_allclose(counts.frequencies().array, expected, atol=0.17)
@@ -509,7 +495,7 @@ def test_simulated_groups_have_the_noise_of_their_own_qubits():
     backend = AerSimulator(noise_model=noise)
     experiment = lopsided([(4, 1, 3), (3, 0, 5), (20, 21, 22)])
     found = experiment.simulate(backend, 20_000, seed=1)
-    expected = BellExperiment(lopsided_circuit(), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
+    expected = BellExperiment(chain_circuit(0, 1, 2), LOPSIDED_SETTINGS, LOPSIDED_PARTIES).behavior().array
     assert_within_five_standard_errors(found[3, 0, 5], expected)
     assert_within_five_standard_errors(found[4, 1, 3], np.flip(expected, axis=3))
     # Party 1 reads 0 always; of -Y that is outcome 1.

@@ -105,11 +105,13 @@ def pure_state_search():
     return result
 
 
+@pytest.mark.slow
 def test_pure_qubit_has_a_local_model(pure_state_search):
     assert pure_state_search.loss < 1e-7
     assert pure_state_search.evaluation.max_deviation < 1e-3
 
 
+@pytest.mark.slow
 def test_pure_qubit_s_hidden_directions_have_the_only_density_there_is(pure_state_search):
     # Deterministic responses sign(n.u) with density rho(u) see its odd part alone: the mean is the integral of
     # rho(u) sign(n.u), and the hemispherical transform determines an odd function. The mean n_z asks for the odd part

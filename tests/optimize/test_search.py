@@ -9,21 +9,7 @@ from qiskit_lhv.optimize import GradientDescent, LocalModelResult, training
 from qiskit_lhv.statistics import fit_local_model
 from qiskit_lhv.targets import divergence
 
-from helpers import grouped
-
-
-def random_behavior(shape, seed):
-    half = len(shape) // 2
-    rng = np.random.default_rng(seed)
-    return Behavior(rng.dirichlet(np.ones(int(np.prod(shape[half:]))), size=shape[:half]).reshape(shape))
-
-
-def pr_box():
-    table = np.zeros((2, 2, 2, 2))
-    for x, y, a in np.ndindex(2, 2, 2):
-        table[x, y, a, a ^ (x & y)] = 0.5
-    return Behavior(table)
-
+from helpers import grouped, pr_box, random_behavior
 
 # One number for all: every shape of the hidden variables is compiled anew.
 NUM_HIDDEN = 512

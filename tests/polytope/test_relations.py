@@ -24,8 +24,9 @@ from qiskit_lhv.polytope import (
 )
 from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_chsh, horodecki_settings
 
+from helpers import SINGLET
+
 BOX = Behavior.from_correlators([[1, 1], [1, -1]], marginals=False)
-SINGLET = Behavior.from_state(werner_state(1), "chsh")
 ODD = [math.nan, math.inf, -math.inf, 1e308, -1e308]
 
 

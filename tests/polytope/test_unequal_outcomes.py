@@ -20,7 +20,6 @@ from qiskit_lhv import (
 )
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models import DeterministicModel
-from qiskit_lhv.models.deterministic import enumerate_strategies
 from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.polytope import (
     Relabeling,
@@ -37,10 +36,11 @@ from qiskit_lhv.polytope import (
 )
 from qiskit_lhv.polytope.bounds.local_bounds import best_strategies
 from qiskit_lhv.polytope.expressions.normal_forms import no_signaling_part
-from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.verification.branches import prove_by_branches
 from qiskit_lhv.verification.local_bounds import exact_integer_bound, exact_local_bound, local_bound_cost
 from qiskit_lhv.verification.models import exact_strategy_value
+
+from helpers import random_local, random_no_signaling
 
 LIFTS = [
     {(0, 1): [0, 1, 1]},
@@ -56,18 +56,6 @@ def random_scenario(rng, parties=None, most=4000):
         scenario = BellScenario(num_settings, [tuple(rng.integers(1, 4, size=m).tolist()) for m in num_settings])
         if scenario.num_strategies <= most:
             return scenario
-
-
-def random_behavior(scenario, seed):
-    rng = np.random.default_rng(seed)
-    table = rng.gamma(0.3, size=scenario.shape) * scenario.mask + 1e-9 * scenario.mask
-    return project_to_no_signaling(Behavior(table / table.sum(axis=scenario.outcome_axes, keepdims=True), scenario))
-
-
-def random_local(scenario, seed):
-    rng = np.random.default_rng(seed)
-    strategies = enumerate_strategies(scenario)
-    return DeterministicModel(rng.dirichlet(np.full(len(strategies), 0.2)), strategies, scenario).behavior()
 
 
 def brute_force(coefficients, scenario):
@@ -142,7 +130,7 @@ def test_lifting_keeps_all_bounds(outcomes):
     assert abs(no_signaling_bound(lifted).value - 4) < 1e-6
     assert no_signaling_bound(lifted).verify()
     assert lifted.coarse_grain(outcomes) == chsh()
-    behavior = random_behavior(lifted.scenario, 1)
+    behavior = random_no_signaling(lifted.scenario, 1, 0.3, 1e-9)
     assert abs(lifted.value(behavior) - chsh().value(behavior.coarse_grain(outcomes))) < 1e-12
     best = Behavior.from_state(ghz_state(2), "chsh").lift_outcomes(outcomes)
     assert abs(lifted.value(best) - 2 * np.sqrt(2)) < 1e-9
@@ -182,7 +170,7 @@ def test_one_outcome_settings_are_marginals():
     assert expression.to_collins_gisin().shape == (4, 4)
     assert np.allclose(expression.to_collins_gisin(), table)
     assert abs(no_signaling_bound(expression).value - 1) < 1e-9
-    plain = random_behavior(i3322().scenario, 3)
+    plain = random_no_signaling(i3322().scenario, 3, 0.3, 1e-9)
     wide = Behavior.from_collins_gisin(plain.to_collins_gisin(1e-7), scenario)
     assert abs(expression.value(wide) - i3322().value(plain)) < 1e-9
 
@@ -202,7 +190,7 @@ def test_quantum_value_with_one_outcome_settings():
 def test_searches_are_those_of_outcomes_that_never_happen(seed):
     rng = np.random.default_rng(seed)
     scenario = random_scenario(rng, 3 if seed % 3 == 0 else 2, 300)
-    behavior = random_behavior(scenario, seed)
+    behavior = random_no_signaling(scenario, seed, 0.3, 1e-9)
     embedded = Behavior(behavior.array)
     noise = Behavior(Behavior.white_noise(scenario).array)
     threshold = nonlocality_threshold(behavior)
@@ -214,7 +202,7 @@ def test_searches_are_those_of_outcomes_that_never_happen(seed):
     report = analyze(behavior)
     assert report.verify()
     assert report.verdict == analyze(embedded).verdict
-    local = random_local(scenario, seed)
+    local = random_local(scenario, seed, 0.2)
     assert analyze(local).verdict is Verdict.LOCAL
     assert analyze(local).verify()
     if threshold.inequality is not None:
@@ -225,7 +213,7 @@ def test_searches_are_those_of_outcomes_that_never_happen(seed):
 def test_measured_behaviors(seed):
     rng = np.random.default_rng(seed)
     scenario = random_scenario(rng, 2, 300)
-    local = random_local(scenario, seed).mix(visibility=0.5)
+    local = random_local(scenario, seed, 0.2).mix(visibility=0.5)
     noisy = np.maximum(local.array + 1e-4 * rng.uniform(-1, 1, size=scenario.shape) * scenario.mask, 0)
     noisy = Behavior(noisy / noisy.sum(axis=scenario.outcome_axes, keepdims=True), scenario)
     report = analyze(noisy, tolerance=1e-3)
@@ -283,7 +271,7 @@ def test_expressions_that_no_signaling_behaviors_do_not_tell_apart(seed):
     from qiskit_lhv.targets.coordinates import from_party_axes
 
     same = BellExpression(from_party_axes(part, scenario), scenario)
-    behavior = random_behavior(scenario, seed)
+    behavior = random_no_signaling(scenario, seed, 0.3, 1e-9)
     assert abs(same.value(behavior) - expression.value(behavior)) < 1e-7
     assert are_equivalent(expression, same)
     shifted = BellExpression(2 * coefficients + 3.0 * scenario.mask, scenario)
@@ -330,7 +318,7 @@ def test_cglmp_with_a_coarse_setting():
 
 def test_search_by_gradient_descent():
     scenario = BellScenario((2, 2), [[2, 3], [1, 2]])
-    target = random_local(scenario, 1)
+    target = random_local(scenario, 1, 0.2)
     found = find_local_model(target, num_hidden=64, optimizer=GradientDescent(num_steps=300), seed=1)
     assert found.model.behavior().scenario == scenario
     assert found.loss < 1e-6

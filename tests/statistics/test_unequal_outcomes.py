@@ -16,7 +16,7 @@ from qiskit_lhv import (
     ratio_e_value,
 )
 from qiskit_lhv.exceptions import CountsError
-from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strategies
+from qiskit_lhv.models.deterministic import DeterministicModel
 from qiskit_lhv.statistics import (
     EValue,
     GameTest,
@@ -38,8 +38,9 @@ from qiskit_lhv.statistics.evidence.games import declared_game
 from qiskit_lhv.statistics.fits.conditional_fits import ConditionalProblem
 from qiskit_lhv.statistics.intervals.confidence_regions import _outcome_radius, marginal_intervals
 from qiskit_lhv.statistics.signaling.amounts import hidden_signaling, visible_signaling
-from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.coordinates import apply_per_party, to_party_axes
+
+from helpers import random_local, random_no_signaling
 
 SCENARIOS = [
     BellScenario((2, 2), [[2, 3], [2, 2]]),
@@ -47,19 +48,6 @@ SCENARIOS = [
     BellScenario((3, 2), [[2, 3, 1], [2, 3]]),
     BellScenario((2, 2, 2), [[2, 1], [2, 2], [3, 2]]),
 ]
-
-
-def random_behavior(scenario, seed):
-    rng = np.random.default_rng(seed)
-    table = rng.gamma(0.5, size=scenario.shape) * scenario.mask
-    found = project_to_no_signaling(Behavior(table / table.sum(axis=scenario.outcome_axes, keepdims=True), scenario))
-    return found.mix(visibility=0.8)
-
-
-def random_local(scenario, seed):
-    rng = np.random.default_rng(seed)
-    strategies = enumerate_strategies(scenario)
-    return DeterministicModel(rng.dirichlet(np.full(len(strategies), 0.3)), strategies, scenario).behavior()
 
 
 def lifted_bell_state(visibility=0.95):
@@ -73,7 +61,7 @@ def lifted_bell_state(visibility=0.95):
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_fits_are_those_of_outcomes_that_never_happen(scenario):
-    counts = random_behavior(scenario, 1).sample(500, seed=1)
+    counts = random_no_signaling(scenario, 1).mix(visibility=0.8).sample(500, seed=1)
     fit, embedded = fit_local_model(counts), fit_local_model(BellCounts(counts.array))
     assert abs(fit.divergence - embedded.divergence) < 1e-8
     assert fit.verify()
@@ -88,7 +76,7 @@ def test_fits_are_those_of_outcomes_that_never_happen(scenario):
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 @pytest.mark.parametrize("null", ["local", "no-signaling"])
 def test_e_values_are_proven(scenario, null, tmp_path):
-    counts = random_behavior(scenario, 2).sample(300, seed=2)
+    counts = random_no_signaling(scenario, 2).mix(visibility=0.8).sample(300, seed=2)
     found = ratio_e_value(counts, null=null, seed=3)
     assert found.scenario == scenario
     assert found.verify()
@@ -116,7 +104,7 @@ def test_evidence_is_that_of_the_coarse_grained_counts_or_nearly():
 
 @pytest.mark.parametrize("scenario", SCENARIOS[:3], ids=str)
 def test_local_models_give_no_evidence(scenario):
-    behavior = random_local(scenario, 3)
+    behavior = random_local(scenario, 3, 0.3)
     data = [behavior.sample(200, seed=i) for i in range(60)]
     logs = [one.log_e for one in ratio_e_values(data, seed=1)]
     assert np.mean(np.exp(logs)) < 2
@@ -127,7 +115,7 @@ def test_random_settings_and_trials():
     scenario = SCENARIOS[1]
     rng = np.random.default_rng(5)
     settings = rng.integers(2, size=(4000, 2))
-    cells = random_local(scenario, 5).array.reshape(2, 2, -1)
+    cells = random_local(scenario, 5, 0.3).array.reshape(2, 2, -1)
     drawn = [rng.choice(cells.shape[-1], p=cells[tuple(x)] / cells[tuple(x)].sum()) for x in settings]
     outcomes = np.array(np.unravel_index(drawn, scenario.max_outcomes)).T
     trials = BellTrials(settings, outcomes, scenario, design="random")
@@ -141,7 +129,7 @@ def test_random_settings_and_trials():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_no_signaling_counts_what_is_real(scenario):
-    counts = random_behavior(scenario, 4).sample(2000, seed=4)
+    counts = random_no_signaling(scenario, 4).mix(visibility=0.8).sample(2000, seed=4)
     test, embedded = no_signaling_test(counts, seed=1), no_signaling_test(BellCounts(counts.array), seed=1)
     freedom = scenario.num_cells - scenario.num_setting_combinations - scenario.num_no_signaling_parameters
     assert test.degrees_of_freedom == freedom < embedded.degrees_of_freedom
@@ -154,7 +142,7 @@ def test_no_signaling_counts_what_is_real(scenario):
 
 def test_p_values_of_no_signaling_are_uniform():
     scenario = SCENARIOS[1]
-    behavior = random_behavior(scenario, 5)
+    behavior = random_no_signaling(scenario, 5).mix(visibility=0.8)
     tests = [no_signaling_test(behavior.sample(1000, seed=i), seed=i) for i in range(200)]
     ratios = np.array([one.likelihood_ratio_p_value for one in tests if one.likelihood_ratio_p_value is not None])
     assert len(ratios) > 100
@@ -165,7 +153,7 @@ def test_p_values_of_no_signaling_are_uniform():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_regions_inside_the_local_set(scenario):
-    behavior = random_local(scenario, 6).mix(visibility=0.3)
+    behavior = random_local(scenario, 6, 0.3).mix(visibility=0.3)
     counts = behavior.sample(2_000_000, seed=7)
     region = local_region(counts, fit_local_model(counts).model.behavior())
     assert region.inside
@@ -176,7 +164,7 @@ def test_regions_inside_the_local_set(scenario):
     # Anything in the region is local.
     rng = np.random.default_rng(6)
     for _ in range(5):
-        other = random_behavior(scenario, int(rng.integers(1000)))
+        other = random_no_signaling(scenario, int(rng.integers(1000))).mix(visibility=0.8)
         moved = behavior.mix(other, 0.9999)
         assert nonlocality_threshold(moved).lower >= 1 - 1e-9
 
@@ -189,8 +177,8 @@ def test_deviations_up_to_the_radius_stay_local():
     ]
     decided = 0
     for seed in range(40):
-        center = random_local(scenario, seed).mix(visibility=0.3)
-        moved = center.mix(random_behavior(scenario, seed), 0.95 - 0.01 * (seed % 10))
+        center = random_local(scenario, seed, 0.3).mix(visibility=0.3)
+        moved = center.mix(random_no_signaling(scenario, seed).mix(visibility=0.8), 0.95 - 0.01 * (seed % 10))
         exact = apply_per_party(to_party_axes(moved.array, scenario), maps)
         radius = _outcome_radius(exact, exact, center)
         if nonlocality_threshold(center, max_visibility=20).lower * (1 - radius) >= 1:
@@ -205,7 +193,7 @@ def test_deviations_up_to_the_radius_stay_local():
 
 def test_intervals_are_corrected_for_what_is_real():
     scenario = SCENARIOS[1]
-    counts = random_behavior(scenario, 7).sample(100, seed=7)
+    counts = random_no_signaling(scenario, 7).mix(visibility=0.8).sample(100, seed=7)
     lower, upper = marginal_intervals(counts, 0.01)
     wide = marginal_intervals(BellCounts(counts.array), 0.01)
     assert lower.shape == (2 * 2 + 1, 2 * 3 + 1)
@@ -219,7 +207,7 @@ def test_intervals_are_corrected_for_what_is_real():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_signaling_allowances(scenario):
-    counts = random_behavior(scenario, 8).sample(1000, seed=8)
+    counts = random_no_signaling(scenario, 8).mix(visibility=0.8).sample(1000, seed=8)
     found = signaling_allowance(counts, seed=1)
     assert found.verify()
     frequencies = counts.frequencies().array
@@ -245,7 +233,7 @@ def test_a_violation_stands_against_signaling():
 @pytest.mark.parametrize("seed", range(6))
 def test_verdicts_are_those_of_outcomes_that_never_happen(seed):
     scenario = SCENARIOS[seed % 4]
-    counts = random_local(scenario, seed).mix(visibility=0.9).sample(1000, seed=seed)
+    counts = random_local(scenario, seed, 0.3).mix(visibility=0.9).sample(1000, seed=seed)
     report, embedded = analyze(counts, seed=1), analyze(BellCounts(counts.array), seed=1)
     assert report.verdict is embedded.verdict
     assert report.verify()
@@ -254,7 +242,7 @@ def test_verdicts_are_those_of_outcomes_that_never_happen(seed):
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_games_do_not_play_padding(scenario):
     rng = np.random.default_rng(9)
-    counts = random_behavior(scenario, 9).sample(300, seed=9)
+    counts = random_no_signaling(scenario, 9).mix(visibility=0.8).sample(300, seed=9)
     proven = 0
     for _ in range(20):
         # Losing counts -1, winning 0, as padding does.
@@ -289,7 +277,7 @@ def test_a_game_that_is_won():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_models_rates_and_thresholds(scenario):
-    counts = random_behavior(scenario, 10).sample(500, seed=10)
+    counts = random_no_signaling(scenario, 10).mix(visibility=0.8).sample(500, seed=10)
     comparison = compare_models(counts, num_replicates=20, seed=1)
     assert comparison.num_parameters["unrestricted"] == scenario.num_cells - scenario.num_setting_combinations
     assert comparison.num_parameters["no-signaling"] == scenario.num_no_signaling_parameters
@@ -297,7 +285,7 @@ def test_models_rates_and_thresholds(scenario):
     assert abs(comparison.total.deviance - embedded.total.deviance) < 1e-4
     assert evidence_rate(counts, seed=1).verify()
     assert estimate_threshold(counts, num_replicates=20, seed=1).verify()
-    halves = [random_behavior(scenario, 10).sample(300, seed=i) for i in (1, 2)]
+    halves = [random_no_signaling(scenario, 10).mix(visibility=0.8).sample(300, seed=i) for i in (1, 2)]
     assert drift_test(halves, num_replicates=99, seed=1).p_value > 1e-3
     with pytest.raises(CountsError, match="one scenario"):
         drift_test([halves[0], BellCounts(halves[1].array)])

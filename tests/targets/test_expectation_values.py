@@ -16,26 +16,16 @@ from qiskit_lhv.targets import (
     pauli_observables,
 )
 
-from helpers import bell_circuit
-
-
-def asymmetric():
-    circuit = QuantumCircuit(2)
-    circuit.ry(0.7, 0)
-    circuit.rx(1.1, 1)
-    circuit.cx(0, 1)
-    circuit.rz(0.4, 1)
-    circuit.ry(0.3, 0)
-    return circuit
+from helpers import asymmetric_circuit, bell_circuit
 
 
 def test_results_of_an_estimator():
-    pub = (asymmetric(), pauli_observables(2))
+    pub = (asymmetric_circuit(), pauli_observables(2))
     result = StatevectorEstimator(seed=1).run([pub], precision=0.01).result()[0]
     # This Estimator reports errors of 0, though it adds noise of the target precision.
     assert not result.data.stds.any()
     estimate = estimate_from_estimator(result, pub)
-    exact = CorrelationTensor.from_state(asymmetric()).array
+    exact = CorrelationTensor.from_state(asymmetric_circuit()).array
     assert 0.001 < np.abs(estimate.tensor.array - exact).max() < 0.05
     np.testing.assert_allclose(estimate.covariance(), np.diag(estimate.standard_errors.ravel() ** 2))
     assert estimate.standard_errors[1, 0] == 0.01
@@ -120,7 +110,7 @@ def test_values_are_read_by_their_observables(name):
     given = orders()[name]
     # Estimators of Qiskit 2.0 know no SparseObservable.
     observables = {"qiskit": list(pauli_basis(2)[1:]), "sparse": orders()["own"]}.get(name, given)
-    for circuit in (one_flipped(), asymmetric()):
+    for circuit in (one_flipped(), asymmetric_circuit()):
         result = exact_result(circuit, observables)
         exact = CorrelationTensor.from_state(circuit).array
         for told in (given, (circuit, observables), EstimatorPub.coerce((circuit, observables))):
@@ -136,10 +126,10 @@ def test_observables_on_a_device_are_read_through_the_layout(initial_layout):
     manager = generate_preset_pass_manager(
         1, coupling_map=CouplingMap.from_line(3), basis_gates=["cx", "rz", "sx", "x"], initial_layout=initial_layout
     )
-    prepared = manager.run(asymmetric())
+    prepared = manager.run(asymmetric_circuit())
     observables = [one.apply_layout(prepared.layout) for one in pauli_observables(2)]
     result = exact_result(prepared, observables)
-    exact = CorrelationTensor.from_state(asymmetric())
+    exact = CorrelationTensor.from_state(asymmetric_circuit())
     found = estimate_from_estimator(result, (prepared, observables))
     np.testing.assert_allclose(found.tensor.array, exact.array, atol=1e-10)
     found = estimate_from_estimator(result, (prepared, observables), [1, 0])
@@ -155,10 +145,10 @@ def test_observables_on_a_device_are_read_through_the_layout(initial_layout):
 
 def test_some_qubits_of_a_circuit():
     circuit = QuantumCircuit(4)
-    circuit.compose(asymmetric(), [3, 1], inplace=True)
+    circuit.compose(asymmetric_circuit(), [3, 1], inplace=True)
     labels = ["".join({3: two[1], 1: two[0]}.get(3 - i, "I") for i in range(4)) for two in pauli_labels(2)]
     result = exact_result(circuit, labels)
-    exact = CorrelationTensor.from_state(asymmetric())
+    exact = CorrelationTensor.from_state(asymmetric_circuit())
     found = estimate_from_estimator(result, (circuit, labels))
     np.testing.assert_allclose(found.tensor.array, exact.reduce([1, 0]).array, atol=1e-12)
     found = estimate_from_estimator(result, labels, [3, 1])

@@ -10,12 +10,7 @@ from qiskit_lhv.targets import divergence, project_to_no_signaling, projections
 from qiskit_lhv.targets.projections import project_cells
 from scipy.optimize import linprog
 
-
-def random_behavior(seed, shape, floor=0.0):
-    half = len(shape) // 2
-    outcomes = int(np.prod(shape[half:]))
-    table = np.random.default_rng(seed).dirichlet(np.ones(outcomes), size=shape[:half])
-    return Behavior((1 - floor) * table.reshape(shape) + floor / outcomes)
+from helpers import random_behavior
 
 
 def popescu_rohrlich_boxes():
@@ -58,12 +53,12 @@ def naive_divergence(p, q, weights=None):
 @pytest.mark.parametrize("shape", [(3, 2), (2, 2, 2, 2), (1, 3, 3, 2), (2, 1, 2, 2, 2, 3)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_divergence_equals_the_naive_formula(shape, seed):
-    p, q = random_behavior(seed, shape), random_behavior(seed + 10, shape)
+    p, q = random_behavior(shape, seed), random_behavior(shape, seed + 10)
     assert divergence(p, q) == pytest.approx(naive_divergence(p.array, q.array), rel=1e-12)
 
 
 def test_divergence_uses_normalized_weights():
-    p, q = random_behavior(3, (2, 3, 2, 2)), random_behavior(4, (2, 3, 2, 2))
+    p, q = random_behavior((2, 3, 2, 2), 3), random_behavior((2, 3, 2, 2), 4)
     weights = np.array([[1.0, 2, 3], [4, 5, 60]])
     expected = naive_divergence(p.array, q.array, weights)
     assert divergence(p, q, weights) == pytest.approx(expected, rel=1e-12)
@@ -100,7 +95,7 @@ def test_the_naive_formula_fails_where_divergence_holds():
 
 
 def test_divergence_of_equal_behaviors_is_exactly_zero():
-    p = random_behavior(8, (2, 2, 2, 2))
+    p = random_behavior((2, 2, 2, 2), 8)
     assert divergence(p, p) == 0
 
 
@@ -133,7 +128,7 @@ BAD_WEIGHTS = [np.ones((2, 3)), np.ones(4), [[1, 1], [1, 0]], [[1, 1], [1, -1]],
 
 @pytest.mark.parametrize("weights", BAD_WEIGHTS)
 def test_bad_weights_are_refused(weights):
-    p = random_behavior(0, (2, 2, 2, 2))
+    p = random_behavior((2, 2, 2, 2), 0)
     with pytest.raises(ScenarioError, match=r"^weights: expected"):
         divergence(p, p, weights)
     with pytest.raises(ScenarioError, match=r"^weights: expected"):
@@ -145,7 +140,7 @@ def test_bad_weights_are_refused(weights):
 
 @pytest.mark.parametrize("shape", [(2, 2, 2, 2), (2, 3, 3, 2), (1, 2, 2, 4), (2, 2, 2, 2, 2, 2)])
 def test_projection_does_not_signal(shape):
-    behavior = random_behavior(7, shape)
+    behavior = random_behavior(shape, 7)
     assert behavior.max_signaling() > 0.01
     projected = project_to_no_signaling(behavior)
     assert projected.scenario == behavior.scenario
@@ -170,7 +165,7 @@ def test_vertices_stay_where_they_are(vertex):
 def test_projection_of_one_sided_signaling_averages_the_marginal():
     # With one setting of party 0 only a's marginal is bound: the best q(a) is the weighted mean of
     # p(a|y), and q(b|a, y) stays p(b|a, y).
-    p = random_behavior(11, (1, 2, 2, 3)).array
+    p = random_behavior((1, 2, 2, 3), 11).array
     weights = np.array([[1.0, 4.0]])
     marginals = p.sum(axis=3)
     mean = 0.2 * marginals[:, :1] + 0.8 * marginals[:, 1:]
@@ -182,7 +177,7 @@ def test_projection_of_one_sided_signaling_averages_the_marginal():
 
 
 def test_projection_does_not_change_with_the_scale_of_the_weights():
-    behavior = random_behavior(12, (2, 2, 2, 2))
+    behavior = random_behavior((2, 2, 2, 2), 12)
     weights = np.array([[1.0, 2.0], [3.0, 4.0]])
     one, other = project_to_no_signaling(behavior, weights), project_to_no_signaling(behavior, 250 * weights)
     np.testing.assert_allclose(one.array, other.array, atol=1e-7)
@@ -190,7 +185,7 @@ def test_projection_does_not_change_with_the_scale_of_the_weights():
 
 @pytest.mark.parametrize("weights", [None, [[1.0, 5.0], [2.0, 0.5]]])
 def test_small_steps_to_no_signaling_behaviors_do_not_improve(weights):
-    behavior = random_behavior(21, (2, 2, 2, 2))
+    behavior = random_behavior((2, 2, 2, 2), 21)
     projected = project_to_no_signaling(behavior, weights)
     least = naive_divergence(behavior.array, projected.array, weights)
     rng = np.random.default_rng(0)
@@ -222,7 +217,7 @@ def best_no_signaling_value(coefficients):
 @pytest.mark.parametrize("seed", range(3))
 def test_projection_satisfies_the_optimality_condition(seed):
     # q is optimal exactly if no no-signaling r has sum_x w_x sum_a p r / q above 1.
-    behavior = random_behavior(30 + seed, (2, 2, 2, 2), floor=0.05)
+    behavior = random_behavior((2, 2, 2, 2), 30 + seed, floor=0.05)
     shares = np.random.default_rng(seed).dirichlet(np.ones(4)).reshape(2, 2)
     projected = project_to_no_signaling(behavior, shares)
     gradient = shares[..., None, None] * behavior.array / projected.array
@@ -277,7 +272,7 @@ def test_tables_with_empty_cells_are_projected(shape, conditions, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(2, 2, 4, 4), (2, 3, 3, 4), (2, 2, 2, 2, 3, 2)])
 def test_conditions_and_coordinates_lead_to_the_same_projection(shape, monkeypatch):
-    behavior = random_behavior(4, shape)
+    behavior = random_behavior(shape, 4)
     weights = np.random.default_rng(2).uniform(1, 3, size=shape[: len(shape) // 2])
     monkeypatch.setattr(projections, "_MAX_COORDINATES", 10**6)
     one = project_to_no_signaling(behavior, weights)
@@ -296,7 +291,7 @@ def test_thirty_two_outcomes():
     assert projected.max_signaling() < 1e-12
     least = divergence(frequencies, projected)
     for seed in range(5):
-        other = project_to_no_signaling(random_behavior(seed, (2, 2, 32, 32)))
+        other = project_to_no_signaling(random_behavior((2, 2, 32, 32), seed))
         mixed = Behavior(0.999 * projected.array + 0.001 * other.array)
         assert divergence(frequencies, mixed) >= least - 1e-9
 

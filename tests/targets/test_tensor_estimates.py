@@ -18,15 +18,7 @@ from qiskit_lhv.quantum import random_state
 from qiskit_lhv.targets.tensor_estimates import least_standard_error
 from scipy import stats
 
-
-def asymmetric():
-    circuit = QuantumCircuit(2)
-    circuit.ry(0.7, 0)
-    circuit.rx(1.1, 1)
-    circuit.cx(0, 1)
-    circuit.rz(0.4, 1)
-    circuit.ry(0.3, 0)
-    return circuit
+from helpers import asymmetric_circuit, sampled_tensor
 
 
 def errors_of(num_qubits, size=1e-3):
@@ -35,17 +27,13 @@ def errors_of(num_qubits, size=1e-3):
     return errors
 
 
-def sampled(state, shots, seed):
-    return estimate_tensor(Behavior.from_state(state, "pauli").sample(shots, seed))
-
-
 # Estimates
 
 
 def test_counts_of_a_circuit():
-    counts = BellExperiment(asymmetric(), "pauli").run(StatevectorSampler(seed=3), 4000)
+    counts = BellExperiment(asymmetric_circuit(), "pauli").run(StatevectorSampler(seed=3), 4000)
     estimate = estimate_tensor(counts)
-    exact = CorrelationTensor.from_state(asymmetric()).array
+    exact = CorrelationTensor.from_state(asymmetric_circuit()).array
     errors = np.abs(estimate.tensor.array - exact)
     assert np.all(errors <= 4.5 * estimate.standard_errors + 1e-12)
     # An asymmetric state: exchanging the qubits would be seen.
@@ -91,10 +79,10 @@ def test_covariance_agrees_with_simulation(num_qubits):
     state = random_state(num_qubits, seed=4)
     shots = np.full((3,) * num_qubits, 60)
     shots.flat[0] = 200
-    found = np.array([sampled(state, shots, seed).tensor.array.ravel() for seed in range(700)])
-    expected = sampled(state, shots * 2000, 1).covariance() * 2000
+    found = np.array([sampled_tensor(state, shots, seed).tensor.array.ravel() for seed in range(700)])
+    expected = sampled_tensor(state, shots * 2000, 1).covariance() * 2000
     np.testing.assert_allclose(np.cov(found.T), expected, atol=0.16 * expected.max())
-    one = sampled(state, shots, 1)
+    one = sampled_tensor(state, shots, 1)
     np.testing.assert_allclose(np.sqrt(np.diag(one.covariance())), one.standard_errors.ravel(), atol=1e-12)
 
 
@@ -103,7 +91,7 @@ def test_limits_hold_together():
     exact = CorrelationTensor.from_state(state).array
     misses = 0
     for seed in range(200):
-        estimate = sampled(state, 100, seed)
+        estimate = sampled_tensor(state, 100, seed)
         misses += bool(np.any(np.abs(estimate.tensor.array - exact) > estimate.limits(0.2) + 1e-12))
     assert misses <= 0.2 * 200
 
@@ -115,13 +103,13 @@ def test_functional_is_bounded_from_below():
     truth = float(np.sum(coefficients * exact))
     misses = 0
     for seed in range(200):
-        value, allowance = sampled(state, 80, seed).functional(coefficients, 0.1)
+        value, allowance = sampled_tensor(state, 80, seed).functional(coefficients, 0.1)
         misses += value - allowance > truth
     assert misses <= 0.1 * 200
 
 
 def test_split_parts_add_up():
-    estimate = sampled(werner_state(0.7), 101, 1)
+    estimate = sampled_tensor(werner_state(0.7), 101, 1)
     first, second = estimate.split(0.5, seed=1)
     np.testing.assert_array_equal(first.counts.array + second.counts.array, estimate.counts.array)
     assert np.all(first.counts.num_shots == 50)
@@ -142,7 +130,7 @@ def test_no_error_is_zero_where_shots_nearly_always_agree():
 
 
 def test_shots_that_all_agree_have_an_error():
-    estimate = sampled(ghz_state(2), 100, 1)
+    estimate = sampled_tensor(ghz_state(2), 100, 1)
     assert estimate.tensor.array[1, 1] == estimate.tensor.array[3, 3] == 1
     assert estimate.standard_errors[1, 1] == pytest.approx(6 / 100)
     assert estimate.standard_errors[1, 3] == pytest.approx(0.1, rel=0.05)
@@ -167,7 +155,7 @@ def test_nearest_state(state):
     n = DensityMatrix(state).num_qubits
     exact = TensorEstimate(CorrelationTensor.from_state(state), errors_of(n))
     np.testing.assert_allclose(exact.physical_state().data, DensityMatrix(state).data, atol=1e-10)
-    noisy = sampled(state, 400, 1)
+    noisy = sampled_tensor(state, 400, 1)
     projected = noisy.physical_state()
     assert np.linalg.eigvalsh(projected.data).min() >= -1e-12
     assert projected.trace() == pytest.approx(1)

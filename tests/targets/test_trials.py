@@ -3,15 +3,10 @@ import pytest
 from qiskit_lhv import BellCounts, BellScenario, BellTrials
 from qiskit_lhv.exceptions import CountsError, ScenarioError
 
+from helpers import refusal
+
 SETTINGS = [[0, 1], [1, 0], [0, 0], [1, 1], [0, 1]]
 OUTCOMES = [[1, 2], [0, 0], [1, 1], [0, 2], [1, 2]]
-
-
-def refusal(*arguments, **options):
-    with pytest.raises(CountsError) as caught:
-        BellTrials(*arguments, **options)
-    assert isinstance(caught.value, ValueError)
-    return str(caught.value)
 
 
 def test_scenario_is_that_of_what_was_seen():
@@ -68,7 +63,7 @@ def test_default_probabilities_are_uniform():
 
 @pytest.mark.parametrize("options", [{}, {"design": None}, {"setting_probabilities": np.full((2, 2), 0.25)}])
 def test_the_design_must_be_declared(options):
-    message = refusal(SETTINGS, OUTCOMES, **options)
+    message = refusal(CountsError, BellTrials, SETTINGS, OUTCOMES, **options)
     assert message.startswith("design: expected how the settings were chosen")
     for line in (
         'BellTrials(settings, outcomes, design="random")',
@@ -130,13 +125,13 @@ def test_arrays_are_read_only_whole_numbers():
 )
 def test_bad_rows_are_refused_by_name(name, rows, words):
     rows_of = {"settings": [[0, 0]], "outcomes": [[0, 0]], name: rows}
-    message = refusal(rows_of["settings"], rows_of["outcomes"], design="random")
+    message = refusal(CountsError, BellTrials, rows_of["settings"], rows_of["outcomes"], design="random")
     assert message.startswith(f"{name}: expected")
     assert words in message
 
 
 def test_settings_and_outcomes_must_have_one_shape():
-    assert refusal(SETTINGS, OUTCOMES[:4], design="random").startswith(
+    assert refusal(CountsError, BellTrials, SETTINGS, OUTCOMES[:4], design="random").startswith(
         "outcomes: expected shape (5, 2), as settings have"
     )
 
@@ -146,12 +141,12 @@ def test_settings_and_outcomes_must_have_one_shape():
     [(BellScenario((1, 2), (2, 3)), "settings"), (BellScenario((2, 2), (2, 2)), "outcomes")],
 )
 def test_entries_out_of_range_are_refused(scenario, name):
-    message = refusal(SETTINGS, OUTCOMES, scenario, "random")
+    message = refusal(CountsError, BellTrials, SETTINGS, OUTCOMES, scenario, "random")
     assert message.startswith(f"{name}: expected numbers below")
 
 
 def test_scenario_must_have_as_many_parties():
-    assert refusal(SETTINGS, OUTCOMES, BellScenario((2,), (2,)), "random").startswith(
+    assert refusal(CountsError, BellTrials, SETTINGS, OUTCOMES, BellScenario((2,), (2,)), "random").startswith(
         "scenario: expected 2 parties, got 1"
     )
 
@@ -177,19 +172,25 @@ def test_larger_scenarios_are_taken():
     ],
 )
 def test_bad_designs_are_refused(options, name):
-    assert refusal(SETTINGS, OUTCOMES, **options).startswith(f"{name}: expected")
+    assert refusal(CountsError, BellTrials, SETTINGS, OUTCOMES, **options).startswith(f"{name}: expected")
 
 
 def test_numbers_too_large_to_count_are_refused_before_work():
-    assert refusal([[0], [10**9]], [[0], [0]], design="random").startswith("settings: expected numbers below")
-    assert refusal([[0], [1e300]], [[0], [0]], design="random").startswith("settings: expected numbers below")
-    assert "combinations" in refusal([[0, 10**6]], [[10**6, 0]], design="random")
-    assert "combinations" in refusal(np.ones((1, 40)), np.ones((1, 40)), design="random")
+    assert refusal(CountsError, BellTrials, [[0], [10**9]], [[0], [0]], design="random").startswith(
+        "settings: expected numbers below"
+    )
+    assert refusal(CountsError, BellTrials, [[0], [1e300]], [[0], [0]], design="random").startswith(
+        "settings: expected numbers below"
+    )
+    assert "combinations" in refusal(CountsError, BellTrials, [[0, 10**6]], [[10**6, 0]], design="random")
+    assert "combinations" in refusal(CountsError, BellTrials, np.ones((1, 40)), np.ones((1, 40)), design="random")
 
 
 @pytest.mark.parametrize("scenario", [BellScenario((10**6, 10**2), (2, 2)), BellScenario((2, 2), (2, 10**12))])
 def test_scenarios_too_large_to_count_are_refused_before_work(scenario):
-    assert "at most 100000000 combinations" in refusal(SETTINGS, np.zeros((5, 2)), scenario, "random")
+    assert "at most 100000000 combinations" in refusal(
+        CountsError, BellTrials, SETTINGS, np.zeros((5, 2)), scenario, "random"
+    )
 
 
 @pytest.mark.parametrize("selection", ["x", 1.5, [7], [[0.5]], {}, slice("a", "b")])

@@ -22,13 +22,9 @@ from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.targets import divergence, project_to_no_signaling
 from qiskit_lhv.targets.padding import padding_of
 
+from helpers import random_no_signaling
+
 UNEQUAL = BellScenario((2, 3), [[2, 3], [1, 2, 2]])
-
-
-def random_behavior(scenario, seed):
-    rng = np.random.default_rng(seed)
-    table = rng.gamma(0.5, size=scenario.shape) * scenario.mask
-    return project_to_no_signaling(Behavior(table / table.sum(axis=scenario.outcome_axes, keepdims=True), scenario))
 
 
 def test_numbers_of_a_scenario_count_what_is_real():
@@ -87,7 +83,7 @@ def test_padding_must_be_zero():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_collins_gisin_tables_have_no_padding(seed):
-    behavior = random_behavior(UNEQUAL, seed)
+    behavior = random_no_signaling(UNEQUAL, seed)
     table = behavior.to_collins_gisin(1e-7)
     assert table.shape == (4, 3)
     assert np.abs(Behavior.from_collins_gisin(table, UNEQUAL).array - behavior.array).max() < 1e-9
@@ -107,7 +103,7 @@ def test_projections_are_those_of_outcomes_that_never_happen(seed):
 
 def test_spreading_and_collecting():
     padding = padding_of(UNEQUAL)
-    table = random_behavior(UNEQUAL, 1).array.ravel()
+    table = random_no_signaling(UNEQUAL, 1).array.ravel()
     spread = padding.spread(table)
     assert np.abs(padding.collected(spread) - table).max() < 1e-15
     assert np.abs(Behavior(spread.reshape(UNEQUAL.shape)).array.sum(axis=(2, 3)) - 1).max() < 1e-9
@@ -115,7 +111,7 @@ def test_spreading_and_collecting():
 
 
 def test_coarse_graining_and_lifting_are_inverse():
-    behavior = random_behavior(UNEQUAL, 2)
+    behavior = random_no_signaling(UNEQUAL, 2)
     coarse = behavior.coarse_grain({(0, 1): [0, 1, 1]})
     assert coarse.scenario == BellScenario((2, 3), [2, [1, 2, 2]])
     assert np.allclose(coarse.array[1, 2, 1], behavior.array[1, 2, 1] + behavior.array[1, 2, 2])
@@ -145,10 +141,10 @@ def test_coarse_graining_and_lifting_are_inverse():
 )
 def test_bad_maps_are_refused(outcomes, words):
     with pytest.raises(ScenarioError) as caught:
-        random_behavior(UNEQUAL, 3).coarse_grain(outcomes)
+        random_no_signaling(UNEQUAL, 3).coarse_grain(outcomes)
     assert words in str(caught.value)
     with pytest.raises(CountsError) as refused:
-        random_behavior(UNEQUAL, 3).sample(10, seed=1).coarse_grain(outcomes)
+        random_no_signaling(UNEQUAL, 3).sample(10, seed=1).coarse_grain(outcomes)
     assert words in str(refused.value)
 
 
@@ -158,7 +154,7 @@ def test_lifting_needs_every_outcome():
 
 
 def test_counts_keep_their_scenario(tmp_path):
-    counts = random_behavior(UNEQUAL, 4).sample(200, seed=1)
+    counts = random_no_signaling(UNEQUAL, 4).sample(200, seed=1)
     assert counts.scenario == UNEQUAL
     assert counts.frequencies().scenario == UNEQUAL
     merged = counts.coarse_grain({(0, 1): [0, 0, 1]})
@@ -174,7 +170,7 @@ def test_counts_keep_their_scenario(tmp_path):
 
 
 def test_an_edited_file_with_shots_in_padding_is_refused(tmp_path):
-    counts = random_behavior(UNEQUAL, 4).sample(200, seed=1)
+    counts = random_no_signaling(UNEQUAL, 4).sample(200, seed=1)
     path = tmp_path / "counts.json"
     counts.save(path)
     data = json.loads(path.read_text())
@@ -278,7 +274,7 @@ def test_trials_know_which_outcomes_a_setting_has():
 
 @pytest.mark.parametrize("efficiency", [0.0, 0.3, 1.0])
 def test_lost_clicks_get_an_outcome_of_every_setting(efficiency):
-    behavior = random_behavior(UNEQUAL, 5)
+    behavior = random_no_signaling(UNEQUAL, 5)
     seen = behavior.with_efficiency(efficiency)
     assert seen.scenario.num_outcomes == ((3, 4), (2, 3, 3))
     assert abs(seen.array[0, 0, 2].sum() - (1 - efficiency)) < 1e-12

@@ -36,8 +36,8 @@ from qiskit_lhv.statistics import (
     signaling_allowance,
 )
 
-SINGLET = Behavior.from_state(werner_state(1), "chsh")
-PLANE = [(np.cos(t), 0.0, np.sin(t)) for t in (0, np.pi / 3, 2 * np.pi / 3)]
+from helpers import PLANE, SINGLET
+
 UNIFORM = np.full((2, 2), 0.25)
 
 

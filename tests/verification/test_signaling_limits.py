@@ -11,7 +11,8 @@ from qiskit_lhv.statistics.tails.bounded_sums import log_tail
 from qiskit_lhv.verification import signaling_limits
 from scipy.stats import binom
 
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+from helpers import PLANE
+
 CASES = {
     "chsh, few": lambda: Behavior.from_state(werner_state(0.9), "chsh").sample(100, 3),
     "chsh": lambda: Behavior.from_state(werner_state(0.9), "chsh").sample(3000, 3),

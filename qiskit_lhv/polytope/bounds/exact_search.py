@@ -23,7 +23,7 @@ from .integer_form import AnswerForm
 __all__ = ["ExactBound", "exact_bound"]
 
 
-_BITS = 57
+_TOTAL_BITS = 57
 _QUICK_WORK = 1 << 28
 # Work is counted in additions of 16-bit integers by an enumeration, of which two cores do some 5e9 a second.
 _WORK_PER_SECOND = 5e9
@@ -196,7 +196,7 @@ def _to_integers(coefficients: FloatArray, mask: NDArray[np.bool_]) -> tuple[Int
             got="larger ones",
             remedy="Scale the expression.",
         )
-    exponent = _BITS - math.frexp(total)[1]
+    exponent = _TOTAL_BITS - math.frexp(total)[1]
     scaled = np.ldexp(coefficients, exponent)
     rounded = np.rint(scaled)
     error = sum((Fraction(float(e)) for e in np.abs(scaled - rounded)[mask].flat if e), Fraction(0))

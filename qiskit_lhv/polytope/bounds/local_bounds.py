@@ -17,7 +17,7 @@ from ..._support.deadlines import Deadline
 from ..._support.records import Record
 from ..._support.rounding import round_up
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import generator, instance, whole_array
+from ..._support.validation import at_most, generator, instance, whole_array
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
 from ...targets.coordinates import to_party_axes
@@ -136,14 +136,10 @@ def best_strategies(coefficients: FloatArray, scenario: BellScenario, count: int
     Raises:
         ScenarioError: If there are too many strategies to enumerate.
     """
+    what = "strategies of all parties but one for an exact bound"
+    remedy = "Use method='heuristic'."
     size = enumeration_size(scenario)
-    if size > _MAX_ENUMERATED:
-        raise ScenarioError.bad_argument(
-            "expression",
-            expected=f"at most {_MAX_ENUMERATED} strategies of all parties but one for an exact bound",
-            got=f"{size:.3g}",
-            remedy="Use method='heuristic'.",
-        )
+    at_most(size, _MAX_ENUMERATED, "expression", ScenarioError, what=what, remedy=remedy)
     last = int(np.argmax(scenario.num_party_strategies))
     order = [k for k in range(scenario.num_parties) if k != last] + [last]
     # The party with the most strategies among the enumerated comes first: it is cut into blocks.

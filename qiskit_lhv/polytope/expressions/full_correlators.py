@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import real_array, whole_array
+from ..._support.validation import at_most, real_array, whole_array
 from ...exceptions import ScenarioError
 from ...verification.evidence import Evidence
 from ...verification.result import Verification
@@ -22,7 +22,7 @@ __all__ = ["FullCorrelatorBound", "wwzb"]
 
 _MAX_PARTIES = 20
 _MAX_EXPRESSION_PARTIES = 12
-_ROUNDING = 1e-12
+_VALUE_ROUNDING = 1e-12
 # By how much rounding may take a correlator beyond 1.
 _LARGEST = 1e-9
 
@@ -57,13 +57,15 @@ class FullCorrelatorBound(Evidence):
             ScenarioError: If there are more than 12 parties: its table has 4**N entries.
         """
         n = self.signs.ndim
-        if n > _MAX_EXPRESSION_PARTIES:
-            raise ScenarioError.bad_argument(
-                "expression",
-                expected=f"at most {_MAX_EXPRESSION_PARTIES} parties for a table of all probabilities",
-                got=f"{n} parties, whose table has {4**n} entries ({4**n / 2**27:.3g} GB)",
-                remedy="Use value, signs and visibility, which need 2**N numbers.",
-            )
+        at_most(
+            n,
+            _MAX_EXPRESSION_PARTIES,
+            "expression",
+            ScenarioError,
+            what="parties for a table of all probabilities",
+            note=f" parties, whose table has {4**n} entries ({4**n / 2**27:.3g} GB)",
+            remedy="Use value, signs and visibility, which need 2**N numbers.",
+        )
         return BellExpression.from_correlators(_walsh_hadamard(self.signs / 2.0**n), marginals=False)
 
     def verify(self) -> Verification:
@@ -81,7 +83,7 @@ class FullCorrelatorBound(Evidence):
         reached = sum((sign * entry for sign, entry in signed), Fraction(0)) / self.correlators.size
         deviation = float(max(abs(one - Fraction(self.value)) for one in (exact, reached)))
         return Verification(
-            deviation <= _ROUNDING * float(max(1, exact)),
+            deviation <= _VALUE_ROUNDING * float(max(1, exact)),
             f"the correlators have the value {float(exact):.12g}, the signs' inequality {float(reached):.12g}",
             deviation,
         )

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _LARGEST_DENOMINATOR = 10**4
-_ROUNDING = Fraction(1, 2**50)
+_COEFFICIENT_ROUNDING = Fraction(1, 2**50)
 
 
 def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatArray]:
@@ -113,7 +113,7 @@ def simplest_fraction(value: float, scale: float) -> Fraction:
     """
     exact = Fraction(value)
     simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
-    return simple if abs(simple - exact) <= Fraction(scale) * _ROUNDING else exact
+    return simple if abs(simple - exact) <= Fraction(scale) * _COEFFICIENT_ROUNDING else exact
 
 
 def expression_symbols(scenario: BellScenario) -> Iterator[tuple[tuple[int, ...], str]]:

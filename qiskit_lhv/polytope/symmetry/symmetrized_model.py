@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._support.types import FloatArray
-from ..._support.validation import frozen
+from ..._support.validation import at_most, frozen
 from ...exceptions import ScenarioError
 from ...models.deterministic import DeterministicModel, check_strategies
-from ...models.local_model import LocalModel, check_weights, select_settings
+from ...models.local_model import LocalModel, check_weights, reproduction, select_settings
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
 from ...targets.scenario import BellScenario
@@ -94,10 +94,7 @@ class SymmetrizedModel(LocalModel):
             ScenarioError: If these are more than a million.
         """
         count = len(self.weights) * len(self.symmetry)
-        if count > _MAX_LIFTED:
-            raise ScenarioError.bad_argument(
-                "model", expected=f"at most {_MAX_LIFTED} strategies", got=f"{count}", remedy="Use it as it is."
-            )
+        at_most(count, _MAX_LIFTED, "model", ScenarioError, what="strategies", remedy="Use it as it is.")
         images = self.symmetry.images(self.strategies)
         distinct, which = np.unique(images, axis=0, return_inverse=True)
         spread = np.tile(self.weights / len(self.symmetry), len(self.symmetry))
@@ -125,9 +122,4 @@ class SymmetrizedModel(LocalModel):
             )
         except ScenarioError as exc:
             return Verification(False, str(exc), math.inf)
-        relation = "within" if deviation <= atol else "but not within"
-        return Verification(
-            deviation <= atol,
-            f"{size} reproduce the target to {float(deviation):.2g}, {relation} {atol:g}",
-            float(deviation),
-        )
+        return reproduction(size, deviation, atol)

@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.validation import real_array, whole_number, whole_numbers
+from ..._support.validation import whole_number, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
-from ...verification.evidence import Evidence
 from ...verification.hidden_states import is_positive_semidefinite
 from ...verification.positivity import TRANSPOSED
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
-_ATOL = 1e-12
 _MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
 # White noise that takes the rounding of floats.
@@ -32,7 +30,7 @@ _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CompatibilityCertificate(Evidence):
+class CompatibilityCertificate(StateCertificate):
     """The proof that a state of qubits is local for all measurements because all parties but one see much noise.
 
     All POVMs of a qubit become jointly measurable once they are mixed with as much white noise as signal. So the
@@ -41,40 +39,23 @@ class CompatibilityCertificate(Evidence):
     one whose partial transpose is positive (the parent measurements stay measurements under transposition).
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4,) * N``."""
+    most_qubits = _MAX_QUBITS
+
     party: int
     """The party without noise."""
     transposed: tuple[int, ...] = ()
     """Parties whose index is transposed before positivity is checked."""
 
     def __post_init__(self) -> None:
-        correlations = self.correlations
-        if (
-            not isinstance(correlations, CorrelationTensor)
-            or set(correlations.dimensions) != {2}
-            or not 2 <= correlations.num_parties <= _MAX_QUBITS
-        ):
-            raise CertificateError.bad_argument(
-                "correlations", expected=f"a correlation tensor of 2 to {_MAX_QUBITS} qubits", got=repr(correlations)
-            )
-        number = real_array(self.visibility, "visibility", CertificateError, ndim=0)
-        object.__setattr__(self, "visibility", float(number))
+        super().__post_init__()
         object.__setattr__(self, "party", whole_number(self.party, "party", CertificateError, minimum=0))
         object.__setattr__(
             self, "transposed", whole_numbers(self.transposed, "transposed", CertificateError, minimum=0)
         )
-        if max(self.party, *self.transposed, 0) >= correlations.num_parties:
+        if max(self.party, *self.transposed, 0) >= self.correlations.num_parties:
             raise CertificateError.bad_argument(
                 "party, transposed", expected="parties of the state", got=f"{self.party}, {self.transposed}"
             )
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (
@@ -92,9 +73,9 @@ class CompatibilityCertificate(Evidence):
             M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290 (all POVMs of a qubit are jointly
             measurable at visibility 1/2).
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
         enlarged = _enlarged(rational(self.correlations.array), self.party, self.transposed)

@@ -17,22 +17,28 @@ from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array
 from ...exceptions import CertificateError, MeasurementError, ScenarioError
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .certificate import AllProjectiveCertificate
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
-__all__ = ["ExtensionCertificate", "extend_local_models", "separable_certificate", "werner_certificate"]
+__all__ = [
+    "ExtensionCertificate",
+    "extend_local_models",
+    "images_of_werner",
+    "maps_fail",
+    "separable_certificate",
+    "werner_certificate",
+    "werner_refuted",
+]
 
 
 # Larger caps make the solver less exact, so they follow what is asked for.
 _MAX_VISIBILITY, _ASIDE = 2.0, 1.25
 # Shares of white noise that make a solver's solution strictly feasible.
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
-_BITS = 48
-_ATOL = 1e-12
+_MAP_BITS = 48
 
 
 @cache
@@ -46,7 +52,7 @@ def werner_certificate() -> AllProjectiveCertificate:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ExtensionCertificate(Evidence):
+class ExtensionCertificate(StateCertificate):
     """A decomposition that shows a two-qubit state to be local for all projective measurements.
 
     With the singlet-Werner state W of a visibility at which it is proven local, the mixture
@@ -56,10 +62,6 @@ class ExtensionCertificate(Evidence):
     states, nor need the mixture where the visibility exceeds 1: what matters are its correlations.)
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     werner_visibility: float
     """Visibility of the Werner state W; 0 if the maps are not needed."""
     maps: FloatArray
@@ -68,13 +70,9 @@ class ExtensionCertificate(Evidence):
     """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        for name in ("visibility", "werner_visibility"):
-            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
-            object.__setattr__(self, name, float(number))
+        super().__post_init__()
+        werner = real_array(self.werner_visibility, "werner_visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "werner_visibility", float(werner))
         for name in ("maps", "positive_parts"):
             object.__setattr__(self, name, real_array(getattr(self, name), name, CertificateError))
 
@@ -82,11 +80,6 @@ class ExtensionCertificate(Evidence):
     def is_separable(self) -> bool:
         """Whether the separable part is all, so that the state is local for all measurements."""
         return not np.any(self.maps)
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         if self.is_separable:
@@ -112,36 +105,68 @@ class ExtensionCertificate(Evidence):
             Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability of two qubits);
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, f"the visibility is {self.visibility}", math.inf)
         if self.maps.shape != (2, 4, 4) or self.positive_parts.shape != (2, 4, 4):
             return Verification(False, "the maps are not two of a qubit", math.inf)
         maps, parts = rational(self.maps), rational(self.positive_parts)
         rest = _mixture(rational(self.correlations.array), Fraction(self.visibility))
-        werner = rational(np.diag([1.0, *[-self.werner_visibility] * 3]))
-        for k in range(2):
-            if any(maps[k, 0, 1:]):
-                return Verification(False, "a map does not scale the trace", math.inf)
-            if not is_positive(parts[k] * TRANSPOSED) or not is_positive(maps[k] - parts[k]):
-                return Verification(False, "a map is not a sum of completely positive ones", math.inf)
-            rest = rest - (maps[k] @ werner if k == 0 else werner @ maps[k].T)
+        failed = maps_fail(maps, parts)
+        if failed:
+            return Verification(False, failed, math.inf)
+        rest = rest - images_of_werner(maps, self.werner_visibility)
         if not is_positive(rest) or not is_positive(rest * TRANSPOSED):
             return Verification(False, "what is left is not separable", math.inf)
         if self.is_separable:
             return Verification(True, f"positive partial transpose at visibility {self.visibility:.9g}: separable")
-        known = werner_certificate()
-        if self.werner_visibility > known.visibility or self.werner_visibility < 0:
-            reason = f"Werner states are proven local up to {known.visibility}, not {self.werner_visibility}"
-            return Verification(False, reason, math.inf)
-        if prove_werner:
-            check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
-            if not check:
-                return replace(check, reason=f"the Werner state: {check.reason}")
+        refuted = werner_refuted(self.werner_visibility, prove_werner)
+        if refuted is not None:
+            return refuted
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a separable part and images of a Werner state)")
+
+
+def maps_fail(maps: Any, positive_parts: Any) -> str:
+    """Why two maps are not positive ones that scale the trace; empty if they are.
+
+    Args:
+        maps: Their rational Pauli coordinates, shape ``(2, 4, 4)``.
+        positive_parts: Those of the part of each that must be completely positive; the rest of it must be after
+            transposition.
+    """
+    for whole, part in zip(maps, positive_parts, strict=True):
+        if any(whole[0, 1:]):
+            return "a map does not scale the trace"
+        if not is_positive(part * TRANSPOSED) or not is_positive(whole - part):
+            return "a map is not a sum of completely positive ones"
+    return ""
+
+
+def images_of_werner(maps: Any, werner_visibility: float) -> Any:
+    """The rational correlations of ``(A (x) id)(W) + (id (x) B)(W)``, with a Werner state W and the two maps."""
+    werner = rational(np.diag([1.0, *[-werner_visibility] * 3]))
+    return maps[0] @ werner + werner @ maps[1].T
+
+
+def werner_refuted(werner_visibility: float, prove: bool) -> Verification | None:
+    """Why a Werner state is not known to be local; ``None`` if it is, by the certificate of the package.
+
+    Args:
+        werner_visibility: Visibility of the Werner state.
+        prove: Whether to re-check that certificate, which takes seconds.
+    """
+    known = werner_certificate()
+    if not 0 <= werner_visibility <= known.visibility:
+        reason = f"Werner states are proven local up to {known.visibility}, not {werner_visibility}"
+        return Verification(False, reason, math.inf)
+    if prove:
+        check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
+        if not check:
+            return replace(check, reason=f"the Werner state: {check.reason}")
+    return None
 
 
 def _mixture(tensor: Any, visibility: Any) -> Any:
@@ -275,7 +300,7 @@ def _rounded(
         # A little of the map that takes everything to white noise, half of it in either part.
         whole[:, 0, 0] += margin * weights / 2
         positive[:, 0, 0] += margin * weights / 4
-        scale = 2.0**_BITS
+        scale = 2.0**_MAP_BITS
         candidate = ExtensionCertificate(
             visibility=math.floor(visibility * kept * scale) / scale,
             correlations=tensor,

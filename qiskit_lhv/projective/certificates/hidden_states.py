@@ -18,16 +18,14 @@ from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, hidden_states_fail
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["HiddenStateCertificate", "find_hidden_states", "hidden_state_frame", "rounded_weights"]
 
 
-_ATOL = 1e-12
 _MAX_AXES = 46
 _MAX_VISIBILITY = 2.0
 # Shares of white noise that make up for the rounding of hidden states and weights.
@@ -40,17 +38,13 @@ _PUREST = 1 - 1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HiddenStateCertificate(Evidence):
+class HiddenStateCertificate(StateCertificate):
     """The proof that finitely many hidden states explain what all projective measurements of one qubit do to the other.
 
     Whatever the steering party measures, the conditional states of the other party are sums of parts of the hidden
     states: the ellipsoid of the former lies in the zonotope of the latter.
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     party: int
     """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
     hidden_states: FloatArray
@@ -59,12 +53,7 @@ class HiddenStateCertificate(Evidence):
     """Their weights, multiples of 2**-30, shape ``(K,)``."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        number = real_array(self.visibility, "visibility", CertificateError, ndim=0)
-        object.__setattr__(self, "visibility", float(number))
+        super().__post_init__()
         party = whole_number(self.party, "party", CertificateError, minimum=0)
         states = real_array(self.hidden_states, "hidden_states", CertificateError, ndim=2)
         weights = real_array(self.weights, "weights", CertificateError, ndim=1)
@@ -77,11 +66,6 @@ class HiddenStateCertificate(Evidence):
         object.__setattr__(self, "party", party)
         object.__setattr__(self, "hidden_states", states)
         object.__setattr__(self, "weights", weights)
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (
@@ -99,9 +83,9 @@ class HiddenStateCertificate(Evidence):
             H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne,
             Phys. Rev. Lett. 122, 240401 (2019), arXiv:1808.09349.
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
         mixture = rational(self.correlations.array) * Fraction(self.visibility)

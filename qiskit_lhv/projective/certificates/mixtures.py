@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -14,29 +14,27 @@ from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, ScenarioError
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.hidden_states import hidden_states_fail
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .extensions import werner_certificate
+from .extensions import images_of_werner, maps_fail, werner_certificate, werner_refuted
 from .hidden_states import rounded_weights
 from .mixture_program import MixtureProgram
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["MixtureCertificate", "mix_local_models"]
 
 
-_ATOL = 1e-12
 _MAX_VISIBILITY = 2.0
 _MAX_AXES = 46
 _MARGINS = (3e-5, 3e-4, 3e-3)
 _SHARE_OF_PROOF = 0.4
-_BITS = 48
+_MAP_BITS = 48
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureCertificate(Evidence):
+class MixtureCertificate(StateCertificate):
     """A decomposition that shows a two-qubit state to be local for all projective measurements.
 
     The mixture ``visibility * state + (1 - visibility) * white noise`` is a separable operator, plus one that is
@@ -45,10 +43,6 @@ class MixtureCertificate(Evidence):
     matters are their correlations.)
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     unsteerable_parts: FloatArray
     """Correlations of the parts that are unsteerable from party 0 and from party 1, shape ``(2, 4, 4)``."""
     hidden_states: tuple[FloatArray, FloatArray]
@@ -63,13 +57,9 @@ class MixtureCertificate(Evidence):
     """The completely positive part of each map, in the same coordinates; what is left is one after transposition."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        for name in ("visibility", "werner_visibility"):
-            number = real_array(getattr(self, name), name, CertificateError, ndim=0)
-            object.__setattr__(self, name, float(number))
+        super().__post_init__()
+        werner = real_array(self.werner_visibility, "werner_visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "werner_visibility", float(werner))
         for name in ("unsteerable_parts", "maps", "positive_parts"):
             array = real_array(getattr(self, name), name, CertificateError)
             if array.shape != (2, 4, 4):
@@ -85,11 +75,6 @@ class MixtureCertificate(Evidence):
             raise CertificateError.bad_argument(
                 "hidden_states", expected="as many as weights, three numbers each", got="others"
             )
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         states = " and ".join(str(len(one)) for one in self.weights)
@@ -114,9 +99,9 @@ class MixtureCertificate(Evidence):
             arXiv:1604.03815, arXiv:1808.09349 (hidden states); arXiv:quant-ph/9605038 (separability);
             E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit).
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
         rest = rational(self.correlations.array) * Fraction(self.visibility)
@@ -128,25 +113,17 @@ class MixtureCertificate(Evidence):
                 if failed:
                     return Verification(False, f"the part unsteerable from party {k}: {failed}", math.inf)
             rest = rest - part
-        werner = rational(np.diag([1.0, *[-self.werner_visibility] * 3]))
-        for k in range(2):
-            whole, part = rational(self.maps[k]), rational(self.positive_parts[k])
-            if any(whole[0, 1:]):
-                return Verification(False, "a map does not scale the trace", math.inf)
-            if not is_positive(part * TRANSPOSED) or not is_positive(whole - part):
-                return Verification(False, "a map is not a sum of completely positive ones", math.inf)
-            rest = rest - (whole @ werner if k == 0 else werner @ whole.T)
+        maps = rational(self.maps)
+        failed = maps_fail(maps, rational(self.positive_parts))
+        if failed:
+            return Verification(False, failed, math.inf)
+        rest = rest - images_of_werner(maps, self.werner_visibility)
         if not is_positive(rest) or not is_positive(rest * TRANSPOSED):
             return Verification(False, "what is left is not separable", math.inf)
         if np.any(self.maps):
-            known = werner_certificate()
-            if not 0 <= self.werner_visibility <= known.visibility:
-                reason = f"Werner states are proven local up to {known.visibility}, not {self.werner_visibility}"
-                return Verification(False, reason, math.inf)
-            if prove_werner:
-                check = known.verify(np.array([0, 1, -1, 0]) / math.sqrt(2))
-                if not check:
-                    return replace(check, reason=f"the Werner state: {check.reason}")
+            refuted = werner_refuted(self.werner_visibility, prove_werner)
+            if refuted is not None:
+                return refuted
         reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (a mixture of separable, unsteerable and Werner states)")
 
@@ -205,7 +182,7 @@ def mix_local_models(
         weights = [rounded_weights(one) for one in found.weights]
         whole = found.maps.copy()
         whole[:, 0, 1:] = 0
-        scale = 2.0**_BITS
+        scale = 2.0**_MAP_BITS
         certificate = MixtureCertificate(
             visibility=visibility,
             correlations=tensor,

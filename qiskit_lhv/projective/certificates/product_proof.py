@@ -13,7 +13,7 @@ from .certificate import AllProjectiveCertificate, claimed_visibility
 __all__ = ["product_certificate"]
 
 _ATOL = 1e-9
-_BITS = 50
+_VECTOR_BITS = 50
 
 
 def product_certificate(
@@ -37,7 +37,7 @@ def product_certificate(
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if np.abs(product - tensor.array).max() > _ATOL or lengths.max() > 1 + _ATOL:
         return None
-    scale = 2.0**_BITS
+    scale = 2.0**_VECTOR_BITS
     inward = np.trunc(vectors / np.maximum(1, lengths) * (1 - 2.0**-48) * scale) / scale
     # Any polyhedron serves, as nothing but rounding goes through it. Of a plane the axis across it is the last.
     measured = projective_set(measurements)

@@ -16,26 +16,24 @@ from ..._support.validation import real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
-from ...verification.evidence import Evidence
 from ...verification.hidden_states import gram_matrix, is_positive_semidefinite, steering_quartic
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .tolerance import STATE_TOLERANCE
+from .state_certificate import StateCertificate
 
 __all__ = ["UnsteerableCertificate", "prove_unsteerable"]
 
 
-_ATOL = 1e-12
 _MAX_VISIBILITY = 2.0
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
 _BISECTIONS = 40
 _STEPS = 40
-_BITS = 48
+_CHOICE_BITS = 48
 _METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnsteerableCertificate(Evidence):
+class UnsteerableCertificate(StateCertificate):
     """The proof that uniformly distributed hidden states explain what one qubit's measurements do to the other.
 
     After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the
@@ -43,22 +41,13 @@ class UnsteerableCertificate(Evidence):
     vectors x. Squared, that is a quartic form, whose Gram matrix has no negative eigenvalue.
     """
 
-    visibility: float
-    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
-    correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4, 4)``."""
     party: int
     """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
     gram: FloatArray
     """The six entries of the form's Gram matrix that are free to choose, shape ``(6,)``."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.correlations, CorrelationTensor) or self.correlations.dimensions != (2, 2):
-            raise CertificateError.bad_argument(
-                "correlations", expected="a correlation tensor of two qubits", got=repr(self.correlations)
-            )
-        number = real_array(self.visibility, "visibility", CertificateError, ndim=0)
-        object.__setattr__(self, "visibility", float(number))
+        super().__post_init__()
         party = whole_number(self.party, "party", CertificateError, minimum=0)
         gram = real_array(self.gram, "gram", CertificateError)
         if party > 1 or gram.shape != (6,):
@@ -67,11 +56,6 @@ class UnsteerableCertificate(Evidence):
             )
         object.__setattr__(self, "party", party)
         object.__setattr__(self, "gram", gram)
-
-    @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (
@@ -88,9 +72,9 @@ class UnsteerableCertificate(Evidence):
         References:
             J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721.
         """
-        off = 0.0 if state is None else self.correlations.largest_difference(state)
-        if not off <= _ATOL:
-            return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+        another = self._not_about(state)
+        if another is not None:
+            return another
         mixture = rational(self.correlations.array) * Fraction(self.visibility)
         mixture[0, 0] = Fraction(1)
         quartic = steering_quartic(mixture if self.party == 0 else mixture.T)
@@ -145,7 +129,7 @@ def _certificate(tensor: CorrelationTensor, party: int, visibility: float) -> Un
     choices = None if quartic is None else _sum_of_squares({key: float(value) for key, value in quartic.items()})
     if choices is None:
         return None
-    rounded = np.rint(choices * 2.0**_BITS) / 2.0**_BITS
+    rounded = np.rint(choices * 2.0**_CHOICE_BITS) / 2.0**_CHOICE_BITS
     return UnsteerableCertificate(visibility, tensor, party, rounded)
 
 

@@ -23,7 +23,7 @@ from .optimized import OptimizedSettings, rounded_vectors
 __all__ = ["HorodeckiCriterion", "horodecki_chsh", "horodecki_settings"]
 
 
-_ROUNDING = 1e-10
+_CRITERION_ROUNDING = 1e-10
 # How close the settings come: their Bloch vectors are rounded, and the root of a tiny m is less exact than m.
 _REACHED = 2e-5
 
@@ -54,7 +54,7 @@ class HorodeckiCriterion(Evidence):
 
         Product states have ``m = 1``, and rounding may raise it.
         """
-        return self.m - _ROUNDING * max(1.0, self.m) > 1
+        return self.m - _CRITERION_ROUNDING * max(1.0, self.m) > 1
 
     def __str__(self) -> str:
         relation = "violates a CHSH inequality" if self.violates else "violates no CHSH inequality"
@@ -89,7 +89,7 @@ class HorodeckiCriterion(Evidence):
         both = rational(own.array[1:, 1:])
         gram = both.T @ both
         smallest = sum(gram[i, i] for i in range(3)) - Fraction(self.m)
-        margin = Fraction(_ROUNDING) * max(Fraction(1), Fraction(self.m))
+        margin = Fraction(_CRITERION_ROUNDING) * max(Fraction(1), Fraction(self.m))
         right = _at_least(gram, smallest - margin) and not _at_least(gram, smallest + margin)
         if not right:
             return Verification(False, f"m is not {self.m!r}", math.inf)

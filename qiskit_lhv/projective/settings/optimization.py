@@ -25,7 +25,7 @@ from .search_options import SettingsSearch
 
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
 
-_ROUNDING = 1e-9
+_VALUE_ROUNDING = 1e-9
 _MAX_CELLS = 1 << 16
 
 
@@ -171,7 +171,7 @@ def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
     """The same settings, unless the noise violates the inequality, too: then no visibility would mean anything."""
     if found.noise is not None:
         noise = replace(found, correlations=found.noise, noise=None)
-        if noise.violation > _ROUNDING:
+        if noise.violation > _VALUE_ROUNDING:
             raise ScenarioError.bad_argument(
                 "noise", expected="a local state", got=f"one that violates the inequality by {noise.violation:.6g}"
             )

@@ -21,11 +21,11 @@ from ...verification.evidence import Evidence
 from ...verification.rationals import rational
 from ...verification.result import Verification, combine
 
-__all__ = ["OptimizedSettings", "rounded_vectors"]
+__all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_vectors"]
 
 
-_BITS = 40
-_SAME = 1e-6
+_VECTOR_BITS = 40
+_SAME_VISIBILITY = 1e-6
 _UNIT_ATOL = 1e-9
 
 
@@ -66,7 +66,7 @@ class OptimizedSettings(Evidence):
     @property
     def visibility(self) -> float:
         """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
-        noise = self.inequality.expression.value(_behavior(self._mixed_in, self.settings))
+        noise = self.inequality.expression.value(behavior_of_settings(self._mixed_in, self.settings))
         slope = self.value - noise
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
 
@@ -79,7 +79,7 @@ class OptimizedSettings(Evidence):
     def num_successes(self) -> int:
         """Number of starts that came within 1e-6 of the lowest visibility: if few, more starts may find a lower one."""
         lowest = min(self.history, default=math.inf)
-        return sum(one <= lowest + _SAME for one in self.history) if math.isfinite(lowest) else 0
+        return sum(one <= lowest + _SAME_VISIBILITY for one in self.history) if math.isfinite(lowest) else 0
 
     @property
     def shows(self) -> str | None:
@@ -88,7 +88,7 @@ class OptimizedSettings(Evidence):
 
     def behavior(self) -> Behavior:
         """The behavior of the state with these settings."""
-        return _behavior(self.correlations, self.settings)
+        return behavior_of_settings(self.correlations, self.settings)
 
     def operator(self) -> FloatArray:
         """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
@@ -164,8 +164,9 @@ def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
     return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
-def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    return tensor.behavior([[_measurement(vector) for vector in one] for one in settings])
+def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
+    """The behavior of a tensor under settings that are given by Bloch vectors, of length 1 or less."""
+    return tensor.behavior([[_measurement(vector) for vector in vectors] for vectors in settings])
 
 
 def _measurement(vector: FloatArray) -> Any:
@@ -193,5 +194,5 @@ def _operator(coefficients: Any, vectors: list[Any]) -> Any:
 
 def rounded_vectors(vectors: FloatArray) -> FloatArray:
     """Binary fractions, shortened a little so that no vector is longer than 1."""
-    scale = 2.0**_BITS
+    scale = 2.0**_VECTOR_BITS
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale

@@ -27,7 +27,7 @@ _MAX_ICOSAHEDRAL = 16
 _DODECAHEDRON = 10
 _SOLIDS = {3: "octahedron", 4: "cube", 6: "icosahedron", 10: "dodecahedron"}
 _IN_PLANE = 1e-12
-_SAME = 1e-6
+_DEGENERATE = 1e-6
 
 
 def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
@@ -152,11 +152,11 @@ def axial_frame(tensor: CorrelationTensor, party: int, first: FloatArray) -> Flo
     matrix = np.moveaxis(tensor.array, party, 0)[1:].reshape(3, -1)
     values, vectors = np.linalg.eigh(matrix @ matrix.T)
     low, high = values[1] - values[0], values[2] - values[1]
-    if min(low, high) > _SAME or max(low, high) <= _SAME:
+    if min(low, high) > _DEGENERATE or max(low, high) <= _DEGENERATE:
         return None
-    axis = vectors[:, 2] if low <= _SAME else vectors[:, 0]
+    axis = vectors[:, 2] if low <= _DEGENERATE else vectors[:, 0]
     across = first - (first @ axis) * axis
-    if np.linalg.norm(across) < _SAME:
+    if np.linalg.norm(across) < _DEGENERATE:
         across = vectors[:, 1]
     across /= np.linalg.norm(across)
     return np.stack([across, np.cross(axis, across), axis])

@@ -23,7 +23,7 @@ from ...targets.qubits import planar_tensor
 from .ascent import ascend, ascend_all
 from .correlator_criterion import wwzb_settings
 from .horodecki import horodecki_settings
-from .optimized import OptimizedSettings, rounded_vectors
+from .optimized import OptimizedSettings, behavior_of_settings, rounded_vectors
 from .regular_sets import largest_solid, polygons
 
 if TYPE_CHECKING:
@@ -169,8 +169,9 @@ class Search:
             share: Which share of the remaining time this may take.
         """
         settings = tuple(rounded_vectors(one) for one in vectors)
-        behavior = _behavior(self.tensor, settings)
-        noise = Behavior.white_noise(behavior.scenario) if self.noise is None else _behavior(self.noise, settings)
+        behavior = behavior_of_settings(self.tensor, settings)
+        white = Behavior.white_noise(behavior.scenario)
+        noise = white if self.noise is None else behavior_of_settings(self.noise, settings)
         if np.abs(behavior.array - noise.array).max() < 1e-9:
             return None
         left = self.deadline.part(share, least=_LEAST_SECONDS).left
@@ -285,10 +286,6 @@ class Search:
     def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
         """The settings, and random ones where there are too few."""
         return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
-
-
-def _behavior(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    return tensor.behavior([list(one) for one in settings])
 
 
 def _flattened(vectors: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ __all__ = ["lifted_settings", "subsystem_settings"]
 
 _STARTS = 4
 # Reduced states that differ by less in any correlation are the same, as those along a ring.
-_SAME = 1e-9
+_SAME_TENSOR = 1e-9
 
 
 def lifted_settings(
@@ -69,7 +69,7 @@ def subsystem_settings(
         if len(parties) > 2 and deadline.over:
             break
         reduced = tensor.reduce(parties)
-        if any(one.largest_difference(reduced) < _SAME for one in seen):
+        if any(one.largest_difference(reduced) < _SAME_TENSOR for one in seen):
             continue
         seen.append(reduced)
         if len(parties) == 2:

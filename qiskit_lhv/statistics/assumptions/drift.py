@@ -115,12 +115,12 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         half = data.settings.shape[1]
     else:
         runs = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else []
-        if not runs or not all(isinstance(one, BellCounts) for one in runs):
-            got = ", ".join(sorted({type(one).__name__ for one in runs})) or type(data).__name__
+        if not runs or not all(isinstance(run, BellCounts) for run in runs):
+            got = ", ".join(sorted({type(run).__name__ for run in runs})) or type(data).__name__
             raise CountsError.bad_argument("data", expected="BellTrials, or a list of BellCounts", got=got)
-        arrays = [one.array for one in runs]
+        arrays = [run.array for run in runs]
         half = arrays[0].ndim // 2
-        if len({one.scenario for one in runs}) > 1:
+        if len({run.scenario for run in runs}) > 1:
             raise CountsError.bad_argument(
                 "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in runs]}"
             )

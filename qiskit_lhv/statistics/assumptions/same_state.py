@@ -22,7 +22,7 @@ __all__ = ["SameStateTest", "same_state_test"]
 # The test of five qubits together takes a minute, that of six gigabytes.
 _MAX_TOGETHER = 4
 # What another machine's rounding may change in a p-value.
-_ROUNDING = 1e-6
+_P_VALUE_RTOL = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +57,7 @@ class SameStateTest(Evidence):
         level = probability(self.level, "level", CountsError, open_interval=True)
         claimed = probability(self.p_value, "p_value", CountsError)
         again = same_state_test(self.counts, level, self.seed)
-        same = math.isclose(again.p_value, claimed, rel_tol=_ROUNDING) and again.refuted == self.refuted
+        same = math.isclose(again.p_value, claimed, rel_tol=_P_VALUE_RTOL) and again.refuted == self.refuted
         reason = f"the no-signaling test gives p = {again.p_value:.3g}, the claim is {claimed:.3g}"
         return Verification(same, reason, abs(again.p_value - claimed))
 

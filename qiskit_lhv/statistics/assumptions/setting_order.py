@@ -77,9 +77,11 @@ class SettingOrder:
         kinds = {context.kind for context in contexts}
         self._share = 1 / (len(kinds) + 1)
         for kind in sorted(kinds):
-            found = [one for context in contexts if context.kind == kind for one in self._in_context(context)]
+            found = [
+                component for context in contexts if context.kind == kind for component in self._in_context(context)
+            ]
             # The weights count components that are left out, so they do not depend on the data.
-            self._components += [(self._share / len(found), *one) for one in found if one[1]]
+            self._components += [(self._share / len(found), *component) for component in found if component[1]]
         self._repeated = RepeatedSettings(trials.settings, probabilities)
 
     def log_e(self, predictability: float) -> tuple[float, str]:

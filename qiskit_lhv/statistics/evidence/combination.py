@@ -168,12 +168,12 @@ def averaged_e_values(
         orders = whole_number(orders, "orders", CountsError, minimum=1)
     seed = seed_or_fresh(seed)
     stages, owners, taken = [], [], set()
-    for i, one in enumerate(data):
-        if isinstance(one, BellTrials) and one.design == "random":
-            found = [draw_stages(one, None)]
+    for i, run in enumerate(data):
+        if isinstance(run, BellTrials) and run.design == "random":
+            found = [draw_stages(run, None)]
             taken.add(i)
         else:
-            found = orders_of(one, orders, seed)
+            found = orders_of(run, orders, seed)
         stages += found
         owners += [i] * len(found)
     parts = e_values_of_stages([data[i] for i in owners], stages, null, predictability)

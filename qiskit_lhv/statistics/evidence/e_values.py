@@ -170,7 +170,7 @@ class EValue(Evidence):
         if self.scenario.shape != self.tested.shape[1:] or np.any(self.tested[:, ~self.scenario.mask]):
             return Verification(False, f"the shots are not those of {self.scenario}", math.inf)
         numbers = (self.factors, self.mean_bounds)
-        if self.null not in NULLS or not all(one.min() > 0 and np.isfinite(one).all() for one in numbers):
+        if self.null not in NULLS or not all(array.min() > 0 and np.isfinite(array).all() for array in numbers):
             return Verification(False, "the factors are not positive, or the set is unknown", math.inf)
         if self.null == "no-signaling" and (self.multipliers is None or not self.multipliers.min() >= 0):
             return Verification(False, "there are no multipliers of at least 0 to prove the bounds", math.inf)
@@ -339,23 +339,23 @@ def ratio_e_values(
     """
     check_data(data, predictability, fair_sampling)
     seed = seed_or_fresh(seed)
-    stages = [draw_stages(one, seed) for one in data]
+    stages = [draw_stages(run, seed) for run in data]
     e_values = e_values_of_stages(data, stages, null, predictability, Deadline(time_limit))
-    ordered = [isinstance(one, BellTrials) and one.design == "random" for one in data]
-    return [one if taken else replace(one, seed=seed) for one, taken in zip(e_values, ordered, strict=True)]
+    ordered = [isinstance(run, BellTrials) and run.design == "random" for run in data]
+    return [e_value if taken else replace(e_value, seed=seed) for e_value, taken in zip(e_values, ordered, strict=True)]
 
 
 def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, fair_sampling: bool) -> None:
     """Raises CountsError for data that cannot be tested with these assumptions."""
     listed = isinstance(data, Sequence) and not isinstance(data, str | bytes)
-    if not listed or not all(isinstance(one, BellCounts | BellTrials) for one in data):
-        got = ", ".join(sorted({type(one).__name__ for one in data})) if listed else type(data).__name__
+    if not listed or not all(isinstance(run, BellCounts | BellTrials) for run in data):
+        got = ", ".join(sorted({type(run).__name__ for run in data})) if listed else type(data).__name__
         raise CountsError.bad_argument("data", expected="a list of BellCounts or BellTrials", got=got)
     truth_value(fair_sampling, "fair_sampling", CountsError)
     probability(predictability, "predictability", CountsError)
-    for one in data:
-        require_all_shots(one, fair_sampling)
-        check_predictability(predictability, one.design, one.setting_probabilities)
+    for run in data:
+        require_all_shots(run, fair_sampling)
+        check_predictability(predictability, run.design, run.setting_probabilities)
 
 
 def recompute_e_values(e_values: Sequence[EValue]) -> list[EValue]:
@@ -368,8 +368,8 @@ def recompute_e_values(e_values: Sequence[EValue]) -> list[EValue]:
         CountsError: If one tests an unknown set, or its scenario is too large.
     """
     groups: dict[tuple[str, float, BellScenario, int], list[int]] = {}
-    for i, one in enumerate(e_values):
-        groups.setdefault((one.null, one.predictability, one.scenario, len(one.tested)), []).append(i)
+    for i, e_value in enumerate(e_values):
+        groups.setdefault((e_value.null, e_value.predictability, e_value.scenario, len(e_value.tested)), []).append(i)
     found: dict[int, EValue] = {}
     for (null, predictability, scenario, _), members in groups.items():
         engine = RatioEngine(scenario, null, predictability)

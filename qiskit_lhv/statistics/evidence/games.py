@@ -33,7 +33,7 @@ from .fair_sampling import require_all_shots
 __all__ = ["GameTest", "declared_game", "game_test"]
 
 
-_BITS = 50
+_SCORE_BITS = 50
 _TRIVIAL = 1e-9
 _FEW_STRATEGIES = 256
 _FEW_ENTRIES = 1 << 16
@@ -336,7 +336,7 @@ def _scores(
     # Settings that were never played score nothing.
     scores = np.where(wide > 0, (coefficients - low) / np.where(wide > 0, wide, 1), 0)
     # Rounded to binary fractions, so that local bounds of their weighted sums are exact.
-    scale = 2.0**_BITS
+    scale = 2.0**_SCORE_BITS
     return np.rint(scores / scores.max() * scale) / scale
 
 
@@ -349,10 +349,10 @@ def _in_fewer_trials(scores: FloatArray, shots: IntArray, bound: float) -> tuple
 
 def _total_score(table: IntArray, scores: FloatArray) -> Fraction:
     """The sum of the scores of all trials, exactly."""
-    units = (scores * 2.0**_BITS).astype(np.int64)
+    units = (scores * 2.0**_SCORE_BITS).astype(np.int64)
     seen = table > 0
     total = sum(count * unit for count, unit in zip(table[seen].tolist(), units[seen].tolist(), strict=True))
-    return Fraction(total, 2**_BITS)
+    return Fraction(total, 2**_SCORE_BITS)
 
 
 def _most_wins(scores: FloatArray, shots: IntArray, scenario: BellScenario) -> int:
@@ -366,7 +366,7 @@ def _score_bound(scores: FloatArray, weights: FloatArray, predictability: float,
     for share, mean_weights in mean_forms(weights, predictability):
         exact = mean_weights.reshape(weights.shape + (1,) * weights.ndim) * scores
         # As many digits as leave the sum of all cells exact in 53 bits.
-        scale = 2.0 ** min(_BITS, 52 - math.ceil(math.log2(float(exact.sum()) + 1)))
+        scale = 2.0 ** min(_SCORE_BITS, 52 - math.ceil(math.log2(float(exact.sum()) + 1)))
         # One unit more than the ceiling covers the rounding of the product itself.
         largest = _largest_value((np.ceil(exact * scale) + np.where(exact > 0, 1, 0)) / scale, scenario)
         found.append(_rounded_up(Fraction(share) + Fraction(largest)))

@@ -238,7 +238,7 @@ class ConditionalSearch:
         assert self._coordinates is not None
         cells = self._coordinates.cells
         bend = (cells.T @ (diags_array(curvature.ravel()) @ cells)).tocsr()
-        wide, part = (one.reshape(self._shape) for one in (move.scale, move.part))
+        wide, part = (vector.reshape(self._shape) for vector in (move.scale, move.part))
         system = (bend.T @ self._coordinates.responses(wide, part, move.inverse)).T
         system[np.diag_indices(len(system))] += 1
         found = np.linalg.solve(system, self._coordinates.of_model(first.reshape(self._shape)))

@@ -30,7 +30,7 @@ _PERTURBED = 0.1
 _LEAST_WEIGHT = 3e-5
 _MAX_PRODUCTS = 3000
 _SINGLE_PRECISION = 1e-5
-_BITS = 50
+_TOTAL_BITS = 50
 
 
 class GeneratedFits:
@@ -207,7 +207,7 @@ def exact_largest_sum(coefficients: FloatArray, scenario: BellScenario) -> float
         coefficients: Positive, of the real cells, shape ``(num_cells,)``.
         scenario: The scenario.
     """
-    scale = 2.0 ** (_BITS - math.ceil(math.log2(float(coefficients.sum()) + 1)))
+    scale = 2.0 ** (_TOTAL_BITS - math.ceil(math.log2(float(coefficients.sum()) + 1)))
     rounded = (np.ceil(coefficients * scale) + 1) / scale
     table = np.zeros(scenario.shape)
     table[scenario.mask] = rounded

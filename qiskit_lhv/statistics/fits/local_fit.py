@@ -200,7 +200,7 @@ class _Search:
             return self._generated()
         if found[2] > max(self._tolerance, _SMALL_GAP) and self._relative == 0 and conditional:
             # A degenerate target, on which dense systems lost their digits.
-            found = min(found, self._answers(), key=lambda one: one[2])
+            found = min(found, self._answers(), key=lambda fit: fit[2])
         return found
 
     def _listed(self) -> tuple[FloatArray, IntArray, float]:

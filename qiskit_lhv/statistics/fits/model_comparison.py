@@ -171,7 +171,9 @@ def _check_known(known: Any, counts: BellCounts) -> None:
     if known is None:
         return
     pair = isinstance(known, tuple) and len(known) == 2
-    if not pair or not all(isinstance(one, Behavior) and one.scenario == counts.scenario for one in known):
+    if not pair or not all(
+        isinstance(behavior, Behavior) and behavior.scenario == counts.scenario for behavior in known
+    ):
         raise CountsError.bad_argument("known", expected=f"two behaviors of {counts.scenario}", got=shown(known))
 
 
@@ -278,13 +280,13 @@ class _Fits:
         weights = self._shots.reshape(self._scenario.num_settings)
         fits = [
             fit_local_model(
-                one,
+                behavior,
                 weights,
                 tolerance=tolerance,
                 relative_tolerance=relative_tolerance,
                 time_limit=self._deadline.left,
             )
-            for one in behaviors
+            for behavior in behaviors
         ]
         return np.stack([fit.model.behavior().array.reshape(self.shape) for fit in fits])
 

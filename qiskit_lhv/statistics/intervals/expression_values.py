@@ -85,18 +85,18 @@ def bell_values(
     counts = require_counts(counts)
     listed = [expressions] if isinstance(expressions, BellExpression) else expressions
     parts = list(listed) if isinstance(listed, Iterable) else []
-    if not parts or not all(isinstance(one, BellExpression) for one in parts):
+    if not parts or not all(isinstance(part, BellExpression) for part in parts):
         raise CountsError.bad_argument("expressions", expected="one or several BellExpression", got=shown(expressions))
-    for one in parts:
-        if one.scenario != counts.scenario:
-            raise CountsError.bad_argument("expressions", expected=str(counts.scenario), got=str(one.scenario))
+    for part in parts:
+        if part.scenario != counts.scenario:
+            raise CountsError.bad_argument("expressions", expected=str(counts.scenario), got=str(part.scenario))
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
     rng = generator(seed)
     rows = counts.scenario.num_setting_combinations
     p = counts.frequencies().array.reshape(rows, -1)
     shots = counts.num_shots.ravel()
-    coefficients = np.stack([one.coefficients.reshape(rows, -1) for one in parts])
+    coefficients = np.stack([part.coefficients.reshape(rows, -1) for part in parts])
     means = np.einsum("exa,xa->ex", coefficients, p)
     # Where all shots agree, the frequencies alone would tell an error of 0.
     real = np.where(counts.scenario.mask.reshape(rows, -1), coefficients, np.nan)

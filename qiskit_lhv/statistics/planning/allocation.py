@@ -35,7 +35,7 @@ _SWEEP_TOLERANCE = 1e-7
 _LEAST_SHARE = 1e-12
 _LEAST_PARTY_SHARE = 1e-9
 _GOOD_GAP = 1e-6
-_ROUNDING = 1e-14
+_GAP_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,7 +108,7 @@ class Allocation(Evidence):
         table = exact_model_table(self.upper_model.weights, self.upper_model.strategies, self.behavior.scenario.shape)
         q = np.array([float(entry) for entry in table]).reshape(self.behavior.array.shape)
         largest = float(setting_divergences(self.behavior.array, q).max())
-        atol = tolerance * largest + _ROUNDING
+        atol = tolerance * largest + _GAP_ROUNDING
         checks = [
             self.fit.verify(atol, prove_bound=prove_bound),
             Verification(
@@ -193,7 +193,7 @@ def optimal_shares(
     starts = [[np.full(m, 1 / m) for m in shape], _marginals(fit.weights)][:num_starts]
     starts += [[rng.dirichlet(np.ones(m)) for m in shape] for _ in range(num_starts - 2)]
     fits = [_alternate(program, start) for start in starts]
-    best = max(fits, key=lambda one: one.divergence - one.duality_gap)
+    best = max(fits, key=lambda fit: fit.divergence - fit.duality_gap)
     return Allocation(best, upper, model, True)
 
 

@@ -37,7 +37,7 @@ _PSEUDO_COUNT = 0.5
 _NUM_FOLDS = 10
 _REPETITIONS = 20
 _IMPOSSIBLE = 1e-9
-_TRACE = 1e-11
+_LEFT_BY_BARRIER = 1e-11
 # Entries of a matrix whose rank is computed.
 _MOST_RANKED = 1 << 20
 
@@ -219,7 +219,7 @@ def _pilot_behavior(counts: BellCounts) -> Behavior:
     """The no-signaling behavior that explains counts best."""
     table = project_to_no_signaling(counts.frequencies(), counts.num_shots).array
     # The projection's barrier leaves a trace of about 1e-13 where outcomes are impossible.
-    table = np.where(table < _TRACE, 0.0, table)
+    table = np.where(table < _LEFT_BY_BARRIER, 0.0, table)
     return Behavior(table / table.sum(axis=counts.scenario.outcome_axes, keepdims=True), counts.scenario)
 
 

@@ -179,7 +179,7 @@ def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, 
 def _simulated_log_e(behavior: Behavior, shots: IntArray, num_runs: int, rng: np.random.Generator) -> FloatArray:
     seeds = rng.integers(2**62, size=num_runs + 1).tolist()
     runs = [behavior.sample(shots, seed) for seed in seeds[1:]]
-    return np.array([one.log_e for one in ratio_e_values(runs, seed=seeds[0])])
+    return np.array([e_value.log_e for e_value in ratio_e_values(runs, seed=seeds[0])])
 
 
 def _corrected_total(

@@ -173,7 +173,7 @@ class AllowanceLimits:
         if self._joint:
             return found
         # Each of the three is convex in the function, so that no mixture of those listed has a larger one.
-        variances, deviations, ranges = (one.max(axis=0, keepdims=True) for one in found)
+        variances, deviations, ranges = (limits.max(axis=0, keepdims=True) for limits in found)
         return variances, deviations, ranges
 
     def _extremes(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -220,8 +220,8 @@ def _functions_of_two(first: int, second: int) -> FloatArray:
     What two parties' marginals show is the summed distance of each marginal from a reference: a sum of functions of
     single outcomes with values between 0 and 1, which are mixtures of these.
     """
-    one, other = (np.array(list(product([0.0, 1.0], repeat=d)))[: 2**d - 1] for d in (first, second))
-    return (one[:, None, :, None] + other[None, :, None, :]).reshape(-1, 1, first * second)
+    first_events, second_events = (np.array(list(product([0.0, 1.0], repeat=d)))[: 2**d - 1] for d in (first, second))
+    return (first_events[:, None, :, None] + second_events[None, :, None, :]).reshape(-1, 1, first * second)
 
 
 @lru_cache(maxsize=8)

@@ -47,7 +47,7 @@ _TRAINING_FOR_CHSH = 48
 _MOST_STRATEGIES, _MOST_CHANGES = 1 << 10, 6000
 # Parameters of no-signaling behaviors up to which the nearest one is found.
 _MOST_PROJECTED = 100
-_BITS = 40
+_EXPRESSION_BITS = 40
 # No kappa above this says anything.
 _LARGEST_KAPPA = 1e9
 
@@ -295,7 +295,7 @@ def _forms_of_chsh() -> tuple[BellInequality, ...]:
 
 def _exact_inequality(coefficients: FloatArray, scenario: BellScenario) -> BellInequality:
     """The expression in binary fractions, scaled so that one changed outcome changes it by at most 1."""
-    scale = 2.0**_BITS
+    scale = 2.0**_EXPRESSION_BITS
     rounded = np.rint(coefficients / max(1.0, _steepest(coefficients, scenario)) * (1 - 2.0**-30) * scale) / scale
     return BellInequality.of(BellExpression(rounded, scenario))
 

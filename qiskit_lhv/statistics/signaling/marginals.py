@@ -86,18 +86,18 @@ class SignalingTest(Record):
     @property
     def largest_shift(self) -> float:
         """Largest change of any joint probability."""
-        return max((one.largest_shift for one in self.comparisons), default=0.0)
+        return max((comparison.largest_shift for comparison in self.comparisons), default=0.0)
 
     @property
     def size(self) -> float:
         """The largest distance (total variation) of two marginals that no-signaling forces to agree, as estimated."""
-        return max((one.distance for one in self.comparisons), default=0.0)
+        return max((comparison.distance for comparison in self.comparisons), default=0.0)
 
     @property
     def size_interval(self) -> tuple[float, float]:
         """Confidence interval of the largest distance, at level 1 - alpha."""
-        lower = max((one.distance_lower for one in self.comparisons), default=0.0)
-        return lower, max((one.distance_upper for one in self.comparisons), default=0.0)
+        lower = max((comparison.distance_lower for comparison in self.comparisons), default=0.0)
+        return lower, max((comparison.distance_upper for comparison in self.comparisons), default=0.0)
 
     def __str__(self) -> str:
         low, high = self.size_interval
@@ -156,7 +156,7 @@ def signaling_given_projection(
     # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
     marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
     real = [np.moveaxis(np.any(scenario.mask, axis=n + k, keepdims=True), k, n - 1) for k in senders]
-    interval_level = level / max(1, sum(int(one.sum()) for one in real))
+    interval_level = level / max(1, sum(int(own.sum()) for own in real))
     tables = [
         marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))
         for k, marginal in zip(senders, marginals, strict=True)
@@ -181,12 +181,12 @@ def signaling_given_projection(
                     float(test.p_values[t]),
                     bool(test.exact[t]),
                     next(adjusted),
-                    *(float(one[t]) for one in distances),
+                    *(float(limit[t]) for limit in distances),
                 )
             )
     by_sender = tuple(test.total_p_value for test in tests)
     deviance, freedom, ratio = _likelihood_ratio(counts, known)
-    smallest = min((one.adjusted_p_value for one in comparisons), default=1.0)
+    smallest = min((comparison.adjusted_p_value for comparison in comparisons), default=1.0)
     spread = bonferroni(list(by_sender)) if ratio is None else ratio
     return SignalingTest(
         tuple(comparisons),

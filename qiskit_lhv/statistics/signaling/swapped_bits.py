@@ -93,7 +93,7 @@ def _best_mask(array: IntArray, pair: tuple[int, int]) -> BoolArray:
 
     if size <= _MOST_LISTED:
         numbers = np.arange(2**size)[:, None] >> np.arange(size) & 1
-        return min((one.astype(bool).reshape(shape) for one in numbers), key=distance)
+        return min((swapped.astype(bool).reshape(shape) for swapped in numbers), key=distance)
     mask = np.zeros(shape, dtype=bool)
     current = distance(mask)
     moves = list(_moves(shape))

@@ -48,7 +48,7 @@ def log_tail(excess: ArrayLike, variance: ArrayLike, deviation: ArrayLike) -> Fl
     from scipy.special import erfcx
 
     x, v, b = np.broadcast_arrays(
-        *(np.asarray(one, dtype=np.float64)[..., None] for one in (excess, variance, deviation))
+        *(np.asarray(array, dtype=np.float64)[..., None] for array in (excess, variance, deviation))
     )
     x = np.maximum(x, 0.0)
     high, low = v * _RATIOS, v * (_RATIOS * _RATIOS[1])

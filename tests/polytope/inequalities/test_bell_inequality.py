@@ -17,14 +17,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
 from qiskit_lhv.polytope import mermin
 
-BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
-
-
-def pr_box():
-    table = np.zeros((2, 2, 2, 2))
-    for x, y, a in np.ndindex(2, 2, 2):
-        table[x, y, a, a ^ (x & y)] = 0.5
-    return Behavior(table)
+from helpers import BELL, pr_box
 
 
 def test_chsh_values_of_the_three_worlds():

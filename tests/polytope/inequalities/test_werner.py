@@ -36,6 +36,7 @@ def symmetric_matrix(script, rng):
     return matrix, maps
 
 
+@pytest.mark.slow
 def test_bundled_inequality_shows_werner_states_below_chsh_to_be_nonlocal():
     certificate = werner_inequality()
     assert certificate.visibility < 0.7035

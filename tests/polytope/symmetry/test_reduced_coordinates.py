@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,8 @@ from qiskit_lhv.targets.behaviors import Behavior
 from qiskit_lhv.targets.correlations import CorrelationTensor
 from qiskit_lhv.targets.scenario import BellScenario
 
-CHSH = BellScenario((2, 2), (2, 2))
+from helpers import CHSH, random_relabeling, random_strategies
+
 MIXED = BellScenario((2, 3, 2), (3, 2, 3))
 SCENARIOS = [
     CHSH,
@@ -30,26 +29,6 @@ SCENARIOS = [
     BellScenario((2,), (4,)),
     MIXED,
 ]
-
-
-def random_strategies(scenario, count, rng):
-    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-    return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
-
-
-def random_relabeling(scenario, rng):
-    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
-    orders = [
-        order
-        for order in itertools.permutations(range(len(sizes)))
-        if all(sizes[k] == sizes[j] for k, j in enumerate(order))
-    ]
-    return Relabeling.of(
-        scenario,
-        parties=orders[rng.integers(len(orders))],
-        settings=[rng.permutation(m) for m, _ in sizes],
-        outcomes=[[rng.permutation(d) for _ in range(m)] for m, d in sizes],
-    )
 
 
 def averaged(group, weights, strategies):

@@ -4,27 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.measurements.axes import (
-    icosahedral_directions,
-    planar_directions,
-    platonic_directions,
-    random_directions,
-)
 from qiskit_lhv.models.deterministic import DeterministicModel
-from qiskit_lhv.polytope import find_symmetry
 from qiskit_lhv.polytope.expressions.families import chsh
-from qiskit_lhv.polytope.symmetry.group_search import check_symmetry
 from qiskit_lhv.polytope.symmetry.relabelings import MAX_GROUP, Relabeling, Symmetry
-from qiskit_lhv.projective.certificates.state_symmetry import axis_symmetries, state_symmetry
-from qiskit_lhv.quantum.states import bell_diagonal_state, ghz_state, random_state, w_state, werner_state
 from qiskit_lhv.targets import coordinates
 from qiskit_lhv.targets.behaviors import Behavior
-from qiskit_lhv.targets.correlations import CorrelationTensor
 from qiskit_lhv.targets.scenario import BellScenario
 
-CHSH = BellScenario((2, 2), (2, 2))
+from helpers import CHSH, random_relabeling, random_strategies
+
 # Unequal settings and outcomes; parties 0 and 2 can change places, party 1 cannot.
 ASYMMETRIC = BellScenario((2, 3, 2), (3, 2, 3))
 SCENARIOS = [
@@ -35,26 +24,6 @@ SCENARIOS = [
     BellScenario((4,), (3,)),
     BellScenario((1, 1, 1, 1), (2, 2, 2, 2)),
 ]
-
-
-def random_relabeling(scenario, rng):
-    sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
-    orders = [
-        order
-        for order in itertools.permutations(range(len(sizes)))
-        if all(sizes[k] == sizes[j] for k, j in enumerate(order))
-    ]
-    return Relabeling.of(
-        scenario,
-        parties=orders[rng.integers(len(orders))],
-        settings=[rng.permutation(m) for m, _ in sizes],
-        outcomes=[[rng.permutation(d) for _ in range(m)] for m, d in sizes],
-    )
-
-
-def random_strategies(scenario, count, rng):
-    sizes = zip(scenario.num_settings, scenario.max_outcomes, strict=True)
-    return np.hstack([rng.integers(d, size=(count, m)) for m, d in sizes])
 
 
 def random_model(scenario, rng, count=3):
@@ -407,186 +376,3 @@ def test_orbits_of_random_groups(scenario, seed):
     check_orbits(group, False, invariant, rng)
     if scenario.is_two_outcome:
         check_orbits(group, True, invariant, rng)
-
-
-# States
-
-
-def assert_leaves_invariant(group, tensor, directions):
-    """Each element leaves the correlators of the state on the directions as they are."""
-    maps = [np.block([[np.ones((1, 1)), np.zeros((1, 3))], [np.zeros((len(d), 1)), d]]) for d in directions]
-    flat = coordinates.apply_per_party(tensor, maps).ravel()
-    for i in range(len(group)):
-        old, sign = group[i].cells(correlators=True)
-        assert np.allclose(sign * flat[old], flat, atol=1e-7)
-
-
-def tensor_of_state(state):
-    return CorrelationTensor.from_state(state).array
-
-
-# A singlet: rotations (or rotations with an inversion) of both parties alike, the swap, and a common inversion;
-# an inversion of both parties turns no correlator.
-@pytest.mark.parametrize(
-    ("state", "name", "size"),
-    [
-        # Full correlators only: (R, R) for 60 rotations, both inverted too, and the exchange of parties.
-        (werner_state(0.7), "icosahedron", 240),
-        (werner_state(0.7), "dodecahedron", 240),
-        # 24 rotations instead.
-        (werner_state(0.7), "octahedron", 96),
-        (werner_state(0.7), "cube", 96),
-        # Sign changes of coordinates, equal for both parties up to an overall inversion of both: 8 * 2 * 2 / 2.
-        (bell_diagonal_state([0.7, -0.4, 0.2]), "icosahedron", 16),
-        (random_state(2, seed=3), "icosahedron", 1),
-        (random_state(3, seed=4), "cube", 1),
-        (random_state(2, rank=1, seed=5), "octahedron", 1),
-    ],
-)
-def test_symmetries_of_states(state, name, size):
-    tensor = tensor_of_state(state)
-    directions = [platonic_directions(name)] * tensor.ndim
-    group = state_symmetry([tensor], directions)
-    assert len(group) == size
-    assert_leaves_invariant(group, tensor, directions)
-
-
-@pytest.mark.parametrize("state", [ghz_state(3), w_state(3), ghz_state(3, 0.4)])
-def test_symmetries_of_three_qubits(state):
-    tensor = tensor_of_state(state)
-    directions = [platonic_directions("cube")] * 3
-    group = state_symmetry([tensor], directions)
-    assert_leaves_invariant(group, tensor, directions)
-    # At least all orders of the parties.
-    orders = {tuple(group[i].parties()) for i in range(len(group))}
-    assert orders == set(itertools.permutations(range(3)))
-    # And more: turns around z.
-    assert len(group) > 6
-    assert len(group) % 6 == 0
-
-
-def brute_force_symmetry(tensor, directions, order):
-    """Number of distinct relabelings from orthogonal maps of the axes, by trying all of them."""
-    maps = [axis_symmetries(d) for d in directions]
-    found = set()
-    for choice in itertools.product(*[range(len(m)) for m in maps]):
-        image = tensor.transpose(order)
-        for k, g in enumerate(choice):
-            extended = np.eye(4)
-            extended[1:, 1:] = maps[k][g]
-            image = np.moveaxis(np.tensordot(image, extended, axes=(k, 0)), -1, k)
-        if np.abs(image - tensor).max() < 1e-9:
-            found.add(choice)
-    return len(found)
-
-
-def test_symmetries_of_a_product_with_a_mixed_qubit_by_brute_force():
-    """Qubit 1 is maximally mixed: any of its 48 maps will do; qubit 0 points along z."""
-    state = DensityMatrix(np.kron(np.eye(2) / 2, np.diag([0.9, 0.1])))
-    tensor = tensor_of_state(state)
-    directions = [platonic_directions("octahedron"), platonic_directions("cube")]
-    group = state_symmetry([tensor], directions)
-    assert len(group) == brute_force_symmetry(tensor, directions, (0, 1)) == 8 * 48
-    assert_leaves_invariant(Symmetry.generated_by(group.generators, group.scenario), tensor, directions)
-
-
-def test_symmetries_of_two_states():
-    """Only what leaves both unchanged: a singlet in noise whose first qubit points along z."""
-    noise = DensityMatrix(np.kron(np.eye(2) / 2, np.diag([0.8, 0.2])))
-    tensors = [tensor_of_state(werner_state(0.5)), tensor_of_state(noise)]
-    directions = [platonic_directions("octahedron")] * 2
-    group = state_symmetry(tensors, directions)
-    # The 8 maps of the octahedron that leave z as it is, the same for both (an inversion of both turns z); no exchange.
-    assert len(group) == 8
-    for tensor in tensors:
-        assert_leaves_invariant(group, tensor, directions)
-    assert {tuple(group[i].parties()) for i in range(8)} == {(0, 1)}
-
-
-def test_parties_with_other_directions_do_not_change_places():
-    tensor = tensor_of_state(werner_state(0.5))
-    directions = [platonic_directions("cube"), platonic_directions("icosahedron")]
-    group = state_symmetry([tensor], directions)
-    assert {tuple(group[i].parties()) for i in range(len(group))} == {(0, 1)}
-    # The 12 rotations of the tetrahedron are shared by both; with the inversion of both, 24.
-    assert len(group) == 24
-    assert_leaves_invariant(group, tensor, directions)
-
-
-def test_random_directions_of_one_party_leave_only_the_inversion():
-    directions = [random_directions(5, seed=1)] * 2
-    tensor = tensor_of_state(werner_state(0.5))
-    group = state_symmetry([tensor], directions)
-    # The exchange of the parties and the inversion of both.
-    assert len(group) == 4
-    assert_leaves_invariant(group, tensor, directions)
-
-
-def test_orbits_of_werner_states():
-    """The figure of the design: 16 axes have few live orbits."""
-    directions = icosahedral_directions(46, optimized=False)
-    tensor = tensor_of_state(werner_state(1))
-    group = state_symmetry([tensor], [directions] * 2)
-    assert len(group) == 240
-    cells, _, starts = group.orbits(correlators=True)
-    overlaps = np.unique(np.round(np.abs(directions @ directions.T), 6))
-    assert len(starts) - 1 >= len(overlaps[overlaps > 0])
-    flat = np.zeros((47, 47))
-    flat[1:, 1:] = np.abs(directions @ directions.T)
-    orbit_values = flat.ravel()[cells]
-    assert np.all(np.maximum.reduceat(orbit_values, starts) - np.minimum.reduceat(orbit_values, starts) < 1e-7)
-
-
-# Axes
-
-
-@pytest.mark.parametrize(
-    ("directions", "size"),
-    [
-        (platonic_directions("octahedron"), 48),
-        (platonic_directions("cube"), 48),
-        (platonic_directions("icosahedron"), 120),
-        (icosahedral_directions(16, optimized=False), 120),
-        (random_directions(7, seed=2), 2),
-        # Turns by multiples of pi / 5 and half turns over, each with its negative.
-        (planar_directions(5), 40),
-        (np.array([[0.0, 0, 1]]), 2),
-    ],
-    ids=["octahedron", "cube", "icosahedron", "16", "random", "planar", "one"],
-)
-def test_axis_symmetries(directions, size):
-    maps = axis_symmetries(directions)
-    assert np.allclose(maps[0], np.eye(3), atol=1e-12)
-    assert np.allclose(maps @ maps.transpose(0, 2, 1), np.eye(3), atol=1e-9)
-    distinct = np.unique(np.round(maps, 6) + 0.0, axis=0)
-    assert len(distinct) == len(maps) == size
-    for one in maps:
-        overlaps = np.abs(directions @ one.T @ directions.T)
-        assert np.allclose(overlaps.max(axis=1), 1)
-
-
-def test_correlators_that_are_zero_but_for_rounding():
-    # A product state, with settings of party 0 across its Bloch vector up to rounding.
-    first = np.array([1.0, 0.0, 0.0, 2e-16])
-    others = [np.array([1.0, np.sqrt(0.5), np.sqrt(0.5) / 2, -np.sqrt(0.5) / 2]), np.array([1.0, 0.0, 1.0, 1.0])]
-    array = np.multiply.outer(np.multiply.outer(first, others[0]), others[1])
-    group = find_symmetry(Behavior.from_correlators(array, marginals=True))
-    assert len(group) >= 1
-
-
-def test_small_correlators_keep_their_symmetries():
-    array = np.zeros((4, 4))
-    array[0, 0] = 1
-    array[1:, 1:] = 1e-6 * np.eye(3)
-    small = find_symmetry(Behavior.from_correlators(array, marginals=True))
-    array[1:, 1:] = 0.5 * np.eye(3)
-    assert len(small) == len(find_symmetry(Behavior.from_correlators(array, marginals=True)))
-
-
-def test_symmetries_found_until_the_time_is_over_are_symmetries():
-    behavior = CorrelationTensor.from_state(ghz_state(3)).behavior([list(planar_directions(3, (0, 1)))] * 3)
-    whole = find_symmetry(behavior)
-    none = find_symmetry(behavior, time_limit=1e-9)
-    assert len(none) <= len(whole)
-    check_symmetry(none, behavior)
-    assert len(find_symmetry(behavior, time_limit=1000)) == len(whole) > 1

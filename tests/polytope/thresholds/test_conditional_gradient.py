@@ -21,7 +21,8 @@ from qiskit_lhv.targets.coordinates import apply_per_party
 from qiskit_lhv.targets.correlations import CorrelationTensor
 from qiskit_lhv.targets.scenario import BellScenario
 
-CHSH = BellScenario((2, 2), (2, 2))
+from helpers import CHSH
+
 SCENARIOS = [
     CHSH,
     BellScenario((3, 4), (2, 2)),

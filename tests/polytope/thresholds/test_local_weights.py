@@ -11,9 +11,10 @@ from qiskit_lhv.polytope import LocalWeight, local_weight
 from qiskit_lhv.quantum import w_state
 from scipy.optimize import linprog
 
+from helpers import BELL
+
 CHSH_SIGNS = np.array([[1, 1], [1, -1]])
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
-BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
 
 
 def box(correlator):

@@ -18,7 +18,8 @@ from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.polytope import Threshold
 from qiskit_lhv.polytope.thresholds.column_generation import _raised
 
-BELL = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
+from helpers import BELL
+
 GHZ = Statevector(np.array([1, 0, 0, 0, 0, 0, 0, 1]) / np.sqrt(2))
 
 
@@ -197,6 +198,7 @@ def octahedral_axes(*corners):
     return axes
 
 
+@pytest.mark.slow
 def test_thirty_three_axes_are_proven_without_a_clock():
     # The polyhedron of an example of BellPolytopes.jl, whose published threshold is 0.704914.
     axes = octahedral_axes((0, 0, 1), (0, 1, 1), (0, 1, 2.97924065), (1, 1, 1.84443136))

@@ -45,6 +45,7 @@ def test_local_unitaries_change_nothing():
         assert certificate.verify(state)
 
 
+@pytest.mark.slow
 def test_random_states_agree_with_the_exact_criteria():
     proven = entangled = 0
     for seed in range(60):

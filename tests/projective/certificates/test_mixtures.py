@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import DensityMatrix, random_density_matrix
+from qiskit.quantum_info import random_density_matrix
 from qiskit_lhv import CorrelationTensor, ghz_state, werner_state
 from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
 from qiskit_lhv.projective import (
@@ -14,15 +14,9 @@ from qiskit_lhv.projective import (
     werner_certificate,
 )
 
+from helpers import biased_state
+
 pytest.importorskip("cvxpy")
-
-
-def biased_state(p, noise=0.0):
-    """p psi+ + (1 - p) |00><00|, with white noise."""
-    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
-    matrix = p * np.outer(psi, psi)
-    matrix[0, 0] += 1 - p
-    return DensityMatrix((1 - noise) * matrix + noise * np.eye(4) / 4)
 
 
 def test_werner_states_keep_the_visibility_of_their_model():

@@ -6,6 +6,8 @@ from qiskit_lhv.projective import CompatibilityCertificate, prove_separable
 from qiskit_lhv.projective.certificates.quick_proofs import has_vanishing_product, quick_proofs
 from qiskit_lhv.quantum import mix_with_noise
 
+from helpers import biased_state
+
 pytest.importorskip("cvxpy")
 
 
@@ -13,14 +15,6 @@ pytest.importorskip("cvxpy")
 def _time_limits_in_work(counted_clock):
     with counted_clock(0.04):
         yield
-
-
-def biased_state(p, noise=0.0):
-    """p psi+ + (1 - p) |00><00|, with white noise."""
-    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
-    matrix = p * np.outer(psi, psi)
-    matrix[0, 0] += 1 - p
-    return DensityMatrix((1 - noise) * matrix + noise * np.eye(4) / 4)
 
 
 def barely_entangled(weight):

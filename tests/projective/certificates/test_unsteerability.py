@@ -21,6 +21,8 @@ from qiskit_lhv.verification.hidden_states import (
 )
 from qiskit_lhv.verification.rationals import rational
 
+from helpers import biased_state
+
 pytest.importorskip("cvxpy")
 
 FINDERS = pytest.mark.parametrize("find", [find_hidden_states, prove_unsteerable])
@@ -30,14 +32,6 @@ def chsh_value(state):
     """The largest CHSH value of any settings (Phys. Lett. A 200, 340 (1995))."""
     matrix = CorrelationTensor.of(state).array[1:, 1:]
     return 2 * np.sqrt(np.sort(np.linalg.eigvalsh(matrix.T @ matrix))[-2:].sum())
-
-
-def biased_state(p, noise=0.0):
-    """p psi+ + (1 - p) |00><00|, with white noise."""
-    psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
-    matrix = p * np.outer(psi, psi)
-    matrix[0, 0] += 1 - p
-    return DensityMatrix((1 - noise) * matrix + noise * np.eye(4) / 4)
 
 
 @FINDERS

@@ -92,6 +92,7 @@ def test_many_settings(state, num_settings, expected):
     assert check, check.reason
 
 
+@pytest.mark.slow
 def test_local_unitaries_do_not_matter():
     found = optimize_settings(turned(w_state(3), 5), 6, search=SettingsSearch(method="regular"), time_limit=15, seed=1)
     assert found.visibility == pytest.approx(0.5889, abs=2e-3)

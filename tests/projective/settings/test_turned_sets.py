@@ -35,6 +35,7 @@ def test_alternation_improves_settings_of_unequal_correlations():
     assert werner_settings(state).visibility < plain - 1e-4
 
 
+@pytest.mark.slow
 def test_the_violation_is_proven():
     state = turned(werner_state(0.7), 5)
     found = werner_settings(state)

@@ -8,7 +8,7 @@ from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.statistics import DriftTest, drift_test
 from scipy.stats import chi2_contingency, ks_2samp
 
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+from helpers import PLANE
 
 
 def draw_trials(behaviors, count, seed):

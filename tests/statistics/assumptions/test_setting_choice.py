@@ -17,9 +17,10 @@ from qiskit_lhv.statistics.assumptions.setting_order import SettingOrder, log_ra
 from qiskit_lhv.statistics.evidence.standing import standing_test
 from scipy.stats import binom
 
+from helpers import CHSH
+
 UNIFORM = np.full((2, 2), 0.25)
 CORRELATED = np.array([[0.4, 0.1], [0.3, 0.2]])
-CHSH = BellScenario((2, 2), (2, 2))
 
 
 def draw_settings(rng, count, probabilities=UNIFORM):

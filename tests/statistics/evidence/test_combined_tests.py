@@ -21,10 +21,7 @@ from qiskit_lhv.statistics.planning.expected_evidence import expected_evidence
 from qiskit_lhv.statistics.planning.game_advice import best_other_form, declared_shots_needed, game_shots_needed
 from qiskit_lhv.targets import project_to_no_signaling
 
-
-def isotropic(s):
-    """A behavior with all four correlators at s / 4, minus sign at (1, 1)."""
-    return Behavior.from_correlators(np.array([[1, 1], [1, -1]]) * s / 4, marginals=False)
+from helpers import isotropic
 
 
 def violating(shots=100, s=2.6, seed=1):

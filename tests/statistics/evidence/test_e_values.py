@@ -23,8 +23,9 @@ from qiskit_lhv.statistics.fits import generated_fits, local_fit
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from scipy.optimize import linprog
 
+from helpers import PLANE, draw_trials
+
 UNEQUAL = np.array([[1300, 900], [900, 40]])
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
 
 def all_tables(scenario):
@@ -41,17 +42,6 @@ def facet_behavior(expression=None):
     """The equal mixture of the strategies on a facet of the local polytope."""
     expression = chsh() if expression is None else expression
     return Behavior(facet_tables(expression).mean(axis=0).reshape(expression.scenario.shape))
-
-
-def draw_trials(behavior, count, seed, probabilities=None):
-    rng = np.random.default_rng(seed)
-    shape = behavior.scenario.num_settings
-    p = np.full(shape, 1 / np.prod(shape)) if probabilities is None else probabilities
-    settings = np.array(np.unravel_index(rng.choice(p.size, size=count, p=p.ravel()), shape)).T
-    cells = behavior.array[tuple(settings.T)].reshape(count, -1)
-    drawn = (rng.random(count)[:, None] > cells.cumsum(axis=1)).sum(axis=1)
-    outcomes = np.array(np.unravel_index(np.minimum(drawn, cells.shape[1] - 1), behavior.scenario.max_outcomes)).T
-    return BellTrials(settings, outcomes, behavior.scenario, "random", probabilities)
 
 
 def weighted(e_value):
@@ -573,6 +563,7 @@ def extreme_tables(scenario, rng, count):
         yield BellCounts(np.array(drawn).reshape(scenario.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -593,6 +584,7 @@ def test_extreme_tables_never_fail(scenario):
             assert e_value.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [2, 60])
 @pytest.mark.parametrize("scenario", [BellScenario((3, 3), (2, 2)), BellScenario((3, 2, 1), (3, 2, 2))], ids=str)
 def test_extreme_tables_never_fail_where_strategies_are_generated(scenario, rounds, monkeypatch):
@@ -776,6 +768,7 @@ def plane_counts(num_settings, shots, seed):
     return Behavior.from_state(werner_state(1), settings).sample(shots, seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_settings", [8, 11], ids=["listed", "generated"])
 def test_when_time_is_over_the_last_factor_serves_all_later_stages(num_settings, monkeypatch):
     monkeypatch.setattr(ratios, "_ENTRIES_BETWEEN_LOOKS", 1)

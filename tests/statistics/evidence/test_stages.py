@@ -6,7 +6,8 @@ from qiskit_lhv.statistics.drawing import random_part
 from qiskit_lhv.statistics.evidence import stages
 from qiskit_lhv.statistics.evidence.stages import draw_orders, draw_stages, stage_ends
 
-CHSH = BellScenario((2, 2), (2, 2))
+from helpers import CHSH
+
 UNEQUAL = np.array([[700, 90], [40, 3]])
 BIASED = np.array([[0.4, 0.1], [0.3, 0.2]])
 

@@ -11,14 +11,10 @@ from qiskit_lhv.statistics import fit_local_model
 from qiskit_lhv.targets import divergence, project_to_no_signaling
 from scipy.optimize import minimize
 
+from helpers import magic_square, random_behavior
+
 # SciPy's general solver, here only a reference, clips its own steps in some releases and warns about it.
 pytestmark = pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
-
-
-def random_behavior(shape, seed):
-    half = len(shape) // 2
-    rng = np.random.default_rng(seed)
-    return Behavior(rng.dirichlet(np.ones(int(np.prod(shape[half:]))), size=shape[:half]).reshape(shape))
 
 
 def slsqp_divergence(target, weights):
@@ -102,16 +98,6 @@ def test_degenerate_target_on_the_boundary_converges():
 
 
 # Degenerate counts and large scenarios
-
-
-def magic_square(visibility):
-    table = np.zeros((3, 3, 4, 4))
-    for x, y, a, b in np.ndindex(table.shape):
-        row, column = [a & 1, a >> 1], [b & 1, b >> 1]
-        row.append(sum(row) % 2)
-        column.append((sum(column) + 1) % 2)
-        table[x, y, a, b] = (row[y] == column[x]) / 8
-    return Behavior(visibility * table + (1 - visibility) / 16)
 
 
 def deterministic_mixture(seed, settings=4):

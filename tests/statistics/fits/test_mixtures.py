@@ -6,14 +6,7 @@ from qiskit_lhv.statistics.fits.mixtures import MixtureProblem
 from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.projections import project_cells
 
-
-def crosstalk(q):
-    table = np.zeros((2, 2, 2, 2))
-    for x, y in np.ndindex(2, 2):
-        table[x, y, 0, x & y] += 1 - q
-        table[x, y, 1, 1 - (x & y)] += q
-    return Behavior(table)
-
+from helpers import crosstalk
 
 BEHAVIORS = [
     *(crosstalk(q) for q in (0.0, 0.3)),

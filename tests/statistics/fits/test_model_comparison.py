@@ -18,7 +18,7 @@ from qiskit_lhv.statistics.fits.model_comparison import quick_replicates
 from qiskit_lhv.targets import divergence, project_to_no_signaling
 from scipy.stats import chi2
 
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+from helpers import PLANE
 
 
 def signaling_behavior():

@@ -2,15 +2,13 @@ import itertools
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, CorrelationTensor, estimate_tensor, ghz_state
+from qiskit_lhv import CorrelationTensor, ghz_state
 from qiskit_lhv.measurements import random_directions
 from qiskit_lhv.quantum import random_state
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise, deviation_norms, noise_factor
 from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
 
-
-def sampled(state, shots, seed):
-    return estimate_tensor(Behavior.from_state(state, "pauli").sample(shots, seed))
+from helpers import sampled_tensor
 
 
 def blocks(array):
@@ -61,7 +59,7 @@ def test_limits_of_norms_hold_together(state):
     shots = np.random.default_rng(1).integers(30, 200, size=(3,) * exact.ndim)
     misses = 0
     for seed in range(200):
-        estimate = sampled(state, shots, seed)
+        estimate = sampled_tensor(state, shots, seed)
         limits = deviation_norms(estimate, 0.2)
         errors = dict(blocks(estimate.tensor.array - exact))
         misses += any(np.linalg.norm(errors[parties]) > limits[parties] for parties in limits)
@@ -72,21 +70,21 @@ def test_limits_are_not_far_from_a_gaussian_quantile():
     # White noise: the squared norm of the nine correlations of two qubits is nearly that of a chi square, over n.
     from scipy.stats import chi2
 
-    estimate = sampled(ghz_state(2, 0.0), 500, 1)
+    estimate = sampled_tensor(ghz_state(2, 0.0), 500, 1)
     found = deviation_norms(estimate, 0.03)[0, 1]
     exact = np.sqrt(chi2.isf(0.01, 9) / 500)
     assert exact < found < 1.2 * exact
 
 
 def test_noise_is_the_sum_over_sets_of_parties():
-    estimate = sampled(ghz_state(3, 0.5), 400, 1)
+    estimate = sampled_tensor(ghz_state(3, 0.5), 400, 1)
     norms = deviation_norms(estimate, 0.05)
     assert set(norms) == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
     single, pair, triple = norms[0,], norms[0, 1], norms[0, 1, 2]
     assert absorbing_noise(estimate, 0.05) == pytest.approx(
         3 * single + 3 * np.sqrt(4 / 3) * pair + 4 / 3 * triple, rel=1e-6
     )
-    more = sampled(ghz_state(3, 0.5), 1600, 1)
+    more = sampled_tensor(ghz_state(3, 0.5), 1600, 1)
     assert absorbing_noise(more, 0.05) == pytest.approx(absorbing_noise(estimate, 0.05) / 2)
     assert absorbing_noise(estimate, 0.001) > absorbing_noise(estimate, 0.05)
 

@@ -10,6 +10,8 @@ from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.coordinates import to_party_axes
 from scipy.stats import binomtest
 
+from helpers import PLANE
+
 CORRELATED = [["X", "Y", "Z"], ["X", "Z"]]
 
 
@@ -54,9 +56,6 @@ def test_chsh_region(visibility, inside):
     found = region(visibility, "chsh", 10_000)
     assert found.inside is inside
     assert found.verify()
-
-
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
 
 
 @pytest.mark.parametrize(

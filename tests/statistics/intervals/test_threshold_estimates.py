@@ -21,6 +21,7 @@ from qiskit_lhv.targets import project_to_no_signaling
 from scipy.stats import binomtest
 
 
+@pytest.mark.slow
 def test_interval_of_the_threshold_covers_it():
     behavior = Behavior.from_state(werner_state(0.9), "chsh")
     truth = nonlocality_threshold(behavior).estimate

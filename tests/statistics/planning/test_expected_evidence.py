@@ -4,17 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, ratio_e_value
+from qiskit_lhv import BellCounts, ratio_e_value
 from qiskit_lhv.statistics.assumptions.predictability import mean_forms
 from qiskit_lhv.statistics.planning.evidence_rates import learning_cost
 from qiskit_lhv.statistics.planning.expected_evidence import expected_evidence
 from qiskit_lhv.targets import project_to_no_signaling
 
+from helpers import isotropic
+
 UNIFORM = np.full((2, 2), 0.25)
-
-
-def isotropic(s):
-    return Behavior.from_correlators(np.array([[1, 1], [1, -1]]) * s / 4, marginals=False)
 
 
 def expected_of(counts, predictability=0.0):

@@ -21,12 +21,13 @@ from qiskit_lhv.statistics import (
 )
 from qiskit_lhv.statistics.planning.allocation import whole_shots
 
-CHSH = Behavior.from_state(werner_state(1), "chsh")
+from helpers import SINGLET
+
 GHZ = Behavior.from_state(ghz_state(3), "mermin")
 LOCAL = Behavior.from_state(werner_state(0.6), "chsh")
 SIGNALING = Behavior(np.eye(2)[np.array([[0, 1], [0, 0]])][..., None] * np.array([0.5, 0.5]))
 
-# The probability of the likelier outcomes at the largest quantum violation of CHSH, and of the nearest local model.
+# The probability of the likelier outcomes at the largest quantum violation of SINGLET, and of the nearest local model.
 WIN, LOCAL_WIN = math.cos(math.pi / 8) ** 2, 0.75
 CHSH_RATE = WIN * math.log(WIN / LOCAL_WIN) + (1 - WIN) * math.log((1 - WIN) / (1 - LOCAL_WIN))
 
@@ -59,12 +60,12 @@ MERMIN = Behavior.from_state(PAIR, [planar(0, 120, 240)] * 2)
     [
         (BELL, 0.0141597409, 0.0158003672, 0.0169800305),
         (PERES, 0.0177632822, 0.0191506613, 0.0211293952),
-        (CHSH, 0.0462738469, 0.0462738469, 0.0462738469),
+        (SINGLET, 0.0462738469, 0.0462738469, 0.0462738469),
         (hardy(), 0.0278585182, 0.0279816333, 0.0280347655),
         (MERMIN, 0.0157895843, 0.0191506613, 0.0211293952),
         (GHZ, 0.2075187496, 0.2075187496, 0.4150374993),
     ],
-    ids=["Bell", "Peres", "CHSH", "Hardy", "Mermin", "GHZ"],
+    ids=["Bell", "Peres", "SINGLET", "Hardy", "Mermin", "GHZ"],
 )
 def test_strength_of_published_proofs(behavior, equal, product, best):
     assert evidence_rate(behavior).bits == pytest.approx(equal, abs=2e-9)
@@ -79,7 +80,7 @@ def test_strength_of_published_proofs(behavior, equal, product, best):
 
 
 def test_chsh_by_formula():
-    found = optimal_shares(CHSH)
+    found = optimal_shares(SINGLET)
     assert found.rate == pytest.approx(CHSH_RATE, rel=1e-8)
     np.testing.assert_allclose(found.shares, 0.25, atol=1e-4)
 
@@ -150,7 +151,7 @@ def test_generated_strategies_reach_the_optimum_of_all_of_them(monkeypatch):
 
 
 def test_weak_violations_are_resolved():
-    # At visibility v the outcomes are those of CHSH with correlators v / sqrt(2) against 1/2.
+    # At visibility v the outcomes are those of SINGLET with correlators v / sqrt(2) against 1/2.
     visibility = 0.708
     win = (1 + visibility / math.sqrt(2)) / 2
     found = optimal_shares(Behavior.from_state(werner_state(visibility), "chsh"))
@@ -208,7 +209,7 @@ def test_bad_totals(total):
 
 
 def test_rate_of_chsh_with_its_variance():
-    rate = evidence_rate(CHSH)
+    rate = evidence_rate(SINGLET)
     gain, loss = math.log(WIN / LOCAL_WIN), math.log((1 - WIN) / (1 - LOCAL_WIN))
     assert rate.rate == pytest.approx(CHSH_RATE, abs=1e-9)
     assert rate.bits == pytest.approx(CHSH_RATE / math.log(2), abs=1e-9)
@@ -266,7 +267,7 @@ def test_pilot_counts_overstate_and_cross_validation_does_not():
 
 
 def test_pilot_counts_keep_their_own_shares():
-    counts = CHSH.sample(np.array([[100, 300], [200, 400]]), seed=1)
+    counts = SINGLET.sample(np.array([[100, 300], [200, 400]]), seed=1)
     rate = evidence_rate(counts, seed=2)
     np.testing.assert_allclose(rate.shares, [[0.1, 0.3], [0.2, 0.4]])
     np.testing.assert_array_equal(rate.pilot_shots, counts.num_shots)
@@ -278,7 +279,7 @@ def test_pilot_counts_keep_their_own_shares():
 
 
 def test_pilot_shots_use_the_corrected_rate():
-    rate = evidence_rate(CHSH.sample(100, seed=1), seed=2)
+    rate = evidence_rate(SINGLET.sample(100, seed=1), seed=2)
     assert rate.corrected_rate < rate.rate
     assert rate.shots(1e-6) > dataclasses.replace(rate, corrected_rate=None).shots(1e-6)
 
@@ -308,9 +309,9 @@ def test_planned_shots_reach_their_p_value():
 
 
 def test_more_power_takes_more_shots():
-    totals = [shots_needed(CHSH, 1e-4, power=power, seed=1).total for power in (0.3, 0.95)]
+    totals = [shots_needed(SINGLET, 1e-4, power=power, seed=1).total for power in (0.3, 0.95)]
     assert totals[0] < totals[1]
-    rate = evidence_rate(CHSH)
+    rate = evidence_rate(SINGLET)
     assert rate.shots(1e-4, 0.3) < rate.shots(1e-4) < rate.shots(1e-4, 0.9) < rate.shots(1e-9, 0.9)
 
 
@@ -332,15 +333,15 @@ def test_best_shares_save_shots():
 
 
 def test_plan_is_reproducible_and_can_be_an_estimate():
-    assert shots_needed(CHSH, 0.01, num_runs=4, seed=5) == shots_needed(CHSH, 0.01, num_runs=4, seed=5)
-    plan = shots_needed(CHSH, 0.01, shares=[[1, 2], [3, 4]], simulate=False)
+    assert shots_needed(SINGLET, 0.01, num_runs=4, seed=5) == shots_needed(SINGLET, 0.01, num_runs=4, seed=5)
+    plan = shots_needed(SINGLET, 0.01, shares=[[1, 2], [3, 4]], simulate=False)
     assert plan.simulated is plan.achieved_share is plan.standard_error is None
     np.testing.assert_allclose(plan.shots / plan.total, [[0.1, 0.2], [0.3, 0.4]], atol=0.01)
     assert "estimated" in str(plan)
 
 
 def test_share_of_simulated_runs():
-    plan = shots_needed(CHSH, 0.01, simulate=False)
+    plan = shots_needed(SINGLET, 0.01, simulate=False)
     plan = dataclasses.replace(plan, simulated=np.array([-1.0, -2.0, -2.5, -7.0]))
     assert plan.achieved_share == 0.75
     assert plan.standard_error == pytest.approx(math.sqrt(4 / 6 * 2 / 6 / 4))
@@ -350,11 +351,11 @@ def test_share_of_simulated_runs():
 
 def test_simulated_runs():
     shots = np.array([[100, 50], [70, 200]])
-    values = simulated_log10_p(CHSH, shots, num_runs=6, seed=2)
+    values = simulated_log10_p(SINGLET, shots, num_runs=6, seed=2)
     assert values.shape == (6,)
     assert values.max() <= 0
     assert len(set(values)) == 6
-    np.testing.assert_array_equal(values, simulated_log10_p(CHSH, shots, num_runs=6, seed=2))
+    np.testing.assert_array_equal(values, simulated_log10_p(SINGLET, shots, num_runs=6, seed=2))
     assert np.mean(simulated_log10_p(LOCAL, 200, num_runs=20, seed=1) <= -2) < 0.2
 
 
@@ -362,8 +363,13 @@ def test_simulated_runs():
 
 
 def test_saved_plans_are_read_again(tmp_path):
-    plan = shots_needed(CHSH, 0.01, num_runs=2, seed=1)
-    for record in (plan, optimal_shares(GHZ), evidence_rate(CHSH.sample(100, seed=1), seed=1), evidence_rate(CHSH)):
+    plan = shots_needed(SINGLET, 0.01, num_runs=2, seed=1)
+    for record in (
+        plan,
+        optimal_shares(GHZ),
+        evidence_rate(SINGLET.sample(100, seed=1), seed=1),
+        evidence_rate(SINGLET),
+    ):
         record.save(tmp_path / "record.json")
         loaded = type(record).load(tmp_path / "record.json")
         assert loaded == record
@@ -411,11 +417,11 @@ def test_signaling_behaviors_are_refused(function):
 )
 def test_bad_options_of_a_plan(options, name):
     with pytest.raises(LHVError, match=name):
-        shots_needed(CHSH, **options)
+        shots_needed(SINGLET, **options)
 
 
 def test_other_bad_input():
-    counts = CHSH.sample(10, seed=1)
+    counts = SINGLET.sample(10, seed=1)
     with pytest.raises(ScenarioError, match=r"behavior.*evidence_rate\(counts\)"):
         shots_needed(counts, 0.01)
     with pytest.raises(ScenarioError, match="behavior: expected a Behavior"):
@@ -423,12 +429,12 @@ def test_other_bad_input():
     with pytest.raises(ScenarioError, match="target: expected"):
         evidence_rate(werner_state(1))
     with pytest.raises(ScenarioError, match="num_starts"):
-        optimal_shares(CHSH, product=True, num_starts=0)
+        optimal_shares(SINGLET, product=True, num_starts=0)
     with pytest.raises(ScenarioError, match="tolerance"):
-        optimal_shares(CHSH, tolerance=0)
+        optimal_shares(SINGLET, tolerance=0)
     with pytest.raises(CountsError, match="shots"):
-        simulated_log10_p(CHSH, 0)
+        simulated_log10_p(SINGLET, 0)
     with pytest.raises(ScenarioError, match="num_runs"):
-        simulated_log10_p(CHSH, 10, num_runs=2.5)
+        simulated_log10_p(SINGLET, 10, num_runs=2.5)
     with pytest.raises(ScenarioError, match="behavior"):
         simulated_log10_p(counts, 10)

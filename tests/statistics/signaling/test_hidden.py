@@ -25,28 +25,9 @@ from qiskit_lhv.statistics.signaling.amounts import (
 from scipy.optimize import linprog
 from scipy.stats import norm
 
-CHSH = BellScenario((2, 2), (2, 2))
-PLANE = [(np.cos(a), 0, np.sin(a)) for a in np.pi * np.arange(3) / 3]
+from helpers import CHSH, PLANE, crosstalk, readout
+
 SIGN = np.array([1.0, -1.0])
-
-
-def crosstalk(q, shape=(2, 2)):
-    """a = 0, b = x y, both flipped together with probability q."""
-    table = np.zeros((*shape, 2, 2))
-    for x, y in np.ndindex(shape):
-        b = int(x > 0 and y > 0)
-        table[x, y, 0, b] += 1 - q
-        table[x, y, 1, 1 - b] += q
-    return Behavior(table)
-
-
-def readout(behavior, share):
-    """The last party's outcome 1 is read as 0 with this probability if party 0 has its last setting."""
-    table = behavior.array.copy()
-    decayed = share * table[-1, ..., 1]
-    table[-1, ..., 1] -= decayed
-    table[-1, ..., 0] += decayed
-    return Behavior(table)
 
 
 def shifted(first, second, correlation):

@@ -1,0 +1,54 @@
+"""What the proofs of a state's locality have in common, whatever they rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..._support.validation import real_array
+from ...exceptions import CertificateError
+from ...targets.correlations import CorrelationTensor
+from ...verification.evidence import Evidence
+from ...verification.result import Verification
+from .tolerance import STATE_TOLERANCE
+
+__all__ = ["StateCertificate"]
+
+# Correlations that differ by no more are those of the same state.
+_SAME_CORRELATIONS = 1e-12
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StateCertificate(Evidence):
+    """The claim that a state of qubits, mixed with white noise, is local up to a visibility; its kinds prove it."""
+
+    most_qubits: ClassVar[int] = 2
+    """Largest number of qubits of the state."""
+
+    visibility: float
+    """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
+    correlations: CorrelationTensor
+    """The state's correlation tensor, shape ``(4,) * N``."""
+
+    def __post_init__(self) -> None:
+        tensor, most = self.correlations, self.most_qubits
+        is_tensor = isinstance(tensor, CorrelationTensor) and set(tensor.dimensions) == {2}
+        if not is_tensor or not 2 <= tensor.num_parties <= most:
+            number = "two" if most == 2 else f"2 to {most}"
+            raise CertificateError.bad_argument(
+                "correlations", expected=f"a correlation tensor of {number} qubits", got=repr(tensor)
+            )
+        visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
+        object.__setattr__(self, "visibility", float(visibility))
+
+    @property
+    def shows(self) -> str | None:
+        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+
+    def _not_about(self, state: Any) -> Verification | None:
+        """The refutation of a certificate that is about another state than this one; ``None``: it is about this."""
+        off = 0.0 if state is None else self.correlations.largest_difference(state)
+        if off <= _SAME_CORRELATIONS:
+            return None
+        return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
