@@ -84,7 +84,7 @@ def outcome_of(behavior, shots, kappa, seed):
     """The verdict on one data set, whether the declared test is significant, and whether signaling is detected."""
     report = analyze(behavior.sample(shots, seed), alpha=ALPHA, kappa=kappa, num_replicates=0, seed=seed)
     significant = report.log10_p_value <= math.log10(ALPHA)
-    return report.verdict.value, significant, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
+    return report.verdict.value, significant, report.statistics["no_signaling_p"] <= SIGNALING_LEVEL
 
 
 def main():

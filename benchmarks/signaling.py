@@ -90,7 +90,7 @@ def devices():
 def verdict(behavior, shots, seed):
     """The verdict on one device, the p-value's logarithm, and whether signaling was detected."""
     report = analyze(behavior.sample(shots, seed), alpha=ALPHA, num_replicates=0, seed=seed)
-    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
+    return report.verdict.value, report.log10_p_value, report.statistics["no_signaling_p"] <= SIGNALING_LEVEL
 
 
 def weighed(behavior, shots, alpha, kappa, seed):

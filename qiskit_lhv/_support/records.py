@@ -25,7 +25,7 @@ import numpy as np
 
 from ..exceptions import CertificateError, LHVError
 from .files import MAX_BYTES, Archive, parse_json, read_text, write_whole
-from .old_records import address_of_version_1
+from .old_records import address_of_version_1, fields_of_version_1
 from .read_only import ReadOnlyArrays
 from .record_types import check_fields, wrong_truth_value
 
@@ -236,7 +236,10 @@ def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
                 remedy="Use the release of the package that wrote the file.",
             )
         record = _find_class(value["class"], value["schema_version"])
-        return record(**{name: _decode(item, arrays) for name, item in value["fields"].items()})
+        fields = (
+            value["fields"] if value["schema_version"] > 1 else fields_of_version_1(value["class"], value["fields"])
+        )
+        return record(**{name: _decode(item, arrays) for name, item in fields.items()})
     if "complex" in value:
         real, imaginary = (_decode(part, arrays) for part in value["complex"])
         return real + 1j * imaginary

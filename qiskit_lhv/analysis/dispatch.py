@@ -11,7 +11,8 @@ from ..exceptions import CountsError, LHVError
 from ..experiments.bell_experiment import BellExperiment
 from ..polytope.expressions.expression import BellExpression
 from ..quantum.parties import QUANTUM_STATES
-from ..reports.devices import DeviceReport, group_lists
+from ..reports.devices import DeviceReport
+from ..reports.group_lists import group_lists
 from ..reports.locality import LocalityReport
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor

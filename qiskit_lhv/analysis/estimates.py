@@ -8,13 +8,14 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .._support.deadlines import SharedTime
-from .._support.records import Record
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
 from ..measurements.planes import check_measurements
 from ..projective.settings.correlator_criterion import wwzb_settings
 from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
+from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
+from ..reports.questions import Question
 from ..reports.verdict import Verdict
 from ..statistics.assumptions.same_state import SameStateTest, same_state_test
 from ..statistics.intervals.absorbing_noise import absorbing_noise
@@ -34,13 +35,10 @@ Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 _SAME_TENSOR = 1e-9
 # Of the time that the caller allows.
 _SHARE_OF_SETTINGS = 0.25
-_RADIUS = "weight of white noise that absorbs the errors"
-_PROVEN = "proven local up to visibility (white noise)"
-_NEEDED = "needed for all correlations within the errors"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EstimateQuestion(Record):
+class EstimateQuestion(Question):
     """What was asked about the estimated correlations of a state."""
 
     estimate: TensorEstimate
@@ -71,7 +69,7 @@ class EstimateQuestion(Record):
             return self.estimate, self.estimate
         return self.estimate.split(0.5, self.seed)
 
-    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+    def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Whether a report answers this question, and all that it says follows from its evidence.
 
         The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
@@ -93,11 +91,11 @@ class EstimateQuestion(Record):
         if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
             return _refuted("the estimate is not that of its counts")
         test = first if isinstance(first, SameStateTest) else first.same_state
-        figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+        figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
         if not isinstance(first, SameStateTest) and first.shows != "NONLOCAL":
-            figures[_RADIUS] = _room(self.estimate, self.alpha)[0]
+            figures[Figure.ABSORBING_NOISE] = _room(self.estimate, self.alpha)[0]
         if others:
             (proof,) = others
             if not isinstance(first, EstimatedViolation) or not isinstance(proof, EstimatedLocality) or first.shows:
@@ -165,11 +163,19 @@ def _refuted(reason: str) -> Verification:
 
 def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
     value = float(np.sum(test.settings.operator() * test.tested.tensor.array))
-    return {"value": value, "value: lower limit": test.lower, "local bound": test.settings.inequality.bound.value}
+    return {
+        Figure.VALUE: value,
+        Figure.VALUE_LOWER: test.lower,
+        Figure.LOCAL_BOUND: test.settings.inequality.bound.value,
+    }
 
 
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
-    return {_RADIUS: proof.radius, _PROVEN: proof.certificate.visibility, _NEEDED: proof.needed}
+    return {
+        Figure.ABSORBING_NOISE: proof.radius,
+        Figure.LOCAL_VISIBILITY: proof.certificate.visibility,
+        Figure.NEEDED_VISIBILITY: proof.needed,
+    }
 
 
 def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
@@ -215,7 +221,7 @@ def analyze_estimate(
     seed = seed_or_fresh(seed)
     question = EstimateQuestion(estimate, alpha, signaling_level, measurements, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
-    figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+    figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
@@ -231,7 +237,7 @@ def analyze_estimate(
     if best.violated:
         return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
     radius, needed = _room(estimate, alpha)
-    figures[_RADIUS] = radius
+    figures[Figure.ABSORBING_NOISE] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
     proofs = (
         proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)

@@ -16,7 +16,8 @@ from ..experiments.bell_experiment import BellExperiment
 from ..optimize.search import LocalModelResult, find_local_model
 from ..polytope.thresholds.visibility import nonlocality_threshold
 from ..quantum.states import werner_state
-from ..reports.locality import LocalityReport, format_p_value
+from ..reports.figure_names import Figure, format_p_value
+from ..reports.locality import LocalityReport
 from ..reports.svg import chart_row, loss_panel, svg_document, verdict_panel
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
@@ -76,7 +77,7 @@ def run_demo(
     say(f"{'target':<32}{'S':>8}   {'verdict':<14}{'p-value':<12}{'declared test':<14}{'alpha':<7}")
     for name, report in reports.items():
         say(
-            f"{name:<32}{report.statistics['S']:>8.4f}   {report.verdict.value:<14}"
+            f"{name:<32}{report.statistics[Figure.S]:>8.4f}   {report.verdict.value:<14}"
             f"{format_p_value(report.log10_p_value or 0.0):<12}{report.test:<14}{report.alpha:<7g}"
         )
     checks = [report.verify() for report in reports.values()]

@@ -1,4 +1,5 @@
-from .counts_rule import CountsRule as CountsRule
 from .devices import DeviceReport as DeviceReport
+from .figure_names import Figure as Figure
 from .locality import LocalityReport as LocalityReport
+from .questions import Question as Question
 from .verdict import Verdict as Verdict

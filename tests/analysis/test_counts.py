@@ -20,10 +20,10 @@ from qiskit_lhv import (
     load_bundled_counts,
     werner_state,
 )
+from qiskit_lhv.analysis import CountsQuestion
 from qiskit_lhv.cli.commands import main
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.polytope import mermin
-from qiskit_lhv.reports.counts_rule import CountsRule
 from qiskit_lhv.statistics import GameTest, SignalingTest
 
 UNIFORM = np.full((2, 2), 0.25)
@@ -110,7 +110,7 @@ def test_a_weak_mismatch_of_settings_is_reported_with_what_would_explain_it():
     assert report.verdict is Verdict.NONLOCAL
     (line,) = [line for line in report.warnings if "did not quite come as declared" in line]
     assert "predictability" in line
-    stands = report.statistics["settings: result stands up to predictability"]
+    stands = report.statistics["largest_predictability"]
     assert 0 < stands < 0.25
     again = analyze(counts, test="e-value", predictability=0.9 * stands, num_replicates=0, seed=1)
     assert again.verdict is Verdict.NONLOCAL
@@ -174,7 +174,7 @@ def test_a_stricter_alpha_does_not_hide_signaling(alpha):
 def test_the_signaling_level_is_an_argument():
     agreeing = [[400, 100], [100, 400]]
     counts = BellCounts(table(agreeing, agreeing, agreeing, [[136, 364], [436, 64]]))
-    p = analyze(counts, num_replicates=0, seed=1).statistics["no-signaling: p-value"]
+    p = analyze(counts, num_replicates=0, seed=1).statistics["no_signaling_p"]
     assert analyze(counts, signaling_level=p / 2, num_replicates=0, seed=1).verdict is Verdict.NONLOCAL
 
 
@@ -263,7 +263,7 @@ def test_an_edited_verdict_does_not_pass(report, verdict):
 
 def test_a_report_without_evidence_does_not_pass(report):
     assert not dataclasses.replace(report, evidence=()).verify()
-    assert not dataclasses.replace(report, evidence=(), rule=None).verify()
+    assert not dataclasses.replace(report, evidence=(), question=None).verify()
 
 
 @pytest.mark.parametrize(
@@ -286,14 +286,14 @@ def test_edited_figures_of_the_verdict_do_not_pass(report, change):
     ids=lambda change: next(iter(change)),
 )
 def test_an_edited_rule_does_not_pass(report, change):
-    rule = dataclasses.replace(report.rule, **change)
-    edited = dataclasses.replace(report, rule=rule, alpha=rule.alpha, test=rule.test)
+    rule = dataclasses.replace(report.question, **change)
+    edited = dataclasses.replace(report, question=rule, alpha=rule.alpha, test=rule.test)
     assert not edited.verify()
 
 
 def test_evidence_of_other_counts_does_not_pass(report):
     other = analyze(Behavior.from_state(werner_state(0.95), "chsh").sample(500, 2), num_replicates=0, seed=1)
-    mixed = dataclasses.replace(report, rule=other.rule)
+    mixed = dataclasses.replace(report, question=other.question)
     assert not mixed.verify()
 
 
@@ -368,8 +368,8 @@ def test_a_figure_that_cannot_be_had_is_absent(monkeypatch):
     report = analyze(counts, seed=1)
     assert report.log10_p_value == before.log10_p_value
     assert report.verdict is Verdict.NONLOCAL
-    assert report.absent["local fit"] == "no convergence"
-    assert report.absent["signaling allowance"] == "no convergence"
+    assert report.absent["kl"] == "no convergence"
+    assert report.absent["largest_kappa"] == "no convergence"
     assert "absent: no convergence" in str(report)
     assert report.largest_kappa is None
     assert report.verify()
@@ -380,7 +380,7 @@ def test_a_time_limit_leaves_out_figures_but_not_the_test():
     report = analyze(counts, time_limit=1e-6, seed=1)
     assert report.verdict is Verdict.NONLOCAL
     assert report.log10_p_value == analyze(counts, seed=1).log10_p_value
-    assert report.absent["local fit"] == "the time limit was over"
+    assert report.absent["kl"] == "the time limit was over"
     with pytest.raises(Exception, match="time_limit"):
         analyze(counts, time_limit=0)
 
@@ -413,7 +413,7 @@ def test_default_tests():
 def test_combined_test_is_the_weighted_minimum_of_its_parts():
     counts = Behavior.from_state(werner_state(0.85), "chsh").sample(100, 3)
     report = analyze(counts, num_replicates=0, seed=3)
-    e_value = -report.statistics["e-value: log10 e"]
+    e_value = -report.statistics["log10_e"]
     forms = [sign * chsh((x, y)).coefficients for x in (0, 1) for y in (0, 1) for sign in (1, -1)]
     from qiskit_lhv import BellExpression
     from qiskit_lhv.statistics import game_test
@@ -426,7 +426,7 @@ def test_combined_test_is_the_weighted_minimum_of_its_parts():
 def test_seeds_are_recorded_and_rarely_matter():
     counts = Behavior.from_state(werner_state(0.8), "chsh").sample(500, 4)
     reports = [analyze(counts, test="e-value", num_replicates=0) for _ in range(8)]
-    seeds = {report.statistics["seed of the order"] for report in reports}
+    seeds = {report.statistics["seed"] for report in reports}
     assert len(seeds) == 8
     spread = np.ptp([report.log10_p_value for report in reports])
     # A single order spreads by about one decade.
@@ -470,11 +470,11 @@ def test_threads_do_not_disturb_each_other():
 
 
 def test_rules_and_groups_are_records(tmp_path, report):
-    devices = analyze({(0, 1): report.rule.counts}, seed=1)
+    devices = analyze({(0, 1): report.question.counts}, seed=1)
     devices.save(tmp_path / "devices.npz")
     assert DeviceReport.load(tmp_path / "devices.npz") == devices
-    report.rule.save(tmp_path / "rule.json")
-    assert CountsRule.load(tmp_path / "rule.json") == report.rule
+    report.question.save(tmp_path / "question.json")
+    assert CountsQuestion.load(tmp_path / "question.json") == report.question
     assert any(isinstance(piece, GameTest) for piece in report.evidence)
     assert mermin(3).scenario.num_parties == 3
 
@@ -516,7 +516,7 @@ def test_a_map_of_which_every_group_fails():
         report.plot()
 
 
-@pytest.mark.parametrize("name", ["shots", "e-value: log10 e", "no-signaling: p-value", "game: log10 p"])
+@pytest.mark.parametrize("name", ["shots", "log10_e", "no_signaling_p", "game_log10_p"])
 def test_edited_statistics_do_not_pass(report, name):
     statistics = report.statistics | {name: report.statistics[name] + 1}
     assert not dataclasses.replace(report, statistics=statistics).verify()
@@ -539,25 +539,25 @@ def test_forged_rules_do_not_turn_a_weak_result_into_a_strong_one():
     assert weak.verdict is not Verdict.NONLOCAL
     kept = tuple(piece for piece in weak.evidence if type(piece).__name__ != "LocalRegion")
     for change in ({"alpha": 2.0}, {"in_nonlocal_list": True}):
-        rule = dataclasses.replace(weak.rule, **change)
-        forged = dataclasses.replace(weak, rule=rule, alpha=rule.alpha, evidence=kept, verdict=Verdict.NONLOCAL)
+        rule = dataclasses.replace(weak.question, **change)
+        forged = dataclasses.replace(weak, question=rule, alpha=rule.alpha, evidence=kept, verdict=Verdict.NONLOCAL)
         assert not forged.verify()
 
 
 def test_an_allowance_of_another_kappa_or_level_does_not_serve(report):
     from qiskit_lhv.statistics import signaling_allowance
 
-    rule = dataclasses.replace(report.rule, kappa=3.0)
+    rule = dataclasses.replace(report.question, kappa=3.0)
     for kappa, alpha in ((1.0, 0.01), (3.0, 0.999)):
-        other = signaling_allowance(report.rule.counts, kappa=kappa, alpha=alpha, seed=1)
+        other = signaling_allowance(report.question.counts, kappa=kappa, alpha=alpha, seed=1)
         evidence = tuple(other if type(piece) is type(other) else piece for piece in report.evidence)
         statistics = report.statistics | {
-            "signaling: violation stands up to kappa": other.largest_kappa,
-            "signaling: hidden, needed by a local model": other.hidden_needed,
-            "signaling: visible in marginals": other.visible,
+            "largest_kappa": other.largest_kappa,
+            "hidden_signaling": other.hidden_needed,
+            "visible_signaling": other.visible,
         }
         forged = dataclasses.replace(
-            report, rule=rule, evidence=evidence, statistics=statistics, largest_kappa=other.largest_kappa
+            report, question=rule, evidence=evidence, statistics=statistics, largest_kappa=other.largest_kappa
         )
         assert not forged.verify()
 
@@ -569,5 +569,5 @@ def test_counts_whose_order_is_not_known_cannot_pass_for_trials():
     # Any order has the same counts.
     cells = np.repeat(np.argwhere(counts.array >= 0), counts.array.ravel(), axis=0)
     trials = BellTrials(cells[:, :2], cells[:, 2:], design="random")
-    rule = dataclasses.replace(local.rule, data=trials)
-    assert not dataclasses.replace(local, rule=rule, verdict=Verdict.NONLOCAL).verify()
+    rule = dataclasses.replace(local.question, data=trials)
+    assert not dataclasses.replace(local, question=rule, verdict=Verdict.NONLOCAL).verify()

@@ -16,7 +16,7 @@ from qiskit_lhv import (
     ratio_e_value,
     werner_state,
 )
-from qiskit_lhv.reports.locality import format_figure
+from qiskit_lhv.reports.figure_names import format_figure
 from qiskit_lhv.targets import project_to_no_signaling
 
 UNIFORM = np.full((2, 2), 0.25)
@@ -88,7 +88,7 @@ def test_the_number_counts_the_predictability():
     counts = BellCounts(isotropic(2.7).sample(40, 3).array, "random", UNIFORM)
     plain, careful = (quick(counts, test="e-value", alpha=1e-6, predictability=tau) for tau in (0.0, 0.02))
     assert advised(careful) > 1.5 * advised(plain)
-    rates = [one.statistics["e-value: expected log10 e per trial"] for one in (plain, careful)]
+    rates = [one.statistics["log10_e_per_trial"] for one in (plain, careful)]
     assert rates[1] < 0.7 * rates[0]
     hopeless = quick(counts, test="e-value", alpha=1e-6, predictability=0.1)
     assert "no number of shots would help" in hopeless.advice
@@ -153,7 +153,7 @@ def test_few_shots_that_all_agree_get_no_warning():
     for n in (1, 3):
         report = quick(winning(n))
         assert report.warnings == ()
-        assert report.statistics["S standard error"] > 0.5 / n
+        assert report.statistics["S_error"] > 0.5 / n
     assert "S = 4 lies above the quantum bound" in quick(winning(50)).warnings[0]
     assert "p = " in quick(winning(50)).warnings[0]
 

@@ -133,12 +133,12 @@ def test_factors_that_were_fitted_to_their_own_stages_are_refuted():
 def test_an_order_that_was_chosen_is_refuted():
     report = analyze(trials(quantum(0.9), 300, 1, "blocks"), test="e-value", num_replicates=0, seed=1)
     (place,) = [i for i, piece in enumerate(report.evidence) if getattr(piece, "null", "") == "local"]
-    others = [ratio_e_value(report.rule.data, seed=seed) for seed in range(2, 12)]
+    others = [ratio_e_value(report.question.data, seed=seed) for seed in range(2, 12)]
     best = max(others, key=lambda one: one.log_e)
     assert best.verify()
     for piece in (best, dataclasses.replace(best, seed=1)):
         evidence = (*report.evidence[:place], piece, *report.evidence[place + 1 :])
-        statistics = report.statistics | {"e-value: log10 e": piece.log_e / math.log(10)}
+        statistics = report.statistics | {"log10_e": piece.log_e / math.log(10)}
         forged = dataclasses.replace(
             report,
             evidence=evidence,
@@ -160,10 +160,10 @@ def test_the_test_of_drift_is_bound(reports, name):
     assert not swapped(report, "DriftTest", p_value=0.9).verify()
     assert not swapped(report, "DriftTest", deviance=1.0).verify()
     gone = without(report, "DriftTest")
-    statistics = {key: value for key, value in report.statistics.items() if key != "drift: p-value"}
+    statistics = {key: value for key, value in report.statistics.items() if key != "drift_p"}
     gone = dataclasses.replace(gone, statistics=statistics)
     assert not gone.verify()
-    late = dataclasses.replace(gone, absent=report.absent | {"drift": "the time limit was over"})
+    late = dataclasses.replace(gone, absent=report.absent | {"drift_p": "the time limit was over"})
     # Where the verdict rests on it, no excuse helps.
     assert bool(late.verify()) is (report.verdict is not Verdict.LOCAL)
 
@@ -282,16 +282,16 @@ def test_honest_tables_lose_no_verdict():
 @pytest.mark.parametrize("name", ["blocks", "table", "signaling"])
 def test_edited_declarations_do_not_pass(reports, name, change):
     report = reports[name]
-    assert not dataclasses.replace(report, rule=dataclasses.replace(report.rule, **change)).verify()
+    assert not dataclasses.replace(report, question=dataclasses.replace(report.question, **change)).verify()
 
 
 def test_post_selected_counts_stay_so(reports):
     report = reports["kept"]
     assert report.verify()
-    data = dataclasses.replace(report.rule.data, post_selected=False)
-    assert not dataclasses.replace(report, rule=dataclasses.replace(report.rule, data=data)).verify()
-    rule = dataclasses.replace(report.rule, fair_sampling=False)
-    assert not dataclasses.replace(report, rule=rule).verify()
+    data = dataclasses.replace(report.question.data, post_selected=False)
+    assert not dataclasses.replace(report, question=dataclasses.replace(report.question, data=data)).verify()
+    rule = dataclasses.replace(report.question, fair_sampling=False)
+    assert not dataclasses.replace(report, question=rule).verify()
 
 
 GARBAGE = ["a", None, math.nan, math.inf, -1.0, (), True, 10**400]
@@ -300,14 +300,14 @@ GARBAGE = ["a", None, math.nan, math.inf, -1.0, (), True, 10**400]
 @pytest.mark.parametrize("value", GARBAGE, ids=repr)
 def test_garbage_is_refused_or_refuted(reports, value):
     report = reports["table"]
-    for field in dataclasses.fields(report.rule):
-        if getattr(report.rule, field.name) in (value,) or (field.name, value) == ("kappa", None):
+    for field in dataclasses.fields(report.question):
+        if getattr(report.question, field.name) in (value,) or (field.name, value) == ("kappa", None):
             continue
         try:
-            rule = dataclasses.replace(report.rule, **{field.name: value})
+            rule = dataclasses.replace(report.question, **{field.name: value})
         except LHVError:
             continue
-        forged = dataclasses.replace(report, rule=rule)
+        forged = dataclasses.replace(report, question=rule)
         # A statement about post-selection that changes nothing is no garbage.
         assert (field.name, value) == ("fair_sampling", True) or not forged.verify(), field.name
         assert isinstance(forged.headline, str)
@@ -315,7 +315,7 @@ def test_garbage_is_refused_or_refuted(reports, value):
         assert isinstance(repr(forged), str)
         assert isinstance(forged.to_html(), str)
     for field in dataclasses.fields(report):
-        if field.name in ("verdict", "evidence", "rule", "question") or getattr(report, field.name) == value:
+        if field.name in ("verdict", "evidence", "question") or getattr(report, field.name) == value:
             continue
         try:
             forged = dataclasses.replace(report, **{field.name: value})
@@ -356,7 +356,7 @@ def test_edited_words_do_not_pass(reports, name):
         {"advice": "Nothing is open."},
         {"warnings": ("all is well",)},
         {"admits_local_model": {True: None, False: True, None: True}[report.admits_local_model]},
-        {"absent": report.absent | {"signaling allowance": "no need"}},
+        {"absent": report.absent | {"largest_kappa": "no need"}},
         {"absent": report.absent | {"doubt": "no need"}},
         {"inequality": None},
         {"model": None},
@@ -372,7 +372,7 @@ def test_every_figure_is_bound(reports, name, refused):
     for key, value in report.statistics.items():
         for other in (value + 0.1, math.nan, "a"):
             assert refused(report, statistics=report.statistics | {key: other}), key
-    kept = {key: value for key, value in report.statistics.items() if key != "e-value: log10 e"}
+    kept = {key: value for key, value in report.statistics.items() if key != "log10_e"}
     assert not dataclasses.replace(report, statistics=kept).verify()
     assert not dataclasses.replace(report, statistics=report.statistics | {"certainty": 1.0}).verify()
 
@@ -443,7 +443,7 @@ def test_edited_maps_do_not_pass(devices):
         assert not dataclasses.replace(devices, **change).verify(), change
 
 
-@pytest.mark.parametrize("name", ["S", "S standard error", "no-signaling: p-value", "no-signaling: largest shift"])
+@pytest.mark.parametrize("name", ["S", "S_error", "no_signaling_p", "largest_shift"])
 def test_edited_rows_do_not_pass(devices, name):
     first = devices.reports[0]
     edited = dataclasses.replace(first, statistics=first.statistics | {name: first.statistics[name] + 0.01})
@@ -454,10 +454,10 @@ def test_lists_are_bound(devices):
     signaling = devices.groups.index((7, 8))
     for i, change in ((signaling, {"in_signaling_list": False}), (1, {"in_nonlocal_list": False})):
         report = devices.reports[i]
-        rule = dataclasses.replace(report.rule, **change)
+        rule = dataclasses.replace(report.question, **change)
         verdict = rule.verdict(CountsEvidence.of(report.evidence))
         assert verdict is Verdict.INCONCLUSIVE
-        edited = dataclasses.replace(report, rule=rule, verdict=verdict)
+        edited = dataclasses.replace(report, question=rule, verdict=verdict)
         assert not edited.verify()
         reports = (*devices.reports[:i], edited, *devices.reports[i + 1 :])
         assert not dataclasses.replace(devices, reports=reports).verify()
@@ -467,4 +467,4 @@ def test_json_of_trials_holds_them(reports, tmp_path):
     path = tmp_path / "report.json"
     path.write_text(reports["trials"].to_json())
     assert json.loads(path.read_text())["summary"]["verdict"] == "NONLOCAL"
-    assert LocalityReport.load(path).rule.data == reports["trials"].rule.data
+    assert LocalityReport.load(path).question.data == reports["trials"].question.data

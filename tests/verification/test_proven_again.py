@@ -216,16 +216,16 @@ def test_declarations_that_were_changed_afterwards_are_refuted():
     report = analyze(counts(0.3, shots=2000), seed=1, num_replicates=0)
     assert report.verify()
     for change in ({"kappa": 1.5}, {"kappa": 0.5}, {"signaling_level": 0.02}, {"predictability": 0.1}):
-        rule = dataclasses.replace(report.rule, **change)
-        assert dataclasses.replace(report, rule=rule).verify().refuted, change
-    selected = dataclasses.replace(report.rule.counts, post_selected=True)
-    assert dataclasses.replace(report, rule=dataclasses.replace(report.rule, data=selected)).verify().refuted
+        rule = dataclasses.replace(report.question, **change)
+        assert dataclasses.replace(report, question=rule).verify().refuted, change
+    selected = dataclasses.replace(report.question.counts, post_selected=True)
+    assert dataclasses.replace(report, question=dataclasses.replace(report.question, data=selected)).verify().refuted
 
 
 def test_figures_of_reports_on_states_need_evidence():
     report = analyze(werner_state(0.9), seed=1)
     assert report.verify()
-    for name, value in (("proven local up to visibility (white noise)", 0.99), ("violation", 1.0)):
+    for name, value in (("local_visibility", 0.99), ("violation", 1.0)):
         statistics = report.statistics | {name: value}
         assert dataclasses.replace(report, statistics=statistics).verify().refuted
     for change in ({"target": "state of 3 qubits, all projective measurements"}, {"admits_local_model": True}):
