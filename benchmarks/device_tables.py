@@ -1,6 +1,6 @@
 """Verdict and figures of the published counts that come with the package."""
 
-from qiskit_lhv import analyze, load_bundled_counts
+from qiskit_lhv import CountsOptions, analyze, load_bundled_counts
 from qiskit_lhv.datasets import bundled_counts
 from qiskit_lhv.reports.figure_names import format_p_value
 
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     for key in bundled_counts():
         print(row(key, analyze(load_bundled_counts(key).counts, seed=7)))
     delft = load_bundled_counts("delft_2015").counts
-    game = analyze(delft, test="game", alpha=0.05, seed=7)
+    game = analyze(delft, CountsOptions(test="game"), alpha=0.05, seed=7)
     print(row("delft_2015", game))
     print("\nassumptions of the last line")
     for line in game.assumptions:

@@ -14,6 +14,7 @@ from . import spin_chains as spin_chains
 from . import statistics as statistics
 from . import targets as targets
 from . import verification as verification
+from .analysis.counts_options import CountsOptions as CountsOptions
 from .analysis.critical_visibilities import critical_visibility as critical_visibility
 from .analysis.dispatch import analyze as analyze
 from .datasets import load_bundled_counts as load_bundled_counts

@@ -33,7 +33,7 @@ from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
 from ..targets.trials import BellTrials
 from .counts_findings import OUT_OF_TIME, CountsFindings
-from .counts_options import CountsOptions
+from .counts_options import CountsCall
 from .counts_question import CountsQuestion
 from .counts_tests import Prepared, declared_result, e_values_of, prepared, result_of
 
@@ -69,7 +69,7 @@ class _Figures:
             return None
 
 
-def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
+def counts_findings(data: Data, options: CountsCall) -> CountsFindings:
     """What is found about counts or trials.
 
     Args:
@@ -84,7 +84,7 @@ def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
 
 
 @one_blas_thread()
-def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_groups: int) -> list[CountsFindings]:
+def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: int) -> list[CountsFindings]:
     """What is found about each of several data; those of one scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
     tested = [one.tested(options) for one in members]
@@ -111,7 +111,7 @@ def _findings(
     member: Prepared,
     e_value: EValue | CombinedEValue,
     against_signaling: EValue | None,
-    options: CountsOptions,
+    options: CountsCall,
     figures: _Figures,
     num_groups: int,
 ) -> CountsFindings:
@@ -199,7 +199,7 @@ def _findings(
     return findings
 
 
-def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: int) -> CountsQuestion:
+def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) -> CountsQuestion:
     """The declarations about data, as a report records them."""
     assert options.seed is not None
     replicates = options.num_replicates
@@ -221,7 +221,7 @@ def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: in
     )
 
 
-def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> StandingTest | None:
+def _standing(member: Prepared, options: CountsCall, num_groups: int) -> StandingTest | None:
     """The declared test with the largest predictability up to which it stays significant."""
 
     def make(predictability: float) -> TestResult:
@@ -243,7 +243,7 @@ def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> Stan
 
 
 def group_findings(
-    data: Mapping[Group, Data], options: CountsOptions
+    data: Mapping[Group, Data], options: CountsCall
 ) -> tuple[dict[Group, CountsFindings], dict[Group, str]]:
     """What is found about each of many groups, and why nothing could be found about the others.
 

@@ -36,7 +36,7 @@ from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.evidence import agree
 from ..verification.result import Verification
-from .counts_options import CountsOptions
+from .counts_options import CountsCall
 from .counts_tests import averages_orders, declared_result, prepared
 
 __all__ = ["EvidenceChecks", "confirmed_if", "refutation"]
@@ -101,10 +101,10 @@ class EvidenceChecks:
     def declarations(self) -> Verification:
         """Whether the declarations are such as could be made."""
         rule = self.rule
-        names = {field.name for field in fields(CountsOptions)} & {field.name for field in fields(CountsRule)}
+        names = {field.name for field in fields(CountsCall)} & {field.name for field in fields(CountsRule)}
         declared = {name: getattr(rule, name) for name in names}
         # Refuses what is out of range.
-        self.options = CountsOptions(**declared).checked()
+        self.options = CountsCall(**declared)
         made = {name: getattr(self.options, name) for name in names}
         if any(type(made[name]) is not type(declared[name]) or made[name] != declared[name] for name in names):
             return refutation("the declarations are not of the right type")

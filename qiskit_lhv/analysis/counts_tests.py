@@ -20,7 +20,7 @@ from ..statistics.evidence.games import GameTest, game_test
 from ..statistics.evidence.standing import TestResult
 from ..targets.counts import BellCounts, check_shot_limit
 from ..targets.trials import BellTrials
-from .counts_options import CountsOptions
+from .counts_options import CountsCall
 
 __all__ = [
     "Prepared",
@@ -44,12 +44,12 @@ class Prepared:
     settings: SettingsTest
     game: GameTest | None
 
-    def tested(self, options: CountsOptions) -> Data:
+    def tested(self, options: CountsCall) -> Data:
         """The data as the declared test takes them."""
         return as_tested(self.data, self.test, options.predictability)
 
 
-def prepared(data: Data, options: CountsOptions) -> Prepared:
+def prepared(data: Data, options: CountsCall) -> Prepared:
     """Checks data for the declared test.
 
     Args:
@@ -72,7 +72,7 @@ def prepared(data: Data, options: CountsOptions) -> Prepared:
     return Prepared(data, test, settings, declared_game(data, test, options))
 
 
-def declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | None:
+def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None:
     """The game of the declared expression, or of CHSH in its scenario; ``None`` if there is none to play.
 
     Args:
@@ -102,7 +102,7 @@ def declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | N
 
 
 def e_values_of(
-    data: Sequence[Data], options: CountsOptions, deadline: Deadline | None = None
+    data: Sequence[Data], options: CountsCall, deadline: Deadline | None = None
 ) -> list[EValue | CombinedEValue]:
     """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick.
 
@@ -133,7 +133,7 @@ def averages_orders(data: Data) -> bool:
 
 
 def declared_result(
-    data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsOptions
+    data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsCall
 ) -> TestResult:
     """The result of the declared test, from the e-value and the game of data as the test takes them.
 
@@ -154,7 +154,7 @@ def declared_result(
     return e_value
 
 
-def result_of(tested: Data, test: str, options: CountsOptions) -> TestResult:
+def result_of(tested: Data, test: str, options: CountsCall) -> TestResult:
     """The result of a test, of data as it takes them, with its game or e-value made anew.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 
 from .._support.files import writable_file
+from ..analysis.counts_options import CountsOptions
 from ..analysis.dispatch import analyze
 from ..datasets import load_bundled_counts
 from ..experiments.bell_experiment import BellExperiment
@@ -108,7 +109,7 @@ def _reports(seed: int) -> dict[str, LocalityReport]:
     }
     reports = {name: analyze(load_bundled_counts(key).counts, seed=seed) for name, key in tables.items()}
     delft = load_bundled_counts("delft_2015").counts
-    reports["Delft 2015, as a game"] = analyze(delft, test="game", alpha=0.05, seed=seed)
+    reports["Delft 2015, as a game"] = analyze(delft, CountsOptions(test="game"), alpha=0.05, seed=seed)
     for name, depolarizing, readout in (("Aer, weak noise", 0.03, 0.02), ("Aer, strong noise", 0.25, 0.06)):
         reports[name] = analyze(noisy_bell_counts(depolarizing, readout, seed=seed), seed=seed)
     return reports

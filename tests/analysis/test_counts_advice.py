@@ -9,6 +9,7 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellScenario,
+    CountsOptions,
     Verdict,
     analyze,
     chsh,
@@ -47,8 +48,8 @@ def advised(report):
     return float(number.replace(",", ""))
 
 
-def quick(data, **options):
-    return analyze(data, num_replicates=0, **({"seed": 1} | options))
+def quick(data, seed=1, alpha=0.01, time_limit=None, **declared):
+    return analyze(data, CountsOptions(num_replicates=0, **declared), alpha=alpha, time_limit=time_limit, seed=seed)
 
 
 # Shots that are needed
@@ -207,7 +208,7 @@ def test_notes_of_a_map_tell_groups_with_signaling_apart():
     )
     alone = analyze({(2, 3): signaling}, seed=1)
     assert [line.split(":")[0] for line in alone.notes] == ["NONLOCAL although signaling was detected (2-3)"]
-    declared = analyze({(2, 3): signaling}, kappa=2, seed=1)
+    declared = analyze({(2, 3): signaling}, CountsOptions(kappa=2), seed=1)
     assert declared.notes == ("NONLOCAL: also with hidden influences up to 2 times what marginals show.",)
     assert str(alone).startswith("1 group: ")
 

@@ -11,6 +11,7 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellTrials,
+    CountsOptions,
     DeviceReport,
     LHVError,
     LocalityReport,
@@ -24,6 +25,9 @@ from qiskit_lhv import (
 from qiskit_lhv.reports.counts_rule import CountsEvidence
 from qiskit_lhv.verification.mean_bounds import exact_mean_bounds
 
+# Without the figures that take long.
+QUICK = CountsOptions(num_replicates=0)
+GAME = CountsOptions(test="game", expression=chsh((1, 1)), num_replicates=0)
 UNIFORM = np.full((2, 2), 0.25)
 
 
@@ -67,18 +71,22 @@ def reports():
     signaling = np.array([[[[400, 100], [100, 400]]] * 2, [[[400, 100], [100, 400]], [[136, 364], [436, 64]]]])
     return {
         "blocks": analyze(quantum(0.95).sample(500, 1), seed=1),
-        "game": analyze(quantum(0.95).sample(500, 1), test="game", expression=chsh((1, 1)), num_replicates=0, seed=1),
+        "game": analyze(
+            quantum(0.95).sample(500, 1), CountsOptions(test="game", expression=chsh((1, 1)), num_replicates=0), seed=1
+        ),
         "table": analyze(random_table(quantum(0.95), 2000, 1), seed=1),
-        "table, game": analyze(random_table(quantum(0.95), 2000, 1), test="game", num_replicates=0, seed=1),
-        "table, predictable": analyze(random_table(quantum(0.95), 2000, 1), predictability=0.01, seed=1),
-        "trials": analyze(trials(quantum(0.95), 1000, 1), num_replicates=0, seed=1),
-        "trials, game": analyze(trials(quantum(0.95), 1000, 1), test="game", num_replicates=0, seed=1),
-        "trials in blocks": analyze(trials(quantum(0.4), 30_000, 1, "blocks"), num_replicates=0, seed=1),
-        "local": analyze(trials(quantum(0.4), 30_000, 1), num_replicates=0, seed=1),
-        "kappa": analyze(quantum(1).sample(20_000, 1), kappa=3, num_replicates=0, seed=1),
-        "signaling": analyze(BellCounts(signaling), num_replicates=0, seed=1),
-        "lossy": analyze(lossy, num_replicates=0, seed=1),
-        "kept": analyze(lossy.post_select(), fair_sampling=True, num_replicates=0, seed=1),
+        "table, game": analyze(
+            random_table(quantum(0.95), 2000, 1), CountsOptions(test="game", num_replicates=0), seed=1
+        ),
+        "table, predictable": analyze(random_table(quantum(0.95), 2000, 1), CountsOptions(predictability=0.01), seed=1),
+        "trials": analyze(trials(quantum(0.95), 1000, 1), QUICK, seed=1),
+        "trials, game": analyze(trials(quantum(0.95), 1000, 1), CountsOptions(test="game", num_replicates=0), seed=1),
+        "trials in blocks": analyze(trials(quantum(0.4), 30_000, 1, "blocks"), QUICK, seed=1),
+        "local": analyze(trials(quantum(0.4), 30_000, 1), QUICK, seed=1),
+        "kappa": analyze(quantum(1).sample(20_000, 1), CountsOptions(kappa=3, num_replicates=0), seed=1),
+        "signaling": analyze(BellCounts(signaling), QUICK, seed=1),
+        "lossy": analyze(lossy, QUICK, seed=1),
+        "kept": analyze(lossy.post_select(), CountsOptions(fair_sampling=True, num_replicates=0), seed=1),
         "late": analyze(quantum(0.8).sample(100, 1), time_limit=1e-9, seed=1),
         "three": analyze(Behavior.from_state(ghz_state(3, 0.9), "mermin").sample(50, 1), seed=1),
     }
@@ -131,7 +139,7 @@ def test_factors_that_were_fitted_to_their_own_stages_are_refuted():
 
 
 def test_an_order_that_was_chosen_is_refuted():
-    report = analyze(trials(quantum(0.9), 300, 1, "blocks"), test="e-value", num_replicates=0, seed=1)
+    report = analyze(trials(quantum(0.9), 300, 1, "blocks"), CountsOptions(test="e-value", num_replicates=0), seed=1)
     (place,) = [i for i, piece in enumerate(report.evidence) if getattr(piece, "null", "") == "local"]
     others = [ratio_e_value(report.question.data, seed=seed) for seed in range(2, 12)]
     best = max(others, key=lambda one: one.log_e)
@@ -175,7 +183,7 @@ def test_trials_in_blocks_that_drift_are_not_local():
     both = BellTrials(
         *(np.concatenate([getattr(p, n) for p in parts]) for n in ("settings", "outcomes")), design="blocks"
     )
-    assert analyze(both, num_replicates=0, seed=1).verdict is not Verdict.LOCAL
+    assert analyze(both, QUICK, seed=1).verdict is not Verdict.LOCAL
 
 
 @pytest.mark.parametrize("change", [{"log10_order_p": -0.7}, {"log10_p_value": -0.7}, {"contradiction": "nothing"}])
@@ -200,7 +208,7 @@ def test_wrong_setting_probabilities_make_no_local_table_nonlocal(test):
     for seed in range(20):
         counts = random_table(LOSES, 1000, seed, WEAK)
         try:
-            report = analyze(counts, test=test, num_replicates=0, seed=seed)
+            report = analyze(counts, CountsOptions(test=test, num_replicates=0), seed=seed)
         except ValueError:
             refused += 1
             continue
@@ -212,7 +220,7 @@ def test_wrong_setting_probabilities_make_no_local_table_nonlocal(test):
 
 def test_a_game_won_by_the_settings_that_came_is_not_nonlocal():
     # The declared game has p = 0.0003; the settings, at p = 0.0035, were not refused.
-    report = analyze(random_table(LOSES, 1000, 0, WEAK), test="game", num_replicates=0, seed=1)
+    report = analyze(random_table(LOSES, 1000, 0, WEAK), CountsOptions(test="game", num_replicates=0), seed=1)
     assert report.p_value < 0.001
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.admits_local_model is not False
@@ -235,13 +243,13 @@ def test_a_result_that_stands_beyond_the_settings_says_so():
     shots = np.array([[1120, 1000], [1000, 880]])
     counts = BellCounts(quantum(0.95).sample(shots, 1).array, "random", UNIFORM)
     for test in ("combined", "e-value"):
-        report = analyze(counts, test=test, num_replicates=0, seed=1)
+        report = analyze(counts, CountsOptions(test=test, num_replicates=0), seed=1)
         assert report.verdict is Verdict.NONLOCAL
         found = CountsEvidence.of(report.evidence)
         assert found.standing.predictability > found.settings.explaining_predictability > 0
         assert "if the settings were drawn as declared to within a predictability of 0.0" in report.headline
         assert report.verify()
-    game = analyze(counts, test="game", expression=chsh((0, 0)), num_replicates=0, seed=1)
+    game = analyze(counts, CountsOptions(test="game", expression=chsh((0, 0)), num_replicates=0), seed=1)
     assert game.verify()
 
 
@@ -249,12 +257,12 @@ def test_a_result_that_stands_beyond_the_settings_says_so():
 def test_settings_that_need_an_explanation_keep_it(kind):
     shots = np.array([[1120, 1000], [1000, 880]])
     counts = BellCounts(quantum(0.95).sample(shots, 1).array, "random", UNIFORM)
-    report = analyze(counts, test="e-value", num_replicates=0, seed=1)
+    report = analyze(counts, CountsOptions(test="e-value", num_replicates=0), seed=1)
     assert not without(report, kind).verify()
 
 
 def test_honest_tables_lose_no_verdict():
-    found = [analyze(random_table(quantum(0.95), 1000, seed), num_replicates=0, seed=seed) for seed in range(10)]
+    found = [analyze(random_table(quantum(0.95), 1000, seed), QUICK, seed=seed) for seed in range(10)]
     assert sum(report.verdict is Verdict.NONLOCAL for report in found) >= 9
 
 

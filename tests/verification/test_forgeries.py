@@ -19,6 +19,7 @@ from qiskit_lhv import (
     BellInequality,
     BellScenario,
     CorrelationTensor,
+    CountsOptions,
     LHVError,
     Verdict,
     Verification,
@@ -621,8 +622,8 @@ def standing_holds(record):
     )
 
 
-def counts_report(counts, **options):
-    return analyze(counts, seed=1, num_replicates=0, **options)
+def counts_report(counts, **declared):
+    return analyze(counts, CountsOptions(num_replicates=0, **declared), seed=1)
 
 
 RECORDS = {
