@@ -11,8 +11,7 @@ from .._support.deadlines import SharedTime
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
 from ..measurements.planes import check_measurements
-from ..projective.settings.correlator_criterion import wwzb_settings
-from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
+from ..projective.settings.optimization import OptimizedSettings
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
@@ -24,7 +23,8 @@ from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
 from ..verification.evidence import agree
 from ..verification.result import Verification, combine
 from .estimate_evidence import EstimatedLocality, EstimatedViolation
-from .proof_plan import proofs_from_below
+from .proof_plan import Step
+from .proofs import proofs
 from .state_question import covers, in_plane
 
 __all__ = ["EstimateQuestion", "analyze_estimate"]
@@ -33,8 +33,7 @@ Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
 # Entries of the tensors of one state, computed again.
 _SAME_TENSOR = 1e-9
-# Of the time that the caller allows.
-_SHARE_OF_SETTINGS = 0.25
+_STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,11 +121,8 @@ class EstimateQuestion(Question):
             return Verification(True, "settings without a violation claim nothing")
         if test.same_data:
             return Verification(True, "the limits of all correlations hold at once, so that any settings may be tested")
-        candidate = _first_candidate(chosen, self.measurements, self.seed)
-        same = candidate is not None and agree(candidate, test.settings)
-        if not same and (candidate is None or candidate.violation <= 0):
-            same = agree(_searched_settings(tensor, self.measurements, self.seed), test.settings)
-        if same:
+        candidates, _ = _candidates(chosen, self.measurements, self.seed, SharedTime(None))
+        if any(agree(candidate, test.settings) for candidate in candidates):
             return Verification(True, "the settings are those to which the shots lead that choose them")
         return Verification.unproven("other settings are found with the shots that choose them")
 
@@ -143,8 +139,9 @@ class EstimateQuestion(Question):
             chosen, tested = self.halves()
             if not agree(tested, piece.tested):
                 return "other shots were tested than the seed leaves for the test"
-            candidate = _first_candidate(chosen, self.measurements, self.seed)
-            number = 1 if candidate is not None and candidate.violation > 0 else 1 + (candidate is not None)
+            tensor = _nearest_tensor(chosen)
+            first = _first_settings(tensor, Step.CRITERIA, self.measurements, self.seed, SharedTime(None))
+            number = 1 if first is not None and first.violation > 0 else 2
             if not agree(piece.alpha, self.alpha / number):
                 return f"the test has another error probability than alpha / {number}"
             if not in_plane(piece.settings, self.measurements):
@@ -225,9 +222,9 @@ def analyze_estimate(
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
-    candidates = _candidates(chosen, measurements, seed, clock)
+    candidates, number = _candidates(chosen, measurements, seed, clock)
     same = estimate.counts is None
-    tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
+    tests = [EstimatedViolation(one, tested, same, alpha / number, test) for one in candidates]
     sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
     if not sound:
         raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
@@ -239,13 +236,14 @@ def analyze_estimate(
     radius, needed = _room(estimate, alpha)
     figures[Figure.ABSORBING_NOISE] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
-    proofs = (
-        proofs_from_below(estimate.tensor, clock=clock, measurements=measurements, visibility=needed, seed=seed)
+    found = (
+        proofs(estimate.tensor, _STEPS_FROM_BELOW, clock=clock, measurements=measurements, visibility=needed, seed=seed)
         if radius < 1
         else ()
     )
     furthest: EstimatedLocality | None = None
-    for certificate in proofs:
+    for certificate in found:
+        assert not isinstance(certificate, OptimizedSettings)
         region = EstimatedLocality(certificate, estimate, alpha, test)
         if region.inside and region.verify():
             report = _report(question, (region,), figures | _figures_of_proof(region))
@@ -260,30 +258,30 @@ def analyze_estimate(
     return replace(_report(question, evidence, figures), timed_out=clock.ran_out)
 
 
-def _candidates(estimate: TensorEstimate, measurements: str, seed: int, clock: SharedTime) -> list[OptimizedSettings]:
+def _candidates(
+    estimate: TensorEstimate, measurements: str, seed: int, clock: SharedTime
+) -> tuple[list[OptimizedSettings], int]:
+    """Settings that are to be tested, and how many tests share the error probability.
+
+    The settings of the criterion are tested, and where they violate nothing, the first of a search as well.
+    """
     tensor = _nearest_tensor(estimate)
-    first = _first_candidate(estimate, measurements, seed)
-    found = [] if first is None else [first]
-    if first is None or first.violation <= 0:
-        with clock.step(_SHARE_OF_SETTINGS) as seconds:
-            found.append(_searched_settings(tensor, measurements, seed, seconds))
+    first = _first_settings(tensor, Step.CRITERIA, measurements, seed, clock)
+    assert first is not None
+    if first.violation > 0:
+        return [first], 1
+    second = _first_settings(tensor, Step.SETTINGS, measurements, seed, clock)
+    return [first] if second is None else [first, second], 2
+
+
+def _first_settings(
+    tensor: CorrelationTensor, step: Step, measurements: str, seed: int, clock: SharedTime
+) -> OptimizedSettings | None:
+    """The first settings of a step of the plan; ``None`` if there are none."""
+    # The rest of the time is for tests and certificates.
+    found = next(proofs(tensor, (step, Step.MODELS), clock=clock, measurements=measurements, seed=seed), None)
+    assert found is None or isinstance(found, OptimizedSettings)
     return found
-
-
-def _searched_settings(
-    tensor: CorrelationTensor, measurements: str, seed: int, time_limit: float | None = None
-) -> OptimizedSettings:
-    return optimize_settings(tensor, 2, measurements=measurements, num_starts=40, time_limit=time_limit, seed=seed)
-
-
-def _first_candidate(estimate: TensorEstimate, measurements: str, seed: int) -> OptimizedSettings | None:
-    """The settings that are found at once, where there are any."""
-    tensor = _nearest_tensor(estimate)
-    if tensor.num_parties == 2 and measurements == "projective":
-        return horodecki_settings(tensor)
-    if tensor.num_parties > 2:
-        return wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
-    return None
 
 
 def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
