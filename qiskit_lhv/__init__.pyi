@@ -35,7 +35,6 @@ from .quantum.states import ghz_state as ghz_state
 from .quantum.states import werner_state as werner_state
 from .reports.devices import DeviceReport as DeviceReport
 from .reports.locality import LocalityReport as LocalityReport
-from .reports.verdict import Verdict as Verdict
 from .statistics.evidence.e_values import ratio_e_value as ratio_e_value
 from .targets.behaviors import Behavior as Behavior
 from .targets.correlations import CorrelationTensor as CorrelationTensor
@@ -45,5 +44,6 @@ from .targets.tensor_estimates import TensorEstimate as TensorEstimate
 from .targets.tensor_estimates import estimate_tensor as estimate_tensor
 from .targets.trials import BellTrials as BellTrials
 from .verification.result import Verification as Verification
+from .verification.verdict import Verdict as Verdict
 
 __version__: str

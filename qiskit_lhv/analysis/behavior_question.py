@@ -17,14 +17,14 @@ from ..polytope.thresholds.visibility import Threshold
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
-from ..reports.verdict import Verdict
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import from_party_axes
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
 
-__all__ = ["BehaviorQuestion", "behavior_report", "center_of", "model_of"]
+__all__ = ["BehaviorQuestion", "behavior_report", "center_of", "model_of", "shown_by"]
 
 # Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
 _LARGEST_VISIBILITY = 100.0
@@ -154,6 +154,23 @@ def _refuted(reason: str) -> Verification:
     return Verification(False, reason, math.inf)
 
 
+def shown_by(proof: BehaviorLocality | BehaviorViolation | None) -> Verdict:
+    """What a proof shows; without one, the question is open.
+
+    Args:
+        proof: What decides; ``None``: nothing does.
+
+    Raises:
+        ValueError: If it shows nothing, and so is no proof.
+    """
+    if proof is None:
+        return Verdict.INCONCLUSIVE
+    shown = proof.shows
+    if shown is None:
+        raise ValueError("the evidence shows nothing")
+    return shown
+
+
 def behavior_report(
     question: BehaviorQuestion,
     proof: BehaviorLocality | BehaviorViolation | None,
@@ -184,7 +201,7 @@ def behavior_report(
         errors = question.tolerance * sum_of_coefficients(inequality)
         figures[Figure.VIOLATION_BY_ERRORS] = errors
     return LocalityReport(
-        verdict=Verdict.INCONCLUSIVE if proof is None else Verdict(proof.shows),
+        verdict=shown_by(proof),
         target=str(question),
         admits_local_model=fits,
         model=model,

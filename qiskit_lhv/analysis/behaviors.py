@@ -17,10 +17,10 @@ from ..polytope.symmetry.symmetrized_model import SymmetrizedModel
 from ..polytope.thresholds.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from ..polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
 from ..targets.behaviors import Behavior
+from ..verification.verdict import Verdict
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
-from .behavior_question import BehaviorQuestion, behavior_report, center_of, model_of
+from .behavior_question import BehaviorQuestion, behavior_report, center_of, model_of, shown_by
 
 __all__ = ["analyze_behavior"]
 
@@ -185,7 +185,7 @@ class _Search:
     @property
     def verdict(self) -> Verdict:
         """What the proof shows."""
-        return Verdict.INCONCLUSIVE if self.proof is None else Verdict(self.proof.shows)
+        return shown_by(self.proof)
 
     def _fits(self) -> bool | None:
         """Whether a local model is within the errors."""

@@ -15,7 +15,6 @@ from ..exceptions import LHVError
 from ..polytope.bounds.local_bounds import enumeration_size
 from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, as_tested, given_settings
 from ..reports.figure_names import Figure
-from ..reports.verdict import Verdict
 from ..statistics.assumptions.drift import drift_test
 from ..statistics.assumptions.predictability import check_predictability
 from ..statistics.evidence.combination import CombinedEValue
@@ -32,6 +31,7 @@ from ..statistics.signaling.swapped_bits import swapped_bits_hint
 from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
 from ..targets.trials import BellTrials
+from ..verification.verdict import Verdict
 from .counts_findings import OUT_OF_TIME, CountsFindings
 from .counts_options import CountsCall
 from .counts_question import CountsQuestion

@@ -12,7 +12,6 @@ from ..polytope.expressions.families import chsh
 from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
 from ..reports.figure_names import Figure, format_p_value
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
 from ..statistics.evidence.combination import CombinedEValue
 from ..statistics.evidence.e_values import EValue
 from ..statistics.fits.local_fit import LocalFit
@@ -20,6 +19,7 @@ from ..statistics.fits.model_comparison import ModelComparison
 from ..statistics.intervals.chsh_values import IMPOSSIBLE_LEVEL, chsh_value, log10_quantum_p
 from ..statistics.planning.expected_evidence import ExpectedEvidence
 from ..targets.counts import BellCounts
+from ..verification.verdict import Verdict
 from .counts_advice import advice
 
 __all__ = ["OUT_OF_TIME", "CountsFindings"]

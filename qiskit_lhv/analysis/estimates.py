@@ -15,13 +15,13 @@ from ..projective.settings.optimization import OptimizedSettings
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
-from ..reports.verdict import Verdict
 from ..statistics.assumptions.same_state import SameStateTest, same_state_test
 from ..statistics.intervals.absorbing_noise import absorbing_noise
 from ..targets.correlations import CorrelationTensor
 from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
 from ..verification.evidence import agree
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 from .estimate_evidence import EstimatedLocality, EstimatedViolation
 from .proof_plan import Step
 from .proofs import proofs
@@ -93,7 +93,7 @@ class EstimateQuestion(Question):
         figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
-        if not isinstance(first, SameStateTest) and first.shows != "NONLOCAL":
+        if not isinstance(first, SameStateTest) and first.shows is not Verdict.NONLOCAL:
             figures[Figure.ABSORBING_NOISE] = _room(self.estimate, self.alpha)[0]
         if others:
             (proof,) = others
@@ -292,8 +292,7 @@ def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
 def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures: dict[str, float]) -> LocalityReport:
     """The report that follows from the evidence: its first piece decides."""
     first = evidence[0]
-    shown = first.shows
-    verdict = Verdict.INCONCLUSIVE if shown is None else Verdict(shown)
+    verdict = first.shows or Verdict.INCONCLUSIVE
     assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
     if question.estimate.counts is None:
         assumptions[0] += " (each correlation is given once, so this cannot be tested)"

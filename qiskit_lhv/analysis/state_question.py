@@ -22,11 +22,11 @@ from ..quantum.parties import ROUNDING_OF_STATES
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
-from ..reports.verdict import Verdict
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 
 __all__ = ["ROUNDING", "StateQuestion", "covers", "in_plane"]
 

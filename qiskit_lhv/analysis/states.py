@@ -16,9 +16,9 @@ from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import lowest_eigenvalue
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
 from ..targets.correlations import CorrelationTensor
 from ..targets.state_tensors import state_tensor
+from ..verification.verdict import Verdict
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
 from .state_question import ROUNDING, StateQuestion

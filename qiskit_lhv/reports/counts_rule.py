@@ -22,9 +22,9 @@ from ..statistics.signaling.hidden import SignalingAllowance
 from ..statistics.signaling.marginals import SignalingTest
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
+from ..verification.verdict import Verdict
 from .figure_names import Figure
 from .questions import Question
-from .verdict import Verdict
 
 if TYPE_CHECKING:
     from .locality import LocalityReport

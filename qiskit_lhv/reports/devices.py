@@ -19,13 +19,13 @@ from ..exceptions import CountsError
 from ..statistics.evidence.false_discovery import e_bh
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 from .counts_rule import CountsEvidence, CountsRule, rule_of
 from .device_notes import nonlocal_notes
 from .device_table import aligned_lines, table_of_groups
 from .group_lists import group_lists, log_e_of
 from .locality import LocalityReport
 from .questions import UNREADABLE
-from .verdict import Verdict
 
 __all__ = ["DeviceReport"]
 

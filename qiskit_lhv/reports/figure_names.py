@@ -25,7 +25,7 @@ class Figure(StrEnum):
     form: str
     """Its format in a table."""
 
-    def __new__(cls, key: str, label: str, column: str = "", form: str = ".6g") -> Figure:
+    def __new__(cls, key: str, label: str = "", column: str = "", form: str = ".6g") -> Figure:
         """Makes a member that is its key."""
         member = str.__new__(cls, key)
         member._value_ = key

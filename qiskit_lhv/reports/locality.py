@@ -13,9 +13,9 @@ from ..models.local_model import LocalModel
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification
+from ..verification.verdict import Verdict
 from .figure_names import figure_label, format_figure, format_p_value
 from .questions import UNREADABLE, Question
-from .verdict import Verdict
 
 __all__ = ["LocalityReport"]
 

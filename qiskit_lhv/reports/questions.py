@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._support.records import Record
 from ..verification.evidence import verify_piece
 from ..verification.result import Verification, combine
-from .verdict import Verdict
+from ..verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from .locality import LocalityReport
@@ -60,7 +60,7 @@ class Question(Record, ABC):
 def _shows_the_verdict(report: LocalityReport) -> Verification:
     """Checks that the evidence on a behavior, a state or an estimate shows just the verdict."""
     shown = {piece.shows for piece in report.evidence if getattr(piece, "shows", None) is not None}
-    claimed = set() if report.verdict is Verdict.INCONCLUSIVE else {report.verdict.value}
+    claimed = set() if report.verdict is Verdict.INCONCLUSIVE else {report.verdict}
     words = " and ".join(sorted(shown)) or "nothing"
     levels = [piece.alpha for piece in report.evidence if report.alpha is not None and hasattr(piece, "alpha")]
     if any(not 0 < level <= report.alpha for level in levels if report.alpha is not None):

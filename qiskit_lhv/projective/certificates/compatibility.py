@@ -19,6 +19,7 @@ from ...verification.hidden_states import is_positive_semidefinite
 from ...verification.positivity import TRANSPOSED
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["CompatibilityCertificate", "prove_compatible"]
@@ -71,9 +72,9 @@ class CompatibilityCertificate(Evidence):
             )
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (

@@ -21,6 +21,7 @@ from ...verification.evidence import Evidence
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .certificate import AllProjectiveCertificate
 from .tolerance import STATE_TOLERANCE
 
@@ -84,9 +85,9 @@ class ExtensionCertificate(Evidence):
         return not np.any(self.maps)
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         if self.is_separable:

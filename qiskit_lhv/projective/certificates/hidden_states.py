@@ -22,6 +22,7 @@ from ...verification.evidence import Evidence
 from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, hidden_states_fail
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["HiddenStateCertificate", "find_hidden_states", "hidden_state_frame", "rounded_weights"]
@@ -79,9 +80,9 @@ class HiddenStateCertificate(Evidence):
         object.__setattr__(self, "weights", weights)
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (

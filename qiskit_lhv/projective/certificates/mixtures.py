@@ -19,6 +19,7 @@ from ...verification.hidden_states import hidden_states_fail
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .extensions import werner_certificate
 from .hidden_states import rounded_weights
 from .mixture_program import MixtureProgram
@@ -87,9 +88,9 @@ class MixtureCertificate(Evidence):
             )
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         states = " and ".join(str(len(one)) for one in self.weights)

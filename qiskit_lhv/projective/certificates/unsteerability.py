@@ -20,6 +20,7 @@ from ...verification.evidence import Evidence
 from ...verification.hidden_states import gram_matrix, is_positive_semidefinite, steering_quartic
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["UnsteerableCertificate", "prove_unsteerable"]
@@ -69,9 +70,9 @@ class UnsteerableCertificate(Evidence):
         object.__setattr__(self, "gram", gram)
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return (
