@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit_lhv import Behavior, BellCounts, Verdict, analyze, ghz_state
-from qiskit_lhv.analysis.counts import CountsOptions, counts_findings
+from qiskit_lhv import Behavior, BellCounts, CountsOptions, Verdict, analyze, ghz_state
+from qiskit_lhv.analysis.counts import counts_findings
+from qiskit_lhv.analysis.counts_options import CountsCall
 from qiskit_lhv.targets import project_to_no_signaling
 
 # More shots than this are not drawn.
@@ -48,8 +49,7 @@ def _sample(behavior: Behavior, total: float, random: bool, rng: np.random.Gener
 
 def _reaches(counts: BellCounts, seed: int, options: dict[str, Any]) -> bool:
     # Without the figures, which decide nothing.
-    checked = CountsOptions(seed=seed, num_replicates=0, time_limit=1e-9, **options).checked()
-    (found,) = counts_findings([counts], checked)
+    found = counts_findings(counts, CountsCall(seed=seed, num_replicates=0, time_limit=1e-9, **options))
     return found.rule.significant(found.found)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
         reached: dict[str, list[tuple[bool, bool]]] = {"number": [], "twice": []}
         for seed in range(options.runs):
             counts = _sample(device, shots * device.scenario.num_setting_combinations, random, rng)
-            report = analyze(counts, num_replicates=0, seed=seed, **declared)
+            report = analyze(counts, CountsOptions(num_replicates=0, **declared), seed=seed)
             number = re.search(r"about ([\d,]+) shots", report.advice)
             if report.verdict is not Verdict.INCONCLUSIVE or number is None:
                 continue

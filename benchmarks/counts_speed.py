@@ -88,7 +88,7 @@ CASES = {
     "cglmp64": lambda: (cglmp(64), 100_000),
 }
 TASKS = {
-    "analyze": lambda counts: analyze(counts, seed=1).statistics["e-value: log10 e"],
+    "analyze": lambda counts: analyze(counts, seed=1).statistics["log10_e"],
     "e-value": lambda counts: ratio_e_value(counts, seed=1).log_e / math.log(10),
     "e-value, averaged": lambda counts: averaged_e_values([counts], seed=1)[0].log_e / math.log(10),
     "e-value, no-signaling": lambda counts: ratio_e_value(counts, null="no-signaling", seed=1).log_e / math.log(10),

@@ -1,19 +1,17 @@
 """Verdict and figures of the published counts that come with the package."""
 
-from qiskit_lhv import analyze, load_bundled_counts
+from qiskit_lhv import CountsOptions, analyze, load_bundled_counts
 from qiskit_lhv.datasets import bundled_counts
-from qiskit_lhv.reports.locality import format_p_value
+from qiskit_lhv.reports.figure_names import format_p_value
 
 
 def row(name, report):
     """One line of the table."""
     figures = report.statistics
-    needed, visible = (
-        figures[f"signaling: {name}"] for name in ("hidden, needed by a local model", "visible in marginals")
-    )
+    needed, visible = figures["hidden_signaling"], figures["visible_signaling"]
     return (
-        f"{name:<30}{report.verdict.value:<14}{figures['S']:>7.4f}{figures['e-value: log10 e']:>10.2f}"
-        f"{figures['no-signaling: p-value']:>10.2g}{figures['no-signaling: log10 e']:>8.2f}"
+        f"{name:<30}{report.verdict.value:<14}{figures['S']:>7.4f}{figures['log10_e']:>10.2f}"
+        f"{figures['no_signaling_p']:>10.2g}{figures['no_signaling_log10_e']:>8.2f}"
         f"{needed:>8.4f}{visible:>9.4f}"
         f"   {report.test}, alpha {report.alpha:g}: p = {format_p_value(report.log10_p_value)}"
     )
@@ -28,7 +26,7 @@ if __name__ == "__main__":
     for key in bundled_counts():
         print(row(key, analyze(load_bundled_counts(key).counts, seed=7)))
     delft = load_bundled_counts("delft_2015").counts
-    game = analyze(delft, test="game", alpha=0.05, seed=7)
+    game = analyze(delft, CountsOptions(test="game"), alpha=0.05, seed=7)
     print(row("delft_2015", game))
     print("\nassumptions of the last line")
     for line in game.assumptions:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import Behavior, Verdict, analyze, chsh
+from qiskit_lhv import Behavior, CountsOptions, Verdict, analyze, chsh
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 
 ALPHA = 0.05
@@ -40,7 +40,7 @@ def models(shots):
 
 def alarm(behavior, shots, test, seed):
     """Whether the experiment with this seed is called NONLOCAL, and whether its p-value is at most alpha."""
-    report = analyze(behavior.sample(shots, seed), alpha=ALPHA, test=test, seed=seed)
+    report = analyze(behavior.sample(shots, seed), CountsOptions(test=test), alpha=ALPHA, seed=seed)
     return report.verdict is Verdict.NONLOCAL, report.p_value <= ALPHA
 
 

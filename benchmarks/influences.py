@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import Behavior, analyze, chsh
+from qiskit_lhv import Behavior, CountsOptions, analyze, chsh
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.polytope import cglmp, i3322, mermin
 from qiskit_lhv.statistics.signaling.amounts import hidden_signaling, visible_signaling
@@ -82,9 +82,9 @@ def amounts(behavior):
 
 def outcome_of(behavior, shots, kappa, seed):
     """The verdict on one data set, whether the declared test is significant, and whether signaling is detected."""
-    report = analyze(behavior.sample(shots, seed), alpha=ALPHA, kappa=kappa, num_replicates=0, seed=seed)
+    report = analyze(behavior.sample(shots, seed), CountsOptions(kappa=kappa, num_replicates=0), alpha=ALPHA, seed=seed)
     significant = report.log10_p_value <= math.log10(ALPHA)
-    return report.verdict.value, significant, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
+    return report.verdict.value, significant, report.statistics["no_signaling_p"] <= SIGNALING_LEVEL
 
 
 def main():

@@ -74,7 +74,7 @@ def asked(state, time_limit, seed):
     separable = np.linalg.eigvalsh(state.partial_transpose([0]).data)[0] >= 0
     violates = horodecki_settings(state).violation > 1e-9
     wrong = (report.verdict.value == "LOCAL" and violates) or (report.verdict.value == "NONLOCAL" and separable)
-    lower = report.statistics.get("proven local up to visibility (white noise)", float("nan"))
+    lower = report.statistics.get("local_visibility", float("nan"))
     return kind(report), seconds, wrong or not report.verify(), lower
 
 

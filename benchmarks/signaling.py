@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from qiskit_lhv import Behavior, Verdict, analyze, ghz_state, werner_state
+from qiskit_lhv import Behavior, CountsOptions, Verdict, analyze, ghz_state, werner_state
 from qiskit_lhv.statistics import no_signaling_test, signaling_allowance
 
 ALPHA = 0.01
@@ -89,8 +89,8 @@ def devices():
 
 def verdict(behavior, shots, seed):
     """The verdict on one device, the p-value's logarithm, and whether signaling was detected."""
-    report = analyze(behavior.sample(shots, seed), alpha=ALPHA, num_replicates=0, seed=seed)
-    return report.verdict.value, report.log10_p_value, report.statistics["no-signaling: p-value"] <= SIGNALING_LEVEL
+    report = analyze(behavior.sample(shots, seed), CountsOptions(num_replicates=0), alpha=ALPHA, seed=seed)
+    return report.verdict.value, report.log10_p_value, report.statistics["no_signaling_p"] <= SIGNALING_LEVEL
 
 
 def weighed(behavior, shots, alpha, kappa, seed):

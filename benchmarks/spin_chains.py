@@ -134,8 +134,8 @@ def larger_blocks(options):
                 seed=1,
                 progress=None,
             )
-            lower = figures.get("proven local up to visibility (white noise)", float("nan"))
-            upper = next((value for name, value in figures.items() if "above visibility" in name), float("nan"))
+            lower = figures.get("local_visibility", float("nan"))
+            upper = figures.get("nonlocal_visibility", figures.get("violated_visibility", float("nan")))
             known = dict(zip(PUBLISHED_DELTAS, PUBLISHED[size], strict=True)).get(delta)
             print(
                 f"{delta:>6}{size:>7}{verdict:>14}{lower:>13.4f}{upper:>16.4f}{model.evaluation.kl_divergence:>11.1e}"

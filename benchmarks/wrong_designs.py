@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 
 import numpy as np
-from qiskit_lhv import Behavior, BellCounts, BellTrials, Verdict, analyze, ghz_state
+from qiskit_lhv import Behavior, BellCounts, BellTrials, CountsOptions, Verdict, analyze, ghz_state
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.statistics import settings_test
 from qiskit_lhv.statistics.assumptions.setting_choice import REFUSAL_LEVEL, require_declared_settings
@@ -265,7 +265,7 @@ def weak_mismatches(number, lengths=(300, 1000, 4000)):
                 for test in TESTS:
                     data = trials if test.startswith("trials") else trials.to_counts()
                     try:
-                        report = analyze(data, test=test.split()[-1], num_replicates=0, seed=seed)
+                        report = analyze(data, CountsOptions(test=test.split()[-1], num_replicates=0), seed=seed)
                     except CountsError:
                         found[test][1] += 1
                     else:

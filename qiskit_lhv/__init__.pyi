@@ -14,6 +14,7 @@ from . import spin_chains as spin_chains
 from . import statistics as statistics
 from . import targets as targets
 from . import verification as verification
+from .analysis.counts_options import CountsOptions as CountsOptions
 from .analysis.critical_visibilities import critical_visibility as critical_visibility
 from .analysis.dispatch import analyze as analyze
 from .datasets import load_bundled_counts as load_bundled_counts
@@ -34,7 +35,6 @@ from .quantum.states import ghz_state as ghz_state
 from .quantum.states import werner_state as werner_state
 from .reports.devices import DeviceReport as DeviceReport
 from .reports.locality import LocalityReport as LocalityReport
-from .reports.verdict import Verdict as Verdict
 from .statistics.evidence.e_values import ratio_e_value as ratio_e_value
 from .targets.behaviors import Behavior as Behavior
 from .targets.correlations import CorrelationTensor as CorrelationTensor
@@ -44,5 +44,6 @@ from .targets.tensor_estimates import TensorEstimate as TensorEstimate
 from .targets.tensor_estimates import estimate_tensor as estimate_tensor
 from .targets.trials import BellTrials as BellTrials
 from .verification.result import Verification as Verification
+from .verification.verdict import Verdict as Verdict
 
 __version__: str

@@ -12,6 +12,7 @@ from .measurements.sets import PlanarProjective
 from .models.ensemble import ResponseModel
 from .models.responses import QubitResponse
 from .polytope.thresholds.visibility import Threshold
+from .reports.figure_names import Figure
 from .statistics.fits.local_fit import LocalFit
 
 if TYPE_CHECKING:
@@ -286,15 +287,15 @@ def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, An
 
     first: tuple[str, list[float], str, Any]
     figures = [one.statistics for one in report.reports]
-    if all("S" in one for one in figures):
-        violation = [one["S"] for one in figures]
+    if all(Figure.S in one for one in figures):
+        violation = [one[Figure.S] for one in figures]
         low, high = min(1.5, *violation), max(2 * np.sqrt(2), *violation)
         first = ("CHSH value S (white: 2, the local bound)", violation, "PuOr", TwoSlopeNorm(2, low, high))
     else:
-        violation = [one["local fit: KL (nats per trial)"] for one in figures]
+        violation = [one[Figure.KL] for one in figures]
         first = ("KL divergence from local models (nats per trial)", violation, "viridis", _color_range(violation))
-    evidence = [one["e-value: log10 e"] for one in figures]
-    shifts = [one["no-signaling: largest shift"] for one in figures]
+    evidence = [one[Figure.LOG10_E] for one in figures]
+    shifts = [one[Figure.LARGEST_SHIFT] for one in figures]
     return [
         first,
         ("evidence: log10 e (black edge: rejected)", evidence, "viridis", _color_range(evidence)),

@@ -1,6 +1,8 @@
 from .behavior_evidence import BehaviorLocality as BehaviorLocality
 from .behavior_evidence import BehaviorViolation as BehaviorViolation
-from .behaviors import BehaviorQuestion as BehaviorQuestion
+from .behavior_question import BehaviorQuestion as BehaviorQuestion
+from .counts_options import CountsOptions as CountsOptions
+from .counts_question import CountsQuestion as CountsQuestion
 from .critical_visibilities import CriticalVisibility as CriticalVisibility
 from .critical_visibilities import critical_visibility as critical_visibility
 from .dispatch import analyze as analyze

@@ -19,6 +19,7 @@ from ..targets.behaviors import Behavior
 from ..targets.scenario import BellScenario
 from ..verification.evidence import Evidence, positive_and_finite, readable
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 
 __all__ = [
     "ROUNDING",
@@ -54,13 +55,13 @@ class BehaviorViolation(Evidence):
         return violation_beyond_errors(self.inequality, self.behavior, self.tolerance) > 0
 
     @property
-    def shows(self) -> str | None:
-        """``"NONLOCAL"`` if the bound is exact and exceeded by more than errors can make, else ``None``."""
+    def shows(self) -> Verdict | None:
+        """``Verdict.NONLOCAL`` if the bound is exact and exceeded by more than errors can make, else ``None``."""
 
         def claim() -> bool:
             return positive_and_finite(self.tolerance) and bool(self.inequality.bound.exact) and self.exceeds
 
-        return "NONLOCAL" if readable(claim, False) else None
+        return Verdict.NONLOCAL if readable(claim, False) else None
 
     def __str__(self) -> str:
         relation = "more" if readable(lambda: self.exceeds, False) else "not more"
@@ -112,15 +113,15 @@ class BehaviorLocality(Evidence):
         return float(np.abs(self.model.behavior().array - self.behavior.array).max())
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if the evidence is complete and in agreement, else ``None``."""
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if the evidence is complete and in agreement, else ``None``."""
 
         def claim() -> bool:
             if self.tolerance <= ROUNDING and _fault(self.behavior, self.tolerance) is None:
                 return self.deviation <= self.tolerance * (1 + 1e-6)
             return not self.verify(prove_bound=False).refuted
 
-        return "LOCAL" if readable(claim, False) else None
+        return Verdict.LOCAL if readable(claim, False) else None
 
     def __str__(self) -> str:
         if self.model is not None:

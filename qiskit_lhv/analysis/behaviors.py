@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
-from .._support.records import Record
 from .._support.validation import positive_number
 from ..exceptions import ScenarioError, SolverError
 from ..models.deterministic import DeterministicModel
-from ..models.local_model import LocalModel
-from ..polytope.expressions.normal_forms import no_signaling_part
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..polytope.symmetry.symmetrized_model import SymmetrizedModel
 from ..polytope.thresholds.nearest_local import NearestLocal, can_find_nearest, nearest_local, sum_of_coefficients
 from ..polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
 from ..targets.behaviors import Behavior
-from ..targets.coordinates import from_party_axes
-from ..verification.evidence import agree, verify_shown
-from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, only_local_behaviors
+from .behavior_question import BehaviorQuestion, behavior_report, center_of, model_of, shown_by
 
-__all__ = ["BehaviorQuestion", "analyze_behavior"]
-
-# Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
-_LARGEST_VISIBILITY = 100.0
-# A behavior this near to white noise is replaced by one of which a threshold can be asked.
-_WHITE = 1e-9
-_NEAR_WHITE = 1e-6
+__all__ = ["analyze_behavior"]
 
 
 def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None) -> LocalityReport:
@@ -109,39 +98,6 @@ def _rounded_down(number: float) -> str:
     return f"{math.floor(number / unit * (1 + 1e-12)) * unit:.2g}"
 
 
-def _near_no_signaling(behavior: Behavior) -> Behavior:
-    """A no-signaling behavior near the numbers: their orthogonal projection, mixed with white noise if negative."""
-    scenario = behavior.scenario
-    n = scenario.num_parties
-    table = behavior.array
-    if not scenario.has_equal_outcomes:
-        projected = from_party_axes(no_signaling_part(table, scenario), scenario)
-        table = projected / projected.sum(axis=scenario.outcome_axes, keepdims=True)
-        white = Behavior.white_noise(scenario).array
-        share = max(0.0, -float((table[scenario.mask] / white[scenario.mask]).min()))
-        return Behavior(np.where(scenario.mask, np.maximum((table + share * white) / (1 + share), 0), 0), scenario)
-    for k in range(n):
-        # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
-        table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
-    table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
-    below = max(0.0, -float(table.min()))
-    return Behavior((table + below) / (1 + below * math.prod(scenario.max_outcomes)))
-
-
-def _center(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
-    """The no-signaling behavior whose threshold is looked for, and the largest visibility of interest."""
-    scenario, center = behavior.scenario, _near_no_signaling(behavior)
-    if tolerance <= ROUNDING or scenario.is_chsh or only_local_behaviors(scenario):
-        return center, 1.0
-    # Its threshold shows how much room there is for errors.
-    white = Behavior.white_noise(scenario)
-    if np.abs(center.array - white.array).max() < _WHITE:
-        corner = np.zeros(scenario.shape)
-        corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
-        center = Behavior(corner, scenario).mix(visibility=_NEAR_WHITE)
-    return center, _LARGEST_VISIBILITY
-
-
 @dataclass
 class _Search:
     """The verdict as found so far, and what it rests on."""
@@ -164,7 +120,7 @@ class _Search:
         """Looks for a proof of either verdict, the quick ones first."""
         deadline = Deadline(self.time_limit)
         scenario = self.behavior.scenario
-        center, largest = _center(self.behavior, self.tolerance)
+        center, largest = center_of(self.behavior, self.tolerance)
         try:
             self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
         except SolverError:
@@ -226,7 +182,7 @@ class _Search:
     @property
     def verdict(self) -> Verdict:
         """What the proof shows."""
-        return Verdict.INCONCLUSIVE if self.proof is None else Verdict(self.proof.shows)
+        return shown_by(self.proof)
 
     def _fits(self) -> bool | None:
         """Whether a local model is within the errors."""
@@ -281,112 +237,5 @@ class _Search:
         inequality = None if self.verdict is Verdict.LOCAL else self.inequality
         fits = self._fits()
         # Without a proof, a model that fits is shown to fit; any other is that of the evidence.
-        model = self.model if self.proof is None and fits else _model_of(self.proof, self.threshold)
-        return _report(question, self.proof, self.threshold, inequality, model, fits, self._advice())
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BehaviorQuestion(Record):
-    """What was asked about a behavior."""
-
-    behavior: Behavior
-    """The behavior, as it was given."""
-    tolerance: float
-    """Accuracy of its numbers: the largest error of a probability."""
-
-    def __str__(self) -> str:
-        return f"behavior of {self.behavior.scenario}"
-
-    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Whether a report answers this question, and all that it says follows from its evidence.
-
-        The evidence is verified elsewhere. Without a proof, the advice is not checked.
-
-        Args:
-            report: The report.
-            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
-                ``BellInequality.verify``.
-        """
-        proof = threshold = None
-        for piece in report.evidence:
-            if isinstance(piece, BehaviorLocality | BehaviorViolation) and proof is None:
-                proof = piece
-            elif isinstance(piece, Threshold) and threshold is None:
-                threshold = piece
-            else:
-                return _refuted(f"a {type(piece).__name__} is too much")
-        if proof is not None and not (proof.behavior == self.behavior and proof.tolerance == self.tolerance):
-            return _refuted("the proof is about another behavior, or another accuracy of its numbers")
-        if threshold is not None and not agree(threshold.behavior, _center(self.behavior, self.tolerance)[0]):
-            return _refuted("the threshold is that of another behavior")
-        model, inequality, fits = report.model, report.inequality, report.admits_local_model
-        if proof is None:
-            near = isinstance(model, DeterministicModel | SymmetrizedModel) and model.verify(
-                self.behavior, self.tolerance
-            )
-            fits = True if near else None
-        elif isinstance(proof, BehaviorLocality):
-            fits, inequality = True, None
-        else:
-            fits, inequality = False, proof.inequality
-        if (proof is not None or not fits) and model != _model_of(proof, threshold):
-            return _refuted("the model is not that of the evidence")
-        made = _report(self, proof, threshold, inequality, model, fits, "" if proof is not None else report.advice)
-        for field in fields(LocalityReport):
-            if not agree(getattr(made, field.name), getattr(report, field.name)):
-                return _refuted(f"the field {field.name!r} does not follow from the evidence")
-        follows = Verification(True, "all figures and words follow from the evidence")
-        in_evidence = proof is not None or (threshold is not None and inequality == threshold.inequality)
-        return follows if in_evidence else combine(follows, *verify_shown(inequality, prove_bound))
-
-
-def _model_of(
-    proof: BehaviorLocality | BehaviorViolation | None, threshold: Threshold | None
-) -> DeterministicModel | SymmetrizedModel | None:
-    """The local model in the evidence: that of the proof, or the one at the threshold."""
-    if isinstance(proof, BehaviorLocality) and proof.model is not None:
-        return proof.model
-    return None if threshold is None else threshold.model
-
-
-def _refuted(reason: str) -> Verification:
-    return Verification(False, reason, math.inf)
-
-
-def _report(
-    question: BehaviorQuestion,
-    proof: BehaviorLocality | BehaviorViolation | None,
-    threshold: Threshold | None,
-    inequality: BellInequality | None,
-    model: LocalModel | None,
-    fits: bool | None,
-    advice: str,
-) -> LocalityReport:
-    """The report that follows from a proof, or from what there is without one."""
-    figures: dict[str, float] = {}
-    if threshold is not None:
-        figures["visibility threshold (white noise)"] = threshold.estimate
-    if isinstance(proof, BehaviorViolation):
-        inequality = proof.inequality
-    if inequality is not None:
-        figures["violation"] = inequality.violation(question.behavior)
-        errors = question.tolerance * sum_of_coefficients(inequality)
-        figures["largest violation by errors alone"] = errors
-    return LocalityReport(
-        verdict=Verdict.INCONCLUSIVE if proof is None else Verdict(proof.shows),
-        target=str(question),
-        admits_local_model=fits,
-        model=model,
-        inequality=inequality,
-        alpha=None,
-        test=None,
-        log10_p_value=None,
-        statistics=figures,
-        evidence=tuple(piece for piece in (proof, threshold) if piece is not None),
-        assumptions=(
-            f"each probability is known to within {question.tolerance:g}",
-            "the behavior is no-signaling",
-        ),
-        advice=advice,
-        question=question,
-    )
+        model = self.model if self.proof is None and fits else model_of(self.proof, self.threshold)
+        return behavior_report(question, self.proof, self.threshold, inequality, model, fits, self._advice())

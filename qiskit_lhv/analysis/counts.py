@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from .._support.deadlines import NO_LIMIT, Deadline
 from .._support.progress import ProgressBar
 from .._support.threads import one_blas_thread
-from ..exceptions import CountsError, LHVError
+from ..exceptions import LHVError
 from ..polytope.bounds.local_bounds import enumeration_size
-from ..polytope.expressions.families import chsh
-from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, as_tested, given_settings
-from ..reports.verdict import Verdict
+from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, as_tested, given_settings
+from ..reports.figure_names import Figure
 from ..statistics.assumptions.drift import drift_test
 from ..statistics.assumptions.predictability import check_predictability
-from ..statistics.assumptions.setting_choice import SettingsTest, require_declared_settings, settings_test
-from ..statistics.evidence.combination import CombinedEValue, averaged_e_values, num_orders
-from ..statistics.evidence.combined_tests import CombinedTest, combined_test
+from ..statistics.evidence.combination import CombinedEValue
+from ..statistics.evidence.combined_tests import CombinedTest
 from ..statistics.evidence.e_values import EValue, ratio_e_values
-from ..statistics.evidence.fair_sampling import require_all_shots
-from ..statistics.evidence.games import GameTest, game_test
 from ..statistics.evidence.standing import StandingTest, TestResult, standing_test
 from ..statistics.fits.local_fit import fit_local_model
 from ..statistics.fits.model_comparison import compare_models, quick_replicates
@@ -32,20 +28,16 @@ from ..statistics.planning.expected_evidence import expected_evidence
 from ..statistics.signaling.hidden import signaling_allowance
 from ..statistics.signaling.marginals import signaling_given_projection
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
-from ..targets.counts import BellCounts, check_shot_limit
+from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling
 from ..targets.trials import BellTrials
-from .counts_findings import LATER_FACTORS, OUT_OF_TIME, CountsFindings
-from .counts_options import CountsOptions
+from ..verification.verdict import Verdict
+from .counts_findings import OUT_OF_TIME, CountsFindings
+from .counts_options import CountsCall
+from .counts_question import CountsQuestion
+from .counts_tests import Prepared, declared_result, e_values_of, prepared, result_of
 
-__all__ = [
-    "Prepared",
-    "averages_orders",
-    "counts_findings",
-    "declared_result",
-    "group_findings",
-    "prepared",
-]
+__all__ = ["counts_findings", "group_findings"]
 
 Data = BellCounts | BellTrials
 T = TypeVar("T")
@@ -66,7 +58,7 @@ class _Figures:
     deadline: Deadline
     absent: dict[str, str] = field(default_factory=dict)
 
-    def compute(self, name: str, function: Callable[[], T]) -> T | None:
+    def compute(self, name: Figure, function: Callable[[], T]) -> T | None:
         if self.deadline.over:
             self.absent[name] = OUT_OF_TIME
             return None
@@ -77,40 +69,7 @@ class _Figures:
             return None
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Data that passed every check that comes before long work, with the tests that are quick."""
-
-    data: Data
-    test: str
-    settings: SettingsTest
-    game: GameTest | None
-
-    def tested(self, options: CountsOptions) -> Data:
-        """The data as the declared test takes them."""
-        return as_tested(self.data, self.test, options.predictability)
-
-
-def prepared(data: Data, options: CountsOptions) -> Prepared:
-    """Checks data for the declared test.
-
-    Raises:
-        CountsError: If they cannot be used for it, or their settings contradict the declared design.
-    """
-    test = options.test_for(data)
-    if isinstance(data, BellCounts):
-        check_shot_limit(data)
-    require_all_shots(data, options.fair_sampling)
-    if isinstance(data, BellTrials):
-        # Refuses combinations without a trial.
-        data.to_counts()
-    check_predictability(options.predictability, data.design, data.setting_probabilities)
-    settings = settings_test(data, options.predictability)
-    require_declared_settings(settings)
-    return Prepared(data, test, settings, _declared_game(data, test, options))
-
-
-def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
+def counts_findings(data: Data, options: CountsCall) -> CountsFindings:
     """What is found about counts or trials.
 
     Args:
@@ -125,16 +84,16 @@ def counts_findings(data: Data, options: CountsOptions) -> CountsFindings:
 
 
 @one_blas_thread()
-def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_groups: int) -> list[CountsFindings]:
+def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: int) -> list[CountsFindings]:
     """What is found about each of several data; those of one scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
     tested = [one.tested(options) for one in members]
-    e_values = _e_values(tested, options, deadline)
+    e_values = e_values_of(tested, options, deadline)
     absent: dict[str, str] = {}
     if len(members) == 1 and deadline.over and isinstance(e_values[0], EValue):
-        absent[LATER_FACTORS] = f"{OUT_OF_TIME}: the last one that was found serves them, too"
+        absent[Figure.LATER_FACTORS] = f"{OUT_OF_TIME}: the last one that was found serves them, too"
     together = _Figures(deadline, absent).compute(
-        "no-signaling: log10 e",
+        Figure.NO_SIGNALING_LOG10_E,
         lambda: ratio_e_values(tested, null="no-signaling", fair_sampling=options.fair_sampling, seed=options.seed),
     )
     signaling: Sequence[EValue | None] = [None] * len(members) if together is None else together
@@ -148,69 +107,11 @@ def _all_findings(members: Sequence[Prepared], options: CountsOptions, num_group
     return found
 
 
-def _declared_game(data: Data, test: str, options: CountsOptions) -> GameTest | None:
-    scenario = data.scenario
-    assert scenario is not None
-    data = as_tested(data, test, options.predictability)
-    expression = options.expression
-    if expression is None and scenario.is_chsh:
-        if test != "game" and options.predictability > 0:
-            # Only shown; with settings so predictable it may have nothing to say.
-            return None
-        expression = chsh()
-    if expression is not None:
-        return game_test(data, expression, predictability=options.predictability, fair_sampling=options.fair_sampling)
-    if test == "game":
-        raise CountsError.bad_argument(
-            "expression", expected="the rule of the game for this scenario", got="None", remedy="Declare it."
-        )
-    return None
-
-
-def _e_values(
-    data: Sequence[Data], options: CountsOptions, deadline: Deadline | None = None
-) -> list[EValue | CombinedEValue]:
-    """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick."""
-    declared: dict[str, Any] = {
-        "predictability": options.predictability,
-        "fair_sampling": options.fair_sampling,
-        "seed": options.seed,
-    }
-    several = [i for i, one in enumerate(data) if averages_orders(one)]
-    single = [i for i in range(len(data)) if i not in set(several)]
-    found: dict[int, EValue | CombinedEValue] = {}
-    if single:
-        limit = None if deadline is None else deadline.left
-        found.update(zip(single, ratio_e_values([data[i] for i in single], time_limit=limit, **declared), strict=True))
-    if several:
-        found.update(zip(several, averaged_e_values([data[i] for i in several], **declared), strict=True))
-    return [found[i] for i in range(len(data))]
-
-
-def averages_orders(data: Data) -> bool:
-    """Whether the e-value of data is the mean over several random orders: for tables, where that is quick."""
-    return isinstance(data, BellCounts) and num_orders(data.scenario, data.total_shots) > 1
-
-
-def declared_result(
-    data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsOptions
-) -> TestResult:
-    """The result of the declared test, from the e-value and the game of data as the test takes them."""
-    if test == "game":
-        assert game is not None
-        return game
-    assert e_value is not None
-    if test == "combined":
-        assert isinstance(data, BellCounts)
-        return combined_test(data, e_value, predictability=options.predictability, fair_sampling=options.fair_sampling)
-    return e_value
-
-
 def _findings(
     member: Prepared,
     e_value: EValue | CombinedEValue,
     against_signaling: EValue | None,
-    options: CountsOptions,
+    options: CountsCall,
     figures: _Figures,
     num_groups: int,
 ) -> CountsFindings:
@@ -223,13 +124,13 @@ def _findings(
     result = declared_result(rule.tested, rule.test, e_value, member.game, options)
     combined = result if isinstance(result, CombinedTest) else None
     projected = figures.compute(
-        "no-signaling fit",
+        Figure.NO_SIGNALING_FIT,
         lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
     )
     # What the verdict needs comes first, and is not cut off by the time limit.
     always = _Figures(NO_LIMIT, figures.absent)
     signaling = always.compute(
-        "no-signaling",
+        Figure.NO_SIGNALING_P,
         lambda: signaling_given_projection(counts, options.signaling_level, seed, projected),
     )
     found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
@@ -237,7 +138,7 @@ def _findings(
     if quick:
         # For many groups all allowances hold together.
         allowance = always.compute(
-            "signaling allowance",
+            Figure.LARGEST_KAPPA,
             lambda: signaling_allowance(
                 counts,
                 alpha=options.alpha / num_groups,
@@ -247,9 +148,9 @@ def _findings(
         )
         found = replace(found, allowance=allowance)
     else:
-        figures.absent["signaling allowance"] = f"{scenario} is too large for its linear program"
+        figures.absent[Figure.LARGEST_KAPPA] = f"{scenario} is too large for its linear program"
     fit = figures.compute(
-        "local fit",
+        Figure.KL,
         lambda: fit_local_model(
             counts,
             tolerance=_FIT_TOLERANCE,
@@ -260,21 +161,21 @@ def _findings(
     expected = None
     if projected is not None:
         expected = figures.compute(
-            "e-value: expected log10 e per trial",
+            Figure.LOG10_E_PER_TRIAL,
             lambda: expected_evidence(projected, counts, options.predictability, time_limit=deadline.left),
         )
     known = None if fit is None or projected is None else (fit.model.behavior(), projected)
     comparison = figures.compute(
-        "deviances",
+        Figure.FIT_P,
         lambda: compare_models(
             counts, num_replicates=rule.num_replicates, known=known, time_limit=deadline.left, seed=seed
         ),
     )
     if isinstance(data, BellTrials) and data.num_trials > 1:
-        found = replace(found, drift=figures.compute("drift", lambda: drift_test(data, seed=seed)))
+        found = replace(found, drift=figures.compute(Figure.DRIFT_P, lambda: drift_test(data, seed=seed)))
     if settings.suspicious and rule.significant(found):
         # Decides whether NONLOCAL stands, so it is not cut off by the time limit.
-        standing = always.compute("standing predictability", lambda: _standing(member, options, num_groups))
+        standing = always.compute(Figure.LARGEST_PREDICTABILITY, lambda: _standing(member, options, num_groups))
         found = replace(found, standing=standing)
     findings = CountsFindings(
         rule,
@@ -286,26 +187,26 @@ def _findings(
         absent=figures.absent,
     )
     if signaling is not None and rule.signaling_seen(found):
-        swapped = figures.compute("swapped outcomes", lambda: swapped_bits_hint(counts, seed=seed))
+        swapped = figures.compute(Figure.SWAPPED_OUTCOMES, lambda: swapped_bits_hint(counts, seed=seed))
         findings = replace(findings, swapped=swapped)
     if findings.verdict is Verdict.INCONCLUSIVE and fit is not None and not rule.drifts(found):
         center = fit.model.behavior()
         region = figures.compute(
-            "confidence region",
+            Figure.CONFIDENCE_REGION,
             lambda: local_region(counts, center, alpha=options.alpha, time_limit=deadline.left),
         )
         findings = replace(findings, found=replace(found, region=region))
     return findings
 
 
-def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: int) -> CountsRule:
+def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) -> CountsQuestion:
     """The declarations about data, as a report records them."""
     assert options.seed is not None
     replicates = options.num_replicates
     if replicates is None:
         assert data.scenario is not None
         replicates = min(_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
-    return CountsRule(
+    return CountsQuestion(
         data,
         options.alpha,
         test,
@@ -320,7 +221,7 @@ def _declared_rule(data: Data, test: str, options: CountsOptions, num_groups: in
     )
 
 
-def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> StandingTest | None:
+def _standing(member: Prepared, options: CountsCall, num_groups: int) -> StandingTest | None:
     """The declared test with the largest predictability up to which it stays significant."""
 
     def make(predictability: float) -> TestResult:
@@ -328,7 +229,7 @@ def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> Stan
         data, test = member.data, member.test
         check_predictability(predictability, data.design, data.setting_probabilities)
         tested = as_tested(data, test, predictability)
-        return _result(tested, test, changed)
+        return result_of(tested, test, changed)
 
     # Of many groups, the results of all hold together.
     standing = standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
@@ -338,18 +239,11 @@ def _standing(member: Prepared, options: CountsOptions, num_groups: int) -> Stan
     given = given_settings(tested)
     if given is tested:
         return standing
-    return replace(standing, given_settings=_result(given, member.test, replace(options, predictability=0.0)))
-
-
-def _result(tested: Data, test: str, options: CountsOptions) -> TestResult:
-    """The result of a test, of data as it takes them."""
-    if test == "game":
-        return declared_result(tested, test, None, _declared_game(tested, test, options), options)
-    return declared_result(tested, test, _e_values([tested], options)[0], None, options)
+    return replace(standing, given_settings=result_of(given, member.test, replace(options, predictability=0.0)))
 
 
 def group_findings(
-    data: Mapping[Group, Data], options: CountsOptions
+    data: Mapping[Group, Data], options: CountsCall
 ) -> tuple[dict[Group, CountsFindings], dict[Group, str]]:
     """What is found about each of many groups, and why nothing could be found about the others.
 

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from ..reports.counts_rule import UNDECLARED_KAPPA, excluded_influences
-from ..reports.verdict import Verdict
+from ..reports.figure_names import Figure
 from ..statistics.intervals.chsh_values import chsh_value
 from ..statistics.planning.game_advice import best_other_form, declared_shots_needed
+from ..verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from .counts_findings import CountsFindings
@@ -63,7 +64,7 @@ def _on_signaling(findings: CountsFindings) -> str:
         return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
     allowance = findings.found.allowance
     if allowance is None:
-        reason = findings.absent.get("signaling allowance", "it was not computed")
+        reason = findings.absent.get(Figure.LARGEST_KAPPA, "it was not computed")
         return f"Reduce crosstalk: the violation could not be weighed against signaling ({reason})."
     return f"Reduce crosstalk, or take more shots: {allowance}."
 
@@ -80,7 +81,7 @@ def _on_shots(findings: CountsFindings) -> str:
     if expected is None:
         if findings.out_of_time:
             return "More time: some figures, or a LOCAL verdict, were left out when the time limit ended."
-        reason = findings.absent.get("e-value: expected log10 e per trial", findings.absent.get("no-signaling fit"))
+        reason = findings.absent.get(Figure.LOG10_E_PER_TRIAL, findings.absent.get(Figure.NO_SIGNALING_FIT))
         because = "" if reason is None else f" ({reason})"
         return f"More shots; how many the declared test would need could not be estimated{because}."
     if not expected.local:

@@ -10,8 +10,8 @@ from typing import Any
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.expressions.families import chsh
 from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
-from ..reports.locality import LocalityReport, format_p_value
-from ..reports.verdict import Verdict
+from ..reports.figure_names import Figure, format_p_value
+from ..reports.locality import LocalityReport
 from ..statistics.evidence.combination import CombinedEValue
 from ..statistics.evidence.e_values import EValue
 from ..statistics.fits.local_fit import LocalFit
@@ -19,20 +19,20 @@ from ..statistics.fits.model_comparison import ModelComparison
 from ..statistics.intervals.chsh_values import IMPOSSIBLE_LEVEL, chsh_value, log10_quantum_p
 from ..statistics.planning.expected_evidence import ExpectedEvidence
 from ..targets.counts import BellCounts
+from ..verification.verdict import Verdict
 from .counts_advice import advice
 
-__all__ = ["LATER_FACTORS", "OUT_OF_TIME", "CountsFindings"]
+__all__ = ["OUT_OF_TIME", "CountsFindings"]
 
 OUT_OF_TIME = "the time limit was over"
 """Why a figure is absent that was due after the time limit."""
-LATER_FACTORS = "later factors of the e-value"
-"""What is absent of an e-value that the time limit has cut short."""
 
 
 @dataclass(frozen=True)
 class CountsFindings:
     """Everything that was computed for counts, from which the report follows."""
 
+    # The question that the report answers.
     rule: CountsRule
     found: CountsEvidence
     signaling_e_value: EValue | CombinedEValue | None = None
@@ -88,33 +88,26 @@ class CountsFindings:
     @property
     def statistics(self) -> dict[str, float]:
         """Figures for the reader."""
-        found, figures = self.found, {"shots": float(self.counts.total_shots)}
+        figures = figures_of_evidence(self.counts, self.found)
         if self.counts.scenario.is_chsh:
-            figures["S"], figures["S standard error"] = chsh_value(self.counts)
+            figures[Figure.S], figures[Figure.S_ERROR] = chsh_value(self.counts)
         if self.fit is not None:
-            figures["local fit: KL (nats per trial)"] = self.fit.divergence
+            figures[Figure.KL] = self.fit.divergence
         if self.goodness_of_fit is not None:
-            figures["local fit: goodness-of-fit p"] = self.goodness_of_fit
+            figures[Figure.FIT_P] = self.goodness_of_fit
         if self.comparison is not None:
-            steps = {"nonlocality": self.comparison.nonlocality, "signaling": self.comparison.signaling}
-            for name, step in steps.items():
-                figures[f"deviance by {name}"] = step.deviance
-                if self.comparison.num_replicates:
-                    figures[f"deviance by {name}: bootstrap p"] = step.p_value
+            figures[Figure.NONLOCALITY_DEVIANCE] = self.comparison.nonlocality.deviance
+            figures[Figure.SIGNALING_DEVIANCE] = self.comparison.signaling.deviance
             if self.comparison.num_replicates:
-                figures["local fit: bootstrap p"] = self.comparison.total.p_value
-        of_evidence = figures_of_evidence(self.counts, found)
-        figures |= {name: value for name, value in of_evidence.items() if name == "settings: p-value"}
-        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("drift", "no-signaling"))}
+                figures[Figure.NONLOCALITY_BOOTSTRAP_P] = self.comparison.nonlocality.p_value
+                figures[Figure.SIGNALING_BOOTSTRAP_P] = self.comparison.signaling.p_value
+                figures[Figure.FIT_BOOTSTRAP_P] = self.comparison.total.p_value
         if self.signaling_e_value is not None:
-            figures["no-signaling: log10 e"] = self.signaling_e_value.log_e / math.log(10)
-        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("signaling", "e-value"))}
+            figures[Figure.NO_SIGNALING_LOG10_E] = self.signaling_e_value.log_e / math.log(10)
         if self.expected is not None:
-            figures["e-value: expected log10 e per trial"] = self.expected.rate / math.log(10)
-        figures |= {name: value for name, value in of_evidence.items() if name.startswith(("game", "combined"))}
-        figures |= {name: value for name, value in of_evidence.items() if name.startswith("settings: result")}
-        figures["seed of the order"] = self.rule.seed
-        return figures
+            figures[Figure.LOG10_E_PER_TRIAL] = self.expected.rate / math.log(10)
+        figures[Figure.SEED] = self.rule.seed
+        return {figure: figures[figure] for figure in Figure if figure in figures}
 
     # Words
 
@@ -274,5 +267,5 @@ class CountsFindings:
             warnings=self.warnings,
             absent=self.absent,
             largest_kappa=None if found.allowance is None else found.allowance.largest_kappa,
-            rule=self.rule,
+            question=self.rule,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,34 +15,49 @@ from ..statistics.signaling.hidden import check_kappa
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 
-__all__ = ["TESTS", "CountsOptions"]
+__all__ = ["TESTS", "CountsCall", "CountsOptions"]
 
 TESTS = ("combined", "e-value", "game")
 _MAX_REPLICATES = 100_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CountsOptions:
-    """What is declared for counts, see :func:`analyze`; checked by :meth:`checked`."""
+    """What is declared for counts before they are read: the test that decides, and what is assumed.
 
-    alpha: float = 0.01
+    Raises:
+        CountsError: If one of them is out of range.
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> counts = load_bundled_counts("delft_2015").counts
+        >>> analyze(counts, CountsOptions(test="game"), alpha=0.05, seed=1).verdict.name
+        'NONLOCAL'
+    """
+
     test: str | None = None
+    """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
+    ``"combined"`` (the e-value and all forms of CHSH, each with its share of alpha). ``None``: ``"combined"`` for
+    counts of CHSH tests, ``"e-value"`` for trials, many groups and other scenarios."""
     expression: BellExpression | None = None
+    """For ``"game"``, the rule of the game or another Bell expression; ``None``: ``chsh()`` in its scenario."""
     kappa: float | None = None
+    """The assumed largest ratio of a hidden influence between the parties to the part of it that marginals show.
+
+    A declared one is always applied: NONLOCAL then excludes local models with such influences. Without one, NONLOCAL
+    stands on "nothing passes between the parties" where no signaling is detected, and on kappa = 5 where it is."""
     signaling_level: float = 0.01
+    """Level at which signaling counts as detected; of estimates of a state, at which counts are taken to contradict
+    that all bases measure the same state."""
     predictability: float = 0.0
+    """For random settings, how far the probability of a party's setting may be from the one given."""
     fair_sampling: bool = False
+    """States the assumption that post-selected shots are a fair sample of all; without it they are refused."""
     num_replicates: int | None = None
-    time_limit: float | None = None
-    progress: bool | None = None
-    seed: int | None = None
+    """Bootstrap replicates for the figures of the fits, which decide nothing; ``None``: 200 for small scenarios, none
+    for large ones and for many groups."""
 
-    def checked(self) -> CountsOptions:
-        """The options with numbers of the right type, and a seed that was drawn where none was given.
-
-        Raises:
-            CountsError: If one of them is out of range.
-        """
+    def __post_init__(self) -> None:
         if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
             raise CountsError.bad_argument("test", expected="'combined', 'e-value' or 'game'", got=repr(self.test))
         if self.expression is not None and not isinstance(self.expression, BellExpression):
@@ -54,25 +69,60 @@ class CountsOptions:
             )
         if self.kappa is not None:
             check_kappa(self.kappa)
+        level = probability(self.signaling_level, "signaling_level", CountsError, open_interval=True)
+        object.__setattr__(self, "signaling_level", level)
+        if self.num_replicates is None:
+            return
+        replicates = whole_number(self.num_replicates, "num_replicates", CountsError, minimum=0)
+        if replicates > _MAX_REPLICATES:
+            raise CountsError.bad_argument("num_replicates", expected=f"at most {_MAX_REPLICATES}", got=f"{replicates}")
+        object.__setattr__(self, "num_replicates", replicates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountsCall(CountsOptions):
+    """A call of :func:`analyze` on counts: what is declared, with the other arguments, all of them checked."""
+
+    alpha: float = 0.01
+    time_limit: float | None = None
+    progress: bool | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.progress is not None and not isinstance(self.progress, bool | np.bool_):
             raise CountsError.bad_argument("progress", expected="True, False or None", got=repr(self.progress))
         generator(self.seed)
-        replicates = self.num_replicates
-        if replicates is not None:
-            replicates = whole_number(replicates, "num_replicates", CountsError, minimum=0)
-            if replicates > _MAX_REPLICATES:
-                raise CountsError.bad_argument(
-                    "num_replicates", expected=f"at most {_MAX_REPLICATES}", got=f"{replicates}"
-                )
         Deadline(self.time_limit)
-        return replace(
-            self,
-            alpha=probability(self.alpha, "alpha", CountsError, open_interval=True),
-            signaling_level=probability(self.signaling_level, "signaling_level", CountsError, open_interval=True),
-            num_replicates=replicates,
-            # Drawn once and reported, so that the result can be had again.
-            seed=fresh_seed() if self.seed is None else self.seed,
-        )
+        alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
+        object.__setattr__(self, "alpha", alpha)
+        # Drawn once and reported, so that the result can be had again.
+        object.__setattr__(self, "seed", fresh_seed() if self.seed is None else self.seed)
+
+    @classmethod
+    def of(
+        cls,
+        declared: CountsOptions,
+        *,
+        alpha: float = 0.01,
+        time_limit: float | None = None,
+        progress: bool | None = None,
+        seed: int | None = None,
+    ) -> CountsCall:
+        """The call with these declarations.
+
+        Args:
+            declared: What is declared for the counts.
+            alpha: Largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
+            time_limit: Seconds for figures, or ``None``.
+            progress: Whether to show a progress bar.
+            seed: Seed, or ``None`` for fresh entropy.
+
+        Raises:
+            CountsError: If an argument is out of range.
+        """
+        given = {field.name: getattr(declared, field.name) for field in fields(CountsOptions)}
+        return cls(**given, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
 
     def test_for(self, data: BellCounts | BellTrials) -> str:
         """The declared test, or the default of a kind of data.

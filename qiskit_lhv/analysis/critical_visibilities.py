@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,35 +14,27 @@ import numpy as np
 from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import generator
-from ..exceptions import CertificateError, LHVError, MeasurementError, SolverError
+from ..exceptions import CertificateError, LHVError, MeasurementError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..optimize.visibility_sweep import VisibilitySweep, sweep_visibility
 from ..projective.certificates.certificate import AllProjectiveCertificate
-from ..projective.certificates.certify import certify_all_projective
 from ..projective.certificates.quick_proofs import StateCertificate
-from ..projective.certificates.search_options import ProofSearch
 from ..projective.settings.optimization import OptimizedSettings
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor, qubit_tensor
 from ..targets.state_tensors import state_tensor
 from ..verification.evidence import Evidence
 from ..verification.result import Verification, combine
-from .proof_plan import calls_of_oracle, quick_certificates
-from .settings_plan import closed_settings, searched_settings
+from .proof_plan import Step, time_for_models
+from .proofs import proofs
 from .state_question import among
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
 
-# Of the time; what is left is for the estimate.
-_SHARE_OF_SETTINGS = 0.3
-_SHARE_OF_PROOFS = 0.7
-# Of the time for proofs, for each set of axes but the finest.
-_SHARE_OF_COARSE = 0.25
-_AXES = {2: (16, 46, 181), 3: (6, 16, 46), 4: (6, 16)}
-_PLANAR_AXES = {2: (24, 48), 3: (8, 12)}
+# Each leaves time to what follows.
+_STEPS_FROM_ABOVE = (Step.CRITERIA, Step.SETTINGS, Step.MODELS)
+_STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA, Step.MODELS)
 _NUM_POINTS = 8
-# A search for models takes some time to compile, so short runs do without an estimate of their own.
-_LEAST_SECONDS = 30.0
 # States that differ by no more in any correlation are the same.
 _SAME = 1e-12
 
@@ -187,14 +180,31 @@ def critical_visibility(
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
     place = None if folder is None else writable_folder(folder, "folder")
-    settings = _best_settings(tensor, other, measured, seed, clock.part(_SHARE_OF_SETTINGS), place)
+    run = _Run(tensor, other, measured, place)
+    settings = run.kept_settings()
+    options_of_proofs: dict[str, Any] = {
+        "clock": clock,
+        "noise": other,
+        "measurements": measured,
+        "visibility": None,
+        "thorough": True,
+        "seed": seed,
+    }
+    if settings is None:
+        settings = run.keep_settings(list(proofs(tensor, _STEPS_FROM_ABOVE, **options_of_proofs)))
+    store = None if place is None else run
+    certificates = [
+        one
+        for one in proofs(tensor, _STEPS_FROM_BELOW, store=store, **options_of_proofs)
+        if not isinstance(one, OptimizedSettings)
+    ]
+    certificate = max(certificates, key=lambda one: one.visibility, default=None)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
-    certificate = _best_certificate(tensor, other, measured, seed, clock.part(_SHARE_OF_PROOFS), place)
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    if lower < min(upper, 1.0) and clock.allows(_LEAST_SECONDS):
+    if lower < min(upper, 1.0) and time_for_models(clock, _NUM_POINTS):
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"
@@ -229,23 +239,81 @@ def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, mea
     return one.largest_difference(other) <= _SAME
 
 
-def _require_same(
-    file: Path,
-    tensor: CorrelationTensor,
-    noise: CorrelationTensor | None,
-    measurements: QubitMeasurementSet,
-    kept: CorrelationTensor,
-    kept_noise: CorrelationTensor | None,
-    kept_measurements: QubitMeasurementSet,
-) -> None:
-    same = _same(tensor, kept, measurements) and _same(noise, kept_noise, measurements)
-    if measurements != kept_measurements or not same:
-        raise CertificateError.bad_argument(
-            "folder",
-            expected="a new folder, or one of this very run",
-            got=f"{file.name} of another state, noise or measurements",
-            remedy="Nothing was changed: pass another folder.",
-        )
+@dataclass(frozen=True)
+class _Run:
+    """What a call is about, and the folder that keeps what it finds."""
+
+    tensor: CorrelationTensor
+    noise: CorrelationTensor | None
+    measurements: QubitMeasurementSet
+    folder: Path | None
+
+    def _place(self, name: str) -> Path:
+        assert self.folder is not None
+        return self.folder / name
+
+    def _require_same(
+        self, file: Path, tensor: CorrelationTensor, noise: CorrelationTensor | None, measurements: MeasurementSet
+    ) -> None:
+        """Refuses a file of another run."""
+        asked = self.measurements
+        same = _same(self.tensor, tensor, asked) and _same(self.noise, noise, asked)
+        if measurements != asked or not same:
+            raise CertificateError.bad_argument(
+                "folder",
+                expected="a new folder, or one of this very run",
+                got=f"{file.name} of another state, noise or measurements",
+                remedy="Nothing was changed: pass another folder.",
+            )
+
+    # Settings
+
+    def kept_settings(self) -> OptimizedSettings | None:
+        """The settings of an earlier call; ``None`` if there are none."""
+        if self.folder is None or not self._place("settings.json").exists():
+            return None
+        file = self._place("settings.json")
+        loaded = OptimizedSettings.load(file)
+        inside = self.measurements if among(loaded, self.measurements) else projective_set("projective")
+        self._require_same(file, loaded.correlations, loaded.noise, inside)
+        above = loaded.visibility * (1 + 1e-8)
+        checks = [loaded.inequality.verify()]
+        if math.isfinite(above):
+            checks.append(loaded.mixed(above).verify())
+        _require_not_refuted(file, combine(*checks))
+        return loaded
+
+    def keep_settings(self, found: Sequence[OptimizedSettings | StateCertificate]) -> OptimizedSettings | None:
+        """The settings of the lowest visibility with a proven bound, which are kept."""
+        settings = [one for one in found if isinstance(one, OptimizedSettings) and one.inequality.bound.exact]
+        best = min(settings, key=lambda one: one.visibility, default=None)
+        if best is not None and self.folder is not None:
+            best.save(self._place("settings.json"))
+        return best
+
+    # Certificates from polyhedra
+
+    def has_certificate(self, num_axes: int) -> bool:
+        """Whether an earlier call found one with these axes."""
+        return self._place(f"certificate_{num_axes}.npz").exists()
+
+    def certificate(self, num_axes: int) -> AllProjectiveCertificate | None:
+        """That certificate; ``None`` if this machine cannot check it, so that it proves nothing."""
+        file = self._place(f"certificate_{num_axes}.npz")
+        loaded = AllProjectiveCertificate.load(file)
+        proven = None if loaded.noise is None else loaded.noise.correlations
+        self._require_same(file, loaded.correlations, proven, loaded.measurements)
+        check = loaded.verify()
+        _require_not_refuted(file, check)
+        return loaded if check else None
+
+    def keep(self, num_axes: int, certificate: AllProjectiveCertificate) -> None:
+        """Keeps a certificate."""
+        certificate.save(self._place(f"certificate_{num_axes}.npz"))
+
+    def checkpoint(self, num_axes: int) -> Path:
+        """The file that keeps the state of a search that is under way."""
+        return self._place(f"search_{num_axes}.npz")
 
 
 def _require_not_refuted(file: Path, check: Verification) -> None:
@@ -257,78 +325,3 @@ def _require_not_refuted(file: Path, check: Verification) -> None:
             got=f"{file} ({check.reason})",
             remedy="Delete that file, or pass another folder.",
         )
-
-
-def _best_settings(
-    tensor: CorrelationTensor,
-    noise: CorrelationTensor | None,
-    measurements: QubitMeasurementSet,
-    seed: int | None,
-    clock: Deadline,
-    folder: Path | None,
-) -> OptimizedSettings | None:
-    kept = None if folder is None else folder / "settings.json"
-    if kept is not None and kept.exists():
-        loaded = OptimizedSettings.load(kept)
-        inside = measurements if among(loaded, measurements) else projective_set("projective")
-        _require_same(kept, tensor, noise, measurements, loaded.correlations, loaded.noise, inside)
-        above = loaded.visibility * (1 + 1e-8)
-        checks = [loaded.inequality.verify()]
-        if math.isfinite(above):
-            checks.append(loaded.mixed(above).verify())
-        _require_not_refuted(kept, combine(*checks))
-        return loaded
-    found = [
-        *closed_settings(tensor, noise=noise, measurements=measurements, seed=seed),
-        *searched_settings(tensor, clock=clock, noise=noise, measurements=measurements, thorough=True, seed=seed),
-    ]
-    best = min((one for one in found if one.inequality.bound.exact), key=lambda one: one.visibility, default=None)
-    if best is not None and kept is not None:
-        best.save(kept)
-    return best
-
-
-def _best_certificate(
-    tensor: CorrelationTensor,
-    noise: CorrelationTensor | None,
-    measurements: QubitMeasurementSet,
-    seed: int | None,
-    clock: Deadline,
-    folder: Path | None,
-) -> Certificate | None:
-    n = tensor.num_parties
-    everywhere = measurements.coordinates.all()
-    found: list[Certificate] = [] if noise is not None else list(quick_certificates(tensor, measurements))
-    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, (6,) if everywhere else (4,))
-    for i, count in enumerate(axes):
-        kept = None if folder is None else folder / f"certificate_{count}.npz"
-        if kept is not None and kept.exists():
-            loaded = AllProjectiveCertificate.load(kept)
-            proven = None if loaded.noise is None else loaded.noise.correlations
-            _require_same(kept, tensor, noise, measurements, loaded.correlations, proven, loaded.measurements)
-            check = loaded.verify()
-            _require_not_refuted(kept, check)
-            # One that this machine cannot check proves nothing.
-            found += [loaded] if check else []
-            continue
-        if not clock.has():
-            break
-        with clock.step(1.0 if i == len(axes) - 1 else _SHARE_OF_COARSE) as seconds:
-            try:
-                certificate = certify_all_projective(
-                    tensor,
-                    noise=noise,
-                    measurements=measurements,
-                    directions=count,
-                    search=ProofSearch(max_calls=None if clock.limited else calls_of_oracle(n, count)),
-                    time_limit=seconds,
-                    seed=seed,
-                    checkpoint=None if folder is None else folder / f"search_{count}.npz",
-                    progress=False,
-                )
-            except SolverError:
-                continue
-        found.append(certificate)
-        if kept is not None:
-            certificate.save(kept)
-    return max(found, key=lambda one: one.visibility, default=None)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, TypedDict, Unpack, overload
+from dataclasses import replace
+from typing import Any, overload
 
 from .._support.validation import whole_numbers
 from ..exceptions import CountsError, LHVError
 from ..experiments.bell_experiment import BellExperiment
 from ..measurements.sets import MeasurementSet
-from ..polytope.expressions.expression import BellExpression
 from ..quantum.parties import QUANTUM_STATES
-from ..reports.devices import DeviceReport, group_lists
+from ..reports.devices import DeviceReport
+from ..reports.group_lists import group_lists
 from ..reports.locality import LocalityReport
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
@@ -21,50 +21,46 @@ from ..targets.tensor_estimates import TensorEstimate
 from ..targets.trials import BellTrials
 from .behaviors import analyze_behavior
 from .counts import counts_findings, group_findings
-from .counts_options import CountsOptions
+from .counts_options import CountsCall, CountsOptions
 from .estimates import analyze_estimate
 from .states import analyze_state
 
 __all__ = ["analyze"]
 
 
-class _Options(TypedDict, total=False):
-    alpha: float
-    test: str | None
-    expression: BellExpression | None
-    kappa: float | None
-    signaling_level: float
-    predictability: float
-    fair_sampling: bool
-    num_replicates: int | None
-    tolerance: float
-    measurements: MeasurementSet | str
-    time_limit: float | None
-    progress: bool | None
-    seed: int | None
-
-
 @overload
 def analyze(
-    target: Mapping[Any, BellCounts] | Mapping[Any, BellTrials], **options: Unpack[_Options]
+    target: Mapping[Any, BellCounts] | Mapping[Any, BellTrials],
+    declared: CountsOptions | None = None,
+    *,
+    alpha: float = ...,
+    tolerance: float = ...,
+    measurements: MeasurementSet | str = ...,
+    time_limit: float | None = ...,
+    progress: bool | None = ...,
+    seed: int | None = ...,
 ) -> DeviceReport: ...
 
 
 @overload
-def analyze(target: Any, **options: Unpack[_Options]) -> LocalityReport: ...
+def analyze(
+    target: Any,
+    declared: CountsOptions | None = None,
+    *,
+    alpha: float = ...,
+    tolerance: float = ...,
+    measurements: MeasurementSet | str = ...,
+    time_limit: float | None = ...,
+    progress: bool | None = ...,
+    seed: int | None = ...,
+) -> LocalityReport: ...
 
 
 def analyze(
     target: Any,
+    declared: CountsOptions | None = None,
     *,
     alpha: float = 0.01,
-    test: str | None = None,
-    expression: BellExpression | None = None,
-    kappa: float | None = None,
-    signaling_level: float = 0.01,
-    predictability: float = 0.0,
-    fair_sampling: bool = False,
-    num_replicates: int | None = None,
     tolerance: float = 1e-7,
     measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
@@ -78,23 +74,10 @@ def analyze(
             qubits, its circuit or its correlation tensor, answered for all projective measurements; an estimate of its
             correlations, with their errors; counts or trials, answered by statistics; or a dictionary of counts by
             group of qubits, ``{(3, 4): counts, ...}``, answered for all groups together.
-        alpha: For counts, the largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
-        test: For counts, the test whose p-value decides, declared before the data are read:
-            ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or ``"combined"`` (the e-value and
-            all forms of CHSH, each with its share of alpha). Default: ``"combined"`` for counts of CHSH tests,
-            ``"e-value"`` for trials, many groups and other scenarios.
-        expression: For ``"game"``, the rule of the game or another Bell expression, declared likewise;
-            default: ``chsh()`` in its scenario.
-        kappa: For counts, the assumed largest ratio of a hidden influence between the parties to the part of it that
-            marginals show. A declared one is always applied: NONLOCAL then excludes local models with such
-            influences. Without one, NONLOCAL stands on "nothing passes between the parties" where no signaling is
-            detected, and on kappa = 5 where it is.
-        signaling_level: For counts, the level at which signaling counts as detected.
-        predictability: For random settings, how far the probability of a party's setting may be from the one given.
-        fair_sampling: States the assumption that post-selected shots are a fair sample of all; without it they are
-            refused.
-        num_replicates: Bootstrap replicates for the figures of the fits, which decide nothing; default: 200 for small
-            scenarios, none for large ones and for many groups.
+        declared: For counts, what is declared before they are read, such as
+            ``CountsOptions(test="game", kappa=5)``; default: what :class:`~qiskit_lhv.CountsOptions` has as defaults.
+        alpha: For counts and estimates, the largest probability of a wrong NONLOCAL; for many groups, the false
+            discovery rate.
         tolerance: For behaviors, how far each probability may be from the true one.
         measurements: For states, ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
         time_limit: Seconds; default: none (for states, budgets of work). For counts, the declared test and the test of
@@ -117,6 +100,11 @@ def analyze(
         >>> analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).verdict.name
         'NONLOCAL'
     """
+    declared = CountsOptions() if declared is None else declared
+    if not isinstance(declared, CountsOptions):
+        raise LHVError.bad_argument(
+            "declared", expected="CountsOptions(...), such as CountsOptions(test='game')", got=repr(declared)
+        )
     if isinstance(target, BellExperiment):
         target = target.behavior()
     if isinstance(target, Behavior):
@@ -127,37 +115,36 @@ def analyze(
         return analyze_estimate(
             target,
             alpha=alpha,
-            signaling_level=signaling_level,
+            signaling_level=declared.signaling_level,
             measurements=measurements,
             time_limit=time_limit,
             seed=seed,
         )
-    given = locals()
-    options = CountsOptions(**{field.name: given[field.name] for field in fields(CountsOptions)})
+    call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     if isinstance(target, Mapping):
-        return _analyze_groups(target, options)
+        return _analyze_groups(target, call)
     _require_counts(target, "target")
-    return counts_findings(target, options.checked()).report()
+    return counts_findings(target, call).report()
 
 
-def _analyze_groups(target: Mapping[Any, Any], options: CountsOptions) -> DeviceReport:
+def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport:
     groups = _groups(target)
     for one in target.values():
         _require_counts(one, "target (each group)")
-    if options.test not in (None, "e-value"):
+    if call.test not in (None, "e-value"):
         raise CountsError.bad_argument(
             "test",
             expected="'e-value' for many groups, whose false discovery rate is controlled",
-            got=repr(options.test),
+            got=repr(call.test),
         )
-    options = replace(options, test="e-value").checked()
-    found, failures = group_findings(dict(zip(groups, target.values(), strict=True)), options)
-    lists = group_lists([(one.rule, one.found) for one in found.values()], options.alpha, len(groups))
+    call = replace(call, test="e-value")
+    found, failures = group_findings(dict(zip(groups, target.values(), strict=True)), call)
+    lists = group_lists([(one.rule, one.found) for one in found.values()], call.alpha, len(groups))
     reports = []
     for one, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
         rule = replace(one.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
         reports.append(replace(one, rule=rule).report())
-    return DeviceReport(tuple(found), tuple(reports), options.alpha, failures=tuple(failures.items()))
+    return DeviceReport(tuple(found), tuple(reports), call.alpha, failures=tuple(failures.items()))
 
 
 def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:

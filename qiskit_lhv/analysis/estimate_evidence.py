@@ -17,6 +17,7 @@ from ..statistics.intervals.absorbing_noise import absorbing_noise
 from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 
 __all__ = ["EstimatedLocality", "EstimatedViolation"]
 
@@ -54,8 +55,8 @@ class EstimatedViolation(Evidence):
         return self.lower > self.settings.inequality.bound.value
 
     @property
-    def shows(self) -> str | None:
-        """``"NONLOCAL"`` if the bound is exceeded and the bases may measure one state, else ``None``."""
+    def shows(self) -> Verdict | None:
+        """``Verdict.NONLOCAL`` if the bound is exceeded and the bases may measure one state, else ``None``."""
 
         def claim() -> bool:
             return (
@@ -64,7 +65,7 @@ class EstimatedViolation(Evidence):
                 and not (self.same_state is not None and self.same_state.refuted)
             )
 
-        return "NONLOCAL" if readable(claim, False) else None
+        return Verdict.NONLOCAL if readable(claim, False) else None
 
     def __str__(self) -> str:
         bound = self.settings.inequality.bound.value
@@ -124,13 +125,13 @@ class EstimatedLocality(Evidence):
         )
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if the certificate reaches far enough and the bases may measure one state, else ``None``."""
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if the certificate reaches far enough and the bases may be of one state, else ``None``."""
 
         def claim() -> bool:
             return self.inside and not (self.same_state is not None and self.same_state.refuted)
 
-        return "LOCAL" if readable(claim, False) else None
+        return Verdict.LOCAL if readable(claim, False) else None
 
     def verify(self) -> Verification:
         """Re-checks the certificate, and that it is about the estimate; how far it must reach is recomputed."""

@@ -8,23 +8,23 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .._support.deadlines import Deadline
-from .._support.records import Record
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
-from ..projective.settings.correlator_criterion import wwzb_settings
-from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
-from ..projective.settings.search_options import SettingsSearch
+from ..projective.settings.optimization import OptimizedSettings
+from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
+from ..reports.questions import Question
 from ..statistics.assumptions.same_state import SameStateTest, same_state_test
 from ..statistics.intervals.absorbing_noise import absorbing_noise
 from ..targets.correlations import CorrelationTensor
 from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
 from ..verification.evidence import agree
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 from .estimate_evidence import EstimatedLocality, EstimatedViolation
-from .proof_plan import proofs_from_below
+from .proof_plan import Step
+from .proofs import proofs
 from .state_question import among, covers
 
 __all__ = ["EstimateQuestion", "analyze_estimate"]
@@ -33,15 +33,11 @@ Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
 # Entries of the tensors of one state, computed again.
 _SAME_TENSOR = 1e-9
-# Of the time that the caller allows.
-_SHARE_OF_SETTINGS = 0.25
-_RADIUS = "weight of white noise that absorbs the errors"
-_PROVEN = "proven local up to visibility (white noise)"
-_NEEDED = "needed for all correlations within the errors"
+_STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EstimateQuestion(Record):
+class EstimateQuestion(Question):
     """What was asked about the estimated correlations of a state."""
 
     estimate: TensorEstimate
@@ -71,7 +67,7 @@ class EstimateQuestion(Record):
             return self.estimate, self.estimate
         return self.estimate.split(0.5, self.seed)
 
-    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+    def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Whether a report answers this question, and all that it says follows from its evidence.
 
         The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
@@ -93,11 +89,11 @@ class EstimateQuestion(Record):
         if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
             return _refuted("the estimate is not that of its counts")
         test = first if isinstance(first, SameStateTest) else first.same_state
-        figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+        figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
-        if not isinstance(first, SameStateTest) and first.shows != "NONLOCAL":
-            figures[_RADIUS] = _room(self.estimate, self.alpha)[0]
+        if not isinstance(first, SameStateTest) and first.shows is not Verdict.NONLOCAL:
+            figures[Figure.ABSORBING_NOISE] = _room(self.estimate, self.alpha)[0]
         if others:
             (proof,) = others
             if not isinstance(first, EstimatedViolation) or not isinstance(proof, EstimatedLocality) or first.shows:
@@ -124,11 +120,8 @@ class EstimateQuestion(Record):
             return Verification(True, "settings without a violation claim nothing")
         if test.same_data:
             return Verification(True, "the limits of all correlations hold at once, so that any settings may be tested")
-        candidate = _first_candidate(chosen, self.measurements, self.seed)
-        same = candidate is not None and agree(candidate, test.settings)
-        if not same and (candidate is None or candidate.violation <= 0):
-            same = agree(_searched_settings(tensor, self.measurements, self.seed), test.settings)
-        if same:
+        candidates, _ = _candidates(chosen, self.measurements, self.seed, Deadline(None))
+        if any(agree(candidate, test.settings) for candidate in candidates):
             return Verification(True, "the settings are those to which the shots lead that choose them")
         return Verification.unproven("other settings are found with the shots that choose them")
 
@@ -145,8 +138,9 @@ class EstimateQuestion(Record):
             chosen, tested = self.halves()
             if not agree(tested, piece.tested):
                 return "other shots were tested than the seed leaves for the test"
-            candidate = _first_candidate(chosen, self.measurements, self.seed)
-            number = 1 if candidate is not None and candidate.violation > 0 else 1 + (candidate is not None)
+            tensor = _nearest_tensor(chosen)
+            first = _first_settings(tensor, Step.CRITERIA, self.measurements, self.seed, Deadline(None))
+            number = 1 if first is not None and first.violation > 0 else 2
             if not agree(piece.alpha, self.alpha / number):
                 return f"the test has another error probability than alpha / {number}"
             if not among(piece.settings, self.measurements):
@@ -165,11 +159,19 @@ def _refuted(reason: str) -> Verification:
 
 def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
     value = float(np.sum(test.settings.operator() * test.tested.tensor.array))
-    return {"value": value, "value: lower limit": test.lower, "local bound": test.settings.inequality.bound.value}
+    return {
+        Figure.VALUE: value,
+        Figure.VALUE_LOWER: test.lower,
+        Figure.LOCAL_BOUND: test.settings.inequality.bound.value,
+    }
 
 
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
-    return {_RADIUS: proof.radius, _PROVEN: proof.certificate.visibility, _NEEDED: proof.needed}
+    return {
+        Figure.ABSORBING_NOISE: proof.radius,
+        Figure.LOCAL_VISIBILITY: proof.certificate.visibility,
+        Figure.NEEDED_VISIBILITY: proof.needed,
+    }
 
 
 def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
@@ -216,13 +218,13 @@ def analyze_estimate(
     measured = projective_set(measurements)
     question = EstimateQuestion(estimate, alpha, signaling_level, measured, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
-    figures = {} if test is None else {"no-signaling: p-value": test.p_value}
+    figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
-    candidates = _candidates(chosen, measured, seed, clock)
+    candidates, number = _candidates(chosen, measured, seed, clock)
     same = estimate.counts is None
-    tests = [EstimatedViolation(one, tested, same, alpha / len(candidates), test) for one in candidates]
+    tests = [EstimatedViolation(one, tested, same, alpha / number, test) for one in candidates]
     sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
     if not sound:
         raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
@@ -232,15 +234,16 @@ def analyze_estimate(
     if best.violated:
         return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
     radius, needed = _room(estimate, alpha)
-    figures[_RADIUS] = radius
+    figures[Figure.ABSORBING_NOISE] = radius
     # Errors so large that no visibility is enough leave nothing to prove.
-    proofs = (
-        proofs_from_below(estimate.tensor, clock=clock, measurements=measured, visibility=needed, seed=seed)
+    found = (
+        proofs(estimate.tensor, _STEPS_FROM_BELOW, clock=clock, measurements=measured, visibility=needed, seed=seed)
         if radius < 1
         else ()
     )
     furthest: EstimatedLocality | None = None
-    for certificate in proofs:
+    for certificate in found:
+        assert not isinstance(certificate, OptimizedSettings)
         region = EstimatedLocality(certificate, estimate, alpha, test)
         if region.inside and region.verify():
             report = _report(question, (region,), figures | _figures_of_proof(region))
@@ -257,34 +260,28 @@ def analyze_estimate(
 
 def _candidates(
     estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int, clock: Deadline
-) -> list[OptimizedSettings]:
+) -> tuple[list[OptimizedSettings], int]:
+    """Settings that are to be tested, and how many tests share the error probability.
+
+    The settings of the criterion are tested, and where they violate nothing, the first of a search as well.
+    """
     tensor = _nearest_tensor(estimate)
-    first = _first_candidate(estimate, measurements, seed)
-    found = [] if first is None else [first]
-    if first is None or first.violation <= 0:
-        with clock.step(_SHARE_OF_SETTINGS) as seconds:
-            found.append(_searched_settings(tensor, measurements, seed, seconds))
-    return found
+    first = _first_settings(tensor, Step.CRITERIA, measurements, seed, clock)
+    assert first is not None
+    if first.violation > 0:
+        return [first], 1
+    second = _first_settings(tensor, Step.SETTINGS, measurements, seed, clock)
+    return [first] if second is None else [first, second], 2
 
 
-def _searched_settings(
-    tensor: CorrelationTensor, measurements: QubitMeasurementSet, seed: int, time_limit: float | None = None
-) -> OptimizedSettings:
-    return optimize_settings(
-        tensor, 2, measurements=measurements, search=SettingsSearch(num_starts=40), time_limit=time_limit, seed=seed
-    )
-
-
-def _first_candidate(
-    estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int
+def _first_settings(
+    tensor: CorrelationTensor, step: Step, measurements: QubitMeasurementSet, seed: int, clock: Deadline
 ) -> OptimizedSettings | None:
-    """The settings that are found at once, where there are any."""
-    tensor = _nearest_tensor(estimate)
-    if tensor.num_parties == 2 and measurements.coordinates.all():
-        return horodecki_settings(tensor)
-    if tensor.num_parties > 2:
-        return wwzb_settings(tensor, measurements=measurements, num_starts=8, seed=seed)
-    return None
+    """The first settings of a step of the plan; ``None`` if there are none."""
+    # The rest of the time is for tests and certificates.
+    found = next(proofs(tensor, (step, Step.MODELS), clock=clock, measurements=measurements, seed=seed), None)
+    assert found is None or isinstance(found, OptimizedSettings)
+    return found
 
 
 def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
@@ -295,8 +292,7 @@ def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
 def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures: dict[str, float]) -> LocalityReport:
     """The report that follows from the evidence: its first piece decides."""
     first = evidence[0]
-    shown = first.shows
-    verdict = Verdict.INCONCLUSIVE if shown is None else Verdict(shown)
+    verdict = first.shows or Verdict.INCONCLUSIVE
     assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
     if question.estimate.counts is None:
         assumptions[0] += " (each correlation is given once, so this cannot be tested)"

@@ -1,155 +1,180 @@
-"""Which proofs of locality are tried for a state of qubits, from the quickest ones on."""
+"""The plan of proofs about a state of qubits: what is tried in which order, with which share of time and which budget.
+
+All that shares a time limit out, and every list of settings and polyhedra that are tried, stands here; the plan is run
+by :func:`~qiskit_lhv.analysis.proofs.proofs`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from .._support.deadlines import Deadline
-from ..exceptions import SolverError
-from ..measurements.sets import MeasurementSet, projective_set
-from ..projective.certificates.certificate import AllProjectiveCertificate
-from ..projective.certificates.certify import certify_all_projective
-from ..projective.certificates.product_proof import product_certificate
-from ..projective.certificates.quick_proofs import StateCertificate, finer_mixture, quick_proofs
-from ..projective.certificates.search_options import ProofSearch
-from ..targets.correlations import CorrelationTensor
-from ..targets.qubits import planar_tensor
 
-__all__ = ["calls_of_oracle", "proofs_from_below", "quick_certificates", "searched_certificates"]
+__all__ = [
+    "LEAST_SECONDS_OF_AXES",
+    "PLAN",
+    "SHARE_OF_COARSE_AXES",
+    "SHARE_OF_MIXTURE",
+    "SHARE_OF_SUBSYSTEMS",
+    "PlannedStep",
+    "Step",
+    "axes_to_try",
+    "calls_of_oracle",
+    "random_starts",
+    "settings_to_try",
+    "share_of",
+    "time_for_models",
+]
 
-# A model is looked for a little inside the local set, where the search converges.
-_ASIDE = 1.02
-# Numbers of axes, from coarse to fine: for two qubits the proofs without polyhedra do what few axes can.
-_AXES = {2: (46, 81), 3: (6, 16, 46), 4: (6, 16)}
-_PLANAR_AXES = {2: (12, 32), 3: (8,)}
-_FEW_AXES = {True: (6,), False: (4,)}
+
+class Step(StrEnum):
+    """A step of the plan; the members stand in the order in which the steps are taken, the quickest first."""
+
+    CRITERIA = "settings of the criteria in closed form"
+    QUICK_PROOFS = "certificates that take no long search"
+    SETTINGS = "optimized settings, fewer first"
+    POLYHEDRA = "certificates from polyhedra, from coarse to fine, and finer mixtures"
+    MODELS = "local models by gradient descent, which only estimate"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step and the share of the time that it gets."""
+
+    step: Step
+    """The step."""
+    share: float | None
+    """Share of the time that is left when it begins; the last step that is asked for gets all. ``None``: it is quick,
+    and takes what it needs."""
+
+
+PLAN = (
+    PlannedStep(Step.CRITERIA, None),
+    PlannedStep(Step.QUICK_PROOFS, None),
+    PlannedStep(Step.SETTINGS, 0.25),
+    PlannedStep(Step.POLYHEDRA, 0.8),
+    PlannedStep(Step.MODELS, 1.0),
+)
+"""The steps in their order."""
+
+SHARE_OF_SUBSYSTEMS = 0.1
+"""Of the time for settings, the share for those of reduced states."""
+SHARE_OF_COARSE_AXES = 0.3
+"""Of the time for polyhedra that is left, the share for each set of axes but the finest."""
+SHARE_OF_MIXTURE = 0.4
+"""Of the time for polyhedra that is left after the coarsest ones, the share for a finer mixture."""
+LEAST_SECONDS_OF_AXES = 0.1
+"""With less time no polyhedron is begun."""
+
+# A search for local models compiles for some seconds first.
+_SECONDS_TO_COMPILE, _SECONDS_OF_A_SEARCH = 5.0, 3.0
+
+# Method and number of settings per party, in the order in which they are tried.
+_SETTINGS = {
+    2: (("ascent", 3), ("ascent", 4)),
+    3: (("ascent", 2), ("ascent", 3), ("regular", 7), ("regular", 10)),
+    4: (("ascent", 2), ("regular", 4)),
+}
+_SETTINGS_OF_MANY = (("ascent", 2),)
+# What is tried besides where nothing else can settle the question, or the lowest visibility is asked for.
+_MORE_SETTINGS = {
+    2: (("ascent", 5), ("ascent", 6)),
+    3: (("regular", 13),),
+    4: (("ascent", 3), ("regular", 6)),
+    5: (("regular", 4),),
+}
+# Random starts: a tenth of these, beside those that are known.
+_NUM_STARTS, _MORE_STARTS, _STARTS_OF_MANY = 40, 60, 10
+_MANY_QUBITS = 5
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Numbers of axes of the polyhedra (or polygons) that are tried, from coarse to fine."""
+
+    for_one_visibility: tuple[int, ...]
+    """Where it is asked whether a state with a given visibility is local."""
+    for_the_highest: tuple[int, ...]
+    """Where the highest visibility is asked for."""
+
+
+# For two qubits the proofs without polyhedra do what few axes can.
+_AXES = {2: _Axes((46, 81), (16, 46, 181)), 3: _Axes((6, 16, 46), (6, 16, 46)), 4: _Axes((6, 16), (6, 16))}
+_AXES_IN_A_PLANE = {2: _Axes((12, 32), (24, 48)), 3: _Axes((8,), (8, 12))}
+_AXES_OF_MANY, _AXES_OF_MANY_IN_A_PLANE = _Axes((6,), (6,)), _Axes((4,), (4,))
+
 # Calls of the oracle for a set of axes where there is no time limit, fewer where each call takes longer.
 _MAX_CALLS, _LEAST_CALLS = 400, 40
 _CELLS_IN_ALL = 1 << 22
-# More axes, or more hidden states, raise a visibility by no more than about this share.
-_GAIN_OF_AXES = 0.03
-_GAIN_OF_MIXTURE = 0.015
-_FAR = 0.05
-_LEAST_SECONDS = 0.1
-_SHARE_OF_COARSE = 0.4
-_SHARE_OF_MIXTURE = 0.4
 
 
-def calls_of_oracle(num_parties: int, num_axes: int) -> int:
-    """The budget of a search without a time limit.
+def share_of(step: Step, steps: Sequence[Step]) -> float | None:
+    """The share of the time left that a step gets; ``None`` if it is quick.
 
     Args:
-        num_parties: Number of qubits.
+        step: The step.
+        steps: All steps that are asked for.
+    """
+    (share,) = (planned.share for planned in PLAN if planned.step is step)
+    last = max(steps, key=list(Step).index) is step
+    return 1.0 if last and share is not None else share
+
+
+def settings_to_try(num_qubits: int, thorough: bool) -> tuple[tuple[str, int], ...]:
+    """Methods and numbers of settings per party, in their order.
+
+    Args:
+        num_qubits: Number of qubits.
+        thorough: Whether to try more.
+    """
+    more = _MORE_SETTINGS.get(num_qubits, ()) if thorough else ()
+    return _SETTINGS.get(num_qubits, _SETTINGS_OF_MANY) + more
+
+
+def random_starts(num_qubits: int, thorough: bool) -> int:
+    """Starts of an optimization of settings.
+
+    Args:
+        num_qubits: Number of qubits.
+        thorough: Whether to try more.
+    """
+    if num_qubits >= _MANY_QUBITS:
+        return _STARTS_OF_MANY
+    return _MORE_STARTS if thorough else _NUM_STARTS
+
+
+def axes_to_try(num_qubits: int, in_a_plane: bool, highest: bool) -> tuple[int, ...]:
+    """Numbers of axes, from coarse to fine.
+
+    Args:
+        num_qubits: Number of qubits.
+        in_a_plane: Whether all measurements lie in a plane.
+        highest: Whether the highest visibility is asked for, rather than one of them.
+    """
+    if in_a_plane:
+        axes = _AXES_IN_A_PLANE.get(num_qubits, _AXES_OF_MANY_IN_A_PLANE)
+    else:
+        axes = _AXES.get(num_qubits, _AXES_OF_MANY)
+    return axes.for_the_highest if highest else axes.for_one_visibility
+
+
+def calls_of_oracle(num_qubits: int, num_axes: int) -> int:
+    """The budget of a search for a certificate without a time limit.
+
+    Args:
+        num_qubits: Number of qubits.
         num_axes: Number of axes of each.
     """
-    return max(_LEAST_CALLS, min(_MAX_CALLS, _CELLS_IN_ALL // (num_axes + 1) ** num_parties))
+    return max(_LEAST_CALLS, min(_MAX_CALLS, _CELLS_IN_ALL // (num_axes + 1) ** num_qubits))
 
 
-def quick_certificates(
-    tensor: CorrelationTensor, measurements: MeasurementSet | str = "projective", visibility: float = 1.0
-) -> Iterator[StateCertificate]:
-    """Certificates that take no long search, cheapest first.
+def time_for_models(clock: Deadline, searches: int = 1) -> bool:
+    """Whether enough time is left to search for local models.
 
     Args:
-        tensor: Correlations of qubits.
-        measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility in white noise that is asked for.
-    """
-    measured = projective_set(measurements)
-    if measured.coordinates.all():
-        yield from quick_proofs(tensor, visibility)
-        return
-    certificate = product_certificate(planar_tensor(tensor, measured), measured)
-    if certificate is not None:
-        yield certificate
-
-
-def searched_certificates(
-    tensor: CorrelationTensor,
-    *,
-    clock: Deadline,
-    measurements: MeasurementSet | str = "projective",
-    visibility: float = 1.0,
-    known: float = 0.0,
-    seed: int | None = None,
-) -> Iterator[StateCertificate]:
-    """Certificates from polyhedra, from coarse to fine, and for two qubits from finer mixtures.
-
-    Args:
-        tensor: Correlations of qubits.
         clock: The time.
-        measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility in white noise that is asked for.
-        known: Visibility that the quick certificates prove: mixtures are refined where that may suffice.
-        seed: Seed, or ``None``.
+        searches: For how many visibilities.
     """
-    seen = planar_tensor(tensor, measurements)
-    n = tensor.num_parties
-    everywhere = bool(projective_set(measurements).coordinates.all())
-    axes = (_AXES if everywhere else _PLANAR_AXES).get(n, _FEW_AXES[everywhere])
-
-    def certify(count: int, seconds: float | None, goal: float | None) -> AllProjectiveCertificate | None:
-        try:
-            return certify_all_projective(
-                seen,
-                measurements=measurements,
-                directions=count,
-                search=ProofSearch(
-                    max_visibility=_ASIDE * visibility,
-                    goal=goal,
-                    max_calls=None if clock.limited else calls_of_oracle(n, count),
-                ),
-                time_limit=seconds,
-                seed=seed,
-                progress=False,
-            )
-        except SolverError:
-            return None
-
-    best = known
-    for i, count in enumerate(axes):
-        if i and n == 2 and not clock.limited and best < visibility * (1 - _GAIN_OF_AXES):
-            # What a limit has cut short tells nothing about what more axes can do.
-            return
-        if not clock.has(_LEAST_SECONDS):
-            return
-        last = i == len(axes) - 1
-        # Far from what is asked for, the last set shows how far it comes.
-        goal = None if last and best < visibility * (1 - _FAR) else visibility
-        with clock.step(1.0 if last else _SHARE_OF_COARSE) as seconds:
-            found = certify(count, seconds, goal)
-        if found is not None:
-            best = max(best, found.visibility)
-            yield found
-        if i == 0 and n == 2 and everywhere and known > visibility * (1 - _GAIN_OF_MIXTURE):
-            with clock.step(_SHARE_OF_MIXTURE) as seconds:
-                mixture = finer_mixture(tensor, seconds, visibility)
-            if mixture is not None:
-                best = max(best, mixture.visibility)
-                yield mixture
-
-
-def proofs_from_below(
-    tensor: CorrelationTensor,
-    *,
-    clock: Deadline,
-    measurements: MeasurementSet | str = "projective",
-    visibility: float = 1.0,
-    seed: int | None = None,
-) -> Iterator[StateCertificate]:
-    """Certificates of locality, from the quickest on, until the time is over.
-
-    Args:
-        tensor: Correlations of qubits.
-        clock: The time.
-        measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility in white noise that is asked for.
-        seed: Seed, or ``None``.
-    """
-    known = 0.0
-    for certificate in quick_certificates(tensor, measurements, visibility):
-        known = max(known, certificate.visibility)
-        yield certificate
-    yield from searched_certificates(
-        tensor, clock=clock, measurements=measurements, visibility=visibility, known=known, seed=seed
-    )
+    return clock.allows(_SECONDS_TO_COMPILE + searches * _SECONDS_OF_A_SEARCH)

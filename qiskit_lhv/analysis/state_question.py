@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 from qiskit.quantum_info import DensityMatrix
 
-from .._support.records import Record
 from .._support.words import counted
 from ..exceptions import MeasurementError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
@@ -20,12 +19,14 @@ from ..projective.certificates.separability import SeparabilityCertificate
 from ..projective.certificates.tolerance import STATE_TOLERANCE
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import ROUNDING_OF_STATES
+from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
+from ..reports.questions import Question
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
 
 __all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 
@@ -33,11 +34,6 @@ ROUNDING = 1e-9
 """How exactly the correlations of a state are taken to be known."""
 
 _SAME = 1e-12
-_PROVEN_LOCAL = "proven local up to visibility (white noise)"
-_PROVEN_NONLOCAL = "proven nonlocal above visibility"
-_VIOLATION = "violation"
-_FOUND = "violation found above visibility"
-_LOSS = "best local model found: KL (nats per trial, an estimate)"
 
 
 def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
@@ -64,7 +60,7 @@ def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StateQuestion(Record):
+class StateQuestion(Question):
     """What was asked about a state."""
 
     correlations: CorrelationTensor
@@ -133,13 +129,13 @@ class StateQuestion(Record):
             verdict = Verdict.LOCAL
         figures: dict[str, float] = {}
         if certificate is not None and self._of_qubits:
-            figures[_PROVEN_LOCAL] = lower
+            figures[Figure.LOCAL_VISIBILITY] = lower
         if violation is not None:
-            figures |= {_PROVEN_NONLOCAL: violation.visibility, _VIOLATION: violation.violation}
+            figures |= {Figure.NONLOCAL_VISIBILITY: violation.visibility, Figure.VIOLATION: violation.violation}
         elif found is not None:
-            figures[_FOUND] = found
+            figures[Figure.VIOLATED_VISIBILITY] = found
         if loss is not None:
-            figures[_LOSS] = loss
+            figures[Figure.ESTIMATED_KL] = loss
         return LocalityReport(
             verdict=verdict,
             target=str(self),
@@ -184,7 +180,7 @@ class StateQuestion(Record):
             "optimize_settings(state, ...), take longer."
         )
 
-    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+    def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Whether a report answers this question, and all that it says follows from its evidence.
 
         The evidence is verified elsewhere. What searches found without a proof, a visibility above which an inequality
@@ -206,7 +202,7 @@ class StateQuestion(Record):
         fault = self._fault_of_settings(violation) or self._fault_of_proof(certificate)
         if fault:
             return _refuted(fault)
-        found, loss = report.statistics.get(_FOUND), report.statistics.get(_LOSS)
+        found, loss = report.statistics.get(Figure.VIOLATED_VISIBILITY), report.statistics.get(Figure.ESTIMATED_KL)
         if certificate is not None and found is not None and not found >= certificate.visibility - ROUNDING:
             return _refuted("no inequality is violated where the state is proven local")
         shown = None if violation is not None else report.inequality

@@ -16,21 +16,17 @@ from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import lowest_eigenvalue
 from ..reports.locality import LocalityReport
-from ..reports.verdict import Verdict
 from ..targets.correlations import CorrelationTensor
 from ..targets.state_tensors import state_tensor
-from .proof_plan import quick_certificates, searched_certificates
-from .settings_plan import closed_settings, searched_settings
+from ..verification.verdict import Verdict
+from .proof_plan import Step, time_for_models
+from .proofs import proofs
 from .state_question import ROUNDING, StateQuestion
 
 __all__ = ["analyze_state"]
 
 _MAX_QUBITS = 6
-# Shares of the time that the caller allows.
-_SHARE_OF_SETTINGS = 0.25
-_SHARE_OF_PROOFS = 0.9
-# A search for a local model compiles for some seconds, so calls with a short limit have none.
-_LEAST_SECONDS_OF_SEARCH = 8.0
+_STEPS_OUT_OF_REACH = (Step.CRITERIA, Step.QUICK_PROOFS, Step.SETTINGS)
 
 
 def analyze_state(
@@ -90,31 +86,18 @@ def analyze_state(
 
 def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
     """Tries one thing after the other until the question is decided, or everything has been tried."""
-    tensor, measurements = findings.question.correlations, findings.question.measurements
-    for settings in closed_settings(tensor, measurements=measurements, seed=seed):
-        if findings.add_settings(settings):
-            return
-    for certificate in quick_certificates(tensor, measurements):
-        if findings.add_certificate(certificate):
-            return
-        if not clock.has():
-            return
+    question = findings.question
     # Where no proof of locality can succeed, all time goes to settings.
-    hopeless = findings.question.out_of_reach
-    part = clock.part(1.0 if hopeless else _SHARE_OF_SETTINGS)
-    for settings in searched_settings(tensor, clock=part, measurements=measurements, thorough=hopeless, seed=seed):
-        if findings.add_settings(settings):
+    hopeless = question.out_of_reach
+    steps = _STEPS_OUT_OF_REACH if hopeless else tuple(Step)
+    for proof in proofs(
+        question.correlations, steps, clock=clock, measurements=question.measurements, thorough=hopeless, seed=seed
+    ):
+        if findings.add(proof):
             return
-    if hopeless:
-        return
-    known = 0.0 if findings.certificate is None else findings.certificate.visibility
-    part = clock.part(_SHARE_OF_PROOFS)
-    for certificate in searched_certificates(tensor, clock=part, measurements=measurements, known=known, seed=seed):
-        if findings.add_certificate(certificate):
-            return
-    if clock.allows(_LEAST_SECONDS_OF_SEARCH):
+    if Step.MODELS in steps and time_for_models(clock):
         with clock.step() as seconds:
-            findings.loss = _loss(tensor, measurements, seed, seconds)
+            findings.loss = _loss(question.correlations, question.measurements, seed, seconds)
 
 
 def _loss(
@@ -155,7 +138,11 @@ class _Findings:
         self.loss: float | None = None
         self.verdict: Verdict = Verdict.INCONCLUSIVE
 
-    def add_settings(self, settings: OptimizedSettings) -> bool:
+    def add(self, proof: OptimizedSettings | StateCertificate) -> bool:
+        """Keeps what is the best of its kind so far; whether it decides."""
+        return self._add_settings(proof) if isinstance(proof, OptimizedSettings) else self._add_certificate(proof)
+
+    def _add_settings(self, settings: OptimizedSettings) -> bool:
         """Keeps the settings of the lowest visibility; a verified violation decides."""
         if self.settings is None or settings.visibility < self.settings.visibility:
             self.settings = settings
@@ -164,10 +151,8 @@ class _Findings:
             self.verdict = Verdict.NONLOCAL
         return self.verdict is Verdict.NONLOCAL
 
-    def add_certificate(self, certificate: StateCertificate | None) -> bool:
+    def _add_certificate(self, certificate: StateCertificate) -> bool:
         """Keeps the certificate of the highest visibility; a verified one of the whole state decides."""
-        if certificate is None:
-            return False
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
         if certificate.visibility >= 1 - self.question.allowed_noise and certificate.verify():

@@ -115,6 +115,7 @@ def _files_to_write(options: argparse.Namespace) -> None:
 
 
 def _analyze(options: argparse.Namespace) -> int:
+    from ..analysis.counts_options import CountsOptions
     from ..analysis.dispatch import analyze
     from ..datasets import read_counts
     from ..exceptions import CountsError
@@ -127,13 +128,15 @@ def _analyze(options: argparse.Namespace) -> int:
         raise CountsError.bad_argument("--picture", expected="counts of a CHSH test", got=str(counts.scenario))
     report = analyze(
         counts,
+        CountsOptions(
+            test=options.test,
+            expression=None if options.minus is None else chsh(options.minus),
+            kappa=options.kappa,
+            signaling_level=options.signaling_level,
+            predictability=options.predictability,
+            fair_sampling=options.fair_sampling,
+        ),
         alpha=options.alpha,
-        test=options.test,
-        expression=None if options.minus is None else chsh(options.minus),
-        kappa=options.kappa,
-        signaling_level=options.signaling_level,
-        predictability=options.predictability,
-        fair_sampling=options.fair_sampling,
         time_limit=options.time_limit,
         seed=options.seed,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 
 from .._support.files import writable_file
+from ..analysis.counts_options import CountsOptions
 from ..analysis.dispatch import analyze
 from ..datasets import load_bundled_counts
 from ..experiments.bell_experiment import BellExperiment
@@ -17,7 +18,8 @@ from ..optimize.options import GradientDescent
 from ..optimize.search import LocalModelResult, find_local_model
 from ..polytope.thresholds.visibility import nonlocality_threshold
 from ..quantum.states import werner_state
-from ..reports.locality import LocalityReport, format_p_value
+from ..reports.figure_names import Figure, format_p_value
+from ..reports.locality import LocalityReport
 from ..reports.svg import chart_row, loss_panel, svg_document, verdict_panel
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
@@ -77,7 +79,7 @@ def run_demo(
     say(f"{'target':<32}{'S':>8}   {'verdict':<14}{'p-value':<12}{'declared test':<14}{'alpha':<7}")
     for name, report in reports.items():
         say(
-            f"{name:<32}{report.statistics['S']:>8.4f}   {report.verdict.value:<14}"
+            f"{name:<32}{report.statistics[Figure.S]:>8.4f}   {report.verdict.value:<14}"
             f"{format_p_value(report.log10_p_value or 0.0):<12}{report.test:<14}{report.alpha:<7g}"
         )
     checks = [report.verify() for report in reports.values()]
@@ -110,7 +112,7 @@ def _reports(seed: int) -> dict[str, LocalityReport]:
     }
     reports = {name: analyze(load_bundled_counts(key).counts, seed=seed) for name, key in tables.items()}
     delft = load_bundled_counts("delft_2015").counts
-    reports["Delft 2015, as a game"] = analyze(delft, test="game", alpha=0.05, seed=seed)
+    reports["Delft 2015, as a game"] = analyze(delft, CountsOptions(test="game"), alpha=0.05, seed=seed)
     for name, depolarizing, readout in (("Aer, weak noise", 0.03, 0.02), ("Aer, strong noise", 0.25, 0.06)):
         reports[name] = analyze(noisy_bell_counts(depolarizing, readout, seed=seed), seed=seed)
     return reports

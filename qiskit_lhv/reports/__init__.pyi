@@ -1,4 +1,4 @@
-from .counts_rule import CountsRule as CountsRule
 from .devices import DeviceReport as DeviceReport
+from .figure_names import Figure as Figure
 from .locality import LocalityReport as LocalityReport
-from .verdict import Verdict as Verdict
+from .questions import Question as Question

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._support.records import Record
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..statistics.assumptions.drift import DriftTest
@@ -23,7 +22,12 @@ from ..statistics.signaling.hidden import SignalingAllowance
 from ..statistics.signaling.marginals import SignalingTest
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
-from .verdict import Verdict
+from ..verification.verdict import Verdict
+from .figure_names import Figure
+from .questions import Question
+
+if TYPE_CHECKING:
+    from .locality import LocalityReport
 
 __all__ = [
     "UNDECLARED_KAPPA",
@@ -33,6 +37,7 @@ __all__ = [
     "excluded_influences",
     "figures_of_evidence",
     "given_settings",
+    "rule_of",
 ]
 
 # The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
@@ -104,8 +109,11 @@ class CountsEvidence:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CountsRule(Record):
-    """What was declared about counts before they were read, and how the verdict follows from the evidence."""
+class CountsRule(Question):
+    """What was declared about counts before they were read, and how the verdict follows from the evidence.
+
+    Its subclass :class:`~qiskit_lhv.analysis.CountsQuestion` also knows how a report on the counts is checked.
+    """
 
     data: BellCounts | BellTrials
     """The counts or trials, with the declared design."""
@@ -246,8 +254,13 @@ class CountsRule(Record):
         trials = isinstance(self.data, BellTrials)
         return trials if found.drift is None else not found.drift.p_value > DRIFT_LEVEL
 
-    def headline(self, found: CountsEvidence) -> str:
-        """The verdict in one sentence, with what it stands on."""
+    def headline(self, report: LocalityReport) -> str:
+        """The verdict in one sentence, with what it stands on.
+
+        Args:
+            report: The report; its evidence decides.
+        """
+        found = CountsEvidence.of(report.evidence)
         verdict = self.verdict(found)
         if verdict is not Verdict.NONLOCAL:
             return verdict.sentence
@@ -273,29 +286,34 @@ class CountsRule(Record):
         return f"{sentence}{beyond}{condition}{excluded}."
 
 
+def rule_of(report: LocalityReport) -> CountsRule | None:
+    """The rule by which a report on counts was made; ``None``: it is about something else."""
+    return report.question if isinstance(report.question, CountsRule) else None
+
+
 def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
     """The figures of a report that its evidence holds, so that they can be compared with it."""
-    figures = {"shots": float(counts.total_shots)}
+    figures: dict[str, float] = {Figure.SHOTS: float(counts.total_shots)}
     if found.settings is not None and found.settings.design == "random":
-        figures["settings: p-value"] = found.settings.p_value
+        figures[Figure.SETTINGS_P] = found.settings.p_value
     if found.standing is not None:
-        figures["settings: result stands up to predictability"] = found.standing.predictability
+        figures[Figure.LARGEST_PREDICTABILITY] = found.standing.predictability
     if found.signaling is not None:
-        figures["no-signaling: p-value"] = found.signaling.p_value
-        figures["no-signaling: largest shift"] = found.signaling.largest_shift
+        figures[Figure.NO_SIGNALING_P] = found.signaling.p_value
+        figures[Figure.LARGEST_SHIFT] = found.signaling.largest_shift
     if found.allowance is not None:
-        figures["signaling: hidden, needed by a local model"] = found.allowance.hidden_needed
-        figures["signaling: visible in marginals"] = found.allowance.visible
-        figures["signaling: violation stands up to kappa"] = found.allowance.largest_kappa
+        figures[Figure.HIDDEN_SIGNALING] = found.allowance.hidden_needed
+        figures[Figure.VISIBLE_SIGNALING] = found.allowance.visible
+        figures[Figure.LARGEST_KAPPA] = found.allowance.largest_kappa
     if found.e_value is not None:
-        figures["e-value: log10 e"] = found.e_value.log_e / math.log(10)
+        figures[Figure.LOG10_E] = found.e_value.log_e / math.log(10)
     if found.game is not None:
-        figures["game: wins" if found.game.binomial else "game: score"] = found.game.score
-        figures["game: log10 p"] = found.game.log10_p_value
+        figures[Figure.GAME_WINS if found.game.binomial else Figure.GAME_SCORE] = found.game.score
+        figures[Figure.GAME_LOG10_P] = found.game.log10_p_value
     if found.combined is not None:
-        figures["combined test: log10 p"] = found.combined.log10_p_value
+        figures[Figure.COMBINED_LOG10_P] = found.combined.log10_p_value
     if found.drift is not None:
-        figures["drift: p-value"] = found.drift.p_value
+        figures[Figure.DRIFT_P] = found.drift.p_value
     return figures
 
 

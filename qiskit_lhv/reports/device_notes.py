@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .counts_rule import UNDECLARED_KAPPA, CountsEvidence
+from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, rule_of
 from .locality import LocalityReport
 
 __all__ = ["nonlocal_notes"]
@@ -22,10 +22,11 @@ def nonlocal_notes(reports: Mapping[tuple[int, ...], LocalityReport]) -> list[st
     kappas: set[float] = set()
     clean, signaling = [], []
     for group, report in reports.items():
-        assert report.rule is not None
-        if report.rule.kappa is not None:
-            kappas.add(report.rule.kappa)
-        elif report.rule.signaling_seen(CountsEvidence.of(report.evidence)):
+        rule = rule_of(report)
+        assert rule is not None
+        if rule.kappa is not None:
+            kappas.add(rule.kappa)
+        elif rule.signaling_seen(CountsEvidence.of(report.evidence)):
             signaling.append(group)
         else:
             clean.append(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,55 +16,20 @@ from .._support.records import encode
 from .._support.validation import probability, whole_numbers
 from .._support.words import counted
 from ..exceptions import CountsError
-from ..statistics.evidence.false_discovery import benjamini_yekutieli, e_bh
+from ..statistics.evidence.false_discovery import e_bh
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification, combine
-from .counts_rule import CountsEvidence, CountsRule
+from ..verification.verdict import Verdict
+from .counts_rule import CountsEvidence, CountsRule, rule_of
 from .device_notes import nonlocal_notes
+from .device_table import aligned_lines, table_of_groups
+from .group_lists import group_lists, log_e_of
 from .locality import LocalityReport
-from .verdict import Verdict
+from .questions import UNREADABLE
 
-__all__ = ["DeviceReport", "group_lists"]
+__all__ = ["DeviceReport"]
 
 Group = tuple[int, ...]
-
-_S, _ERROR = "S", "S standard error"
-_DIVERGENCE = "local fit: KL (nats per trial)"
-_EVIDENCE = "e-value: log10 e"
-_P_VALUE, _SHIFT = "no-signaling: p-value", "no-signaling: largest shift"
-_KAPPA = "signaling: violation stands up to kappa"
-_ORDERS: dict[str, Callable[[dict[str, float]], Any]] = {
-    "group": lambda figures: 0,
-    # Values of S first, then divergences: the two do not compare.
-    "violation": lambda figures: (_S in figures, figures.get(_S, figures.get(_DIVERGENCE, 0.0))),
-    "evidence": lambda figures: figures.get(_EVIDENCE, -math.inf),
-    "signaling": lambda figures: figures.get(_SHIFT, 0.0),
-}
-
-
-def group_lists(
-    findings: Sequence[tuple[CountsRule, CountsEvidence]], alpha: float, number: int
-) -> tuple[list[bool], list[bool]]:
-    """Which of many groups are listed as nonlocal and as signaling, each list with its false discovery rate.
-
-    For the nonlocal ones, the e-BH procedure runs with an e-value of 0 for groups that something else than their
-    evidence keeps from being NONLOCAL, such as signaling. For the signaling ones, the procedure of Benjamini and
-    Yekutieli runs on the p-values of no-signaling.
-
-    Args:
-        findings: Rule and evidence of each group that could be analyzed.
-        alpha: False discovery rate of the nonlocal groups; that of the signaling ones is their signaling level.
-        number: Number of all groups, also those that could not.
-    """
-    if not findings:
-        return [], []
-    missing = number - len(findings)
-    logs = [_log_e(found) if rule.may_be_nonlocal(found) else -math.inf for rule, found in findings]
-    p_values = [1.0 if found.signaling is None else found.signaling.p_value for _, found in findings]
-    level = min(rule.signaling_level for rule, _ in findings)
-    nonlocal_list = e_bh([*logs, *[-math.inf] * missing], alpha)
-    signaling_list = benjamini_yekutieli([*p_values, *[1.0] * missing], level)
-    return [bool(one) for one in nonlocal_list[: len(findings)]], [bool(one) for one in signaling_list[: len(findings)]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,7 +81,7 @@ class DeviceReport(Evidence):
                 "reports", expected=f"{len(groups)} reports, one for each group", got=f"{len(reports)}"
             )
         for group, report in zip(groups, reports, strict=True):
-            if not isinstance(report, LocalityReport) or report.rule is None or _evidence(report).e_value is None:
+            if not isinstance(report, LocalityReport) or rule_of(report) is None or _evidence(report).e_value is None:
                 raise CountsError.bad_argument(
                     "reports",
                     expected="reports on counts, with an e-value",
@@ -169,12 +134,20 @@ class DeviceReport(Evidence):
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Verdict of each group as one of many: NONLOCAL and SIGNALING only for groups on the respective list."""
-        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
-        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        findings, lists = self._findings(), self._lists()
         return tuple(
             replace(rule, in_nonlocal_list=listed, in_signaling_list=signaling).verdict(found)
             for (rule, found), listed, signaling in zip(findings, *lists, strict=True)
         )
+
+    def _findings(self) -> list[tuple[CountsRule, CountsEvidence]]:
+        """The rule and the evidence of each group."""
+        found = [(rule_of(report), _evidence(report)) for report in self.reports]
+        return [(rule, evidence) for rule, evidence in found if rule is not None]
+
+    def _lists(self) -> tuple[list[bool], list[bool]]:
+        """Which groups are listed as nonlocal and as signaling."""
+        return group_lists(self._findings(), self.alpha, len(self.groups) + len(self.failures))
 
     @property
     def nonlocal_groups(self) -> tuple[Group, ...]:
@@ -191,8 +164,7 @@ class DeviceReport(Evidence):
 
         The expected share of wrong ones among them is at most the signaling level of the reports.
         """
-        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
-        _, signaling = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
+        _, signaling = self._lists()
         return tuple(group for group, one in zip(self.groups, signaling, strict=True) if one)
 
     def _with(self, verdict: Verdict) -> tuple[Group, ...]:
@@ -202,7 +174,7 @@ class DeviceReport(Evidence):
         """One of the figures of the reports, by group, where they have it.
 
         Args:
-            name: A key of ``LocalityReport.statistics``, such as ``"S"``.
+            name: A key of ``LocalityReport.statistics``, such as ``"S"`` or ``"log10_e"``.
         """
         pairs = zip(self.groups, self.reports, strict=True)
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
@@ -229,7 +201,7 @@ class DeviceReport(Evidence):
 
     def _verify_declarations(self) -> Verification:
         """Compares groups, their numbers and the rate with what each report was made for."""
-        members = [(group, report.rule) for group, report in zip(self.groups, self.reports, strict=True)]
+        members = [(group, rule_of(report)) for group, report in zip(self.groups, self.reports, strict=True)]
         numbers = (len(self.groups) + len(self.failures), len(self.failures))
         together = [(group, rule) for group, rule in members if rule is not None and rule.group is not None]
         if together and len(together) < len(members):
@@ -247,11 +219,9 @@ class DeviceReport(Evidence):
     def _verify_lists(self) -> Verification:
         """Compares the lists of reports that were made for them, and their verdicts, with the procedures run again."""
         assert self.rejected is not None
-        findings = [(report.rule, _evidence(report)) for report in self.reports if report.rule is not None]
-        lists = group_lists(findings, self.alpha, len(self.groups) + len(self.failures))
-        rows = zip(self.groups, self.reports, self.verdicts, *lists, strict=True)
+        rows = zip(self.groups, self.reports, self.verdicts, *self._lists(), strict=True)
         for group, report, verdict, in_nonlocal, in_signaling in rows:
-            rule = report.rule
+            rule = rule_of(report)
             if rule is None or rule.in_nonlocal_list is None:
                 continue
             if (rule.in_nonlocal_list, rule.in_signaling_list) != (in_nonlocal, in_signaling):
@@ -279,7 +249,7 @@ class DeviceReport(Evidence):
         return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
 
     def _log_e_values(self) -> np.ndarray:
-        return np.array([_log_e(_evidence(report)) for report in self.reports])
+        return np.array([log_e_of(_evidence(report)) for report in self.reports])
 
     # For people
 
@@ -293,40 +263,7 @@ class DeviceReport(Evidence):
         Raises:
             CountsError: If the order is unknown.
         """
-        header, rows = self._rows(sort)
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = []
-        for row in [header, *rows]:
-            # Words to the left, numbers to the right.
-            cells = [
-                f"{cell:<{width}}" if i < 3 else f"{cell:>{width}}"
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        return "\n".join([*lines, *self.notes])
-
-    def _rows(self, sort: str) -> tuple[list[str], list[list[str]]]:
-        assert self.rejected is not None
-        if sort not in _ORDERS:
-            raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=repr(sort))
-        figures = [report.statistics for report in self.reports]
-        columns = []
-        if any(_S in one for one in figures):
-            columns += [("S", _S, ".3f"), ("error", _ERROR, ".3f")]
-        if any(_S not in one for one in figures):
-            columns.append(("KL", _DIVERGENCE, ".3g"))
-        columns += [("log10 e", _EVIDENCE, ".2f"), ("no-signaling p", _P_VALUE, ".2g"), ("shift", _SHIFT, ".3f")]
-        if any(_KAPPA in one for one in figures):
-            columns.append(("up to kappa", _KAPPA, ".2g"))
-        rows = []
-        for i in sorted(range(len(figures)), key=lambda i: _ORDERS[sort](figures[i]), reverse=True):
-            cells = ["-".join(map(str, self.groups[i])), str(self.verdicts[i])]
-            cells.append("yes" if self.rejected[i] else "no")
-            cells += [_number(figures[i].get(name), form) for _, name, form in columns]
-            rows.append(cells)
-        for group, _ in self.failures:
-            rows.append(["-".join(map(str, group)), "failed", "no", *[""] * len(columns)])
-        return ["group", "verdict", "rejected", *(title for title, _, _ in columns)], rows
+        return "\n".join([*aligned_lines(*table_of_groups(self, sort)), *self.notes])
 
     def _summary(self) -> str:
         number = len(self.groups) + len(self.failures)
@@ -346,7 +283,7 @@ class DeviceReport(Evidence):
         return tuple(lines)
 
     def __str__(self) -> str:
-        return readable(self._summary, "This report was damaged or edited: it cannot be read.")
+        return readable(self._summary, UNREADABLE)
 
     def to_json(self) -> str:
         """The whole report as JSON, with the findings in plain view.
@@ -366,7 +303,7 @@ class DeviceReport(Evidence):
 
     def to_html(self) -> str:
         """The table as an HTML fragment."""
-        header, rows = self._rows("group")
+        header, rows = table_of_groups(self, "group")
         head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
@@ -402,12 +339,3 @@ class DeviceReport(Evidence):
 
 def _evidence(report: LocalityReport) -> CountsEvidence:
     return CountsEvidence.of(report.evidence)
-
-
-def _log_e(found: CountsEvidence) -> float:
-    return -math.inf if found.e_value is None else found.e_value.log_e
-
-
-def _number(value: float | None, form: str) -> str:
-    # Adding zero turns what was rounded to -0 into 0.
-    return "" if value is None else f"{float(format(value, form)) + 0.0:{form}}"

@@ -11,43 +11,13 @@ from typing import Any
 from .._support.records import encode
 from ..models.local_model import LocalModel
 from ..polytope.inequalities.bell_inequality import BellInequality
-from ..verification.evidence import Evidence, readable, verify_piece
-from ..verification.result import Verification, combine
-from .counts_rule import CountsEvidence, CountsRule
-from .verdict import Verdict
+from ..verification.evidence import Evidence, readable
+from ..verification.result import Verification
+from ..verification.verdict import Verdict
+from .figure_names import figure_label, format_figure, format_p_value
+from .questions import UNREADABLE, Question
 
-__all__ = ["LocalityReport", "format_figure", "format_p_value"]
-
-# Whole numbers up to this one are exact as floats.
-_LARGEST_WHOLE = 2.0**53
-
-_UNREADABLE = "This report was damaged or edited: it cannot be read."
-
-
-def format_p_value(log10_p_value: float) -> str:
-    """A p-value for people, also where it is below the smallest float.
-
-    Examples:
-        >>> format_p_value(-1.5), format_p_value(-1410.25)
-        ('0.03162', '5.62e-1411')
-    """
-    # A huge whole number would be raised to a power without end.
-    log10_p_value = float(log10_p_value)
-    if log10_p_value > -300:
-        return f"{10**log10_p_value:.4g}"
-    exponent = int(log10_p_value // 1)
-    return f"{10 ** (log10_p_value - exponent):.2f}e{exponent}"
-
-
-def format_figure(value: float) -> str:
-    """A figure for people: six digits, but whole numbers, such as shots and seeds, whole.
-
-    Examples:
-        >>> format_figure(1234567890), format_figure(2.0), format_figure(2.76823456)
-        ('1234567890', '2', '2.76823')
-    """
-    whole = isinstance(value, int) or (value.is_integer() and abs(value) <= _LARGEST_WHOLE)
-    return f"{int(value)}" if whole else f"{value:.6g}"
+__all__ = ["LocalityReport"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +42,9 @@ class LocalityReport(Evidence):
     log10_p_value: float | None
     """Base-10 logarithm of that p-value."""
     statistics: dict[str, float]
-    """Figures for the reader; none but the declared p-value decides."""
+    """Figures for the reader by their short keys, such as ``"kl"`` and ``"S"``; none but the declared p-value decides.
+
+    A printed report shows their labels, see :class:`~qiskit_lhv.reports.Figure`."""
     evidence: tuple[Any, ...]
     """Results that can be re-checked, such as thresholds, e-values and fits."""
     assumptions: tuple[str, ...]
@@ -82,14 +54,13 @@ class LocalityReport(Evidence):
     warnings: tuple[str, ...] = ()
     """What looks wrong about the data, in words."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Figures that could not be had, with the reason."""
+    """Figures that could not be had, by the same keys, with the reason."""
     largest_kappa: float | None = None
     """For counts, the largest ratio of hidden influences to what marginals show up to which the violation stands;
     ``None`` where it was not computed."""
-    rule: CountsRule | None = None
-    """For counts, what was declared before they were read, and how the verdict follows."""
-    question: Any = None
-    """For behaviors, states and estimates, what was asked: the target with its accuracy, and what was declared."""
+    question: Question | None = None
+    """What was asked: the target with its accuracy or its counts, and what was declared; it knows how the verdict
+    follows."""
     timed_out: bool = False
     """Whether the time limit of the call cut the search short: with more time the answer may be another. It is the
     search's own word: nothing in the report shows it, and no verdict rests on it."""
@@ -105,13 +76,10 @@ class LocalityReport(Evidence):
     @property
     def headline(self) -> str:
         """The verdict in one sentence, with what it stands on: for a behavior the accuracy of its numbers."""
-        rule = self.rule
-        if rule is None:
-            tolerance = getattr(self.question, "tolerance", None)
-            if isinstance(tolerance, float):
-                return f"{self.verdict.sentence[:-1]} (its numbers taken as accurate to {tolerance:g})."
+        question = self.question
+        if question is None:
             return self.verdict.sentence
-        return readable(lambda: rule.headline(CountsEvidence.of(self.evidence)), _UNREADABLE)
+        return readable(lambda: question.headline(self), UNREADABLE)
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks every piece of evidence without the solvers that found it, and that the report follows from it.
@@ -128,29 +96,9 @@ class LocalityReport(Evidence):
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
         """
-        if self.rule is not None:
-            from ..analysis.counts_checks import check_counts_report
-
-            return check_counts_report(self, prove_bound=prove_bound)
-        checks = [verify_piece(piece, prove_bound) for piece in self.evidence if hasattr(piece, "verify")]
-        if any(check.refuted for check in checks):
-            return combine(*checks)
-        if self.test is not None or self.log10_p_value is not None:
-            return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
         if self.question is None:
             return Verification(False, "nothing says what was asked", math.inf)
-        return combine(*checks, self._evidence_check(), self.question.check(self, prove_bound=prove_bound))
-
-    def _evidence_check(self) -> Verification:
-        """Checks that the evidence on a behavior or a state shows just the verdict."""
-        shown = {piece.shows for piece in self.evidence if getattr(piece, "shows", None) is not None}
-        claimed = set() if self.verdict is Verdict.INCONCLUSIVE else {self.verdict.value}
-        words = " and ".join(sorted(shown)) or "nothing"
-        levels = [piece.alpha for piece in self.evidence if self.alpha is not None and hasattr(piece, "alpha")]
-        if any(not 0 < level <= self.alpha for level in levels if self.alpha is not None):
-            return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
-        same = shown == claimed
-        return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
+        return self.question.check(self, prove_bound=prove_bound)
 
     def _lines(self) -> list[tuple[str, str]]:
         lines = [("target", self.target)]
@@ -160,15 +108,15 @@ class LocalityReport(Evidence):
         fits = {True: "yes", False: "no", None: "unknown"}[self.admits_local_model]
         lines.append(("admits local model", fits))
         lines += [("warning", warning) for warning in self.warnings]
-        lines += [(name, format_figure(value)) for name, value in self.statistics.items()]
-        lines += [(name, f"absent: {reason}") for name, reason in self.absent.items()]
+        lines += [(figure_label(key), format_figure(value)) for key, value in self.statistics.items()]
+        lines += [(figure_label(key), f"absent: {reason}") for key, reason in self.absent.items()]
         lines += [("evidence", str(piece)) for piece in self.evidence]
         if self.timed_out:
             lines.append(("time", "the limit cut the search short"))
         return lines
 
     def __str__(self) -> str:
-        return readable(self._text, f"{self.verdict}: {_UNREADABLE}")
+        return readable(self._text, f"{self.verdict}: {UNREADABLE}")
 
     def _text(self) -> str:
         lines = self._lines()
@@ -201,7 +149,7 @@ class LocalityReport(Evidence):
 
     def to_html(self) -> str:
         """The report as an HTML fragment."""
-        return readable(self._fragment, f"<div><b>{self.verdict}</b>: {_UNREADABLE}</div>")
+        return readable(self._fragment, f"<div><b>{self.verdict}</b>: {UNREADABLE}</div>")
 
     def _fragment(self) -> str:
         rows = self._lines() + [("assumes", assumption) for assumption in self.assumptions]

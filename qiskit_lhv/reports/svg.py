@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .locality import LocalityReport, format_p_value
+from .figure_names import Figure, format_p_value
+from .locality import LocalityReport
 
 __all__ = ["ChartRow", "chart_row", "loss_panel", "svg_document", "verdict_panel"]
 
@@ -40,8 +41,8 @@ def chart_row(name: str, report: LocalityReport) -> ChartRow:
     return ChartRow(
         name,
         report.verdict.value,
-        report.statistics["S"],
-        report.statistics["S standard error"],
+        report.statistics[Figure.S],
+        report.statistics[Figure.S_ERROR],
         f"p = {format_p_value(report.log10_p_value or 0.0)}",
     )
 

@@ -9,11 +9,42 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from .._support.records import Record
 from ..exceptions import LHVError
 
-__all__ = ["Verification", "combine"]
+__all__ = ["Verification", "VerificationStatus", "combine"]
+
+
+class VerificationStatus(StrEnum):
+    """The three answers of a check; each member carries the word that a report prints, and a sentence.
+
+    A member equals its name as a text.
+
+    Examples:
+        >>> VerificationStatus.REFUTED == "refuted", VerificationStatus.REFUTED.sentence
+        (True, 'The claim failed a check.')
+    """
+
+    word: str
+    """What is printed before the reason."""
+    sentence: str
+    """The answer in one sentence."""
+
+    def __new__(cls, name: str, word: str = "", sentence: str = "") -> VerificationStatus:
+        """Makes a member that is its name."""
+        member = str.__new__(cls, name)
+        member._value_, member.word, member.sentence = name, word, sentence
+        return member
+
+    PROVEN = "proven", "verified", "The claim is proven."
+    REFUTED = "refuted", "REFUSED", "The claim failed a check."
+    NOT_REPROVEN = (
+        "not re-proven",
+        "NOT PROVEN AGAIN",
+        "Nothing speaks against the claim, but a part of it was not proven again.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +55,7 @@ class Verification(Record):
         >>> bool(Verification(True, "the bound is 2"))
         True
         >>> check = Verification.unproven("a proof takes minutes", cost=2**32)
-        >>> bool(check), check.status
+        >>> bool(check), str(check.status)
         (False, 'not re-proven')
     """
 
@@ -57,11 +88,11 @@ class Verification(Record):
         return cls(False, reason, cost=float(min(cost, 10**300)) if cost != math.inf else cost)
 
     @property
-    def status(self) -> str:
-        """``"proven"``, ``"refuted"`` or ``"not re-proven"``."""
+    def status(self) -> VerificationStatus:
+        """Whether the claim is proven, refuted or not re-proven; equals ``"proven"`` and so on."""
         if self.passed:
-            return "proven"
-        return "refuted" if self.cost is None else "not re-proven"
+            return VerificationStatus.PROVEN
+        return VerificationStatus.REFUTED if self.cost is None else VerificationStatus.NOT_REPROVEN
 
     @property
     def refuted(self) -> bool:
@@ -72,8 +103,7 @@ class Verification(Record):
         return self.passed
 
     def __str__(self) -> str:
-        names = {"proven": "verified", "refuted": "REFUSED", "not re-proven": "NOT PROVEN AGAIN"}
-        return f"{names[self.status]}: {self.reason}"
+        return f"{self.status.word}: {self.reason}"
 
 
 def combine(*checks: Verification) -> Verification:

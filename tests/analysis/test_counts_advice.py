@@ -9,6 +9,7 @@ from qiskit_lhv import (
     Behavior,
     BellCounts,
     BellScenario,
+    CountsOptions,
     Verdict,
     analyze,
     chsh,
@@ -16,7 +17,7 @@ from qiskit_lhv import (
     ratio_e_value,
     werner_state,
 )
-from qiskit_lhv.reports.locality import format_figure
+from qiskit_lhv.reports.figure_names import format_figure
 from qiskit_lhv.targets import project_to_no_signaling
 
 from helpers import isotropic
@@ -44,8 +45,8 @@ def advised(report):
     return float(number.replace(",", ""))
 
 
-def quick(data, **options):
-    return analyze(data, num_replicates=0, **({"seed": 1} | options))
+def quick(data, seed=1, alpha=0.01, time_limit=None, **declared):
+    return analyze(data, CountsOptions(num_replicates=0, **declared), alpha=alpha, time_limit=time_limit, seed=seed)
 
 
 # Shots that are needed
@@ -85,7 +86,7 @@ def test_the_number_counts_the_predictability():
     counts = BellCounts(isotropic(2.7).sample(40, 3).array, "random", UNIFORM)
     plain, careful = (quick(counts, test="e-value", alpha=1e-6, predictability=tau) for tau in (0.0, 0.02))
     assert advised(careful) > 1.5 * advised(plain)
-    rates = [one.statistics["e-value: expected log10 e per trial"] for one in (plain, careful)]
+    rates = [one.statistics["log10_e_per_trial"] for one in (plain, careful)]
     assert rates[1] < 0.7 * rates[0]
     hopeless = quick(counts, test="e-value", alpha=1e-6, predictability=0.1)
     assert "no number of shots would help" in hopeless.advice
@@ -150,7 +151,7 @@ def test_few_shots_that_all_agree_get_no_warning():
     for n in (1, 3):
         report = quick(winning(n))
         assert report.warnings == ()
-        assert report.statistics["S standard error"] > 0.5 / n
+        assert report.statistics["S_error"] > 0.5 / n
     assert "S = 4 lies above the quantum bound" in quick(winning(50)).warnings[0]
     assert "p = " in quick(winning(50)).warnings[0]
 
@@ -204,7 +205,7 @@ def test_notes_of_a_map_tell_groups_with_signaling_apart():
     )
     alone = analyze({(2, 3): signaling}, seed=1)
     assert [line.split(":")[0] for line in alone.notes] == ["NONLOCAL although signaling was detected (2-3)"]
-    declared = analyze({(2, 3): signaling}, kappa=2, seed=1)
+    declared = analyze({(2, 3): signaling}, CountsOptions(kappa=2), seed=1)
     assert declared.notes == ("NONLOCAL: also with hidden influences up to 2 times what marginals show.",)
     assert str(alone).startswith("1 group: ")
 

@@ -56,8 +56,8 @@ def test_open_interval_of_visibilities():
     report = analyze(werner_state(0.695), time_limit=3, seed=1)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.admits_local_model is None
-    lower = report.statistics["proven local up to visibility (white noise)"]
-    upper = report.statistics["violation found above visibility"]
+    lower = report.statistics["local_visibility"]
+    upper = report.statistics["violated_visibility"]
     assert 0.9 < lower < 1 < upper < 1.01
     assert "certify_all_projective" in report.advice
     assert report.verify()
@@ -157,8 +157,7 @@ def test_what_shows_less_noise_nonlocal_shows_more():
     seen = [analyze(w_state(3, visibility), seed=1) for visibility in (0.645, 0.65)]
     assert [one.verdict for one in seen] == [Verdict.NONLOCAL] * 2
     absolute = [
-        one.statistics["proven nonlocal above visibility"] * visibility
-        for one, visibility in zip(seen, (0.645, 0.65), strict=True)
+        one.statistics["nonlocal_visibility"] * visibility for one, visibility in zip(seen, (0.645, 0.65), strict=True)
     ]
     assert absolute[0] == pytest.approx(absolute[1], abs=1e-9)
 

@@ -10,6 +10,7 @@ from qiskit_lhv import (
     BellCounts,
     BellExpression,
     BellInequality,
+    CountsOptions,
     Verification,
     analyze,
     chsh,
@@ -52,7 +53,7 @@ def region():
 
 def standing():
     table = Behavior.from_state(werner_state(1), "chsh").sample(np.array([[400, 400], [400, 520]]), 1).array
-    report = analyze(BellCounts(table, "random", UNIFORM), seed=1, num_replicates=0)
+    report = analyze(BellCounts(table, "random", UNIFORM), CountsOptions(num_replicates=0), seed=1)
     return next(piece for piece in report.evidence if isinstance(piece, StandingTest))
 
 
@@ -74,7 +75,7 @@ BOUNDED = {
     "standing result": standing,
     "report": lambda: analyze(SINGLET),
     "report on a state": lambda: analyze(werner_state(0.9), seed=1),
-    "report on counts": lambda: analyze(counts(), seed=1, num_replicates=0),
+    "report on counts": lambda: analyze(counts(), CountsOptions(num_replicates=0), seed=1),
     "device": lambda: analyze({(0, 1): counts(), (1, 2): counts(0.5)}, seed=1),
 }
 
@@ -207,25 +208,25 @@ def test_infinite_p_values_of_the_order_are_refuted(refused):
     ids=str,
 )
 def test_fields_of_reports_on_counts_follow_from_the_evidence(change):
-    report = analyze(counts(), seed=1, num_replicates=0)
+    report = analyze(counts(), CountsOptions(num_replicates=0), seed=1)
     assert report.verify()
     assert dataclasses.replace(report, **change).verify().refuted
 
 
 def test_declarations_that_were_changed_afterwards_are_refuted():
-    report = analyze(counts(0.3, shots=2000), seed=1, num_replicates=0)
+    report = analyze(counts(0.3, shots=2000), CountsOptions(num_replicates=0), seed=1)
     assert report.verify()
     for change in ({"kappa": 1.5}, {"kappa": 0.5}, {"signaling_level": 0.02}, {"predictability": 0.1}):
-        rule = dataclasses.replace(report.rule, **change)
-        assert dataclasses.replace(report, rule=rule).verify().refuted, change
-    selected = dataclasses.replace(report.rule.counts, post_selected=True)
-    assert dataclasses.replace(report, rule=dataclasses.replace(report.rule, data=selected)).verify().refuted
+        rule = dataclasses.replace(report.question, **change)
+        assert dataclasses.replace(report, question=rule).verify().refuted, change
+    selected = dataclasses.replace(report.question.counts, post_selected=True)
+    assert dataclasses.replace(report, question=dataclasses.replace(report.question, data=selected)).verify().refuted
 
 
 def test_figures_of_reports_on_states_need_evidence():
     report = analyze(werner_state(0.9), seed=1)
     assert report.verify()
-    for name, value in (("proven local up to visibility (white noise)", 0.99), ("violation", 1.0)):
+    for name, value in (("local_visibility", 0.99), ("violation", 1.0)):
         statistics = report.statistics | {name: value}
         assert dataclasses.replace(report, statistics=statistics).verify().refuted
     for change in ({"target": "state of 3 qubits, all projective measurements"}, {"admits_local_model": True}):

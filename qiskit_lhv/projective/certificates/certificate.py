@@ -20,6 +20,7 @@ from ...targets.qubits import planar_tensor
 from ...verification.evidence import Evidence
 from ...verification.projective import Proof, ProofError, proven_visibility
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["CLAIM_DIGITS", "AllProjectiveCertificate", "claimed_visibility"]
@@ -120,9 +121,9 @@ class AllProjectiveCertificate(Evidence):
             object.__setattr__(self, name, array)
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         sizes = " x ".join(str(len(d) - self._in_plane) for d in self.directions)

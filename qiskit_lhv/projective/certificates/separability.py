@@ -17,6 +17,7 @@ from ...quantum.parties import to_state
 from ...verification.evidence import Evidence
 from ...verification.positivity import is_positive_matrix
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["SeparabilityCertificate", "prove_separable"]
@@ -51,9 +52,9 @@ class SeparabilityCertificate(Evidence):
         object.__setattr__(self, "visibility", float(visibility))
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return f"separable up to visibility {self.visibility:.9g}, so local for all measurements"

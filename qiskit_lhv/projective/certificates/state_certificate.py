@@ -10,6 +10,7 @@ from ...exceptions import CertificateError
 from ...targets.correlations import CorrelationTensor
 from ...verification.evidence import Evidence
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
 __all__ = ["StateCertificate"]
@@ -42,9 +43,9 @@ class StateCertificate(Evidence):
         object.__setattr__(self, "visibility", float(visibility))
 
     @property
-    def shows(self) -> str | None:
-        """``"LOCAL"`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
-        return "LOCAL" if self.visibility >= 1 - STATE_TOLERANCE else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def _not_about(self, state: Any) -> Verification | None:
         """The refutation of a certificate that is about another state than this one; ``None``: it is about this."""

@@ -20,6 +20,7 @@ from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.rationals import rational
 from ...verification.result import Verification, combine
+from ...verification.verdict import Verdict
 
 __all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_vectors"]
 
@@ -82,9 +83,9 @@ class OptimizedSettings(Evidence):
         return sum(one <= lowest + _SAME_VISIBILITY for one in self.history) if math.isfinite(lowest) else 0
 
     @property
-    def shows(self) -> str | None:
-        """``"NONLOCAL"`` if the state exceeds a bound that is marked as exact; else ``None``."""
-        return "NONLOCAL" if self.violation > 0 and self.inequality.bound.exact else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.NONLOCAL`` if the state exceeds a bound that is marked as exact; else ``None``."""
+        return Verdict.NONLOCAL if self.violation > 0 and self.inequality.bound.exact else None
 
     def behavior(self) -> Behavior:
         """The behavior of the state with these settings."""

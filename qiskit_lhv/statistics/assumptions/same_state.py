@@ -15,6 +15,7 @@ from ...exceptions import CountsError
 from ...targets.counts import BellCounts, require_counts
 from ...verification.evidence import Evidence, readable
 from ...verification.result import Verification
+from ...verification.verdict import Verdict
 from ..signaling.marginals import no_signaling_test
 
 __all__ = ["SameStateTest", "same_state_test"]
@@ -44,9 +45,9 @@ class SameStateTest(Evidence):
         return self.p_value <= self.level
 
     @property
-    def shows(self) -> str | None:
-        """``"SIGNALING"`` if the counts contradict it, else ``None``."""
-        return "SIGNALING" if readable(lambda: self.refuted, False) else None
+    def shows(self) -> Verdict | None:
+        """``Verdict.SIGNALING`` if the counts contradict it, else ``None``."""
+        return Verdict.SIGNALING if readable(lambda: self.refuted, False) else None
 
     def __str__(self) -> str:
         relation = "not the same state in every basis" if self.refuted else "nothing speaks against one state"

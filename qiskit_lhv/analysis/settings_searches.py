@@ -1,4 +1,4 @@
-"""Which settings are tried for a state of qubits, from the quickest ones on."""
+"""Settings with which a state of qubits may be nonlocal, from the quickest ones on."""
 
 from __future__ import annotations
 
@@ -18,29 +18,13 @@ from ..projective.settings.turned_sets import werner_settings
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
 from ..targets.state_tensors import density_matrix
+from .proof_plan import SHARE_OF_SUBSYSTEMS, random_starts, settings_to_try
 
 __all__ = ["closed_settings", "searched_settings", "without_white_noise"]
 
-# Method and number of settings per party in the order in which they are tried.
-_PLAN = {
-    2: (("ascent", 3), ("ascent", 4)),
-    3: (("ascent", 2), ("ascent", 3), ("regular", 7), ("regular", 10)),
-    4: (("ascent", 2), ("regular", 4)),
-}
-# What is tried besides where nothing else can settle the question, or the lowest visibility is asked for.
-_MORE = {
-    2: (("ascent", 5), ("ascent", 6)),
-    3: (("regular", 13),),
-    4: (("ascent", 3), ("regular", 6)),
-    5: (("regular", 4),),
-}
-_FEW = (("ascent", 2),)
-# Random starts: a tenth of these, beside those that are known.
-_NUM_STARTS = {False: 40, True: 60}
-_NUM_STARTS_OF_MANY = 10
-# Of the time, for reduced states.
-_SHARE_OF_SUBSYSTEMS = 0.1
 _NO_NOISE = 1e-9
+# The criterion of WWZB is soon found.
+_STARTS_OF_CRITERION = 8
 
 
 def closed_settings(
@@ -62,17 +46,15 @@ def closed_settings(
     """
     seen = planar_tensor(tensor, measurements)
     n = tensor.num_parties
-    found = []
+    # The settings are for the whole state, of which measurements in a plane see a part.
     if noise is None and n == 2:
         # In a plane the correlations across it are zero, so the closed form stays in the plane, too.
-        found.append(horodecki_settings(seen))
+        yield replace(horodecki_settings(seen), correlations=tensor)
     elif noise is None:
-        found.append(wwzb_settings(seen, measurements=measurements, num_starts=8, seed=seed))
+        found = wwzb_settings(seen, measurements=measurements, num_starts=_STARTS_OF_CRITERION, seed=seed)
+        yield replace(found, correlations=tensor)
     if n == 2 and projective_set(measurements).coordinates.all():
-        found.append(werner_settings(tensor, noise))
-    for one in found:
-        # For the whole state, of which measurements in a plane see a part.
-        yield replace(one, correlations=tensor)
+        yield replace(werner_settings(tensor, noise), correlations=tensor)
 
 
 def searched_settings(
@@ -105,7 +87,7 @@ def searched_settings(
     if noise is None and n > 2:
         for found in _of_subsystems(planar_tensor(cleaned, measurements), measurements, seed, clock):
             yield replace(found, correlations=tensor)
-    plan = _PLAN.get(n, _FEW) + (_MORE.get(n, ()) if thorough else ())
+    plan = settings_to_try(n, thorough)
     for i, (method, count) in enumerate(plan):
         if not clock.has():
             return
@@ -117,7 +99,7 @@ def searched_settings(
                     count,
                     noise=noise,
                     measurements=measurements,
-                    search=SettingsSearch(method, _NUM_STARTS[thorough] if n < 5 else _NUM_STARTS_OF_MANY),
+                    search=SettingsSearch(method, random_starts(n, thorough)),
                     time_limit=seconds,
                     seed=seed,
                 )
@@ -147,7 +129,7 @@ def _of_subsystems(
 ) -> Iterator[OptimizedSettings]:
     """Settings with which reduced states are nonlocal, as settings of the whole."""
     n = tensor.num_parties
-    with clock.step(_SHARE_OF_SUBSYSTEMS) as seconds:
+    with clock.step(SHARE_OF_SUBSYSTEMS) as seconds:
         of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
     for parties, found in of_some[:1]:
         yield lifted_settings(found, tensor, parties, measurements)

@@ -1,0 +1,35 @@
+"""What was asked about counts: what was declared before they were read, and how a report on them is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..reports.counts_rule import CountsRule
+from ..reports.locality import LocalityReport
+from ..verification.result import Verification
+from .counts_checks import check_counts_report
+
+__all__ = ["CountsQuestion"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CountsQuestion(CountsRule):
+    """What was asked about counts: what was declared before they were read, and how the verdict follows."""
+
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Verifies the evidence of a report, and that all of it follows from the counts and what was declared.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return check_counts_report(report, self, prove_bound=prove_bound)
+
+    def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """The same as :meth:`check`: of counts, evidence and report are checked together.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        return self.check(report, prove_bound=prove_bound)

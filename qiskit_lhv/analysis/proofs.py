@@ -1,0 +1,78 @@
+"""Proofs about a state of qubits, of nonlocality and of locality, in the order of the one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .._support.deadlines import Deadline
+from ..measurements.sets import MeasurementSet
+from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.settings.optimization import OptimizedSettings
+from ..targets.correlations import CorrelationTensor
+from .certificate_searches import CertificateStore, quick_certificates, searched_certificates
+from .proof_plan import PLAN, Step, share_of
+from .settings_searches import closed_settings, searched_settings
+
+__all__ = ["proofs"]
+
+
+def proofs(
+    tensor: CorrelationTensor,
+    steps: Sequence[Step],
+    *,
+    clock: Deadline,
+    noise: CorrelationTensor | None = None,
+    measurements: MeasurementSet | str = "projective",
+    visibility: float | None = 1.0,
+    thorough: bool = False,
+    seed: int | None = None,
+    store: CertificateStore | None = None,
+) -> Iterator[OptimizedSettings | StateCertificate]:
+    """What may settle whether a state is local, the quickest first, until the caller has enough or the time is over.
+
+    Args:
+        tensor: Correlations of qubits.
+        steps: The steps of the plan to take. ``Step.MODELS`` stands for what the caller does afterwards: it takes
+            nothing here, but leaves a share of the time to it.
+        clock: The time.
+        noise: Noise other than white, in which the highest visibility is asked for; default: white noise.
+        measurements: All projective ones, or those in a coordinate plane.
+        visibility: Visibility at which a proof of locality is enough; ``None``: the highest is asked for.
+        thorough: Whether to try more settings.
+        seed: Seed, or ``None``.
+        store: Where certificates from polyhedra are kept between calls.
+
+    Yields:
+        Settings of the state, with an inequality that they may violate, and certificates of its locality.
+    """
+    known = 0.0
+    for planned in PLAN:
+        step = planned.step
+        if step not in steps or step is Step.MODELS:
+            continue
+        share = share_of(step, steps)
+        part = clock if share is None else clock.part(share)
+        if step is Step.CRITERIA:
+            yield from closed_settings(tensor, noise=noise, measurements=measurements, seed=seed)
+        elif step is Step.SETTINGS:
+            yield from searched_settings(
+                tensor, clock=part, noise=noise, measurements=measurements, thorough=thorough, seed=seed
+            )
+        # In noise other than white there is no quick proof.
+        elif step is Step.QUICK_PROOFS and noise is None:
+            for certificate in quick_certificates(tensor, measurements, 1.0 if visibility is None else visibility):
+                known = max(known, certificate.visibility)
+                yield certificate
+                if not clock.has():
+                    return
+        elif step is Step.POLYHEDRA:
+            yield from searched_certificates(
+                tensor,
+                clock=part,
+                noise=noise,
+                measurements=measurements,
+                visibility=visibility,
+                known=known,
+                seed=seed,
+                store=store,
+            )

@@ -1,0 +1,139 @@
+"""Names of the figures of a report: short keys that stay, and the labels and formats with which people see them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Figure", "figure_label", "format_figure", "format_in_table", "format_p_value"]
+
+# Whole numbers up to this one are exact as floats.
+_LARGEST_WHOLE = 2.0**53
+
+
+class Figure(StrEnum):
+    """The keys of ``LocalityReport.statistics`` and ``absent``, in the order of a report, with what people read.
+
+    Examples:
+        >>> Figure.KL == "kl", Figure.KL.label
+        (True, 'local fit: KL (nats per trial)')
+    """
+
+    label: str
+    """What stands before the figure in a report."""
+    column: str
+    """What stands above it in a table; empty if no table shows it."""
+    form: str
+    """Its format in a table."""
+
+    def __new__(cls, key: str, label: str = "", column: str = "", form: str = ".6g") -> Figure:
+        """Makes a member that is its key."""
+        member = str.__new__(cls, key)
+        member._value_ = key
+        member.label, member.column, member.form = label, column, form
+        return member
+
+    def __repr__(self) -> str:
+        # A dictionary of figures reads as one of texts.
+        return repr(self.value)
+
+    # Counts and trials
+    SHOTS = "shots", "shots"
+    S = "S", "S", "S", ".3f"
+    S_ERROR = "S_error", "S standard error", "error", ".3f"
+    KL = "kl", "local fit: KL (nats per trial)", "KL", ".3g"
+    FIT_P = "fit_p", "local fit: goodness-of-fit p"
+    NONLOCALITY_DEVIANCE = "nonlocality_deviance", "deviance by nonlocality"
+    NONLOCALITY_BOOTSTRAP_P = "nonlocality_bootstrap_p", "deviance by nonlocality: bootstrap p"
+    SIGNALING_DEVIANCE = "signaling_deviance", "deviance by signaling"
+    SIGNALING_BOOTSTRAP_P = "signaling_bootstrap_p", "deviance by signaling: bootstrap p"
+    FIT_BOOTSTRAP_P = "fit_bootstrap_p", "local fit: bootstrap p"
+    SETTINGS_P = "settings_p", "settings: p-value"
+    DRIFT_P = "drift_p", "drift: p-value"
+    NO_SIGNALING_P = "no_signaling_p", "no-signaling: p-value", "no-signaling p", ".2g"
+    LARGEST_SHIFT = "largest_shift", "no-signaling: largest shift", "shift", ".3f"
+    NO_SIGNALING_LOG10_E = "no_signaling_log10_e", "no-signaling: log10 e"
+    HIDDEN_SIGNALING = "hidden_signaling", "signaling: hidden, needed by a local model"
+    VISIBLE_SIGNALING = "visible_signaling", "signaling: visible in marginals"
+    LARGEST_KAPPA = "largest_kappa", "signaling: violation stands up to kappa", "up to kappa", ".2g"
+    LOG10_E = "log10_e", "e-value: log10 e", "log10 e", ".2f"
+    LOG10_E_PER_TRIAL = "log10_e_per_trial", "e-value: expected log10 e per trial"
+    GAME_WINS = "game_wins", "game: wins"
+    GAME_SCORE = "game_score", "game: score"
+    GAME_LOG10_P = "game_log10_p", "game: log10 p"
+    COMBINED_LOG10_P = "combined_log10_p", "combined test: log10 p"
+    LARGEST_PREDICTABILITY = "largest_predictability", "settings: result stands up to predictability"
+    SEED = "seed", "seed of the order"
+
+    # Of counts, what may be absent without being a figure
+    LATER_FACTORS = "later_factors", "later factors of the e-value"
+    NO_SIGNALING_FIT = "no_signaling_fit", "no-signaling fit"
+    SWAPPED_OUTCOMES = "swapped_outcomes", "swapped outcomes"
+    CONFIDENCE_REGION = "confidence_region", "confidence region"
+
+    # Behaviors
+    THRESHOLD = "threshold", "visibility threshold (white noise)"
+    VIOLATION = "violation", "violation"
+    VIOLATION_BY_ERRORS = "violation_by_errors", "largest violation by errors alone"
+
+    # States
+    LOCAL_VISIBILITY = "local_visibility", "proven local up to visibility (white noise)"
+    NONLOCAL_VISIBILITY = "nonlocal_visibility", "proven nonlocal above visibility"
+    VIOLATED_VISIBILITY = "violated_visibility", "violation found above visibility"
+    ESTIMATED_KL = "estimated_kl", "best local model found: KL (nats per trial, an estimate)"
+
+    # Estimates of states
+    ABSORBING_NOISE = "absorbing_noise", "weight of white noise that absorbs the errors"
+    NEEDED_VISIBILITY = "needed_visibility", "needed for all correlations within the errors"
+    VALUE = "value", "value"
+    VALUE_LOWER = "value_lower", "value: lower limit"
+    LOCAL_BOUND = "local_bound", "local bound"
+
+
+_LABELS = {figure.value: figure.label for figure in Figure}
+
+
+def figure_label(key: str) -> str:
+    """What people read for a key; a key that no report has, as one that was edited in, is shown as it is.
+
+    Examples:
+        >>> figure_label("drift_p"), figure_label("certainty")
+        ('drift: p-value', 'certainty')
+    """
+    return _LABELS.get(key, key)
+
+
+def format_p_value(log10_p_value: float) -> str:
+    """A p-value for people, also where it is below the smallest float.
+
+    Examples:
+        >>> format_p_value(-1.5), format_p_value(-1410.25)
+        ('0.03162', '5.62e-1411')
+    """
+    # A huge whole number would be raised to a power without end.
+    log10_p_value = float(log10_p_value)
+    if log10_p_value > -300:
+        return f"{10**log10_p_value:.4g}"
+    exponent = int(log10_p_value // 1)
+    return f"{10 ** (log10_p_value - exponent):.2f}e{exponent}"
+
+
+def format_figure(value: float) -> str:
+    """A figure for people: six digits, but whole numbers, such as shots and seeds, whole.
+
+    Examples:
+        >>> format_figure(1234567890), format_figure(2.0), format_figure(2.76823456)
+        ('1234567890', '2', '2.76823')
+    """
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) <= _LARGEST_WHOLE)
+    return f"{int(value)}" if whole else f"{value:.6g}"
+
+
+def format_in_table(figure: Figure, value: float | None) -> str:
+    """A figure as a cell of a table; empty if there is none.
+
+    Examples:
+        >>> format_in_table(Figure.S, 2.76823456), format_in_table(Figure.KL, None)
+        ('2.768', '')
+    """
+    # Adding zero turns what was rounded to -0 into 0.
+    return "" if value is None else f"{float(format(value, figure.form)) + 0.0:{figure.form}}"

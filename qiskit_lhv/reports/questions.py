@@ -1,0 +1,69 @@
+"""What was asked: the base of the questions that reports answer."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from .._support.records import Record
+from ..verification.evidence import verify_piece
+from ..verification.result import Verification, combine
+from ..verification.verdict import Verdict
+
+if TYPE_CHECKING:
+    from .locality import LocalityReport
+
+__all__ = ["UNREADABLE", "Question"]
+
+UNREADABLE = "This report was damaged or edited: it cannot be read."
+
+
+class Question(Record, ABC):
+    """What was asked about a target: it knows how a report on it begins, and what must be true of that report."""
+
+    def headline(self, report: LocalityReport) -> str:
+        """The verdict of a report in one sentence, with what it stands on.
+
+        Args:
+            report: The report.
+        """
+        return report.verdict.sentence
+
+    def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Verifies the evidence of a report, that it shows just the verdict, and that the rest follows from it.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
+        """
+        checks = [verify_piece(piece, prove_bound) for piece in report.evidence if hasattr(piece, "verify")]
+        if any(check.refuted for check in checks):
+            return combine(*checks)
+        if report.test is not None or report.log10_p_value is not None:
+            return Verification(False, "there is a p-value, but nothing that says how the verdict follows", math.inf)
+        return combine(*checks, _shows_the_verdict(report), self.follows(report, prove_bound=prove_bound))
+
+    @abstractmethod
+    def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
+        """Whether a report answers this question, and all that it says follows from its evidence.
+
+        The evidence itself is verified elsewhere, by :meth:`check`.
+
+        Args:
+            report: The report.
+            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+                ``BellInequality.verify``.
+        """
+
+
+def _shows_the_verdict(report: LocalityReport) -> Verification:
+    """Checks that the evidence on a behavior, a state or an estimate shows just the verdict."""
+    shown = {piece.shows for piece in report.evidence if getattr(piece, "shows", None) is not None}
+    claimed = set() if report.verdict is Verdict.INCONCLUSIVE else {report.verdict}
+    words = " and ".join(sorted(shown)) or "nothing"
+    levels = [piece.alpha for piece in report.evidence if report.alpha is not None and hasattr(piece, "alpha")]
+    if any(not 0 < level <= report.alpha for level in levels if report.alpha is not None):
+        return Verification(False, "a piece of evidence has a larger error probability than alpha", math.inf)
+    same = shown == claimed
+    return Verification(same, f"the evidence shows {words}", 0.0 if same else math.inf)
