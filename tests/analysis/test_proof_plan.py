@@ -2,7 +2,7 @@
 
 import pytest
 from qiskit_lhv import CorrelationTensor, werner_state
-from qiskit_lhv._support.deadlines import SharedTime
+from qiskit_lhv._support.deadlines import NO_LIMIT
 from qiskit_lhv.analysis.proof_plan import PLAN, Step, axes_to_try, calls_of_oracle, settings_to_try, share_of
 from qiskit_lhv.analysis.proofs import proofs
 from qiskit_lhv.projective import OptimizedSettings
@@ -40,7 +40,7 @@ def test_more_settings_come_after_the_others(n):
 
 def test_settings_of_criteria_come_before_certificates():
     tensor = CorrelationTensor.from_state(werner_state(0.5))
-    found = list(proofs(tensor, (Step.QUICK_PROOFS, Step.CRITERIA), clock=SharedTime(None), seed=1))
+    found = list(proofs(tensor, (Step.QUICK_PROOFS, Step.CRITERIA), clock=NO_LIMIT, seed=1))
     kinds = [isinstance(one, OptimizedSettings) for one in found]
     assert kinds == sorted(kinds, reverse=True)
     assert set(kinds) == {True, False}
@@ -49,4 +49,4 @@ def test_settings_of_criteria_come_before_certificates():
 def test_in_other_noise_nothing_is_claimed_of_white_noise():
     tensor = CorrelationTensor.from_state(werner_state(0.3))
     noise = CorrelationTensor.from_state(werner_state(0.1))
-    assert not list(proofs(tensor, (Step.QUICK_PROOFS,), clock=SharedTime(None), noise=noise, seed=1))
+    assert not list(proofs(tensor, (Step.QUICK_PROOFS,), clock=NO_LIMIT, noise=noise, seed=1))

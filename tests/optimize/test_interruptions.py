@@ -34,7 +34,7 @@ from qiskit_lhv import find_local_model, werner_state
 from qiskit_lhv._support import checkpoints
 from qiskit_lhv.optimize import GradientDescent
 path, number, when = sys.argv[1:]
-checkpoints._SECONDS_BETWEEN = 0.0
+checkpoints._SECONDS_BETWEEN = 1e-9
 replace, left = os.replace, list(range(int(number)))
 def deadly(*paths):
     left.pop()
@@ -145,7 +145,7 @@ def test_checkpoints_are_written_every_few_seconds(tmp_path, monkeypatch, counte
     with counted_clock(checkpoints._SECONDS_BETWEEN / 2):
         find_local_model(werner_state(0.6), **grouped(checkpoint=tmp_path / "run.npz", **QUICK))
     often = len(written)
-    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e-9)
     find_local_model(werner_state(0.6), **grouped(checkpoint=tmp_path / "run.npz", **QUICK))
     assert len(written) - often == 7 > often >= 2
 
@@ -167,7 +167,7 @@ def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr("qiskit_lhv.projective.certificates.certify._proven_noise", no_work)
     monkeypatch.setattr("qiskit_lhv.projective.certificates.certify.ProjectiveSearch", no_work)
     monkeypatch.setattr("qiskit_lhv.optimize.search.run", no_work, raising=False)
-    monkeypatch.setattr("qiskit_lhv.analysis.critical_visibilities._best_settings", no_work)
+    monkeypatch.setattr("qiskit_lhv.analysis.critical_visibilities.proofs", no_work)
     behavior = Behavior.from_state(werner_state(0.6), "chsh")
     for path in (tmp_path / "none" / "run.npz", tmp_path, file / "run.npz", 3):
         with pytest.raises(CertificateError, match=r"^checkpoint: expected a "):
