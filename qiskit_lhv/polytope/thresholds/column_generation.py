@@ -44,8 +44,11 @@ _EXACT_ROUNDS = 1 << 16
 # For the exact bound of the inequality: what is always done, and what is done where the caller has set no time limit.
 _QUICK_WORK = 1e10
 _LONG_WORK = 5e10
-# Above this number of coordinates, the linear program starts from the atoms of a coarse search.
-_WARM_START = 60
+# Above this number of coordinates, the linear program starts from the atoms of a coarse search; above the second one
+# where its own columns come from the heuristic oracle, whose many rounds each take a solution.
+_WARM_START, _WARM_START_HEURISTIC = 60, 20
+# How often the heuristic oracle looks from other random starts before a program counts as solved.
+_LAST_LOOKS = 10
 _COARSE = (1e-2, 2e-3)
 _FINE = (1e-2, 2e-3, 4e-4, 1e-4)
 _NEAR_ENOUGH_TO_MEND = 1e-2
@@ -81,7 +84,7 @@ def generate_columns(
     rng = generator(seed)
     heuristic = StrategyOracle(reduction, num_atoms=COLUMNS_PER_ROUND)
     strategies = reduction.distinct(strategies)
-    if len(reduction.sizes) > _WARM_START:
+    if len(reduction.sizes) > (_WARM_START if size <= _EXACT_ROUNDS else _WARM_START_HEURISTIC):
         # Most of the columns that matter, found without a single solution of the program.
         search = _ThresholdSearch(reduction, behavior, noise, seed, coarse=True)
         search.gradient.add(0, strategies.astype(np.int8))
@@ -104,8 +107,11 @@ def generate_columns(
         new = strategies[:0]
         if size > _ALWAYS_EXACT:
             used = weights > 1e-12
-            found = heuristic.search(prices, program.strategies[used], weights[used], rng)
-            new = better(found.astype(np.int64), prices)
+            for _ in range(_LAST_LOOKS if size > _EXACT_ROUNDS else 1):
+                found = heuristic.search(prices, program.strategies[used], weights[used], rng)
+                new = better(found.astype(np.int64), prices)
+                if len(new) or deadline.over:
+                    break
         if not len(new) and size <= _EXACT_ROUNDS:
             new = reduction.distinct(improving_strategies(reduction.expression(prices), scenario))
         if not len(new):
@@ -145,14 +151,29 @@ class _ThresholdSearch(VisibilitySearch):
             gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
         )
         self.mixture: tuple[float, IntArray, FloatArray] | None = None
+        # The visibility at which mending was tried last, and calls that pass, and have passed, since its last failure.
+        self._tried, self._pause, self._waited = math.nan, 0, 0
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility itself once weights can be mended to reproduce it, else nothing."""
+        """The visibility itself once weights can be mended to reproduce it, else nothing.
+
+        Mending takes long, so that after every failure, unless ``now``, twice as many calls pass before the next try.
+        """
         distance = self.gradient.distance(self.at(visibility))
         if self.coarse:
             return visibility if distance < _NEAR_ENOUGH_TO_MEND else 0.0
-        if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):
+        if distance < _EXACT:
             return visibility
+        if distance >= _NEAR_ENOUGH_TO_MEND:
+            return 0.0
+        if visibility != self._tried:
+            self._tried, self._pause, self._waited = visibility, 0, 0
+        if self._waited < self._pause and not now:
+            self._waited += 1
+            return 0.0
+        if self.gradient.mend(self.at(visibility), _EXACT / 2):
+            return visibility
+        self._pause, self._waited = 2 * self._pause + 1, 0
         return 0.0
 
     def keep(self, visibility: float) -> None:
