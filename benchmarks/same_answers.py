@@ -104,6 +104,8 @@ def complaint(name: str, before: Answer, now: Answer) -> str:
     """What is wrong with an answer; empty: nothing."""
     if name.endswith("proof"):
         return "proves less" if now[0] < before[0] - LESS else ""
+    if now[0] < before[0] - WIDER:
+        return "has a lower end that proves less"
     if now[0] > before[1] + SAME or now[1] < before[0] - SAME:
         return "contradicts"
     return "is wider" if now[1] - now[0] > before[1] - before[0] + WIDER else ""

@@ -27,7 +27,7 @@ from ..expressions.expression import BellExpression
 from ..inequalities.bell_inequality import BellInequality
 from ..symmetry.reduced_coordinates import Reduction
 from ..symmetry.symmetrized_model import SymmetrizedModel
-from .conditional_gradient import ConditionalGradient, StrategyOracle
+from .conditional_gradient import MAX_CORRECTED, ConditionalGradient, StrategyOracle
 from .staged_search import VisibilitySearch
 from .threshold import MODEL_ATOL, Threshold, crossing_visibility
 from .visibility_program import VisibilityProgram
@@ -49,10 +49,12 @@ _LONG_WORK = 5e10
 _WARM_START, _WARM_START_HEURISTIC = 60, 20
 # How often the heuristic oracle looks from other random starts before a program counts as solved.
 _LAST_LOOKS = 10
-_COARSE = (1e-2, 2e-3)
-_FINE = (1e-2, 2e-3, 4e-4, 1e-4)
+# How near the coarse search comes: nearer where no exact oracle finds what it leaves out.
+_COARSE, _COARSE_HEURISTIC = 1e-2, 1e-4
 _NEAR_ENOUGH_TO_MEND = 1e-2
 _EXACT = 1e-9
+# Relative distances below the estimated threshold at which models are made, and those where that takes little time.
+_MARGINS, _FINE_MARGINS = (1e-2, 2e-3, 4e-4, 1e-4), (2e-5,)
 _LARGEST_LIFT = 20000
 
 
@@ -86,7 +88,8 @@ def generate_columns(
     strategies = reduction.distinct(strategies)
     if len(reduction.sizes) > (_WARM_START if size <= _EXACT_ROUNDS else _WARM_START_HEURISTIC):
         # Most of the columns that matter, found without a single solution of the program.
-        search = _ThresholdSearch(reduction, behavior, noise, seed, coarse=True)
+        near_enough = _COARSE if size <= _EXACT_ROUNDS else _COARSE_HEURISTIC
+        search = _ThresholdSearch(reduction, behavior, noise, seed, near_enough)
         search.gradient.add(0, strategies.astype(np.int8))
         with ProgressBar(None, False) as bar:
             search.run(None, max_visibility, deadline, bar)
@@ -134,7 +137,7 @@ def generate_columns(
 
 
 class _ThresholdSearch(VisibilitySearch):
-    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or nearly, if ``coarse``."""
+    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or comes ``near_enough``."""
 
     def __init__(
         self,
@@ -142,14 +145,14 @@ class _ThresholdSearch(VisibilitySearch):
         behavior: Behavior,
         noise: Behavior,
         seed: int | None,
-        *,
-        coarse: bool = False,
+        near_enough: float | None = None,
     ) -> None:
-        self.coarse = coarse
+        self.near_enough = near_enough
         gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
-        super().__init__(
-            gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
-        )
+        margins = _MARGINS
+        if near_enough is None and len(reduction.sizes) <= MAX_CORRECTED:
+            margins += _FINE_MARGINS
+        super().__init__(gradient, reduction.coordinates(behavior), reduction.coordinates(noise), margins)
         self.mixture: tuple[float, IntArray, FloatArray] | None = None
         # The visibility at which mending was tried last, and calls that pass, and have passed, since its last failure.
         self._tried, self._pause, self._waited = math.nan, 0, 0
@@ -160,8 +163,8 @@ class _ThresholdSearch(VisibilitySearch):
         Mending takes long, so that after every failure, unless ``now``, twice as many calls pass before the next try.
         """
         distance = self.gradient.distance(self.at(visibility))
-        if self.coarse:
-            return visibility if distance < _NEAR_ENOUGH_TO_MEND else 0.0
+        if self.near_enough is not None:
+            return visibility if distance < self.near_enough else 0.0
         if distance < _EXACT:
             return visibility
         if distance >= _NEAR_ENOUGH_TO_MEND:

@@ -26,7 +26,7 @@ from ..symmetry.reduced_coordinates import Reduction
 from .mixture_atoms import Atoms, atoms_of, capacity
 from .nearest_mixture import nearest_mixture
 
-__all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
+__all__ = ["MAX_CORRECTED", "ConditionalGradient", "Oracle", "StrategyOracle"]
 
 
 _STARTS = 300
@@ -34,7 +34,7 @@ _ATOMS_PER_CALL = 30
 _PERTURBED = 0.15
 _STEPS_PER_CALL = 6000
 # Up to so many coordinates, the best weights of the atoms known take less time than steps towards them.
-_MAX_CORRECTED = 350
+MAX_CORRECTED = 350
 _GAP_FRACTION = 0.1
 # Distance at which a mixture reproduces a point, up to rounding.
 _EXACT = 1e-9
@@ -270,7 +270,7 @@ class ConditionalGradient:
         slopes = self._atoms.along(self._residual(target))
         tolerance = _GAP_FRACTION * float(slopes[self.weights > 0].max() - slopes.min())
         weights = None
-        if len(self._scale) <= _MAX_CORRECTED:
+        if len(self._scale) <= MAX_CORRECTED:
             count, goal = len(self.weights), target[1:] * self._scale
             gram = self._gram[:count, :count]
             weights = nearest_mixture(gram, self._atoms.along(goal), float(goal @ goal), self.weights, tolerance)

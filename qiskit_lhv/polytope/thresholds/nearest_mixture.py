@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._support.types import FloatArray
+from ..._support.types import FloatArray, IntArray
 
 __all__ = ["nearest_mixture"]
 
 
-# Relative to the mean square of the atoms: a smaller distance from the plane of the others is none.
-_DEPENDENT = 1e-13
+# Relative to the mean square of the atoms: a smaller squared distance from the plane of the others is none.
+_DEPENDENT = 1e-9
 # Relative to the mean square: differences of slopes and squares that rounding may make.
 _ROUNDING = 1e-12
 _EXCHANGES_PER_ATOM = 4
@@ -55,6 +55,7 @@ def nearest_mixture(
             plane.add(int(number))
     weights = start[plane.members] / start[plane.members].sum()
     rounding = _ROUNDING * mean
+    barred = np.zeros(len(start), dtype=bool)
     for _ in range(_EXCHANGES_PER_ATOM * len(start)):
         nearest = plane.weights()
         if nearest is None:
@@ -70,13 +71,16 @@ def nearest_mixture(
         weights = nearest
         slopes = plane.slopes(weights)
         here = float(slopes[plane.members] @ weights)
+        slopes[barred] = np.inf
         lowest = int(slopes.argmin())
         gap, worse = here - slopes[lowest], here - mean > before + rounding
         if gap <= rounding or (gap <= tolerance and not worse):
             break
-        if not plane.add(lowest) and not (plane.set_members(plane.members.copy()) and plane.add(lowest)):
-            break
-        weights = np.append(weights, 0.0)
+        if plane.add(lowest):
+            weights = np.append(weights, 0.0)
+        elif not (plane.exchanges and plane.set_members(plane.members.copy())):
+            # Not for want of accuracy: it is too near the plane to be of use.
+            barred[lowest] = True
     else:
         return None
     if here - mean > before + rounding:
@@ -96,12 +100,14 @@ class _Plane:
     def __init__(self, gram: FloatArray, along: FloatArray, shift: float, scale: float) -> None:
         self._gram, self._along, self._shift, self._scale = gram, along, shift, scale
         self._count = 0
+        self.exchanges = 0
+        """Atoms that came or left since the inverse was computed."""
         self._numbers = np.empty(16, dtype=np.int64)
         self._inverse = np.empty((16, 16))
         self._rows = np.empty((16, len(gram)))
 
     @property
-    def members(self) -> FloatArray:
+    def members(self) -> IntArray:
         """Numbers of the atoms."""
         return self._numbers[: self._count]
 
@@ -114,10 +120,11 @@ class _Plane:
             n = self._count
             self._numbers[:n], self._inverse[:n, :n], self._rows[:n] = numbers[:n], inverse[:n, :n], rows[:n]
 
-    def _block(self, rows, columns) -> FloatArray:
-        return self._gram[np.ix_(rows, columns)] - self._along[rows, None] - self._along[columns] + self._shift
+    def _block(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        inner: FloatArray = self._gram[np.ix_(rows, columns)] - self._along[rows, None] - self._along[columns]
+        return inner + self._shift
 
-    def set_members(self, members) -> bool:
+    def set_members(self, members: IntArray) -> bool:
         """Starts with several atoms; false if they are not independent."""
         count = len(members)
         self._make_room(count)
@@ -131,7 +138,7 @@ class _Plane:
         self._inverse[:count, :count] = half.T @ half
         self._rows[:count] = self._gram[members]
         self._numbers[:count] = members
-        self._count = count
+        self._count, self.exchanges = count, 0
         return True
 
     def add(self, number: int) -> bool:
@@ -150,7 +157,7 @@ class _Plane:
         inverse[n, :n] = inverse[:n, n] = -scaled
         inverse[n, n] = 1 / height
         self._rows[n], self._numbers[n] = self._gram[number], number
-        self._count += 1
+        self._count, self.exchanges = n + 1, self.exchanges + 1
         return True
 
     def drop(self, position: int, weights: FloatArray) -> FloatArray:
@@ -163,7 +170,7 @@ class _Plane:
         inverse[:, [position, last]] = inverse[:, [last, position]]
         column = inverse[:last, last].copy()
         inverse[:last, :last] -= column[:, None] * (column / inverse[last, last])
-        self._count = last
+        self._count, self.exchanges = last, self.exchanges + 1
         return weights[:last] / weights[:last].sum()
 
     def weights(self) -> FloatArray | None:
@@ -177,5 +184,7 @@ class _Plane:
         return solution / total
 
     def slopes(self, weights: FloatArray) -> FloatArray:
-        """Inner products of all atoms with the mixture, seen from the point, up to a common constant."""
-        return weights @ self._rows[: self._count] - self._along - float(weights @ self._along[self.members]) + self._shift
+        """Inner products of all atoms with the mixture, as seen from the point, plus the constant."""
+        constant = self._shift - float(weights @ self._along[self.members])
+        slopes: FloatArray = weights @ self._rows[: self._count] - self._along
+        return slopes + constant
