@@ -4,8 +4,8 @@
 ``nonlocality_threshold``, for more and more settings, until the program of the user takes more than two minutes.
 ``python benchmarks/polytope.py cost`` shows how long thresholds take in settings, parties and outcomes.
 ``python benchmarks/polytope.py proofs`` makes the table of proofs for all projective measurements.
-``python benchmarks/polytope.py speed`` prints, in one run and in seconds of the processor, what the others show in part:
-proofs with 46, 61 and 181 axes (``--large``: 406, too), GHZ states, planar and random settings, and small problems,
+``python benchmarks/polytope.py speed`` prints, in one run and in CPU seconds, what the others show in part: proofs
+with 46, 61 and 181 axes (``--large``: 406, too), GHZ states, planar and random settings, and small problems,
 with toqito beside them if it can be imported. To compare two versions, run it with either in turn (``PYTHONPATH``).
 """
 

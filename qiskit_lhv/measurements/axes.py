@@ -208,7 +208,7 @@ def _icosahedral(frequency: tuple[int, int], optimized: bool) -> FloatArray:
 
 @cache
 def _known_optima() -> dict[str, list[list[float]]]:
-    """One axis of each orbit of the sets of up to 1621 axes that :func:`with_larger_inradius` finds, which takes long."""
+    """One axis of each orbit of the sets that :func:`with_larger_inradius` finds, up to 1621 axes."""
     optima: dict[str, list[list[float]]] = json.loads(_OPTIMA.read_text(encoding="utf-8"))
     return optima
 

@@ -46,9 +46,7 @@ def with_larger_inradius(directions: FloatArray, rotations: FloatArray) -> Float
     return best
 
 
-def images_of_representatives(
-    representatives: FloatArray, directions: FloatArray, rotations: FloatArray
-) -> FloatArray:
+def images_of_representatives(representatives: FloatArray, directions: FloatArray, rotations: FloatArray) -> FloatArray:
     """The axes that some generate within a symmetry: where the symmetry takes the directions, it takes these.
 
     Args:

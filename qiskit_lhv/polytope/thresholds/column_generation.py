@@ -27,7 +27,7 @@ from ..expressions.expression import BellExpression
 from ..inequalities.bell_inequality import BellInequality
 from ..symmetry.reduced_coordinates import Reduction
 from ..symmetry.symmetrized_model import SymmetrizedModel
-from .conditional_gradient import MAX_CORRECTED, ConditionalGradient, StrategyOracle
+from .conditional_gradient import ConditionalGradient, StrategyOracle
 from .staged_search import VisibilitySearch
 from .threshold import MODEL_ATOL, Threshold, crossing_visibility
 from .visibility_program import VisibilityProgram
@@ -53,8 +53,8 @@ _LAST_LOOKS = 10
 _COARSE, _COARSE_HEURISTIC = 1e-2, 1e-4
 _NEAR_ENOUGH_TO_MEND = 1e-2
 _EXACT = 1e-9
-# Relative distances below the estimated threshold at which models are made, and those where that takes little time.
-_MARGINS, _FINE_MARGINS = (1e-2, 2e-3, 4e-4, 1e-4), (2e-5,)
+# Relative distances below the estimated threshold at which models are made.
+_MARGINS = (1e-2, 2e-3, 4e-4, 1e-4)
 _LARGEST_LIFT = 20000
 
 
@@ -149,10 +149,7 @@ class _ThresholdSearch(VisibilitySearch):
     ) -> None:
         self.near_enough = near_enough
         gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
-        margins = _MARGINS
-        if near_enough is None and len(reduction.sizes) <= MAX_CORRECTED:
-            margins += _FINE_MARGINS
-        super().__init__(gradient, reduction.coordinates(behavior), reduction.coordinates(noise), margins)
+        super().__init__(gradient, reduction.coordinates(behavior), reduction.coordinates(noise), _MARGINS)
         self.mixture: tuple[float, IntArray, FloatArray] | None = None
         # The visibility at which mending was tried last, and calls that pass, and have passed, since its last failure.
         self._tried, self._pause, self._waited = math.nan, 0, 0

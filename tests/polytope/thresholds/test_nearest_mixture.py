@@ -65,7 +65,7 @@ def test_no_start_is_left_for_a_worse_one(tolerance):
     for _ in range(20):
         start = np.where(rng.random(50) < 0.5, 0, rng.dirichlet(np.full(50, 0.2)))
         start /= start.sum()
-        weights, rest = nearest(points, target, start, tolerance)
+        _, rest = nearest(points, target, start, tolerance)
         assert np.linalg.norm(rest) <= np.linalg.norm(start @ points - target) + 1e-9
         assert ((points - target) @ rest).min() >= rest @ rest - max(tolerance, 1e-9)
 
