@@ -26,15 +26,15 @@ from ..symmetry.reduced_coordinates import Reduction
 from .mixture_atoms import Atoms, atoms_of, capacity
 from .nearest_mixture import nearest_mixture
 
-__all__ = ["MAX_CORRECTED", "ConditionalGradient", "Oracle", "StrategyOracle"]
+__all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
 
 
 _STARTS = 300
 _ATOMS_PER_CALL = 30
 _PERTURBED = 0.15
 _STEPS_PER_CALL = 6000
-# Up to so many coordinates, the best weights of the atoms known take less time than steps towards them.
-MAX_CORRECTED = 350
+# Where mixtures that come near are mended at once, steps from atom to atom are faster above so many coordinates.
+_MAX_CORRECTED = 350
 _GAP_FRACTION = 0.1
 # Distance at which a mixture reproduces a point, up to rounding.
 _EXACT = 1e-9
@@ -101,11 +101,14 @@ class ConditionalGradient:
         reduction: The coordinates.
         oracles: Where atoms come from.
         seed: Seed, or ``None``.
+        max_corrected: Largest number of coordinates with which every step finds the best weights of the atoms known,
+            instead of moving weight from one to another.
     """
 
     reduction: Reduction
     oracles: list[Oracle]
     seed: int | None = None
+    max_corrected: int = _MAX_CORRECTED
     best_bound: float = field(default=math.inf, init=False)
     """Bound of ``prices`` over the atoms that the oracles found for it."""
     prices: FloatArray = field(init=False)
@@ -121,6 +124,11 @@ class ConditionalGradient:
         self._gram = np.zeros((0, 0))
         self._mixed: FloatArray | None = None
         self._weights = np.empty(0)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether every step finds the best weights of the atoms known."""
+        return len(self._scale) <= self.max_corrected
 
     @property
     def weights(self) -> FloatArray:
@@ -270,7 +278,7 @@ class ConditionalGradient:
         slopes = self._atoms.along(self._residual(target))
         tolerance = _GAP_FRACTION * float(slopes[self.weights > 0].max() - slopes.min())
         weights = None
-        if len(self._scale) <= MAX_CORRECTED:
+        if self.corrects:
             count, goal = len(self.weights), target[1:] * self._scale
             gram = self._gram[:count, :count]
             weights = nearest_mixture(gram, self._atoms.along(goal), float(goal @ goal), self.weights, tolerance)

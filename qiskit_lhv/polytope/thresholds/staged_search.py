@@ -14,7 +14,7 @@ from ..._support.checkpoints import ArrayCheckpoint
 from ..._support.deadlines import Deadline
 from ..._support.progress import ProgressBar
 from ..._support.types import FloatArray
-from .conditional_gradient import MAX_CORRECTED, ConditionalGradient
+from .conditional_gradient import ConditionalGradient
 
 __all__ = ["VisibilitySearch"]
 
@@ -53,7 +53,7 @@ class VisibilitySearch(ABC):
         margins: tuple[float, ...] = _MARGINS,
     ) -> None:
         self.gradient = gradient
-        self.margins = margins if len(target) > MAX_CORRECTED else (*margins, margins[-1] * _LAST_SHARE)
+        self.margins = (*margins, margins[-1] * _LAST_SHARE) if gradient.corrects else margins
         self.noise = noise
         self.slope = target - noise
         self.ceiling = math.inf
