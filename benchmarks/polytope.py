@@ -4,6 +4,9 @@
 ``nonlocality_threshold``, for more and more settings, until the program of the user takes more than two minutes.
 ``python benchmarks/polytope.py cost`` shows how long thresholds take in settings, parties and outcomes.
 ``python benchmarks/polytope.py proofs`` makes the table of proofs for all projective measurements.
+``python benchmarks/polytope.py speed`` prints, in one run and in CPU seconds, what the others show in part: proofs
+with 46, 61 and 181 axes (``--large``: 406, too), GHZ states, planar and random settings, and small problems,
+with toqito beside them if it can be imported. To compare two versions, run it with either in turn (``PYTHONPATH``).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from qiskit_lhv import (
     Behavior,
     certify_all_projective,
     ghz_state,
+    local_bound,
     nonlocality_threshold,
     werner_state,
 )
@@ -29,6 +33,7 @@ from qiskit_lhv.measurements import (
     random_directions,
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
+from qiskit_lhv.polytope import BellExpression, local_weight
 from qiskit_lhv.quantum import isotropic_state, w_state
 from scipy.optimize import linprog
 
@@ -136,10 +141,90 @@ def proofs() -> None:
         print(f"{name}, 3 qubits, {m} axes: {certificate.visibility:.5f} after {seconds:.0f} s", flush=True)
 
 
+def clocked(function: Callable[[], Any]) -> tuple[Any, float]:
+    """The result, and seconds of the processor."""
+    begin = time.process_time()
+    result = function()
+    return result, time.process_time() - begin
+
+
+def per_call(function: Callable[[], Any], rounds: int = 5, calls: int = 10) -> float:
+    """Milliseconds of a call, the least of some rounds."""
+    function()
+    return 1e3 * min(clocked(lambda: [function() for _ in range(calls)])[1] for _ in range(rounds)) / calls
+
+
+def speed(large: bool) -> None:
+    singlet, ghz = werner_state(1), ghz_state(3)
+    # Load what is loaded once.
+    certify_all_projective(singlet, num_settings=16, seed=0)
+    nonlocality_threshold(Behavior.from_state(singlet, "chsh"))
+    print("proofs for all projective measurements: proven visibility, strategies, CPU seconds")
+    cases = [("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))]
+    cases += [("GHZ, 3 qubits", ghz, 6, None), ("GHZ, 3 qubits", ghz, 16, 60)]
+    for name, state, m, calls in cases:
+        proof, seconds = clocked(
+            lambda state=state, m=m, calls=calls: certify_all_projective(state, num_settings=m, seed=0, max_calls=calls)
+        )
+        assert proof.verify()
+        print(f"{name}, {m} axes: {proof.visibility:.6f} {len(proof.strategies):5d} {seconds:8.2f}", flush=True)
+    print("thresholds: lower end, width of the interval, CPU seconds")
+    behaviors = {
+        f"singlet, {m} planar settings": Behavior.from_state(singlet, [list(planar_directions(m))] * 2)
+        for m in (16, 24, 32, 40)
+    }
+    behaviors |= {
+        f"singlet, {m} random settings": Behavior.from_state(
+            singlet, [list(random_directions(m, seed)) for seed in (m, m + 50)]
+        )
+        for m in ((12, 16, 18, 20, 24, 32, 40) if large else (12, 16, 18, 20, 24))
+    }
+    behaviors |= {
+        f"singlet, {m} icosahedral settings": Behavior.from_state(singlet, [list(icosahedral_directions(m))] * 2)
+        for m in (46, 61)
+    }
+    behaviors |= {
+        f"GHZ, {m} planar settings": Behavior.from_state(ghz, [list(planar_directions(m))] * 3) for m in (6, 8)
+    }
+    for name, behavior in behaviors.items():
+        found, seconds = clocked(lambda behavior=behavior: nonlocality_threshold(behavior))
+        proven = "proven" if found.upper_is_proven else "heuristic"
+        print(f"{name}: {found.lower:.9f} {found.upper - found.lower:.1e} {proven} {seconds:8.2f}", flush=True)
+    print("small problems: CPU milliseconds")
+    for name, behavior in (
+        ("CHSH", Behavior.from_state(singlet, "chsh")),
+        ("3 random settings", Behavior.from_state(singlet, [list(random_directions(3, seed)) for seed in (3, 53)])),
+    ):
+        expression = nonlocality_threshold(behavior).inequality.expression
+        print(
+            f"{name}: threshold {per_call(lambda b=behavior: nonlocality_threshold(b)):.2f}, "
+            f"local weight {per_call(lambda b=behavior: local_weight(b)):.2f}, "
+            f"local bound {per_call(lambda e=expression: local_bound(e)):.3f}{toqito_beside(expression)}",
+            flush=True,
+        )
+
+
+def toqito_beside(expression: BellExpression) -> str:
+    """Milliseconds of toqito for the same local bound, if it can be imported."""
+    try:
+        from toqito.state_opt.bell_inequality_max import bell_inequality_max
+    except ImportError:
+        return ""
+    table = expression.coefficients
+    sizes = [*table.shape[2:], *table.shape[:2]]
+    by_outcomes = table.transpose(2, 3, 0, 1)
+    return f"; toqito {per_call(lambda: bell_inequality_max(by_outcomes, sizes, 'fp', 'classical')):.3f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("lp", "cost", "proofs"))
-    {"lp": compare, "cost": cost, "proofs": proofs}[parser.parse_args().part]()
+    parser.add_argument("part", choices=("lp", "cost", "proofs", "speed"))
+    parser.add_argument("--large", action="store_true", help="of speed: also the cases that take minutes")
+    arguments = parser.parse_args()
+    if arguments.part == "speed":
+        speed(arguments.large)
+    else:
+        {"lp": compare, "cost": cost, "proofs": proofs}[arguments.part]()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from .._support.types import FloatArray, IntArray
 from .polyhedra import hull_triangles, inradius
 
-__all__ = ["with_larger_inradius"]
+__all__ = ["images_of_representatives", "with_larger_inradius"]
 
 
 def with_larger_inradius(directions: FloatArray, rotations: FloatArray) -> FloatArray:
@@ -44,6 +44,21 @@ def with_larger_inradius(directions: FloatArray, rotations: FloatArray) -> Float
             if radius > best_radius:
                 best, best_radius = current, radius
     return best
+
+
+def images_of_representatives(representatives: FloatArray, directions: FloatArray, rotations: FloatArray) -> FloatArray:
+    """The axes that some generate within a symmetry: where the symmetry takes the directions, it takes these.
+
+    Args:
+        representatives: One axis in the place of the first direction of each orbit, shape ``(R, 3)``.
+        directions: Bloch vectors with the symmetry, shape ``(m, 3)``.
+        rotations: Shape ``(G, 3, 3)``.
+
+    Returns:
+        Bloch vectors, shape ``(m, 3)``.
+    """
+    _, owner, turn = _orbit_representatives(directions, rotations)
+    return np.einsum("mij,mj->mi", turn, representatives[owner])
 
 
 @cache

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit_lhv.exceptions import LHVError, MeasurementError
 from qiskit_lhv.measurements.axes import (
+    _known_optima,
     icosahedral_directions,
     icosahedral_rotations,
     icosahedral_sizes,
@@ -11,6 +12,7 @@ from qiskit_lhv.measurements.axes import (
     platonic_directions,
     random_directions,
 )
+from qiskit_lhv.measurements.inradius_ascent import with_larger_inradius
 from qiskit_lhv.measurements.polyhedra import hull_triangles, inradius, signed_images
 
 SQUARED_INRADII = {
@@ -347,3 +349,20 @@ def test_signed_images_are_those_of_the_maps():
     assert kept.all()
     for rotation, number, sign in zip(rotations, numbers, signs, strict=True):
         assert np.allclose(directions @ rotation.T, sign[:, None] * directions[number], atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [46, 61])
+def test_the_optima_that_ship_are_those_that_the_ascent_finds(count):
+    found = with_larger_inradius(icosahedral_directions(count, optimized=False), icosahedral_rotations())
+    shipped = icosahedral_directions(count)
+    assert inradius(shipped) == pytest.approx(inradius(found), abs=1e-9)
+    assert np.allclose(shipped, found, atol=1e-6)
+
+
+def test_all_shipped_optima_have_the_symmetry_and_no_smaller_inradius():
+    for count in map(int, _known_optima()):
+        axes, plain = icosahedral_directions(count), icosahedral_directions(count, optimized=False)
+        assert axes.shape == plain.shape
+        assert np.allclose(np.linalg.norm(axes, axis=1), 1, atol=1e-12)
+        assert signed_images(axes, icosahedral_rotations())[2].all()
+        assert inradius(axes) >= inradius(plain) - 1e-12

@@ -74,7 +74,7 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
     for order in orders:
         own = order == tuple(range(scenario.num_parties))
         for candidate in _candidates(behaviors[0], order, deadline):
-            if any(np.abs(candidate.behavior(one).array - one.array).max() > _INVARIANT for one in behaviors):
+            if any(np.abs(candidate.table(one.array) - one.array).max() > _INVARIANT for one in behaviors):
                 continue
             found.append(candidate)
             if not own or len(found) > _ENOUGH:

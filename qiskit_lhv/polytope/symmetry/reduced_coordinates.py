@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ __all__ = ["Reduction", "even_flips", "lower_orders_vanish", "only_full_correlat
 
 
 _ZERO = 1e-12
+# Cells of a scenario whose reductions are kept for the next call.
+_MAX_REMEMBERED = 512
 # Entries handled at once: few enough to stay in the cache.
 _CHUNK_ENTRIES = 1 << 18
 
@@ -58,7 +60,10 @@ class Reduction:
         """
         scenario = behaviors[0].scenario
         symmetry = Symmetry.trivial(scenario) if symmetry is None else symmetry
-        if scenario.num_parties > 1 and all(only_full_correlators(one) for one in behaviors):
+        flips = scenario.num_parties > 1 and all(only_full_correlators(one) for one in behaviors)
+        if not symmetry.num_generators and scenario.num_cells <= _MAX_REMEMBERED:
+            return _of_scenario(scenario, flips)
+        if flips:
             symmetry = Symmetry.grown_by([*even_flips(scenario), *symmetry.generators], scenario)
         return cls.of(symmetry)
 
@@ -191,6 +196,12 @@ class Reduction:
         """The strategies without those that have the same coordinates as an earlier one."""
         _, first = np.unique(np.round(self.columns(strategies), 12), axis=0, return_index=True)
         return strategies[np.sort(first)]
+
+
+@lru_cache(maxsize=32)
+def _of_scenario(scenario: BellScenario, flips: bool) -> Reduction:
+    """The reduction without symmetry but, perhaps, even flips: for small problems, making it takes longer than they."""
+    return Reduction.of(Symmetry.grown_by(even_flips(scenario) if flips else [], scenario))
 
 
 def only_full_correlators(behavior: Behavior) -> bool:

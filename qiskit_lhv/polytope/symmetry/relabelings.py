@@ -69,21 +69,25 @@ class Relabeling(Record):
                 raise ScenarioError.bad_argument(
                     "source", expected="each party's settings taken from one party alike", got="others"
                 )
-            taken = [self.scenario.num_outcomes[int(others[0])][i] for i in source[start:end] - starts[others[0]]]
-            if tuple(taken) != self.scenario.num_outcomes[k]:
+            sizes_taken = np.array(self.scenario.num_outcomes[int(others[0])])[source[start:end] - starts[others[0]]]
+            if tuple(sizes_taken.tolist()) != self.scenario.num_outcomes[k]:
                 raise ScenarioError.bad_argument(
                     "source",
                     expected="settings that take the place of ones with as many outcomes",
-                    got=f"{self.scenario.num_outcomes[k]} outcomes for {tuple(taken)} of party {k}",
+                    got=f"{self.scenario.num_outcomes[k]} outcomes for {tuple(sizes_taken.tolist())} of party {k}",
                 )
             most = self.scenario.max_outcomes[k]
-            for d, names in zip(taken, outcomes[start:end], strict=True):
-                if np.any(np.sort(names[:d]) != np.arange(d)) or np.any(names[d:most] != np.arange(d, most)):
-                    raise ScenarioError.bad_argument(
-                        "outcomes",
-                        expected=f"a permutation of {d} outcomes for each setting of party {k}",
-                        got="another",
-                    )
+            names, places = outcomes[start:end, :most], np.arange(most)
+            # Real outcomes are permuted, padding stays as it is.
+            real = places < sizes_taken[:, None]
+            fits = np.where(real, names < sizes_taken[:, None], names == places) & (np.sort(names, axis=1) == places)
+            if not fits.all():
+                d = sizes_taken[int(np.argmin(fits.all(axis=1)))]
+                raise ScenarioError.bad_argument(
+                    "outcomes",
+                    expected=f"a permutation of {d} outcomes for each setting of party {k}",
+                    got="another",
+                )
         object.__setattr__(self, "source", frozen(source))
         object.__setattr__(self, "outcomes", frozen(outcomes))
 
@@ -261,52 +265,46 @@ class Symmetry(Record):
             ScenarioError: If it has more than 8000 elements.
         """
         identity = Relabeling.of(scenario)
-        known = {_key(identity.source, identity.outcomes)}
-        sources, outcomes = [identity.source], [identity.outcomes]
+        sources, outcomes = identity.source.astype(np.int16)[None], identity.outcomes.astype(np.int8)[None]
+        keys = _keys(sources, outcomes)
+        known = set(keys)
         generators: list[Relabeling] = []
         for one in relabelings:
             if one.scenario != scenario:
                 raise ScenarioError.bad_argument("symmetry", expected=f"relabelings of {scenario}", got=f"one {one}")
-            if _key(one.source, one.outcomes) in known:
+            if _key(one) in known:
                 continue
             generators.append(one)
             # All products of what is known with the new generator, until nothing new comes (breadth first).
-            fresh = list(range(len(sources)))
-            while fresh:
-                found = []
-                for i in fresh:
-                    for generator in generators:
-                        source = sources[i][generator.source]
-                        names = np.take_along_axis(generator.outcomes, outcomes[i][generator.source], axis=1)
-                        key = _key(source, names)
-                        if key not in known:
-                            known.add(key)
-                            found.append(len(sources))
-                            sources.append(source)
-                            outcomes.append(names)
-                            if len(sources) > MAX_GROUP:
-                                raise ScenarioError.bad_argument(
-                                    "symmetry",
-                                    expected=f"relabelings that generate at most {MAX_GROUP}",
-                                    got="more",
-                                    remedy="Give fewer of them: a subgroup serves as well.",
-                                )
-                fresh = found
-        position = {_key(s, o): i for i, (s, o) in enumerate(zip(sources, outcomes, strict=True))}
-        first = [0, *(position[_key(one.source, one.outcomes)] for one in generators)]
-        order = first + [i for i in range(len(sources)) if i not in set(first)]
-        return cls(
-            scenario,
-            np.array(sources, dtype=np.int16)[order],
-            np.array(outcomes, dtype=np.int8)[order],
-            len(generators),
-        )
+            fresh = (sources, outcomes)
+            while len(fresh[0]):
+                products = _products(*fresh, generators)
+                product_keys = _keys(*products)
+                found = [i for i, key in enumerate(product_keys) if _is_new(key, known)]
+                if len(known) > MAX_GROUP:
+                    raise ScenarioError.bad_argument(
+                        "symmetry",
+                        expected=f"relabelings that generate at most {MAX_GROUP}",
+                        got="more",
+                        remedy="Give fewer of them: a subgroup serves as well.",
+                    )
+                keys += [product_keys[i] for i in found]
+                fresh = (products[0][found], products[1][found])
+                sources, outcomes = np.concatenate([sources, fresh[0]]), np.concatenate([outcomes, fresh[1]])
+        position = {key: i for i, key in enumerate(keys)}
+        first = [0, *(position[_key(one)] for one in generators)]
+        chosen = set(first)
+        order = first + [i for i in range(len(sources)) if i not in chosen]
+        return cls(scenario, sources[order], outcomes[order], len(generators))
 
     def __contains__(self, relabeling: object) -> bool:
         if not isinstance(relabeling, Relabeling):
             return False
-        same = np.all(self.sources == relabeling.source, axis=1)
-        return bool(np.any(same & np.all(self.outcomes == relabeling.outcomes, axis=(1, 2))))
+        return relabeling.scenario.num_settings == self.scenario.num_settings and _key(relabeling) in self._all_keys
+
+    @cached_property
+    def _all_keys(self) -> frozenset[bytes]:
+        return frozenset(_keys(self.sources, self.outcomes))
 
     def __getitem__(self, index: int) -> Relabeling:
         return Relabeling(self.scenario, self.sources[index], self.outcomes[index])
@@ -318,7 +316,11 @@ class Symmetry(Record):
 
     def images(self, strategies: NDArray[np.integer[Any]]) -> IntArray:
         """All images of strategies, shape ``(G * K, m_1 + ... + m_N)``: element by element."""
-        return np.concatenate([self[i].apply(strategies) for i in range(len(self))])
+        count = self.sources.shape[1]
+        elements, places = np.arange(len(self))[:, None, None], np.arange(count)
+        moved = strategies[:, self.sources].transpose(1, 0, 2)
+        renamed: IntArray = self.outcomes[elements, places, moved].astype(np.int64)
+        return renamed.reshape(-1, count)
 
     def orbits(self, correlators: bool) -> tuple[IntArray, IntArray, IntArray]:
         """The orbits of the cells of a tensor with one axis per party; see :meth:`Relabeling.cells`.
@@ -367,5 +369,34 @@ class Symmetry(Record):
         return live[order], signs, starts
 
 
-def _key(source: NDArray[np.int64], outcomes: NDArray[np.int64]) -> bytes:
-    return source.astype(np.int16).tobytes() + outcomes.astype(np.int8).tobytes()
+def _key(one: Relabeling) -> bytes:
+    return _keys(one.source[None], one.outcomes[None])[0]
+
+
+def _keys(sources: NDArray[np.integer[Any]], outcomes: NDArray[np.integer[Any]]) -> list[bytes]:
+    """What tells elements apart, one for each row."""
+    count = len(sources)
+    whole = np.ascontiguousarray(sources, dtype=np.int16).view(np.uint8).reshape(count, -1)
+    names = np.ascontiguousarray(outcomes, dtype=np.int8).view(np.uint8).reshape(count, -1)
+    rows = np.ascontiguousarray(np.hstack([whole, names]))
+    keys: list[bytes] = [row.tobytes() for row in rows]
+    return keys
+
+
+def _is_new(key: bytes, known: set[bytes]) -> bool:
+    """Whether a key is not known yet; from now on it is."""
+    before = len(known)
+    known.add(key)
+    return len(known) > before
+
+
+def _products(
+    sources: NDArray[np.int16], outcomes: NDArray[np.int8], generators: list[Relabeling]
+) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """Each element, then each generator: those of one element next to each other."""
+    places = np.arange(sources.shape[1])[:, None]
+    new_sources = np.stack([sources[:, one.source] for one in generators], axis=1)
+    new_outcomes = np.stack(
+        [one.outcomes.astype(np.int8)[places, outcomes[:, one.source]] for one in generators], axis=1
+    )
+    return new_sources.reshape(-1, *sources.shape[1:]), new_outcomes.reshape(-1, *outcomes.shape[1:])

@@ -44,12 +44,17 @@ _EXACT_ROUNDS = 1 << 16
 # For the exact bound of the inequality: what is always done, and what is done where the caller has set no time limit.
 _QUICK_WORK = 1e10
 _LONG_WORK = 5e10
-# Above this number of coordinates, the linear program starts from the atoms of a coarse search.
-_WARM_START = 60
-_COARSE = (1e-2, 2e-3)
-_FINE = (1e-2, 2e-3, 4e-4, 1e-4)
+# Above this number of coordinates, the linear program starts from the atoms of a coarse search; above the second one
+# where its own columns come from the heuristic oracle, whose many rounds each take a solution.
+_WARM_START, _WARM_START_HEURISTIC = 60, 20
+# How often the heuristic oracle looks from other random starts before a program counts as solved.
+_LAST_LOOKS = 10
+# How near the coarse search comes: nearer where no exact oracle finds what it leaves out.
+_COARSE, _COARSE_HEURISTIC = 1e-2, 1e-4
 _NEAR_ENOUGH_TO_MEND = 1e-2
 _EXACT = 1e-9
+# Relative distances below the estimated threshold at which models are made.
+_MARGINS = (1e-2, 2e-3, 4e-4, 1e-4)
 _LARGEST_LIFT = 20000
 
 
@@ -81,9 +86,10 @@ def generate_columns(
     rng = generator(seed)
     heuristic = StrategyOracle(reduction, num_atoms=COLUMNS_PER_ROUND)
     strategies = reduction.distinct(strategies)
-    if len(reduction.sizes) > _WARM_START:
+    if len(reduction.sizes) > (_WARM_START if size <= _EXACT_ROUNDS else _WARM_START_HEURISTIC):
         # Most of the columns that matter, found without a single solution of the program.
-        search = _ThresholdSearch(reduction, behavior, noise, seed, coarse=True)
+        near_enough = _COARSE if size <= _EXACT_ROUNDS else _COARSE_HEURISTIC
+        search = _ThresholdSearch(reduction, behavior, noise, seed, near_enough)
         search.gradient.add(0, strategies.astype(np.int8))
         with ProgressBar(None, False) as bar:
             search.run(None, max_visibility, deadline, bar)
@@ -104,8 +110,11 @@ def generate_columns(
         new = strategies[:0]
         if size > _ALWAYS_EXACT:
             used = weights > 1e-12
-            found = heuristic.search(prices, program.strategies[used], weights[used], rng)
-            new = better(found.astype(np.int64), prices)
+            for _ in range(_LAST_LOOKS if size > _EXACT_ROUNDS else 1):
+                found = heuristic.search(prices, program.strategies[used], weights[used], rng)
+                new = better(found.astype(np.int64), prices)
+                if len(new) or deadline.over:
+                    break
         if not len(new) and size <= _EXACT_ROUNDS:
             new = reduction.distinct(improving_strategies(reduction.expression(prices), scenario))
         if not len(new):
@@ -128,7 +137,7 @@ def generate_columns(
 
 
 class _ThresholdSearch(VisibilitySearch):
-    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or nearly, if ``coarse``."""
+    """Approaches visibilities until a mixture reproduces one exactly, up to rounding, or comes ``near_enough``."""
 
     def __init__(
         self,
@@ -136,23 +145,35 @@ class _ThresholdSearch(VisibilitySearch):
         behavior: Behavior,
         noise: Behavior,
         seed: int | None,
-        *,
-        coarse: bool = False,
+        near_enough: float | None = None,
     ) -> None:
-        self.coarse = coarse
+        self.near_enough = near_enough
         gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], seed)
-        super().__init__(
-            gradient, reduction.coordinates(behavior), reduction.coordinates(noise), (1e-2, 2e-3, 4e-4, 1e-4)
-        )
+        super().__init__(gradient, reduction.coordinates(behavior), reduction.coordinates(noise), _MARGINS)
         self.mixture: tuple[float, IntArray, FloatArray] | None = None
+        # The visibility at which mending was tried last, and calls that pass, and have passed, since its last failure.
+        self._tried, self._pause, self._waited = math.nan, 0, 0
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility itself once weights can be mended to reproduce it, else nothing."""
+        """The visibility itself once weights can be mended to reproduce it, else nothing.
+
+        Mending takes long, so that after every failure, unless ``now``, twice as many calls pass before the next try.
+        """
         distance = self.gradient.distance(self.at(visibility))
-        if self.coarse:
-            return visibility if distance < _NEAR_ENOUGH_TO_MEND else 0.0
-        if distance < _NEAR_ENOUGH_TO_MEND and self.gradient.mend(self.at(visibility)):
+        if self.near_enough is not None:
+            return visibility if distance < self.near_enough else 0.0
+        if distance < _EXACT:
             return visibility
+        if distance >= _NEAR_ENOUGH_TO_MEND:
+            return 0.0
+        if visibility != self._tried:
+            self._tried, self._pause, self._waited = visibility, 0, 0
+        if self._waited < self._pause and not now:
+            self._waited += 1
+            return 0.0
+        if self.gradient.mend(self.at(visibility), _EXACT / 2):
+            return visibility
+        self._pause, self._waited = 2 * self._pause + 1, 0
         return 0.0
 
     def keep(self, visibility: float) -> None:

@@ -24,6 +24,7 @@ from ..._support.validation import generator
 from ..bounds.alternation import Alternation
 from ..symmetry.reduced_coordinates import Reduction
 from .mixture_atoms import Atoms, atoms_of, capacity
+from .nearest_mixture import nearest_mixture
 
 __all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
 
@@ -32,7 +33,15 @@ _STARTS = 300
 _ATOMS_PER_CALL = 30
 _PERTURBED = 0.15
 _STEPS_PER_CALL = 6000
+# Where mixtures that come near are mended at once, steps from atom to atom are faster above so many coordinates.
+_MAX_CORRECTED = 350
 _GAP_FRACTION = 0.1
+# Distance at which a mixture reproduces a point, up to rounding.
+_EXACT = 1e-9
+# Relative to the mean, what makes the system of mending definite where coordinates depend on each other; what it
+# falsifies, further solutions with the same factors correct.
+_RIDGE = 1e-12
+_REFINEMENTS = 4
 _LATEST = 150
 
 
@@ -92,11 +101,14 @@ class ConditionalGradient:
         reduction: The coordinates.
         oracles: Where atoms come from.
         seed: Seed, or ``None``.
+        max_corrected: Largest number of coordinates with which every step finds the best weights of the atoms known,
+            instead of moving weight from one to another.
     """
 
     reduction: Reduction
     oracles: list[Oracle]
     seed: int | None = None
+    max_corrected: int = _MAX_CORRECTED
     best_bound: float = field(default=math.inf, init=False)
     """Bound of ``prices`` over the atoms that the oracles found for it."""
     prices: FloatArray = field(init=False)
@@ -112,6 +124,11 @@ class ConditionalGradient:
         self._gram = np.zeros((0, 0))
         self._mixed: FloatArray | None = None
         self._weights = np.empty(0)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether every step finds the best weights of the atoms known."""
+        return len(self._scale) <= self.max_corrected
 
     @property
     def weights(self) -> FloatArray:
@@ -255,17 +272,33 @@ class ConditionalGradient:
                 return "time"
 
     def _move_weight(self, target: FloatArray) -> None:
-        """Moves weight from the atom with the largest slope to the one with the smallest, again and again."""
+        """Brings the mixture of the atoms known as near as they allow, or nearly so."""
         if self._atoms is None:
             return
+        slopes = self._atoms.along(self._residual(target))
+        tolerance = _GAP_FRACTION * float(slopes[self.weights > 0].max() - slopes.min())
+        weights = None
+        if self.corrects:
+            count, goal = len(self.weights), target[1:] * self._scale
+            gram = self._gram[:count, :count]
+            weights = nearest_mixture(gram, self._atoms.along(goal), float(goal @ goal), self.weights, tolerance)
+        if weights is None:
+            weights = self._moved_in_pairs(slopes, tolerance)
+        self._weigh(weights / math.fsum(weights))
+
+    def _moved_in_pairs(self, slopes: FloatArray, tolerance: float) -> FloatArray:
+        """Weights moved from the atom with the largest slope to the one with the smallest, again and again.
+
+        Args:
+            slopes: Of all atoms, which change.
+            tolerance: Difference of slopes at which to stop.
+        """
         count = len(self.weights)
         gram, weights = self._gram, self.weights.copy()
         squares = gram.diagonal()
-        slopes = self._atoms.along(self._residual(target))
         # Atoms without weight can give none.
         barred = np.where(weights > 0, 0.0, -np.inf)
         change, sources = np.empty(count), np.empty(count)
-        tolerance = _GAP_FRACTION * float(slopes[weights > 0].max() - slopes.min())
         for _ in range(_STEPS_PER_CALL):
             np.add(slopes, barred, out=sources)
             to, source = int(slopes.argmin()), int(sources.argmax())
@@ -284,32 +317,44 @@ class ConditionalGradient:
             np.subtract(gram[to, :count], gram[source, :count], out=change)
             change *= length
             slopes += change
-        self._weigh(weights / math.fsum(weights))
+        return weights
 
-    def mend(self, target: FloatArray) -> bool:
+    def mend(self, target: FloatArray, tolerance: float = _EXACT) -> bool:
         """Corrects the weights by the smallest change that reproduces a point, if they stay positive.
+
+        Args:
+            target: Coordinates of the point.
+            tolerance: Distance from it that rounding may leave.
 
         Returns:
             Whether they did; if not, nothing changed.
         """
+        from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
         used = np.flatnonzero(self.weights)
         if self._atoms is None or len(used) <= len(self._scale):
             return False
+        before, roots = self._weights, np.sqrt(self._weights[used])
         # The mean of the atoms is left as it is: weights that sum to 0 are added.
-        matrix = np.vstack([self._atoms.vectors(used).T, np.ones(len(used))])
-        missing = np.append(-self._residual(target), 0.0)
-        gram = matrix @ (self.weights[used, None] * matrix.T)
+        matrix = np.hstack([self._atoms.vectors(used), np.ones((len(used), 1))]) * roots[:, None]
+        system = matrix.T @ matrix
+        # Coordinates may depend on each other.
+        system.flat[:: len(system) + 1] += _RIDGE * float(system.diagonal().mean())
         try:
-            change = self.weights[used] * (matrix.T @ np.linalg.solve(gram, missing))
-        except np.linalg.LinAlgError:
+            factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
             return False
-        mended = self.weights[used] + change
-        if not np.all(mended > 0):
-            return False
-        weights = np.zeros(len(self.weights))
-        weights[used] = mended / math.fsum(mended)
-        self._weigh(weights)
-        return True
+        for _ in range(_REFINEMENTS):
+            missing = np.append(-self._residual(target), 0.0)
+            mended = self._weights.copy()
+            mended[used] += roots * (matrix @ cho_solve(factor, missing, check_finite=False))
+            if not np.all(mended[used] > 0):
+                break
+            self._weigh(mended / math.fsum(mended))
+            if self.distance(target) <= tolerance:
+                return True
+        self._weigh(before)
+        return False
 
     def _forget(self) -> None:
         """Drops atoms without weight, except the latest, when they have become many."""

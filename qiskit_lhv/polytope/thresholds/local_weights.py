@@ -231,8 +231,11 @@ def _local_part(
         return 0.0, None
     model = DeterministicModel.from_weights(weights[used], strategies[used], scenario)
     entries = exact_model_table(model.weights, model.strategies, scenario.shape)
-    ratios = (Fraction(float(p)) / entry for p, entry in zip(target, entries, strict=True) if entry)
-    exact = min(Fraction(1), min(ratios))
+    pairs = [(float(p), entry) for p, entry in zip(target, entries, strict=True) if entry]
+    # Floats tell which of them can be the smallest.
+    rough = [p / float(entry) for p, entry in pairs]
+    lowest = min(rough) * (1 + _CLOSE)
+    exact = min(Fraction(1), *(Fraction(p) / entry for (p, entry), r in zip(pairs, rough, strict=True) if r <= lowest))
     lower = float(exact)
     return lower if Fraction(lower) <= exact else math.nextafter(lower, 0.0), model
 

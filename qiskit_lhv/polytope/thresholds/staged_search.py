@@ -21,6 +21,8 @@ __all__ = ["VisibilitySearch"]
 
 # Relative distances below the estimated threshold at which models are made, one after the other.
 _MARGINS = (2e-2, 7e-3, 2.5e-3, 1e-3, 3e-4)
+# The margin of the stage that few coordinates add, relative to the one before.
+_LAST_SHARE = 0.25
 # What may be missing at the end of a stage, relative to its margin.
 _ENOUGH = 0.15
 # A stage that does not come this much closer within so many calls has failed.
@@ -39,7 +41,8 @@ class VisibilitySearch(ABC):
         gradient: The conditional gradient that approaches points of the line.
         target: Coordinates of the target.
         noise: Coordinates of the noise.
-        margins: Relative distances below the estimated threshold, one a stage.
+        margins: Relative distances below the estimated threshold, one a stage. With few coordinates, where the steps
+            are cheap, one more stage comes nearer.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class VisibilitySearch(ABC):
         margins: tuple[float, ...] = _MARGINS,
     ) -> None:
         self.gradient = gradient
-        self.margins = margins
+        self.margins = (*margins, margins[-1] * _LAST_SHARE) if gradient.corrects else margins
         self.noise = noise
         self.slope = target - noise
         self.ceiling = math.inf

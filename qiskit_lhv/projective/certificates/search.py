@@ -36,6 +36,8 @@ _CELLS_PER_LOOK = 1 << 16
 # The more coordinates, the more atoms it takes, and the more are looked for at once.
 _COORDINATES_PER_ATOM, _FEWEST_ATOMS, _MOST_ATOMS = 20, 30, 120
 _STARTS_PER_ATOM, _ATOMS_PER_PRODUCT, _FEWEST_STARTS = 4, 5, 300
+# Without mending, the best weights of the atoms known are worth their time up to so many coordinates.
+_MAX_CORRECTED = 600
 # Visibilities at which a mixture is looked at that was made for another one.
 _STEP_DOWN, _STEPS_DOWN = 0.8, 30
 
@@ -87,7 +89,7 @@ class ProjectiveSearch(VisibilitySearch):
         noise[0] = 1
         if noise_proof is not None:
             noise = self.reduction.of_tensor(apply_per_party(noise_proof.correlations.array, maps))
-        super().__init__(ConditionalGradient(self.reduction, oracles, seed), target, noise)
+        super().__init__(ConditionalGradient(self.reduction, oracles, seed, _MAX_CORRECTED), target, noise)
         self._mixture: _Mixture | None = None
         self._calls = 0
 

@@ -173,9 +173,11 @@ def test_watching_stops_it():
 
 
 def test_the_same_seed_gives_the_same_mixture():
+    scenario = BellScenario((6, 6), (2, 2))
+
     def run(seed):
-        gradient = gradient_of(Symmetry.trivial(SCENARIOS[1]), seed, num_starts=6, num_atoms=2)
-        target = gradient.reduction.coordinates(random_model(SCENARIOS[1], 7).behavior())
+        gradient = gradient_of(Symmetry.trivial(scenario), seed, num_starts=6, num_atoms=2)
+        target = gradient.reduction.coordinates(random_model(scenario, 7, 60).behavior())
         for _ in range(3):
             gradient.step(target)
         return gradient.atoms(0)
@@ -266,6 +268,35 @@ def test_mending_refuses_what_would_need_negative_weights():
     few = gradient_of(Symmetry.trivial(CHSH))
     few.add(0, enumerate_strategies(CHSH)[:3])
     assert not few.mend(few.reduction.coordinates(pr_box()))
+
+
+def test_mending_copes_with_coordinates_that_depend_on_each_other():
+    """With symmetry and three outcomes, coordinates are those of the table and its marginals."""
+    scenario = BellScenario((2, 2), (3, 3))
+    reduction = Reduction.of(Symmetry.generated_by([Relabeling.of(scenario, parties=[1, 0])], scenario))
+    gradient = ConditionalGradient(reduction, [StrategyOracle(reduction)], 1)
+    gradient.add(0, reduction.distinct(enumerate_strategies(scenario)))
+    noise = Behavior.white_noise(scenario).array
+    near = 0.98 * noise + 0.02 * random_model(scenario, 4).behavior().array
+    near = (near + near.transpose(1, 0, 3, 2)) / 2
+    target = reduction.coordinates(Behavior(near))
+    columns = reduction.columns(enumerate_strategies(scenario))
+    assert np.linalg.matrix_rank(columns) < columns.shape[1]
+    assert gradient.distance(target) > 1e-3
+    assert gradient.mend(target)
+    assert gradient.distance(target) < 1e-9
+    check_mixture(gradient)
+
+
+def test_mending_leaves_the_weights_where_it_comes_out_too_far():
+    """A point that mixtures of the atoms, all of one plane, cannot reproduce is refused."""
+    gradient = gradient_of(Symmetry.trivial(CHSH))
+    flat = enumerate_strategies(CHSH)
+    gradient.add(0, np.concatenate([flat[flat[:, 0] == 0]] * 2))
+    before = gradient.weights.copy()
+    assert len(before) > 8
+    assert not gradient.mend(gradient.reduction.coordinates(Behavior.white_noise(CHSH)))
+    assert np.array_equal(gradient.weights, before)
 
 
 # Product states

@@ -12,11 +12,15 @@ from qiskit_lhv import (
     nonlocality_threshold,
     werner_state,
 )
+from qiskit_lhv._support.deadlines import NO_LIMIT
 from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.models.deterministic import constant_strategies
 from qiskit_lhv.polytope import Threshold
-from qiskit_lhv.polytope.thresholds.column_generation import _raised
+from qiskit_lhv.polytope.symmetry.reduced_coordinates import Reduction
+from qiskit_lhv.polytope.symmetry.relabelings import Relabeling, Symmetry
+from qiskit_lhv.polytope.thresholds.column_generation import _raised, _ThresholdSearch, search_by_gradients
 
 from helpers import BELL
 
@@ -245,3 +249,42 @@ def test_a_heuristic_bound_below_the_model_is_raised():
     assert raised.bound.value == inequality.bound.value
     assert not raised.bound.exact
     assert _raised(inequality, model.strategies) is inequality
+
+
+def swapped_table(scenario):
+    """A box of perfect correlations, shifted where both choose another setting than the first, with some noise."""
+    m, d = scenario.num_settings[0], scenario.max_outcomes[0]
+    array = np.full(scenario.shape, 0.1 / d**2)
+    for x, y, a in itertools.product(range(m), range(m), range(d)):
+        array[x, y, a, (a + (x * y > 0)) % d] += 0.9 / d
+    return Behavior((array + array.transpose(1, 0, 3, 2)) / 2)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_gradients_reach_the_threshold_where_coordinates_depend_on_each_other(seed):
+    """With symmetry and three outcomes, every stage ends in a model that is kept."""
+    scenario = BellScenario((3, 3), (3, 3))
+    behavior, noise = swapped_table(scenario), Behavior.white_noise(scenario)
+    swap = Symmetry.generated_by([Relabeling.of(scenario, parties=[1, 0])], scenario)
+    reduction = Reduction.fitting(behavior, noise, symmetry=swap)
+    start = constant_strategies(scenario)
+    found = search_by_gradients(behavior, noise, reduction, start, 1.0, NO_LIMIT, seed, False, None, 300)
+    expected = nonlocality_threshold(behavior)
+    assert found.verify()
+    assert expected.lower - 1e-4 < found.lower <= expected.upper + 1e-9
+
+
+def test_what_a_search_takes_for_proven_it_keeps():
+    behavior = Behavior.from_state(BELL, [plane(3)] * 2)
+    noise = Behavior.white_noise(behavior.scenario)
+    reduction = Reduction.fitting(behavior, noise)
+    search = _ThresholdSearch(reduction, behavior, noise, 1)
+    search.gradient.add(0, constant_strategies(behavior.scenario).astype(np.int8))
+    for visibility in (0.2, 0.5, 0.6):
+        for _ in range(40):
+            search.gradient.step(search.at(visibility))
+            proven = search.proven(visibility)
+            search.mixture = None
+            search.keep(visibility)
+            assert (proven > 0) == (search.mixture is not None)
+        assert proven == visibility
