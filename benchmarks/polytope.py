@@ -34,6 +34,7 @@ from qiskit_lhv.measurements import (
 )
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.polytope import BellExpression, local_weight
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.quantum import isotropic_state, w_state
 from scipy.optimize import linprog
 
@@ -157,14 +158,16 @@ def per_call(function: Callable[[], Any], rounds: int = 5, calls: int = 10) -> f
 def speed(large: bool) -> None:
     singlet, ghz = werner_state(1), ghz_state(3)
     # Load what is loaded once.
-    certify_all_projective(singlet, num_settings=16, seed=0)
+    certify_all_projective(singlet, directions=16, seed=0)
     nonlocality_threshold(Behavior.from_state(singlet, "chsh"))
     print("proofs for all projective measurements: proven visibility, strategies, CPU seconds")
     cases = [("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))]
     cases += [("GHZ, 3 qubits", ghz, 6, None), ("GHZ, 3 qubits", ghz, 16, 60)]
     for name, state, m, calls in cases:
         proof, seconds = clocked(
-            lambda state=state, m=m, calls=calls: certify_all_projective(state, num_settings=m, seed=0, max_calls=calls)
+            lambda state=state, m=m, calls=calls: certify_all_projective(
+                state, directions=m, search=ProofSearch(max_calls=calls), seed=0
+            )
         )
         assert proof.verify()
         print(f"{name}, {m} axes: {proof.visibility:.6f} {len(proof.strategies):5d} {seconds:8.2f}", flush=True)

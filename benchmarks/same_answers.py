@@ -24,6 +24,7 @@ from qiskit_lhv import (
 )
 from qiskit_lhv.measurements import icosahedral_directions, planar_directions, random_directions
 from qiskit_lhv.polytope import BellExpression, local_weight
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.quantum import w_state
 from qiskit_lhv.targets import BellScenario
 
@@ -57,7 +58,7 @@ def bound(seed: int) -> Answer:
 
 
 def proof(state: object, axes: int) -> Answer:
-    result = certify_all_projective(state, num_settings=axes, seed=0, max_calls=150)
+    result = certify_all_projective(state, directions=axes, search=ProofSearch(max_calls=150), seed=0)
     assert result.verify()
     return [result.visibility, 1e9]
 
