@@ -26,11 +26,11 @@ from .validation import real_number, shown
 
 __all__ = ["NO_LIMIT", "Deadline", "checks_within", "time_for_check"]
 
-_EXPECTED = "a positive number of seconds, or None for no limit"
+_EXPECTED_LIMIT = "a positive number of seconds, or None for no limit"
 # What a step gets at least: too little for most, but no invalid limit.
-_LEAST = 1e-3
+_LEAST_SECONDS = 1e-3
 # What a check gets at least that decides the answer.
-_LEAST_FOR_CHECKS = 3.0
+_LEAST_SECONDS_FOR_CHECKS = 3.0
 
 
 class Deadline:
@@ -56,7 +56,7 @@ class Deadline:
     @property
     def left(self) -> float | None:
         """The time limit of a step that may take all that is left: at least a millisecond; ``None`` without a limit."""
-        return max(_LEAST, self._end - time.monotonic()) if self.limited else None
+        return max(_LEAST_SECONDS, self._end - time.monotonic()) if self.limited else None
 
     @property
     def over(self) -> bool:
@@ -79,7 +79,7 @@ class Deadline:
         self._cut = True
         return False
 
-    def part(self, share: float = 1.0, *, least: float = _LEAST) -> Deadline:
+    def part(self, share: float = 1.0, *, least: float = _LEAST_SECONDS) -> Deadline:
         """The deadline of a step that may take a share of what is left; what cuts it short counts here, too.
 
         Args:
@@ -107,9 +107,9 @@ NO_LIMIT = Deadline(None)
 
 
 def _checked(time_limit: object) -> float:
-    seconds = real_number(time_limit, "time_limit", LHVError, expected=_EXPECTED)
+    seconds = real_number(time_limit, "time_limit", LHVError, expected=_EXPECTED_LIMIT)
     if seconds <= 0:
-        raise LHVError.bad_argument("time_limit", expected=_EXPECTED, got=shown(time_limit))
+        raise LHVError.bad_argument("time_limit", expected=_EXPECTED_LIMIT, got=shown(time_limit))
     return seconds
 
 
@@ -134,4 +134,4 @@ def checks_within(deadline: Deadline) -> Iterator[None]:
 
 def time_for_check() -> Deadline:
     """The deadline of a check that begins now: that of the search it is part of, if that has a limit."""
-    return _deadline_of_checks.get().part(least=_LEAST_FOR_CHECKS)
+    return _deadline_of_checks.get().part(least=_LEAST_SECONDS_FOR_CHECKS)

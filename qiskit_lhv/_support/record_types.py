@@ -30,7 +30,7 @@ _INT = (int, np.integer)
 _FLOAT = (float, int, np.floating, np.integer)
 _COMPLEX = (complex, float, int, np.number)
 _BEYOND_FLOATS = 2**1023
-_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "fiu", "c": "cfiu"}
+_FITTING_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "fiu", "c": "cfiu"}
 
 
 def check_fields(record: Any) -> None:
@@ -180,7 +180,7 @@ def _check_of_array(args: tuple[Any, ...]) -> Check:
     if scalar is Any or isinstance(scalar, TypeVar) or not isinstance(scalar, type):
         return lambda value: isinstance(value, np.ndarray)
     try:
-        kinds = _KINDS.get(np.dtype(scalar).kind, "")
+        kinds = _FITTING_KINDS.get(np.dtype(scalar).kind, "")
     except TypeError:  # an abstract type of numbers, such as np.integer
         abstract: dict[Any, str] = {np.integer: "iu", np.floating: "f", np.number: "fiuc"}
         kinds = abstract.get(scalar, "")

@@ -60,7 +60,7 @@ class Record(ReadOnlyArrays):
         if type(other) is not type(self):
             return NotImplemented
         return all(
-            _same(getattr(self, field.name), getattr(other, field.name))
+            _equal_values(getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
         )
 
@@ -176,13 +176,13 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
     return checked
 
 
-def _same(a: Any, b: Any) -> bool:
+def _equal_values(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return bool(np.shape(a) == np.shape(b) and np.array_equal(a, b))
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(_equal_values(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(_equal_values(a[key], b[key]) for key in a)
     return bool(a == b)
 
 

@@ -30,8 +30,8 @@ _GOLDEN = (1 + math.sqrt(5)) / 2
 _COORDINATE_ATOL = 1e-7
 _MAX_FREQUENCY = 40
 # Which of the axes through vertices, faces and edges of an octahedron: as many as 3, 4, 6 or a sum of those.
-_OCTAHEDRAL = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
-_PLATONIC = ("octahedron", "cube", "icosahedron", "dodecahedron")
+_OCTAHEDRAL_AXES = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
+_PLATONIC_NAMES = ("octahedron", "cube", "icosahedron", "dodecahedron")
 
 
 def platonic_directions(name: str) -> FloatArray:
@@ -61,7 +61,7 @@ def platonic_directions(name: str) -> FloatArray:
         triangles = _icosahedron()[_icosahedron_faces()]
         vertices = triangles.mean(axis=1)
     else:
-        raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC)}", got=repr(name))
+        raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC_NAMES)}", got=repr(name))
     return frozen(_axes(vertices))
 
 
@@ -72,7 +72,7 @@ def octahedral_sizes() -> list[int]:
         >>> octahedral_sizes()
         [3, 4, 6, 7, 9, 10, 13]
     """
-    return sorted(_OCTAHEDRAL)
+    return sorted(_OCTAHEDRAL_AXES)
 
 
 def octahedral_directions(num_settings: int) -> FloatArray:
@@ -92,13 +92,13 @@ def octahedral_directions(num_settings: int) -> FloatArray:
         13
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
-    if count not in _OCTAHEDRAL:
+    if count not in _OCTAHEDRAL_AXES:
         sizes = ", ".join(map(str, octahedral_sizes()))
         raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
     grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     # Vertices have one nonzero coordinate, edges two, faces three.
     nonzero = np.abs(grid).sum(axis=1)
-    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL[count]])))
+    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL_AXES[count]])))
 
 
 def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> FloatArray:

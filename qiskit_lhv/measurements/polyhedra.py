@@ -17,7 +17,7 @@ __all__ = ["hull_triangles", "inradius", "signed_images"]
 
 
 _RANK_TOLERANCE = 1e-7
-_SAME_AXIS = 1e-6
+_AXIS_ATOL = 1e-6
 
 
 def hull_triangles(directions: ArrayLike) -> IntArray:
@@ -97,4 +97,4 @@ def signed_images(directions: FloatArray, maps: FloatArray) -> tuple[IntArray, I
     distance, nearest = cKDTree(np.concatenate([directions, -directions])).query(directions @ maps.transpose(0, 2, 1))
     numbers, signs = nearest % count, np.where(nearest < count, 1, -1)
     bijective = np.all(np.sort(numbers, axis=1) == np.arange(count), axis=1)
-    return numbers, signs, (distance.max(axis=1) < _SAME_AXIS) & bijective
+    return numbers, signs, (distance.max(axis=1) < _AXIS_ATOL) & bijective

@@ -31,10 +31,10 @@ __all__ = [
     "projective_set",
 ]
 
-_EVERYTHING = "projective"
+_NAME_OF_ALL = "projective"
 # Unit vectors that are given, and directions that count as lying in a plane or as being one of a list.
-_ORTHONORMAL = 1e-8
-_SAME_DIRECTION = 1e-9
+_ORTHONORMAL_ATOL = 1e-8
+_DIRECTION_ATOL = 1e-9
 
 
 class MeasurementSet(Record, ABC):
@@ -120,7 +120,7 @@ class MeasurementSet(Record, ABC):
         if isinstance(measurements, MeasurementSet):
             return measurements
         if isinstance(measurements, str):
-            if measurements == _EVERYTHING:
+            if measurements == _NAME_OF_ALL:
                 return AllProjective()
             if len(measurements) == 2 and len({*measurements} & {*"xyz"}) == 2:
                 return PlanarProjective(np.eye(3)[["xyz".index(axis) for axis in measurements]])
@@ -182,7 +182,7 @@ class QubitMeasurementSet(MeasurementSet):
         if vector is None:
             return False
         # Swapping the outcomes turns the vector over and leaves the measurement the same.
-        return bool(self.distances(np.stack([vector, -vector])).min() <= _SAME_DIRECTION)
+        return bool(self.distances(np.stack([vector, -vector])).min() <= _DIRECTION_ATOL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ class AllProjective(QubitMeasurementSet):
     @property
     def name(self) -> str:
         """``"projective"``."""
-        return _EVERYTHING
+        return _NAME_OF_ALL
 
     @property
     def size(self) -> int | None:
@@ -241,7 +241,7 @@ class PlanarProjective(QubitMeasurementSet):
 
     def __post_init__(self) -> None:
         array = real_array(self.vectors, "plane", MeasurementError)
-        if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > _ORTHONORMAL:
+        if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > _ORTHONORMAL_ATOL:
             raise MeasurementError.bad_argument(
                 "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
             )
@@ -283,7 +283,7 @@ class PlanarProjective(QubitMeasurementSet):
         """Whether the other's Bloch vectors all lie in this plane; sets of infinitely many are told by their planes."""
         if not isinstance(other, PlanarProjective | ListedProjective):
             return False
-        return bool(self.distances(other.vectors).max() <= _SAME_DIRECTION)
+        return bool(self.distances(other.vectors).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent, uniform Bloch vectors, shape ``(count, 3)``."""
@@ -313,7 +313,7 @@ class ListedProjective(QubitMeasurementSet):
 
     def __post_init__(self) -> None:
         array = real_array(self.vectors, "vectors", MeasurementError, ndim=2)
-        if array.shape[1] != 3 or not len(array) or np.abs(np.linalg.norm(array, axis=1) - 1).max() > _ORTHONORMAL:
+        if array.shape[1] != 3 or not len(array) or np.abs(np.linalg.norm(array, axis=1) - 1).max() > _ORTHONORMAL_ATOL:
             raise MeasurementError.bad_argument(
                 "vectors", expected="unit vectors, shape (m, 3)", got=f"{array.tolist()}"
             )
@@ -347,7 +347,7 @@ class ListedProjective(QubitMeasurementSet):
         if not isinstance(other, ListedProjective):
             return False
         both = [self.distances(sign * other.vectors) for sign in (1, -1)]
-        return bool(np.minimum(*both).max() <= _SAME_DIRECTION)
+        return bool(np.minimum(*both).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent members of the list, shape ``(count, 3)``."""
@@ -382,9 +382,9 @@ def projective_set(measurements: Any) -> QubitMeasurementSet:
         found = None
     if isinstance(found, AllProjective | PlanarProjective) and found.name:
         return _BY_COORDINATES[found.axes]
-    names = ", ".join(repr(one.name) for one in _BY_COORDINATES.values() if one.name != _EVERYTHING)
+    names = ", ".join(repr(one.name) for one in _BY_COORDINATES.values() if one.name != _NAME_OF_ALL)
     raise MeasurementError.bad_argument(
-        "measurements", expected=f"{_EVERYTHING!r} or one of {names}", got=repr(measurements)
+        "measurements", expected=f"{_NAME_OF_ALL!r} or one of {names}", got=repr(measurements)
     )
 
 

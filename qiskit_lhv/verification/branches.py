@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from .._support.deadlines import time_for_check
 from .._support.types import IntArray
 from .local_bounds import exact_local_bound, local_bound_cost
-from .memory import remembered
 from .padding import Outcomes, filled_padding
 from .rationals import scaled_to_integers
+from .remembered_checks import remembered
 from .result import Verification
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
@@ -30,11 +30,11 @@ __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
 
 # What is proven without being asked for, and at most: strategies that are listed, numbers that are added up in trees.
 _FEW_LISTED = 1 << 20
-_LISTED = {None: 1 << 26, True: 1 << 36}
-_WORK = {None: 1 << 31, True: 1 << 38}
+_MAX_LISTED = {None: 1 << 26, True: 1 << 36}
+_MAX_ADDITIONS = {None: 1 << 31, True: 1 << 38}
 _COEFFICIENT_BITS = 60
 # Nodes that are looked at together; it changes nothing but the speed.
-_FRONT = 1 << 12
+_NODES_AT_ONCE = 1 << 12
 # Work between looks at the clock, where there is a time limit.
 _WORK_PER_LOOK = 1 << 24
 
@@ -73,9 +73,9 @@ def left_open(cost: int, prove_bound: bool | None, what: str = "that no local mo
     """
     if prove_bound is False:
         return Verification.unproven(f"{what} was not proven again, as asked", cost)
-    if cost <= _LISTED[prove_bound]:
+    if cost <= _MAX_LISTED[prove_bound]:
         return Verification(True, f"{what} takes a list of {cost} strategies")
-    words = "" if prove_bound else ", which prove_bound=True goes through" if cost <= _LISTED[True] else ""
+    words = "" if prove_bound else ", which prove_bound=True goes through" if cost <= _MAX_LISTED[True] else ""
     return Verification.unproven(
         f"{what} was not proven again: up to {float(min(cost, 10**300)):.2g} strategies{words}", cost
     )
@@ -113,7 +113,7 @@ def prove_local_bound(
 
     if cost <= _FEW_LISTED:
         return prove()
-    limits = (_LISTED[prove_bound], _WORK[prove_bound])
+    limits = (_MAX_LISTED[prove_bound], _MAX_ADDITIONS[prove_bound])
     content = (coefficients, str(claim), prove_bound, [[*symmetry] for symmetry in symmetries], num_outcomes, limits)
 
     def lasting(found: Verification) -> bool:
@@ -134,7 +134,7 @@ def _prove(
     scaled = scaled_to_integers(coefficients, _COEFFICIENT_BITS)
     if scaled is None:
         return Verification.unproven("the coefficients are too fine, or too large, to prove a bound in integers")
-    listed, work = _LISTED[prove_bound], _WORK[prove_bound]
+    listed, work = _MAX_LISTED[prove_bound], _MAX_ADDITIONS[prove_bound]
     exceeding: Fraction | None = None
     proven = False
     if cost > _FEW_LISTED and coefficients.ndim == 4:
@@ -251,7 +251,8 @@ class _Tree:
             open_nodes = np.flatnonzero(scores.astype(np.int64) > _clipped(known - tails[total - decided]))
             open_nodes = open_nodes[np.argsort(scores[open_nodes], kind="stable")]
             stack += [
-                (decided, nodes[open_nodes[start : start + _FRONT]]) for start in range(0, len(open_nodes), _FRONT)
+                (decided, nodes[open_nodes[start : start + _NODES_AT_ONCE]])
+                for start in range(0, len(open_nodes), _NODES_AT_ONCE)
             ]
         return known, row
 

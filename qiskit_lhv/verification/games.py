@@ -17,8 +17,8 @@ from .result import Verification
 __all__ = ["check_log10_p", "exact_score", "precise_log10_excess", "precise_log10_tail", "proven_mean", "proven_wins"]
 
 _DIGITS = 60
-_TOLERANCE = 1e-9
-_MAX_TERMS = 20_000
+_LOG10_P_TOLERANCE = 1e-9
+_MAX_SUMMED_TERMS = 20_000
 
 
 def exact_score(tested: NDArray[np.int64], scores: NDArray[np.float64]) -> Fraction:
@@ -86,7 +86,7 @@ def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: i
             value = min(value, mpmath.mpf(0))
         # Signed: a claim may be a little too large, never too small.
         error = 0.0 if value == claimed else float(mpmath.mpf(claimed) - value)
-        passed = 0 <= error <= _TOLERANCE * max(1.0, abs(float(value)))
+        passed = 0 <= error <= _LOG10_P_TOLERANCE * max(1.0, abs(float(value)))
         return Verification(passed, f"the {kind} is 10^{float(value):.9g}", abs(error))
 
 
@@ -128,7 +128,7 @@ def _sum(first: int, total: int, p: Any, knot: int, weighted: bool) -> Any:
     import mpmath
 
     spread = 12 * math.sqrt(total * float(p * (1 - p))) + 100
-    if min(spread, total - first) > _MAX_TERMS:
+    if min(spread, total - first) > _MAX_SUMMED_TERMS:
         return _integral(first, total, p, weighted)
     mass = mpmath.binomial(total, first) * p**first * (1 - p) ** (total - first)
     odds = p / (1 - p)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..exceptions import ScenarioError
 from .local_bounds import exact_local_bound, local_bound_cost
 from .padding import Outcomes, all_outcomes
-from .rationals import fractions_of
+from .rationals import rational
 
 __all__ = ["exact_mean_bounds", "mean_bounds_cost"]
 
@@ -75,7 +75,7 @@ def exact_mean_bounds(
         return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights, outcomes)
     bounds = []
     for number, table in zip(values, weights, strict=True):
-        lower, upper = _limits(fractions_of(table), Fraction(predictability))
+        lower, upper = _limits(rational(table), Fraction(predictability))
         largest, rest = max(number.flat) * unit, max(1 - sum(lower.flat), Fraction(0))
         both = []
         for limits in (upper, lower):

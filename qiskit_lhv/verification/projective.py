@@ -26,17 +26,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import remembered
+from .remembered_checks import remembered
 
 __all__ = ["GROTHENDIECK_BOUND", "Proof", "ProofError", "proven_visibility"]
 
 # Krivine's upper bound of Grothendieck's constant, rounded up.
 GROTHENDIECK_BOUND = Fraction(17823, 10000)
 
-_MAX_BITS = 52
+_MAX_WEIGHT_BITS = 52
 _RESIDUAL_BITS = 60
 _FACTOR_BITS = 22
-_BATCH = 4096
+_STRATEGIES_PER_BATCH = 4096
 
 
 class ProofError(Exception):
@@ -149,9 +149,11 @@ def _squared_inradius(directions: NDArray[np.float64], triangles: NDArray[np.int
 def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]:
     """Model minus scaled target as whole numbers in units of 2**-k, rounded to nearest, and k."""
     n = proof.tensor.ndim
-    weights, weight_bits = _integers(np.concatenate([proof.weights, proof.product_weights]), _MAX_BITS, "weights")
+    weights, weight_bits = _integers(
+        np.concatenate([proof.weights, proof.product_weights]), _MAX_WEIGHT_BITS, "weights"
+    )
     unit = 2**weight_bits
-    if min(weights.tolist(), default=-1) < 0 or sum(weights.tolist()) != unit or unit >= 2**_MAX_BITS:
+    if min(weights.tolist(), default=-1) < 0 or sum(weights.tolist()) != unit or unit >= 2**_MAX_WEIGHT_BITS:
         raise ProofError("the weights are not probabilities that sum to 1")
     split = len(proof.weights)
     model = _model(proof, weights[:split].astype(np.int64))
@@ -235,8 +237,8 @@ def _model(proof: Proof, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         raise ProofError("the relabelings do not fit the settings")
     shape = [m + 1 for m in sizes]
     base = np.zeros(shape, dtype=np.int64)
-    for begin in range(0, len(weights), _BATCH):
-        rows = slice(begin, begin + _BATCH)
+    for begin in range(0, len(weights), _STRATEGIES_PER_BATCH):
+        rows = slice(begin, begin + _STRATEGIES_PER_BATCH)
         signs = []
         for k, m in enumerate(sizes):
             party = np.ones((len(weights[rows]), m + 1))

@@ -20,15 +20,15 @@ __all__ = ["DriftTest", "drift_test"]
 
 
 # Expected shots of every cell from which on the chi-square distribution (with Williams's correction) is taken.
-_MANY = 10
+_ENOUGH_EXPECTED = 10
 # Permutations with a deviance as large as that of the data after which the p-value is known well enough.
-_ENOUGH = 30
+_ENOUGH_REACHED = 30
 # Cells of the tables of one batch of permutations.
 _BATCH_CELLS = 2**22
 # Shots put into order, in all permutations together, beyond which fewer permutations are drawn, but not too few.
-_MAX_WORK, _FEWEST = 4 * 10**8, 399
+_MAX_SHOTS_ORDERED, _FEWEST_PERMUTATIONS = 4 * 10**8, 399
 # Drawing a cell of a table takes as long as putting so many shots into order.
-_SHOTS_A_CELL = 4
+_SHOTS_PER_CELL = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +101,7 @@ def drift_test(
     freedom = int(np.sum(np.maximum(parts_seen - 1, 0) * np.maximum(outcomes_seen - 1, 0)))
     if freedom == 0:
         return DriftTest(deviance, 0, 1.0, len(table))
-    if _smallest_expected(shots, total) >= _MANY:
+    if _smallest_expected(shots, total) >= _ENOUGH_EXPECTED:
         return DriftTest(deviance, freedom, _chi_square_p(deviance, shots, total), len(table))
     p, drawn = _permutation_p(deviance, shots, total, replicates, rng)
     return DriftTest(deviance, freedom, p, len(table), drawn)
@@ -186,9 +186,9 @@ def _permutation_p(
     reached = drawn = 0
     for sums in _permuted_sums(shots, total, replicates, n_log_n, rng):
         hits = np.flatnonzero(sums >= threshold)
-        if reached + len(hits) >= _ENOUGH:
-            last = drawn + int(hits[_ENOUGH - reached - 1]) + 1
-            return _ENOUGH / last, last
+        if reached + len(hits) >= _ENOUGH_REACHED:
+            last = drawn + int(hits[_ENOUGH_REACHED - reached - 1]) + 1
+            return _ENOUGH_REACHED / last, last
         reached, drawn = reached + len(hits), drawn + len(sums)
     return (1 + reached) / (drawn + 1), drawn
 
@@ -201,9 +201,9 @@ def _permuted_sums(
     size = 100
     largest = max(1, _BATCH_CELLS // total.size)
     # Where tables are large beside the numbers of shots, the shots are put into order one by one.
-    by_shots, by_cells = int(total.sum()), _SHOTS_A_CELL * len(shots) * total.size
+    by_shots, by_cells = int(total.sum()), _SHOTS_PER_CELL * len(shots) * total.size
     draw = _sums_of_orders if by_shots < by_cells else _sums_of_tables
-    left = min(replicates, max(_FEWEST, _MAX_WORK // min(by_shots, by_cells)))
+    left = min(replicates, max(_FEWEST_PERMUTATIONS, _MAX_SHOTS_ORDERED // min(by_shots, by_cells)))
     while left:
         batch = min(size, left, largest)
         yield draw(shots, total, batch, n_log_n, rng)

@@ -16,7 +16,7 @@ from ...targets.counts import BellCounts, require_counts
 from ...verification.evidence import Evidence, readable
 from ...verification.result import Verification
 from ...verification.verdict import Verdict
-from ..signaling.marginals import no_signaling_test
+from ..signaling.no_signaling_tests import no_signaling_test
 
 __all__ = ["SameStateTest", "same_state_test"]
 

@@ -35,7 +35,7 @@ REFUSAL_LEVEL = 1e-6
 SUSPICIOUS_LEVEL = 0.01
 """p-value below which the settings need an explanation: a predictability, at which it is no smaller than this."""
 
-_STEPS = 14
+_NUM_BISECTIONS = 14
 # Rounding of the sum of probabilities.
 _SUM_ATOL = 1e-9
 
@@ -199,9 +199,9 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
         contradiction = ""
     else:
         evaluate = partial(_test, shots, probabilities, order)
-        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _STEPS)[
-            1
-        ]
+        explaining = _boundary(
+            lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _NUM_BISECTIONS
+        )[1]
     return SettingsTest(
         "random",
         shots,
@@ -256,7 +256,7 @@ def standing_predictability(evaluate: Callable[[float], float], log10_alpha: flo
         except CountsError:
             return False
 
-    return _boundary(stands, start, _STEPS)[0] if stands(start) else start
+    return _boundary(stands, start, _NUM_BISECTIONS)[0] if stands(start) else start
 
 
 def _boundary(holds: Callable[[float], bool], start: float, steps: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ __all__ = ["log10_numbers_p", "marginal_limits", "setting_words"]
 
 # Concentrations of the mixture over other probabilities, as multiples of the number of setting combinations.
 _CONCENTRATIONS = 10.0 ** np.arange(6)
-_SMALLEST = 1e-280
+_SMALLEST_TAIL = 1e-280
 
 
 def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: float) -> tuple[float, str]:
@@ -37,7 +37,7 @@ def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: 
     Returns:
         Base-10 logarithm of the p-value, and what contradicts most, in words.
     """
-    seen, lower, upper = _lines(shots, probabilities, predictability)
+    seen, lower, upper = _numbers_and_limits(shots, probabilities, predictability)
     total = int(shots.sum())
     tails = np.zeros((2, len(seen)))
     for i, number in enumerate(seen.tolist()):
@@ -71,7 +71,7 @@ def marginal_limits(probabilities: FloatArray, predictability: float, party: int
     return lower, upper
 
 
-def _lines(
+def _numbers_and_limits(
     shots: IntArray, probabilities: FloatArray, predictability: float
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Numbers of trials, and limits of their probability: of each combination, then of each party's settings."""
@@ -108,7 +108,7 @@ def _log_tail(number: int, total: int, probability: float) -> float:
     if probability <= 0:
         return -math.inf
     tail = float(bdtrc(number - 1, total, probability))
-    if tail > _SMALLEST:
+    if tail > _SMALLEST_TAIL:
         return math.log(tail)
     # The terms fall at least as fast as a geometric series.
     rest, other = total - number, 1 - probability

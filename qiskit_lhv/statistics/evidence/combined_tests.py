@@ -22,7 +22,7 @@ from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ..assumptions.predictability import check_predictability
-from .combination import CombinedEValue
+from .combined_e_values import CombinedEValue
 from .e_values import EValue
 from .games import GameTest, declared_game
 
@@ -30,9 +30,9 @@ __all__ = ["CombinedTest", "combined_test", "family_of"]
 
 # The e-value gets this part of alpha, the members of the family the rest in equal parts.
 _E_VALUE_SHARE = Fraction(1, 10)
-_TOLERANCE = 1e-9
+_LOG10_P_TOLERANCE = 1e-9
 # A share of wins (S = 2.4) at which two ways to score are compared.
-_TYPICAL = 0.8
+_TYPICAL_SHARE_OF_WINS = 0.8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,7 +124,7 @@ class CombinedTest(Evidence):
             return _refuted("the weights are not positive numbers, one for each part, that add up to at most 1")
         first = self.games[0] if self.games else None
         for game in self.games[1:]:
-            if any(not _equal(getattr(game, name), getattr(first, name)) for name in _OF_THE_DATA):
+            if any(not _equal(getattr(game, name), getattr(first, name)) for name in _FIELDS_OF_THE_DATA):
                 return _refuted("the games are not of the same counts and design")
         if first is not None:
             probabilities = first.setting_probabilities
@@ -136,11 +136,11 @@ class CombinedTest(Evidence):
         smallest = min(0.0, *_adjusted(self.parts, self.shares, self.denominator))
         error = self.log10_p_value - smallest
         # Signed: a claim may be a little too large, never too small.
-        passed = 0 <= error <= _TOLERANCE * max(1.0, abs(smallest)) or error == 0
+        passed = 0 <= error <= _LOG10_P_TOLERANCE * max(1.0, abs(smallest)) or error == 0
         return Verification(passed, f"the smallest weighted p-value is 10^{smallest:.9g}", abs(error))
 
 
-_OF_THE_DATA = ("tested", "design", "setting_probabilities", "predictability")
+_FIELDS_OF_THE_DATA = ("tested", "design", "setting_probabilities", "predictability")
 
 
 @lru_cache(maxsize=8)
@@ -240,11 +240,11 @@ def _as_tested(data: BellCounts) -> tuple[BellExpression, ...]:
     forms = family_of(data.scenario)
     shares = data.num_shots / data.total_shots if data.setting_probabilities is None else data.setting_probabilities
     count, r = shares.size, float(shares.min())
-    unweighted = data.total_shots * _divergence(_TYPICAL, 1 - r)
+    unweighted = data.total_shots * _divergence(_TYPICAL_SHARE_OF_WINS, 1 - r)
     if data.design == "blocks":
-        weighted = data.total_shots * count * r * _divergence(_TYPICAL, 1 - 1 / count) - 1
+        weighted = data.total_shots * count * r * _divergence(_TYPICAL_SHARE_OF_WINS, 1 - 1 / count) - 1
     else:
-        weighted = data.total_shots * _divergence(count * r * _TYPICAL, (count - 1) * r) - 1
+        weighted = data.total_shots * _divergence(count * r * _TYPICAL_SHARE_OF_WINS, (count - 1) * r) - 1
     if weighted <= unweighted:
         return forms
     # A constant added in one setting and subtracted in another changes no value, and makes it no game.

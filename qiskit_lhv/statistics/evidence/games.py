@@ -34,10 +34,10 @@ __all__ = ["GameTest", "declared_game", "game_test"]
 
 
 _SCORE_BITS = 50
-_TRIVIAL = 1e-9
+_TRIVIAL_DISTANCE = 1e-9
 _FEW_STRATEGIES = 256
 _FEW_ENTRIES = 1 << 16
-_TOLERANCE = 1e-9
+_BOUND_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,7 +177,7 @@ class GameTest(Evidence):
         else:
             proven = Fraction(proven_mean(scores, weights, predictability, scenario.num_outcomes))
         excess = float(min(proven, Fraction(1)) - Fraction(self.score_bound))
-        if not -_TOLERANCE <= excess <= 0:
+        if not -_BOUND_TOLERANCE <= excess <= 0:
             reason = f"a local model reaches a mean score of {float(proven):.12g}; the bound is {self.score_bound:.12g}"
             return _refuted(reason, abs(excess))
         if _claims_nothing(score, total, self.score_bound, most_wins):
@@ -288,7 +288,7 @@ def declared_game(
         if most_wins is None
         else _rounded_up(Fraction(most_wins, total))
     )
-    if bound >= 1 - _TRIVIAL:
+    if bound >= 1 - _TRIVIAL_DISTANCE:
         return None
     score = float(table[scores > 0].sum()) if game else _rounded_down(_total_score(table, scores))
     knot, log_p = 0, 0.0

@@ -21,7 +21,7 @@ from ..._support.types import FloatArray, IntArray
 from ...models.deterministic import party_strategies
 from ...targets.coordinates import from_party_axes, full_table_from_collins_gisin_matrices, to_party_axes
 from ...targets.scenario import BellScenario
-from .conditional_steps import ConditionalSearch, Coordinates
+from .conditional_interior_point import ConditionalSearch, Coordinates
 
 __all__ = ["ConditionalProblem", "conditional_size", "party_order"]
 
@@ -34,7 +34,7 @@ _CHUNK_ENTRIES = 1 << 23
 # products as conjugate gradients take.
 _MAX_COORDINATES, _QUICK_WORK, _PRODUCTS_PER_SYSTEM = 1500, 3e7, 2000
 # A few strategies less must not cost more than this share of the gap.
-_SPARSER = 0.05
+_GAP_SHARE_OF_SPARSER = 0.05
 
 
 def party_order(scenario: BellScenario) -> tuple[int, ...]:
@@ -172,7 +172,7 @@ class ConditionalProblem:
             max_products = min(_MAX_PRODUCTS, max(_LEAST_PRODUCTS, _MAX_WORK // size))
         search = ConditionalSearch(self, self.matrix_of(target), max_products, deadline)
         v, gap = search.run(tolerance, relative_tolerance, start)
-        wish = max(gap * (1 + _SPARSER), tolerance, relative_tolerance * (search.divergence - gap))
+        wish = max(gap * (1 + _GAP_SHARE_OF_SPARSER), tolerance, relative_tolerance * (search.divergence - gap))
         return self.sparser(v.reshape(-1, m, d), target, wish)
 
     def sparser(self, v: FloatArray, target: FloatArray, wish: float) -> tuple[FloatArray, float]:

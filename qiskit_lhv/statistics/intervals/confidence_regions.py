@@ -41,7 +41,7 @@ __all__ = [
 # A center is no-signaling up to the rounding of a fit; margins are compared up to rounding.
 _CENTER_SIGNALING, _MARGIN_ATOL = 1e-9, 1e-9
 # How much further than needed the center's threshold is looked for: the question is only whether it is far enough.
-_FURTHER = 1.01
+_VISIBILITY_FACTOR = 1.01
 # Strategies that are compared to see at once that the center is not far enough inside.
 _QUICK_ENUMERATION = 1 << 16
 
@@ -275,7 +275,7 @@ def local_region(
     if time_limit is None and counts.scenario.num_no_signaling_parameters > MAX_COORDINATES:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     try:
-        threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=deadline.left)
+        threshold = nonlocality_threshold(center, max_visibility=_VISIBILITY_FACTOR * needed, time_limit=deadline.left)
     except SolverError:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     margin = threshold.lower - needed

@@ -28,9 +28,9 @@ __all__ = ["Allocation", "exact_behavior", "local_error", "optimal_shares", "set
 
 
 NO_EVIDENCE = 1e-9
-_SIGNALING = 1e-7
+_MAX_SIGNALING = 1e-7
 _MAX_SWEEPS = 100
-_GROWTH = 1e-6
+_LEAST_GROWTH = 1e-6
 _SWEEP_TOLERANCE = 1e-7
 _LEAST_SHARE = 1e-12
 _LEAST_PARTY_SHARE = 1e-9
@@ -211,7 +211,7 @@ def exact_behavior(target: Any, argument: str) -> Behavior:
             "a Behavior, a BellExperiment or BellCounts" if argument == "target" else "a Behavior or a BellExperiment"
         )
         raise ScenarioError.bad_argument(argument, expected=kinds, got=type(target).__name__)
-    behavior.require_no_signaling(_SIGNALING, argument)
+    behavior.require_no_signaling(_MAX_SIGNALING, argument)
     return behavior
 
 
@@ -297,7 +297,7 @@ def _alternate(program: MinimaxProgram, parties: list[FloatArray]) -> LocalFit:
             share, model = program.solve((rows * others).reshape(shape[k], -1), _SWEEP_TOLERANCE)
             parties[k] = _kept_positive(share)
         fit = _fit(program.behavior, model, _product(parties))
-        if fit.divergence <= before * (1 + _GROWTH):
+        if fit.divergence <= before * (1 + _LEAST_GROWTH):
             break
         before = fit.divergence
     return fit

@@ -35,8 +35,8 @@ __all__ = ["EvidenceRate", "evidence_rate", "learning_cost", "log10_goal", "miss
 _FIRST_SHOTS_PER_SETTING = 2
 _PSEUDO_COUNT = 0.5
 _NUM_FOLDS = 10
-_REPETITIONS = 20
-_IMPOSSIBLE = 1e-9
+_NUM_ITERATIONS = 20
+_IMPOSSIBLE_PROBABILITY = 1e-9
 _LEFT_BY_BARRIER = 1e-11
 # Entries of a matrix whose rank is computed.
 _MOST_RANKED = 1 << 20
@@ -133,7 +133,7 @@ class EvidenceRate(Evidence):
                 )
         total = float(self.shares.size)
         # The cost grows with the logarithm of the total only, so few repetitions settle it.
-        for _ in range(_REPETITIONS):
+        for _ in range(_NUM_ITERATIONS):
             cost = learning_cost(self.fit, total)
             total = max(trials_needed(rate, self.variance, goal + cost, quantile), self.shares.size)
         return math.ceil(total)
@@ -304,7 +304,7 @@ def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> fl
         missing: What :func:`missing_dimensions` gives for the fit, where it is known.
     """
     missing = missing_dimensions(fit) if missing is None else missing
-    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
+    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE_PROBABILITY))
     first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * fit.target.scenario.num_setting_combinations)
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 

@@ -30,7 +30,7 @@ __all__ = ["ShotPlan", "shots_needed", "simulated_log10_p"]
 
 _MAX_ROUNDS = 12
 _LEAST_BATCHES = 3
-_CLOSE = 0.05
+_SETTLED_CHANGE = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,7 +148,7 @@ def shots_needed(
         simulated = np.minimum(0.0, -_simulated_log_e(rate.fit.target, shots, num_runs, rng) / math.log(10))
         if np.mean(simulated <= goal) >= power - shortfall:
             break
-        total = math.ceil(total * (1 + _CLOSE))
+        total = math.ceil(total * (1 + _SETTLED_CHANGE))
     return ShotPlan(shots, goal, power, rate, simulated)
 
 
@@ -204,6 +204,6 @@ def _corrected_total(
         variance = float(np.mean((logs[near] - slope * totals[near]) ** 2 / totals[near]))
         wanted = math.ceil(trials_needed(slope, variance, goal + cost, quantile))
         before, total = total, max(min(wanted, 4 * total), total // 4, rate.shares.size)
-        if batch + 1 >= _LEAST_BATCHES and abs(math.log(total / before)) <= _CLOSE:
+        if batch + 1 >= _LEAST_BATCHES and abs(math.log(total / before)) <= _SETTLED_CHANGE:
             break
     return total

@@ -17,7 +17,7 @@ __all__ = ["HomogeneityTests", "bonferroni", "compare_rows", "fisher_p_value", "
 _FILLED, _FILLED_UNEQUAL = 20.0, 100.0
 _FILLED_TWO_BY_TWO, _FILLED_TWO_BY_TWO_UNEQUAL = 50.0, 500.0
 # Where the rarer row and the rarer outcome both have less than this share, counts have a long tail on one side.
-_UNEQUAL = 0.25
+_UNEQUAL_SHARE = 0.25
 # Random tables of the first stage; those of a later one are drawn where the p-value before was at most its limit.
 _FIRST_DRAWS = 199
 _SUM_STAGES = ((0.05, 1999), (0.005, 39_999))
@@ -28,7 +28,7 @@ _MOST_DRAWS, _DRAWS_AT_ONCE = 4_000_000, 1_000_000
 _LARGEST_TABLE = 10**9
 # Cells of a table whose own test is made: those that stand out most.
 _CELLS_TESTED = 3
-_TIE = 1e-7
+_TIE_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
     fewest = np.where(seen[:, None, :], expected, np.inf).min(axis=(1, 2))
     two_by_two = (tables.shape[1] == 2) & (seen.sum(axis=1) == 2)
     shares = np.where(seen, columns / shots[:, None], np.inf).min(axis=1)
-    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL)
-    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL * shots)
+    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL_SHARE)
+    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL_SHARE * shots)
     filled = np.where(unequal, _FILLED_UNEQUAL, _FILLED)
     exact = (freedom > 0) & (fewest < np.where(two_by_two, _two_by_two_limit(skewed), filled))
     for t in np.flatnonzero(exact & two_by_two):
@@ -122,7 +122,7 @@ def fisher_p_value(count: int, row: int, column: int, shots: int) -> float:
     )
     weights = np.exp(logs - logs.max())
     distance = np.abs(np.arange(low, high + 1) - row * (column / shots))
-    far = distance >= distance[count - low] - _TIE
+    far = distance >= distance[count - low] - _TIE_TOLERANCE
     return float(max(min(1.0, weights[far].sum() / weights.sum()), np.finfo(float).tiny))
 
 
@@ -146,7 +146,7 @@ def _one_cell(count: int, row: int, column: int, shots: int) -> float:
 
     row, count = (row, count) if 2 * row <= shots else (shots - row, column - count)
     expected = row * (column / shots)
-    skewed = max(row, min(column, shots - column)) < _UNEQUAL * shots
+    skewed = max(row, min(column, shots - column)) < _UNEQUAL_SHARE * shots
     if min(expected, row - expected) < _two_by_two_limit(np.array(skewed)):
         return fisher_p_value(count, row, column, shots)
     variance = expected * ((shots - row) / shots) * ((shots - column) / (shots - 1))
@@ -224,7 +224,7 @@ class _Sampler:
 
 def _share(drawn: FloatArray, observed: float) -> float:
     """Share of random tables that reach the observed statistic, with the observed one among them."""
-    return float((1 + np.count_nonzero(drawn >= observed - _TIE * (1 + abs(observed)))) / (len(drawn) + 1))
+    return float((1 + np.count_nonzero(drawn >= observed - _TIE_TOLERANCE * (1 + abs(observed)))) / (len(drawn) + 1))
 
 
 def holm(p_values: FloatArray) -> FloatArray:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ..._support.types import IntArray
 from ...targets.counts import BellCounts, require_counts
-from .marginals import no_signaling_test
+from .no_signaling_tests import no_signaling_test
 
 __all__ = ["swapped_bits_hint"]
 
 BoolArray = NDArray[np.bool_]
 
 # Signaling as clear as this, and gone as clearly as that, is told.
-_SIGNALING, _GONE = 1e-6, 0.05
+_CLEAR_SIGNALING_P, _VANISHED_P = 1e-6, 0.05
 # Setting combinations up to which every set of them is tried.
 _MOST_LISTED = 8
 
@@ -40,7 +40,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
         seed: See :func:`.no_signaling_test`.
     """
     before = no_signaling_test(require_counts(counts), seed=seed).p_value
-    if before > _SIGNALING:
+    if before > _CLEAR_SIGNALING_P:
         return None
     best = None
     n, outcomes = counts.scenario.num_parties, counts.scenario.num_outcomes
@@ -52,7 +52,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
             continue
         exchanged = replace(counts, array=_exchanged(counts.array, pair, mask), lost_outcomes=None)
         after = no_signaling_test(exchanged, seed=seed).p_value
-        if after > _GONE and (best is None or after > best[0]):
+        if after > _VANISHED_P and (best is None or after > best[0]):
             best = after, pair, mask
     if best is None:
         return None

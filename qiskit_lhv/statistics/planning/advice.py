@@ -10,7 +10,7 @@ from ..._support.validation import probability
 from ...exceptions import CountsError
 from ...polytope.expressions.expression import BellExpression
 from ...targets.counts import BellCounts
-from ..evidence.combination import CombinedEValue
+from ..evidence.combined_e_values import CombinedEValue
 from ..evidence.combined_tests import CombinedTest, family_of
 from ..evidence.e_values import EValue
 from ..evidence.games import GameTest

@@ -10,7 +10,7 @@ from ...exceptions import CountsError
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ..assumptions.setting_choice import standing_predictability
-from .combination import CombinedEValue
+from .combined_e_values import CombinedEValue
 from .combined_tests import CombinedTest
 from .e_values import EValue
 from .games import GameTest

@@ -30,7 +30,7 @@ from ...targets.scenario import BellScenario, num_no_signaling_parameters
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ...verification.signaling_limits import check_signaling_limits, two_party_visible_signaling
-from ..drawing import random_part
+from ..random_orders import random_part
 from .allowance_limits import AllowanceLimits
 from .amounts import hidden_signaling, visible_signaling
 

@@ -26,9 +26,9 @@ __all__ = ["CombinedEValue", "averaged_e_values", "combine_e_values", "num_order
 
 _MAX_ORDERS, _MANY_ORDERS = 20, 10
 # Stages of averaged e-values grow by this share; the average makes up for what longer stages lose.
-_GROWTH = 0.2
+_STAGE_GROWTH = 0.2
 # Responses, in all stages of all orders, that are still cheap.
-_WORK = 40_000
+_CHEAP_RESPONSES = 40_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,8 +122,8 @@ def num_orders(scenario: BellScenario, num_shots: int) -> int:
         scenario: The scenario.
         num_shots: Shots of all setting combinations.
     """
-    work = ResponseMaps(scenario).size * len(stage_ends(num_shots, scenario, _GROWTH))
-    return max(1, min(_MAX_ORDERS, _WORK // work))
+    work = ResponseMaps(scenario).size * len(stage_ends(num_shots, scenario, _STAGE_GROWTH))
+    return max(1, min(_MAX_ORDERS, _CHEAP_RESPONSES // work))
 
 
 def averaged_e_values(
@@ -204,7 +204,7 @@ def orders_of(
 
 def _growth(orders: int) -> float | None:
     """How stages of this number of orders grow: an average of many needs no fine stages."""
-    return _GROWTH if orders >= _MANY_ORDERS else None
+    return _STAGE_GROWTH if orders >= _MANY_ORDERS else None
 
 
 def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> CombinedEValue:

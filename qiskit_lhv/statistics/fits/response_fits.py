@@ -13,7 +13,7 @@ __all__ = ["fit_responses"]
 
 _MAX_STEPS = 400
 # Steps of maximum likelihood are exaggerated by this power; below 2 they still converge.
-_POWER = 1.2
+_EXAGGERATION = 1.2
 _MOMENTUM = 0.98
 # Responses are kept above exp(-40), so that they can come back.
 _LEAST_LOG = -40.0
@@ -86,8 +86,8 @@ def _fit(
         age = np.where(divergence > before, 0.0, age + 1)
         before = divergence
         answered = np.sum(answers * gains, axis=0)
-        mix = mix + _POWER * np.log(sum_of_settings(answered))
-        responses = responses + _POWER * (np.log(gains) - np.log(answered))
+        mix = mix + _EXAGGERATION * np.log(sum_of_settings(answered))
+        responses = responses + _EXAGGERATION * (np.log(gains) - np.log(answered))
         if open_fits.mean() < 0.8:
             going = np.flatnonzero(open_fits)
             active, cells, weights, least_gap = active[going], cells[:, going], weights[:, going], least_gap[going]

@@ -18,8 +18,8 @@ __all__ = ["remembered"]
 
 Result = TypeVar("Result")
 
-_MOST = 64
-_known: OrderedDict[bytes, Any] = OrderedDict()
+_MAX_REMEMBERED = 64
+_results: OrderedDict[bytes, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -38,17 +38,17 @@ def remembered(
     _absorb(digest, (name, *content))
     key = digest.digest()
     with _lock:
-        if key in _known:
-            _known.move_to_end(key)
-            known: Result = _known[key]
+        if key in _results:
+            _results.move_to_end(key)
+            known: Result = _results[key]
             return known
     result = check()
     if not lasting(result):
         return result
     with _lock:
-        _known[key] = result
-        while len(_known) > _MOST:
-            _known.popitem(last=False)
+        _results[key] = result
+        while len(_results) > _MAX_REMEMBERED:
+            _results.popitem(last=False)
     return result
 
 
