@@ -10,7 +10,7 @@ __all__ = ["ReadOnlyArrays"]
 
 
 class ReadOnlyArrays:
-    """Base of objects with read-only arrays: NumPy gives those of a pickled or deeply copied object back writable."""
+    """Base of objects with read-only arrays, which NumPy would make writable in pickled and deeply copied objects."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         _make_read_only(state)

@@ -27,10 +27,10 @@ _before: list[tuple[Any, int]] = []
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Holds BLAS to one thread, as a context or as a decorator; cheap where it is held already.
+    """Limits BLAS to one thread, as a context manager or as a decorator.
 
-    The number belongs to the process: the first section that asks sets it, and the last one that ends restores it, also
-    where sections of several Python threads overlap.
+    The number of threads belongs to the process. The first section that asks for one thread sets it, and the last one
+    that ends restores the old number, even if sections of several Python threads overlap.
     """
     global _holders
     with _lock:

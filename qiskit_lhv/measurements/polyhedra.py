@@ -1,7 +1,7 @@
-"""Polyhedra that sets of directions span, and how well they stand for all directions.
+"""Polyhedra that sets of directions span, and how well they cover the sphere.
 
-The polyhedron is the convex hull of all Bloch vectors n_i and -n_i. Its inradius eta tells how much of every
-direction is a mixture of them: every Bloch vector of length eta lies inside.
+The polyhedron is the convex hull of all Bloch vectors n_i and -n_i. Every Bloch vector that is no longer than the
+inradius eta lies inside, so it is a mixture of them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def inradius(directions: ArrayLike) -> float:
         directions: Bloch vectors, shape ``(m, 3)``.
 
     Returns:
-        The inradius eta, from 0 (directions of one plane) to 1.
+        The inradius eta, from 0 (all directions in one plane) to 1.
 
     Raises:
         MeasurementError: If the directions are not an array of real vectors.

@@ -50,7 +50,7 @@ def proven_mean(
     predictability: float,
     num_outcomes: Outcomes | None = None,
 ) -> float:
-    """The largest mean score of a local model, or a little more.
+    """The largest mean score of a local model, rounded up.
 
     Args:
         scores: From 0 to 1, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
@@ -72,8 +72,8 @@ def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: i
         score: Sum of the scores, whole for a game.
         total: Number of trials.
         mean: Largest mean score of a local model.
-        knot: ``None``: the p-value is P(Bin(total, mean) >= score). A whole number h from 0 to below the score:
-            ``E[max(B - h, 0)] / (score - h)``, at most 1.
+        knot: ``None`` if the p-value is P(Bin(total, mean) >= score); or a whole number h, at least 0 and below the
+            score, if it is ``E[max(B - h, 0)] / (score - h)``, at most 1.
     """
     import mpmath
 
@@ -91,9 +91,9 @@ def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: i
 
 
 def precise_log10_tail(wins: int, total: int, p: float) -> Any:
-    """log10 of P(Bin(total, p) >= wins) with some 30 digits, a number of mpmath.
+    """log10 of P(Bin(total, p) >= wins) with some 30 digits, as a number of mpmath.
 
-    Where few terms count, they are added one by one; else the mass is integrated over the probability.
+    If few terms count, they are added one by one; otherwise the mass is integrated over the probability.
     """
     import mpmath
 
@@ -109,7 +109,7 @@ def precise_log10_tail(wins: int, total: int, p: float) -> Any:
 
 
 def precise_log10_excess(knot: int, total: int, p: float) -> Any:
-    """log10 of E[max(Bin(total, p) - knot, 0)] with some 30 digits, a number of mpmath."""
+    """log10 of E[max(Bin(total, p) - knot, 0)] with some 30 digits, as a number of mpmath."""
     import mpmath
 
     with mpmath.workdps(_DIGITS):

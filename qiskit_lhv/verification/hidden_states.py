@@ -52,8 +52,8 @@ def hidden_states_fail(tensor: Any, states: NDArray[np.float64], weights: NDArra
     Args:
         tensor: Rational, shape ``(4, 4)``, the steering party's index first.
         states: Bloch vectors of the other party's hidden states, multiples of 2**-15, shape ``(K, 3)``.
-        weights: Their weights, multiples of 2**-30, shape ``(K,)``. What the other party's reduced operator holds more
-            than they is one more hidden state, whose response is always 1/2.
+        weights: Their weights, multiples of 2**-30, shape ``(K,)``. The rest of the other party's reduced operator is
+            one more hidden state, whose response is always 1/2.
     """
     content = [str(Fraction(value)) for value in np.asarray(tensor).flat]
     return remembered(lambda: _why_they_fail(tensor, states, weights), "hidden states", content, states, weights)
@@ -65,18 +65,18 @@ def _why_they_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np
     vectors = _whole(states, STATE_BITS)
     shares = _whole(weights, WEIGHT_BITS)
     if vectors is None or shares is None:
-        return f"hidden states are no multiples of 2**-{STATE_BITS}, or weights of 2**-{WEIGHT_BITS}"
+        return f"hidden states are not multiples of 2**-{STATE_BITS}, or weights not of 2**-{WEIGHT_BITS}"
     if np.any(shares < 0) or int(shares.astype(object).sum()) >= 1 << _HALF_BITS:
         return "a weight is negative, or they are too large"
     unit = 1 << STATE_BITS
     if np.any(np.abs(vectors) > unit) or np.any((vectors**2).sum(axis=1) > unit * unit):
-        return "a hidden state is no state"
+        return "a hidden state is not a valid state"
     vectors, shares = vectors[shares > 0], shares[shares > 0]
     generators = np.hstack([np.full((len(vectors), 1), unit, dtype=np.int64), vectors])
     total = [Fraction(int((generators[:, j].astype(object) * shares).sum()), unit << WEIGHT_BITS) for j in range(4)]
     left = [Fraction(tensor[0, j]) - total[j] for j in range(4)]
     if left[0] < 0 or left[1] ** 2 + left[2] ** 2 + left[3] ** 2 > left[0] ** 2:
-        return "the hidden states are no part of the reduced state"
+        return "the hidden states are not a part of the reduced state"
     rows, bits = _common_denominator(tensor[1:])
     full = False
     for first in range(len(generators) - 2):
@@ -213,6 +213,8 @@ def gram_matrix(quartic: dict[tuple[int, int, int], Any], choices: Sequence[Any]
 
 def is_positive_semidefinite(real: Any, imaginary: Any = None) -> bool:
     """Whether a Hermitian matrix of rational numbers has no negative eigenvalue, by elimination without fractions.
+
+    ``positivity.is_positive_matrix`` decides the same by the characteristic polynomial.
 
     Args:
         real: Rows of real parts.

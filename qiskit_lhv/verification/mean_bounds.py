@@ -1,6 +1,6 @@
 """Exact checks of the bounds behind e-values, which share no code with the statistics that found them.
 
-All numbers are floats, that is whole numbers times a power of two: they are added up as whole numbers.
+All numbers are floats, which are whole numbers times a power of two, so they are added up as whole numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def exact_mean_bounds(
     multipliers: NDArray[np.float64] | None = None,
     num_outcomes: Outcomes | None = None,
 ) -> list[Fraction]:
-    """The largest weighted means of factors over local or no-signaling behaviors, or a little more.
+    """The largest weighted means of factors over all local or all no-signaling behaviors, rounded up.
 
     Args:
         factors: Positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``.

@@ -1,4 +1,4 @@
-"""Exact check of large deterministic models, without the code that found them.
+"""Exact tables, deviations and values of deterministic models, without the code that found the models.
 
 Weights are taken as the integers that they are after scaling by a power of two, in pieces of 24 bits, so that
 matrix products of floats add them up without error.
@@ -41,7 +41,7 @@ def exact_model_deviation(
         outcomes: The new name of each outcome, shape ``(G, m_1 + ... + m_N, max d)``.
 
     Raises:
-        ScenarioError: If an outcome is out of range or a relabeling is not one.
+        ScenarioError: If an outcome is out of range, or ``sources`` and ``outcomes`` are not relabelings.
     """
     n = target.ndim // 2
     sizes = list(zip(target.shape[:n], target.shape[n:], strict=True))

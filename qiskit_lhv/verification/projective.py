@@ -1,4 +1,4 @@
-"""Exact check that a state is local for all projective measurements, without the code that found the proof.
+"""Exact check of the proof that a state is local for all projective measurements, without the code that found it.
 
 Floats are taken as the rational numbers that they are. Bloch vectors, weights and the tensor become integers;
 matrix products of integers are done in floats only where every partial sum is exact.
@@ -45,7 +45,7 @@ class ProofError(Exception):
 
 @dataclass(frozen=True)
 class Proof:
-    """What is checked; see ``AllProjectiveCertificate`` for the meaning of each part."""
+    """The parts of the proof; ``AllProjectiveCertificate`` says what each of them means."""
 
     tensor: NDArray[np.float64]
     noise: NDArray[np.float64] | None
@@ -61,11 +61,11 @@ class Proof:
 
 
 def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) -> tuple[Fraction, list[float], float]:
-    """The visibility up to which the proof shows the state local, in white noise or the proof's own.
+    """The visibility up to which the proof shows that the state is local, in white noise or in the proof's own noise.
 
-    Noise other than white must be local itself up to a visibility above 1 (continued beyond, on the line from white
-    noise through it): then it holds some white noise, and that absorbs the residual. A process that has gone through a
-    proof remembers what it shows.
+    Noise other than white must itself be local up to a visibility above 1, on the line from white noise through it and
+    beyond. Then it holds some white noise, which absorbs the residual. The result for the same proof is remembered
+    within one process.
 
     Args:
         proof: The proof.
@@ -167,7 +167,7 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
     tensor, tensor_bits = _integers(proof.tensor, 1100, "correlations")
     visibility = Fraction(proof.mixture_visibility)
     if tensor.flat[0] != 2**tensor_bits or visibility < 0:
-        raise ProofError("the correlations have no trace of 1, or the visibility is negative")
+        raise ProofError("the correlations do not have a trace of 1, or the visibility is negative")
     products = weights[split:, None]
     for k in range(n):
         factors = np.concatenate([np.full((len(products), 1), 2**vector_bits, dtype=object), vectors[:, k]], axis=1)

@@ -1,7 +1,7 @@
 """Checks of confidence limits for signaling, which share no code with the statistics that found them.
 
-The theorems are those of ``statistics.allowance_limits`` and ``statistics.sum_tails``: their bounds are evaluated here
-in another way, at the numbers claimed instead of in a search for them.
+The theorems are those of ``statistics.signaling.allowance_limits`` and ``statistics.tails.bounded_sums``. Here their
+bounds are evaluated in another way, at the numbers claimed instead of in a search for them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _BERRY_ESSEEN, _INTERVAL_RATIO, _NUM_INTERVALS = 0.56, 0.98, 28
 _MOST_LISTED, _MOST_PAIRS = 256, 1 << 22
 _SMALLEST_DEVIATION = 1e-100
 _NUM_HALVINGS = 60
-# Rounding errors of logarithms. How much weaker than proven a claim may be, in the logarithm: the search evaluates one
-# factor of the bound less sharply; and relative, as the search for kappa ends.
+# Rounding errors of logarithms of tails; how much weaker than proven a claim may be, in that logarithm, because the
+# search evaluates one factor of the bound less sharply; and how much smaller a kappa may be, because its search ends.
 _LOG_TAIL_ROUNDING, _LOG_TAIL_SLACK, _KAPPA_SLACK = 1e-9, 0.25, 2e-4
 _LARGEST_KAPPA = 1e6
 
@@ -42,26 +42,26 @@ def check_signaling_limits(
     kappa: float,
     exceeded: bool,
 ) -> Verification:
-    """Whether an expression and the visible signaling of independent shots have the limits claimed.
+    """Checks the limits claimed for an expression and for the visible signaling of independent shots.
 
-    Each limit must follow from the shots. One that is much weaker than what follows is no result of these shots; a
-    little weaker is harmless.
+    Each limit must follow from the shots. A limit that is much weaker than what follows cannot be the result of these
+    shots; one that is a little weaker is harmless.
 
     Args:
         tested: The shots, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         coefficients: The expression, of the same shape.
         bound: Its local bound.
         visible: The visible signaling of their frequencies, or more; not used for CHSH.
-        real: Which cells are no padding.
+        real: Which cells are not padding.
         alpha: Error probability of the comparison, and of both limits together.
         claims: Lower limit of the amount that a local model needs, upper limit of the amount that marginals show, and
             the largest kappa up to which the former exceeds kappa times the latter.
-        kappa: A kappa.
-        exceeded: Whether it is exceeded.
+        kappa: The assumed kappa.
+        exceeded: Whether it is claimed to be exceeded.
     """
     hidden, shown, largest = claims
     if not all(map(math.isfinite, claims)):
-        return Verification(False, "a limit of signaling is no number", math.inf)
+        return Verification(False, "a limit of signaling is not a number", math.inf)
     shots = _Shots(tested, coefficients, bound, visible, real)
     half = alpha / 2
     for name, gaps, spread in (
@@ -70,7 +70,7 @@ def check_signaling_limits(
     ):
         tail = float(_log_tails(gaps, *spread).max()) - _log_level(half)
         if tail > _LOG_TAIL_ROUNDING:
-            return Verification(False, f"the limit of the {name} signaling is claimed too sharp", tail)
+            return Verification(False, f"the limit of the {name} signaling is claimed too sharply", tail)
         variance, deviation = spread
         linear = deviation * -_log_level(half) / 3
         simple = linear + np.sqrt(linear**2 + 2 * variance * -_log_level(half))
@@ -93,7 +93,7 @@ def check_signaling_limits(
 
 
 def two_party_visible_signaling(frequencies: FloatArray) -> float:
-    """What the marginals of two parties show: the summed distances of each marginal from one reference.
+    """The signaling that the marginals of two parties show: the summed distances of each marginal from one reference.
 
     Args:
         frequencies: Shape ``(m_1, m_2, d_1, d_2)``.
@@ -207,7 +207,7 @@ def _marginal_shifts() -> FloatArray:
 
 
 def _sums_of_outcome_sets(first: int, second: int) -> FloatArray:
-    """For two parties, a set of outcomes of the one and a set of the other: how many of them came."""
+    """For each set of outcomes of either party, the number of parties whose outcome lies in its set."""
     found = []
     for own, other in product(range(2**first - 1), range(2**second - 1)):
         found.append([[(own >> a & 1) + (other >> b & 1) for a in range(first) for b in range(second)]])
