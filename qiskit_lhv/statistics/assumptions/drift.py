@@ -40,12 +40,12 @@ class DriftTest(Record):
     degrees_of_freedom: int
     """Number of parameters gained."""
     p_value: float
-    """Probability of so large a deviance if nothing changed: from permutations, or, where every outcome is expected
-    often in every part, from the chi-square distribution."""
+    """Probability of so large a deviance if nothing changed: from permutations or, if every outcome is expected often
+    in every part, from the chi-square distribution."""
     num_parts: int
     """Number of parts."""
     num_replicates: int = 0
-    """Number of permutations behind the p-value; 0: it is that of the chi-square distribution."""
+    """Number of permutations behind the p-value; 0 if it comes from the chi-square distribution."""
 
     def __str__(self) -> str:
         return f"drift over {self.num_parts} parts: deviance {self.deviance:.5g}, p = {self.p_value:.3g}"
@@ -60,27 +60,27 @@ def drift_test(
 ) -> DriftTest:
     """Tests whether outcomes follow the same behavior throughout (likelihood ratio of homogeneity).
 
-    If they do, and shots are independent, then, given the settings, every order of the outcomes of one setting
-    combination is equally likely. So the p-value is the share of random orders with a deviance at least as large, the
-    order of the data counted among them, and is exact however few shots there are. The draws end early once 30 orders
-    reached the deviance; the share is then 30 among those drawn. Where each part is expected to hold every outcome
-    that was seen at least 10 times, the chi-square distribution with Williams's correction takes the place of random
-    orders.
+    If they do, and shots are independent, then every order of the outcomes of one setting combination is equally
+    likely, given the settings. So the p-value is the share of random orders with a deviance at least as large, where
+    the order of the data counts as one of them. It is exact however few shots there are. The draws end early once 30
+    orders have reached the deviance; the share is then 30 among those drawn. If each part is expected to hold every
+    outcome that was seen at least 10 times, the chi-square distribution with Williams's correction takes the place of
+    random orders.
 
     Args:
         data: Trials, which are cut into parts of equal length in the order they were taken; or the counts of several
             runs.
-        num_parts: Number of parts of trials.
+        num_parts: Number of parts into which trials are cut.
         num_replicates: Largest number of random orders; for many shots with rare outcomes fewer are drawn. The p-value
             is at least 1 / (the number + 1).
-        seed: For the random orders.
+        seed: Seed of the random orders.
 
     Returns:
         The test.
 
     Raises:
-        CountsError: If there are fewer than two parts, the runs' scenarios differ, the numbers are no whole numbers in
-            range, or rare outcomes come with more shots of a setting combination than can be put into random order.
+        CountsError: If there are fewer than two parts, the runs' scenarios differ, a number is out of range, or a
+            setting combination with rare outcomes has more shots than can be put into random order.
 
     References:
         Besag and Clifford, Biometrika 78, 301 (1991) (sequential p-values); Williams, Biometrika 63, 33 (1976).
@@ -122,7 +122,7 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         half = arrays[0].ndim // 2
         if len({run.scenario for run in runs}) > 1:
             raise CountsError.bad_argument(
-                "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in runs]}"
+                "data", expected="at least two parts of one scenario", got=f"{[str(run.scenario) for run in runs]}"
             )
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(

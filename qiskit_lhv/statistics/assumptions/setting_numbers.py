@@ -22,8 +22,8 @@ def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: 
 
     Given everything before it, a trial has a setting combination with a probability between known limits. So the
     number of its trials is stochastically larger than a binomial variable with the lower limit and smaller than one
-    with the upper limit, whatever it is that chooses within the limits (the sum of 0-1 variables with such conditional
-    probabilities is coupled to independent ones trial by trial). The same holds for each setting of each party.
+    with the upper limit, whatever chooses within the limits (the sum of 0-1 variables with such conditional
+    probabilities is coupled to independent ones, trial by trial). The same holds for each setting of each party.
     Bonferroni's correction covers them all, on both sides. Deviations that are spread over many combinations are seen
     by an e-value: the probability of the numbers if the probabilities were drawn from a Dirichlet distribution around
     the declared ones, over the product of the upper limits. (For a fixed q the mean of ``q_x / upper_x`` is at most

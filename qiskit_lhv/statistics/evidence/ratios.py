@@ -1,4 +1,4 @@
-"""Prediction-based ratios of many sets of data at once: factors from the past, and bounds of their means."""
+"""Prediction-based ratios of many sets of data at once: factors from earlier shots, and bounds of their means."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class RatioEngine:
     Args:
         scenario: The scenario.
         null: ``"local"`` or ``"no-signaling"``: the set of behaviors that is tested.
-        predictability: Of random settings.
-        deadline: When no more factors are chosen, in scenarios whose fits take long; default: never.
+        predictability: Declared predictability of random settings.
+        deadline: When to choose no more factors, in scenarios whose fits take long; default: never.
 
     Raises:
         CountsError: If the set is unknown, settings can be predicted and the set is that of no-signaling behaviors, or

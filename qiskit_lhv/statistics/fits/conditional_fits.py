@@ -1,8 +1,8 @@
 """Maximum-likelihood local models for many outcomes: one party answers, the strategies of the others are listed.
 
 A local model is ``q(a, b|x, y) = sum_l [l plays a at x] v(l, y, b)``: l are the joint strategies of all parties but
-one, and ``sum_b v(l, y, b)`` is the weight of l for every setting y of the last party. Those are far fewer numbers than
-there are strategies of all parties, and products with the matrix of this map cost next to nothing.
+one, and ``sum_b v(l, y, b)`` is the weight of l for every setting y of the last party. There are far fewer of these
+numbers than strategies of all parties, and products with the matrix of this map cost very little.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def party_order(scenario: BellScenario) -> tuple[int, ...]:
 
 
 def conditional_size(scenario: BellScenario) -> int:
-    """How many numbers describe a local model here."""
+    """The number of entries v(l, y, b) that describe a local model."""
     last = int(np.argmax(scenario.num_party_strategies))
     listed = scenario.num_strategies // scenario.num_party_strategies[last]
     return listed * scenario.num_settings[last] * scenario.max_outcomes[last]
@@ -153,7 +153,7 @@ class ConditionalProblem:
     ) -> tuple[FloatArray, float]:
         """Minimizes ``-sum target log q`` over all local q, until the gap is small enough or no longer falls.
 
-        A primal-dual interior-point method, whose linear systems are solved by conjugate gradients.
+        The method is a primal-dual interior-point method, whose linear systems are solved by conjugate gradients.
 
         Args:
             target: Weights of cells, at least 0, summing to 1, shape ``(num_cells,)``.
@@ -176,7 +176,7 @@ class ConditionalProblem:
         return self.sparser(v.reshape(-1, m, d), target, wish)
 
     def sparser(self, v: FloatArray, target: FloatArray, wish: float) -> tuple[FloatArray, float]:
-        """The model without the answers that an interior point only keeps for safety, while the gap stays as wished.
+        """Removes answers of tiny weight, which an interior point cannot avoid, as long as the gap stays small enough.
 
         Args:
             v: The model, shape ``(L, m, d)``.

@@ -65,14 +65,14 @@ class MixtureProblem:
     ) -> tuple[FloatArray, FloatArray]:
         """Minimizes ``-sum target log(w @ tables) + sum w`` over w >= 0 for every row of targets.
 
-        A primal-dual interior-point method; where the targets sum to 1, so do the optimal weights. It ends where only
-        rounding errors would change, at the latest: the gaps say how far each row came.
+        The method is a primal-dual interior-point method. Where the targets sum to 1, so do the optimal weights. It
+        ends at the latest where only rounding errors would change; the gaps say how far each row came.
 
         Args:
             targets: Weights of cells, at least 0, shape ``(B, C)``, each row summing to 1.
-            tolerance: Duality gap to reach among these strategies, in nats; one number, or one a row.
+            tolerance: Duality gap to reach among these strategies, in nats; one number, or one per row.
             relative_tolerance: The gap may also be this share of the row's divergence.
-            start: Weights of similar targets to start from, shape ``(B, S)``, rows summing to 1; default: equal ones.
+            start: Weights of similar targets to start from, shape ``(B, S)``, rows summing to 1; default: all equal.
 
         Returns:
             Weights, shape ``(B, S)``, rows summing to 1, and gaps, shape ``(B,)``.

@@ -1,4 +1,4 @@
-"""Local behaviors near given ones, no nearer than evidence needs: multiplicative steps with momentum."""
+"""Local behaviors near given ones, only as near as evidence needs, by multiplicative steps with momentum."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def fit_responses(
 ) -> tuple[FloatArray, FloatArray]:
     """Local behaviors of small Kullback-Leibler divergence from given behaviors.
 
-    Expectation-maximization over who plays which listed strategy and how the last party responds, exaggerated and with
-    momentum. Each fit ends when its duality gap ``g = log max_strategy <cells / q, strategy>`` is at most ``gap_share``
-    times its divergence, when gap or divergence is at most ``least_gap``, or after a fixed number of steps.
+    They are found by expectation-maximization over the probabilities of the listed strategies and the responses of the
+    last party, with exaggerated steps and momentum. Each fit ends when its duality gap
+    ``g = log max_strategy <cells / q, strategy>`` is at most ``gap_share`` times its divergence, when the gap or the
+    divergence is at most ``least_gap``, or after a fixed number of steps.
 
     Args:
         maps: The maps of the scenario.

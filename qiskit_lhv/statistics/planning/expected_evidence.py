@@ -61,9 +61,9 @@ class ExpectedEvidence:
     def shots_needed(self, goal: float, reached: float) -> float | None:
         """About how many shots a new run needs to reach a log-evidence in half of all cases.
 
-        What the e-value pays for learning its factor is the difference between the evidence that these shots would have
-        given with the factor known and what they gave, but no less than
-        ``learning_cost`` says, and it grows with the shots as that does.
+        The e-value pays for learning its factor: the evidence that these shots would have given with the factor known,
+        less what they gave, but no less than ``learning_cost`` says. This cost grows with the shots as
+        ``learning_cost`` does.
 
         Args:
             goal: The log-evidence to reach, in nats.
@@ -94,7 +94,7 @@ def expected_evidence(
         counts: The counts.
         predictability: The declared predictability of random settings. The factor of ``ratio_e_value`` is that of
             settings without any, and it is divided by its largest mean for settings with it.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: no limit.
 
     Returns:
         The fit to the behavior and the rate.

@@ -92,7 +92,7 @@ def shots_needed(
     num_runs: int = 20,
     seed: int | None = None,
 ) -> ShotPlan:
-    """Finds how many shots ``ratio_e_value`` needs to reach a p-value, if the device has a known behavior.
+    """How many shots ``ratio_e_value`` needs to reach a p-value, if the device has a known behavior.
 
     A normal approximation gives a first number. Then at least three batches of runs are simulated, and the number is
     corrected by all of them, until it changes by less than 5%. A last batch, which took no part in this, is kept as the
@@ -101,13 +101,13 @@ def shots_needed(
 
     Args:
         behavior: A no-signaling behavior that is not local, or an experiment (its exact behavior).
-        p_value: The p-value to reach, above 0 (1e-300 is fine).
+        p_value: The p-value to reach, above 0 (also as small as 1e-300).
         log10_p_value: Its base-10 logarithm, instead of ``p_value``.
-        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
+        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal shares.
         power: The probability to reach the p-value.
         simulate: Whether to correct and check the number by simulated runs.
-        num_runs: Runs of a batch.
-        seed: Of the simulated runs.
+        num_runs: Number of runs per batch.
+        seed: Seed of the simulated runs.
 
     Returns:
         The shots of each setting combination, and the check.
@@ -153,20 +153,21 @@ def shots_needed(
 
 
 def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, seed: int | None = None) -> FloatArray:
-    """Simulates runs of an experiment in blocks and tests each with ``ratio_e_value``.
+    """The p-values of simulated runs of an experiment in blocks, each tested with ``ratio_e_value``.
 
     Args:
         behavior: The device's behavior.
         shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
         num_runs: Number of runs.
-        seed: Seed, or ``None``.
+        seed: Seed of the simulated runs; ``None`` draws fresh ones.
 
     Returns:
         log10 of the p-values, shape ``(num_runs,)``.
 
     Raises:
         CountsError: If a shot number is not a positive whole number.
-        ScenarioError: If ``behavior`` is none, or ``num_runs`` is not a positive whole number.
+        ScenarioError: If ``behavior`` is not a no-signaling behavior or an experiment, or ``num_runs`` is not a whole
+            number of at least 2.
     """
     behavior = exact_behavior(behavior, "behavior")
     numbers = check_shots(shots, behavior.scenario.num_settings)

@@ -1,4 +1,4 @@
-"""Tests that several distributions are the same: chi-square where cells are well filled, exact ones elsewhere."""
+"""Tests whether several distributions are the same, exact where cells are thinly filled; corrections for many tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..._support.types import FloatArray, IntArray
 __all__ = ["HomogeneityTests", "bonferroni", "compare_rows", "fisher_p_value", "holm"]
 
 
-# Chi-square serves where the smallest expected count is at least this: with rows of about equal numbers of shots, or
-# else. Fisher's test of two by two tables costs so little that it serves longer.
+# The chi-square distribution is used from this smallest expected count on: for rows with about equal numbers of shots,
+# and for unequal ones. Fisher's test of two by two tables costs so little that it is used up to larger counts.
 _FILLED, _FILLED_UNEQUAL = 20.0, 100.0
 _FILLED_TWO_BY_TWO, _FILLED_TWO_BY_TWO_UNEQUAL = 50.0, 500.0
 # Where the rarer row and the rarer outcome both have less than this share, counts have a long tail on one side.
@@ -52,12 +52,12 @@ class HomogeneityTests:
 def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests:
     """Tests whether the rows of each table follow one distribution.
 
-    Given the sums of its rows and columns, a table with equal distributions is a random one of these sums: every way
-    to hand the outcomes seen to the shots is equally likely. Where the smallest expected count is too small for the
-    chi-square distribution, that gives exact p-values: Fisher's in closed form for two by two outcomes; elsewhere twice
-    the smaller of the share of random tables with a statistic at least as large, and of Bonferroni's for single cells
-    against the rest, which can get as small as it takes. The sum of all statistics, if any table is thinly filled, is
-    compared with that of random tables.
+    Given the sums of its rows and columns, a table with equal distributions is a random table with these sums: every
+    way to assign the outcomes seen to the shots is equally likely. This gives exact p-values where the smallest
+    expected count is too small for the chi-square distribution. For two by two tables it is Fisher's p-value in closed
+    form. For other tables it is twice the smaller of two: the share of random tables with a statistic at least as
+    large, and Bonferroni's p-value of single cells against the rest, which can be arbitrarily small. If any table is
+    thinly filled, the sum of all statistics is compared with that of random tables.
 
     Args:
         tables: Counts of disjoint shots, shape ``(T, m, d)``; every row has at least one.
@@ -101,7 +101,7 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
 
 
 def fisher_p_value(count: int, row: int, column: int, shots: int) -> float:
-    """Fisher's exact p-value of a two by two table: as far from its expectation, given all sums, on either side.
+    """Fisher's exact p-value of a two by two table: that the first entry lies as far from its mean, on either side.
 
     Args:
         count: The first entry.

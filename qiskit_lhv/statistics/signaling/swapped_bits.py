@@ -27,13 +27,14 @@ _MOST_LISTED = 8
 def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | None:
     """A sentence if signaling vanishes when two parties' outcomes are exchanged at some settings, else ``None``.
 
-    Where the bits of some circuits are read in another order, each party's outcomes seem to depend on the other's
-    setting, while correlators, and S, stay as they are. A crosstalk of one setting can look the same, and so can the
-    exchange at all other settings, so that the sentence is a hint.
+    If the bits of some circuits are read in another order, each party's outcomes seem to depend on the other's setting,
+    while correlators, and S, do not change. Crosstalk at one setting can look the same, and so can the exchange at all
+    other settings, so the sentence is only a hint.
 
-    For every pair of parties with as many outcomes, every set of setting combinations is tried (where these are more
-    than eight: one after another, and whole settings, as long as the marginals come closer together). The sentence is
-    given if the no-signaling p-value of the counts is at most 1e-6, and that of the exchanged ones above 0.05.
+    For every pair of parties with equal numbers of outcomes, every set of setting combinations is tried. If there are
+    more than eight combinations, single ones and whole settings are exchanged one after another, as long as the
+    marginals come closer together. The sentence is given if the no-signaling p-value of the counts is at most 1e-6, and
+    that of the exchanged counts above 0.05.
 
     Args:
         counts: The counts.

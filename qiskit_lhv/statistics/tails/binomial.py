@@ -71,7 +71,9 @@ def log_mean_excess(knot: int, total: int, p: float) -> float:
 
 
 def convex_tail(score: float, total: int, mean: float) -> tuple[int, float]:
-    """The best whole h and the logarithm of E[max(B - h, 0)] / (score - h), B binomial; at most 0, rounded up.
+    """The whole number h with the smallest bound E[max(B - h, 0)] / (score - h), B binomial, and the bound's logarithm.
+
+    The logarithm is at most 0 and rounded up.
 
     Args:
         score: Up to ``total``.

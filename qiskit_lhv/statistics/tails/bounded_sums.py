@@ -87,7 +87,7 @@ def log_tail(excess: ArrayLike, variance: ArrayLike, deviation: ArrayLike) -> Fl
 
 
 def excess_at(log_level: float, variance: ArrayLike, deviation: ArrayLike) -> FloatArray:
-    """A number that the sum exceeds with probability at most ``exp(log_level)``: see :func:`log_tail`."""
+    """A number that the sum exceeds with probability at most ``exp(log_level)``; see :func:`log_tail`."""
     v, b = np.broadcast_arrays(np.asarray(variance, dtype=np.float64), np.asarray(deviation, dtype=np.float64))
     # Bernstein's inequality is valid; Newton's steps, with Bennett's slope, lead from there to the sharp bound. Only
     # numbers that the bound confirms are returned.
