@@ -23,7 +23,7 @@ import numpy as np
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import Behavior, analyze, ghz_state, ratio_e_value, werner_state
 from qiskit_lhv.statistics import fit_local_model
-from qiskit_lhv.statistics.evidence.combination import averaged_e_values
+from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.ratios import RatioEngine
 from qiskit_lhv.statistics.evidence.stages import draw_stages
 from threadpoolctl import threadpool_limits

@@ -29,9 +29,9 @@ from qiskit_lhv import (
 from qiskit_lhv.datasets import bundled_counts
 from qiskit_lhv.polytope import i3322
 from qiskit_lhv.statistics import combine_e_values, evidence_rate, game_test, ratio_e_values
-from qiskit_lhv.statistics.drawing import random_part
 from qiskit_lhv.statistics.evidence.combined_tests import combined_test
 from qiskit_lhv.statistics.evidence.ratios import RatioEngine
+from qiskit_lhv.statistics.random_orders import random_part
 from qiskit_lhv.targets import project_to_no_signaling
 
 

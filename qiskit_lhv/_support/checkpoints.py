@@ -24,7 +24,7 @@ def fingerprint(**facts: Any) -> str:
     """A digest of everything that a run depends on; arrays enter by their bytes.
 
     Args:
-        facts: Numbers, texts, arrays, and objects whose text form says all about them.
+        facts: Numbers, texts, arrays, and objects whose ``repr`` shows all that matters about them.
     """
     digest = hashlib.sha256()
     for name in sorted(facts):
@@ -37,11 +37,11 @@ def fingerprint(**facts: Any) -> str:
 
 
 class ArrayCheckpoint:
-    """A file that holds named arrays, the state of one run.
+    """A file that holds the state of one run as named arrays.
 
     Args:
-        path: The file, which ``writable_file`` has checked before the long work. If it exists, the run goes on from it.
-        run: Fingerprint of the run.
+        path: The file, which ``writable_file`` has checked beforehand. If it exists, the run continues from it.
+        run: The :func:`fingerprint` of the run.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
@@ -71,7 +71,7 @@ class ArrayCheckpoint:
 
     @property
     def due(self) -> bool:
-        """Whether the last writing is so long ago that it is time for another."""
+        """Whether it is time to save again, some seconds after the last time."""
         return self._pause.over
 
     def save_arrays(self, arrays: dict[str, np.ndarray]) -> None:

@@ -3,11 +3,12 @@
 Everywhere ``time_limit`` is a positive number of seconds, or ``None`` for no limit (for users: "Time limits" in the
 guide's sharp bits):
 
-- A search with a limit ends soon after it and returns what it has found; a result with ``timed_out`` tells so. Where
-  there is nothing to return, it raises a :class:`SolverError`.
+- A search with a limit ends soon after it and returns what it has found; the field ``timed_out`` of the result says
+  so. If there is nothing to return, it raises a :class:`SolverError`.
 - Without a limit the clock decides nothing. Every search then ends by a budget of work (rounds, calls of an oracle,
   steps or additions), so that its answer is the same on every machine.
-- Zero, a negative number, NaN, infinity and what is no number are refused with the same error before any work.
+- Zero, negative numbers, NaN, infinity and values that are not numbers are refused with the same error, before any
+  work is done.
 
 A public function makes one :class:`Deadline` of its ``time_limit`` and passes that down. No other module looks at a
 clock.
@@ -26,15 +27,15 @@ from .validation import real_number, shown
 
 __all__ = ["NO_LIMIT", "Deadline", "checks_within", "time_for_check"]
 
-_EXPECTED = "a positive number of seconds, or None for no limit"
-# What a step gets at least: too little for most, but no invalid limit.
-_LEAST = 1e-3
-# What a check gets at least that decides the answer.
-_LEAST_FOR_CHECKS = 3.0
+_EXPECTED_LIMIT = "a positive number of seconds, or None for no limit"
+# A step gets at least this many seconds: too few for most steps, but a valid limit.
+_LEAST_SECONDS = 1e-3
+# A check that the answer depends on gets at least this many seconds.
+_LEAST_SECONDS_FOR_CHECKS = 3.0
 
 
 class Deadline:
-    """The end of the time that a caller allows, which can be dealt out to one step after the other.
+    """The end of the time that a caller allows, which can be divided among several steps.
 
     Args:
         time_limit: Seconds from now, or ``None`` for no limit.
@@ -55,8 +56,8 @@ class Deadline:
 
     @property
     def left(self) -> float | None:
-        """The time limit of a step that may take all that is left: at least a millisecond; ``None`` without a limit."""
-        return max(_LEAST, self._end - time.monotonic()) if self.limited else None
+        """Seconds that are left, at least 0.001, as the time limit of a step; ``None`` without a limit."""
+        return max(_LEAST_SECONDS, self._end - time.monotonic()) if self.limited else None
 
     @property
     def over(self) -> bool:
@@ -73,14 +74,16 @@ class Deadline:
         return self._end - time.monotonic() > seconds
 
     def has(self, seconds: float = 0.0) -> bool:
-        """Whether more than so many seconds are left; if not, something is left out, which :attr:`ran_out` tells."""
+        """Whether more than so many seconds are left. If not, a step is left out, which :attr:`ran_out` reports."""
         if self.allows(seconds):
             return True
         self._cut = True
         return False
 
-    def part(self, share: float = 1.0, *, least: float = _LEAST) -> Deadline:
-        """The deadline of a step that may take a share of what is left; what cuts it short counts here, too.
+    def part(self, share: float = 1.0, *, least: float = _LEAST_SECONDS) -> Deadline:
+        """The deadline of a step that may take a share of the time left.
+
+        If the step is cut short, :attr:`ran_out` of this deadline reports it, too.
 
         Args:
             share: The share.
@@ -107,9 +110,9 @@ NO_LIMIT = Deadline(None)
 
 
 def _checked(time_limit: object) -> float:
-    seconds = real_number(time_limit, "time_limit", LHVError, expected=_EXPECTED)
+    seconds = real_number(time_limit, "time_limit", LHVError, expected=_EXPECTED_LIMIT)
     if seconds <= 0:
-        raise LHVError.bad_argument("time_limit", expected=_EXPECTED, got=shown(time_limit))
+        raise LHVError.bad_argument("time_limit", expected=_EXPECTED_LIMIT, got=shown(time_limit))
     return seconds
 
 
@@ -118,12 +121,13 @@ _deadline_of_checks: ContextVar[Deadline] = ContextVar("deadline_of_checks", def
 
 @contextmanager
 def checks_within(deadline: Deadline) -> Iterator[None]:
-    """Leaves bounds that take long to prove again, as a part of a search, unproven when the time is over.
+    """A context in which bounds that take long to prove again stay unproven once the time of the search is over.
 
-    What begins in the last seconds gets three at least, as an answer may depend on it. Without a limit nothing changes.
+    A check that begins in the last seconds still gets three, because the answer may depend on it. Without a limit
+    nothing changes.
 
     Args:
-        deadline: The end of the search, which then counts as run out.
+        deadline: The end of the search. Its :attr:`~Deadline.ran_out` reports checks that were left out.
     """
     token = _deadline_of_checks.set(deadline)
     try:
@@ -134,4 +138,4 @@ def checks_within(deadline: Deadline) -> Iterator[None]:
 
 def time_for_check() -> Deadline:
     """The deadline of a check that begins now: that of the search it is part of, if that has a limit."""
-    return _deadline_of_checks.get().part(least=_LEAST_FOR_CHECKS)
+    return _deadline_of_checks.get().part(least=_LEAST_SECONDS_FOR_CHECKS)

@@ -1,4 +1,4 @@
-"""Deprecations of other packages, which their own code raises when it is called."""
+"""Silence about deprecated code that other packages use of each other."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 def without_deprecations(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, without warnings about deprecated parts that samplers, backends and transpilers use of each other.
+    """Wraps a function so that it raises no warnings about deprecated code.
 
-    Whoever turns warnings into errors could not run on such a sampler at all, and can do nothing about it.
+    Samplers, backends and transpilers use deprecated parts of each other. Users who turn warnings into errors could not
+    run on such a sampler at all, and could do nothing about it.
     """
 
     @functools.wraps(function)

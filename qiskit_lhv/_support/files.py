@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is read from them, no further than it should be."""
+"""Files that are written completely or not at all, and that are read up to a size limit."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAX_BYTES = 1 << 30
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Writes a file beside its place and then moves it there, so that an interruption leaves the old one.
+    """Writes a file under another name and then moves it into place, so that an interruption leaves the old file.
 
     Args:
-        path: Where the file goes; it gets the permissions of any new file, as the umask says.
+        path: Where the file goes. Its permissions are those of any new file, as the umask says.
         write: Writes the content to the stream it is given.
     """
     temporary = path.parent / f"{path.name}.{secrets.token_hex(8)}.part"
@@ -40,15 +40,16 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 
 
 def writable_file(path: Any, name: str, suffixes: Sequence[str] = ()) -> Path:
-    """A path to which a file can be written at the end of long work, as far as can be told before it.
+    """Returns a path after checking, before long work, that a file can be written to it.
 
     Args:
         path: Where the file is to go.
         name: Name of the argument, for errors.
-        suffixes: What its name may end with; default: anything.
+        suffixes: Suffixes that its name may have; default: any.
 
     Raises:
-        CertificateError: If it is no path, has another suffix, is a folder, or its folder is missing or takes no files.
+        CertificateError: If the argument is not a path, has another suffix or is a folder, or if its folder is missing
+            or cannot hold new files.
     """
     if not isinstance(path, str | os.PathLike):
         raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
@@ -72,14 +73,15 @@ def writable_file(path: Any, name: str, suffixes: Sequence[str] = ()) -> Path:
 
 
 def writable_folder(path: Any, name: str) -> Path:
-    """A folder that takes files, made if need be.
+    """Returns a folder after checking that files can be made in it. It is created if it does not exist.
 
     Args:
         path: The folder.
         name: Name of the argument, for errors.
 
     Raises:
-        CertificateError: If it is no path, no folder, cannot be made, or takes no files.
+        CertificateError: If the argument is not a path or not a folder, or if the folder cannot be created or cannot
+            hold new files.
     """
     if not isinstance(path, str | os.PathLike):
         raise CertificateError.bad_argument(name, expected="a path", got=repr(path))
@@ -107,13 +109,13 @@ def _require_files(folder: Path, name: str) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """Reads JSON in which no object has a key twice: of two values, one would be lost without a word.
+    """Reads JSON, and refuses duplicate keys of an object, of which all values but one would be lost silently.
 
     Args:
         text: The text.
 
     Raises:
-        ValueError: If it is no JSON, has a key twice, or is nested too deeply.
+        ValueError: If the text is not JSON, has a duplicate key, or is nested too deeply.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
@@ -131,10 +133,10 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """The text of a file, if it is not too large.
+    """Returns the text of a file.
 
     Raises:
-        ValueError: If it is.
+        ValueError: If the file has more than ``max_bytes`` bytes.
     """
     with path.open("rb") as stream:
         content = stream.read(max_bytes + 1)
@@ -144,15 +146,15 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 class Archive:
-    """A NumPy archive whose arrays are unpacked when they are asked for, after a look at their headers.
+    """A NumPy archive that unpacks an array only when it is asked for, after checking its header.
 
     Args:
         path: The file.
-        max_bytes: Largest size of all arrays together that are asked for.
+        max_bytes: Largest size of all arrays that are asked for, together.
 
     Raises:
-        ValueError: When an array is of objects, not as large as its header says, or the limit is exceeded.
-        KeyError: When there is no such array.
+        ValueError: When an array holds objects or is not as large as its header says, or the limit is exceeded.
+        KeyError: When there is no array of this name.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:

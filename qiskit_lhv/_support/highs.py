@@ -1,4 +1,4 @@
-"""Linear programs solved by HiGHS, which can grow by columns or rows from one solution to the next."""
+"""Linear programs that are solved by HiGHS, and that may grow by columns or rows from one solution to the next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class LinearSolution:
 
 
 class LinearProgram:
-    """Minimizes ``costs . x`` with bounds on x and on rows ``A @ x``; columns and rows may be added after a solution.
+    """A linear program: minimize ``costs . x`` with bounds on x and on the rows ``A @ x``.
+
+    Columns and rows may be added after it was solved.
 
     Args:
         caller: The public function that solves it, for messages.
@@ -99,7 +101,7 @@ class LinearProgram:
     def solve_growing(
         self, grow: Callable[[LinearSolution], bool], max_rounds: int, deadline: Deadline = NO_LIMIT
     ) -> tuple[LinearSolution, bool]:
-        """Solves the program again and again while something is missing: column or row generation.
+        """Solves the program by column or row generation: again and again, until nothing is missing.
 
         Args:
             grow: Adds to the program what its solution misses, and says whether there was anything.

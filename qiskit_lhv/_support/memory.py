@@ -1,4 +1,4 @@
-"""How much memory there is, and errors that say so before the work."""
+"""How much memory this machine has, and errors for work that needs more, raised before it begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GIB = 2.0**30
 
 
 def memory_of_machine() -> float:
-    """Memory of this machine in bytes; 24 GiB where the system does not tell."""
+    """Memory of this machine in bytes; 24 GiB if the system does not say."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
@@ -27,8 +27,8 @@ def require_memory(need: float, name: str, *, expected: str, got: str, remedy: s
     Args:
         need: Bytes that it takes.
         name: Name of the argument.
-        expected: What would do, up to "into the ... GiB of memory of this machine".
-        got: What there is, up to the number of GiB that it takes.
+        expected: What was expected; the message goes on with "into the ... GiB of memory of this machine".
+        got: What was passed; the message goes on with the number of GiB that it takes.
         remedy: What to do instead.
     """
     available = memory_of_machine()

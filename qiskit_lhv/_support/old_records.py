@@ -1,4 +1,4 @@
-"""What saved files of earlier versions say, in the words of this one."""
+"""Names of classes, fields and keys in files that earlier versions saved, and the names they have now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["CLASSES_RENAMED", "ROOMS_OF_VERSION_1", "address_of_version_1", "fields_of_version_1"]
 
-# In files of schema version 1 a class goes by its bare name.
+# Files of schema version 1 name a class without its room.
 ROOMS_OF_VERSION_1 = {
     "analysis": (
         "BehaviorLocality",
@@ -114,7 +114,7 @@ CLASSES_RENAMED = {
     "Plane": "PlanarProjective",
     "Sphere": "AllProjective",
 }
-# Figures of reports went by what people read.
+# The keys of a report's figures were the labels that people read.
 _KEYS_OF_FIGURES = {
     "S standard error": "S_error",
     "local fit: KL (nats per trial)": "kl",
@@ -151,7 +151,7 @@ _KEYS_OF_FIGURES = {
     "value: lower limit": "value_lower",
     "local bound": "local_bound",
 }
-# What is absent went by what was computed.
+# The keys of absent figures were the names of their computations.
 _KEYS_OF_ABSENT = {
     "no-signaling": "no_signaling_p",
     "signaling allowance": "largest_kappa",
@@ -172,7 +172,7 @@ def address_of_version_1(name: str) -> str:
     """The address of a class that a file of schema version 1 names.
 
     Raises:
-        ValueError: If there was none of this name.
+        ValueError: If no class had this name.
     """
     name = CLASSES_RENAMED.get(name, name)
     for room, names in ROOMS_OF_VERSION_1.items():

@@ -10,11 +10,11 @@ __all__ = ["ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar of steps with what they have reached.
+    """A progress bar of tqdm, which shows the steps of a run and what they have reached.
 
     Args:
         total: Number of steps; ``None`` if it is not known.
-        shown: ``True``, ``False``, or ``None``: on a terminal, and in a notebook that has widgets.
+        shown: Whether to show it; ``None`` shows it on a terminal and in a notebook that has widgets.
         unit: What is counted.
     """
 
@@ -44,7 +44,7 @@ def _bar_class() -> Any:
     from tqdm import TqdmWarning
 
     with warnings.catch_warnings():
-        # A notebook without widgets gets the bar of terminals; that it could have a nicer one is no news to act on.
+        # A notebook without widgets gets the bar of terminals. The warning that widgets are missing is not needed.
         warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.auto import tqdm
     return tqdm

@@ -10,19 +10,19 @@ __all__ = ["ReadOnlyArrays"]
 
 
 class ReadOnlyArrays:
-    """Base of objects with read-only arrays: NumPy gives those of a pickled or deeply copied object back writable."""
+    """Base of objects with read-only arrays, which NumPy would make writable in pickled and deeply copied objects."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        _close(state)
+        _make_read_only(state)
         self.__dict__.update(state)
 
 
-def _close(value: Any) -> None:
+def _make_read_only(value: Any) -> None:
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
     elif isinstance(value, dict):
         for item in value.values():
-            _close(item)
+            _make_read_only(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _close(item)
+            _make_read_only(item)

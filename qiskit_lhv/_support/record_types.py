@@ -1,7 +1,8 @@
 """Checks that the fields of a record hold what their annotations say.
 
 A record of the wrong kind in a field would make a proof of one thing pass for a proof of another, and a text such as
-"false" counts as true. Annotations are resolved once a class; what cannot be resolved or is ``Any`` is not checked.
+"false" counts as true. Annotations are resolved once per class; those that cannot be resolved, and ``Any``, are not
+checked.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _INT = (int, np.integer)
 _FLOAT = (float, int, np.floating, np.integer)
 _COMPLEX = (complex, float, int, np.number)
 _BEYOND_FLOATS = 2**1023
-_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "fiu", "c": "cfiu"}
+_FITTING_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "fiu", "c": "cfiu"}
 
 
 def check_fields(record: Any) -> None:
-    """Raises if a field holds something else than its annotation says.
+    """Checks that every field of a record holds what its annotation says.
 
     Raises:
-        CertificateError: If one does.
+        CertificateError: If a field holds something else.
     """
     cls: Any = type(record)
     for name, annotation, fits in _checks(cls):
@@ -47,7 +48,7 @@ def check_fields(record: Any) -> None:
 
 
 def wrong_truth_value(record: Any) -> CertificateError | None:
-    """The error of a field that is annotated as ``bool`` and holds what its class might take for true or false."""
+    """The error for a field that is annotated as ``bool`` but holds another type, which Python may take for one."""
     cls: Any = type(record)
     for name, annotation, fits in _truth_values(cls):
         value = getattr(record, name, None)
@@ -180,7 +181,7 @@ def _check_of_array(args: tuple[Any, ...]) -> Check:
     if scalar is Any or isinstance(scalar, TypeVar) or not isinstance(scalar, type):
         return lambda value: isinstance(value, np.ndarray)
     try:
-        kinds = _KINDS.get(np.dtype(scalar).kind, "")
+        kinds = _FITTING_KINDS.get(np.dtype(scalar).kind, "")
     except TypeError:  # an abstract type of numbers, such as np.integer
         abstract: dict[Any, str] = {np.integer: "iu", np.floating: "f", np.number: "fiuc"}
         kinds = abstract.get(scalar, "")

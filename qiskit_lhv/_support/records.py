@@ -42,7 +42,7 @@ class _WrongVersionError(CertificateError):
 
 
 class Record(ReadOnlyArrays):
-    """Base of the frozen dataclasses of the public surface: equality, ``save`` and ``load``; arrays stay read-only."""
+    """Base of all results, which are frozen dataclasses: equality, ``save`` and ``load``, read-only arrays."""
 
     _classes: ClassVar[dict[str, type[Record]]] = {}
 
@@ -60,7 +60,7 @@ class Record(ReadOnlyArrays):
         if type(other) is not type(self):
             return NotImplemented
         return all(
-            _same(getattr(self, field.name), getattr(other, field.name))
+            _equal_values(getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
         )
 
@@ -81,7 +81,7 @@ class Record(ReadOnlyArrays):
             path: Where to write.
 
         Raises:
-            CertificateError: If the suffix is another, or there is a function in it, which no file can hold.
+            CertificateError: If the suffix is neither of these, or the object holds a function, which no file can hold.
         """
         path = Path(path)
         if path.suffix not in _SUFFIXES:
@@ -113,7 +113,7 @@ class Record(ReadOnlyArrays):
 
         Args:
             path: The file.
-            max_bytes: Largest size of the file's parts, unpacked; default: 1 GiB.
+            max_bytes: Largest size of the unpacked content; default: 1 GiB.
 
         Returns:
             The object, of this class.
@@ -176,25 +176,25 @@ def _with_checked_fields(post_init: Callable[[Any], None]) -> Callable[[Any], No
     return checked
 
 
-def _same(a: Any, b: Any) -> bool:
+def _equal_values(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return bool(np.shape(a) == np.shape(b) and np.array_equal(a, b))
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(_equal_values(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(_equal_values(a[key], b[key]) for key in a)
     return bool(a == b)
 
 
 def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
-    """Turns a record into what JSON can hold.
+    """Returns a record as dictionaries, lists, numbers and texts, which JSON can hold.
 
     Args:
         value: A record, or anything that may stand in a field of one.
-        arrays: Where to put arrays, by name, instead of writing them out; ``None``: write them out.
+        arrays: A dictionary that takes the arrays, by name; ``None`` writes them out as lists.
 
     Raises:
-        TypeError: If there is something in it that cannot be saved.
+        TypeError: If the record holds something that cannot be saved.
     """
     if isinstance(value, Record):
         fields = {f.name: encode(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}  # type: ignore[arg-type]

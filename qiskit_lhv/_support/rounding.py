@@ -1,4 +1,4 @@
-"""Numbers from solvers, turned into ones that proofs can hold."""
+"""Rounding of solvers' numbers to numbers that proofs can use."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from typing import Any
 __all__ = ["one_blas_thread"]
 
 # Modules with which another BLAS library may come.
-_OWNERS = ("scipy.linalg", "scipy.sparse.linalg", "sklearn", "torch")
+_MODULES_WITH_BLAS = ("scipy.linalg", "scipy.sparse.linalg", "sklearn", "torch")
 
-_found: dict[tuple[str, ...], list[Any]] = {}
+_libraries_by_modules: dict[tuple[str, ...], list[Any]] = {}
 _lock = threading.Lock()
 # How many sections hold the cap now, and the numbers of threads before the first of them, by library.
 _holders = 0
@@ -27,10 +27,10 @@ _before: list[tuple[Any, int]] = []
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Holds BLAS to one thread, as a context or as a decorator; cheap where it is held already.
+    """Limits BLAS to one thread, as a context manager or as a decorator.
 
-    The number belongs to the process: the first section that asks sets it, and the last one that ends restores it, also
-    where sections of several Python threads overlap.
+    The number of threads belongs to the process. The first section that asks for one thread sets it, and the last one
+    that ends restores the old number, even if sections of several Python threads overlap.
     """
     global _holders
     with _lock:
@@ -51,9 +51,9 @@ def one_blas_thread() -> Iterator[None]:
 
 def _libraries() -> list[Any]:
     """The BLAS libraries that are loaded; looking for them takes long, so it is done when there may be new ones."""
-    owners = tuple(name for name in _OWNERS if name in sys.modules)
-    if owners not in _found:
+    owners = tuple(name for name in _MODULES_WITH_BLAS if name in sys.modules)
+    if owners not in _libraries_by_modules:
         from threadpoolctl import ThreadpoolController
 
-        _found[owners] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return _found[owners]
+        _libraries_by_modules[owners] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return _libraries_by_modules[owners]

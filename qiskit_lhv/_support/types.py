@@ -1,4 +1,4 @@
-"""Names for arrays in annotations."""
+"""Short names for types of arrays in annotations."""
 
 from __future__ import annotations
 

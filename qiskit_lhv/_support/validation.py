@@ -1,4 +1,4 @@
-"""Checks of arrays and numbers that cross the public surface."""
+"""Checks of the arguments of public functions: arrays, numbers, seeds and types."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LARGEST_WHOLE = 2**53
 
 
 def shown(value: object) -> str:
-    """How a message shows what the caller passed: its ``repr`` on one line, or its type where that is too long."""
+    """Returns what a message shows of an argument: its ``repr`` on one line, cut off where it is long."""
     try:
         text = " ".join(repr(value).split())
     except Exception:  # whatever a foreign __repr__ raises; Python's own refuses integers of many digits
@@ -76,7 +76,7 @@ def truth_value(value: object, name: str, error: type[LHVError]) -> bool:
     """Returns ``value`` as a Python truth value.
 
     Raises:
-        LHVError: Of class ``error``, when it is anything else than True or False.
+        LHVError: Of class ``error``, when ``value`` is not True or False.
     """
     if not isinstance(value, bool | np.bool_):
         raise error.bad_argument(name, expected="True or False", got=shown(value))
@@ -89,7 +89,7 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """Returns a read-only, contiguous copy of ``array``, or the array itself if it is one that has no base."""
+    """Returns a read-only, contiguous copy of ``array``, or the array itself if it is already one."""
     if type(array) is np.ndarray and array.base is None and array.flags.c_contiguous and not array.flags.writeable:
         return array
     result = np.array(array, order="C", copy=True)
@@ -171,7 +171,7 @@ def whole_number(
 def at_most(
     number: float, most: float, name: str, error: type[LHVError], *, what: str, note: str = "", remedy: str = ""
 ) -> None:
-    """Refuses a size that is too large, before the work.
+    """Raises an error if something is too large, before any work is done.
 
     Args:
         number: How much there is.
@@ -179,7 +179,7 @@ def at_most(
         name: Name of the argument, for the message.
         error: Class of the error to raise.
         what: What is counted, such as ``"parties for a table of all probabilities"``.
-        note: What to say of the number that there is.
+        note: Text that follows the number in the message.
         remedy: What the caller can do about it.
 
     Raises:
@@ -281,12 +281,12 @@ def checked_seed(seed: object) -> int | None:
 
 
 def fresh_seed() -> int:
-    """A seed from the entropy of the system, of 31 bits."""
+    """Returns a seed of 31 bits from the entropy of the system."""
     return secrets.randbits(31)
 
 
 def seed_or_fresh(seed: int | None) -> int:
-    """The checked seed; without one a fresh one, which a result can keep.
+    """Returns the checked seed, or a fresh one for ``None``, so that a result can record it.
 
     Raises:
         LHVError: When it is not ``None`` or a non-negative whole number.

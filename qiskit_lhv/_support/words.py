@@ -1,4 +1,4 @@
-"""Small helpers for texts."""
+"""Numbers with their nouns, for messages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ __all__ = ["counted"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number of things, in words: one of them, or several.
+    """Returns a number with its noun, which is singular or plural as the number asks.
 
     Args:
-        number: How many.
-        noun: What they are, for one.
-        plural: For several; default: the noun with an s.
+        number: The number.
+        noun: The noun in the singular.
+        plural: The noun in the plural; default: the singular with an s.
 
     Examples:
         >>> counted(1, "shot"), counted(0, "shot"), counted(2, "party", "parties")

@@ -17,16 +17,16 @@ from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, as_tested, g
 from ..reports.figure_names import Figure
 from ..statistics.assumptions.drift import drift_test
 from ..statistics.assumptions.predictability import check_predictability
-from ..statistics.evidence.combination import CombinedEValue
+from ..statistics.evidence.combined_e_values import CombinedEValue
 from ..statistics.evidence.combined_tests import CombinedTest
 from ..statistics.evidence.e_values import EValue, ratio_e_values
-from ..statistics.evidence.standing import StandingTest, TestResult, standing_test
+from ..statistics.evidence.standing_tests import StandingTest, TestResult, standing_test
 from ..statistics.fits.local_fit import fit_local_model
 from ..statistics.fits.model_comparison import compare_models, quick_replicates
 from ..statistics.intervals.confidence_regions import local_region
 from ..statistics.planning.expected_evidence import expected_evidence
-from ..statistics.signaling.hidden import signaling_allowance
-from ..statistics.signaling.marginals import signaling_given_projection
+from ..statistics.signaling.allowance import signaling_allowance
+from ..statistics.signaling.no_signaling_tests import signaling_given_projection
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
 from ..targets.counts import BellCounts
 from ..targets.projections import project_to_no_signaling

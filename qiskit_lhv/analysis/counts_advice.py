@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..reports.counts_rule import UNDECLARED_KAPPA, excluded_influences
 from ..reports.figure_names import Figure
 from ..statistics.intervals.chsh_values import chsh_value
-from ..statistics.planning.game_advice import best_other_form, declared_shots_needed
+from ..statistics.planning.advice import best_other_form, declared_shots_needed
 from ..verification.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -19,19 +19,19 @@ from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..statistics.assumptions.drift import DriftTest, drift_test
 from ..statistics.assumptions.setting_choice import SettingsTest
-from ..statistics.evidence.combination import CombinedEValue, orders_of
+from ..statistics.evidence.combined_e_values import CombinedEValue, orders_of
 from ..statistics.evidence.combined_tests import CombinedTest
 from ..statistics.evidence.e_values import EValue
 from ..statistics.evidence.false_discovery import benjamini_yekutieli
 from ..statistics.evidence.games import GameTest
 from ..statistics.evidence.stages import draw_stages
-from ..statistics.evidence.standing import StandingTest
+from ..statistics.evidence.standing_tests import StandingTest
 from ..statistics.fits.local_fit import LocalFit
 from ..statistics.fits.model_comparison import ModelComparison
 from ..statistics.intervals.confidence_regions import LocalRegion, region_limits
 from ..statistics.planning.expected_evidence import ExpectedEvidence
-from ..statistics.signaling.hidden import SignalingAllowance, signaling_allowance
-from ..statistics.signaling.marginals import SignalingTest, no_signaling_test
+from ..statistics.signaling.allowance import SignalingAllowance, signaling_allowance
+from ..statistics.signaling.no_signaling_tests import SignalingTest, no_signaling_test
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.evidence import agree

@@ -12,7 +12,7 @@ from ..polytope.expressions.families import chsh
 from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
 from ..reports.figure_names import Figure, format_p_value
 from ..reports.locality import LocalityReport
-from ..statistics.evidence.combination import CombinedEValue
+from ..statistics.evidence.combined_e_values import CombinedEValue
 from ..statistics.evidence.e_values import EValue
 from ..statistics.fits.local_fit import LocalFit
 from ..statistics.fits.model_comparison import ModelComparison

@@ -11,7 +11,7 @@ from .._support.validation import fresh_seed, generator, probability, whole_numb
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
 from ..statistics.evidence.combined_tests import family_of
-from ..statistics.signaling.hidden import check_kappa
+from ..statistics.signaling.allowance import check_kappa
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 

@@ -12,12 +12,12 @@ from ..polytope.expressions.families import chsh
 from ..reports.counts_rule import as_tested
 from ..statistics.assumptions.predictability import check_predictability
 from ..statistics.assumptions.setting_choice import SettingsTest, require_declared_settings, settings_test
-from ..statistics.evidence.combination import CombinedEValue, averaged_e_values, num_orders
+from ..statistics.evidence.combined_e_values import CombinedEValue, averaged_e_values, num_orders
 from ..statistics.evidence.combined_tests import combined_test
 from ..statistics.evidence.e_values import EValue, ratio_e_values
 from ..statistics.evidence.fair_sampling import require_all_shots
 from ..statistics.evidence.games import GameTest, game_test
-from ..statistics.evidence.standing import TestResult
+from ..statistics.evidence.standing_tests import TestResult
 from ..targets.counts import BellCounts, check_shot_limit
 from ..targets.trials import BellTrials
 from .counts_options import CountsCall

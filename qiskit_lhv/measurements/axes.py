@@ -1,4 +1,4 @@
-"""Sets of measurement directions."""
+"""Sets of measurement directions: Platonic, octahedral, icosahedral, planar and random ones."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _OPTIMA = Path(__file__).parent.parent / "data" / "icosahedral_axes.json"
 _GOLDEN = (1 + math.sqrt(5)) / 2
 _COORDINATE_ATOL = 1e-7
 _MAX_FREQUENCY = 40
-# Which of the axes through vertices, faces and edges of an octahedron: as many as 3, 4, 6 or a sum of those.
-_OCTAHEDRAL = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
-_PLATONIC = ("octahedron", "cube", "icosahedron", "dodecahedron")
+# Kinds of axes, by their number of nonzero coordinates: through the vertices (1), edges (2) or faces (3) of an
+# octahedron. There are 3, 6 and 4 of them.
+_OCTAHEDRAL_AXES = {3: (1,), 4: (3,), 6: (2,), 7: (1, 3), 9: (1, 2), 10: (2, 3), 13: (1, 2, 3)}
+_PLATONIC_NAMES = ("octahedron", "cube", "icosahedron", "dodecahedron")
 
 
 def platonic_directions(name: str) -> FloatArray:
@@ -47,7 +48,7 @@ def platonic_directions(name: str) -> FloatArray:
         Bloch vectors, shape ``(num_settings, 3)``, one of each pair n, -n.
 
     Raises:
-        MeasurementError: If the name is none of these.
+        MeasurementError: If the name is not one of these.
 
     Examples:
         >>> len(platonic_directions("dodecahedron"))
@@ -64,7 +65,7 @@ def platonic_directions(name: str) -> FloatArray:
         triangles = _icosahedron()[_icosahedron_faces()]
         vertices = triangles.mean(axis=1)
     else:
-        raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC)}", got=repr(name))
+        raise MeasurementError.bad_argument("name", expected=f"one of {', '.join(_PLATONIC_NAMES)}", got=repr(name))
     return frozen(_axes(vertices))
 
 
@@ -75,7 +76,7 @@ def octahedral_sizes() -> list[int]:
         >>> octahedral_sizes()
         [3, 4, 6, 7, 9, 10, 13]
     """
-    return sorted(_OCTAHEDRAL)
+    return sorted(_OCTAHEDRAL_AXES)
 
 
 def octahedral_directions(num_settings: int) -> FloatArray:
@@ -95,17 +96,17 @@ def octahedral_directions(num_settings: int) -> FloatArray:
         13
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
-    if count not in _OCTAHEDRAL:
+    if count not in _OCTAHEDRAL_AXES:
         sizes = ", ".join(map(str, octahedral_sizes()))
         raise MeasurementError.bad_argument("num_settings", expected=f"one of {sizes}", got=f"{num_settings}")
     grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     # Vertices have one nonzero coordinate, edges two, faces three.
     nonzero = np.abs(grid).sum(axis=1)
-    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL[count]])))
+    return frozen(_axes(np.concatenate([grid[nonzero == kind] for kind in _OCTAHEDRAL_AXES[count]])))
 
 
 def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> FloatArray:
-    """Equally spaced axes of one plane, the first along its first coordinate axis.
+    """Equally spaced axes in one plane, the first of them along the plane's first coordinate axis.
 
     Args:
         num_settings: Number of axes; neighbors are ``pi / num_settings`` apart.
@@ -131,7 +132,7 @@ def random_directions(num_settings: int, seed: int | None = None) -> FloatArray:
 
     Args:
         num_settings: Number of axes.
-        seed: Seed, or ``None``.
+        seed: Seed of the random numbers; ``None`` draws fresh ones.
 
     Returns:
         Bloch vectors, shape ``(num_settings, 3)``.
@@ -159,15 +160,15 @@ def icosahedral_sizes(limit: int) -> list[int]:
 
 
 def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> FloatArray:
-    """Axes with the symmetry of the icosahedron, spread evenly.
+    """Evenly spread axes with the symmetry of the icosahedron.
 
-    The vertices of a geodesic polyhedron, moved within that symmetry until the inradius is as large as
-    an ascent finds. The same call gives the same set.
+    They are the vertices of a geodesic polyhedron, which an ascent then moves, within the symmetry, to a larger
+    inradius. The same call always returns the same set.
 
     Args:
         num_settings: Number of axes, one of :func:`icosahedral_sizes`: 6, 16, 21, 46, 61, 81, ...
-        optimized: Whether to optimize the inradius; without, the vertices are those of the subdivided
-            faces, projected to the sphere.
+        optimized: Whether to optimize the inradius. If not, the axes go through the vertices of the subdivided faces,
+            projected to the sphere.
 
     Returns:
         Bloch vectors, shape ``(num_settings, 3)``.
@@ -191,7 +192,7 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
             got=f"{num_settings}",
             remedy=f"The nearest such numbers are {near[0]} and {near[1]}.",
         )
-    # The axes through vertices, face and edge centers have no freedom.
+    # Axes through vertices, face centers and edge centers cannot be moved within the symmetry.
     return _icosahedral(classes[count], bool(optimized) and count > 16)
 
 

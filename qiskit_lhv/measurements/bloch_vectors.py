@@ -1,4 +1,4 @@
-"""Bloch vectors of projective qubit measurements, from whatever a user names them by."""
+"""Bloch vectors of projective qubit measurements, which users may give in many forms."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
         num_parties: Number of parties.
 
     Raises:
-        ScenarioError: If there are none, or one is not projective.
-        MeasurementError: If one is no measurement.
+        ScenarioError: If ``settings`` is ``None``, or a measurement is not a projective one of a qubit.
+        MeasurementError: If an entry is not a measurement.
     """
     if settings is None:
         raise ScenarioError.bad_argument(
@@ -32,7 +32,7 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
     parsed = parse_settings(settings, [2] * num_parties)
     vectors = []
     for k, party in enumerate(parsed):
-        found = [bloch_vector_of(one) for one in party]
+        found = [bloch_vector_of(given) for given in party]
         for given, vector in zip(party, found, strict=True):
             if vector is None:
                 raise ScenarioError.bad_argument(
@@ -45,7 +45,7 @@ def bloch_vectors(settings: Any, num_parties: int) -> list[FloatArray]:
 
 
 def bloch_vector_of(given: Measurement) -> FloatArray | None:
-    """The Bloch vector of outcome 0, shape ``(3,)``; ``None`` if it is no projective measurement of one qubit.
+    """The Bloch vector of outcome 0, shape ``(3,)``; ``None`` if it is not a projective measurement of one qubit.
 
     Args:
         given: Any measurement.
@@ -57,7 +57,7 @@ def bloch_vector_of(given: Measurement) -> FloatArray | None:
 
 
 def are_vectors(value: Any) -> bool:
-    """Whether these are vectors of numbers, and not lists of measurements, one per party.
+    """Whether something is a list of vectors of numbers, and not one list of measurements per party.
 
     Args:
         value: What a user passed.

@@ -1,4 +1,4 @@
-"""Ascent of the inradius of a polyhedron within its symmetry."""
+"""Gradient ascent that enlarges the inradius of a polyhedron and keeps its symmetry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["images_of_representatives", "with_larger_inradius"]
 
 
 def with_larger_inradius(directions: FloatArray, rotations: FloatArray) -> FloatArray:
-    """Moves axes, within the symmetry of some rotations, so that the inradius grows.
+    """Returns axes with a larger inradius, moved within the symmetry of some rotations.
 
     Args:
         directions: Bloch vectors, shape ``(m, 3)``, which the rotations map to each other up to signs.

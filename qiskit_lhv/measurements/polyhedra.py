@@ -1,7 +1,7 @@
-"""Polyhedra that sets of directions span, and how well they stand for all directions.
+"""Polyhedra that sets of directions span, and how well they cover the sphere.
 
-The polyhedron is the convex hull of all Bloch vectors n_i and -n_i. Its inradius eta tells how much of every
-direction is a mixture of them: every Bloch vector of length eta lies inside.
+The polyhedron is the convex hull of all Bloch vectors n_i and -n_i. Every Bloch vector that is no longer than the
+inradius eta lies inside, so it is a mixture of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["hull_triangles", "inradius", "signed_images"]
 
 
 _RANK_TOLERANCE = 1e-7
-_SAME_AXIS = 1e-6
+_AXIS_ATOL = 1e-6
 
 
 def hull_triangles(directions: ArrayLike) -> IntArray:
@@ -56,7 +56,7 @@ def inradius(directions: ArrayLike) -> float:
         directions: Bloch vectors, shape ``(m, 3)``.
 
     Returns:
-        The inradius eta, from 0 (directions of one plane) to 1.
+        The inradius eta, from 0 (all directions in one plane) to 1.
 
     Raises:
         MeasurementError: If the directions are not an array of real vectors.
@@ -97,4 +97,4 @@ def signed_images(directions: FloatArray, maps: FloatArray) -> tuple[IntArray, I
     distance, nearest = cKDTree(np.concatenate([directions, -directions])).query(directions @ maps.transpose(0, 2, 1))
     numbers, signs = nearest % count, np.where(nearest < count, 1, -1)
     bijective = np.all(np.sort(numbers, axis=1) == np.arange(count), axis=1)
-    return numbers, signs, (distance.max(axis=1) < _SAME_AXIS) & bijective
+    return numbers, signs, (distance.max(axis=1) < _AXIS_ATOL) & bijective

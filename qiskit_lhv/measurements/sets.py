@@ -1,7 +1,7 @@
 """Sets of measurements: which measurements a party may choose.
 
-One type says that to the optimizer, to proofs of locality, to searches for settings and to reports. A further kind of
-set, of qudits or of POVMs, is a further subclass of :class:`MeasurementSet`.
+The optimizer, proofs of locality, searches for settings and reports all use the same type. Another kind of set, of
+qudits or of POVMs, is another subclass of :class:`MeasurementSet`.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ __all__ = [
     "projective_set",
 ]
 
-_EVERYTHING = "projective"
-# Unit vectors that are given, and directions that count as lying in a plane or as being one of a list.
-_ORTHONORMAL = 1e-8
-_SAME_DIRECTION = 1e-9
+_NAME_OF_ALL = "projective"
+# Errors allowed: of unit vectors that are given, and of directions that lie in a plane or belong to a list.
+_ORTHONORMAL_ATOL = 1e-8
+_DIRECTION_ATOL = 1e-9
 
 
 class MeasurementSet(Record, ABC):
     """Base of the sets of measurements from which a party may choose.
 
-    Users name a set by a string or give one as an object; :meth:`of` takes either.
+    Users name a set by a string or pass one as an object; :meth:`of` takes either.
     """
 
     @property
@@ -66,7 +66,7 @@ class MeasurementSet(Record, ABC):
             spec: Anything that ``measurement`` takes.
 
         Raises:
-            MeasurementError: If it is no measurement.
+            MeasurementError: If ``spec`` is not a measurement.
         """
 
     @abstractmethod
@@ -79,7 +79,7 @@ class MeasurementSet(Record, ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Independent, uniform members; for qubits their Bloch vectors, shape ``(count, 3)``.
+        """Members that are drawn independently and uniformly; for qubits their Bloch vectors, shape ``(count, 3)``.
 
         Args:
             rng: Source of randomness.
@@ -88,10 +88,10 @@ class MeasurementSet(Record, ABC):
 
     @abstractmethod
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Evenly spread members, each alone uniform; for qubits their Bloch vectors, shape ``(at most count, 3)``.
+        """Members that are spread evenly, each of them uniform by itself.
 
-        For qubits they are even as lines, since n and -n are one measurement: no two lie near each other or near
-        each other's opposite.
+        For qubits these are Bloch vectors, shape ``(at most count, 3)``. Since n and -n are the same measurement, no
+        vector lies near another one or near the opposite of another one.
 
         Args:
             rng: Source of randomness.
@@ -100,7 +100,7 @@ class MeasurementSet(Record, ABC):
 
     @staticmethod
     def of(measurements: Any) -> MeasurementSet:
-        """The set that a user names or gives.
+        """Returns the set that a user names or passes.
 
         Args:
             measurements: ``"projective"``: all projective measurements of a qubit; ``"xy"``, ``"xz"`` or ``"yz"``:
@@ -108,7 +108,7 @@ class MeasurementSet(Record, ABC):
                 shape ``(2, 3)``; or a ``MeasurementSet``, which is returned as it is.
 
         Raises:
-            MeasurementError: If it is none of these.
+            MeasurementError: If ``measurements`` is not one of these.
 
         Examples:
             >>> from qiskit_lhv.measurements import MeasurementSet
@@ -120,7 +120,7 @@ class MeasurementSet(Record, ABC):
         if isinstance(measurements, MeasurementSet):
             return measurements
         if isinstance(measurements, str):
-            if measurements == _EVERYTHING:
+            if measurements == _NAME_OF_ALL:
                 return AllProjective()
             if len(measurements) == 2 and len({*measurements} & {*"xyz"}) == 2:
                 return PlanarProjective(np.eye(3)[["xyz".index(axis) for axis in measurements]])
@@ -130,15 +130,15 @@ class MeasurementSet(Record, ABC):
 
     @staticmethod
     def of_parties(measurements: Any, num_parties: int) -> list[MeasurementSet]:
-        """The sets of all parties.
+        """Returns the set of each party.
 
         Args:
-            measurements: What :meth:`of` takes, then for every party; or one list of projective measurements of a
-                qubit per party (anything that ``measurement`` takes).
+            measurements: Anything that :meth:`of` takes, which then holds for every party; or one list per party of
+                projective measurements of a qubit (anything that ``measurement`` takes).
             num_parties: Number of parties.
 
         Raises:
-            MeasurementError: If it is none of these.
+            MeasurementError: If ``measurements`` is not one of these.
         """
         listed = isinstance(measurements, Sequence | np.ndarray) and not isinstance(measurements, str)
         if not listed or are_vectors(measurements):
@@ -164,30 +164,30 @@ class QubitMeasurementSet(MeasurementSet):
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """Numbers of those coordinates."""
+        """Numbers of the coordinates in which some Bloch vector of the set differs from zero."""
         return tuple(np.flatnonzero(self.coordinates).tolist())
 
     @abstractmethod
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """How far Bloch vectors are from the set, 0 for those that belong to it; shape ``(m,)``.
+        """Distance of each Bloch vector from the set, 0 if it belongs to the set; shape ``(m,)``.
 
         Args:
             vectors: Shape ``(m, 3)``.
         """
 
     def contains(self, spec: Any) -> bool:
-        """Whether it is a projective measurement of a qubit whose Bloch vector is in the set, up to 1e-9."""
+        """Whether ``spec`` is a projective measurement of a qubit whose Bloch vector is in the set, up to 1e-9."""
         given = spec if isinstance(spec, Measurement) else measurement(spec)
         vector = bloch_vector_of(given)
         if vector is None:
             return False
         # Swapping the outcomes turns the vector over and leaves the measurement the same.
-        return bool(self.distances(np.stack([vector, -vector])).min() <= _SAME_DIRECTION)
+        return bool(self.distances(np.stack([vector, -vector])).min() <= _DIRECTION_ATOL)
 
 
 @dataclass(frozen=True, eq=False)
 class AllProjective(QubitMeasurementSet):
-    """All projective measurements of a qubit, ``"projective"``."""
+    """All projective measurements of a qubit, named ``"projective"``."""
 
     def __str__(self) -> str:
         return "all projective measurements"
@@ -195,7 +195,7 @@ class AllProjective(QubitMeasurementSet):
     @property
     def name(self) -> str:
         """``"projective"``."""
-        return _EVERYTHING
+        return _NAME_OF_ALL
 
     @property
     def size(self) -> int | None:
@@ -208,11 +208,11 @@ class AllProjective(QubitMeasurementSet):
         return np.ones(3)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """Zeros: every unit vector belongs to it."""
+        """Zeros, since every unit vector belongs to the set."""
         return np.zeros(len(vectors))
 
     def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other is a set of projective measurements of a qubit."""
+        """Whether the other set consists of projective measurements of a qubit."""
         return isinstance(other, QubitMeasurementSet)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
@@ -241,7 +241,7 @@ class PlanarProjective(QubitMeasurementSet):
 
     def __post_init__(self) -> None:
         array = real_array(self.vectors, "plane", MeasurementError)
-        if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > _ORTHONORMAL:
+        if array.shape != (2, 3) or np.abs(array @ array.T - np.eye(2)).max() > _ORTHONORMAL_ATOL:
             raise MeasurementError.bad_argument(
                 "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
             )
@@ -263,12 +263,12 @@ class PlanarProjective(QubitMeasurementSet):
 
     @property
     def normal(self) -> FloatArray:
-        """The unit vector across the plane, shape ``(3,)``."""
+        """The unit vector perpendicular to the plane, shape ``(3,)``."""
         return np.cross(*self.vectors)
 
     @property
     def coordinates(self) -> FloatArray:
-        """1 for the coordinates of a coordinate plane; every coordinate of another plane."""
+        """1 for each coordinate in which some vector of the plane differs from zero, else 0; shape ``(3,)``."""
         return np.any(self.vectors != 0, axis=0).astype(float)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
@@ -280,10 +280,10 @@ class PlanarProjective(QubitMeasurementSet):
         return np.abs(vectors @ self.normal)
 
     def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other's Bloch vectors all lie in this plane; sets of infinitely many are told by their planes."""
+        """Whether all Bloch vectors of the other set lie in this plane."""
         if not isinstance(other, PlanarProjective | ListedProjective):
             return False
-        return bool(self.distances(other.vectors).max() <= _SAME_DIRECTION)
+        return bool(self.distances(other.vectors).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent, uniform Bloch vectors, shape ``(count, 3)``."""
@@ -305,7 +305,7 @@ class ListedProjective(QubitMeasurementSet):
         vectors: Bloch vectors, shape ``(m, 3)``.
 
     Raises:
-        MeasurementError: If they are no unit vectors.
+        MeasurementError: If they are not unit vectors.
     """
 
     vectors: FloatArray
@@ -313,7 +313,7 @@ class ListedProjective(QubitMeasurementSet):
 
     def __post_init__(self) -> None:
         array = real_array(self.vectors, "vectors", MeasurementError, ndim=2)
-        if array.shape[1] != 3 or not len(array) or np.abs(np.linalg.norm(array, axis=1) - 1).max() > _ORTHONORMAL:
+        if array.shape[1] != 3 or not len(array) or np.abs(np.linalg.norm(array, axis=1) - 1).max() > _ORTHONORMAL_ATOL:
             raise MeasurementError.bad_argument(
                 "vectors", expected="unit vectors, shape (m, 3)", got=f"{array.tolist()}"
             )
@@ -334,20 +334,20 @@ class ListedProjective(QubitMeasurementSet):
 
     @property
     def coordinates(self) -> FloatArray:
-        """1 for each coordinate in which one of the list differs from zero."""
+        """1 for each coordinate in which some vector of the list differs from zero, else 0; shape ``(3,)``."""
         return np.any(self.vectors != 0, axis=0).astype(float)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """Distances from the nearest one of the list."""
+        """Distances from the nearest vector of the list."""
         distances: FloatArray = np.linalg.norm(vectors[:, None] - self.vectors[None], axis=2).min(axis=1)
         return distances
 
     def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other is a list all of whose measurements are in this one."""
+        """Whether the other set is a list whose measurements all belong to this one."""
         if not isinstance(other, ListedProjective):
             return False
         both = [self.distances(sign * other.vectors) for sign in (1, -1)]
-        return bool(np.minimum(*both).max() <= _SAME_DIRECTION)
+        return bool(np.minimum(*both).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent members of the list, shape ``(count, 3)``."""
@@ -360,7 +360,7 @@ class ListedProjective(QubitMeasurementSet):
         return self.vectors[rng.choice(len(self.vectors), count, replace=False)]
 
 
-# The sets that proofs and searches for settings know: those that allow some coordinates, in one order of the axes.
+# The sets that proofs and searches for settings know, by the coordinates that their Bloch vectors use.
 _BY_COORDINATES: dict[tuple[int, ...], QubitMeasurementSet] = {
     (0, 1, 2): AllProjective(),
     **{pair: PlanarProjective(np.eye(3)[list(pair)]) for pair in combinations(range(3), 2)},
@@ -368,13 +368,13 @@ _BY_COORDINATES: dict[tuple[int, ...], QubitMeasurementSet] = {
 
 
 def projective_set(measurements: Any) -> QubitMeasurementSet:
-    """The set that a user names, if it is that of all projective measurements or of a coordinate plane.
+    """Returns the set that a user names, if it holds all projective measurements or those of a coordinate plane.
 
     Args:
         measurements: What ``MeasurementSet.of`` takes.
 
     Raises:
-        MeasurementError: If it is another set, or none.
+        MeasurementError: If it is another set, or not a set.
     """
     try:
         found = MeasurementSet.of(measurements)
@@ -382,9 +382,9 @@ def projective_set(measurements: Any) -> QubitMeasurementSet:
         found = None
     if isinstance(found, AllProjective | PlanarProjective) and found.name:
         return _BY_COORDINATES[found.axes]
-    names = ", ".join(repr(one.name) for one in _BY_COORDINATES.values() if one.name != _EVERYTHING)
+    names = ", ".join(repr(known.name) for known in _BY_COORDINATES.values() if known.name != _NAME_OF_ALL)
     raise MeasurementError.bad_argument(
-        "measurements", expected=f"{_EVERYTHING!r} or one of {names}", got=repr(measurements)
+        "measurements", expected=f"{_NAME_OF_ALL!r} or one of {names}", got=repr(measurements)
     )
 
 

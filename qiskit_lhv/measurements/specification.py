@@ -1,6 +1,6 @@
 """Measurements from Qiskit operators, labels, Bloch vectors, effects and bases.
 
-This module is a leaf: it imports nothing of the package but its errors.
+It also reads the settings that users pass to other functions: one list of measurements per party, or a name.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _REMEDY = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Measurement(ReadOnlyArrays):
-    """One measurement of one party; made by :func:`measurement`.
+    """One measurement of one party, as :func:`measurement` makes it.
 
-    Projective ones carry a basis that a device can rotate to; POVMs carry only their effects.
+    A projective measurement holds a basis that a device can rotate to; a POVM holds only its effects.
     """
 
     effects: ComplexArray
@@ -86,7 +86,7 @@ class Measurement(ReadOnlyArrays):
 
 
 def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
-    """Builds a measurement from what Qiskit users have at hand.
+    """Builds a measurement from a Qiskit object, a label, a Bloch vector, effects or a basis.
 
     Args:
         spec: One of: a Pauli label such as ``"X"`` or ``"-Z"``; a Bloch vector of length 3; a
@@ -103,7 +103,7 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
 
     Raises:
         MeasurementError: If the observable is not Hermitian, the effects are not positive or do not
-            sum to the identity, the basis is not unitary, or the type is none of these.
+            sum to the identity, the basis is not unitary, or the type is not one of these.
 
     Examples:
         >>> measurement("X").num_outcomes, measurement("XZ").num_outcomes, measurement(basis="XZ").num_outcomes
@@ -160,14 +160,14 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
 
 
 def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence[int]) -> list[list[Measurement]]:
-    """Turns settings as a user gives them into measurements, and checks them.
+    """Returns the measurements of each party, from settings as a user passes them.
 
     Args:
         settings: One sequence of measurement specs per party, or a name.
         dimensions: Dimension of each party's space.
 
     Raises:
-        MeasurementError: If there is not one non-empty sequence a party, or a measurement has the wrong dimension.
+        MeasurementError: If there is not one non-empty sequence per party, or a measurement has the wrong dimension.
     """
     if isinstance(settings, str):
         settings = named_settings(settings, len(dimensions))

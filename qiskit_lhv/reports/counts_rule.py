@@ -12,14 +12,14 @@ from ..polytope.expressions.expression import BellExpression
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..statistics.assumptions.drift import DriftTest
 from ..statistics.assumptions.setting_choice import SettingsTest
-from ..statistics.evidence.combination import CombinedEValue
+from ..statistics.evidence.combined_e_values import CombinedEValue
 from ..statistics.evidence.combined_tests import CombinedTest
 from ..statistics.evidence.e_values import EValue
 from ..statistics.evidence.games import GameTest
-from ..statistics.evidence.standing import StandingTest, TestResult
+from ..statistics.evidence.standing_tests import StandingTest, TestResult
 from ..statistics.intervals.confidence_regions import LocalRegion
-from ..statistics.signaling.hidden import SignalingAllowance
-from ..statistics.signaling.marginals import SignalingTest
+from ..statistics.signaling.allowance import SignalingAllowance
+from ..statistics.signaling.no_signaling_tests import SignalingTest
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict

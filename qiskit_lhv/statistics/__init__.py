@@ -1,4 +1,8 @@
-"""Finite counts: fits, evidence against local models, signaling, intervals and planning."""
+"""Finite counts: fits, evidence against local models, signaling, intervals and planning.
+
+From the ground up: ``tails`` and ``random_orders``; ``fits`` and ``intervals``; ``signaling``; ``assumptions``;
+``evidence``; ``planning``. The docstring of each folder says what its files hold.
+"""
 
 import lazy_loader
 

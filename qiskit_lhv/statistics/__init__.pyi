@@ -3,9 +3,9 @@ from .assumptions.drift import drift_test as drift_test
 from .assumptions.same_state import SameStateTest as SameStateTest
 from .assumptions.setting_choice import SettingsTest as SettingsTest
 from .assumptions.setting_choice import settings_test as settings_test
-from .evidence.combination import CombinedEValue as CombinedEValue
-from .evidence.combination import averaged_e_values as averaged_e_values
-from .evidence.combination import combine_e_values as combine_e_values
+from .evidence.combined_e_values import CombinedEValue as CombinedEValue
+from .evidence.combined_e_values import averaged_e_values as averaged_e_values
+from .evidence.combined_e_values import combine_e_values as combine_e_values
 from .evidence.combined_tests import CombinedTest as CombinedTest
 from .evidence.combined_tests import combined_test as combined_test
 from .evidence.e_values import EValue as EValue
@@ -15,7 +15,7 @@ from .evidence.false_discovery import benjamini_yekutieli as benjamini_yekutieli
 from .evidence.false_discovery import e_bh as e_bh
 from .evidence.games import GameTest as GameTest
 from .evidence.games import game_test as game_test
-from .evidence.standing import StandingTest as StandingTest
+from .evidence.standing_tests import StandingTest as StandingTest
 from .fits.local_fit import LocalFit as LocalFit
 from .fits.local_fit import fit_local_model as fit_local_model
 from .fits.model_comparison import ModelComparison as ModelComparison
@@ -35,7 +35,7 @@ from .planning.evidence_rates import evidence_rate as evidence_rate
 from .planning.shot_plans import ShotPlan as ShotPlan
 from .planning.shot_plans import shots_needed as shots_needed
 from .planning.shot_plans import simulated_log10_p as simulated_log10_p
-from .signaling.hidden import SignalingAllowance as SignalingAllowance
-from .signaling.hidden import signaling_allowance as signaling_allowance
-from .signaling.marginals import SignalingTest as SignalingTest
-from .signaling.marginals import no_signaling_test as no_signaling_test
+from .signaling.allowance import SignalingAllowance as SignalingAllowance
+from .signaling.allowance import signaling_allowance as signaling_allowance
+from .signaling.no_signaling_tests import SignalingTest as SignalingTest
+from .signaling.no_signaling_tests import no_signaling_test as no_signaling_test

@@ -1,9 +1,9 @@
-"""A proof that no local model exceeds a claimed bound of two parties, by a tree, where enumeration would take too long.
+"""Proofs that no local model exceeds a claimed bound: by listing strategies or, for two parties, by branch and bound.
 
-It shares no code with the solvers, and starts where they end: from the claim. One party's settings are decided one
-after the other, and the other answers best at the end. What the settings decided so far reach together with the best
-answers, plus what the remaining settings reach alone with theirs, is an upper limit of all completions, as a maximum
-of a sum is at most the sum of the maxima. So a branch whose limit is not above the claim is closed.
+They share no code with the solvers, and start from the claim. In a tree, one party's settings are decided one after the
+other, and the other party answers best at the end. An upper limit of all completions of a branch is what the settings
+decided so far reach with the best answers, plus what the remaining settings reach with their own best answers, because
+the maximum of a sum is at most the sum of the maxima. A branch whose limit is not above the claim is closed.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from .._support.deadlines import time_for_check
 from .._support.types import IntArray
 from .local_bounds import exact_local_bound, local_bound_cost
-from .memory import remembered
 from .padding import Outcomes, filled_padding
 from .rationals import scaled_to_integers
+from .remembered_checks import remembered
 from .result import Verification
 
 __all__ = ["BranchProof", "left_open", "prove_by_branches", "prove_local_bound"]
 
 
-# What is proven without being asked for, and at most: strategies that are listed, numbers that are added up in trees.
+# Up to so many strategies are listed, and so many numbers added up in trees, by the value of ``prove_bound``.
 _FEW_LISTED = 1 << 20
-_LISTED = {None: 1 << 26, True: 1 << 36}
-_WORK = {None: 1 << 31, True: 1 << 38}
+_MAX_LISTED = {None: 1 << 26, True: 1 << 36}
+_MAX_ADDITIONS = {None: 1 << 31, True: 1 << 38}
 _COEFFICIENT_BITS = 60
 # Nodes that are looked at together; it changes nothing but the speed.
-_FRONT = 1 << 12
+_NODES_AT_ONCE = 1 << 12
 # Work between looks at the clock, where there is a time limit.
 _WORK_PER_LOOK = 1 << 24
 
@@ -44,7 +44,7 @@ class BranchProof:
     """How the proof ended."""
 
     holds: bool | None
-    """Whether no strategy exceeds the claim; ``None``: the budget was spent before that was known."""
+    """Whether no strategy exceeds the claim; ``None`` if the budget was spent before that was known."""
     exceeding: int | None
     """The value of a strategy that exceeds the claim, if one was found."""
     work: int
@@ -64,7 +64,7 @@ class _ExceededError(Exception):
 
 
 def left_open(cost: int, prove_bound: bool | None, what: str = "that no local model exceeds the bound") -> Verification:
-    """Whether a bound that takes a list of strategies is proven again: true if so, else "not re-proven".
+    """Whether a bound that takes a list of strategies is to be proven again; if not, the result is "not re-proven".
 
     Args:
         cost: Number of strategies.
@@ -73,9 +73,9 @@ def left_open(cost: int, prove_bound: bool | None, what: str = "that no local mo
     """
     if prove_bound is False:
         return Verification.unproven(f"{what} was not proven again, as asked", cost)
-    if cost <= _LISTED[prove_bound]:
+    if cost <= _MAX_LISTED[prove_bound]:
         return Verification(True, f"{what} takes a list of {cost} strategies")
-    words = "" if prove_bound else ", which prove_bound=True goes through" if cost <= _LISTED[True] else ""
+    words = "" if prove_bound else ", which prove_bound=True goes through" if cost <= _MAX_LISTED[True] else ""
     return Verification.unproven(
         f"{what} was not proven again: up to {float(min(cost, 10**300)):.2g} strategies{words}", cost
     )
@@ -89,15 +89,15 @@ def prove_local_bound(
     symmetries: Sequence[tuple[IntArray, IntArray]] = (),
     num_outcomes: Outcomes | None = None,
 ) -> Verification:
-    """Proves in integers that no local model exceeds a claimed bound: by listing strategies, or by a tree.
+    """Proves in integers that no local model exceeds a claimed bound, by listing strategies or by branch and bound.
 
-    A process that has done so remembers the result of the same numbers.
+    The result for the same numbers is remembered within one process.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, finite.
         claim: The claimed bound.
-        prove_bound: ``None``: if a budget of work suffices, which takes seconds; ``True``: if minutes do; ``False``:
-            not at all.
+        prove_bound: ``None`` proves it if that takes seconds, ``True`` also if it takes minutes; ``False`` does not
+            prove it.
         symmetries: Relabelings that leave the coefficients as they are; see :func:`exact_local_bound`.
         num_outcomes: Number of outcomes of every setting, where tables are padded; see :func:`exact_local_bound`.
 
@@ -113,7 +113,7 @@ def prove_local_bound(
 
     if cost <= _FEW_LISTED:
         return prove()
-    limits = (_LISTED[prove_bound], _WORK[prove_bound])
+    limits = (_MAX_LISTED[prove_bound], _MAX_ADDITIONS[prove_bound])
     content = (coefficients, str(claim), prove_bound, [[*symmetry] for symmetry in symmetries], num_outcomes, limits)
 
     def lasting(found: Verification) -> bool:
@@ -130,11 +130,11 @@ def _prove(
     num_outcomes: Outcomes | None,
     cost: int,
 ) -> Verification:
-    """The proof of :func:`prove_local_bound`, if there is to be one."""
+    """The proof of :func:`prove_local_bound`, where one is wanted."""
     scaled = scaled_to_integers(coefficients, _COEFFICIENT_BITS)
     if scaled is None:
         return Verification.unproven("the coefficients are too fine, or too large, to prove a bound in integers")
-    listed, work = _LISTED[prove_bound], _WORK[prove_bound]
+    listed, work = _MAX_LISTED[prove_bound], _MAX_ADDITIONS[prove_bound]
     exceeding: Fraction | None = None
     proven = False
     if cost > _FEW_LISTED and coefficients.ndim == 4:
@@ -166,7 +166,7 @@ def _prove(
 def prove_by_branches(
     integers: IntArray, claim: int, max_work: int, num_outcomes: Outcomes | None = None
 ) -> BranchProof:
-    """Proves that no strategy of two parties has a larger value than the claim.
+    """Proves, by branch and bound, that no strategy of two parties has a larger value than the claim.
 
     Args:
         integers: Coefficients, shape ``(m_1, m_2, d_1, d_2)``, whose absolute values add up to less than 2**60.
@@ -251,12 +251,13 @@ class _Tree:
             open_nodes = np.flatnonzero(scores.astype(np.int64) > _clipped(known - tails[total - decided]))
             open_nodes = open_nodes[np.argsort(scores[open_nodes], kind="stable")]
             stack += [
-                (decided, nodes[open_nodes[start : start + _FRONT]]) for start in range(0, len(open_nodes), _FRONT)
+                (decided, nodes[open_nodes[start : start + _NODES_AT_ONCE]])
+                for start in range(0, len(open_nodes), _NODES_AT_ONCE)
             ]
         return known, row
 
     def late(self) -> bool:
-        """Whether the time of the search is over that this proof is part of."""
+        """Whether the time of the search that this proof is part of is over."""
         if self.work < self.next_look:
             return False
         self.next_look = self.work + _WORK_PER_LOOK

@@ -1,4 +1,4 @@
-"""Checks of evidence that somebody may have edited: whatever cannot be read is refuted, and raises nothing."""
+"""The base of all evidence. It may have been edited by hand, so whatever cannot be read is refuted without an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNREADABLE = (LHVError, ArithmeticError, AssertionError, AttributeError, Lookup
 
 
 class Evidence(Record):
-    """Base of the records that can be re-checked: ``verify`` refutes what it cannot check, and raises nothing."""
+    """Base of the records that can be re-checked. Their ``verify`` refutes what it cannot read, and raises no error."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -34,7 +34,7 @@ class Evidence(Record):
 
 
 def readable(claim: Callable[[], T], otherwise: T) -> T:
-    """What the evidence claims, or something else if it cannot be read."""
+    """Returns what ``claim()`` returns, or ``otherwise`` if the evidence cannot be read."""
     try:
         return claim()
     except _UNREADABLE:
@@ -42,7 +42,7 @@ def readable(claim: Callable[[], T], otherwise: T) -> T:
 
 
 def verify_piece(piece: Any, prove_bound: bool | None) -> Verification:
-    """The check of a piece of evidence, which gets ``prove_bound`` if there is a local bound in it.
+    """Verifies a piece of evidence, and passes ``prove_bound`` on if it holds a local bound.
 
     Args:
         piece: A record with a ``verify`` that needs no arguments.
@@ -54,7 +54,7 @@ def verify_piece(piece: Any, prove_bound: bool | None) -> Verification:
 
 
 def verify_shown(inequality: Any, prove_bound: bool | None) -> tuple[Verification, ...]:
-    """The check of an inequality that a report shows without a verdict behind it: only an exact bound must hold.
+    """Verifies an inequality that a report shows but no verdict rests on. Only an exact bound is checked.
 
     Args:
         inequality: A ``BellInequality``, or ``None``.

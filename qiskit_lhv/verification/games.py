@@ -17,8 +17,8 @@ from .result import Verification
 __all__ = ["check_log10_p", "exact_score", "precise_log10_excess", "precise_log10_tail", "proven_mean", "proven_wins"]
 
 _DIGITS = 60
-_TOLERANCE = 1e-9
-_MAX_TERMS = 20_000
+_LOG10_P_TOLERANCE = 1e-9
+_MAX_SUMMED_TERMS = 20_000
 
 
 def exact_score(tested: NDArray[np.int64], scores: NDArray[np.float64]) -> Fraction:
@@ -50,7 +50,7 @@ def proven_mean(
     predictability: float,
     num_outcomes: Outcomes | None = None,
 ) -> float:
-    """The largest mean score of a local model, or a little more.
+    """The largest mean score of a local model, rounded up.
 
     Args:
         scores: From 0 to 1, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
@@ -72,8 +72,8 @@ def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: i
         score: Sum of the scores, whole for a game.
         total: Number of trials.
         mean: Largest mean score of a local model.
-        knot: ``None``: the p-value is P(Bin(total, mean) >= score). A whole number h from 0 to below the score:
-            ``E[max(B - h, 0)] / (score - h)``, at most 1.
+        knot: ``None`` if the p-value is P(Bin(total, mean) >= score); or a whole number h, at least 0 and below the
+            score, if it is ``E[max(B - h, 0)] / (score - h)``, at most 1.
     """
     import mpmath
 
@@ -86,14 +86,14 @@ def check_log10_p(claimed: float, score: float, total: int, mean: float, knot: i
             value = min(value, mpmath.mpf(0))
         # Signed: a claim may be a little too large, never too small.
         error = 0.0 if value == claimed else float(mpmath.mpf(claimed) - value)
-        passed = 0 <= error <= _TOLERANCE * max(1.0, abs(float(value)))
+        passed = 0 <= error <= _LOG10_P_TOLERANCE * max(1.0, abs(float(value)))
         return Verification(passed, f"the {kind} is 10^{float(value):.9g}", abs(error))
 
 
 def precise_log10_tail(wins: int, total: int, p: float) -> Any:
-    """log10 of P(Bin(total, p) >= wins) with some 30 digits, a number of mpmath.
+    """log10 of P(Bin(total, p) >= wins) with some 30 digits, as a number of mpmath.
 
-    Where few terms count, they are added one by one; else the mass is integrated over the probability.
+    If few terms count, they are added one by one; otherwise the mass is integrated over the probability.
     """
     import mpmath
 
@@ -109,7 +109,7 @@ def precise_log10_tail(wins: int, total: int, p: float) -> Any:
 
 
 def precise_log10_excess(knot: int, total: int, p: float) -> Any:
-    """log10 of E[max(Bin(total, p) - knot, 0)] with some 30 digits, a number of mpmath."""
+    """log10 of E[max(Bin(total, p) - knot, 0)] with some 30 digits, as a number of mpmath."""
     import mpmath
 
     with mpmath.workdps(_DIGITS):
@@ -128,7 +128,7 @@ def _sum(first: int, total: int, p: Any, knot: int, weighted: bool) -> Any:
     import mpmath
 
     spread = 12 * math.sqrt(total * float(p * (1 - p))) + 100
-    if min(spread, total - first) > _MAX_TERMS:
+    if min(spread, total - first) > _MAX_SUMMED_TERMS:
         return _integral(first, total, p, weighted)
     mass = mpmath.binomial(total, first) * p**first * (1 - p) ** (total - first)
     odds = p / (1 - p)

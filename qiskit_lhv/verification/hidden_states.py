@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import remembered
+from .remembered_checks import remembered
 
 __all__ = [
     "STATE_BITS",
@@ -40,8 +40,8 @@ __all__ = [
 # Bloch vectors are multiples of 2**-15 and weights of 2**-30, so that 4 x 4 determinants and their sums fit 64 bits.
 STATE_BITS, WEIGHT_BITS = 15, 30
 _MAX_STATES = 400
-_HALF = 31
-_BATCH = 1 << 16
+_HALF_BITS = 31
+_NORMALS_PER_BATCH = 1 << 16
 
 Complex = tuple[int, int]
 
@@ -52,8 +52,8 @@ def hidden_states_fail(tensor: Any, states: NDArray[np.float64], weights: NDArra
     Args:
         tensor: Rational, shape ``(4, 4)``, the steering party's index first.
         states: Bloch vectors of the other party's hidden states, multiples of 2**-15, shape ``(K, 3)``.
-        weights: Their weights, multiples of 2**-30, shape ``(K,)``. What the other party's reduced operator holds more
-            than they is one more hidden state, whose response is always 1/2.
+        weights: Their weights, multiples of 2**-30, shape ``(K,)``. The rest of the other party's reduced operator is
+            one more hidden state, whose response is always 1/2.
     """
     content = [str(Fraction(value)) for value in np.asarray(tensor).flat]
     return remembered(lambda: _why_they_fail(tensor, states, weights), "hidden states", content, states, weights)
@@ -65,26 +65,26 @@ def _why_they_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np
     vectors = _whole(states, STATE_BITS)
     shares = _whole(weights, WEIGHT_BITS)
     if vectors is None or shares is None:
-        return f"hidden states are no multiples of 2**-{STATE_BITS}, or weights of 2**-{WEIGHT_BITS}"
-    if np.any(shares < 0) or int(shares.astype(object).sum()) >= 1 << _HALF:
+        return f"hidden states are not multiples of 2**-{STATE_BITS}, or weights not of 2**-{WEIGHT_BITS}"
+    if np.any(shares < 0) or int(shares.astype(object).sum()) >= 1 << _HALF_BITS:
         return "a weight is negative, or they are too large"
     unit = 1 << STATE_BITS
     if np.any(np.abs(vectors) > unit) or np.any((vectors**2).sum(axis=1) > unit * unit):
-        return "a hidden state is no state"
+        return "a hidden state is not a valid state"
     vectors, shares = vectors[shares > 0], shares[shares > 0]
     generators = np.hstack([np.full((len(vectors), 1), unit, dtype=np.int64), vectors])
     total = [Fraction(int((generators[:, j].astype(object) * shares).sum()), unit << WEIGHT_BITS) for j in range(4)]
     left = [Fraction(tensor[0, j]) - total[j] for j in range(4)]
     if left[0] < 0 or left[1] ** 2 + left[2] ** 2 + left[3] ** 2 > left[0] ** 2:
-        return "the hidden states are no part of the reduced state"
+        return "the hidden states are not a part of the reduced state"
     rows, bits = _common_denominator(tensor[1:])
     full = False
     for first in range(len(generators) - 2):
         for normals in _normals(generators, first):
             products = np.abs(normals @ generators.T)
             full = full or bool(np.any(products))
-            high, low = products >> _HALF, products & ((1 << _HALF) - 1)
-            widths = (high @ shares).astype(object) * (1 << _HALF) + (low @ shares).astype(object)
+            high, low = products >> _HALF_BITS, products & ((1 << _HALF_BITS) - 1)
+            widths = (high @ shares).astype(object) * (1 << _HALF_BITS) + (low @ shares).astype(object)
             # Widths are in units of 2**-45 and the rows of 2**-bits.
             radii = sum((normals.astype(object) @ rows[i]) ** 2 for i in range(3))
             bad = radii * (1 << 2 * (STATE_BITS + WEIGHT_BITS)) > widths**2 * (1 << 2 * bits)
@@ -116,8 +116,8 @@ def _normals(generators: NDArray[np.int64], first: int) -> Any:
     rest = generators[first + 1 :]
     pairs = np.array(list(itertools.combinations(range(len(rest)), 2)), dtype=np.intp).reshape(-1, 2)
     a = generators[first]
-    for start in range(0, len(pairs), _BATCH):
-        b, c = (rest[pairs[start : start + _BATCH, k]] for k in (0, 1))
+    for start in range(0, len(pairs), _NORMALS_PER_BATCH):
+        b, c = (rest[pairs[start : start + _NORMALS_PER_BATCH, k]] for k in (0, 1))
         normals = np.empty((len(b), 4), dtype=np.int64)
         for k in range(4):
             i, j, m = (n for n in range(4) if n != k)
@@ -176,7 +176,14 @@ def steering_quartic(tensor: Any) -> dict[tuple[int, int, int], Fraction] | None
 
 # Quadratic monomials, and the places in their Gram matrix that are the same monomial of degree four.
 _MONOMIALS = ((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1))
-_CHOICES = (((3, 3), (0, 1)), ((4, 4), (0, 2)), ((5, 5), (1, 2)), ((3, 4), (0, 5)), ((3, 5), (1, 4)), ((4, 5), (2, 3)))
+_FREE_ENTRIES = (
+    ((3, 3), (0, 1)),
+    ((4, 4), (0, 2)),
+    ((5, 5), (1, 2)),
+    ((3, 4), (0, 5)),
+    ((3, 5), (1, 4)),
+    ((4, 5), (2, 3)),
+)
 
 
 def gram_matrix(quartic: dict[tuple[int, int, int], Any], choices: Sequence[Any]) -> list[list[Any]]:
@@ -196,7 +203,7 @@ def gram_matrix(quartic: dict[tuple[int, int, int], Any], choices: Sequence[Any]
             gram[i][j] = quartic[key[0], key[1], key[2]] / 2
     for i in range(3):
         gram[i][i] *= 2
-    for choice, ((i, j), (k, m)) in zip(choices, _CHOICES, strict=True):
+    for choice, ((i, j), (k, m)) in zip(choices, _FREE_ENTRIES, strict=True):
         # Off the diagonal an entry counts twice.
         total = 2 * gram[i][j]
         gram[i][j] = gram[j][i] = choice
@@ -206,6 +213,8 @@ def gram_matrix(quartic: dict[tuple[int, int, int], Any], choices: Sequence[Any]
 
 def is_positive_semidefinite(real: Any, imaginary: Any = None) -> bool:
     """Whether a Hermitian matrix of rational numbers has no negative eigenvalue, by elimination without fractions.
+
+    ``positivity.is_positive_matrix`` decides the same by the characteristic polynomial.
 
     Args:
         real: Rows of real parts.

@@ -73,7 +73,8 @@ def exact_local_bound(
     sizes = all_outcomes(coefficients.shape, num_outcomes)
     if len(symmetries):
         if any(d != 2 for party in sizes for d in party):
-            raise ScenarioError.bad_argument("symmetries", expected="none but for two outcomes per setting", got="some")
+            expected = "no symmetries unless every setting has two outcomes"
+            raise ScenarioError.bad_argument("symmetries", expected=expected, got="some")
         return Fraction(_largest_with_symmetries(scaled[0], symmetries), 2 ** scaled[1])
     _check_cost(coefficients.shape, num_outcomes)
     # No sum that is formed from one outcome of each setting grows by the repetition of some.

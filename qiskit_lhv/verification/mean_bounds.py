@@ -1,6 +1,6 @@
 """Exact checks of the bounds behind e-values, which share no code with the statistics that found them.
 
-All numbers are floats, that is whole numbers times a power of two: they are added up as whole numbers.
+All numbers are floats, which are whole numbers times a power of two, so they are added up as whole numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..exceptions import ScenarioError
 from .local_bounds import exact_local_bound, local_bound_cost
 from .padding import Outcomes, all_outcomes
-from .rationals import fractions_of
+from .rationals import rational
 
 __all__ = ["exact_mean_bounds", "mean_bounds_cost"]
 
@@ -44,7 +44,7 @@ def exact_mean_bounds(
     multipliers: NDArray[np.float64] | None = None,
     num_outcomes: Outcomes | None = None,
 ) -> list[Fraction]:
-    """The largest weighted means of factors over local or no-signaling behaviors, or a little more.
+    """The largest weighted means of factors over all local or all no-signaling behaviors, rounded up.
 
     Args:
         factors: Positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``.
@@ -75,7 +75,7 @@ def exact_mean_bounds(
         return _local_bounds(wide.reshape(shape) * values, unit * unit_of_weights, outcomes)
     bounds = []
     for number, table in zip(values, weights, strict=True):
-        lower, upper = _limits(fractions_of(table), Fraction(predictability))
+        lower, upper = _limits(rational(table), Fraction(predictability))
         largest, rest = max(number.flat) * unit, max(1 - sum(lower.flat), Fraction(0))
         both = []
         for limits in (upper, lower):

@@ -1,4 +1,4 @@
-"""Exact check of large deterministic models, without the code that found them.
+"""Exact tables, deviations and values of deterministic models, without the code that found the models.
 
 Weights are taken as the integers that they are after scaling by a power of two, in pieces of 24 bits, so that
 matrix products of floats add them up without error.
@@ -19,8 +19,8 @@ from .padding import Outcomes, all_outcomes
 
 __all__ = ["exact_model_deviation", "exact_model_table", "exact_strategy_value", "exact_value"]
 
-_PIECE = 24
-_BATCH = 2048
+_BITS_PER_PIECE = 24
+_STRATEGIES_PER_BATCH = 2048
 
 
 def exact_model_deviation(
@@ -41,7 +41,7 @@ def exact_model_deviation(
         outcomes: The new name of each outcome, shape ``(G, m_1 + ... + m_N, max d)``.
 
     Raises:
-        ScenarioError: If an outcome is out of range or a relabeling is not one.
+        ScenarioError: If an outcome is out of range, or ``sources`` and ``outcomes`` are not relabelings.
     """
     n = target.ndim // 2
     sizes = list(zip(target.shape[:n], target.shape[n:], strict=True))
@@ -55,21 +55,21 @@ def exact_model_deviation(
     limits = np.repeat([d for _, d in sizes], [m for m, _ in sizes])
     if np.any(strategies < 0) or np.any(strategies >= limits):
         raise ScenarioError.bad_argument("strategies", expected="outcomes in range", got="others")
-    pieces = max(1, -(-max(whole).bit_length() // _PIECE))
-    mask = (1 << _PIECE) - 1
+    pieces = max(1, -(-max(whole).bit_length() // _BITS_PER_PIECE))
+    mask = (1 << _BITS_PER_PIECE) - 1
     table: Any = 0
     group = 1 if sources is None else len(sources)
     if len(whole) * group >= 1 << 38:
         raise ScenarioError.bad_argument("strategies", expected="fewer strategies and relabelings", got="too many")
     for i in range(pieces):
-        piece = np.array([(value >> (_PIECE * i)) & mask for value in whole], dtype=np.float64)
+        piece = np.array([(value >> (_BITS_PER_PIECE * i)) & mask for value in whole], dtype=np.float64)
         part = _table(piece, strategies, sizes, starts)
         if sources is not None and outcomes is not None:
             part = sum(
                 (_relabeled(part, s, o, sizes, starts) for s, o in zip(sources, outcomes, strict=True)),
                 np.zeros_like(part),
             )
-        table = table + part.astype(object) * (1 << (_PIECE * i))
+        table = table + part.astype(object) * (1 << (_BITS_PER_PIECE * i))
     # From one axis per party back to settings and outcomes.
     split = table.reshape([size for pair in sizes for size in pair])
     split = split.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
@@ -89,8 +89,8 @@ def _table(
     """Sum of the weights of the strategies that give each outcome for each setting, one axis per party."""
     shape = [m * d for m, d in sizes]
     result = np.zeros(shape, dtype=np.int64)
-    for begin in range(0, len(weights), _BATCH):
-        rows = slice(begin, begin + _BATCH)
+    for begin in range(0, len(weights), _STRATEGIES_PER_BATCH):
+        rows = slice(begin, begin + _STRATEGIES_PER_BATCH)
         product = weights[rows, None]
         for k, (m, d) in enumerate(sizes[:-1]):
             answers = _answers(strategies[rows, starts[k] : starts[k + 1]], m, d)

@@ -1,4 +1,4 @@
-"""Tables of settings with different numbers of outcomes, for checks that share no code with the solvers."""
+"""Tables whose settings have different numbers of outcomes: cells that a setting does not have are padding."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def all_outcomes(shape: tuple[int, ...], num_outcomes: Outcomes | None) -> list[
 
     Args:
         shape: Shape of a table, ``(m_1, ..., m_N, d_1, ..., d_N)``.
-        num_outcomes: These numbers; ``None``: as many as the table has.
+        num_outcomes: These numbers; ``None`` if every setting has as many as the table.
 
     Raises:
-        ScenarioError: If they are not those of such a table.
+        ScenarioError: If they do not fit a table of this shape.
     """
     n = len(shape) // 2
     if num_outcomes is None:
@@ -42,7 +42,7 @@ def all_outcomes(shape: tuple[int, ...], num_outcomes: Outcomes | None) -> list[
 
 
 def filled_padding(table: NDArray[Any], num_outcomes: Outcomes | None) -> NDArray[Any]:
-    """A table whose padding repeats the first outcome of its setting, so that its largest values stay as they are.
+    """Returns a table whose padding repeats the first outcome of its setting, so that maxima do not change.
 
     Args:
         table: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.

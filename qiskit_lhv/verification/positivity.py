@@ -1,4 +1,4 @@
-"""Exact checks of decompositions of two-qubit states, in the rational arithmetic of their Pauli coefficients."""
+"""Exact checks that two-qubit operators, and Hermitian matrices of rational numbers, have no negative eigenvalue."""
 
 from __future__ import annotations
 

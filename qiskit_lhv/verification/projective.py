@@ -1,4 +1,4 @@
-"""Exact check that a state is local for all projective measurements, without the code that found the proof.
+"""Exact check of the proof that a state is local for all projective measurements, without the code that found it.
 
 Floats are taken as the rational numbers that they are. Bloch vectors, weights and the tensor become integers;
 matrix products of integers are done in floats only where every partial sum is exact.
@@ -26,17 +26,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import remembered
+from .remembered_checks import remembered
 
 __all__ = ["GROTHENDIECK_BOUND", "Proof", "ProofError", "proven_visibility"]
 
 # Krivine's upper bound of Grothendieck's constant, rounded up.
 GROTHENDIECK_BOUND = Fraction(17823, 10000)
 
-_MAX_BITS = 52
+_MAX_WEIGHT_BITS = 52
 _RESIDUAL_BITS = 60
 _FACTOR_BITS = 22
-_BATCH = 4096
+_STRATEGIES_PER_BATCH = 4096
 
 
 class ProofError(Exception):
@@ -45,7 +45,7 @@ class ProofError(Exception):
 
 @dataclass(frozen=True)
 class Proof:
-    """What is checked; see ``AllProjectiveCertificate`` for the meaning of each part."""
+    """The parts of the proof; ``AllProjectiveCertificate`` says what each of them means."""
 
     tensor: NDArray[np.float64]
     noise: NDArray[np.float64] | None
@@ -61,11 +61,11 @@ class Proof:
 
 
 def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) -> tuple[Fraction, list[float], float]:
-    """The visibility up to which the proof shows the state local, in white noise or the proof's own.
+    """The visibility up to which the proof shows that the state is local, in white noise or in the proof's own noise.
 
-    Noise other than white must be local itself up to a visibility above 1 (continued beyond, on the line from white
-    noise through it): then it holds some white noise, and that absorbs the residual. A process that has gone through a
-    proof remembers what it shows.
+    Noise other than white must itself be local up to a visibility above 1, on the line from white noise through it and
+    beyond. Then it holds some white noise, which absorbs the residual. The result for the same proof is remembered
+    within one process.
 
     Args:
         proof: The proof.
@@ -149,9 +149,11 @@ def _squared_inradius(directions: NDArray[np.float64], triangles: NDArray[np.int
 def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]:
     """Model minus scaled target as whole numbers in units of 2**-k, rounded to nearest, and k."""
     n = proof.tensor.ndim
-    weights, weight_bits = _integers(np.concatenate([proof.weights, proof.product_weights]), _MAX_BITS, "weights")
+    weights, weight_bits = _integers(
+        np.concatenate([proof.weights, proof.product_weights]), _MAX_WEIGHT_BITS, "weights"
+    )
     unit = 2**weight_bits
-    if min(weights.tolist(), default=-1) < 0 or sum(weights.tolist()) != unit or unit >= 2**_MAX_BITS:
+    if min(weights.tolist(), default=-1) < 0 or sum(weights.tolist()) != unit or unit >= 2**_MAX_WEIGHT_BITS:
         raise ProofError("the weights are not probabilities that sum to 1")
     split = len(proof.weights)
     model = _model(proof, weights[:split].astype(np.int64))
@@ -165,7 +167,7 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
     tensor, tensor_bits = _integers(proof.tensor, 1100, "correlations")
     visibility = Fraction(proof.mixture_visibility)
     if tensor.flat[0] != 2**tensor_bits or visibility < 0:
-        raise ProofError("the correlations have no trace of 1, or the visibility is negative")
+        raise ProofError("the correlations do not have a trace of 1, or the visibility is negative")
     products = weights[split:, None]
     for k in range(n):
         factors = np.concatenate([np.full((len(products), 1), 2**vector_bits, dtype=object), vectors[:, k]], axis=1)
@@ -235,8 +237,8 @@ def _model(proof: Proof, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         raise ProofError("the relabelings do not fit the settings")
     shape = [m + 1 for m in sizes]
     base = np.zeros(shape, dtype=np.int64)
-    for begin in range(0, len(weights), _BATCH):
-        rows = slice(begin, begin + _BATCH)
+    for begin in range(0, len(weights), _STRATEGIES_PER_BATCH):
+        rows = slice(begin, begin + _STRATEGIES_PER_BATCH)
         signs = []
         for k, m in enumerate(sizes):
             party = np.ones((len(weights[rows]), m + 1))

@@ -37,7 +37,3 @@ def rational(array: NDArray[np.float64]) -> Any:
     """An object array of the rationals that the floats are."""
     flat = np.array([Fraction(float(value)) for value in np.asarray(array).flat], dtype=object)
     return flat.reshape(np.shape(array))
-
-
-def fractions_of(array: NDArray[np.float64]) -> Any:
-    return np.array([Fraction(float(v)) for v in array.flat], dtype=object).reshape(array.shape)

@@ -1,9 +1,4 @@
-"""Checks of models and bounds that share no code with the solvers that found them.
-
-Everything here is exact: weights and coefficients are taken as the rational numbers that their floats
-are, and compared in integer or rational arithmetic. The algorithms differ on purpose from those of
-the solvers, so that one mistake cannot hide in both.
-"""
+"""The result of a check: proven, refuted or not re-proven."""
 
 from __future__ import annotations
 
@@ -49,7 +44,7 @@ class VerificationStatus(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Verification(Record):
-    """The result of a check: proven, refuted or not re-proven, and why. Only what is proven is true.
+    """The result of a check: proven, refuted or not re-proven, and why. Only a proven claim counts as true.
 
     Examples:
         >>> bool(Verification(True, "the bound is 2"))
@@ -66,8 +61,9 @@ class Verification(Record):
     deviation: float = 0.0
     """The largest deviation found, in the units of the claim."""
     cost: float | None = None
-    """If nothing speaks against the claim, but a part of it was not proven again: how many strategies such a proof may
-    have to go through (infinity: too many, or there is no proof in integers). ``None``: everything was checked."""
+    """How many strategies a proof may have to go through, if nothing speaks against the claim but a part of it was not
+    proven again (infinity if these are too many, or there is no proof in integers). ``None`` if everything was
+    checked."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "passed", bool(self.passed))
@@ -107,9 +103,9 @@ class Verification(Record):
 
 
 def combine(*checks: Verification) -> Verification:
-    """The conjunction of checks: refuted if one is, else not re-proven if one is, else proven.
+    """The conjunction of checks: refuted if any is, otherwise not re-proven if any is, otherwise proven.
 
-    The reasons (each once), deviation and cost are those of the checks that decide, so of all if all passed.
+    The reasons (each once), deviation and cost are those of the checks that decide: of all checks if all passed.
     """
     decisive = [check for check in checks if check.refuted] or [check for check in checks if not check]
     costs = [check.cost for check in decisive if check.cost is not None]

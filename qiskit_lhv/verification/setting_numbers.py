@@ -19,8 +19,8 @@ def precise_log10_numbers_p(
 ) -> float:
     """Base-10 logarithm of the p-value of the numbers of trials of each setting combination.
 
-    Tails of binomial distributions are summed term by term from a first term with 40 digits; the probability of the
-    numbers under a Dirichlet prior is computed with 40 digits.
+    Tails of binomial distributions are summed term by term, from a first term that has 40 digits. The probability of
+    the numbers under a Dirichlet prior is computed with 40 digits.
 
     Args:
         numbers: Number of trials of each setting combination, shape ``(m_1, ..., m_N)``.

@@ -1,7 +1,7 @@
 """Checks of confidence limits for signaling, which share no code with the statistics that found them.
 
-The theorems are those of ``statistics.allowance_limits`` and ``statistics.sum_tails``: their bounds are evaluated here
-in another way, at the numbers claimed instead of in a search for them.
+The theorems are those of ``statistics.signaling.allowance_limits`` and ``statistics.tails.bounded_sums``. Here their
+bounds are evaluated in another way, at the numbers claimed instead of in a search for them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ __all__ = ["check_signaling_limits", "two_party_visible_signaling"]
 
 
 # Shares of the error probability: for the limit of the variance, and for the distance of sample means.
-_OF_VARIANCE, _OF_MEANS = 0.02, 0.001
+_VARIANCE_SHARE, _MEAN_SHARE = 0.02, 0.001
 # Shevtsova's constant of the Berry-Esseen theorem, and the intervals of the unknown variance, relative to its limit.
-_BERRY_ESSEEN, _NARROWER, _INTERVALS = 0.56, 0.98, 28
+_BERRY_ESSEEN, _INTERVAL_RATIO, _NUM_INTERVALS = 0.56, 0.98, 28
 _MOST_LISTED, _MOST_PAIRS = 256, 1 << 22
-_SMALLEST = 1e-100
-_HALVINGS = 60
-# Rounding errors of logarithms. How much weaker than proven a claim may be, in the logarithm: the search evaluates one
-# factor of the bound less sharply; and relative, as the search for kappa ends.
-_LIMIT_ROUNDING, _WEAKER, _COARSER = 1e-9, 0.25, 2e-4
+_SMALLEST_DEVIATION = 1e-100
+_NUM_HALVINGS = 60
+# Rounding errors of logarithms of tails; how much weaker than proven a claim may be, in that logarithm, because the
+# search evaluates one factor of the bound less sharply; and how much smaller a kappa may be, because its search ends.
+_LOG_TAIL_ROUNDING, _LOG_TAIL_SLACK, _KAPPA_SLACK = 1e-9, 0.25, 2e-4
 _LARGEST_KAPPA = 1e6
 
 
@@ -42,26 +42,26 @@ def check_signaling_limits(
     kappa: float,
     exceeded: bool,
 ) -> Verification:
-    """Whether an expression and the visible signaling of independent shots have the limits claimed.
+    """Checks the limits claimed for an expression and for the visible signaling of independent shots.
 
-    Each limit must follow from the shots. One that is much weaker than what follows is no result of these shots; a
-    little weaker is harmless.
+    Each limit must follow from the shots. A limit that is much weaker than what follows cannot be the result of these
+    shots; one that is a little weaker is harmless.
 
     Args:
         tested: The shots, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         coefficients: The expression, of the same shape.
         bound: Its local bound.
         visible: The visible signaling of their frequencies, or more; not used for CHSH.
-        real: Which cells are no padding.
+        real: Which cells are not padding.
         alpha: Error probability of the comparison, and of both limits together.
         claims: Lower limit of the amount that a local model needs, upper limit of the amount that marginals show, and
             the largest kappa up to which the former exceeds kappa times the latter.
-        kappa: A kappa.
-        exceeded: Whether it is exceeded.
+        kappa: The assumed kappa.
+        exceeded: Whether it is claimed to be exceeded.
     """
     hidden, shown, largest = claims
     if not all(map(math.isfinite, claims)):
-        return Verification(False, "a limit of signaling is no number", math.inf)
+        return Verification(False, "a limit of signaling is not a number", math.inf)
     shots = _Shots(tested, coefficients, bound, visible, real)
     half = alpha / 2
     for name, gaps, spread in (
@@ -69,20 +69,23 @@ def check_signaling_limits(
         ("visible", shown - shots.shown, shots.spread(0.0, 1.0, half)),
     ):
         tail = float(_log_tails(gaps, *spread).max()) - _log_level(half)
-        if tail > _LIMIT_ROUNDING:
-            return Verification(False, f"the limit of the {name} signaling is claimed too sharp", tail)
+        if tail > _LOG_TAIL_ROUNDING:
+            return Verification(False, f"the limit of the {name} signaling is claimed too sharply", tail)
         variance, deviation = spread
         linear = deviation * -_log_level(half) / 3
         simple = linear + np.sqrt(linear**2 + 2 * variance * -_log_level(half))
-        if tail < -_WEAKER and not np.any(np.abs(gaps - simple) <= _LIMIT_ROUNDING * simple):
+        if tail < -_LOG_TAIL_SLACK and not np.any(np.abs(gaps - simple) <= _LOG_TAIL_ROUNDING * simple):
             return Verification(False, f"the limit of the {name} signaling is not that of the shots", -tail)
     margin = shots.margin(kappa, alpha)
-    if margin < -_LIMIT_ROUNDING if exceeded else margin > _WEAKER:
+    if margin < -_LOG_TAIL_ROUNDING if exceeded else margin > _LOG_TAIL_SLACK:
         return Verification(False, f"kappa = {kappa:g} is {'not ' if exceeded else ''}exceeded", abs(margin))
     least = 0.0 if largest == 0 else shots.margin(largest, alpha)
-    if largest < 0 or least < -_LIMIT_ROUNDING:
+    if largest < 0 or least < -_LOG_TAIL_ROUNDING:
         return Verification(False, f"kappa = {largest:g} is not exceeded", -least)
-    if largest <= _LARGEST_KAPPA and shots.margin(largest * (1 + _COARSER) + _LIMIT_ROUNDING, alpha) > _WEAKER:
+    if (
+        largest <= _LARGEST_KAPPA
+        and shots.margin(largest * (1 + _KAPPA_SLACK) + _LOG_TAIL_ROUNDING, alpha) > _LOG_TAIL_SLACK
+    ):
         return Verification(False, f"a larger kappa than {largest:g} is exceeded", math.inf)
     return Verification(
         True, f"hidden above {hidden:.6g}, visible below {shown:.6g}, stands up to kappa = {largest:.6g}"
@@ -90,7 +93,7 @@ def check_signaling_limits(
 
 
 def two_party_visible_signaling(frequencies: FloatArray) -> float:
-    """What the marginals of two parties show: the summed distances of each marginal from one reference.
+    """The signaling that the marginals of two parties show: the summed distances of each marginal from one reference.
 
     Args:
         frequencies: Shape ``(m_1, m_2, d_1, d_2)``.
@@ -129,7 +132,7 @@ class _Shots:
             self.functions = _marginal_shifts()
             self.shown = np.array([math.fsum((function * self.p).flat) for function in self.functions])
         elif self.parties == 2 and (2 ** sizes[0] - 1) * (2 ** sizes[1] - 1) <= _MOST_LISTED:
-            self.functions = _marks(sizes[0], sizes[1])
+            self.functions = _sums_of_outcome_sets(sizes[0], sizes[1])
         elif cells**2 * settings <= _MOST_PAIRS:
             outcomes = list(product(*map(range, sizes)))
             self.distances = np.array(
@@ -152,14 +155,14 @@ class _Shots:
         rows = self._moments(weight, kappa)
         found = []
         number = float(self.numbers.sum())
-        log_means = math.log(2 * len(self.numbers) / (_OF_MEANS * alpha))
+        log_means = math.log(2 * len(self.numbers) / (_MEAN_SHARE * alpha))
         for variances, farthest, ranges in rows:
             off = ranges * np.sqrt(log_means / (2 * self.numbers))
-            deviation = max(_SMALLEST, float(np.max(np.minimum(ranges, farthest + off) / self.numbers)))
+            deviation = max(_SMALLEST_DEVIATION, float(np.max(np.minimum(ranges, farthest + off) / self.numbers)))
             squares = math.fsum((variances + off**2) / self.numbers)
-            mean = _chernoff_limit(squares / (number * deviation**2), -math.log(_OF_VARIANCE * alpha) / number)
+            mean = _chernoff_limit(squares / (number * deviation**2), -math.log(_VARIANCE_SHARE * alpha) / number)
             most = math.fsum(ranges**2 / (4 * self.numbers))
-            found.append((max(_SMALLEST**2, min(most, mean * number * deviation**2)), deviation))
+            found.append((max(_SMALLEST_DEVIATION**2, min(most, mean * number * deviation**2)), deviation))
         variance, deviations = np.array(found).T
         return variance, deviations
 
@@ -203,8 +206,8 @@ def _marginal_shifts() -> FloatArray:
     return np.array(found)
 
 
-def _marks(first: int, second: int) -> FloatArray:
-    """For two parties, a set of outcomes of the one and a set of the other: how many of them came."""
+def _sums_of_outcome_sets(first: int, second: int) -> FloatArray:
+    """For each set of outcomes of either party, the number of parties whose outcome lies in its set."""
     found = []
     for own, other in product(range(2**first - 1), range(2**second - 1)):
         found.append([[(own >> a & 1) + (other >> b & 1) for a in range(first) for b in range(second)]])
@@ -212,14 +215,14 @@ def _marks(first: int, second: int) -> FloatArray:
 
 
 def _log_level(alpha: float) -> float:
-    return math.log(alpha * (1 - _OF_VARIANCE - _OF_MEANS))
+    return math.log(alpha * (1 - _VARIANCE_SHARE - _MEAN_SHARE))
 
 
 def _chernoff_limit(mean: float, wanted: float) -> float:
     """The least q above a mean in [0, 1] with a divergence of two coins of at least the number wanted, rounded up."""
     mean = min(1.0, mean)
     low, high = mean, 1.0
-    for _ in range(_HALVINGS):
+    for _ in range(_NUM_HALVINGS):
         middle = (low + high) / 2
         if not low < middle < high:
             break
@@ -235,7 +238,7 @@ def _log_tails(excess: FloatArray, variance: FloatArray, deviation: FloatArray) 
 
     excess = np.maximum(excess, 0.0)
     # The first axis: intervals of the variance.
-    ratios = (_NARROWER ** np.arange(_INTERVALS + 1))[:, None] * variance
+    ratios = (_INTERVAL_RATIO ** np.arange(_NUM_INTERVALS + 1))[:, None] * variance
     high, low = ratios[:-1], ratios[1:]
     u = deviation * excess / high
     tilt = np.log1p(u) / deviation
@@ -248,7 +251,7 @@ def _log_tails(excess: FloatArray, variance: FloatArray, deviation: FloatArray) 
     end = end / np.sqrt(np.where(end > 0, least, most))
     # The logarithm of E[exp(-s X); X >= 0], X normal, is concave in its mean: find where its slope is zero.
     scale = tilt * np.sqrt(least)
-    for _ in range(_HALVINGS):
+    for _ in range(_NUM_HALVINGS):
         middle = (start + end) / 2
         z = middle - scale
         rises = np.exp(-(z**2) / 2 - log_ndtr(z)) > scale * math.sqrt(2 * math.pi)

@@ -99,7 +99,7 @@ from qiskit_lhv.statistics import (
 )
 from qiskit_lhv.statistics.assumptions.same_state import same_state_test
 from qiskit_lhv.statistics.assumptions.setting_numbers import log10_numbers_p
-from qiskit_lhv.statistics.evidence.combination import averaged_e_values
+from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.false_discovery import e_bh
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 from qiskit_lhv.targets import project_to_no_signaling

@@ -65,7 +65,7 @@ def test_tails_bound_those_of_coins_and_are_as_sharp_as_the_ones_of_the_search()
         assert np.all(found[wins <= number] >= exact[wins <= number] - 1e-12)
         searched = log_tail(excess, variance, deviation)
         assert np.all(found <= searched + 1e-9)
-        assert np.all(searched - found < signaling_limits._WEAKER)
+        assert np.all(searched - found < signaling_limits._LOG_TAIL_SLACK)
 
 
 def test_limits_of_coins_are_those_of_the_search():

@@ -20,15 +20,15 @@ __all__ = ["DriftTest", "drift_test"]
 
 
 # Expected shots of every cell from which on the chi-square distribution (with Williams's correction) is taken.
-_MANY = 10
+_ENOUGH_EXPECTED = 10
 # Permutations with a deviance as large as that of the data after which the p-value is known well enough.
-_ENOUGH = 30
+_ENOUGH_REACHED = 30
 # Cells of the tables of one batch of permutations.
 _BATCH_CELLS = 2**22
 # Shots put into order, in all permutations together, beyond which fewer permutations are drawn, but not too few.
-_MAX_WORK, _FEWEST = 4 * 10**8, 399
+_MAX_SHOTS_ORDERED, _FEWEST_PERMUTATIONS = 4 * 10**8, 399
 # Drawing a cell of a table takes as long as putting so many shots into order.
-_SHOTS_A_CELL = 4
+_SHOTS_PER_CELL = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,12 +40,12 @@ class DriftTest(Record):
     degrees_of_freedom: int
     """Number of parameters gained."""
     p_value: float
-    """Probability of so large a deviance if nothing changed: from permutations, or, where every outcome is expected
-    often in every part, from the chi-square distribution."""
+    """Probability of so large a deviance if nothing changed: from permutations or, if every outcome is expected often
+    in every part, from the chi-square distribution."""
     num_parts: int
     """Number of parts."""
     num_replicates: int = 0
-    """Number of permutations behind the p-value; 0: it is that of the chi-square distribution."""
+    """Number of permutations behind the p-value; 0 if it comes from the chi-square distribution."""
 
     def __str__(self) -> str:
         return f"drift over {self.num_parts} parts: deviance {self.deviance:.5g}, p = {self.p_value:.3g}"
@@ -60,27 +60,27 @@ def drift_test(
 ) -> DriftTest:
     """Tests whether outcomes follow the same behavior throughout (likelihood ratio of homogeneity).
 
-    If they do, and shots are independent, then, given the settings, every order of the outcomes of one setting
-    combination is equally likely. So the p-value is the share of random orders with a deviance at least as large, the
-    order of the data counted among them, and is exact however few shots there are. The draws end early once 30 orders
-    reached the deviance; the share is then 30 among those drawn. Where each part is expected to hold every outcome
-    that was seen at least 10 times, the chi-square distribution with Williams's correction takes the place of random
-    orders.
+    If they do, and shots are independent, then every order of the outcomes of one setting combination is equally
+    likely, given the settings. So the p-value is the share of random orders with a deviance at least as large, where
+    the order of the data counts as one of them. It is exact however few shots there are. The draws end early once 30
+    orders have reached the deviance; the share is then 30 among those drawn. If each part is expected to hold every
+    outcome that was seen at least 10 times, the chi-square distribution with Williams's correction takes the place of
+    random orders.
 
     Args:
         data: Trials, which are cut into parts of equal length in the order they were taken; or the counts of several
             runs.
-        num_parts: Number of parts of trials.
+        num_parts: Number of parts into which trials are cut.
         num_replicates: Largest number of random orders; for many shots with rare outcomes fewer are drawn. The p-value
             is at least 1 / (the number + 1).
-        seed: For the random orders.
+        seed: Seed of the random orders.
 
     Returns:
         The test.
 
     Raises:
-        CountsError: If there are fewer than two parts, the runs' scenarios differ, the numbers are no whole numbers in
-            range, or rare outcomes come with more shots of a setting combination than can be put into random order.
+        CountsError: If there are fewer than two parts, the runs' scenarios differ, a number is out of range, or a
+            setting combination with rare outcomes has more shots than can be put into random order.
 
     References:
         Besag and Clifford, Biometrika 78, 301 (1991) (sequential p-values); Williams, Biometrika 63, 33 (1976).
@@ -101,7 +101,7 @@ def drift_test(
     freedom = int(np.sum(np.maximum(parts_seen - 1, 0) * np.maximum(outcomes_seen - 1, 0)))
     if freedom == 0:
         return DriftTest(deviance, 0, 1.0, len(table))
-    if _smallest_expected(shots, total) >= _MANY:
+    if _smallest_expected(shots, total) >= _ENOUGH_EXPECTED:
         return DriftTest(deviance, freedom, _chi_square_p(deviance, shots, total), len(table))
     p, drawn = _permutation_p(deviance, shots, total, replicates, rng)
     return DriftTest(deviance, freedom, p, len(table), drawn)
@@ -122,7 +122,7 @@ def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> 
         half = arrays[0].ndim // 2
         if len({run.scenario for run in runs}) > 1:
             raise CountsError.bad_argument(
-                "data", expected="at least two parts of one scenario", got=f"{[str(one.scenario) for one in runs]}"
+                "data", expected="at least two parts of one scenario", got=f"{[str(run.scenario) for run in runs]}"
             )
     if len(arrays) < 2 or len({array.shape for array in arrays}) > 1:
         raise CountsError.bad_argument(
@@ -186,9 +186,9 @@ def _permutation_p(
     reached = drawn = 0
     for sums in _permuted_sums(shots, total, replicates, n_log_n, rng):
         hits = np.flatnonzero(sums >= threshold)
-        if reached + len(hits) >= _ENOUGH:
-            last = drawn + int(hits[_ENOUGH - reached - 1]) + 1
-            return _ENOUGH / last, last
+        if reached + len(hits) >= _ENOUGH_REACHED:
+            last = drawn + int(hits[_ENOUGH_REACHED - reached - 1]) + 1
+            return _ENOUGH_REACHED / last, last
         reached, drawn = reached + len(hits), drawn + len(sums)
     return (1 + reached) / (drawn + 1), drawn
 
@@ -201,9 +201,9 @@ def _permuted_sums(
     size = 100
     largest = max(1, _BATCH_CELLS // total.size)
     # Where tables are large beside the numbers of shots, the shots are put into order one by one.
-    by_shots, by_cells = int(total.sum()), _SHOTS_A_CELL * len(shots) * total.size
+    by_shots, by_cells = int(total.sum()), _SHOTS_PER_CELL * len(shots) * total.size
     draw = _sums_of_orders if by_shots < by_cells else _sums_of_tables
-    left = min(replicates, max(_FEWEST, _MAX_WORK // min(by_shots, by_cells)))
+    left = min(replicates, max(_FEWEST_PERMUTATIONS, _MAX_SHOTS_ORDERED // min(by_shots, by_cells)))
     while left:
         batch = min(size, left, largest)
         yield draw(shots, total, batch, n_log_n, rng)

@@ -15,7 +15,7 @@ __all__ = ["check_predictability", "mean_forms", "probability_limits", "refuse_p
 
 
 def check_predictability(predictability: float, design: str, probabilities: FloatArray | None = None) -> float:
-    """Returns the predictability if it is one that leaves something to test.
+    """Returns the predictability after checking that it leaves something to test.
 
     Raises:
         CountsError: If it is not a number from 0 to 1, the settings were fixed in blocks, or a setting combination
@@ -71,7 +71,7 @@ def probability_limits(probabilities: FloatArray, predictability: float) -> tupl
 
 
 def mean_forms(probabilities: FloatArray, predictability: float) -> list[tuple[float, FloatArray]]:
-    """Ways to bound a mean over settings whose probabilities are not quite known.
+    """Ways to bound a mean over settings whose probabilities are known only within limits.
 
     For numbers ``r_x`` from 0 to 1, each ``(share, weights)`` gives the bound
     ``sum_x p_x r_x <= share + sum_x weights_x r_x`` for all probabilities p within the limits.

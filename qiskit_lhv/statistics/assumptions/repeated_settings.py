@@ -24,10 +24,11 @@ _MAX_COMBINATIONS = 64
 class RepeatedSettings:
     """An e-value against settings that come again after P trials, for any P and any predictability.
 
-    For each P, and for each party and the combination of all, every trial but the first P bets that the setting of P
-    trials before comes again. Whether it does has a probability between known limits; the factor is q / p for the limit
-    p that is nearest to q, or 1 between them, so that its mean is at most 1. The mixture over all P has the weights
-    1 / (P (P + 1)), which sum to 1. Only the strongest P are kept: what is left out of a mixture makes it smaller.
+    For each P, and for each party and for all of them together, every trial but the first P bets that the setting of P
+    trials before comes again. The probability that it does lies between known limits. The factor is q / p for the limit
+    p that is nearest to q, or 1 if q lies between them, so that its mean is at most 1. The mixture over all P has the
+    weights 1 / (P (P + 1)), which sum to 1. Only the strongest P are kept, as leaving out others only makes the mixture
+    smaller.
     """
 
     def __init__(self, settings: IntArray, probabilities: FloatArray) -> None:

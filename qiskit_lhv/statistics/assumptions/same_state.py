@@ -1,4 +1,4 @@
-"""Test of the assumption that every measurement basis measures the same state."""
+"""A test of the assumption that every measurement basis measures the same state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...targets.counts import BellCounts, require_counts
 from ...verification.evidence import Evidence, readable
 from ...verification.result import Verification
 from ...verification.verdict import Verdict
-from ..signaling.marginals import no_signaling_test
+from ..signaling.no_signaling_tests import no_signaling_test
 
 __all__ = ["SameStateTest", "same_state_test"]
 
@@ -35,18 +35,18 @@ class SameStateTest(Evidence):
     p_value: float
     """P-value of the no-signaling test."""
     level: float
-    """Level at or below which the p-value refutes it."""
+    """A p-value of at most this level refutes that there is one state."""
     seed: int
     """Seed of the random tables that exact p-values are compared with."""
 
     @property
     def refuted(self) -> bool:
-        """Whether the counts contradict it."""
+        """Whether the counts contradict that there is one state."""
         return self.p_value <= self.level
 
     @property
     def shows(self) -> Verdict | None:
-        """``Verdict.SIGNALING`` if the counts contradict it, else ``None``."""
+        """``Verdict.SIGNALING`` if the counts contradict that there is one state, else ``None``."""
         return Verdict.SIGNALING if readable(lambda: self.refuted, False) else None
 
     def __str__(self) -> str:
@@ -64,15 +64,16 @@ class SameStateTest(Evidence):
 
 
 def same_state_test(counts: BellCounts, level: float = 0.01, seed: int | None = None) -> SameStateTest:
-    """Tests whether all bases measure the same state: the no-signaling test of the counts.
+    """Tests whether all bases measure the same state, by the no-signaling test of the counts.
 
-    Not only of all qubits together, where crosstalk of two is spread over many bases of the others: of every two, three
-    and four qubits, with the shots of all bases of the others together, and Bonferroni's correction.
+    The test is made for every two, three and four qubits, with the shots of all bases of the other qubits together, and
+    with Bonferroni's correction. In a test of all qubits at once, crosstalk between two of them would be spread over
+    many bases of the others.
 
     Args:
         counts: Counts in all Pauli bases.
-        level: Level at or below which the p-value refutes it.
-        seed: Seed of random tables; default: drawn, and kept in the result.
+        level: A p-value of at most this level refutes that there is one state.
+        seed: Seed of the random tables; ``None`` draws a fresh one. The result records it.
 
     Raises:
         CountsError: If the level is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""Were the settings drawn as declared? An exact test of their numbers and of their order."""
+"""An exact test of whether the settings were drawn as declared, by their numbers and by their order."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 REFUSAL_LEVEL = 1e-6
-"""Data are refused where the settings would contradict their declaration so strongly by chance this rarely."""
+"""Data are refused if the p-value of their settings is below this."""
 SUSPICIOUS_LEVEL = 0.01
-"""p-value below which the settings need an explanation: a predictability, at which it is no smaller than this."""
+"""Below this p-value the settings need an explanation: a predictability with which the p-value is not below it."""
 
-_STEPS = 14
+_NUM_BISECTIONS = 14
 # Rounding of the sum of probabilities.
 _SUM_ATOL = 1e-9
 
@@ -45,7 +45,7 @@ class SettingsTest(Evidence):
     """Whether the settings were drawn at random with the declared probabilities."""
 
     design: str
-    """The declared design. Fixed settings (``"blocks"``) claim nothing that could be tested: p = 1."""
+    """The declared design. Fixed settings (``"blocks"``) claim nothing that could be tested, so p = 1."""
     setting_numbers: NDArray[np.int64]
     """Number of trials of each setting combination, shape ``(m_1, ..., m_N)``."""
     setting_probabilities: NDArray[np.float64] | None
@@ -55,12 +55,12 @@ class SettingsTest(Evidence):
     log10_order_p: float | None
     """Base-10 logarithm of the p-value of the order of the settings; ``None`` if it is not known or was fixed."""
     log10_p_value: float
-    """Base-10 logarithm of the p-value: twice that of the numbers or of the order, whichever is smaller; that of the
-    numbers if no order is known."""
+    """Base-10 logarithm of the p-value, which is twice the p-value of the numbers or of the order, whichever is
+    smaller, or that of the numbers alone if no order is known."""
     contradiction: str
-    """What contradicts the declaration most, in words; empty where nothing does (a p-value of at least 0.01)."""
+    """What contradicts the declaration most, in words; empty if nothing does (a p-value of at least 0.01)."""
     explaining_predictability: float
-    """The predictability from which on the p-value is at least 0.01; 0 if it is for the one that was declared."""
+    """The predictability from which on the p-value is at least 0.01; 0 if it is so with the declared one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "setting_numbers", frozen(self.setting_numbers))
@@ -74,7 +74,7 @@ class SettingsTest(Evidence):
 
     @property
     def suspicious(self) -> bool:
-        """Whether the settings came otherwise than declared to a degree that needs an explanation: p below 0.01."""
+        """Whether the settings differ so much from their declaration that they need an explanation: p below 0.01."""
         return self.log10_p_value < math.log10(SUSPICIOUS_LEVEL)
 
     def __str__(self) -> str:
@@ -86,14 +86,14 @@ class SettingsTest(Evidence):
         return text
 
     def verify(self) -> Verification:
-        """Recomputes the p-value of the numbers by another algorithm, and the p-value from it.
+        """Recomputes the p-value of the numbers by another algorithm, and from it the p-value of the test.
 
-        It is also recomputed with the predictability that is said to explain it. The trials are not part of the test,
-        so the p-value of their order is taken as recorded; ``LocalityReport.verify``, which has the trials, computes it
-        again.
+        Both are also recomputed with the predictability that is said to explain the settings. The trials are not part
+        of the test, so the p-value of their order is taken as recorded; ``LocalityReport.verify``, which has the
+        trials, computes it again.
         """
         if self.setting_numbers.ndim < 1 or not self.setting_numbers.size or self.setting_numbers.min() < 0:
-            return Verification(False, "the numbers of trials are none, or negative", math.inf)
+            return Verification(False, "there are no numbers of trials, or some are negative", math.inf)
         if self.design == "blocks":
             claims_nothing = (
                 self.log10_p_value == 0
@@ -110,7 +110,7 @@ class SettingsTest(Evidence):
         check_predictability(self.predictability, self.design)
         off = abs(math.fsum(self.setting_probabilities.flat) - 1)
         if not self.setting_probabilities.min() > 0 or not off <= _SUM_ATOL or not self.setting_numbers.sum() > 0:
-            return Verification(False, "the declared probabilities are none, or no trial was made", math.inf)
+            return Verification(False, "the declared probabilities are not valid, or no trial was made", math.inf)
         if self.log10_order_p is not None and not -math.inf < self.log10_order_p <= 0:
             return Verification(False, f"log10 of the p-value of the order is {self.log10_order_p}", math.inf)
         numbers = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, self.predictability)
@@ -146,15 +146,16 @@ class SettingsTest(Evidence):
 def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) -> SettingsTest:
     """Tests whether the settings were drawn at random, trial by trial, with the declared probabilities.
 
-    The p-value is valid for every number of trials and whatever the device remembers: if the settings are as declared,
-    up to the predictability, it is at most alpha with a probability of at most alpha. Two things are tested:
+    The p-value is valid for every number of trials, whatever the device remembers: if the settings are as declared, up
+    to the predictability, it is at most alpha with a probability of at most alpha. Two things are tested:
 
-    - *The numbers.* Binomial limits of the number of trials of each setting combination and of each setting of each
-      party, on both sides, with Bonferroni's correction, and an e-value against deviations that are spread over many
-      combinations. (It takes the number of all trials as fixed beforehand.)
-    - *The order*, of trials. A mixture of bets: that the settings of a party, or of all parties together, come with
-      other frequencies, follow a setting or an outcome of the previous trial, come more often at some times, or repeat
-      themselves after some number of trials. It is an e-value, which holds wherever the trials end.
+    - *The numbers.* They are compared with binomial limits of the number of trials of each setting combination and of
+      each setting of each party, on both sides, with Bonferroni's correction. An e-value finds deviations that are
+      spread over many combinations. (The number of all trials is taken as fixed beforehand.)
+    - *The order*, if trials are given. It is tested by a mixture of bets: that the settings of a party, or of all
+      parties together, come with other frequencies, follow a setting or an outcome of the previous trial, come more
+      often at some times, or repeat themselves after some number of trials. This is an e-value, which is valid wherever
+      the trials end.
 
     Args:
         data: Counts or trials.
@@ -162,10 +163,11 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
             of the parties before it, may be from the one declared.
 
     Returns:
-        The test. In blocks, where the order is fixed, it passes.
+        The test. In blocks, where the settings are fixed, it passes.
 
     Raises:
-        CountsError: If the predictability is not a number from 0 to 1 or not 0 in blocks, or there are too many shots.
+        CountsError: If the predictability is not a number from 0 to 1, or not 0 in blocks, or if there are too many
+            shots.
 
     References:
         arXiv:1906.07801 (e-values and reverse information projection); Hensen et al., Nature 526, 682 (2015)
@@ -199,9 +201,9 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
         contradiction = ""
     else:
         evaluate = partial(_test, shots, probabilities, order)
-        explaining = _boundary(lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _STEPS)[
-            1
-        ]
+        explaining = _boundary(
+            lambda value: evaluate(value)[0] < math.log10(SUSPICIOUS_LEVEL), predictability, _NUM_BISECTIONS
+        )[1]
     return SettingsTest(
         "random",
         shots,
@@ -215,7 +217,7 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
 
 
 def require_declared_settings(test: SettingsTest) -> None:
-    """Refuses data whose settings contradict their declaration.
+    """Raises an error if the settings of the data contradict their declaration.
 
     Args:
         test: The test of the data.
@@ -240,14 +242,14 @@ def standing_predictability(evaluate: Callable[[float], float], log10_alpha: flo
     """The largest predictability up to which a result stands.
 
     Args:
-        evaluate: Base-10 logarithm of the declared p-value for a predictability; it grows with it. A ``CountsError``
+        evaluate: Base-10 logarithm of the declared p-value for a predictability, with which it grows. A ``CountsError``
             says that nothing is excluded any more.
         log10_alpha: Base-10 logarithm of the significance level.
         start: The predictability that was declared.
 
     Returns:
         The predictability, found by bisection and rounded down, so that the p-value there is at most alpha; the one
-        declared if it is not even there.
+        declared if the result does not even stand there.
     """
 
     def stands(value: float) -> bool:
@@ -256,11 +258,11 @@ def standing_predictability(evaluate: Callable[[float], float], log10_alpha: flo
         except CountsError:
             return False
 
-    return _boundary(stands, start, _STEPS)[0] if stands(start) else start
+    return _boundary(stands, start, _NUM_BISECTIONS)[0] if stands(start) else start
 
 
 def _boundary(holds: Callable[[float], bool], start: float, steps: int) -> tuple[float, float]:
-    """Where a statement that holds at the start ends to hold, from both sides."""
+    """Where a statement that holds at the start ceases to hold, from both sides."""
     low, high = 0.0, 1.0
     for _ in range(steps):
         middle = (low + high) / 2

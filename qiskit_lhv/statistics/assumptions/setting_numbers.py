@@ -14,7 +14,7 @@ __all__ = ["log10_numbers_p", "marginal_limits", "setting_words"]
 
 # Concentrations of the mixture over other probabilities, as multiples of the number of setting combinations.
 _CONCENTRATIONS = 10.0 ** np.arange(6)
-_SMALLEST = 1e-280
+_SMALLEST_TAIL = 1e-280
 
 
 def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: float) -> tuple[float, str]:
@@ -22,8 +22,8 @@ def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: 
 
     Given everything before it, a trial has a setting combination with a probability between known limits. So the
     number of its trials is stochastically larger than a binomial variable with the lower limit and smaller than one
-    with the upper limit, whatever it is that chooses within the limits (the sum of 0-1 variables with such conditional
-    probabilities is coupled to independent ones trial by trial). The same holds for each setting of each party.
+    with the upper limit, whatever chooses within the limits (the sum of 0-1 variables with such conditional
+    probabilities is coupled to independent ones, trial by trial). The same holds for each setting of each party.
     Bonferroni's correction covers them all, on both sides. Deviations that are spread over many combinations are seen
     by an e-value: the probability of the numbers if the probabilities were drawn from a Dirichlet distribution around
     the declared ones, over the product of the upper limits. (For a fixed q the mean of ``q_x / upper_x`` is at most
@@ -37,7 +37,7 @@ def log10_numbers_p(shots: IntArray, probabilities: FloatArray, predictability: 
     Returns:
         Base-10 logarithm of the p-value, and what contradicts most, in words.
     """
-    seen, lower, upper = _lines(shots, probabilities, predictability)
+    seen, lower, upper = _numbers_and_limits(shots, probabilities, predictability)
     total = int(shots.sum())
     tails = np.zeros((2, len(seen)))
     for i, number in enumerate(seen.tolist()):
@@ -71,7 +71,7 @@ def marginal_limits(probabilities: FloatArray, predictability: float, party: int
     return lower, upper
 
 
-def _lines(
+def _numbers_and_limits(
     shots: IntArray, probabilities: FloatArray, predictability: float
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Numbers of trials, and limits of their probability: of each combination, then of each party's settings."""
@@ -108,7 +108,7 @@ def _log_tail(number: int, total: int, probability: float) -> float:
     if probability <= 0:
         return -math.inf
     tail = float(bdtrc(number - 1, total, probability))
-    if tail > _SMALLEST:
+    if tail > _SMALLEST_TAIL:
         return math.log(tail)
     # The terms fall at least as fast as a geometric series.
     rest, other = total - number, 1 - probability

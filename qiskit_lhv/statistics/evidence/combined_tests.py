@@ -22,7 +22,7 @@ from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ..assumptions.predictability import check_predictability
-from .combination import CombinedEValue
+from .combined_e_values import CombinedEValue
 from .e_values import EValue
 from .games import GameTest, declared_game
 
@@ -30,9 +30,9 @@ __all__ = ["CombinedTest", "combined_test", "family_of"]
 
 # The e-value gets this part of alpha, the members of the family the rest in equal parts.
 _E_VALUE_SHARE = Fraction(1, 10)
-_TOLERANCE = 1e-9
+_LOG10_P_TOLERANCE = 1e-9
 # A share of wins (S = 2.4) at which two ways to score are compared.
-_TYPICAL = 0.8
+_TYPICAL_SHARE_OF_WINS = 0.8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,11 +47,11 @@ class CombinedTest(Evidence):
     e_value: EValue | CombinedEValue
     """The e-value."""
     games: tuple[GameTest, ...]
-    """The tests of the family's members; without those that have a trivial local bound."""
+    """The tests of the family's members, without those that have a trivial local bound."""
     shares: tuple[int, ...]
     """Weight of the e-value and of each game, in units of ``1 / denominator``."""
     denominator: int
-    """What all weights add up to at the most, in these units."""
+    """The largest sum of all weights, in these units."""
     log10_p_value: float
     """Base-10 logarithm of the p-value, at most 0."""
 
@@ -82,13 +82,13 @@ class CombinedTest(Evidence):
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the p-value rests on beside the data."""
+        """What the p-value rests on besides the data."""
         e_share, *rest = (str(Fraction(share, self.denominator)) for share in self.shares)
         each = f", {rest[0]} to each of {counted(len(rest), 'game')}" if rest else ""
         declared = f"the weights of the combined test were declared before the data were seen: {e_share} to the e-value"
         lines = [f"{declared}{each}"]
         if self.games:
-            # Those of one game, but for its own declaration.
+            # Those of one game, without its own declaration.
             lines += self.games[0].assumptions[1:]
         return tuple(lines)
 
@@ -101,7 +101,7 @@ class CombinedTest(Evidence):
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks every part, that all of them test the same counts, the sum of the weights, and the minimum.
 
-        Fields that make no test are refuted.
+        Fields that do not make up a test are refuted.
 
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
@@ -118,13 +118,13 @@ class CombinedTest(Evidence):
 
     def _verify(self) -> Verification:
         if not all(isinstance(game, GameTest) for game in self.games) or not isinstance(self.log10_p_value, float):
-            return _refuted("the parts are no tests, or the p-value is no number")
+            return _refuted("the parts are not tests, or the p-value is not a number")
         whole = all(is_whole_number(number) and number > 0 for number in (*self.shares, self.denominator))
         if not whole or len(self.shares) != len(self.parts) or sum(self.shares) > self.denominator:
             return _refuted("the weights are not positive numbers, one for each part, that add up to at most 1")
         first = self.games[0] if self.games else None
         for game in self.games[1:]:
-            if any(not _equal(getattr(game, name), getattr(first, name)) for name in _OF_THE_DATA):
+            if any(not _equal(getattr(game, name), getattr(first, name)) for name in _FIELDS_OF_THE_DATA):
                 return _refuted("the games are not of the same counts and design")
         if first is not None:
             probabilities = first.setting_probabilities
@@ -136,11 +136,11 @@ class CombinedTest(Evidence):
         smallest = min(0.0, *_adjusted(self.parts, self.shares, self.denominator))
         error = self.log10_p_value - smallest
         # Signed: a claim may be a little too large, never too small.
-        passed = 0 <= error <= _TOLERANCE * max(1.0, abs(smallest)) or error == 0
+        passed = 0 <= error <= _LOG10_P_TOLERANCE * max(1.0, abs(smallest)) or error == 0
         return Verification(passed, f"the smallest weighted p-value is 10^{smallest:.9g}", abs(error))
 
 
-_OF_THE_DATA = ("tested", "design", "setting_probabilities", "predictability")
+_FIELDS_OF_THE_DATA = ("tested", "design", "setting_probabilities", "predictability")
 
 
 @lru_cache(maxsize=8)
@@ -172,24 +172,24 @@ def combined_test(
     predictability: float = 0.0,
     fair_sampling: bool = False,
 ) -> CombinedTest:
-    """The p-value of the e-value and of the games of a family together, which needs no choice of an inequality.
+    """One p-value of an e-value and of the games of a family together, for which no inequality has to be chosen.
 
     It is ``min(10 / e, (10 F / 9) min p_form)`` for a family of F forms; for CHSH ``min(10 / e, (80 / 9) min p_form)``.
-    Few shots that violate one of the forms are told by its game; an e-value would have to find the form first. It is a
-    p-value, not an e-value: it can be neither multiplied nor averaged with others.
+    With few shots, the game of the violated form shows the violation, where an e-value would first have to find the
+    form. The result is a p-value, not an e-value, so it can be neither multiplied nor averaged with others.
 
     Args:
         data: The counts.
-        e_value: Their e-value against local models, with the same predictability; or the mean of such.
-        family: Expressions declared before the data were seen; default: for two parties with two
-            settings of two outcomes the eight forms of CHSH, for other scenarios none. Where settings come
-            so unequally often that it pays, their wins are weighed by the inverse of the setting's share, so that the
-            score is S; that depends on the numbers of shots (blocks) or the probabilities alone, not on outcomes.
+        e_value: Their e-value against local models, with the same predictability; or the mean of such e-values.
+        family: Expressions declared before the data were seen; default: the eight forms of CHSH for two parties with
+            two settings of two outcomes, none for other scenarios. If settings come so unequally often that it pays,
+            wins are weighed by the inverse of the setting's share, so that the score is S. That depends only on the
+            numbers of shots (in blocks) or on the probabilities, not on outcomes.
         predictability: See :func:`game_test`.
         fair_sampling: See :func:`game_test`.
 
     Returns:
-        The test. A form whose local bound is trivial, as can be for settings that are too predictable, drops out, and
+        The test. A form whose local bound is trivial, as may happen if settings are too predictable, is left out, and
         its weight is not used.
 
     Raises:
@@ -240,11 +240,11 @@ def _as_tested(data: BellCounts) -> tuple[BellExpression, ...]:
     forms = family_of(data.scenario)
     shares = data.num_shots / data.total_shots if data.setting_probabilities is None else data.setting_probabilities
     count, r = shares.size, float(shares.min())
-    unweighted = data.total_shots * _divergence(_TYPICAL, 1 - r)
+    unweighted = data.total_shots * _divergence(_TYPICAL_SHARE_OF_WINS, 1 - r)
     if data.design == "blocks":
-        weighted = data.total_shots * count * r * _divergence(_TYPICAL, 1 - 1 / count) - 1
+        weighted = data.total_shots * count * r * _divergence(_TYPICAL_SHARE_OF_WINS, 1 - 1 / count) - 1
     else:
-        weighted = data.total_shots * _divergence(count * r * _TYPICAL, (count - 1) * r) - 1
+        weighted = data.total_shots * _divergence(count * r * _TYPICAL_SHARE_OF_WINS, (count - 1) * r) - 1
     if weighted <= unweighted:
         return forms
     # A constant added in one setting and subtracted in another changes no value, and makes it no game.
@@ -277,7 +277,7 @@ def _e_values(e_value: EValue | CombinedEValue) -> tuple[EValue, ...]:
 def _mismatch(
     e_value: EValue | CombinedEValue, table: Any, design: str, probabilities: Any, predictability: float
 ) -> str:
-    """What of an e-value is not that of counts; empty if nothing."""
+    """What of an e-value does not belong to the counts; empty if everything does."""
     if isinstance(e_value, CombinedEValue) and e_value.independent:
         return "the product of e-values of several experiments"
     for part in _e_values(e_value):

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-# Other processors round otherwise, and a fit may stop a step earlier there: relative difference of log e.
+# Largest relative difference of log e: other processors round in another way, and a fit may stop a step earlier there.
 SAME_EVIDENCE = 5e-3
 
 
@@ -47,14 +47,14 @@ SAME_EVIDENCE = 5e-3
 class EValue(Evidence):
     """An e-value against a set of behaviors: its mean is at most 1 for all of them.
 
-    The shots are tested in stages. In each, the e-value is multiplied by a factor R(a, x) for every shot and divided by
-    the largest mean that the set allows for it. The factor of a stage was chosen from the stages before.
+    The shots are tested in stages. For every shot of a stage, the e-value is multiplied by a factor R(a, x) and divided
+    by the largest mean of R that the set allows. The factor of a stage was chosen from the stages before it.
     """
 
     factors: FloatArray
-    """R(a, x) of each stage, positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``; 1 in the first, which had no
-    shots to learn from. Where a setting has fewer outcomes than the party's largest one, padding repeats the factor of
-    its last outcome, so that no bound depends on it."""
+    """R(a, x) of each stage, positive, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``; 1 in the first stage, which has no
+    shots to learn from. If a setting has fewer outcomes than the party's largest one, padding repeats the factor of its
+    last outcome, so that no bound depends on it."""
     setting_weights: FloatArray
     """Weight of each setting combination in the mean, shape ``(K, m_1, ..., m_N)``: shares of the stage's shots, or the
     probabilities of random settings."""
@@ -74,7 +74,7 @@ class EValue(Evidence):
     """For ``"no-signaling"``, numbers of at least 0 that prove the bounds, shape of ``factors``."""
     seed: int | None = None
     """Seed of the random order of the shots; ``None`` if they were tested in the order they were taken, or in one of
-    several orders (whose seed is that of the ``CombinedEValue``)."""
+    several orders (whose seed the ``CombinedEValue`` holds)."""
     scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
     """The number of settings and outcomes of each party."""
 
@@ -131,17 +131,17 @@ class EValue(Evidence):
 
     @cached_property
     def recomputed(self) -> EValue:
-        """The e-value computed again from its own stages, by the code that made it: each factor from earlier ones."""
+        """The e-value computed again from its own stages, each factor from the stages before, by the same code."""
         return recompute_e_values([self])[0]
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-proves every stage's bound in exact arithmetic by another algorithm, and re-multiplies the factors.
 
-        That each factor was chosen from earlier stages alone cannot be seen from it: all factors are computed again by
-        the code that made them, and must give the same evidence. That the shots were cut into stages without looking
-        at their outcomes is shown by drawing the order again, where there is a seed. Without one, nothing in the
-        e-value shows in which order the shots were taken or tested: the reason says so, and
-        ``LocalityReport.verify``, which holds the data, looks.
+        A factor does not show that it was chosen from earlier stages alone. So all factors are computed again by the
+        code that made them, and must give the same evidence. If there is a seed, the order is drawn again, which shows
+        that the shots were cut into stages without looking at their outcomes. Without a seed, nothing in the e-value
+        shows in which order the shots were taken or tested. The reason then says so, and ``LocalityReport.verify``,
+        which holds the data, checks it.
 
         Args:
             prove_bound: Whether to prove the bounds again; see ``BellInequality.verify``.
@@ -210,7 +210,7 @@ class EValue(Evidence):
         return product
 
     def _fault(self) -> str:
-        """What is wrong about the fields' shapes and ranges; empty if nothing."""
+        """What is wrong with the shapes and ranges of the fields; empty if nothing is."""
         half = self.setting_weights.ndim
         if self.tested.ndim != 2 * half - 1 or half < 2 or self.factors.shape != self.tested.shape:
             return "the factors are not those of the stages' shots"
@@ -219,7 +219,7 @@ class EValue(Evidence):
         if self.multipliers is not None and self.multipliers.shape != self.factors.shape:
             return "the multipliers are not those of the factors"
         if self.tested.size == 0 or self.tested.min() < 0 or self.num_shots == 0:
-            return "the shots are negative, or none"
+            return "there are no shots, or negative numbers of shots"
         if self.seed is not None and self.seed < 0:
             return "the seed is negative"
         if self.design not in ("blocks", "random"):
@@ -241,7 +241,7 @@ def check_orders(parts: Sequence[EValue], seed: int | None, growth: float | None
 
     Args:
         parts: E-values of the same shots, one for each order.
-        seed: The seed; ``None``: there is none.
+        seed: The seed, or ``None`` if there is none.
         growth: See :func:`~qiskit_lhv.statistics.evidence.stages.stage_ends`.
     """
     if seed is None:
@@ -265,27 +265,27 @@ def ratio_e_value(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> EValue:
-    """The e-value of prediction-based ratios, learned and tested stage by stage.
+    """The e-value of prediction-based ratios against local models, learned and tested stage by stage.
 
     Before each stage the factor R = f / q is chosen from all shots of earlier stages: f is the no-signaling behavior
-    that explains them best, q the local behavior nearest to f. So no shots are given away for training but those of
-    the first stage, 16 or two for each setting combination.
+    that explains them best, and q is the local behavior nearest to f. So the only shots that serve for training alone
+    are those of the first stage, 16 or two for each setting combination.
 
-    In blocks, the shots are taken in one random order; R is divided by the largest mean that a local model gives it
-    with the stage's own numbers of shots, valid for independent shots of one fixed local model. With random settings
-    their known probabilities take that place. Trials whose order is known are tested in this order, so that the
-    result also stands against devices that remember earlier trials.
+    In blocks, the shots are taken in one random order, and R is divided by the largest mean that a local model gives it
+    with the stage's own numbers of shots. This is valid for independent shots of one fixed local model. With random
+    settings, their known probabilities take the place of these numbers. Trials whose order is known are tested in this
+    order, so that the result also holds for devices that remember earlier trials.
 
     Args:
         data: Counts (taken in one random order) or trials (with random settings: in the order they were taken).
         null: The behaviors that are tested: ``"local"``, or ``"no-signaling"``, where f is the unrestricted fit and q
-            the no-signaling one.
+            is the no-signaling fit.
         predictability: For random settings, how far the probability of a party's setting, given everything
             before the trial and the settings of the parties before it, may be from the one declared.
-        fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
-        time_limit: Seconds, for scenarios whose fits take long: then the last factor serves all later stages, which
-            leaves the e-value valid and makes it weaker. Default: none.
-        seed: For the random order of counts; ``None`` draws a new one. The e-value records it.
+        fair_sampling: Your statement that post-selected shots are a fair sample of all; without it they are refused.
+        time_limit: Seconds, for scenarios whose fits take long; default: no limit. When the time is over, the last
+            factor serves all later stages, which leaves the e-value valid and makes it weaker.
+        seed: Seed of the random order of counts; ``None`` draws a fresh one. The e-value records it.
 
     Returns:
         The e-value; ``1 / e`` is a p-value.
@@ -332,7 +332,7 @@ def ratio_e_values(
         predictability: See :func:`ratio_e_value`.
         fair_sampling: See :func:`ratio_e_value`.
         time_limit: See :func:`ratio_e_value`; for one set of data of its scenario alone.
-        seed: For the random orders, the same for all; ``None`` draws a new one. Each e-value records it.
+        seed: Seed of the random orders, the same for all; ``None`` draws a fresh one. Each e-value records it.
 
     Raises:
         CountsError: As for :func:`ratio_e_value`.
@@ -359,13 +359,13 @@ def check_data(data: Sequence[BellCounts | BellTrials], predictability: float, f
 
 
 def recompute_e_values(e_values: Sequence[EValue]) -> list[EValue]:
-    """The e-values computed again from their own stages, which shows whether each factor comes from earlier ones.
+    """The e-values computed again from their own stages, which shows whether each factor comes from earlier stages.
 
     Args:
         e_values: The e-values.
 
     Raises:
-        CountsError: If one tests an unknown set, or its scenario is too large.
+        CountsError: If an e-value tests an unknown set, or its scenario is too large.
     """
     groups: dict[tuple[str, float, BellScenario, int], list[int]] = {}
     for i, e_value in enumerate(e_values):
@@ -397,7 +397,7 @@ def e_values_of_stages(
     predictability: float,
     deadline: Deadline = NO_LIMIT,
 ) -> list[EValue]:
-    """The e-values of data that are cut into stages, all of one scenario and number of stages at once.
+    """The e-values of data that are cut into stages, computed together for each scenario and number of stages.
 
     Args:
         data: Where the stages come from.

@@ -11,7 +11,7 @@ __all__ = ["require_all_shots"]
 
 
 def require_all_shots(data: BellCounts | BellTrials, fair_sampling: bool) -> None:
-    """Refuses post-selected counts or trials unless fair sampling is assumed.
+    """Raises an error for post-selected counts or trials, unless fair sampling is assumed.
 
     Args:
         data: Counts or trials from which a p-value is to be computed.

@@ -29,7 +29,7 @@ def e_bh(log_e_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
         Whether each is rejected, shape ``(K,)``.
 
     Raises:
-        CountsError: If an entry is no number, there is none, or alpha is not between 0 and 1.
+        CountsError: If there are no e-values, an entry is not a number, or alpha is not between 0 and 1.
 
     Examples:
         >>> import numpy as np
@@ -67,7 +67,7 @@ def benjamini_yekutieli(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
         Whether each is rejected, shape ``(K,)``.
 
     Raises:
-        CountsError: If an entry is not between 0 and 1, there is none, or the level is not between 0 and 1.
+        CountsError: If there are no p-values, an entry is not between 0 and 1, or the level is not between 0 and 1.
 
     Examples:
         >>> benjamini_yekutieli([0.001, 0.4, 0.02, 0.9], level=0.05).tolist()

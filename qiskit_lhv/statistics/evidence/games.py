@@ -34,17 +34,17 @@ __all__ = ["GameTest", "declared_game", "game_test"]
 
 
 _SCORE_BITS = 50
-_TRIVIAL = 1e-9
+_TRIVIAL_DISTANCE = 1e-9
 _FEW_STRATEGIES = 256
 _FEW_ENTRIES = 1 << 16
-_TOLERANCE = 1e-9
+_BOUND_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GameTest(Evidence):
-    """The probability that a local model reaches a score as high as was seen, or a bound of it.
+    """The probability, or a bound of it, that a local model reaches a score as high as was seen.
 
-    It holds what was tested, so that the score, the local bound and the p-value can be derived from it anew.
+    The record holds what was tested, so that the score, the local bound and the p-value can be derived from it again.
     """
 
     expression: BellExpression
@@ -103,7 +103,7 @@ class GameTest(Evidence):
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the p-value rests on beside the data."""
+        """What the p-value rests on besides the data."""
         declared = f"the expression {self.rule} was declared before the data were seen"
         if self.fixed_settings:
             return (
@@ -113,8 +113,8 @@ class GameTest(Evidence):
             )
         return (
             declared,
-            "the number of trials was fixed before the data were seen: who looks now and then and stops when the "
-            "result is good gets too many small p-values (the e-value of trials in their order allows to stop at any "
+            "the number of trials was fixed before the data were seen: looking now and then, and stopping when the "
+            "result is good, gives too many small p-values (the e-value of trials in their order may be read at any "
             "time)",
         )
 
@@ -129,11 +129,11 @@ class GameTest(Evidence):
         return f"{name} {self.rule}: {seen}, local bound {self.score_bound:.6g}: log10 p = {self.log10_p_value:.4f}"
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Derives the p-value anew from the expression and the counts.
+        """Derives the p-value again from the expression and the counts.
 
-        The score is added up in rational arithmetic, the local bound proven by another algorithm, and the tail computed
-        with 60 digits. It passes if the bound and the p-value are no smaller than these (and not much larger). Fields
-        that make no test are refuted.
+        The score is added up in rational arithmetic, the local bound is proven by another algorithm, and the tail is
+        computed with 60 digits. The test passes if its bound and its p-value are not smaller than these (and not much
+        larger). Fields that do not make up a test are refuted.
 
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
@@ -144,14 +144,14 @@ class GameTest(Evidence):
             or tested.dtype.kind not in "iu"
             or tested.shape != self.expression.scenario.shape
         ):
-            return _refuted("the counts are no whole numbers of the expression's scenario")
+            return _refuted("the counts are not whole numbers in the expression's scenario")
         if np.any(tested[~self.expression.scenario.mask]):
             return _refuted("there are shots of outcomes that a setting does not have")
         if tested.min() < 0 or not 0 < sum(map(int, tested.flat)) <= 2**53:
-            return _refuted("the counts are negative, or none, or too many")
+            return _refuted("there are no counts, negative ones, or too many")
         numbers = (self.score, self.score_bound, self.log10_p_value, self.knot)
         if not all(isinstance(x, int | float | np.number) and not math.isnan(x) for x in numbers):
-            return _refuted("the score, its bound, the knot or the p-value is no number")
+            return _refuted("the score, its bound, the knot or the p-value is not a number")
         probabilities = check_design(self.design, self.setting_probabilities, tested.shape[:n])
         predictability = check_predictability(self.predictability, self.design, probabilities)
         scenario = self.expression.scenario
@@ -177,7 +177,7 @@ class GameTest(Evidence):
         else:
             proven = Fraction(proven_mean(scores, weights, predictability, scenario.num_outcomes))
         excess = float(min(proven, Fraction(1)) - Fraction(self.score_bound))
-        if not -_TOLERANCE <= excess <= 0:
+        if not -_BOUND_TOLERANCE <= excess <= 0:
             reason = f"a local model reaches a mean score of {float(proven):.12g}; the bound is {self.score_bound:.12g}"
             return _refuted(reason, abs(excess))
         if _claims_nothing(score, total, self.score_bound, most_wins):
@@ -205,20 +205,22 @@ def game_test(
 ) -> GameTest:
     """The p-value of a Bell expression that was declared before the data were seen.
 
-    *Games.* If the coefficients have two values, a trial is won where it has the larger one; for CHSH, where the
-    outcomes agree with the sign of their correlator. With settings drawn at random the number of wins is bounded by a
-    binomial, also for devices with memory. In blocks the trials' win probabilities differ with the setting; their
-    mean is bounded, and the binomial bound holds from one win above the bound's mean on (below, p = 1).
+    *Games.* If the coefficients have two values, a trial is won if it has the larger one; for CHSH, if the outcomes
+    agree with the sign of their correlator. With settings drawn at random, the number of wins is bounded by a binomial
+    variable, also for devices with memory. In blocks the probability to win differs from setting to setting. Then the
+    mean probability is bounded, and the binomial bound holds from one win above the bound's mean on; below, p = 1.
 
     *Other expressions.* Every trial scores its coefficient, divided by the probability (in blocks: by the share) of its
     settings, shifted and scaled to lie between 0 and 1. A sum of such scores whose mean is at most beta is dominated,
-    for every convex increasing function, by a binomial variable B of n trials and beta; so P(sum >= s) is at most
-    ``min_h E[max(B - h, 0)] / (s - h)``. This is sharper than the bounds of Hoeffding and McDiarmid and at most e times
-    the (interpolated) binomial tail. It holds against memory if settings were random.
+    for every convex increasing function, by a binomial variable B with n trials and the probability beta. So
+    P(sum >= s) is at most ``min_h E[max(B - h, 0)] / (s - h)``. This is sharper than the bounds of Hoeffding and
+    McDiarmid, and at most e times the (interpolated) binomial tail. It is valid for devices with memory if settings
+    were random.
 
-    *The number of trials must be fixed beforehand*, also with random settings: who looks now and then and stops when
-    the result is good finds small p-values too often (60 looks: p <= .01 in 6 to 9 % of local experiments, as the looks
-    are spaced). The e-value of trials in their order, ``ratio_e_value(trials)``, allows to stop at any time.
+    *The number of trials must be fixed beforehand*, also with random settings. If you look now and then, and stop when
+    the result is good, small p-values come too often: with 60 looks, p <= 0.01 in 6 to 9 % of local experiments,
+    depending on when you look. The e-value of trials in their order, ``ratio_e_value(trials)``, may be read at any
+    time.
 
     Args:
         data: Counts or trials.
@@ -226,7 +228,7 @@ def game_test(
         predictability: For random settings, how far the probability of a party's setting, given everything before the
             trial and the settings of the parties before it, may be from the one declared (excess predictability of the
             random number generators).
-        fair_sampling: Your statement that post-selected shots are a fair sample of all; else they are refused.
+        fair_sampling: Your statement that post-selected shots are a fair sample of all; without it they are refused.
 
     Returns:
         The test; its p-value is rounded up.
@@ -288,7 +290,7 @@ def declared_game(
         if most_wins is None
         else _rounded_up(Fraction(most_wins, total))
     )
-    if bound >= 1 - _TRIVIAL:
+    if bound >= 1 - _TRIVIAL_DISTANCE:
         return None
     score = float(table[scores > 0].sum()) if game else _rounded_down(_total_score(table, scores))
     knot, log_p = 0, 0.0
@@ -387,10 +389,10 @@ def _all_tables(scenario: BellScenario) -> FloatArray:
 
 
 def _claims_nothing(score: float, total: int, bound: float, most_wins: int | None) -> bool:
-    """Whether p = 1 whatever the distribution.
+    """Whether the score is too small to claim anything, so that p = 1.
 
-    For games in blocks, ``most_wins`` of a local model being given, Hoeffding's theorem for unequal trials starts one
-    win above the mean.
+    For games in blocks, for which ``most_wins`` of a local model is given, Hoeffding's theorem for unequal trials holds
+    only from one win above the mean on.
     """
     return score < most_wins + 1 if most_wins is not None else Fraction(score) <= total * Fraction(bound)
 

@@ -1,4 +1,4 @@
-"""Prediction-based ratios of many sets of data at once: factors from the past, and bounds of their means."""
+"""Prediction-based ratios of many sets of data at once: factors from earlier shots, and bounds of their means."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...polytope.bounds.local_bounds import enumeration_size
 from ...targets.padding import padding_of
 from ...targets.scenario import BellScenario
 from ..assumptions.predictability import mean_forms
+from ..fits.approximate_projections import SignalingTables
 from ..fits.generated_fits import GeneratedFits, exact_largest_sum
-from ..fits.projection_steps import SignalingTables
-from ..fits.quick_fits import fit_responses
+from ..fits.response_fits import fit_responses
 from ..fits.response_maps import ResponseMaps
 
 __all__ = ["NULLS", "RatioEngine", "takes_long"]
@@ -30,12 +30,12 @@ _PSEUDO_COUNT, _PSEUDO_PER_ROOT = 0.5, 4.0
 # A fit ends when its gap costs less than this share of its divergence, or this much in shots still to come: those are
 # taken as some times the past ones, since a factor must not depend on when trials will be stopped.
 _GAP_SHARE = 0.002
-_GAP_IN_ALL = 0.005
-_TO_COME = 4.0
+_GAP_OF_ALL_SHOTS = 0.005
+_SHOTS_TO_COME = 4.0
 _LEAST_FACTOR = 2.0**-24
 _LEAST_WEIGHT = 1e-6
 # Factors are whole multiples of this, so that exact arithmetic with them is quick.
-_GRAIN = 2.0**-32
+_FACTOR_UNIT = 2.0**-32
 # Responses of a scenario that fit in memory several times. Beyond, or where there are more strategies of all parties
 # but one than so many for each cell, the few that a fit needs are generated; bounds compare up to _MAX_ENUMERATED.
 _MAX_RESPONSES = 1 << 22
@@ -68,8 +68,8 @@ class RatioEngine:
     Args:
         scenario: The scenario.
         null: ``"local"`` or ``"no-signaling"``: the set of behaviors that is tested.
-        predictability: Of random settings.
-        deadline: When no more factors are chosen, in scenarios whose fits take long; default: never.
+        predictability: Declared predictability of random settings.
+        deadline: When to choose no more factors, in scenarios whose fits take long; default: never.
 
     Raises:
         CountsError: If the set is unknown, settings can be predicted and the set is that of no-signaling behaviors, or
@@ -184,7 +184,7 @@ class RatioEngine:
         f = smoothed / shots[:, None]
         positive = np.maximum(weights, _LEAST_WEIGHT)
         positive = positive / positive.sum(axis=0)
-        least_gap = _GAP_IN_ALL / (_TO_COME * shots.sum(axis=0))
+        least_gap = _GAP_OF_ALL_SHOTS / (_SHOTS_TO_COME * shots.sum(axis=0))
         if self._null == "no-signaling":
             g = self._filled(self._signaling_part(f, positive, least_gap))
             factors = _usable(1 + g / positive[:, None])
@@ -273,6 +273,6 @@ class RatioEngine:
 def _usable(factors: FloatArray) -> FloatArray:
     """Positive factors of few binary digits, shape ``(X, A, B)``; 1 throughout where one is no number."""
     broken = ~np.isfinite(factors).all(axis=(0, 1))
-    usable: FloatArray = np.rint(np.maximum(factors, _LEAST_FACTOR) / _GRAIN) * _GRAIN
+    usable: FloatArray = np.rint(np.maximum(factors, _LEAST_FACTOR) / _FACTOR_UNIT) * _FACTOR_UNIT
     usable[..., broken] = 1.0
     return usable

@@ -9,15 +9,15 @@ from ..._support.validation import generator
 from ...targets.counts import BellCounts
 from ...targets.scenario import BellScenario
 from ...targets.trials import BellTrials
-from ..drawing import rows_to_put_in_order
 from ..fits.response_maps import ResponseMaps
+from ..random_orders import rows_to_put_in_order
 
 __all__ = ["FIRST_STAGE", "draw_orders", "draw_stages", "stage_ends", "tables_of_orders"]
 
 
 FIRST_STAGE, _SHORTEST_STAGE = 16, 8
 # A stage adds this share of the shots before it, in scenarios up to these sizes; in larger ones stages are expensive.
-_GROWTH = ((1 << 11, 0.1), (1 << 13, 0.2), (1 << 16, 0.5))
+_GROWTH_BY_SIZE = ((1 << 11, 0.1), (1 << 13, 0.2), (1 << 16, 0.5))
 _COARSE_GROWTH = 1.0
 
 
@@ -33,7 +33,7 @@ def stage_ends(total: int, scenario: BellScenario, growth: float | None = None) 
     """
     if growth is None:
         size = ResponseMaps(scenario).size
-        growth = next((share for limit, share in _GROWTH if size <= limit), _COARSE_GROWTH)
+        growth = next((share for limit, share in _GROWTH_BY_SIZE if size <= limit), _COARSE_GROWTH)
     combinations = scenario.num_setting_combinations
     shortest = max(_SHORTEST_STAGE, combinations)
     ends = [min(max(FIRST_STAGE, 2 * combinations), total)]

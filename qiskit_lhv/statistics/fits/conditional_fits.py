@@ -1,8 +1,8 @@
 """Maximum-likelihood local models for many outcomes: one party answers, the strategies of the others are listed.
 
 A local model is ``q(a, b|x, y) = sum_l [l plays a at x] v(l, y, b)``: l are the joint strategies of all parties but
-one, and ``sum_b v(l, y, b)`` is the weight of l for every setting y of the last party. Those are far fewer numbers than
-there are strategies of all parties, and products with the matrix of this map cost next to nothing.
+one, and ``sum_b v(l, y, b)`` is the weight of l for every setting y of the last party. There are far fewer of these
+numbers than strategies of all parties, and products with the matrix of this map cost very little.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..._support.types import FloatArray, IntArray
 from ...models.deterministic import party_strategies
 from ...targets.coordinates import from_party_axes, full_table_from_collins_gisin_matrices, to_party_axes
 from ...targets.scenario import BellScenario
-from .conditional_steps import ConditionalSearch, Coordinates
+from .conditional_interior_point import ConditionalSearch, Coordinates
 
 __all__ = ["ConditionalProblem", "conditional_size", "party_order"]
 
@@ -34,7 +34,7 @@ _CHUNK_ENTRIES = 1 << 23
 # products as conjugate gradients take.
 _MAX_COORDINATES, _QUICK_WORK, _PRODUCTS_PER_SYSTEM = 1500, 3e7, 2000
 # A few strategies less must not cost more than this share of the gap.
-_SPARSER = 0.05
+_GAP_SHARE_OF_SPARSER = 0.05
 
 
 def party_order(scenario: BellScenario) -> tuple[int, ...]:
@@ -44,7 +44,7 @@ def party_order(scenario: BellScenario) -> tuple[int, ...]:
 
 
 def conditional_size(scenario: BellScenario) -> int:
-    """How many numbers describe a local model here."""
+    """The number of entries v(l, y, b) that describe a local model."""
     last = int(np.argmax(scenario.num_party_strategies))
     listed = scenario.num_strategies // scenario.num_party_strategies[last]
     return listed * scenario.num_settings[last] * scenario.max_outcomes[last]
@@ -153,7 +153,7 @@ class ConditionalProblem:
     ) -> tuple[FloatArray, float]:
         """Minimizes ``-sum target log q`` over all local q, until the gap is small enough or no longer falls.
 
-        A primal-dual interior-point method, whose linear systems are solved by conjugate gradients.
+        The method is a primal-dual interior-point method, whose linear systems are solved by conjugate gradients.
 
         Args:
             target: Weights of cells, at least 0, summing to 1, shape ``(num_cells,)``.
@@ -172,11 +172,11 @@ class ConditionalProblem:
             max_products = min(_MAX_PRODUCTS, max(_LEAST_PRODUCTS, _MAX_WORK // size))
         search = ConditionalSearch(self, self.matrix_of(target), max_products, deadline)
         v, gap = search.run(tolerance, relative_tolerance, start)
-        wish = max(gap * (1 + _SPARSER), tolerance, relative_tolerance * (search.divergence - gap))
+        wish = max(gap * (1 + _GAP_SHARE_OF_SPARSER), tolerance, relative_tolerance * (search.divergence - gap))
         return self.sparser(v.reshape(-1, m, d), target, wish)
 
     def sparser(self, v: FloatArray, target: FloatArray, wish: float) -> tuple[FloatArray, float]:
-        """The model without the answers that an interior point only keeps for safety, while the gap stays as wished.
+        """Removes answers of tiny weight, which an interior point cannot avoid, as long as the gap stays small enough.
 
         Args:
             v: The model, shape ``(L, m, d)``.

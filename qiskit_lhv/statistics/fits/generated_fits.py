@@ -16,16 +16,16 @@ from ...polytope.bounds.local_bounds import local_bound
 from ...polytope.expressions.expression import BellExpression
 from ...targets.scenario import BellScenario
 from .conditional_fits import ConditionalProblem, party_order
-from .conditional_steps import ConditionalSearch
+from .conditional_interior_point import ConditionalSearch
 
 __all__ = ["GeneratedFits", "exact_largest_sum"]
 
 
 _MAX_ROUNDS = 60
-_STARTS, _FIRST_POOL = 300, 60
+_NUM_STARTS, _FIRST_POOL = 300, 60
 # A round's own gap is this share of what is wished for, or of the gap to strategies that are not in the pool.
 _OWN_SHARE, _ROUND_SHARE = 0.3, 0.03
-_PERTURBED = 0.1
+_PERTURBED_SHARE = 0.1
 # Strategies of less weight than this leave the pool; those that come back in the same fit stay.
 _LEAST_WEIGHT = 3e-5
 _MAX_PRODUCTS = 3000
@@ -161,14 +161,14 @@ class GeneratedFits:
 
     def _improving(self, ratio: FloatArray, least: float) -> tuple[IntArray, float]:
         """Listed strategies whose sum exceeds 1 by more than a number, best first, and by how much the best does."""
-        starts = [self._oracle.random_starts(_STARTS, self._rng)]
+        starts = [self._oracle.random_starts(_NUM_STARTS, self._rng)]
         if self._problem is not None and len(self._model) == len(self._problem.listed):
-            heaviest = np.argsort(-self._model[:, 0].sum(axis=1), kind="stable")[:_STARTS]
+            heaviest = np.argsort(-self._model[:, 0].sum(axis=1), kind="stable")[:_NUM_STARTS]
             known = np.empty((len(heaviest), sum(self._scenario.num_settings)), dtype=np.int64)
             known[:, np.concatenate(self._columns)] = np.hstack(
                 [self._problem.listed[heaviest], self._model[heaviest].argmax(axis=2)]
             )
-            starts.append(self._oracle.perturbed(known, _PERTURBED, self._rng))
+            starts.append(self._oracle.perturbed(known, _PERTURBED_SHARE, self._rng))
         matrix = self._oracle.tensor_of(ratio.reshape(self._scenario.shape))
         values, strategies = self._oracle.improve(matrix, np.concatenate(starts))
         best_first = np.argsort(-values, kind="stable")

@@ -23,11 +23,11 @@ _LEAST_COMPLEMENTARITY = 1e-14
 # Steps in which the gap may fail to fall, after which only rounding errors would change.
 _PATIENCE = 30
 # Before that, the slower form of the system that keeps more digits is tried.
-_STUCK = 4
+_STUCK_STEPS = 4
 # Share of white noise that is added to known weights, so that no strategy is left out for good.
-_WHITE = 0.05
+_WHITE_NOISE_SHARE = 0.05
 # From this curvature of the likelihood on, in a cell, the small system would lose too many digits.
-_STEEP = 1e8
+_STEEP_CURVATURE = 1e8
 # Products of two coordinates, in all rows, that are kept.
 _MAX_SQUARES = 1 << 18
 # Numbers that one batch of linear systems may take.
@@ -65,14 +65,14 @@ class MixtureProblem:
     ) -> tuple[FloatArray, FloatArray]:
         """Minimizes ``-sum target log(w @ tables) + sum w`` over w >= 0 for every row of targets.
 
-        A primal-dual interior-point method; where the targets sum to 1, so do the optimal weights. It ends where only
-        rounding errors would change, at the latest: the gaps say how far each row came.
+        The method is a primal-dual interior-point method. Where the targets sum to 1, so do the optimal weights. It
+        ends at the latest where only rounding errors would change; the gaps say how far each row came.
 
         Args:
             targets: Weights of cells, at least 0, shape ``(B, C)``, each row summing to 1.
-            tolerance: Duality gap to reach among these strategies, in nats; one number, or one a row.
+            tolerance: Duality gap to reach among these strategies, in nats; one number, or one per row.
             relative_tolerance: The gap may also be this share of the row's divergence.
-            start: Weights of similar targets to start from, shape ``(B, S)``, rows summing to 1; default: equal ones.
+            start: Weights of similar targets to start from, shape ``(B, S)``, rows summing to 1; default: all equal.
 
         Returns:
             Weights, shape ``(B, S)``, rows summing to 1, and gaps, shape ``(B,)``.
@@ -92,7 +92,7 @@ class MixtureProblem:
         shape = (len(targets), len(self.coordinates))
         if known is None:
             return np.full(shape, 1 / shape[1]), np.ones(shape)
-        w = (1 - _WHITE) * known + _WHITE / shape[1]
+        w = (1 - _WHITE_NOISE_SHARE) * known + _WHITE_NOISE_SHARE / shape[1]
         q = w @ self.tables
         # Where nothing was seen, q may be zero.
         sums = np.divide(targets, q, out=np.zeros_like(q), where=targets > 0) @ self.tables.T
@@ -138,9 +138,9 @@ class MixtureProblem:
             curvature = np.divide(ratio, q, out=np.zeros_like(q), where=seen)[going]
             infeasibility = np.abs(gradient - bound).max(axis=1)
             # The further the iterate is from feasibility of the dual, the more it is kept to the center.
-            stuck = since[active] >= _STUCK
+            stuck = since[active] >= _STUCK_STEPS
             aim = (average * np.where((infeasibility < 100 * average) & ~stuck, 0.1, 0.5))[:, None]
-            steep = stuck | (curvature.max(axis=1) > _STEEP)
+            steep = stuck | (curvature.max(axis=1) > _STEEP_CURVATURE)
             step = self._newton_step(curvature, mixture / bound, aim / mixture - gradient, steep)
             slack_step = aim / mixture - bound - bound / mixture * step
             # A step that no solver could find is left out: the row ends with what it has.

@@ -1,4 +1,4 @@
-"""Local, no-signaling and unrestricted models beside each other: where counts deviate from each."""
+"""A comparison of local, no-signaling and unrestricted models of the same counts."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class ModelStep(Record):
     deviance: float
     """Twice the difference of the largest log-likelihoods."""
     p_value: float
-    """Share of the bootstrap replicates, drawn from the smaller set's fit, with a deviance at least as large; the
-    counts themselves count as one, so it is at least 1 / (replicates + 1). NaN without replicates."""
+    """Share of the bootstrap replicates, drawn from the smaller set's fit, with a deviance at least as large. The data
+    count as one of the replicates, so it is at least 1 / (replicates + 1). NaN without replicates."""
     asymptotic_p_value: float
     """Chi-square p-value for the difference in dimension. For local models, whose boundary the fit often lies on, it is
     only a guide."""
@@ -94,28 +94,29 @@ def compare_models(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> ModelComparison:
-    """Fits local, no-signaling and unrestricted models, with a parametric bootstrap of their deviances.
+    """Compares the local, no-signaling and unrestricted models that fit counts best, by their deviances.
 
     The deviance of the local models from the unrestricted ones falls into two parts: what no-signaling models explain
-    better (nonlocality) and what only signaling explains. Replicates are drawn from the fit of the smaller set and
-    fitted like the counts, all at once. The p-values are shown for orientation: the bootstrap is not exact where the
-    fit lies on the boundary of its set, so no verdict rests on them.
+    better (nonlocality) and what only signaling explains. Their p-values come from a parametric bootstrap: replicates
+    are drawn from the fit of the smaller set and fitted like the counts, all at once. The p-values are shown for
+    orientation, and no verdict rests on them, because the bootstrap is not exact where the fit lies on the boundary of
+    its set.
 
     Args:
         counts: The counts.
-        num_replicates: Number of replicates; 0: none; default: as many as take about half a second, 1000 for
-            CHSH and 0 in large scenarios.
-        known: Behaviors of the local and of the no-signaling fit, if these were made before; the local one
-            is used without replicates alone.
-        time_limit: Seconds; default: none, see :ref:`time-limits`.
-        seed: For the replicates.
+        num_replicates: Number of replicates, 0 for none; default: as many as take about half a second, which are 1000
+            for CHSH and 0 in large scenarios.
+        known: Behaviors of the local and of the no-signaling fit, if these were made before. The local one is used only
+            if there are no replicates.
+        time_limit: Seconds; default: no limit, see :ref:`time-limits`.
+        seed: Seed of the replicates.
 
     Returns:
         The fits and deviances.
 
     Raises:
         CountsError: If the number of replicates is not a whole number of at least 0.
-        SolverError: If a fit fails, or the time limit was over.
+        SolverError: If a fit fails, or the time is over.
         ScenarioError: If the scenario is too large for :func:`fit_local_model`.
 
     References:

@@ -1,4 +1,4 @@
-"""All parties but one play listed strategies, the last one responds at random: local models without a joint list.
+"""Maps for local models in which all parties but one play listed strategies and the last one responds at random.
 
 Every local behavior is ``q(a|x) = sum_e P(e) [e plays a_1..a_(N-1) at x] r(a_N | x_N, e)``: a deterministic strategy e
 of all parties but the last, and what the last one answers to each e. This takes ``num_listed * m_N * d_N`` numbers

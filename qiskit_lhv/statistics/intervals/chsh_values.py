@@ -41,7 +41,7 @@ def chsh_correlators(counts: BellCounts) -> tuple[NDArray[np.float64], float]:
 
 
 def chsh_value(counts: BellCounts) -> tuple[float, float]:
-    """The largest of the eight CHSH values of counts, and its standard error, which is never 0.
+    """The largest of the eight CHSH values of counts, and its standard error, which is above 0.
 
     Args:
         counts: Counts of two parties with two settings of two outcomes.
@@ -58,12 +58,12 @@ def chsh_value(counts: BellCounts) -> tuple[float, float]:
 
 
 def log10_quantum_p(counts: BellCounts) -> float:
-    """log10 of the probability, bounded from above, that a quantum device gives so large a value S by chance.
+    """log10 of an upper bound of the probability that a quantum device gives so large a value S by chance.
 
-    With every form of CHSH the four probabilities to win add up to ``2 + sqrt(2)`` at the most (Tsirelson). Where all
-    settings have as many shots, the number of wins has the tail of a binomial variable at the most (Hoeffding);
-    elsewhere wins are weighed by the rarest setting's share over their own, and such a sum is bounded as a sum of
-    scores is in ``game_test``. There are eight forms, hence a factor of eight. Shots are taken as independent, from one
+    In every form of CHSH the four probabilities to win add up to at most ``2 + sqrt(2)`` (Tsirelson). If all settings
+    have the same number of shots, the tail of the number of wins is at most that of a binomial variable (Hoeffding).
+    Otherwise wins are weighed by the rarest setting's share over their own, and their sum is bounded like a sum of
+    scores in ``game_test``. There are eight forms, hence a factor of eight. Shots are taken as independent, from one
     device.
 
     Args:

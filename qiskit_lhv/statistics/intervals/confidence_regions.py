@@ -41,7 +41,7 @@ __all__ = [
 # A center is no-signaling up to the rounding of a fit; margins are compared up to rounding.
 _CENTER_SIGNALING, _MARGIN_ATOL = 1e-9, 1e-9
 # How much further than needed the center's threshold is looked for: the question is only whether it is far enough.
-_FURTHER = 1.01
+_VISIBILITY_FACTOR = 1.01
 # Strategies that are compared to see at once that the center is not far enough inside.
 _QUICK_ENUMERATION = 1 << 16
 
@@ -53,28 +53,29 @@ class LocalRegion(Evidence):
     alpha: float
     """The region holds the behavior with confidence 1 - alpha, if it is no-signaling."""
     lower: FloatArray
-    """Lower limits of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent; for more than two
-    outcomes those of all marginal probabilities, shape ``(m_1 d_1 + 1, ...)``, index ``1 + x d + a``."""
+    """Lower limits of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 means that the party is absent.
+    For more than two outcomes, lower limits of all marginal probabilities, shape ``(m_1 d_1 + 1, ...)``, with index
+    ``1 + x d + a`` for outcome a of setting x."""
     upper: FloatArray
     """Upper limits of the same."""
     inside: bool
     """Whether the whole region was proven to lie in the local set."""
     margin: float
-    """How far inside, in units of the limit that the argument compares with, as far as that was looked for; negative if
-    outside, 0 if that is not known."""
+    """How far inside the region lies, in units of the limit that the argument compares with, as far as the search went;
+    negative if it is not inside, 0 if that is not known."""
     threshold: Threshold | None
-    """Threshold of the region's center, where the argument needs it."""
+    """Threshold of the region's center, if the argument needs it."""
 
     def __post_init__(self) -> None:
         for name in ("lower", "upper"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
     def __str__(self) -> str:
-        relation = "lies inside" if self.inside else "does not prove to lie inside"
+        relation = "lies inside" if self.inside else "is not proven to lie inside"
         return f"the {100 * (1 - self.alpha):g}% confidence region {relation} the local set (margin {self.margin:.3g})"
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks that the region lies in the local set; that it holds the behavior is statistics.
+        """Re-checks that the region lies in the local set. That it holds the behavior is a statistical statement.
 
         Args:
             prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
@@ -84,7 +85,7 @@ class LocalRegion(Evidence):
         if self.lower.shape != self.upper.shape or not np.all(self.lower <= self.upper):
             return Verification(False, "the lower limits are not below the upper ones", math.inf)
         if not self.inside:
-            return Verification(self.margin <= 0, "no claim is made, and no margin")
+            return Verification(self.margin <= 0, "no claim is made, and no margin is claimed")
         margin, check = verify_limits(self.lower, self.upper, self.threshold, prove_bound)
         error = abs(margin - self.margin)
         return combine(check, Verification(error <= _MARGIN_ATOL, f"the margin is {margin:.6g}", error))
@@ -136,9 +137,9 @@ def verify_limits(
 def correlator_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, FloatArray]:
     """Simultaneous exact intervals of all correlators of a no-signaling behavior, marginals included.
 
-    Clopper-Pearson intervals of the number of trials whose outcomes multiply to +1, with Bonferroni's
-    correction. Marginals pool the shots of all settings of the parties that do not take part, which
-    no-signaling allows.
+    They are Clopper-Pearson intervals for the share of trials whose outcomes multiply to +1, with Bonferroni's
+    correction. Marginals pool the shots of all settings of the parties that do not take part, which no-signaling
+    allows.
 
     Args:
         counts: Counts with two outcomes per party.
@@ -186,9 +187,9 @@ def marginal_intervals(counts: BellCounts, alpha: float) -> tuple[FloatArray, Fl
         alpha: Probability that any interval misses.
 
     Returns:
-        Lower and upper limits, shape ``(m_1 d_1 + 1, ..., m_N d_N + 1)``; index 0 of an axis: the party does not take
-        part; index ``1 + x d + a``: outcome a of setting x, with d outcomes of the party's largest setting. Limits of
-        outcomes that a setting does not have are 0, and not counted in the correction.
+        Lower and upper limits, shape ``(m_1 d_1 + 1, ..., m_N d_N + 1)``. Index 0 of an axis means that the party does
+        not take part, index ``1 + x d + a`` outcome a of setting x, where d is the largest number of outcomes of the
+        party's settings. Limits of outcomes that a setting does not have are 0, and not counted in the correction.
     """
     scenario = counts.scenario
     n = scenario.num_parties
@@ -232,25 +233,27 @@ def local_region(
 ) -> LocalRegion:
     """Tries to prove that a simultaneous confidence region lies in the local set.
 
-    For CHSH, by Fine's theorem: no CHSH form may exceed 2 anywhere in the region. In other scenarios by a margin in
-    white noise: a deviation from the center is absorbed if the center stays local when scaled by ``1 / (1 - r)``, where
-    r times white noise plus the deviation is local. With two outcomes r is the sum, over sets of parties, of the 2-norm
-    of the deviations of their correlators, since each block's unit ball is local. With more, r is the sum over sets of
-    parties S and their settings of d_S times the largest deviation of their probabilities from what fewer parties'
-    imply: a model that draws the outcomes of S for just these settings, and tosses dice elsewhere, makes up for it.
+    For CHSH this follows from Fine's theorem if no CHSH form exceeds 2 anywhere in the region. In other scenarios it
+    follows from a margin in white noise: a deviation from the center is absorbed if the center stays local when scaled
+    by ``1 / (1 - r)``, where r times white noise plus the deviation is local. With two outcomes, r is the sum over sets
+    of parties of the 2-norm of the deviations of their correlators, since each block's unit ball is local. With more
+    outcomes, r is the sum over sets of parties S and their settings of d_S times the largest deviation of their
+    probabilities from what the probabilities of fewer parties imply: a model that draws the outcomes of S for just
+    these settings, and tosses dice elsewhere, makes up for it.
 
     Args:
         counts: The counts.
         center: A local behavior near the frequencies, such as the maximum-likelihood fit's.
         alpha: Probability that the region misses the behavior.
-        time_limit: Seconds for the center's threshold; default: none, but then it is not looked for with more than 250
-            parameters, where it may take minutes.
+        time_limit: Seconds for the threshold of the center; default: no limit. Without a limit the threshold is not
+            computed in scenarios of more than 250 parameters, where it may take minutes.
 
     Returns:
         The region, and whether it was proven to lie inside.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1, an argument is of another type, or the center of another scenario.
+        CountsError: If alpha is not between 0 and 1, an argument has the wrong type, or the center belongs to another
+            scenario.
 
     References:
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
@@ -275,7 +278,7 @@ def local_region(
     if time_limit is None and counts.scenario.num_no_signaling_parameters > MAX_COORDINATES:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     try:
-        threshold = nonlocality_threshold(center, max_visibility=_FURTHER * needed, time_limit=deadline.left)
+        threshold = nonlocality_threshold(center, max_visibility=_VISIBILITY_FACTOR * needed, time_limit=deadline.left)
     except SolverError:
         return LocalRegion(alpha, lower, upper, False, 0.0, None)
     margin = threshold.lower - needed

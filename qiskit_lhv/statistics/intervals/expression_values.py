@@ -36,7 +36,7 @@ class BellValues(Record):
     bootstrap_upper: FloatArray
     """Upper limit of each value by the bootstrap."""
     alpha: float
-    """Each interval is meant to miss with probability alpha."""
+    """Probability with which each interval is meant to miss the true value."""
 
     def __post_init__(self) -> None:
         for name in ("values", "covariance", "lower", "upper", "bootstrap_lower", "bootstrap_upper"):
@@ -62,17 +62,17 @@ def bell_values(
 ) -> BellValues:
     """Estimates Bell expressions with their covariance and intervals.
 
-    A value is linear in the frequencies, and those of different settings are independent, so the multinomial covariance
-    gives that of the values exactly (with frequencies in place of probabilities: the delta method). No standard error
-    is below that of a setting whose n shots all agree, 6 / n for outcomes +1 and -1, as in ``estimate_tensor``. The
-    intervals are approximate; what decides about local models are e-values and games.
+    A value is linear in the frequencies, and the frequencies of different settings are independent, so the covariance
+    of the values follows exactly from the multinomial one, with frequencies in place of probabilities (the delta
+    method). No standard error is below that of a setting whose n shots all agree, which is 6 / n for outcomes +1 and
+    -1, as in ``estimate_tensor``. The intervals are approximate; tests of local models are e-values and games.
 
     Args:
         counts: The counts.
         expressions: One expression of the counts' scenario, or several.
         alpha: Probability with which each interval may miss.
         num_replicates: Number of bootstrap replicates, drawn from the frequencies; default: none.
-        seed: For the replicates.
+        seed: Seed of the replicates.
 
     Raises:
         CountsError: If there is no expression, scenarios differ, or a number is out of range.

@@ -40,7 +40,7 @@ class ThresholdEstimate(Evidence):
     upper: float
     """Upper limit by the bootstrap."""
     alpha: float
-    """The interval is meant to miss with probability alpha."""
+    """Probability with which the interval is meant to miss the true value."""
     num_replicates: int
     """Number of replicates."""
 
@@ -54,7 +54,7 @@ class ThresholdEstimate(Evidence):
         return f"visibility threshold {self.estimate:.6g}, {interval}"
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks both sides of the threshold of the estimated behavior; the interval is statistics.
+        """Re-checks both sides of the threshold of the estimated behavior. The interval is a statistical statement.
 
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
@@ -72,16 +72,16 @@ def estimate_threshold(
 ) -> ThresholdEstimate:
     """Estimates the nonlocality threshold of a device's behavior.
 
-    The counts are projected onto the no-signaling behaviors (maximum likelihood); the threshold is that of the
+    The counts are projected onto the no-signaling behaviors by maximum likelihood. The threshold is that of the
     projection under white noise, continued above 1 for local behaviors. Replicates are drawn from the projection and
-    treated likewise. The interval is approximate: by chance a nonlocal behavior looks a little more nonlocal than it
-    is, which the reflection of the replicates' quantiles corrects to first order.
+    treated in the same way. The interval is approximate: by chance a nonlocal behavior looks a little more nonlocal
+    than it is, which the reflection of the replicates' quantiles corrects to first order.
 
     Args:
         counts: The counts.
         alpha: Probability with which the interval may miss.
         num_replicates: Number of bootstrap replicates.
-        seed: For the replicates.
+        seed: Seed of the replicates.
 
     Raises:
         CountsError: If a number is out of range.
@@ -159,11 +159,11 @@ class LocalWeightInterval(Evidence):
 def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWeightInterval:
     """Exact confidence limits of a device's local weight.
 
-    All probabilities get Clopper-Pearson limits that hold together (Bonferroni's correction). The weight of a local
-    part that lies below the lower limits everywhere is a lower limit of the local weight, as the weight can only grow
-    with the probabilities; the inequalities that limit the weight have no negative coefficients, so that the upper
-    limits of the probabilities give an upper limit. Both are linear programs with exact certificates. The behavior
-    need not be no-signaling.
+    All probabilities get Clopper-Pearson limits that hold together, by Bonferroni's correction. The weight of a local
+    part that lies below the lower limits everywhere is a lower limit of the local weight, because the weight can only
+    grow with the probabilities. The inequalities that limit the weight have no negative coefficients, so the upper
+    limits of the probabilities give an upper limit. Both are linear programs with exact certificates. The behavior need
+    not be no-signaling.
 
     Args:
         counts: The counts.

@@ -1,1 +1,7 @@
-"""How many shots a test takes, and how to share them out."""
+"""How many shots a test takes, and how to share them among the settings.
+
+- ``evidence_rates``: the evidence that a trial is expected to give
+- ``allocation``, ``minimax``: the shares of the settings that give most of it
+- ``shot_plans``: how many shots a p-value takes, by simulated runs
+- ``expected_evidence``, ``advice``: what a new run can be expected to reach after a test
+"""

@@ -28,9 +28,9 @@ __all__ = ["Allocation", "exact_behavior", "local_error", "optimal_shares", "set
 
 
 NO_EVIDENCE = 1e-9
-_SIGNALING = 1e-7
+_MAX_SIGNALING = 1e-7
 _MAX_SWEEPS = 100
-_GROWTH = 1e-6
+_LEAST_GROWTH = 1e-6
 _SWEEP_TOLERANCE = 1e-7
 _LEAST_SHARE = 1e-12
 _LEAST_PARTY_SHARE = 1e-9
@@ -43,11 +43,11 @@ class Allocation(Evidence):
     """Shares of the setting combinations, and how close their evidence rate is to the largest possible one."""
 
     fit: LocalFit
-    """The local model nearest to the behavior with these shares: proves the rate that they reach."""
+    """The local model nearest to the behavior with these shares, which proves the rate that they reach."""
     upper: float
     """No shares whatsoever have a rate above this, in nats per trial."""
     upper_model: DeterministicModel
-    """The local model that proves it: for no setting combination does it diverge from the behavior by more."""
+    """The local model that proves this: it diverges from the behavior by no more for every setting combination."""
     is_product: bool
     """Whether the shares were sought among products, where every party draws its setting by itself."""
 
@@ -68,7 +68,7 @@ class Allocation(Evidence):
 
     @property
     def rate(self) -> float:
-        """Expected log-evidence of a trial with these shares, in nats: ``lower``."""
+        """Expected log-evidence per trial with these shares, in nats; equals ``lower``."""
         return self.lower
 
     @property
@@ -95,7 +95,7 @@ class Allocation(Evidence):
         return whole_shots(self.shares, total)
 
     def verify(self, tolerance: float = 1e-7, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks both bounds without the solver's code: the lower by the fit, the upper by its model.
+        """Re-checks both bounds without the solver's code: the lower one by the fit, the upper one by its model.
 
         Args:
             tolerance: Error allowed, as a fraction of the proven upper bound (and 1e-14 nats for rounding).
@@ -131,16 +131,16 @@ def optimal_shares(
     num_starts: int = 4,
     seed: int | None = 0,
 ) -> Allocation:
-    """Finds the shares of setting combinations with which a behavior gives the most evidence per trial.
+    """The shares of setting combinations with which a behavior gives the most evidence per trial.
 
     The rate ``D(w) = min_q sum_x w_x KL(p(.|x) || q(.|x))`` is the least divergence from the local models q. Its
     maximum over the shares w, the statistical strength of the behavior, equals ``min_q max_x KL(p(.|x) || q(.|x))``:
     every w bounds it from below and every q from above. An interior-point method finds the best of both at once.
     Setting combinations that do not help get a share of about 1e-12, so that all stay positive.
 
-    With ``product=True`` the shares are products of one distribution per party, as they are where every party draws
-    its setting by itself. That problem is not concave: one party after the other takes its best distribution, from
-    several starts, and only the rate that was reached is claimed. The upper bound is that of all shares.
+    With ``product=True`` the shares are products of one distribution per party, as if every party draws its setting by
+    itself. That problem is not concave: one party after the other takes its best distribution, from several starts, and
+    only the rate that was reached is claimed. The upper bound is that of all shares.
 
     Args:
         behavior: A no-signaling behavior (within 1e-7) that is not local, or an experiment (its exact behavior).
@@ -148,7 +148,7 @@ def optimal_shares(
         tolerance: Gap between the bounds to reach, as a fraction of the upper one.
         num_starts: Starts for ``product=True``: equal shares, the marginals of the best shares of all, then random
             ones.
-        seed: Of the random starts.
+        seed: Seed of the random starts.
 
     Returns:
         The shares, with proven bounds of the largest rate.
@@ -211,7 +211,7 @@ def exact_behavior(target: Any, argument: str) -> Behavior:
             "a Behavior, a BellExperiment or BellCounts" if argument == "target" else "a Behavior or a BellExperiment"
         )
         raise ScenarioError.bad_argument(argument, expected=kinds, got=type(target).__name__)
-    behavior.require_no_signaling(_SIGNALING, argument)
+    behavior.require_no_signaling(_MAX_SIGNALING, argument)
     return behavior
 
 
@@ -297,7 +297,7 @@ def _alternate(program: MinimaxProgram, parties: list[FloatArray]) -> LocalFit:
             share, model = program.solve((rows * others).reshape(shape[k], -1), _SWEEP_TOLERANCE)
             parties[k] = _kept_positive(share)
         fit = _fit(program.behavior, model, _product(parties))
-        if fit.divergence <= before * (1 + _GROWTH):
+        if fit.divergence <= before * (1 + _LEAST_GROWTH):
             break
         before = fit.divergence
     return fit

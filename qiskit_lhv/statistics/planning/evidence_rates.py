@@ -1,4 +1,4 @@
-"""The log-evidence against local models that a trial of an experiment is expected to give."""
+"""The log-evidence against local models that an experiment is expected to give per trial."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = ["EvidenceRate", "evidence_rate", "learning_cost", "log10_goal", "miss
 _FIRST_SHOTS_PER_SETTING = 2
 _PSEUDO_COUNT = 0.5
 _NUM_FOLDS = 10
-_REPETITIONS = 20
-_IMPOSSIBLE = 1e-9
+_NUM_ITERATIONS = 20
+_IMPOSSIBLE_PROBABILITY = 1e-9
 _LEFT_BY_BARRIER = 1e-11
 # Entries of a matrix whose rank is computed.
 _MOST_RANKED = 1 << 20
@@ -44,7 +44,7 @@ _MOST_RANKED = 1 << 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvidenceRate(Evidence):
-    """The log-evidence against local models that a trial of a behavior is expected to give."""
+    """The log-evidence against local models that a behavior is expected to give per trial."""
 
     fit: LocalFit
     """The local model q nearest to the behavior p with these shares; its divergence is the rate."""
@@ -55,7 +55,7 @@ class EvidenceRate(Evidence):
     pilot_shots: IntArray | None = None
     """Shots of the pilot counts, shape ``(m_1, ..., m_N)``; ``None`` if the behavior was known."""
     corrected_rate: float | None = None
-    """For pilot counts, a rate without their luck, in nats per trial; it may be negative."""
+    """For pilot counts, a rate that does not profit from their luck, in nats per trial; it may be negative."""
 
     def __post_init__(self) -> None:
         for name in ("contributions", "variances", "pilot_shots"):
@@ -64,7 +64,7 @@ class EvidenceRate(Evidence):
 
     @property
     def rate(self) -> float:
-        """Expected log-evidence of a trial, ``sum_x w_x KL_x``, in nats."""
+        """Expected log-evidence per trial, ``sum_x w_x KL_x``, in nats."""
         return self.fit.divergence
 
     @property
@@ -79,7 +79,7 @@ class EvidenceRate(Evidence):
 
     @property
     def variance(self) -> float:
-        """Variance of the log-evidence of a trial in blocks of fixed settings, in nats squared.
+        """Variance of the log-evidence per trial in blocks of fixed settings, in nats squared.
 
         Settings drawn at random add the variance of ``contributions`` over the settings.
         """
@@ -87,7 +87,7 @@ class EvidenceRate(Evidence):
 
     @property
     def standard_error(self) -> float | None:
-        """Standard error of the rate by the chance in the pilot counts, in nats; ``None`` without them."""
+        """Standard error of the rate because pilot counts are finite, in nats; ``None`` without pilot counts."""
         if self.pilot_shots is None:
             return None
         return math.sqrt(float(np.sum(self.shares**2 * self.variances / self.pilot_shots)))
@@ -101,9 +101,9 @@ class EvidenceRate(Evidence):
     def shots(self, p_value: float | None = None, power: float = 0.5, *, log10_p_value: float | None = None) -> int:
         """Estimates the shots with which ``ratio_e_value`` reaches a p-value, by a normal approximation.
 
-        The log-evidence is taken as normal, less what it costs to learn the factor: the first two dozen shots, and
-        then about half a nat for each unit of the shots' natural logarithm, for every impossible outcome and every
-        dimension in which the local models end. With pilot counts the corrected rate is used. ``shots_needed``
+        The log-evidence is taken as normal, less what it costs to learn the factor. That is the first two dozen shots,
+        and then, for every impossible outcome and every dimension in which the local models end, about half a nat for
+        each unit of the natural logarithm of the shots. With pilot counts the corrected rate is used. ``shots_needed``
         checks the estimate by simulated runs.
 
         Args:
@@ -133,7 +133,7 @@ class EvidenceRate(Evidence):
                 )
         total = float(self.shares.size)
         # The cost grows with the logarithm of the total only, so few repetitions settle it.
-        for _ in range(_REPETITIONS):
+        for _ in range(_NUM_ITERATIONS):
             cost = learning_cost(self.fit, total)
             total = max(trials_needed(rate, self.variance, goal + cost, quantile), self.shares.size)
         return math.ceil(total)
@@ -167,7 +167,7 @@ class EvidenceRate(Evidence):
 def evidence_rate(
     target: Behavior | BellExperiment | BellCounts, shares: ArrayLike | None = None, *, seed: int | None = None
 ) -> EvidenceRate:
-    """The expected log-evidence against local models in a trial: the divergence from the local set.
+    """The expected log-evidence per trial against local models, which is the divergence from the local set.
 
     It is ``D(w) = min_q sum_x w_x KL(p(.|x) || q(.|x))`` over the local models q, with the shares w of the setting
     combinations. No test of local models can gain more per trial on average, and the e-value of ``ratio_e_value``
@@ -177,13 +177,14 @@ def evidence_rate(
     device, on average by about d / (2 shots), with d the number of dimensions in which the local models end (1 for
     CHSH), because luck looks like a violation. The corrected rate is cross-validated: factors trained on nine tenths
     of the shots are tested, each with its own bound, on the tenth that they did not see. Whatever the device's
-    behavior is, its mean is at most the true rate (up to the rounding of the parts): it errs to the other side.
+    behavior is, the mean of the corrected rate is at most the true rate (up to the rounding of the parts), so it errs
+    to the other side.
 
     Args:
         target: A no-signaling behavior (within 1e-7), an experiment (its exact behavior) or pilot counts.
-        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive, normalized here; default:
-            equal, or the shots of pilot counts.
-        seed: Of the random parts in the cross-validation of pilot counts.
+        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive, normalized here; default: equal
+            shares, or those of the shots of pilot counts.
+        seed: Seed of the random parts in the cross-validation of pilot counts.
 
     Returns:
         The rate, its variance and what each setting combination contributes.
@@ -294,9 +295,9 @@ def _cross_validated(counts: IntArray, scenario: BellScenario, weights: FloatArr
 def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> float:
     """About how many nats ``ratio_e_value`` loses because it learns its factors from the shots that it tests.
 
-    The shots of the first stage gain nothing. After n shots a factor lacks about d / (2 n), with d the dimensions of
-    the no-signaling behaviors in which q cannot follow p and the impossible outcomes, each of which half a
-    shot is added to.
+    The shots of the first stage gain nothing. After n shots a factor lacks about d / (2 n) nats. Here d counts the
+    dimensions of the no-signaling behaviors in which q cannot follow p, and the impossible outcomes, to each of which
+    half a shot is added.
 
     Args:
         fit: The local model q nearest to the behavior p.
@@ -304,7 +305,7 @@ def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> fl
         missing: What :func:`missing_dimensions` gives for the fit, where it is known.
     """
     missing = missing_dimensions(fit) if missing is None else missing
-    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE))
+    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE_PROBABILITY))
     first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * fit.target.scenario.num_setting_combinations)
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 
@@ -330,8 +331,8 @@ def trials_needed(rate: float, variance: float, goal: float, quantile: float) ->
     """The n with ``n rate - quantile * sqrt(n variance) = goal``: trials for a normal sum to exceed a goal.
 
     Args:
-        rate: Mean of a trial.
-        variance: Variance of a trial.
+        rate: Mean per trial.
+        variance: Variance per trial.
         goal: What the sum should exceed.
         quantile: Standard normal quantile of the probability that it does.
     """

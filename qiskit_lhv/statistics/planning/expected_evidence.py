@@ -18,9 +18,9 @@ from .evidence_rates import learning_cost, missing_dimensions
 __all__ = ["ExpectedEvidence", "expected_evidence"]
 
 # Nats per trial below which frequencies are taken for local: what a fit leaves.
-_LOCAL = 1e-9
+_LOCAL_RATE = 1e-9
 # A fit that ends early leaves traces of strategies that the best one does not use.
-_NEGLIGIBLE = 1e-3
+_NEGLIGIBLE_WEIGHT = 1e-3
 _REPETITIONS = 50
 _MOST_SHOTS = 1e15
 
@@ -40,12 +40,12 @@ class ExpectedEvidence:
     @cached_property
     def missing(self) -> int:
         """Number of dimensions in which local models end there."""
-        return missing_dimensions(self.fit, _NEGLIGIBLE)
+        return missing_dimensions(self.fit, _NEGLIGIBLE_WEIGHT)
 
     @property
     def local(self) -> bool:
         """Whether the frequencies, but for their signaling part, are local."""
-        return self.fit.divergence - self.fit.duality_gap <= _LOCAL
+        return self.fit.divergence - self.fit.duality_gap <= _LOCAL_RATE
 
     @property
     def by_chance(self) -> bool:
@@ -61,9 +61,9 @@ class ExpectedEvidence:
     def shots_needed(self, goal: float, reached: float) -> float | None:
         """About how many shots a new run needs to reach a log-evidence in half of all cases.
 
-        What the e-value pays for learning its factor is the difference between the evidence that these shots would have
-        given with the factor known and what they gave, but no less than
-        ``learning_cost`` says, and it grows with the shots as that does.
+        The e-value pays for learning its factor: the evidence that these shots would have given with the factor known,
+        less what they gave, but no less than ``learning_cost`` says. This cost grows with the shots as
+        ``learning_cost`` does.
 
         Args:
             goal: The log-evidence to reach, in nats.
@@ -72,7 +72,7 @@ class ExpectedEvidence:
         Returns:
             Shots of all setting combinations together; ``None`` where no number is enough.
         """
-        if self.local or self.rate <= _LOCAL:
+        if self.local or self.rate <= _LOCAL_RATE:
             return None
         paid = max(0.0, self.total * self.rate - reached - learning_cost(self.fit, self.total, self.missing))
         needed = float(self.total)
@@ -94,7 +94,7 @@ def expected_evidence(
         counts: The counts.
         predictability: The declared predictability of random settings. The factor of ``ratio_e_value`` is that of
             settings without any, and it is divided by its largest mean for settings with it.
-        time_limit: Seconds; default: none.
+        time_limit: Seconds; default: no limit.
 
     Returns:
         The fit to the behavior and the rate.

@@ -20,7 +20,7 @@ _MAX_ROUNDS = 300
 _MAX_STEPS = 150
 _LEAST_COMPLEMENTARITY = 1e-15
 # Below this, in nats, a divergence is no longer told from zero.
-_NEGLIGIBLE = 1e-10
+_NEGLIGIBLE_DIVERGENCE = 1e-10
 
 
 class MinimaxProgram:
@@ -64,7 +64,7 @@ class MinimaxProgram:
             ratio[self._seen] = (y @ cells)[self._seen] / q
             values, found = best_strategies(ratio.reshape(array.shape), scenario, COLUMNS_PER_ROUND)
             missing = float(values[0]) - 1
-            if missing <= 0.5 * tolerance * value or value < _NEGLIGIBLE:
+            if missing <= 0.5 * tolerance * value or value < _NEGLIGIBLE_DIVERGENCE:
                 if wanted <= tolerance:
                     break
                 wanted = tolerance

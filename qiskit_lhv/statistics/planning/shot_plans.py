@@ -30,7 +30,7 @@ __all__ = ["ShotPlan", "shots_needed", "simulated_log10_p"]
 
 _MAX_ROUNDS = 12
 _LEAST_BATCHES = 3
-_CLOSE = 0.05
+_SETTLED_CHANGE = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +92,7 @@ def shots_needed(
     num_runs: int = 20,
     seed: int | None = None,
 ) -> ShotPlan:
-    """Finds how many shots ``ratio_e_value`` needs to reach a p-value, if the device has a known behavior.
+    """How many shots ``ratio_e_value`` needs to reach a p-value, if the device has a known behavior.
 
     A normal approximation gives a first number. Then at least three batches of runs are simulated, and the number is
     corrected by all of them, until it changes by less than 5%. A last batch, which took no part in this, is kept as the
@@ -101,13 +101,13 @@ def shots_needed(
 
     Args:
         behavior: A no-signaling behavior that is not local, or an experiment (its exact behavior).
-        p_value: The p-value to reach, above 0 (1e-300 is fine).
+        p_value: The p-value to reach, above 0 (also as small as 1e-300).
         log10_p_value: Its base-10 logarithm, instead of ``p_value``.
-        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
+        shares: Share of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal shares.
         power: The probability to reach the p-value.
         simulate: Whether to correct and check the number by simulated runs.
-        num_runs: Runs of a batch.
-        seed: Of the simulated runs.
+        num_runs: Number of runs per batch.
+        seed: Seed of the simulated runs.
 
     Returns:
         The shots of each setting combination, and the check.
@@ -148,25 +148,26 @@ def shots_needed(
         simulated = np.minimum(0.0, -_simulated_log_e(rate.fit.target, shots, num_runs, rng) / math.log(10))
         if np.mean(simulated <= goal) >= power - shortfall:
             break
-        total = math.ceil(total * (1 + _CLOSE))
+        total = math.ceil(total * (1 + _SETTLED_CHANGE))
     return ShotPlan(shots, goal, power, rate, simulated)
 
 
 def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, seed: int | None = None) -> FloatArray:
-    """Simulates runs of an experiment in blocks and tests each with ``ratio_e_value``.
+    """The p-values of simulated runs of an experiment in blocks, each tested with ``ratio_e_value``.
 
     Args:
         behavior: The device's behavior.
         shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
         num_runs: Number of runs.
-        seed: Seed, or ``None``.
+        seed: Seed of the simulated runs; ``None`` draws fresh ones.
 
     Returns:
         log10 of the p-values, shape ``(num_runs,)``.
 
     Raises:
         CountsError: If a shot number is not a positive whole number.
-        ScenarioError: If ``behavior`` is none, or ``num_runs`` is not a positive whole number.
+        ScenarioError: If ``behavior`` is not a no-signaling behavior or an experiment, or ``num_runs`` is not a whole
+            number of at least 2.
     """
     behavior = exact_behavior(behavior, "behavior")
     numbers = check_shots(shots, behavior.scenario.num_settings)
@@ -204,6 +205,6 @@ def _corrected_total(
         variance = float(np.mean((logs[near] - slope * totals[near]) ** 2 / totals[near]))
         wanted = math.ceil(trials_needed(slope, variance, goal + cost, quantile))
         before, total = total, max(min(wanted, 4 * total), total // 4, rate.shares.size)
-        if batch + 1 >= _LEAST_BATCHES and abs(math.log(total / before)) <= _CLOSE:
+        if batch + 1 >= _LEAST_BATCHES and abs(math.log(total / before)) <= _SETTLED_CHANGE:
             break
     return total

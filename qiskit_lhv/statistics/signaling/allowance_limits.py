@@ -1,4 +1,4 @@
-"""Confidence limits of the signaling that a violation needs, of that which marginals show, and of their difference."""
+"""Confidence limits of the signaling that a violation needs, of what marginals show of it, and of their difference."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AllowanceLimits:
 
     For one function, ``E - kappa v`` is a sum of independent shots. Its variance is limited by the squared distances of
     the shots from their means (Chernoff's upper limit), the distance of sample means from the means by Hoeffding's
-    inequality, and the tail by :func:`.sum_tails.log_tail`; their error probabilities add up to that of the limit.
+    inequality, and the tail by :func:`.bounded_sums.log_tail`; their error probabilities add up to that of the limit.
 
     Args:
         coefficients: The expression, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.

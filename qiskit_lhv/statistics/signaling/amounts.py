@@ -51,7 +51,7 @@ def hidden_signaling(frequencies: FloatArray, scenario: BellScenario) -> tuple[f
     solution, finished = program.generate(improving)
     if not finished:
         raise SolverError("hidden_signaling: the linear program still improves after its budget of rounds.")
-    # What padding costs means nothing.
+    # Prices of padding have no meaning.
     prices = np.where(scenario.mask, solution.duals.reshape(scenario.shape), 0.0)
     return max(0.0, solution.objective), prices
 
@@ -73,14 +73,14 @@ def _neighbors(scenario: BellScenario) -> tuple[IntArray, IntArray]:
 def visible_signaling(frequencies: FloatArray) -> float:
     """The amount of signaling that marginals show: what is needed to change a no-signaling behavior into the table.
 
-    For two parties it is summed over each party's settings: the least summed distance (total variation) of its
-    outcome's distributions from one reference, over the settings of the other. That is exact for two outcomes and for
-    two settings, and a little above the least elsewhere. For more parties it is a linear program, since joint marginals
-    count too.
+    For two parties it is, summed over each party's settings, the least summed distance (total variation) of the
+    distributions of its outcome, for all settings of the other, from one reference. The result is exact for two
+    outcomes and for two settings, and otherwise a little above the least. For more parties it is a linear program,
+    since joint marginals count too.
 
     Args:
-        frequencies: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``. Padding may count as outcomes that never come: these
-            change no amount.
+        frequencies: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``. Padding counts as outcomes that never come, which change
+            no amount.
 
     Raises:
         SolverError: If the linear program fails.

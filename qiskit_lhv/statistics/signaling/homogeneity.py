@@ -1,4 +1,4 @@
-"""Tests that several distributions are the same: chi-square where cells are well filled, exact ones elsewhere."""
+"""Tests whether several distributions are the same, exact where cells are thinly filled; corrections for many tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..._support.types import FloatArray, IntArray
 __all__ = ["HomogeneityTests", "bonferroni", "compare_rows", "fisher_p_value", "holm"]
 
 
-# Chi-square serves where the smallest expected count is at least this: with rows of about equal numbers of shots, or
-# else. Fisher's test of two by two tables costs so little that it serves longer.
+# The chi-square distribution is used from this smallest expected count on: for rows with about equal numbers of shots,
+# and for unequal ones. Fisher's test of two by two tables costs so little that it is used up to larger counts.
 _FILLED, _FILLED_UNEQUAL = 20.0, 100.0
 _FILLED_TWO_BY_TWO, _FILLED_TWO_BY_TWO_UNEQUAL = 50.0, 500.0
 # Where the rarer row and the rarer outcome both have less than this share, counts have a long tail on one side.
-_UNEQUAL = 0.25
+_UNEQUAL_SHARE = 0.25
 # Random tables of the first stage; those of a later one are drawn where the p-value before was at most its limit.
 _FIRST_DRAWS = 199
 _SUM_STAGES = ((0.05, 1999), (0.005, 39_999))
@@ -28,7 +28,7 @@ _MOST_DRAWS, _DRAWS_AT_ONCE = 4_000_000, 1_000_000
 _LARGEST_TABLE = 10**9
 # Cells of a table whose own test is made: those that stand out most.
 _CELLS_TESTED = 3
-_TIE = 1e-7
+_TIE_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class HomogeneityTests:
 def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests:
     """Tests whether the rows of each table follow one distribution.
 
-    Given the sums of its rows and columns, a table with equal distributions is a random one of these sums: every way
-    to hand the outcomes seen to the shots is equally likely. Where the smallest expected count is too small for the
-    chi-square distribution, that gives exact p-values: Fisher's in closed form for two by two outcomes; elsewhere twice
-    the smaller of the share of random tables with a statistic at least as large, and of Bonferroni's for single cells
-    against the rest, which can get as small as it takes. The sum of all statistics, if any table is thinly filled, is
-    compared with that of random tables.
+    Given the sums of its rows and columns, a table with equal distributions is a random table with these sums: every
+    way to assign the outcomes seen to the shots is equally likely. This gives exact p-values where the smallest
+    expected count is too small for the chi-square distribution. For two by two tables it is Fisher's p-value in closed
+    form. For other tables it is twice the smaller of two: the share of random tables with a statistic at least as
+    large, and Bonferroni's p-value of single cells against the rest, which can be arbitrarily small. If any table is
+    thinly filled, the sum of all statistics is compared with that of random tables.
 
     Args:
         tables: Counts of disjoint shots, shape ``(T, m, d)``; every row has at least one.
@@ -76,8 +76,8 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
     fewest = np.where(seen[:, None, :], expected, np.inf).min(axis=(1, 2))
     two_by_two = (tables.shape[1] == 2) & (seen.sum(axis=1) == 2)
     shares = np.where(seen, columns / shots[:, None], np.inf).min(axis=1)
-    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL)
-    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL * shots)
+    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL_SHARE)
+    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL_SHARE * shots)
     filled = np.where(unequal, _FILLED_UNEQUAL, _FILLED)
     exact = (freedom > 0) & (fewest < np.where(two_by_two, _two_by_two_limit(skewed), filled))
     for t in np.flatnonzero(exact & two_by_two):
@@ -101,7 +101,7 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
 
 
 def fisher_p_value(count: int, row: int, column: int, shots: int) -> float:
-    """Fisher's exact p-value of a two by two table: as far from its expectation, given all sums, on either side.
+    """Fisher's exact p-value of a two by two table: that the first entry lies as far from its mean, on either side.
 
     Args:
         count: The first entry.
@@ -122,7 +122,7 @@ def fisher_p_value(count: int, row: int, column: int, shots: int) -> float:
     )
     weights = np.exp(logs - logs.max())
     distance = np.abs(np.arange(low, high + 1) - row * (column / shots))
-    far = distance >= distance[count - low] - _TIE
+    far = distance >= distance[count - low] - _TIE_TOLERANCE
     return float(max(min(1.0, weights[far].sum() / weights.sum()), np.finfo(float).tiny))
 
 
@@ -146,7 +146,7 @@ def _one_cell(count: int, row: int, column: int, shots: int) -> float:
 
     row, count = (row, count) if 2 * row <= shots else (shots - row, column - count)
     expected = row * (column / shots)
-    skewed = max(row, min(column, shots - column)) < _UNEQUAL * shots
+    skewed = max(row, min(column, shots - column)) < _UNEQUAL_SHARE * shots
     if min(expected, row - expected) < _two_by_two_limit(np.array(skewed)):
         return fisher_p_value(count, row, column, shots)
     variance = expected * ((shots - row) / shots) * ((shots - column) / (shots - 1))
@@ -224,7 +224,7 @@ class _Sampler:
 
 def _share(drawn: FloatArray, observed: float) -> float:
     """Share of random tables that reach the observed statistic, with the observed one among them."""
-    return float((1 + np.count_nonzero(drawn >= observed - _TIE * (1 + abs(observed)))) / (len(drawn) + 1))
+    return float((1 + np.count_nonzero(drawn >= observed - _TIE_TOLERANCE * (1 + abs(observed)))) / (len(drawn) + 1))
 
 
 def holm(p_values: FloatArray) -> FloatArray:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ..._support.types import IntArray
 from ...targets.counts import BellCounts, require_counts
-from .marginals import no_signaling_test
+from .no_signaling_tests import no_signaling_test
 
 __all__ = ["swapped_bits_hint"]
 
 BoolArray = NDArray[np.bool_]
 
 # Signaling as clear as this, and gone as clearly as that, is told.
-_SIGNALING, _GONE = 1e-6, 0.05
+_CLEAR_SIGNALING_P, _VANISHED_P = 1e-6, 0.05
 # Setting combinations up to which every set of them is tried.
 _MOST_LISTED = 8
 
@@ -27,20 +27,21 @@ _MOST_LISTED = 8
 def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | None:
     """A sentence if signaling vanishes when two parties' outcomes are exchanged at some settings, else ``None``.
 
-    Where the bits of some circuits are read in another order, each party's outcomes seem to depend on the other's
-    setting, while correlators, and S, stay as they are. A crosstalk of one setting can look the same, and so can the
-    exchange at all other settings, so that the sentence is a hint.
+    If the bits of some circuits are read in another order, each party's outcomes seem to depend on the other's setting,
+    while correlators, and S, do not change. Crosstalk at one setting can look the same, and so can the exchange at all
+    other settings, so the sentence is only a hint.
 
-    For every pair of parties with as many outcomes, every set of setting combinations is tried (where these are more
-    than eight: one after another, and whole settings, as long as the marginals come closer together). The sentence is
-    given if the no-signaling p-value of the counts is at most 1e-6, and that of the exchanged ones above 0.05.
+    For every pair of parties with equal numbers of outcomes, every set of setting combinations is tried. If there are
+    more than eight combinations, single ones and whole settings are exchanged one after another, as long as the
+    marginals come closer together. The sentence is given if the no-signaling p-value of the counts is at most 1e-6, and
+    that of the exchanged counts above 0.05.
 
     Args:
         counts: The counts.
         seed: See :func:`.no_signaling_test`.
     """
     before = no_signaling_test(require_counts(counts), seed=seed).p_value
-    if before > _SIGNALING:
+    if before > _CLEAR_SIGNALING_P:
         return None
     best = None
     n, outcomes = counts.scenario.num_parties, counts.scenario.num_outcomes
@@ -52,7 +53,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
             continue
         exchanged = replace(counts, array=_exchanged(counts.array, pair, mask), lost_outcomes=None)
         after = no_signaling_test(exchanged, seed=seed).p_value
-        if after > _GONE and (best is None or after > best[0]):
+        if after > _VANISHED_P and (best is None or after > best[0]):
             best = after, pair, mask
     if best is None:
         return None

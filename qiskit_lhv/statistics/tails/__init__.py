@@ -1,1 +1,1 @@
-"""Tail probabilities, rounded up."""
+"""Tail probabilities, rounded up: of the binomial distribution, and of sums of independent bounded variables."""

@@ -26,11 +26,11 @@ __all__ = ["convex_tail", "log_mean_excess", "log_tail"]
 
 
 _NODES = 40
-_NEGLIGIBLE = 45.0
+_NEGLIGIBLE_LOG = 45.0
 # More than the errors seen against 60 digits, for up to 2**53 trials (see the tests).
-_RELATIVE, _ABSOLUTE = 1e-14, 1e-13
-_ARTANH = tuple(1 / (2 * i + 3) for i in range(13))
-_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+_RELATIVE_ERROR, _ABSOLUTE_ERROR = 1e-14, 1e-13
+_ARTANH_SERIES = tuple(1 / (2 * i + 3) for i in range(13))
+_STIRLING_SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 
 
 def log_tail(wins: int, total: int, p: float) -> float:
@@ -71,7 +71,9 @@ def log_mean_excess(knot: int, total: int, p: float) -> float:
 
 
 def convex_tail(score: float, total: int, mean: float) -> tuple[int, float]:
-    """The best whole h and the logarithm of E[max(B - h, 0)] / (score - h), B binomial; at most 0, rounded up.
+    """The whole number h with the smallest bound E[max(B - h, 0)] / (score - h), B binomial, and the bound's logarithm.
+
+    The logarithm is at most 0 and rounded up.
 
     Args:
         score: Up to ``total``.
@@ -100,7 +102,7 @@ def convex_tail(score: float, total: int, mean: float) -> tuple[int, float]:
 
 
 def _upward(value: float) -> float:
-    return value + _ABSOLUTE + _RELATIVE * abs(value)
+    return value + _ABSOLUTE_ERROR + _RELATIVE_ERROR * abs(value)
 
 
 def _gap(j: int, m: int, p: float) -> float:
@@ -124,8 +126,8 @@ def _log_integral(j: int, m: int, p: float, q: float, gap: float, power: int) ->
         return np.where(s == small, near, j * np.log1p(-s / p) + (m - j) * np.log1p(s / q))
 
     # To where the ratio is negligible, by its second-order form first.
-    reach = 2 * _NEGLIGIBLE / (slope + math.sqrt(slope**2 + 2 * _NEGLIGIBLE * curvature)) if m else p
-    while reach < p and float(log_ratio(np.array(reach))) > -_NEGLIGIBLE + 5:
+    reach = 2 * _NEGLIGIBLE_LOG / (slope + math.sqrt(slope**2 + 2 * _NEGLIGIBLE_LOG * curvature)) if m else p
+    while reach < p and float(log_ratio(np.array(reach))) > -_NEGLIGIBLE_LOG + 5:
         reach *= 1.5
     reach = min(reach, p)
     s = reach * nodes
@@ -163,7 +165,7 @@ def _stirling_rest(n: int) -> float:
     if n < 16:
         return math.lgamma(n + 1) - 0.5 * math.log(2 * math.pi * n) - n * (math.log(n) - 1)
     inverse = 1 / n
-    return inverse * sum(c * inverse ** (2 * i) for i, c in enumerate(_STIRLING))
+    return inverse * sum(c * inverse ** (2 * i) for i, c in enumerate(_STIRLING_SERIES))
 
 
 def _log1p_rest(u: FloatArray) -> FloatArray:
@@ -171,7 +173,7 @@ def _log1p_rest(u: FloatArray) -> FloatArray:
     v = u / (2 + u)
     squared = v**2
     # log(1 + u) = 2 artanh(v), and 2 v - u = -u v.
-    return v * (2 * squared * np.polynomial.polynomial.polyval(squared, _ARTANH) - u)
+    return v * (2 * squared * np.polynomial.polynomial.polyval(squared, _ARTANH_SERIES) - u)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ __all__ = ["excess_at", "largest_mean", "log_tail"]
 # 2010).
 _BERRY_ESSEEN = 0.56
 # The unknown variance lies in one of these intervals, relative to its limit, or below them all.
-_RATIOS = 0.98 ** np.arange(28)
+_VARIANCE_RATIOS = 0.98 ** np.arange(28)
 _SERIES_BELOW = 1e-3
 _MAX_STEPS = 40
 _PRECISION = 1e-5
@@ -51,7 +51,7 @@ def log_tail(excess: ArrayLike, variance: ArrayLike, deviation: ArrayLike) -> Fl
         *(np.asarray(array, dtype=np.float64)[..., None] for array in (excess, variance, deviation))
     )
     x = np.maximum(x, 0.0)
-    high, low = v * _RATIOS, v * (_RATIOS * _RATIOS[1])
+    high, low = v * _VARIANCE_RATIOS, v * (_VARIANCE_RATIOS * _VARIANCE_RATIOS[1])
     tilt = np.log1p(b * x / high) / b
     exponent = -high / b**2 * _bennett(b * x / high)
     change = np.minimum(2 * b * tilt, 50.0)
@@ -87,7 +87,7 @@ def log_tail(excess: ArrayLike, variance: ArrayLike, deviation: ArrayLike) -> Fl
 
 
 def excess_at(log_level: float, variance: ArrayLike, deviation: ArrayLike) -> FloatArray:
-    """A number that the sum exceeds with probability at most ``exp(log_level)``: see :func:`log_tail`."""
+    """A number that the sum exceeds with probability at most ``exp(log_level)``; see :func:`log_tail`."""
     v, b = np.broadcast_arrays(np.asarray(variance, dtype=np.float64), np.asarray(deviation, dtype=np.float64))
     # Bernstein's inequality is valid; Newton's steps, with Bennett's slope, lead from there to the sharp bound. Only
     # numbers that the bound confirms are returned.

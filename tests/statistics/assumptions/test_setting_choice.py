@@ -14,7 +14,7 @@ from qiskit_lhv.statistics.assumptions.setting_choice import (
 )
 from qiskit_lhv.statistics.assumptions.setting_numbers import _log_tail, log10_numbers_p, marginal_limits
 from qiskit_lhv.statistics.assumptions.setting_order import SettingOrder, log_ratios
-from qiskit_lhv.statistics.evidence.standing import standing_test
+from qiskit_lhv.statistics.evidence.standing_tests import standing_test
 from scipy.stats import binom
 
 from helpers import CHSH

@@ -17,8 +17,8 @@ from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_table
 from qiskit_lhv.polytope import i3322
 from qiskit_lhv.statistics import combine_e_values, game_test, ratio_e_values
 from qiskit_lhv.statistics.evidence.combined_tests import CombinedTest, combined_test, family_of
+from qiskit_lhv.statistics.planning.advice import best_other_form, declared_shots_needed, game_shots_needed
 from qiskit_lhv.statistics.planning.expected_evidence import expected_evidence
-from qiskit_lhv.statistics.planning.game_advice import best_other_form, declared_shots_needed, game_shots_needed
 from qiskit_lhv.targets import project_to_no_signaling
 
 from helpers import isotropic

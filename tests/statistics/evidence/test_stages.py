@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, werner_state
 from qiskit_lhv.exceptions import CountsError
-from qiskit_lhv.statistics.drawing import random_part
 from qiskit_lhv.statistics.evidence import stages
 from qiskit_lhv.statistics.evidence.stages import draw_orders, draw_stages, stage_ends
+from qiskit_lhv.statistics.random_orders import random_part
 
 from helpers import CHSH
 

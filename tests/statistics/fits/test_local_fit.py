@@ -143,9 +143,9 @@ def test_degenerate_counts_are_fitted(counts):
 
 
 def test_a_gap_that_is_not_as_small_as_wished_is_reported(monkeypatch):
-    from qiskit_lhv.statistics.fits import conditional_steps, mixtures
+    from qiskit_lhv.statistics.fits import conditional_interior_point, mixtures
 
-    for module in (mixtures, conditional_steps):
+    for module in (mixtures, conditional_interior_point):
         monkeypatch.setattr(module, "_MAX_STEPS", 4)
     fit = fit_local_model(Behavior.from_state(werner_state(0.9), [ICOSAHEDRON_AXES[:3]] * 2))
     assert fit.duality_gap > 1e-10

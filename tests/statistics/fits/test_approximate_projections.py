@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from qiskit_lhv import Behavior, BellScenario
-from qiskit_lhv.statistics.fits.projection_steps import SignalingTables
+from qiskit_lhv.statistics.fits.approximate_projections import SignalingTables
 from qiskit_lhv.targets import project_to_no_signaling
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 

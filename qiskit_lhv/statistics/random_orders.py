@@ -1,4 +1,4 @@
-"""Random parts and random orders of counts, without replacement."""
+"""Random parts and random orders of the shots behind counts, drawn without replacement."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ __all__ = ["random_part", "rows_to_put_in_order"]
 
 
 def random_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
-    """A random part of the shots: of each setting combination in blocks, of all shots if settings were random."""
+    """A random part of the shots: of each setting combination in blocks, of all shots together with random settings."""
     cells = rows_to_put_in_order(counts.array, counts.scenario, counts.design)
     drawn = [rng.multivariate_hypergeometric(row, int(fraction * row.sum()), method="marginals") for row in cells]
     return np.array(drawn, dtype=np.int64).reshape(counts.array.shape)
 
 
 def rows_to_put_in_order(table: IntArray, scenario: BellScenario, design: str) -> IntArray:
-    """A copy of the counts whose rows are put into random order each: one per setting combination, or all in one.
+    """A copy of the counts as rows, each of which is to be put into random order by itself.
+
+    In blocks there is one row per setting combination. With random settings, one row holds all shots.
 
     Raises:
         CountsError: If there are more shots than can be put into random order.

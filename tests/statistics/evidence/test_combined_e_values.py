@@ -16,7 +16,7 @@ from qiskit_lhv import (
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.statistics import CombinedEValue, combine_e_values, ratio_e_values
-from qiskit_lhv.statistics.evidence.combination import averaged_e_values, num_orders
+from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values, num_orders
 
 
 def runs(count=3):

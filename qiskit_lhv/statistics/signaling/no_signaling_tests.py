@@ -1,4 +1,4 @@
-"""Tests of no-signaling, and how large signaling is."""
+"""Tests of no-signaling, and estimates of how large signaling is."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .homogeneity import bonferroni, compare_rows, holm
 __all__ = ["MarginalComparison", "SignalingTest", "no_signaling_test", "signaling_given_projection"]
 
 
-# Fewest shots a cell, seen and expected, with which the likelihood ratio follows its asymptotic distribution; the bias
-# of all cells together, in standard deviations of that distribution; and the largest projection that is made for it.
+# Fewest shots per cell, seen and expected, with which the likelihood ratio follows its asymptotic distribution; the
+# bias of all cells together, in standard deviations of that distribution; and the largest projection made for it.
 _FEWEST_SEEN, _FEWEST_EXPECTED, _LARGEST_BIAS = 5, 10.0, 0.1
 _MOST_PARAMETERS, _MOST_CELLS = 256, 1 << 11
 
@@ -111,20 +111,20 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     """Tests whether any party's setting changes the outcomes of the others, and estimates by how much.
 
     For every party and all settings of the others, the others' joint outcomes are compared between that party's
-    settings, with Holm's correction for the number of comparisons. Signaling that is spread over many marginals is seen
-    by all of them together: by the likelihood ratio against the best no-signaling behavior where every cell has shots
-    enough for its asymptotic distribution, elsewhere by the sum of a party's statistics. ``p_value`` combines both.
+    settings, with Holm's correction for the number of comparisons. A second test finds signaling that is spread over
+    many marginals: the likelihood ratio against the best no-signaling behavior if every cell has enough shots for its
+    asymptotic distribution, otherwise the sum of a party's statistics. ``p_value`` combines both.
 
-    The comparisons of one party use disjoint shots, and without signaling, given how often each outcome was seen, every
-    way to hand the outcomes to that party's settings is equally likely. Where expected counts are small the p-values
-    come from that, exactly (Fisher's test, and random tables with the same sums), with Bonferroni's correction for the
-    parties; elsewhere they are those of the chi-square distribution. The intervals of the distances are exact or
-    conservative (Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction).
+    The comparisons of one party use disjoint shots. Without signaling, given how often each outcome was seen, every way
+    to assign the outcomes to that party's settings is equally likely. If expected counts are small, the p-values are
+    computed from that, exactly (Fisher's test, and random tables with the same sums), with Bonferroni's correction for
+    the parties. Otherwise they are those of the chi-square distribution. The intervals of the distances are exact or
+    conservative: Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction.
 
     Args:
         counts: The counts.
         level: Probability that any interval misses.
-        seed: Seed of the random tables; default: drawn, and kept in the result.
+        seed: Seed of the random tables; ``None`` draws a fresh one. The result records it.
 
     Raises:
         CountsError: If the level is not between 0 and 1.
@@ -147,7 +147,7 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
 def signaling_given_projection(
     counts: BellCounts, level: float, seed: int | None, known: Behavior | None = None
 ) -> SignalingTest:
-    """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may be known before."""
+    """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may already be known."""
     seed = seed_or_fresh(seed)
     rng = generator(seed)
     scenario = counts.scenario

@@ -1,7 +1,7 @@
-"""Checks that take seconds are done once per process for the same content.
+"""A memory of checks that take seconds: each is done once per process for the same content.
 
-A check is a function of the numbers that it is given and of nothing else. So its result is remembered under a digest of
-all of them, bit by bit: what differs in a single bit is checked anew.
+A check depends on the numbers that it is given and on nothing else. So its result is remembered under a digest of all
+of their bits, and numbers that differ in a single bit are checked anew.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ __all__ = ["remembered"]
 
 Result = TypeVar("Result")
 
-_MOST = 64
-_known: OrderedDict[bytes, Any] = OrderedDict()
+_MAX_REMEMBERED = 64
+_results: OrderedDict[bytes, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
 def remembered(
     check: Callable[[], Result], name: str, *content: Any, lasting: Callable[[Result], bool] = lambda _: True
 ) -> Result:
-    """The result of a check, from memory if this process has done it for the same content.
+    """Returns the result of a check, from memory if this process has done it for the same content.
 
     Args:
-        check: Does the check; its result must not be changed by anybody.
+        check: Does the check. Nobody may change its result afterwards.
         name: Which check it is.
         content: All that the result depends on: arrays, numbers, text, ``None``, or sequences of such.
-        lasting: Whether a result is to be remembered: not one that came out only because time ran out.
+        lasting: Tells whether a result is to be remembered; one that depends on a time limit is not.
     """
     digest = hashlib.sha256()
     _absorb(digest, (name, *content))
     key = digest.digest()
     with _lock:
-        if key in _known:
-            _known.move_to_end(key)
-            known: Result = _known[key]
+        if key in _results:
+            _results.move_to_end(key)
+            known: Result = _results[key]
             return known
     result = check()
     if not lasting(result):
         return result
     with _lock:
-        _known[key] = result
-        while len(_known) > _MOST:
-            _known.popitem(last=False)
+        _results[key] = result
+        while len(_results) > _MAX_REMEMBERED:
+            _results.popitem(last=False)
     return result
 
 

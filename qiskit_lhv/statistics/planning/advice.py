@@ -1,4 +1,4 @@
-"""What a new run could do better, after a declared expression was tested."""
+"""Advice for a new run after a test: how many shots it needs, and whether another form of CHSH is violated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..._support.validation import probability
 from ...exceptions import CountsError
 from ...polytope.expressions.expression import BellExpression
 from ...targets.counts import BellCounts
-from ..evidence.combination import CombinedEValue
+from ..evidence.combined_e_values import CombinedEValue
 from ..evidence.combined_tests import CombinedTest, family_of
 from ..evidence.e_values import EValue
 from ..evidence.games import GameTest
@@ -61,9 +61,9 @@ def best_other_form(counts: BellCounts, expression: BellExpression) -> tuple[str
 
 
 def game_shots_needed(test: GameTest, alpha: float) -> float | None:
-    """About how many trials of a new run would reach alpha, if the mean score stayed as it is in these.
+    """About how many trials of a new run would reach alpha, if its mean score were that of these trials.
 
-    By chance a score that was singled out overstates what the device does. Settings are taken to come as often as in
+    By chance, a score that was singled out overstates what the device does. Settings are assumed to come as often as in
     these trials.
 
     Args:
@@ -107,9 +107,10 @@ def declared_shots_needed(
 ) -> float | None:
     """About how many shots of a new run would reach alpha by the declared test, in half of all cases.
 
-    That is if the frequencies seen (but for their signaling part) were the device's probabilities. Of a combined test,
-    it is the part that needs fewest, each with its own share of alpha: for CHSH alpha / 10 for the e-value and
-    alpha 9 / 80 for each game. The declared predictability is that of the games and of the expected evidence.
+    This assumes that the frequencies seen, without their signaling part, are the device's probabilities. For a combined
+    test it is the number of the part that needs fewest shots, each with its own share of alpha: for CHSH alpha / 10 for
+    the e-value and alpha 9 / 80 for each game. The declared predictability is that of the games and of the expected
+    evidence.
 
     Args:
         test: The result of the declared test on the shots so far.

@@ -1,4 +1,4 @@
-"""Several e-values in one: products of independent experiments, averages over orders of the same shots."""
+"""Several e-values in one: products over independent experiments, averages over orders of the same shots."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["CombinedEValue", "averaged_e_values", "combine_e_values", "num_order
 
 _MAX_ORDERS, _MANY_ORDERS = 20, 10
 # Stages of averaged e-values grow by this share; the average makes up for what longer stages lose.
-_GROWTH = 0.2
+_STAGE_GROWTH = 0.2
 # Responses, in all stages of all orders, that are still cheap.
-_WORK = 40_000
+_CHEAP_RESPONSES = 40_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,8 +42,8 @@ class CombinedEValue(Evidence):
     log_e: float
     """Natural logarithm of the product or the mean."""
     seed: int | None = None
-    """Seed of the random orders of ``averaged_e_values``; ``None`` if the parts have their own, or are of trials in the
-    order they were taken."""
+    """Seed of the random orders of ``averaged_e_values``; ``None`` if the parts have their own seeds, or test trials in
+    the order they were taken."""
 
     @property
     def null(self) -> str:
@@ -76,7 +76,7 @@ class CombinedEValue(Evidence):
 
     @cached_property
     def recomputed(self) -> CombinedEValue:
-        """The product or mean of the parts as computed again from their own stages; see ``EValue.recomputed``."""
+        """The product or mean of the parts, each computed again from its own stages; see ``EValue.recomputed``."""
         parts = tuple(recompute_e_values(self.parts))
         log_e = _combined([part.log_e for part in parts], self.independent)
         return replace(self, parts=parts, log_e=log_e)
@@ -122,8 +122,8 @@ def num_orders(scenario: BellScenario, num_shots: int) -> int:
         scenario: The scenario.
         num_shots: Shots of all setting combinations.
     """
-    work = ResponseMaps(scenario).size * len(stage_ends(num_shots, scenario, _GROWTH))
-    return max(1, min(_MAX_ORDERS, _WORK // work))
+    work = ResponseMaps(scenario).size * len(stage_ends(num_shots, scenario, _STAGE_GROWTH))
+    return max(1, min(_MAX_ORDERS, _CHEAP_RESPONSES // work))
 
 
 def averaged_e_values(
@@ -135,9 +135,10 @@ def averaged_e_values(
     fair_sampling: bool = False,
     seed: int | None = None,
 ) -> list[CombinedEValue]:
-    """E-values of counts, averaged over random orders of their shots: they are still e-values, and vary little.
+    """E-values of counts, averaged over random orders of their shots.
 
-    Trials with random settings are tested in the one order in which they were taken.
+    An average of e-values is an e-value, and depends little on the seed. Trials with random settings are tested in the
+    one order in which they were taken.
 
     Args:
         data: Counts or trials.
@@ -145,10 +146,10 @@ def averaged_e_values(
         null: See :func:`ratio_e_value`.
         predictability: See :func:`ratio_e_value`.
         fair_sampling: See :func:`ratio_e_value`.
-        seed: For the random orders, the same for all data; ``None`` draws a new one. It is recorded.
+        seed: Seed of the random orders, the same for all data; ``None`` draws a fresh one. The results record it.
 
     Returns:
-        The average of each.
+        The averaged e-value of each entry of ``data``.
 
     Raises:
         CountsError: As for ``ratio_e_value``, or if the number of orders is not a positive whole number.
@@ -188,7 +189,7 @@ def averaged_e_values(
 def orders_of(
     data: BellCounts | BellTrials, orders: int | None, seed: int
 ) -> list[tuple[BellScenario, IntArray, FloatArray]]:
-    """Stages of counts in several random orders, as :func:`averaged_e_values` tests them.
+    """The stages of counts in several random orders, as :func:`averaged_e_values` tests them.
 
     Args:
         data: Counts, or trials in blocks.
@@ -203,27 +204,27 @@ def orders_of(
 
 
 def _growth(orders: int) -> float | None:
-    """How stages of this number of orders grow: an average of many needs no fine stages."""
-    return _GROWTH if orders >= _MANY_ORDERS else None
+    """How fast stages grow, for so many orders: an average over many orders needs no fine stages."""
+    return _STAGE_GROWTH if orders >= _MANY_ORDERS else None
 
 
 def combine_e_values(e_values: Sequence[EValue], *, independent: bool) -> CombinedEValue:
     """Combines e-values against the same set of behaviors.
 
-    The product of e-values has a mean of at most 1 only if each is an e-value given the others: for separate
-    runs, or for devices that share nothing. E-values of the same shots (such as of two random orders, or of two null
-    distributions of settings) may always be averaged, also if they depend on each other in an unknown way.
+    The product of e-values has a mean of at most 1 only if each is an e-value given the others, as for separate runs or
+    for devices that share nothing. E-values of the same shots, such as those of two random orders, may always be
+    averaged, even if they depend on each other in an unknown way.
 
     Args:
         e_values: The e-values.
-        independent: Your statement that they come from independent experiments: then they are multiplied. If not, they
-            are averaged.
+        independent: Your statement that they come from independent experiments. If true, they are multiplied; if not,
+            they are averaged.
 
     Returns:
         The combined e-value.
 
     Raises:
-        CountsError: If there are none, they test different sets, or the same shots would be multiplied.
+        CountsError: If there are no e-values, they test different sets, or those of the same shots would be multiplied.
 
     References:
         V. Vovk, R. Wang, Ann. Statist. 49, 1736 (2021), arXiv:1912.06116.

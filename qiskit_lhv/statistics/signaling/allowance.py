@@ -1,4 +1,4 @@
-"""Whether a violation exceeds what signaling of the size that marginals show can explain."""
+"""Whether a violation exceeds what signaling can explain, given how much of it the marginals show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ...targets.scenario import BellScenario, num_no_signaling_parameters
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ...verification.signaling_limits import check_signaling_limits, two_party_visible_signaling
-from ..drawing import random_part
+from ..random_orders import random_part
 from .allowance_limits import AllowanceLimits
 from .amounts import hidden_signaling, visible_signaling
 
@@ -54,11 +54,11 @@ _LARGEST_KAPPA = 1e9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SignalingAllowance(Evidence):
-    """Whether a violation exceeds what signaling of the size seen can explain.
+    """Whether a violation exceeds what signaling can explain, given how much of it the marginals show.
 
-    Amounts of signaling are sums, over parties, their settings and all settings of the others, of the probability that
-    an influence of the others' settings changes the party's outcome from what a local model gives. For CHSH a local
-    model needs at least (S - 2) / 2.
+    An amount of signaling is the probability that the others' settings change a party's outcome from what a local model
+    gives, summed over parties, their settings and all settings of the others. For CHSH a local model needs at least
+    (S - 2) / 2.
     """
 
     inequality: BellInequality
@@ -78,7 +78,7 @@ class SignalingAllowance(Evidence):
     visible_upper: float
     """Upper confidence limit of the amount that marginals show; both limits hold together with confidence 1 - alpha."""
     kappa: float
-    """Assumed largest ratio of the signaling there is to the part that marginals show."""
+    """Assumed largest ratio of all signaling to the part that marginals show."""
     alpha: float
     """Error probability of ``exceeded``, and of both limits together."""
     exceeded: bool
@@ -104,8 +104,8 @@ class SignalingAllowance(Evidence):
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-proves the local bound, that one changed outcome changes the expression by at most 1, and all figures.
 
-        Limits are checked by other code than that which found them. That the shots were divided by chance is shown by
-        dividing them again, as ``LocalityReport.verify`` does.
+        Limits are checked by other code than the code that found them. Whether the shots were divided by chance is not
+        checked here; ``LocalityReport.verify`` divides them again.
 
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
@@ -156,21 +156,21 @@ def signaling_allowance(
     """Compares the hidden signaling that a local model needs with what marginals show.
 
     A local model with influences gives each party a reference outcome for each of its settings, which the settings of
-    the others may change. The least total probability of changes is a linear program; its dual is a Bell expression.
-    Amounts are counted as contextuality by default does, so that for CHSH the criterion ``S > 2 + kappa D`` results,
-    with D the summed shifts of the four marginal expectation values (there kappa = 1 is exact).
+    the others may change. The least total probability of changes is a linear program, whose dual is a Bell expression.
+    Amounts are counted as in the theory of contextuality-by-default, so that the criterion for CHSH is
+    ``S > 2 + kappa D``, where D is the summed shifts of the four marginal expectation values (kappa = 1 is exact).
     Part of a crosstalk can hide from the marginals, so kappa is an assumption about the device.
 
-    A random part of the shots chooses the expression and the others test it: for CHSH about fifty shots of each
-    setting choose among the eight forms, elsewhere a tenth to a quarter of all shots, through the linear program. That
-    the expression exceeds kappa times the visible signaling is then one test (see
+    A random part of the shots chooses the expression, and the other shots test it. For CHSH about fifty shots of each
+    setting choose among the eight forms; in other scenarios a tenth to a quarter of all shots choose it through the
+    linear program. Whether the expression exceeds kappa times the visible signaling is then one test (see
     :class:`.allowance_limits.AllowanceLimits`), for independent shots with the same behavior throughout.
 
     Args:
         counts: The counts.
         alpha: Error probability of the comparison.
-        kappa: Assumed largest ratio of hidden influence to the part that marginals show, at least 1.
-        seed: For the random choice of the shots that choose the expression.
+        kappa: Assumed largest ratio of all signaling to the part that marginals show, at least 1.
+        seed: Seed of the random choice of the shots that choose the expression.
 
     Raises:
         CountsError: If alpha is not between 0 and 1 or kappa is below 1.
@@ -187,7 +187,10 @@ def signaling_allowance(
     scenario = counts.scenario
     changes = scenario.num_cells * sum(d - 1 for d in scenario.max_outcomes)
     if changes > _MOST_CHANGES or enumeration_size(scenario) > _MOST_STRATEGIES:
-        raise SolverError(f"signaling_allowance: {scenario}: too many to weigh a violation against signaling.")
+        raise SolverError(
+            f"signaling_allowance: {scenario} have too many strategies, or too many ways to change an outcome, "
+            "to compare a violation with signaling."
+        )
     fewest = int(counts.num_shots.min())
     fraction = max(_SMALLEST_FRACTION, _ENOUGH_TRAINING / fewest)
     if scenario.is_chsh:
@@ -229,12 +232,12 @@ def signaling_allowance(
 
 
 def _distance(found: float, claimed: float) -> float:
-    """How far a figure is from the claim; infinite if it is none."""
+    """How far a figure is from the claim; infinite if the claim is not a finite number."""
     return 0.0 if found == claimed else abs(found - claimed) if math.isfinite(claimed) else math.inf
 
 
 def _training_part(counts: BellCounts, fraction: float, rng: np.random.Generator) -> IntArray:
-    """A random part of the shots; of very many only so many as serve to choose an expression."""
+    """A random part of the shots; if there are very many, only as many as serve to choose an expression."""
     rows = 1 if counts.design == "random" else counts.scenario.num_setting_combinations
     cells = counts.array.reshape(rows, -1)
     if cells.sum(axis=1).max() < MAX_DRAWN:
@@ -282,7 +285,7 @@ def _no_signaling_part(trained: IntArray, scenario: BellScenario) -> FloatArray:
 
 
 def _best_chsh_form(frequencies: FloatArray) -> BellInequality:
-    """The form whose value is largest."""
+    """The form of CHSH whose value is largest."""
     return max(_forms_of_chsh(), key=lambda form: float(np.sum(form.expression.coefficients * frequencies)))
 
 

@@ -3,8 +3,8 @@ import pytest
 from qiskit_lhv._support.deadlines import Deadline, checks_within
 from qiskit_lhv.polytope import werner_inequality
 from qiskit_lhv.verification.branches import prove_local_bound
-from qiskit_lhv.verification.memory import remembered
 from qiskit_lhv.verification.projective import _quotients, _sum_of_squares
+from qiskit_lhv.verification.remembered_checks import remembered
 
 
 def test_the_same_content_is_checked_once():

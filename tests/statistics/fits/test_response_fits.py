@@ -4,7 +4,7 @@ from qiskit_lhv import Behavior, BellScenario, ghz_state, werner_state
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.statistics import fit_local_model
 from qiskit_lhv.statistics.fits.generated_fits import GeneratedFits, exact_largest_sum
-from qiskit_lhv.statistics.fits.quick_fits import fit_responses
+from qiskit_lhv.statistics.fits.response_fits import fit_responses
 from qiskit_lhv.statistics.fits.response_maps import ResponseMaps
 
 SCENARIOS = [

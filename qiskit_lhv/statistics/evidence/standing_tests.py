@@ -1,4 +1,4 @@
-"""Up to which predictability of the settings a result stands, with the result there as evidence."""
+"""The largest predictability of the settings with which a result stands, and the test there as evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...exceptions import CountsError
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ..assumptions.setting_choice import standing_predictability
-from .combination import CombinedEValue
+from .combined_e_values import CombinedEValue
 from .combined_tests import CombinedTest
 from .e_values import EValue
 from .games import GameTest
@@ -22,15 +22,16 @@ TestResult = EValue | CombinedEValue | GameTest | CombinedTest
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StandingTest(Evidence):
-    """The declared test, with settings that are more predictable than declared: evidence that its result stands."""
+    """The declared test for settings that are more predictable than declared: evidence that its result stands."""
 
     predictability: float
     """How far the probability of a party's setting, given everything before, may be from the one declared."""
     result: TestResult
     """The declared test with this predictability."""
     given_settings: TestResult | None = None
-    """For a table that was not tested so, the declared test given how often each setting came: it holds with whatever
-    probabilities they were drawn, if they do not depend on the hidden variable and shots are independent."""
+    """For a table, the declared test given how often each setting came, if that is another test. It is valid whatever
+    the probabilities of the settings were, if settings do not depend on the hidden variable and shots are independent.
+    """
 
     def __str__(self) -> str:
         text = f"with a predictability of {self.predictability:.4g} the test gives {self.result}"
@@ -64,7 +65,7 @@ def standing_test(make: Callable[[float], TestResult], start: float, log10_alpha
     """The declared test with the largest predictability up to which its p-value is at most alpha.
 
     Args:
-        make: The declared test with a predictability. A ``CountsError`` says that it excludes nothing any more.
+        make: Makes the declared test with a predictability. A ``CountsError`` says that it excludes nothing any more.
         start: The predictability that was declared.
         log10_alpha: Base-10 logarithm of the significance level.
 

@@ -22,7 +22,7 @@ _MAX_STEPS = 30
 _MAX_INNER = 40
 _INNER_ACCURACY = 1e-2
 # Up to this many cells a matrix is faster than averages.
-_SMALL = 100
+_FEW_CELLS = 100
 # A step goes at most this part of the way to where an entry would vanish.
 _REACH = 0.9
 
@@ -39,7 +39,7 @@ class SignalingTables:
 
     def project(self, tables: FloatArray) -> FloatArray:
         """The orthogonal projection of each table."""
-        if self.scenario.num_cells <= _SMALL:
+        if self.scenario.num_cells <= _FEW_CELLS:
             return np.asarray(self._matrix @ tables)
         return self._projected(tables)
 

@@ -25,14 +25,14 @@ _MAX_STEPS = 100
 # Steps in which the gap may fail to fall, after which only rounding errors would change.
 _PATIENCE = 6
 # As many such steps, and systems in coordinates, which lose digits first, are given up.
-_STUCK = 2
+_STUCK_STEPS = 2
 _LEAST_COMPLEMENTARITY = 1e-14
 # Share of the way to the boundary that a step may go.
 _REACH = 0.95
 # Steps of expectation and maximization before the first step, and the share of white noise that is added then; for a
 # model of similar cells that is known, too.
-_FIRST_STEPS, _WHITE = 30, 0.05
-_FIRST_STEPS_KNOWN, _WHITE_KNOWN = 10, 1e-2
+_FIRST_STEPS, _WHITE_NOISE_SHARE = 30, 0.05
+_FIRST_STEPS_KNOWN, _WHITE_NOISE_SHARE_KNOWN = 10, 1e-2
 # Relative accuracy of a step, and what it is times the complementarity.
 _ACCURACY, _ACCURACY_SLOPE, _BEST_ACCURACY = 1e-5, 1e-2, 1e-9
 
@@ -140,7 +140,7 @@ class ConditionalSearch:
         """A model, shape ``(L, m d)``, its slack and its shares."""
         count, m, d = self._shape
         v = np.full((count, m * d), 1 / (count * d)) if known is None else known.reshape(count, -1)
-        white = _WHITE if known is None else _WHITE_KNOWN
+        white = _WHITE_NOISE_SHARE if known is None else _WHITE_NOISE_SHARE_KNOWN
         for _ in range(_FIRST_STEPS if known is None else _FIRST_STEPS_KNOWN):
             v = self._maximized(v)
         v = (1 - white) * v + white / (count * d)
@@ -185,7 +185,7 @@ class ConditionalSearch:
                 break
             if self._deadline.over:
                 break
-            if since >= _STUCK:
+            if since >= _STUCK_STEPS:
                 solve = self._solve_by_products
             # The shorter the last step, the more the next one is kept to the center.
             center = 0.1 if length > 0.7 else (0.3 if length > 0.3 else 0.6)

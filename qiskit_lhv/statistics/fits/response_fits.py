@@ -1,4 +1,4 @@
-"""Local behaviors near given ones, no nearer than evidence needs: multiplicative steps with momentum."""
+"""Local behaviors near given ones, only as near as evidence needs, by multiplicative steps with momentum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["fit_responses"]
 
 _MAX_STEPS = 400
 # Steps of maximum likelihood are exaggerated by this power; below 2 they still converge.
-_POWER = 1.2
+_EXAGGERATION = 1.2
 _MOMENTUM = 0.98
 # Responses are kept above exp(-40), so that they can come back.
 _LEAST_LOG = -40.0
@@ -31,9 +31,10 @@ def fit_responses(
 ) -> tuple[FloatArray, FloatArray]:
     """Local behaviors of small Kullback-Leibler divergence from given behaviors.
 
-    Expectation-maximization over who plays which listed strategy and how the last party responds, exaggerated and with
-    momentum. Each fit ends when its duality gap ``g = log max_strategy <cells / q, strategy>`` is at most ``gap_share``
-    times its divergence, when gap or divergence is at most ``least_gap``, or after a fixed number of steps.
+    They are found by expectation-maximization over the probabilities of the listed strategies and the responses of the
+    last party, with exaggerated steps and momentum. Each fit ends when its duality gap
+    ``g = log max_strategy <cells / q, strategy>`` is at most ``gap_share`` times its divergence, when the gap or the
+    divergence is at most ``least_gap``, or after a fixed number of steps.
 
     Args:
         maps: The maps of the scenario.
@@ -86,8 +87,8 @@ def _fit(
         age = np.where(divergence > before, 0.0, age + 1)
         before = divergence
         answered = np.sum(answers * gains, axis=0)
-        mix = mix + _POWER * np.log(sum_of_settings(answered))
-        responses = responses + _POWER * (np.log(gains) - np.log(answered))
+        mix = mix + _EXAGGERATION * np.log(sum_of_settings(answered))
+        responses = responses + _EXAGGERATION * (np.log(gains) - np.log(answered))
         if open_fits.mean() < 0.8:
             going = np.flatnonzero(open_fits)
             active, cells, weights, least_gap = active[going], cells[:, going], weights[:, going], least_gap[going]

@@ -259,7 +259,7 @@ def test_without_a_seed_one_is_drawn_and_kept():
 
 
 def test_large_scenarios_need_no_projection(monkeypatch):
-    from qiskit_lhv.statistics.signaling import marginals as module
+    from qiskit_lhv.statistics.signaling import no_signaling_tests as module
 
     monkeypatch.setattr(module, "project_to_no_signaling", None)
     counts = BellCounts(np.full((2, 2, 24, 24), 40))
@@ -271,7 +271,7 @@ def test_large_scenarios_need_no_projection(monkeypatch):
 
 
 def test_a_projection_that_fails_is_done_without(monkeypatch):
-    from qiskit_lhv.statistics.signaling import marginals as module
+    from qiskit_lhv.statistics.signaling import no_signaling_tests as module
 
     def fail(*_):
         raise SolverError("no convergence")
