@@ -31,8 +31,9 @@ __all__ = [
     "plot_visibility_sweep",
 ]
 
-# Directions over which a response function is averaged, and bins of the pictures.
-_AVERAGED, _BINS, _SLICES = 240, 24, 8
+# Number of directions over which a response function is averaged, of bins per axis of a histogram, and of slices into
+# which each bin is cut in latitude.
+_NUM_DIRECTIONS, _NUM_BINS, _NUM_SLICES = 240, 24, 8
 
 
 def plot_report(report: LocalityReport) -> Any:
@@ -114,7 +115,7 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
     if not isinstance(response, QubitResponse):
         raise LHVError.bad_argument("model", expected="a model of projective qubit measurements", got=repr(model))
     plane = response.domain.vectors if isinstance(response.domain, PlanarProjective) else None
-    directions = response.domain.spread(np.random.default_rng(0), _AVERAGED)
+    directions = response.domain.spread(np.random.default_rng(0), _NUM_DIRECTIONS)
     figure = _figure(3.6 * model.num_parties, 2.6 if plane is None else 3.4)
     for k, hidden in enumerate(model.hidden_variables):
         pointing = response.means(k, hidden, directions) @ directions
@@ -124,8 +125,8 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
         else:
             axis = figure.add_subplot(1, model.num_parties, k + 1, projection="polar")
             x, y = plane @ pointing.T
-            density, edges = np.histogram(np.arctan2(y, x), _BINS, (-np.pi, np.pi), weights=model.weights)
-            axis.bar(edges[:-1], density * _BINS, width=2 * np.pi / _BINS, align="edge")
+            density, edges = np.histogram(np.arctan2(y, x), _NUM_BINS, (-np.pi, np.pi), weights=model.weights)
+            axis.bar(edges[:-1], density * _NUM_BINS, width=2 * np.pi / _NUM_BINS, align="edge")
         axis.set_title(f"party {k}", fontsize=9)
     return figure
 
@@ -133,12 +134,12 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
 def _draw_sphere(figure: Any, axis: Any, vectors: np.ndarray, weights: np.ndarray) -> None:
     """The density of directions; bins of equal width in longitude and in the sine of the latitude have equal areas."""
     x, y, z = vectors.T / np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(float).tiny)
-    rows = _BINS // 2
+    rows = _NUM_BINS // 2
     bounds = np.array([[-np.pi, np.pi], [-1, 1]])
-    density, longitudes, _ = np.histogram2d(np.arctan2(y, x), z, (_BINS, rows), bounds, weights=weights)
+    density, longitudes, _ = np.histogram2d(np.arctan2(y, x), z, (_NUM_BINS, rows), bounds, weights=weights)
     # Cells are drawn with straight sides: thin slices follow the map's rim, where one cell would cut it off.
-    slices = np.arcsin(np.linspace(-1, 1, rows * _SLICES + 1))
-    table = np.repeat(density.T, _SLICES, axis=0) * _BINS * rows
+    slices = np.arcsin(np.linspace(-1, 1, rows * _NUM_SLICES + 1))
+    table = np.repeat(density.T, _NUM_SLICES, axis=0) * _NUM_BINS * rows
     mesh = axis.pcolormesh(longitudes, slices, table, cmap="viridis", vmin=0)
     axis.grid(alpha=0.3)
     axis.set_xticklabels([])
@@ -286,16 +287,16 @@ def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, An
     from matplotlib.colors import TwoSlopeNorm
 
     first: tuple[str, list[float], str, Any]
-    figures = [one.statistics for one in report.reports]
-    if all(Figure.S in one for one in figures):
-        violation = [one[Figure.S] for one in figures]
+    figures = [group_report.statistics for group_report in report.reports]
+    if all(Figure.S in of_group for of_group in figures):
+        violation = [of_group[Figure.S] for of_group in figures]
         low, high = min(1.5, *violation), max(2 * np.sqrt(2), *violation)
         first = ("CHSH value S (white: 2, the local bound)", violation, "PuOr", TwoSlopeNorm(2, low, high))
     else:
-        violation = [one[Figure.KL] for one in figures]
+        violation = [of_group[Figure.KL] for of_group in figures]
         first = ("KL divergence from local models (nats per trial)", violation, "viridis", _color_range(violation))
-    evidence = [one[Figure.LOG10_E] for one in figures]
-    shifts = [one[Figure.LARGEST_SHIFT] for one in figures]
+    evidence = [of_group[Figure.LOG10_E] for of_group in figures]
+    shifts = [of_group[Figure.LARGEST_SHIFT] for of_group in figures]
     return [
         first,
         ("evidence: log10 e (black edge: rejected)", evidence, "viridis", _color_range(evidence)),
@@ -330,7 +331,7 @@ def _draw_groups(
 
     assert report.rejected is not None
     paths = [_group_path(np.array([places[qubit] for qubit in group])) for group in report.groups]
-    edges = ["black" if one else "#c4cad1" for one in report.rejected]
+    edges = ["black" if rejected else "#c4cad1" for rejected in report.rejected]
     # Chains run beside each other and need thinner lines than pairs.
     thick = (0.15 if max(map(len, report.groups)) <= 2 else 0.08) * scale
     edge = thick + 0.08 * scale

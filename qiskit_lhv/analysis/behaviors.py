@@ -143,16 +143,16 @@ class _Search:
     @property
     def inequality(self) -> BellInequality | None:
         """The inequality that comes nearest to a proof."""
-        found = [one.inequality for one in (self.threshold, self.nearest) if one is not None]
-        known = [one for one in found if one is not None]
-        return max(known, key=self._relative_violation, default=None)
+        results = [result for result in (self.threshold, self.nearest) if result is not None]
+        inequalities = [result.inequality for result in results if result.inequality is not None]
+        return max(inequalities, key=self._relative_violation, default=None)
 
     @property
     def model(self) -> DeterministicModel | SymmetrizedModel | None:
         """The model that comes nearest to the numbers."""
-        found = [one.model for one in (self.threshold, self.nearest) if one is not None]
-        distances = [float(np.abs(one.behavior().array - self.behavior.array).max()) for one in found]
-        return found[int(np.argmin(distances))] if found else None
+        models = [result.model for result in (self.threshold, self.nearest) if result is not None]
+        distances = [float(np.abs(model.behavior().array - self.behavior.array).max()) for model in models]
+        return models[int(np.argmin(distances))] if models else None
 
     def _relative_violation(self, inequality: BellInequality) -> float:
         return inequality.violation(self.behavior) / sum_of_coefficients(inequality)

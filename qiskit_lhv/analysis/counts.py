@@ -43,7 +43,7 @@ Data = BellCounts | BellTrials
 T = TypeVar("T")
 Group = tuple[int, ...]
 
-_REPLICATES = 200
+_MAX_REPLICATES = 200
 # Scenarios up to here get a linear program for hidden signaling within about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
@@ -87,7 +87,7 @@ def counts_findings(data: Data, options: CountsCall) -> CountsFindings:
 def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: int) -> list[CountsFindings]:
     """What is found about each of several data; those of one scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
-    tested = [one.tested(options) for one in members]
+    tested = [member.tested(options) for member in members]
     e_values = e_values_of(tested, options, deadline)
     absent: dict[str, str] = {}
     if len(members) == 1 and deadline.over and isinstance(e_values[0], EValue):
@@ -99,9 +99,9 @@ def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: 
     signaling: Sequence[EValue | None] = [None] * len(members) if together is None else together
     found = []
     with ProgressBar(len(members), options.progress, "group") as bar:
-        for one, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
+        for member, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
             figures = _Figures(deadline, dict(absent))
-            findings = _findings(one, e_value, against_signaling, options, figures, num_groups)
+            findings = _findings(member, e_value, against_signaling, options, figures, num_groups)
             found.append(findings)
             bar.update(1, str(findings.verdict))
     return found
@@ -205,7 +205,7 @@ def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) 
     replicates = options.num_replicates
     if replicates is None:
         assert data.scenario is not None
-        replicates = min(_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
+        replicates = min(_MAX_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
     return CountsQuestion(
         data,
         options.alpha,

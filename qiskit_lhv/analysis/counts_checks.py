@@ -29,9 +29,10 @@ from .counts_findings import CountsFindings
 
 __all__ = ["check_counts_report"]
 
-_EXACT, _SAME = 1e-9, 1e-6
-# Fits that only show something end early; so good are their figures.
-_OF_FITS, _OF_RATE = 1e-3, 1e-2
+# Figures that follow from the evidence alone agree to this accuracy.
+_ROUNDING_TOLERANCE = 1e-9
+# Fits whose figures decide nothing end early, so that their figures agree only roughly when computed again.
+_TOLERANCE_OF_FITS, _TOLERANCE_OF_RATE, _ATOL_OF_FITS = 1e-3, 1e-2, 1e-6
 _SHOWN_BY_FITS = (Figure.FIT_P, Figure.NONLOCALITY_DEVIANCE, Figure.SIGNALING_DEVIANCE)
 
 
@@ -92,7 +93,9 @@ class _Checks(EvidenceChecks):
         if Figure.LOG10_E_PER_TRIAL in statistics:
             again_expected = expected_evidence(projected, counts, self.rule.predictability)
             rate = again_expected.rate / math.log(10)
-            if not math.isclose(rate, statistics[Figure.LOG10_E_PER_TRIAL], rel_tol=_OF_RATE, abs_tol=_EXACT):
+            if not math.isclose(
+                rate, statistics[Figure.LOG10_E_PER_TRIAL], rel_tol=_TOLERANCE_OF_RATE, abs_tol=_ROUNDING_TOLERANCE
+            ):
                 return refutation(f"the figure {Figure.LOG10_E_PER_TRIAL!r}, computed again, is {rate:.6g}")
             self.expected = replace(again_expected, rate=statistics[Figure.LOG10_E_PER_TRIAL] * math.log(10))
         if shown[0] != Figure.LOG10_E_PER_TRIAL:
@@ -131,12 +134,13 @@ class _Checks(EvidenceChecks):
         shown = self.piece_of(ModelComparison) is not None
         for name, value in made.statistics.items():
             of_fits = not shown and name in _SHOWN_BY_FITS
-            if not agree(value, report.statistics[name], *((_OF_FITS, _SAME) if of_fits else (_EXACT, 0.0))):
+            tolerances = (_TOLERANCE_OF_FITS, _ATOL_OF_FITS) if of_fits else (_ROUNDING_TOLERANCE, 0.0)
+            if not agree(value, report.statistics[name], *tolerances):
                 return refutation(f"the figure {name!r} is not that of the evidence")
         for field in fields(LocalityReport):
             if field.name in ("statistics", "evidence", "absent", "question"):
                 continue
-            if not agree(getattr(made, field.name), getattr(report, field.name), _EXACT, 0.0):
+            if not agree(getattr(made, field.name), getattr(report, field.name), _ROUNDING_TOLERANCE, 0.0):
                 return refutation(f"the field {field.name!r} does not follow from the evidence")
         return Verification(True, "all figures and words follow from the evidence")
 
@@ -145,14 +149,14 @@ def _same_comparison(a: ModelComparison, b: ModelComparison) -> bool:
     """Whether two comparisons are the same, as far as fits that end early are."""
     whole = (a.num_shots, a.num_parameters, a.num_replicates) == (b.num_shots, b.num_parameters, b.num_replicates)
     steps = [(getattr(a, name), getattr(b, name)) for name in ("nonlocality", "signaling", "total")]
-    near = agree(a.local_behavior, b.local_behavior, 0.0, _OF_FITS) and agree(
-        a.no_signaling_behavior, b.no_signaling_behavior, 0.0, _OF_FITS
+    near = agree(a.local_behavior, b.local_behavior, 0.0, _TOLERANCE_OF_FITS) and agree(
+        a.no_signaling_behavior, b.no_signaling_behavior, 0.0, _TOLERANCE_OF_FITS
     )
     return (whole and near) and all(
-        (one.smaller, one.larger) == (other.smaller, other.larger)
-        and agree(one.deviance, other.deviance, _OF_FITS, _SAME)
-        and agree(one.asymptotic_p_value, other.asymptotic_p_value, _OF_FITS, _SAME)
-        # A replicate or two may lie on the other side.
-        and agree(one.p_value, other.p_value, 0.0, 2 / (a.num_replicates + 1) + _SAME)
-        for one, other in steps
+        (step_a.smaller, step_a.larger) == (step_b.smaller, step_b.larger)
+        and agree(step_a.deviance, step_b.deviance, _TOLERANCE_OF_FITS, _ATOL_OF_FITS)
+        and agree(step_a.asymptotic_p_value, step_b.asymptotic_p_value, _TOLERANCE_OF_FITS, _ATOL_OF_FITS)
+        # One or two replicates may lie on the other side of the deviance.
+        and agree(step_a.p_value, step_b.p_value, 0.0, 2 / (a.num_replicates + 1) + _ATOL_OF_FITS)
+        for step_a, step_b in steps
     )

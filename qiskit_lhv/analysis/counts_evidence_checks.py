@@ -42,7 +42,7 @@ from .counts_tests import averages_orders, declared_result, prepared
 __all__ = ["EvidenceChecks", "confirmed_if", "refutation"]
 
 # Figures that a report may say are absent, and what would show them.
-_FIGURES = (
+_FIGURES_OF_EVIDENCE = (
     Figure.NO_SIGNALING_P,
     Figure.LARGEST_KAPPA,
     Figure.KL,
@@ -51,7 +51,7 @@ _FIGURES = (
     Figure.NO_SIGNALING_LOG10_E,
 )
 _MAY_BE_ABSENT = {
-    *_FIGURES,
+    *_FIGURES_OF_EVIDENCE,
     Figure.LATER_FACTORS,
     Figure.LOG10_E_PER_TRIAL,
     Figure.NO_SIGNALING_FIT,
@@ -59,7 +59,7 @@ _MAY_BE_ABSENT = {
     Figure.SWAPPED_OUTCOMES,
     Figure.CONFIDENCE_REGION,
 }
-_KINDS = (
+_KINDS_OF_EVIDENCE = (
     EValue,
     CombinedEValue,
     CombinedTest,
@@ -115,16 +115,16 @@ class EvidenceChecks:
         if rule.group is None:
             alone = lists == (None, None) and (rule.num_groups, rule.num_failed) == (1, 0)
             return Verification(alone, "the counts are those of no group", 0.0 if alone else math.inf)
-        return confirmed_if(all(type(one) is bool for one in lists), "the group is on the lists or not")
+        return confirmed_if(all(type(listed) is bool for listed in lists), "the group is on the lists or not")
 
     def pieces(self) -> Verification:
         """Whether the pieces are about these data, and nothing is missing without a reason."""
         report, found, counts = self.report, self.found, self.rule.counts
         named: tuple[object, object] = (report.statistics, report.absent)
-        if not all(isinstance(one, dict) for one in named):
+        if not all(isinstance(dictionary, dict) for dictionary in named):
             return refutation("the figures, or the reasons why some are absent, have no names")
         for piece in report.evidence:
-            if not isinstance(piece, _KINDS):
+            if not isinstance(piece, _KINDS_OF_EVIDENCE):
                 return refutation(f"a {type(piece).__name__} is no evidence on counts")
             for table in map(np.asarray, _tables(piece)):
                 if table.shape != counts.array.shape or not np.array_equal(table, counts.array):
@@ -151,7 +151,7 @@ class EvidenceChecks:
             found.drift is not None or not trials,
             self.against_signaling is not None,
         )
-        for name, is_there in zip(_FIGURES, there, strict=True):
+        for name, is_there in zip(_FIGURES_OF_EVIDENCE, there, strict=True):
             if is_there is (name in report.absent):
                 return refutation(f"{name}: {'said to be absent' if is_there else 'missing, without a reason'}")
         if not set(report.absent) <= _MAY_BE_ABSENT:

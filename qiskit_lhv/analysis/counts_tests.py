@@ -116,7 +116,7 @@ def e_values_of(
         "fair_sampling": options.fair_sampling,
         "seed": options.seed,
     }
-    several = [i for i, one in enumerate(data) if averages_orders(one)]
+    several = [i for i, counts in enumerate(data) if averages_orders(counts)]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
     if single:

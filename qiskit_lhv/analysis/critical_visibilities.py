@@ -35,8 +35,8 @@ __all__ = ["CriticalVisibility", "critical_visibility"]
 _STEPS_FROM_ABOVE = (Step.CRITERIA, Step.SETTINGS, Step.MODELS)
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA, Step.MODELS)
 _NUM_POINTS = 8
-# States that differ by no more in any correlation are the same.
-_SAME = 1e-12
+# States are the same if none of their correlations differs by more.
+_LARGEST_DIFFERENCE = 1e-12
 
 Certificate = StateCertificate
 
@@ -101,18 +101,18 @@ class CriticalVisibility(Evidence):
         """Whether both sides are about the same state, noise and measurements."""
         below, above = self.certificate, self.settings
         seen = projective_set(below.measurements if isinstance(below, AllProjectiveCertificate) else "projective")
-        tensors = [one.correlations for one in (below, above) if one is not None]
+        tensors = [proof.correlations for proof in (below, above) if proof is not None]
         noises = []
         if below is not None:
-            proof = below.noise if isinstance(below, AllProjectiveCertificate) else None
-            noises.append(None if proof is None else proof.correlations)
+            noise = below.noise if isinstance(below, AllProjectiveCertificate) else None
+            noises.append(None if noise is None else noise.correlations)
         if above is not None:
             noises.append(above.noise)
         if state is not None:
             tensors.append(qubit_tensor(state))
-        if not all(_same(one, tensors[0], seen) for one in tensors[1:]):
+        if not all(_same(tensor, tensors[0], seen) for tensor in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
-        if not all(_same(one, noises[0], seen) for one in noises[1:]):
+        if not all(_same(noise, noises[0], seen) for noise in noises[1:]):
             return Verification(False, "the proofs are about different noise", math.inf)
         if above is not None and not among(above, seen):
             return Verification(False, f"the settings are not in the plane {seen.name}", math.inf)
@@ -194,11 +194,11 @@ def critical_visibility(
         settings = run.keep_settings(list(proofs(tensor, _STEPS_FROM_ABOVE, **options_of_proofs)))
     store = None if place is None else run
     certificates = [
-        one
-        for one in proofs(tensor, _STEPS_FROM_BELOW, store=store, **options_of_proofs)
-        if not isinstance(one, OptimizedSettings)
+        proof
+        for proof in proofs(tensor, _STEPS_FROM_BELOW, store=store, **options_of_proofs)
+        if not isinstance(proof, OptimizedSettings)
     ]
-    certificate = max(certificates, key=lambda one: one.visibility, default=None)
+    certificate = max(certificates, key=lambda proof: proof.visibility, default=None)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
@@ -235,8 +235,8 @@ def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, mea
         return first is second
     if first.dimensions != second.dimensions:
         return False
-    one, other = (planar_tensor(tensor, measurements) for tensor in (first, second))
-    return one.largest_difference(other) <= _SAME
+    first, second = (planar_tensor(tensor, measurements) for tensor in (first, second))
+    return first.largest_difference(second) <= _LARGEST_DIFFERENCE
 
 
 @dataclass(frozen=True)
@@ -285,8 +285,8 @@ class _Run:
 
     def keep_settings(self, found: Sequence[OptimizedSettings | StateCertificate]) -> OptimizedSettings | None:
         """The settings of the lowest visibility with a proven bound, which are kept."""
-        settings = [one for one in found if isinstance(one, OptimizedSettings) and one.inequality.bound.exact]
-        best = min(settings, key=lambda one: one.visibility, default=None)
+        settings = [proof for proof in found if isinstance(proof, OptimizedSettings) and proof.inequality.bound.exact]
+        best = min(settings, key=lambda proof: proof.visibility, default=None)
         if best is not None and self.folder is not None:
             best.save(self._place("settings.json"))
         return best

@@ -129,8 +129,8 @@ def analyze(
 
 def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport:
     groups = _groups(target)
-    for one in target.values():
-        _require_counts(one, "target (each group)")
+    for counts in target.values():
+        _require_counts(counts, "target (each group)")
     if call.test not in (None, "e-value"):
         raise CountsError.bad_argument(
             "test",
@@ -139,11 +139,11 @@ def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport
         )
     call = replace(call, test="e-value")
     found, failures = group_findings(dict(zip(groups, target.values(), strict=True)), call)
-    lists = group_lists([(one.rule, one.found) for one in found.values()], call.alpha, len(groups))
+    lists = group_lists([(findings.rule, findings.found) for findings in found.values()], call.alpha, len(groups))
     reports = []
-    for one, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
-        rule = replace(one.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
-        reports.append(replace(one, rule=rule).report())
+    for findings, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
+        rule = replace(findings.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
+        reports.append(replace(findings, rule=rule).report())
     return DeviceReport(tuple(found), tuple(reports), call.alpha, failures=tuple(failures.items()))
 
 

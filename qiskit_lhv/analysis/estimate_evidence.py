@@ -21,7 +21,8 @@ from ..verification.verdict import Verdict
 
 __all__ = ["EstimatedLocality", "EstimatedViolation"]
 
-_SAME = 1e-12
+# Correlations and errors of the same counts, computed twice, differ by no more.
+_LARGEST_DIFFERENCE = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +84,7 @@ class EstimatedViolation(Evidence):
             return Verification(True, "no violation is claimed")
         if self.same_data is not (self.tested.counts is None):
             return Verification(False, "counts are tested on other shots, expectation values on themselves", math.inf)
-        longest = max(float(np.linalg.norm(one, axis=1).max()) for one in self.settings.settings)
+        longest = max(float(np.linalg.norm(vectors, axis=1).max()) for vectors in self.settings.settings)
         vectors = Verification(longest <= 1, f"Bloch vectors have lengths up to {longest:.12g}")
         bound = self.settings.inequality.verify(prove_bound=prove_bound)
         return combine(bound, vectors, _from_one_state(self.tested, self.same_state))
@@ -155,12 +156,14 @@ def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Ver
     if test.refuted:
         return Verification(False, "the bases do not measure the same state", math.inf)
     again = estimate_tensor(estimate.counts)
-    off = max(
-        float(np.abs(one - other).max())
-        for one, other in (
+    difference = max(
+        float(np.abs(recomputed - given).max())
+        for recomputed, given in (
             (again.tensor.array, estimate.tensor.array),
             (again.standard_errors, estimate.standard_errors),
         )
     )
-    same = Verification(off <= _SAME, "the correlations and their errors are those of the counts", off)
+    same = Verification(
+        difference <= _LARGEST_DIFFERENCE, "the correlations and their errors are those of the counts", difference
+    )
     return combine(same, test.verify())

@@ -31,8 +31,8 @@ __all__ = ["EstimateQuestion", "analyze_estimate"]
 
 Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
-# Entries of the tensors of one state, computed again.
-_SAME_TENSOR = 1e-9
+# Correlations of one state, computed again, differ by no more.
+_LARGEST_DIFFERENCE = 1e-9
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA)
 
 
@@ -114,7 +114,10 @@ class EstimateQuestion(Question):
         """Whether the settings of a test are those to which the shots lead that choose them."""
         chosen, _ = self.halves()
         tensor = _nearest_tensor(chosen)
-        if test.settings.noise is not None or not tensor.largest_difference(test.settings.correlations) <= _SAME_TENSOR:
+        if (
+            test.settings.noise is not None
+            or not tensor.largest_difference(test.settings.correlations) <= _LARGEST_DIFFERENCE
+        ):
             return _refuted("the settings are for another state than that of the shots that choose them")
         if not test.violated:
             return Verification(True, "settings without a violation claim nothing")
@@ -224,11 +227,11 @@ def analyze_estimate(
     chosen, tested = question.halves()
     candidates, number = _candidates(chosen, measured, seed, clock)
     same = estimate.counts is None
-    tests = [EstimatedViolation(one, tested, same, alpha / number, test) for one in candidates]
-    sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
-    if not sound:
+    tests = [EstimatedViolation(settings, tested, same, alpha / number, test) for settings in candidates]
+    proven = [result for result in tests if not result.violated or result.verify(prove_bound=True)]
+    if not proven:
         raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
-    best = max(sound, key=lambda one: one.lower - one.settings.inequality.bound.value)
+    best = max(proven, key=lambda result: result.lower - result.settings.inequality.bound.value)
     evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
     of_test = _figures_of_test(best)
     if best.violated:

@@ -22,8 +22,9 @@ from .proof_plan import SHARE_OF_SUBSYSTEMS, random_starts, settings_to_try
 
 __all__ = ["closed_settings", "searched_settings", "without_white_noise"]
 
-_NO_NOISE = 1e-9
-# The criterion of WWZB is soon found.
+# A lowest eigenvalue this near to 0, or to that of white noise, counts as equal to it.
+_EIGENVALUE_ATOL = 1e-9
+# The optimization of the WWZB criterion converges from a few starts.
 _STARTS_OF_CRITERION = 8
 
 
@@ -91,7 +92,7 @@ def searched_settings(
     for i, (method, count) in enumerate(plan):
         if not clock.has():
             return
-        # What one leaves over goes to the next; later ones take longer.
+        # Time that one search leaves over goes to the next ones, which take longer.
         with clock.step(1 / (len(plan) - i)) as seconds:
             try:
                 found = optimize_settings(
@@ -117,7 +118,7 @@ def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
     matrix = density_matrix(tensor)
     lowest = float(np.linalg.eigvalsh(matrix)[0])
     even = 1 / len(matrix)
-    if not _NO_NOISE < lowest < even - _NO_NOISE:
+    if not _EIGENVALUE_ATOL < lowest < even - _EIGENVALUE_ATOL:
         return tensor
     array = tensor.array * (even / (even - lowest))
     array.flat[0] = 1
@@ -130,11 +131,12 @@ def _of_subsystems(
     """Settings with which reduced states are nonlocal, as settings of the whole."""
     n = tensor.num_parties
     with clock.step(SHARE_OF_SUBSYSTEMS) as seconds:
-        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
-    for parties, found in of_some[:1]:
+        nonlocal_subsystems = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
+    for parties, found in nonlocal_subsystems[:1]:
         yield lifted_settings(found, tensor, parties, measurements)
-    for parties, _ in [one for one in of_some if 4 == len(one[0]) < n][:1]:
-        # More settings than fit the whole state.
+    of_four = [parties for parties, _ in nonlocal_subsystems if 4 == len(parties) < n]
+    for parties in of_four[:1]:
+        # Four qubits leave room for more settings per party than the whole state does.
         with clock.step(0.5) as seconds:
             try:
                 found = optimize_settings(

@@ -33,7 +33,8 @@ __all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 ROUNDING = 1e-9
 """How exactly the correlations of a state are taken to be known."""
 
-_SAME = 1e-12
+# Correlations of one state, computed twice, differ by no more.
+_LARGEST_DIFFERENCE = 1e-12
 
 
 def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
@@ -44,7 +45,7 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
         measurements: All projective ones, or those in a coordinate plane.
     """
     asked = projective_set(measurements)
-    return not any(np.any(asked.distances(one)) for one in settings.settings)
+    return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
 
 def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
@@ -146,7 +147,7 @@ class StateQuestion(Question):
             test=None,
             log10_p_value=None,
             statistics=figures,
-            evidence=tuple(one for one in (violation, certificate) if one is not None),
+            evidence=tuple(proof for proof in (violation, certificate) if proof is not None),
             assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
             advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
             question=self,
@@ -217,7 +218,8 @@ class StateQuestion(Question):
         """What is wrong with settings as evidence for an answer; empty if nothing."""
         if settings is None:
             return ""
-        if not self.correlations.largest_difference(settings.correlations) <= _SAME or settings.noise is not None:
+        difference = self.correlations.largest_difference(settings.correlations)
+        if not difference <= _LARGEST_DIFFERENCE or settings.noise is not None:
             return "the settings are about another state, or noise that is not white"
         if not among(settings, self.measurements):
             return f"the settings are not in the plane {self.measurements.name}"
@@ -234,7 +236,7 @@ class StateQuestion(Question):
             if not covers(certificate, self.measurements):
                 return "the proof is about other measurements, or noise that is not white"
         seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
-        if not min(about.largest_difference(one) for one in (self.correlations, seen)) <= _SAME:
+        if not min(about.largest_difference(tensor) for tensor in (self.correlations, seen)) <= _LARGEST_DIFFERENCE:
             return "the proof is about another state"
         if certificate.shows and certificate.visibility < 1 - self.allowed_noise:
             return "no tolerance hides that this state is not proven local"

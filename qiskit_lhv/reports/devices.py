@@ -101,7 +101,7 @@ class DeviceReport(Evidence):
         )
         if len(rejected) != len(groups):
             raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
-        object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))
+        object.__setattr__(self, "rejected", tuple(map(bool, rejected)))
 
     # Groups as keys
 
@@ -165,10 +165,10 @@ class DeviceReport(Evidence):
         The expected share of wrong ones among them is at most the signaling level of the reports.
         """
         _, signaling = self._lists()
-        return tuple(group for group, one in zip(self.groups, signaling, strict=True) if one)
+        return tuple(group for group, listed in zip(self.groups, signaling, strict=True) if listed)
 
     def _with(self, verdict: Verdict) -> tuple[Group, ...]:
-        return tuple(group for group, one in zip(self.groups, self.verdicts, strict=True) if one is verdict)
+        return tuple(group for group, found in zip(self.groups, self.verdicts, strict=True) if found is verdict)
 
     def statistic(self, name: str) -> dict[Group, float]:
         """One of the figures of the reports, by group, where they have it.
@@ -235,12 +235,12 @@ class DeviceReport(Evidence):
         assert self.rejected is not None
         logs, number = self._log_e_values().tolist(), len(self.groups) + len(self.failures)
         size = sum(self.rejected)
-        inside = [one for one, rejected in zip(logs, self.rejected, strict=True) if rejected]
-        outside = [one for one, rejected in zip(logs, self.rejected, strict=True) if not rejected]
+        inside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if rejected]
+        outside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if not rejected]
 
         def enough(k: int, slack: float) -> bool:
             threshold = math.log(number / (self.alpha * k))
-            return sum(one >= threshold + slack for one in logs) >= k
+            return sum(log_e >= threshold + slack for log_e in logs) >= k
 
         valid = not inside or (enough(size, -1e-9) and min(inside) >= max(outside, default=-math.inf))
         # The slack keeps an e-value that lies on its threshold from failing by rounding.
@@ -267,7 +267,9 @@ class DeviceReport(Evidence):
 
     def _summary(self) -> str:
         number = len(self.groups) + len(self.failures)
-        verdicts = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
+        verdicts = ", ".join(
+            f"{self.verdicts.count(verdict)} {verdict}" for verdict in Verdict if verdict in self.verdicts
+        )
         if self.failures:
             verdicts += f"{', ' if verdicts else ''}{len(self.failures)} failed"
         return (
@@ -294,7 +296,9 @@ class DeviceReport(Evidence):
         data["summary"] = {
             "sentence": self._summary(),
             "notes": self.notes,
-            "verdicts": [[list(group), str(one)] for group, one in zip(self.groups, self.verdicts, strict=True)],
+            "verdicts": [
+                [list(group), str(verdict)] for group, verdict in zip(self.groups, self.verdicts, strict=True)
+            ],
             "nonlocal_groups": self.nonlocal_groups,
             "rejected_groups": self.rejected_groups,
             "signaling_groups": self.signaling_groups,

@@ -38,4 +38,4 @@ def group_lists(
     level = min(rule.signaling_level for rule, _ in findings)
     nonlocal_list = e_bh([*logs, *[-math.inf] * missing], alpha)
     signaling_list = benjamini_yekutieli([*p_values, *[1.0] * missing], level)
-    return [bool(one) for one in nonlocal_list[: len(findings)]], [bool(one) for one in signaling_list[: len(findings)]]
+    return list(map(bool, nonlocal_list[: len(findings)])), list(map(bool, signaling_list[: len(findings)]))
