@@ -1,9 +1,9 @@
-"""The check that a report on counts follows from its evidence, and the evidence from the counts and what was declared.
+"""The check that a report on counts follows from its evidence, and its evidence from the counts and the declarations.
 
-Each piece of evidence is verified by itself, by other algorithms than those that found it. What is added here is that
-the pieces belong together. Some of that can only be seen by computing again, with the package's own code and the
-recorded seed: the orders of the shots, the tests of the settings, of no-signaling and of drift, the game, the allowance
-for signaling, and the fits that are shown.
+Each piece of evidence is verified by itself, by algorithms other than those that found it. This module checks that the
+pieces belong together. Some of this can only be seen by computing again, with the package's own code and the recorded
+seed: the orders of the shots; the tests of the settings, of no-signaling and of drift; the game; the allowance for
+signaling; and the fits that are shown.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _SHOWN_BY_FITS = (Figure.FIT_P, Figure.NONLOCALITY_DEVIANCE, Figure.SIGNALING_DE
 
 
 def check_counts_report(report: LocalityReport, rule: CountsRule, *, prove_bound: bool | None = None) -> Verification:
-    """Verifies the evidence of a report on counts, and that it follows from the data and what was declared.
+    """Verifies the evidence of a report on counts, and that the report follows from the data and the declarations.
 
-    It takes about twice as long as the analysis did; what is quick to see comes first.
+    The check takes about twice as long as the analysis did. It begins with what is quick to see.
 
     Args:
         report: The report.
-        rule: What was declared about the counts: the question of the report.
+        rule: What was declared about the counts. It is the question of the report.
         prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
     """
     checks = []
     for check in _Checks(report, rule, prove_bound).all():
         if check.refuted:
             return check
-        # What is not proven again does not hide what is refuted further on.
+        # A check that proves nothing is kept, and the later checks may still refute the report.
         checks.append(check)
     return combine(*checks)
 
 
 class _Checks(EvidenceChecks):
-    """All checks of one report, in turn."""
+    """All checks of one report, in their order."""
 
     def all(self) -> Iterator[Verification]:
-        """Every check, in turn."""
+        """Yields the result of each check, in their order."""
         yield self.declarations()
         yield self.pieces()
         yield self.lists()
@@ -78,7 +78,7 @@ class _Checks(EvidenceChecks):
         yield self._report()
 
     def _fits(self) -> Verification:
-        """Whether the fits that are shown are those of the counts."""
+        """Checks that the fits that are shown are those of the counts."""
         counts, fit = self.rule.counts, self.fit
         if fit is not None:
             shares = counts.num_shots / counts.total_shots
@@ -109,7 +109,7 @@ class _Checks(EvidenceChecks):
         return Verification(True, "the fits are those of the counts")
 
     def _report(self) -> Verification:
-        """Whether every field is what follows from the evidence."""
+        """Checks that every field of the report follows from the evidence."""
         report, found = self.report, self.found
         swapped = None
         if (
@@ -146,7 +146,7 @@ class _Checks(EvidenceChecks):
 
 
 def _same_comparison(a: ModelComparison, b: ModelComparison) -> bool:
-    """Whether two comparisons are the same, as far as fits that end early are."""
+    """Returns whether two comparisons agree, within the accuracy of fits that end early."""
     whole = (a.num_shots, a.num_parameters, a.num_replicates) == (b.num_shots, b.num_parameters, b.num_replicates)
     steps = [(getattr(a, name), getattr(b, name)) for name in ("nonlocality", "signaling", "total")]
     near = agree(a.local_behavior, b.local_behavior, 0.0, _TOLERANCE_OF_FITS) and agree(
