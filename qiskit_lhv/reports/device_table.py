@@ -27,7 +27,7 @@ _TEXT_COLUMNS = ("group", "verdict", "rejected")
 
 
 def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[list[str]]]:
-    """The titles of the columns, and the cells of each row.
+    """Returns the titles of the columns, and the cells of each row.
 
     Args:
         report: The report on a device.
@@ -51,7 +51,7 @@ def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[li
 
 
 def _columns(figures: Sequence[Mapping[str, float]]) -> list[Figure]:
-    """The figures of the table: values of S, and divergences where there is none."""
+    """Returns the figures that the table shows: S where there is one, and otherwise the divergence."""
     columns = []
     if any(Figure.S in of_group for of_group in figures):
         columns += [Figure.S, Figure.S_ERROR]
@@ -68,7 +68,7 @@ def _name(group: Sequence[int]) -> str:
 
 
 def aligned_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table of text, words to the left and numbers to the right.
+    """Returns the lines of a table as text, in which words are aligned to the left and numbers to the right.
 
     Args:
         header: Titles of the columns.
