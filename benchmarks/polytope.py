@@ -4,6 +4,7 @@
 ``nonlocality_threshold``, for more and more settings, until the program of the user takes more than two minutes.
 ``python benchmarks/polytope.py cost`` shows how long thresholds take in settings, parties and outcomes.
 ``python benchmarks/polytope.py proofs`` makes the table of proofs for all projective measurements.
+With ``--quick`` each part stops after its first few lines.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from qiskit_lhv.quantum import isotropic_state, w_state
 from scipy.optimize import linprog
 
 LIMIT = 120.0
+QUICK = False
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
@@ -58,7 +60,7 @@ def compare() -> None:
     print("two-qubit singlet, random directions, two outcomes; seconds")
     print("settings  strategies   linprog     ours   ratio   difference")
     nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"))  # load what is loaded once
-    for m in range(3, 12):
+    for m in range(3, 5 if QUICK else 12):
         directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
         behavior = Behavior.from_state(werner_state(1), directions)
         ours, seconds = timed(lambda behavior=behavior: nonlocality_threshold(behavior))
@@ -89,6 +91,8 @@ def cost() -> None:
     for m in (2, 4, 6, 8, 10, 12, 14):
         directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
         show(f"singlet, {m} random settings", Behavior.from_state(werner_state(1), directions))
+        if QUICK and m == 4:
+            return
     for m in (6, 16, 21, 46, 61, 81, 181):
         axes = list(icosahedral_directions(m))
         show(f"singlet, {m} icosahedral settings", Behavior.from_state(werner_state(1), [axes, axes]))
@@ -128,6 +132,8 @@ def proofs() -> None:
         )
         assert certificate.verify()
         print(f"| {m} | {eta2:.5f} | {certificate.visibility:.5f} | {seconds:.0f} |", flush=True)
+        if QUICK:
+            return
     for name, state, m, limit in (("GHZ", ghz_state(3), 46, 150), ("W", w_state(3), 21, 100)):
         certificate, seconds = timed(
             lambda s=state, m=m, limit=limit: certify_all_projective(s, directions=m, time_limit=limit, seed=0)
@@ -139,7 +145,11 @@ def proofs() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("lp", "cost", "proofs"))
-    {"lp": compare, "cost": cost, "proofs": proofs}[parser.parse_args().part]()
+    parser.add_argument("--quick", action="store_true", help="only the first few lines, to see that the script runs")
+    arguments = parser.parse_args()
+    global QUICK
+    QUICK = arguments.quick
+    {"lp": compare, "cost": cost, "proofs": proofs}[arguments.part]()
 
 
 if __name__ == "__main__":
