@@ -23,7 +23,7 @@ def main():
         "W, 3 qubits, v = 0.9": w_state(3, 0.9),
     }
     shots = (50, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-    print(f"confidence {1 - options.alpha:g}; verdicts by shots a basis (L: LOCAL, N: NONLOCAL, ?: INCONCLUSIVE)")
+    print(f"confidence {1 - options.alpha:g}; verdicts by shots per basis (L: LOCAL, N: NONLOCAL, ?: INCONCLUSIVE)")
     print(f"{'state':<24}" + "".join(f"{count:>8}" for count in shots))
     for name, state in states.items():
         behavior = Behavior.from_state(state, "pauli")

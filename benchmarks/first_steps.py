@@ -1,8 +1,10 @@
 """Costs of the first steps: import, a verdict on counts, exact thresholds, the optimizer's accuracy.
 
 Times are medians of repeated runs, and ratios come from runs that alternate, since machines are noisy.
+With ``--quick`` every call runs once and the optimizer has one target.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -22,12 +24,14 @@ from qiskit_lhv import (
 from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
 from qiskit_lhv.statistics import fit_local_model
 
+QUICK = False
+
 
 def seconds(function, repeats):
     """Median seconds of a call, after one warm-up."""
     function()
     taken = []
-    for _ in range(repeats):
+    for _ in range(1 if QUICK else repeats):
         start = time.perf_counter()
         function()
         taken.append(time.perf_counter() - start)
@@ -46,7 +50,7 @@ def import_seconds(module):
 
 
 def report_import():
-    pairs = [(import_seconds("qiskit_lhv"), import_seconds("qiskit")) for _ in range(11)]
+    pairs = [(import_seconds("qiskit_lhv"), import_seconds("qiskit")) for _ in range(1 if QUICK else 11)]
     ours, qiskit = (statistics.median(column) for column in zip(*pairs, strict=True))
     print(f"import qiskit_lhv: {ours:.4f} s, import qiskit: {qiskit:.3f} s, ratio {ours / qiskit:.3f}")
     code = (
@@ -54,7 +58,8 @@ def report_import():
         "print(time.perf_counter() - s)"
     )
     runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout) for _ in range(5)
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        for _ in range(1 if QUICK else 5)
     ]
     print(f"  and first use of BellCounts and analyze after import qiskit: {statistics.median(runs):.3f} s")
 
@@ -99,7 +104,7 @@ def report_optimizer():
         "random, 3 parties": Behavior(rng.dirichlet(np.ones(8), size=(2, 2, 2)).reshape((2,) * 6)),
         "Hanoi counts": load_bundled_counts("ibm_hanoi19_20circuit13").counts,
     }
-    for name, target in targets.items():
+    for name, target in list(targets.items())[: 1 if QUICK else None]:
         start = time.perf_counter()
         result = find_local_model(target, seed=1, progress=False)
         taken = time.perf_counter() - start
@@ -111,6 +116,9 @@ def report_optimizer():
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="every call once, to see that the script runs")
+    QUICK = parser.parse_args().quick
     report_import()
     report_analyze()
     report_thresholds()

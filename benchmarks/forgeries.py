@@ -5,6 +5,7 @@ The records, the forger and the judges are those of ``tests/verification/test_fo
 
 import argparse
 import importlib.util
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ SOURCE = Path(__file__).parent.parent / "tests" / "verification" / "test_forgeri
 
 
 def load_study():
+    # The study shares helpers with the other tests.
+    sys.path.insert(0, str(SOURCE.parent.parent))
     spec = importlib.util.spec_from_file_location("forgeries_study", SOURCE)
     study = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(study)

@@ -138,7 +138,7 @@ def main():
                 seconds[scenario, name] += used
                 if error is not None:
                     errors[name, scenario, kind, error] += 1
-    print(f"{options.tables} tables in {time.perf_counter() - start:.0f} s; CPU milliseconds a table:")
+    print(f"{options.tables} tables in {time.perf_counter() - start:.0f} s; CPU milliseconds per table:")
     print(f"{'':<18}" + "".join(f"{name:>18}" for name in options.calls))
     for scenario, count in tables.items():
         times = "".join(f"{1e3 * seconds[scenario, name] / count:18.2f}" for name in options.calls)

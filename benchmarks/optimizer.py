@@ -1,6 +1,7 @@
 """Speed and depth of the search for local models of qubit states, beside the pair-batch algorithm.
 
-Without an argument everything runs, about 40 minutes on two cores; ``race``, ``parts`` or ``depth`` is one part.
+Without an argument everything runs, about 40 minutes on two cores; ``race``, ``parts`` or ``depth`` is one part. With
+``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
 
 The pair-batch algorithm is written here from the description in arXiv:2407.04673: every step draws a batch of
 pairs of directions and takes one step of Adam, with a learning rate of 2e-5 times the size of the ensemble
@@ -32,6 +33,8 @@ from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, s
 from qiskit_lhv.optimize.optimizers import ADAM
 
 NUM_HIDDEN, DEGREE = 2**14, 5
+# Steps of the searches without one part, and of the long run.
+NUM_STEPS, DEPTH_STEPS = 400, 20_000
 # The losses that count are evaluated here.
 BRIEF = SettingsGrid(num_evaluated=2)
 LEVELS = {0.5: 1e-7, 0.69: 3e-6}
@@ -121,14 +124,14 @@ def run_ours(visibility: float, seed: int, **options: Any) -> dict[str, Any]:
 
 def in_process(side: str, *arguments: Any) -> dict[str, Any]:
     """Runs one side in a process of its own; adds its peak memory in MiB."""
-    command = [sys.executable, __file__, side, *map(str, arguments)]
+    command = [sys.executable, __file__, side, *map(str, arguments), *(["--quick"] if "--quick" in sys.argv else [])]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
 def race(visibilities: list[float], cap: float) -> None:
     """Ours against pair batches, until the test loss first reaches a level."""
-    print("Two-qubit Werner state, degree 5, 16384 hidden variables")
+    print(f"Two-qubit Werner state, degree 5, {NUM_HIDDEN} hidden variables")
     for visibility in visibilities:
         level = LEVELS[visibility]
         ours = [in_process("ours", visibility, seed) for seed in SEEDS]
@@ -161,7 +164,7 @@ def describe(run: dict[str, Any]) -> str:
 
 def parts() -> None:
     """What each part of the search brings: loss after 400 steps without it."""
-    print("Test loss after 400 steps without one part (seconds)")
+    print(f"Test loss after {NUM_STEPS} steps without one part (seconds)")
     for visibility in LEVELS:
         rows: list[tuple[str, dict[str, Any]]] = [
             ("all parts", {}),
@@ -170,17 +173,17 @@ def parts() -> None:
             ("no opposite pairs", {"num_hidden": NUM_HIDDEN + 1}),
             (
                 "Adam for Polyak's step, rate 0.1",
-                {"rule": ADAM, "optimizer": GradientDescent(num_steps=400, learning_rate=0.1)},
+                {"rule": ADAM, "optimizer": GradientDescent(num_steps=NUM_STEPS, learning_rate=0.1)},
             ),
             (
                 "Adam for Polyak's step, rate 0.4",
-                {"rule": ADAM, "optimizer": GradientDescent(num_steps=400, learning_rate=0.4)},
+                {"rule": ADAM, "optimizer": GradientDescent(num_steps=NUM_STEPS, learning_rate=0.4)},
             ),
         ]
         for name, options in rows:
             rule = options.pop("rule", search.POLYAK)
             kept, search.POLYAK = search.POLYAK, rule
-            short = GradientDescent(num_steps=400)
+            short = GradientDescent(num_steps=NUM_STEPS)
             settings = {"num_hidden": NUM_HIDDEN, "optimizer": short, "grid": BRIEF, "progress": False} | options
             find_local_model(werner_state(visibility), seed=2, **settings)
             begin = time.perf_counter()
@@ -197,13 +200,21 @@ def depth() -> None:
     result = find_local_model(
         werner_state(0.5),
         num_hidden=NUM_HIDDEN,
-        optimizer=GradientDescent(num_steps=20_000, learning_rate=0.05),
+        optimizer=GradientDescent(num_steps=DEPTH_STEPS, learning_rate=0.05),
         grid=SettingsGrid(num_evaluated=20_000),
         seed=1,
     )
     print(
-        f"v = 0.5, 20000 steps at rate 0.05: {result.evaluation} after {time.perf_counter() - begin:.0f} s", flush=True
+        f"v = 0.5, {DEPTH_STEPS} steps at rate 0.05: {result.evaluation} after {time.perf_counter() - begin:.0f} s",
+        flush=True,
     )
+
+
+def make_quick() -> None:
+    """Makes all searches small and all levels easy to reach."""
+    global NUM_HIDDEN, NUM_STEPS, DEPTH_STEPS, SEEDS, STEPS, BATCHES, LEVELS
+    NUM_HIDDEN, NUM_STEPS, DEPTH_STEPS = 128, 20, 50
+    SEEDS, STEPS, BATCHES, LEVELS = (1,), (20,), (64,), {0.5: 1.0}
 
 
 def main() -> None:
@@ -212,7 +223,10 @@ def main() -> None:
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--visibility", type=float, action="append", choices=list(LEVELS), help="for the race")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds for each pair batch size")
+    parser.add_argument("--quick", action="store_true", help="small searches, to see that the script runs")
     given = parser.parse_args()
+    if given.quick:
+        make_quick()
     if given.part in ("ours", "pairs"):
         v, *rest = given.arguments
         if given.part == "ours":

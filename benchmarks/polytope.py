@@ -7,6 +7,7 @@
 ``python benchmarks/polytope.py speed`` prints, in one run and in CPU seconds, what the others show in part: proofs
 with 46, 61 and 181 axes (``--large``: 406, too), GHZ states, planar and random settings, and small problems,
 with toqito beside them if it can be imported. To compare two versions, run it with either in turn (``PYTHONPATH``).
+With ``--quick`` each part stops after its first few lines.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from qiskit_lhv.quantum import isotropic_state, w_state
 from scipy.optimize import linprog
 
 LIMIT = 120.0
+QUICK = False
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
@@ -64,7 +66,7 @@ def compare() -> None:
     print("two-qubit singlet, random directions, two outcomes; seconds")
     print("settings  strategies   linprog     ours   ratio   difference")
     nonlocality_threshold(Behavior.from_state(werner_state(1), "chsh"))  # load what is loaded once
-    for m in range(3, 12):
+    for m in range(3, 5 if QUICK else 12):
         directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
         behavior = Behavior.from_state(werner_state(1), directions)
         ours, seconds = timed(lambda behavior=behavior: nonlocality_threshold(behavior))
@@ -95,6 +97,8 @@ def cost() -> None:
     for m in (2, 4, 6, 8, 10, 12, 14):
         directions = [list(random_directions(m, seed)) for seed in (m, m + 50)]
         show(f"singlet, {m} random settings", Behavior.from_state(werner_state(1), directions))
+        if QUICK and m == 4:
+            return
     for m in (6, 16, 21, 46, 61, 81, 181):
         axes = list(icosahedral_directions(m))
         show(f"singlet, {m} icosahedral settings", Behavior.from_state(werner_state(1), [axes, axes]))
@@ -134,6 +138,8 @@ def proofs() -> None:
         )
         assert certificate.verify()
         print(f"| {m} | {eta2:.5f} | {certificate.visibility:.5f} | {seconds:.0f} |", flush=True)
+        if QUICK:
+            return
     for name, state, m, limit in (("GHZ", ghz_state(3), 46, 150), ("W", w_state(3), 21, 100)):
         certificate, seconds = timed(
             lambda s=state, m=m, limit=limit: certify_all_projective(s, directions=m, time_limit=limit, seed=0)
@@ -161,7 +167,7 @@ def speed(large: bool) -> None:
     certify_all_projective(singlet, directions=16, seed=0)
     nonlocality_threshold(Behavior.from_state(singlet, "chsh"))
     print("proofs for all projective measurements: proven visibility, strategies, CPU seconds")
-    cases = [("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))]
+    cases = [("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))[: 1 if QUICK else None]]
     cases += [("GHZ, 3 qubits", ghz, 6, None), ("GHZ, 3 qubits", ghz, 16, 60)]
     for name, state, m, calls in cases:
         proof, seconds = clocked(
@@ -223,7 +229,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("lp", "cost", "proofs", "speed"))
     parser.add_argument("--large", action="store_true", help="of speed: also the cases that take minutes")
+    parser.add_argument("--quick", action="store_true", help="only the first few lines, to see that the script runs")
     arguments = parser.parse_args()
+    global QUICK
+    QUICK = arguments.quick
     if arguments.part == "speed":
         speed(arguments.large)
     else:

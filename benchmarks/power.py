@@ -84,7 +84,7 @@ def row(name, behavior, trials, runs):
     )
 
 
-def chsh_study(runs):
+def chsh_study(runs, most=1_000_000):
     print(
         f"\nCHSH, medians of log10 p over {runs} runs\n{'behavior':<26}{'trials':>9}{'e-value':>12}{'binomial':>12}"
         f"{'Hoeffding':>12}{'plain':>12}{'-n KL':>12}{'rate/KL':>8}"
@@ -92,7 +92,7 @@ def chsh_study(runs):
     state = {v: werner_state(v) for v in (0.8, 0.9)}
     for v, rho in state.items():
         behavior = Behavior.from_state(rho, "chsh")
-        for trials in (1000, 4000, 10_000, 100_000, 1_000_000):
+        for trials in [trials for trials in (1000, 4000, 10_000, 100_000, 1_000_000) if trials <= most]:
             row(f"Werner, v = {v}", behavior, trials, runs if trials < 1_000_000 else runs // 4)
     tilted = [[(0, 0, 1), (1, 0, 0)], [(np.sin(a), 0, np.cos(a)) for a in (0.55, -1.05)]]
     for trials in (10_000, 100_000):
@@ -125,7 +125,7 @@ def few_shots(runs, orders=20, alpha=0.01):
         )
 
 
-def hidden_from_chsh():
+def hidden_from_chsh(quick=False):
     """The state of arXiv:quant-ph/0306129 (Collins and Gisin): CHSH does not show it to be nonlocal, I3322 does."""
     from scipy.optimize import minimize
 
@@ -141,7 +141,10 @@ def hidden_from_chsh():
 
     rng = np.random.default_rng(3)
     best = min(
-        (minimize(lambda a: -expression.value(behavior_of(a)), rng.uniform(0, 2 * np.pi, 6)) for _ in range(40)),
+        (
+            minimize(lambda a: -expression.value(behavior_of(a)), rng.uniform(0, 2 * np.pi, 6))
+            for _ in range(4 if quick else 40)
+        ),
         key=lambda found: found.fun,
     )
     behavior = behavior_of(best.x)
@@ -153,11 +156,13 @@ def hidden_from_chsh():
     )
     rate = evidence_rate(behavior)
     print(f"KL distance to the local set {rate.rate:.4g} nats per trial")
-    for trials in (900_000, 9_000_000, 36_000_000):
-        data = [behavior.sample(trials // 9, seed) for seed in range(10)]
+    for trials in (900_000,) if quick else (900_000, 9_000_000, 36_000_000):
+        data = [behavior.sample(trials // 9, seed) for seed in range(1 if quick else 10)]
         start = time.monotonic()
         # One order of the shots gives up to a power of ten more or less than another.
-        found = np.array([[one.log10_p_value for one in ratio_e_values(data, seed=seed)] for seed in range(20)])
+        found = np.array(
+            [[one.log10_p_value for one in ratio_e_values(data, seed=seed)] for seed in range(1 if quick else 20)]
+        )
         seconds = (time.monotonic() - start) / found.size
         declared = np.median([game_test(one, expression).log10_p_value for one in data])
         pairs = [
@@ -195,8 +200,10 @@ def tables(seeds=20):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--quick", action="store_true", help="few runs and trials, to see that the script runs")
     options = parser.parse_args()
-    few_shots(10 * options.runs)
-    tables()
-    chsh_study(options.runs)
-    hidden_from_chsh()
+    runs = 2 if options.quick else options.runs
+    few_shots(10 * runs, 2 if options.quick else 20)
+    tables(2 if options.quick else 20)
+    chsh_study(runs, 1000 if options.quick else 1_000_000)
+    hidden_from_chsh(options.quick)

@@ -23,7 +23,7 @@ from qiskit_lhv import (
 from qiskit_lhv._support.records import Record
 from qiskit_lhv.experiments import SettingSchedule
 from qiskit_lhv.models import OddMonomials, PlanarHarmonics, SphericalHarmonics
-from qiskit_lhv.optimize import evaluate_model, sweep_visibility
+from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, sweep_visibility
 from qiskit_lhv.polytope import find_symmetry
 from qiskit_lhv.statistics import bell_values, compare_models, drift_test, no_signaling_test, shots_needed
 
@@ -32,11 +32,11 @@ from forgeries import load_study
 # Larger ones as archives only, or not at all.
 LARGEST_JSON, LARGEST_ARCHIVE = 2500, 75_000
 STATE = werner_state(0.4)
-QUICK = {"num_steps": 10, "num_hidden": 4, "num_settings": 4, "num_evaluated": 20, "seed": 1, "progress": False}
+SHORT = {"optimizer": GradientDescent(num_steps=10), "num_hidden": 4, "response": 1, "seed": 1, "progress": False}
 
 
 def search(**options):
-    return find_local_model(STATE, **QUICK | {"degree": 1} | options)
+    return find_local_model(STATE, grid=SettingsGrid(num_settings=4, num_evaluated=20), **SHORT | options)
 
 
 def trials():
@@ -48,8 +48,7 @@ def trials():
 
 
 def sweep():
-    options = {name: QUICK[name] for name in ("num_hidden", "num_steps", "num_evaluated", "seed", "progress")}
-    return sweep_visibility(STATE, [0.2, 0.8], degree=1, **options)
+    return sweep_visibility(STATE, [0.2, 0.8], grid=SettingsGrid(num_evaluated=20), **SHORT)
 
 
 def counts():
@@ -98,13 +97,17 @@ def estimate():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--only", nargs="+", help="names of some records, such as 'counts'; default: all")
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     study = load_study()
     makers = OTHERS | {name: make for name, (make, _) in study.RECORDS.items()}
     contents = {}
     seen = set()
     for name, make in makers.items():
+        if options.only is not None and name not in options.only:
+            continue
         record = make()
         check = record.verify(*study.ARGUMENTS.get(name, ())) if hasattr(record, "verify") else None
         stem = name.replace(" ", "_")

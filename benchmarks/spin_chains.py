@@ -48,7 +48,7 @@ CASES = {
 
 def timings(sizes):
     """Time and memory of each case; Chebyshev evolution of the last state."""
-    print(f"{'case':<34}{'spins':>6}{'energy a spin':>15}{'gap':>9}{'residual':>10}{'seconds':>9}{'GiB':>7}")
+    print(f"{'case':<34}{'spins':>6}{'energy per spin':>17}{'gap':>9}{'residual':>10}{'seconds':>9}{'GiB':>7}")
     for case in CASES:
         for spins in sizes:
             subprocess.run([sys.executable, __file__, "--case", case, "--spins", str(spins)], check=True)
@@ -62,11 +62,11 @@ def one_case(case, spins):
         amplitudes[sum(1 << k for k in range(0, spins, 2))] = 1
         start = time.monotonic()
         evolve(amplitudes, xxz_chain(spins, 0.5), 1.0)
-        line = f"{'XXZ ring, Neel state to t = 1':<34}{spins:>6}{'':>34}"
+        line = f"{'XXZ ring, Neel state to t = 1':<34}{spins:>6}{'':>36}"
     else:
         start = time.monotonic()
         found = CASES[case](spins)
-        line = f"{case:<34}{spins:>6}{found.energy / spins:>15.8f}{found.gap:>9.4f}{found.residual:>10.1e}"
+        line = f"{case:<34}{spins:>6}{found.energy / spins:>17.8f}{found.gap:>9.4f}{found.residual:>10.1e}"
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{line}{time.monotonic() - start:>9.1f}{memory:>7.2f}", flush=True)
 
@@ -172,7 +172,7 @@ def main():
         larger_blocks(options)
         return
     print(f"XXZ ring of {options.spins} spins, sum of XX + YY + Delta ZZ; blocks of two neighbors")
-    print(f"{'Delta':>6}{'energy a spin':>15}{'<XX>':>9}{'<ZZ>':>9}{'seconds':>9}   verdict")
+    print(f"{'Delta':>6}{'energy per spin':>17}{'<XX>':>9}{'<ZZ>':>9}{'seconds':>9}   verdict")
     for delta in ANISOTROPIES:
         start = time.monotonic()
         found = ring_ground_state(options.spins, delta)
@@ -183,7 +183,7 @@ def main():
         report = analyze(block, time_limit=options.time_limit, seed=1)
         proof = report.evidence[0] if report.evidence else "no proof"
         print(
-            f"{delta:>6}{found.energy / options.spins:>15.8f}{tensor[1, 1]:>9.5f}{tensor[3, 3]:>9.5f}{seconds:>9.1f}   "
+            f"{delta:>6}{found.energy / options.spins:>17.8f}{tensor[1, 1]:>9.5f}{tensor[3, 3]:>9.5f}{seconds:>9.1f}   "
             f"{report.verdict} ({time.monotonic() - start:.1f} s, checked: {bool(report.verify())}): {proof}",
             flush=True,
         )

@@ -1,11 +1,12 @@
 """Critical visibilities estimated by sweeps, each in two ways; draws docs/images/visibility_sweeps.png.
 
-Without arguments all sweeps run, about 40 minutes on two cores; names of ``SWEEPS`` choose some.
+Without arguments all sweeps run, about 40 minutes on two cores; names of ``SWEEPS`` choose some. With ``--quick`` the
+searches are small and take seconds: their figures mean nothing, they only show that the script runs.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,16 @@ def run(options: dict[str, Any]) -> tuple[VisibilitySweep, float]:
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(SWEEPS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="the sweeps to run; default: all")
+    parser.add_argument("--quick", action="store_true", help="small searches, to see that the script runs")
+    arguments = parser.parse_args()
+    names = arguments.names or list(SWEEPS)
+    small = {"optimizer": GradientDescent(num_steps=20), "num_hidden": 64} if arguments.quick else {}
     figure = Figure(figsize=(3.4 * len(names), 5.4), layout="constrained")
     axes = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
-        options = SWEEPS[name]
+        options = SWEEPS[name] | small
         sweep, seconds = run(options)
         low, high = options["window"] or (None, None)
         floor, line = sweep.floor_visibility(), sweep.line(low, high)
@@ -95,7 +101,7 @@ def main() -> None:
             bottom.legend(fontsize=8)
     axes[0, 0].set_ylabel("KL divergence (nats per trial)")
     axes[1, 0].set_ylabel("its square root")
-    if len(names) == len(SWEEPS):
+    if len(names) == len(SWEEPS) and not arguments.quick:
         target = Path(__file__).parent.parent / "docs" / "images" / "visibility_sweeps.png"
         target.parent.mkdir(exist_ok=True)
         figure.savefig(target, dpi=90)

@@ -178,7 +178,7 @@ def wrong_designs(number):
     missed = 0
     for name, make in MISMATCHES.items():
         logs, strengths, count, seed, seconds = [], [], 0, 0, 0.0
-        wanted = number // len(MISMATCHES)
+        wanted = max(1, number // len(MISMATCHES))
         while len(logs) < wanted:
             rng = np.random.default_rng([seed, *name.encode()])
             seed += 1

@@ -1,4 +1,4 @@
-"""Published counts that come with the package, and files of a user's own counts."""
+"""Published counts that come with the package, and files with a user's own counts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .targets.scenario import BellScenario
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
 
-# The settings of the loophole-free experiment were drawn by fast random number generators, trial by
-# trial; the device tables hold the same number of shots of each setting in each of their 100 runs.
+# In the loophole-free experiment, fast random number generators drew the settings of each trial. The device tables hold
+# the same number of shots for each setting combination in each of their 100 runs.
 _RANDOM_DESIGN = {"delft_2015"}
-# Longer ones are no numbers of settings or outcomes.
+# Numbers of settings and outcomes have at most 18 digits.
 _NUMBER = re.compile("-?[0-9]{1,18}")
 
 
@@ -33,11 +33,11 @@ class BundledCounts:
     """Published counts with their source."""
 
     name: str
-    """Key under which the counts are loaded."""
+    """The name under which the counts are loaded."""
     counts: BellCounts
     """The counts, with their sampling design."""
     source: str
-    """Where they were published."""
+    """The publication from which the counts are taken."""
 
 
 @cache
@@ -49,7 +49,7 @@ def _tables() -> dict[str, Any]:
 
 
 def bundled_counts() -> tuple[str, ...]:
-    """Names of the published counts that come with the package.
+    """Returns the names of the published counts that come with the package.
 
     Examples:
         >>> "delft_2015" in bundled_counts()
@@ -59,13 +59,13 @@ def bundled_counts() -> tuple[str, ...]:
 
 
 def load_bundled_counts(name: str) -> BundledCounts:
-    """Loads published counts.
+    """Returns published counts by their name.
 
     Args:
-        name: One of :func:`bundled_counts`.
+        name: One of the names that :func:`bundled_counts` returns.
 
     Raises:
-        CountsError: If there are none of this name.
+        CountsError: If there are no counts of this name.
 
     References:
         Hensen et al., Nature 526, 682 (2015); arXiv:2503.18949 (IBM device tables).
@@ -81,18 +81,20 @@ def load_bundled_counts(name: str) -> BundledCounts:
 
 
 def read_counts(path: str | os.PathLike[str]) -> BellCounts:
-    """Reads counts from a JSON file, or from a file that ``BellCounts.save`` wrote.
+    """Returns the counts in a JSON file, or in a file that ``BellCounts.save`` wrote.
 
-    The JSON object holds ``"counts"``, which maps settings such as ``"0,1"`` to a dictionary of Qiskit
-    bitstrings (or outcomes such as ``"2,0"``) and counts; or ``"table"``, a nested list indexed by
-    the settings of all parties, then by their outcomes (padded with 0 where ``"num_outcomes"`` gives one number a
-    setting, such as ``[[2, 3], 2]``, and not all are the same). ``"design"``, ``"setting_probabilities"``,
-    ``"post_selected"``, ``"num_outcomes"``, and beside ``"counts"`` also ``"qubits_per_party"``, are
-    optional. A lost outcome is written ``-``: in bitstrings (``"-1"``) and among outcomes (``"2,-"``). Beside
-    ``"table"``, ``"lost_outcomes"`` says for each party which outcome means "lost" (a number or ``null``).
+    The JSON object has one of two keys. ``"counts"`` maps settings such as ``"0,1"`` to a dictionary from Qiskit
+    bitstrings (or outcomes such as ``"2,0"``) to counts. ``"table"`` is a nested list that is indexed by the settings
+    of all parties, then by their outcomes. Where settings of a party have different numbers of outcomes, which
+    ``"num_outcomes"`` gives as in ``[[2, 3], 2]``, the table is padded with 0.
+
+    The keys ``"design"``, ``"setting_probabilities"``, ``"post_selected"`` and ``"num_outcomes"`` are optional, and so
+    is ``"qubits_per_party"`` together with ``"counts"``. A lost outcome is written ``-``, both in bitstrings (``"-1"``)
+    and among outcomes (``"2,-"``). For a ``"table"``, the key ``"lost_outcomes"`` gives for each party the outcome that
+    means "lost", or ``null``.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Raises:
         CountsError: If the file has another form or its counts cannot be used.
@@ -181,7 +183,7 @@ def _outcomes(text: str, name: str) -> tuple[int | None, ...]:
 
 
 def _parts(text: str) -> list[str]:
-    """What stands between the commas, of which the last may end a tuple of one entry, as Python writes it."""
+    """Splits a text at its commas. A comma at the end is allowed, as in a Python tuple with one entry."""
     inside = text.strip()
     if inside.startswith("(") and inside.endswith(")"):
         inside = inside[1:-1].strip()

@@ -1,4 +1,4 @@
-"""Pictures with matplotlib (extra ``plot``); every function returns a figure and shows nothing."""
+"""Pictures with matplotlib (extra ``plot``). Every function returns a figure and does not show it."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ __all__ = [
     "plot_visibility_sweep",
 ]
 
-# Directions over which a response function is averaged, and bins of the pictures.
-_AVERAGED, _BINS, _SLICES = 240, 24, 8
+# Number of directions over which a response function is averaged, of bins per axis of a histogram, and of slices into
+# which each bin is cut in latitude.
+_NUM_DIRECTIONS, _NUM_BINS, _NUM_SLICES = 240, 24, 8
 
 
 def plot_report(report: LocalityReport) -> Any:
-    """The target's probabilities beside those of the best local model.
+    """Plots the target's probabilities beside those of the best local model.
 
     Args:
         report: A report that holds a model.
 
     Returns:
-        A matplotlib figure with one panel for each setting combination.
+        A matplotlib figure with one panel per setting combination.
 
     Raises:
-        LHVError: If the report holds no model and target to compare.
+        LHVError: If the report holds no model or no target to compare.
     """
     targets = [
         piece.target if isinstance(piece, LocalFit) else piece.behavior
@@ -76,10 +77,10 @@ def plot_report(report: LocalityReport) -> Any:
 
 
 def plot_loss(result: LocalModelResult) -> Any:
-    """The loss of a search against its steps, on a logarithmic scale.
+    """Plots the loss of a search against the number of steps, on a logarithmic scale.
 
     Args:
-        result: What ``find_local_model`` returned.
+        result: The result of ``find_local_model``.
 
     Returns:
         A matplotlib figure.
@@ -94,27 +95,27 @@ def plot_loss(result: LocalModelResult) -> Any:
 
 
 def plot_hidden_variables(model: ResponseModel) -> Any:
-    """Where the hidden variables of each party point: their density on the sphere, in Mollweide's projection.
+    """Plots the density of the directions in which the hidden variables of each party point.
 
-    A hidden variable points where outcome 0 is most likely: along the average of n p(0|n, lambda) over all
-    directions n. For Bell's response function (degree 1) that is the direction of lambda itself. The
-    projection keeps areas, x is in its center and z on top; models of planar measurements have
-    their density on a circle.
+    A hidden variable points in the direction in which outcome 0 is most likely: along the average of n p(0|n, lambda)
+    over all directions n. For Bell's response function (degree 1) this is the direction of lambda itself. The sphere is
+    shown in the Mollweide projection, which preserves areas, with x in the center and z on top. For models of planar
+    measurements, the density on a circle is shown.
 
     Args:
         model: A model of projective qubit measurements.
 
     Returns:
-        A matplotlib figure with one panel per party; a density of 1 is that of the uniform distribution.
+        A matplotlib figure with one panel per party. The uniform distribution has a density of 1.
 
     Raises:
-        LHVError: If it is another model.
+        LHVError: If the model is of another kind.
     """
     response = model.response if isinstance(model, ResponseModel) else None
     if not isinstance(response, QubitResponse):
         raise LHVError.bad_argument("model", expected="a model of projective qubit measurements", got=repr(model))
     plane = response.domain.vectors if isinstance(response.domain, PlanarProjective) else None
-    directions = response.domain.spread(np.random.default_rng(0), _AVERAGED)
+    directions = response.domain.spread(np.random.default_rng(0), _NUM_DIRECTIONS)
     figure = _figure(3.6 * model.num_parties, 2.6 if plane is None else 3.4)
     for k, hidden in enumerate(model.hidden_variables):
         pointing = response.means(k, hidden, directions) @ directions
@@ -124,21 +125,21 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
         else:
             axis = figure.add_subplot(1, model.num_parties, k + 1, projection="polar")
             x, y = plane @ pointing.T
-            density, edges = np.histogram(np.arctan2(y, x), _BINS, (-np.pi, np.pi), weights=model.weights)
-            axis.bar(edges[:-1], density * _BINS, width=2 * np.pi / _BINS, align="edge")
+            density, edges = np.histogram(np.arctan2(y, x), _NUM_BINS, (-np.pi, np.pi), weights=model.weights)
+            axis.bar(edges[:-1], density * _NUM_BINS, width=2 * np.pi / _NUM_BINS, align="edge")
         axis.set_title(f"party {k}", fontsize=9)
     return figure
 
 
 def _draw_sphere(figure: Any, axis: Any, vectors: np.ndarray, weights: np.ndarray) -> None:
-    """The density of directions; bins of equal width in longitude and in the sine of the latitude have equal areas."""
+    """Draws the density of directions, in bins of equal area: of equal width in longitude and in sin(latitude)."""
     x, y, z = vectors.T / np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(float).tiny)
-    rows = _BINS // 2
+    rows = _NUM_BINS // 2
     bounds = np.array([[-np.pi, np.pi], [-1, 1]])
-    density, longitudes, _ = np.histogram2d(np.arctan2(y, x), z, (_BINS, rows), bounds, weights=weights)
-    # Cells are drawn with straight sides: thin slices follow the map's rim, where one cell would cut it off.
-    slices = np.arcsin(np.linspace(-1, 1, rows * _SLICES + 1))
-    table = np.repeat(density.T, _SLICES, axis=0) * _BINS * rows
+    density, longitudes, _ = np.histogram2d(np.arctan2(y, x), z, (_NUM_BINS, rows), bounds, weights=weights)
+    # Cells are drawn with straight sides. Each is cut into thin slices that follow the curved rim of the map.
+    slices = np.arcsin(np.linspace(-1, 1, rows * _NUM_SLICES + 1))
+    table = np.repeat(density.T, _NUM_SLICES, axis=0) * _NUM_BINS * rows
     mesh = axis.pcolormesh(longitudes, slices, table, cmap="viridis", vmin=0)
     axis.grid(alpha=0.3)
     axis.set_xticklabels([])
@@ -147,15 +148,16 @@ def _draw_sphere(figure: Any, axis: Any, vectors: np.ndarray, weights: np.ndarra
 
 
 def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high: float | None = None) -> Any:
-    """Losses of a sweep, and what they say about the critical visibility.
+    """Plots the losses of a sweep, and the estimates of the critical visibility that follow from them.
 
     Args:
-        sweep: What ``sweep_visibility`` returned.
-        low: Lowest visibility of the extrapolation; see ``VisibilitySweep.extrapolated_visibility``.
-        high: Highest one.
+        sweep: The result of ``sweep_visibility``.
+        low: Lowest visibility used in the extrapolation; see ``VisibilitySweep.extrapolated_visibility``.
+        high: Highest visibility used in the extrapolation.
 
     Returns:
-        A matplotlib figure: the loss and its floor, and its square root with the straight line.
+        A matplotlib figure with two panels: the loss with its floor, and the square root of the loss with the straight
+        line that is fitted to it.
     """
     v, losses = sweep.visibilities, sweep.losses
     figure = _figure(8, 3)
@@ -181,13 +183,13 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
 
 
 def plot_critical_visibility(found: CriticalVisibility) -> Any:
-    """What is proven of a critical visibility from either side, with the losses in between.
+    """Plots the proven bounds on a critical visibility, with the losses of local models between them.
 
     Args:
-        found: What ``critical_visibility`` returned.
+        found: The result of ``critical_visibility``.
 
     Returns:
-        A matplotlib figure: green where the state is proven local, red where it is proven nonlocal.
+        A matplotlib figure. It is green where the state is proven local, and red where it is proven nonlocal.
     """
     figure = _figure(6, 3)
     axis = figure.subplots()
@@ -211,18 +213,18 @@ def plot_critical_visibility(found: CriticalVisibility) -> Any:
 
 
 def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions: Any = None) -> Any:
-    """The map of a device in three panels: how strong the violation is, how strong the evidence, how much signals.
+    """Plots three maps of a device: the violation, the evidence, and the signaling of each group of qubits.
 
-    Qubits are dots, groups colored lines: pairs from qubit to qubit, larger groups around the qubits in their
-    middle. Those whose local models are rejected have a black edge; a cross marks those whose marginals signal
-    significantly, each at the alpha of its own report.
+    Qubits are dots and groups are colored lines: pairs run from qubit to qubit, larger groups around the qubits in
+    their middle. Groups whose local models are rejected have a black edge. A cross marks the groups on the list of
+    signaling groups.
 
     Args:
-        report: Reports on the groups of a device.
-        coupling_map: Couplings to show: a backend, a ``CouplingMap``, or pairs of qubits; default: those
-            between neighbors in the groups.
-        positions: Place ``(x, y)`` of each qubit: a dictionary or a sequence; default: laid out by the
-            distances in the graph of couplings.
+        report: The report on the groups of a device.
+        coupling_map: The couplings to show: a backend, a ``CouplingMap``, or pairs of qubits. Default: those between
+            neighbors in the groups.
+        positions: The place ``(x, y)`` of each qubit, as a dictionary or a sequence. Default: the qubits are laid out
+            by their distances in the graph of couplings.
 
     Returns:
         A matplotlib figure.
@@ -235,12 +237,12 @@ def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions
     spread = np.maximum(np.ptp(points, axis=0) + 1.2, 2.0)
     width = float(np.clip(0.45 * spread[0], 3.5, 9))
     height = width * spread[1] / spread[0]
-    # Side by side where the device is small, else below each other.
+    # The panels of a small device stand side by side, those of a large one below each other.
     stacked = width > 6
     figure = _figure(width + 1.2, 3 * (height + 0.7)) if stacked else _figure(3 * (width + 1), height + 0.7)
     panels = figure.subplots(3, 1) if stacked else figure.subplots(1, 3)
     center = (points.max(axis=0) + points.min(axis=0)) / 2
-    # Points on paper for a unit of length; few qubits need no giant dots.
+    # Typographic points per unit of length. The limit keeps the dots of a small device from becoming huge.
     scale = min(width * 72 / spread[0], 45.0)
     for axis, (title, values, colors, norm) in zip(panels, _device_panels(report), strict=True):
         _draw_couplings(axis, graph, places, scale)
@@ -257,7 +259,7 @@ def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions
 
 
 def _device_map(report: DeviceReport, coupling_map: Any, positions: Any) -> tuple[Any, dict[int, tuple[float, float]]]:
-    """The graph of couplings, and the places of its qubits."""
+    """Returns the graph of couplings, and the places of its qubits."""
     from .experiments.device_groups import coupling_graph
     from .experiments.device_layout import lay_out, parse_places
 
@@ -271,7 +273,7 @@ def _device_map(report: DeviceReport, coupling_map: Any, positions: Any) -> tupl
             )
     else:
         graph = coupling_graph(neighbors)
-        # Numbers that no group uses are no qubits of the picture.
+        # Qubits that belong to no group are not drawn.
         for qubit in set(graph.node_indices()) - used:
             graph.remove_node(qubit)
     nodes = set(graph.node_indices())
@@ -282,20 +284,20 @@ def _device_map(report: DeviceReport, coupling_map: Any, positions: Any) -> tupl
 
 
 def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, Any]]:
-    """Title, values, color map and scale of each panel."""
+    """Returns the title, the values, the color map and the color scale of each panel."""
     from matplotlib.colors import TwoSlopeNorm
 
     first: tuple[str, list[float], str, Any]
-    figures = [one.statistics for one in report.reports]
-    if all(Figure.S in one for one in figures):
-        violation = [one[Figure.S] for one in figures]
+    figures = [group_report.statistics for group_report in report.reports]
+    if all(Figure.S in of_group for of_group in figures):
+        violation = [of_group[Figure.S] for of_group in figures]
         low, high = min(1.5, *violation), max(2 * np.sqrt(2), *violation)
         first = ("CHSH value S (white: 2, the local bound)", violation, "PuOr", TwoSlopeNorm(2, low, high))
     else:
-        violation = [one[Figure.KL] for one in figures]
+        violation = [of_group[Figure.KL] for of_group in figures]
         first = ("KL divergence from local models (nats per trial)", violation, "viridis", _color_range(violation))
-    evidence = [one[Figure.LOG10_E] for one in figures]
-    shifts = [one[Figure.LARGEST_SHIFT] for one in figures]
+    evidence = [of_group[Figure.LOG10_E] for of_group in figures]
+    shifts = [of_group[Figure.LARGEST_SHIFT] for of_group in figures]
     return [
         first,
         ("evidence: log10 e (black edge: rejected)", evidence, "viridis", _color_range(evidence)),
@@ -304,7 +306,7 @@ def _device_panels(report: DeviceReport) -> list[tuple[str, list[float], str, An
 
 
 def _color_range(values: list[float]) -> Any:
-    """The range of colors from 0, or the lowest value below it, to the highest."""
+    """Returns the color scale from 0, or the lowest negative value, to the highest value."""
     from matplotlib.colors import Normalize
 
     low, high = min(0.0, *values), max(values)
@@ -330,8 +332,8 @@ def _draw_groups(
 
     assert report.rejected is not None
     paths = [_group_path(np.array([places[qubit] for qubit in group])) for group in report.groups]
-    edges = ["black" if one else "#c4cad1" for one in report.rejected]
-    # Chains run beside each other and need thinner lines than pairs.
+    edges = ["black" if rejected else "#c4cad1" for rejected in report.rejected]
+    # Chains of qubits run beside each other, so their lines are thinner than those of pairs.
     thick = (0.15 if max(map(len, report.groups)) <= 2 else 0.08) * scale
     edge = thick + 0.08 * scale
     axis.add_collection(LineCollection(paths, colors=edges, linewidths=edge, capstyle="round", zorder=2))
@@ -339,7 +341,7 @@ def _draw_groups(
     lines.set_array(np.array(values))
     axis.add_collection(lines)
     signaling = set(report.signaling_groups)
-    # Half way for pairs; for chains on their first arm, beside the qubits.
+    # The cross of a pair is in its middle; that of a chain is on its first arm, beside the qubits.
     marked = [
         path[min(len(path) // 2, 2)] for group, path in zip(report.groups, paths, strict=True) if group in signaling
     ]
@@ -351,9 +353,10 @@ def _draw_groups(
 
 
 def _group_path(points: np.ndarray) -> np.ndarray:
-    """The line of a group: straight for a pair; else from the middle of the first coupling to that of the last.
+    """Returns the line of a group.
 
-    It bends at the qubits between, so that chains that share a coupling stay apart.
+    For a pair it is straight. For a chain it leads from the middle of the first coupling to that of the last, and bends
+    at the qubits between them, so that chains that share a coupling stay apart.
     """
     if len(points) <= 2:
         return np.linspace(points[0], points[-1], 3)
@@ -367,7 +370,7 @@ def _group_path(points: np.ndarray) -> np.ndarray:
 
 
 def _aside(arm: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """A small step off one arm of a corner, towards the other arm; none if they lie on a line."""
+    """Returns a small step from one arm of a corner towards the other arm; it is zero if both lie on a line."""
     across = other - arm * (arm @ other) / (arm @ arm)
     return 0.18 * across / max(float(np.linalg.norm(other)), 1e-12)
 
@@ -381,8 +384,8 @@ def _draw_qubits(axis: Any, places: dict[int, tuple[float, float]], scale: float
 
 
 def _figure(width: float, height: float) -> Any:
-    """A figure that notebooks display and that nothing but its owner keeps alive."""
-    # Importing pyplot is what makes notebooks draw figures; the figure itself stays out of its registry.
+    """Returns a new figure that notebooks display, and that is not in the registry of pyplot."""
+    # Notebooks draw figures only after pyplot was imported.
     import matplotlib.pyplot  # noqa: F401
     from matplotlib.figure import Figure
 

@@ -30,16 +30,16 @@ __all__ = [
 ]
 
 
-# Up to this accuracy numbers count as those of one behavior, rounded; beyond, as an estimate of one.
+# Numbers of at least this accuracy count as those of one behavior, rounded; less accurate ones count as an estimate.
 ROUNDING = 1e-6
-# A model that a threshold calls exact may be off by 1e-9, and its center be signaling by rounding.
+# The model of a threshold that counts as exact may be off by 1e-9, and rounding may make its center signal.
 _MODEL_SLACK = 2e-9
 _SIGNALING = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BehaviorViolation(Evidence):
-    """A Bell inequality that a behavior violates by more than the errors of its numbers can make."""
+    """A Bell inequality that a behavior violates by more than the errors of its numbers can account for."""
 
     behavior: Behavior
     """The behavior, as it was given."""
@@ -56,7 +56,7 @@ class BehaviorViolation(Evidence):
 
     @property
     def shows(self) -> Verdict | None:
-        """``Verdict.NONLOCAL`` if the bound is exact and exceeded by more than errors can make, else ``None``."""
+        """``Verdict.NONLOCAL`` if the violation of an exact bound exceeds what errors account for, else ``None``."""
 
         def claim() -> bool:
             return positive_and_finite(self.tolerance) and bool(self.inequality.bound.exact) and self.exceeds
@@ -71,7 +71,7 @@ class BehaviorViolation(Evidence):
         )
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-proves the local bound, and that no local behavior is within the errors, in exact arithmetic.
+        """Proves again, in exact arithmetic, the local bound and that no local behavior lies within the errors.
 
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
@@ -89,10 +89,10 @@ class BehaviorViolation(Evidence):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BehaviorLocality(Evidence):
-    """That a behavior is local, as far as its numbers tell.
+    """Evidence that a behavior is local, given the accuracy of its numbers.
 
-    Numbers accurate to 1e-6 or better: a model reproduces them within their accuracy. Others: every no-signaling
-    behavior that they may stand for is local.
+    If the numbers are accurate to 1e-6 or better, a model reproduces them within their accuracy. If they are less
+    accurate, every no-signaling behavior that they may stand for is local.
     """
 
     behavior: Behavior
@@ -100,10 +100,10 @@ class BehaviorLocality(Evidence):
     tolerance: float
     """Accuracy of its numbers: the largest error of a probability."""
     model: DeterministicModel | SymmetrizedModel | None
-    """The model, for numbers accurate to 1e-6 or better."""
+    """The model, if the numbers are accurate to 1e-6 or better."""
     threshold: Threshold | None
-    """For others, the threshold, above 1, of a no-signaling behavior nearby; ``None`` where the scenario needs none:
-    CHSH's, and scenarios where only one party chooses among settings."""
+    """For less accurate numbers, the threshold, above 1, of a nearby no-signaling behavior. It is ``None`` in scenarios
+    that need none: that of CHSH, and those in which only one party chooses among settings."""
 
     @property
     def deviation(self) -> float:
@@ -131,7 +131,7 @@ class BehaviorLocality(Evidence):
         return f"every no-signaling behavior within {self.tolerance:g} of the probabilities is local"
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks the model in exact arithmetic, or that all that the behavior may be is local.
+        """Checks the model in exact arithmetic, or checks that every behavior within the errors is local.
 
         Args:
             prove_bound: Whether to prove the threshold's local bound again; see ``BellInequality.verify``.
@@ -166,7 +166,7 @@ class BehaviorLocality(Evidence):
 
 
 def _fault(behavior: object, tolerance: object) -> Verification | None:
-    """What is wrong with fields that both kinds of evidence have."""
+    """Returns what is wrong with the fields that both kinds of evidence have, or ``None``."""
     if not isinstance(behavior, Behavior):
         return Verification(False, f"the behavior is a {type(behavior).__name__}", math.inf)
     if not positive_and_finite(tolerance):
@@ -175,19 +175,19 @@ def _fault(behavior: object, tolerance: object) -> Verification | None:
 
 
 def only_local_behaviors(scenario: BellScenario) -> bool:
-    """Whether every no-signaling behavior is local, since at most one party chooses among settings.
+    """Returns whether every no-signaling behavior is local because at most one party chooses among settings.
 
-    The outcomes of the others are the hidden variable, and that party's outcome is drawn from its distribution given
-    these.
+    A local model then takes the outcomes of the other parties as the hidden variable, and draws the outcome of that
+    party from its distribution given these.
     """
     return sum(m > 1 for m in scenario.num_settings) <= 1
 
 
 def possible_region(behavior: Behavior, tolerance: float) -> tuple[FloatArray, FloatArray]:
-    """Limits of what no-signaling behaviors may be that differ from the numbers by at most the tolerance.
+    """Returns the limits of all no-signaling behaviors that differ from the given numbers by at most the tolerance.
 
-    Each probability of some parties' outcomes is a sum of cells, for whatever settings of the others, and may be off
-    by the tolerance times their number; so may a correlator.
+    A marginal probability is a sum of cells, for any settings of the other parties. It may therefore be off by the
+    tolerance times the number of these cells. The same holds for a correlator.
 
     Args:
         behavior: The behavior.
@@ -212,7 +212,7 @@ def possible_region(behavior: Behavior, tolerance: float) -> tuple[FloatArray, F
                 table = table * signs
         summed = tuple(n + k for k in range(n) if two or not members[k])
         table = table.sum(axis=summed, keepdims=True)
-        # Padding is exact, and not counted.
+        # Padded cells are exactly zero, so they do not add to the error.
         error = tolerance * scenario.mask.sum(axis=summed, keepdims=True)
         absent = tuple(k for k in range(n) if not members[k])
         low = (table - error).max(axis=absent, keepdims=True)

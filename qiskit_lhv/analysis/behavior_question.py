@@ -26,15 +26,18 @@ from .behavior_evidence import ROUNDING, BehaviorLocality, BehaviorViolation, on
 
 __all__ = ["BehaviorQuestion", "behavior_report", "center_of", "model_of", "shown_by"]
 
-# Beyond this the room for errors that a behavior near white noise leaves is not worth knowing.
+# Near white noise thresholds grow without limit; above this one, the room for errors is more than enough.
 _LARGEST_VISIBILITY = 100.0
-# A behavior this near to white noise is replaced by one of which a threshold can be asked.
-_WHITE = 1e-9
-_NEAR_WHITE = 1e-6
+# White noise itself has no threshold: a behavior this near to it is replaced by one of this visibility.
+_WHITE_NOISE_ATOL = 1e-9
+_SMALL_VISIBILITY = 1e-6
 
 
 def _near_no_signaling(behavior: Behavior) -> Behavior:
-    """A no-signaling behavior near the numbers: their orthogonal projection, mixed with white noise if negative."""
+    """Returns a no-signaling behavior near the numbers.
+
+    This is their orthogonal projection, mixed with white noise if it has negative entries.
+    """
     scenario = behavior.scenario
     n = scenario.num_parties
     table = behavior.array
@@ -45,7 +48,7 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
         share = max(0.0, -float((table[scenario.mask] / white[scenario.mask]).min()))
         return Behavior(np.where(scenario.mask, np.maximum((table + share * white) / (1 + share), 0), 0), scenario)
     for k in range(n):
-        # Party k's part of a no-signaling table: for every setting the same sum over its outcomes.
+        # In a no-signaling table the sum over the outcomes of party k is the same for each of its settings.
         table = table - table.mean(axis=n + k, keepdims=True) + table.mean(axis=(k, n + k), keepdims=True)
     table = table / table.sum(axis=scenario.outcome_axes, keepdims=True)
     below = max(0.0, -float(table.min()))
@@ -53,7 +56,7 @@ def _near_no_signaling(behavior: Behavior) -> Behavior:
 
 
 def center_of(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
-    """The no-signaling behavior whose threshold is looked for, and the largest visibility of interest.
+    """Returns the no-signaling behavior whose threshold is computed, and the largest visibility of interest.
 
     Args:
         behavior: The behavior, as it was given.
@@ -62,12 +65,12 @@ def center_of(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
     scenario, center = behavior.scenario, _near_no_signaling(behavior)
     if tolerance <= ROUNDING or scenario.is_chsh or only_local_behaviors(scenario):
         return center, 1.0
-    # Its threshold shows how much room there is for errors.
+    # The threshold of the center shows how much room there is for errors.
     white = Behavior.white_noise(scenario)
-    if np.abs(center.array - white.array).max() < _WHITE:
+    if np.abs(center.array - white.array).max() < _WHITE_NOISE_ATOL:
         corner = np.zeros(scenario.shape)
         corner.reshape(scenario.num_setting_combinations, -1)[:, 0] = 1
-        center = Behavior(corner, scenario).mix(visibility=_NEAR_WHITE)
+        center = Behavior(corner, scenario).mix(visibility=_SMALL_VISIBILITY)
     return center, _LARGEST_VISIBILITY
 
 
@@ -84,7 +87,7 @@ class BehaviorQuestion(Question):
         return f"behavior of {self.behavior.scenario}"
 
     def headline(self, report: LocalityReport) -> str:
-        """The verdict in one sentence, with the accuracy of the numbers.
+        """Returns the verdict in one sentence, with the accuracy of the numbers.
 
         Args:
             report: The report.
@@ -92,13 +95,13 @@ class BehaviorQuestion(Question):
         return f"{report.verdict.sentence[:-1]} (its numbers taken as accurate to {self.tolerance:g})."
 
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Whether a report answers this question, and all that it says follows from its evidence.
+        """Checks that a report answers this question, and that everything in it follows from its evidence.
 
-        The evidence is verified elsewhere. Without a proof, the advice is not checked.
+        The evidence itself is verified elsewhere. The advice of a report without a proof is not checked.
 
         Args:
             report: The report.
-            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+            prove_bound: Whether to prove again the bound of an inequality that is shown but is not evidence; see
                 ``BellInequality.verify``.
         """
         proof = threshold = None
@@ -139,10 +142,10 @@ class BehaviorQuestion(Question):
 def model_of(
     proof: BehaviorLocality | BehaviorViolation | None, threshold: Threshold | None
 ) -> DeterministicModel | SymmetrizedModel | None:
-    """The local model in the evidence: that of the proof, or the one at the threshold.
+    """Returns the local model in the evidence: that of the proof, or else the one at the threshold.
 
     Args:
-        proof: What decides; ``None``: nothing does.
+        proof: The proof that decides the question, or ``None`` if there is none.
         threshold: The threshold, if one was found.
     """
     if isinstance(proof, BehaviorLocality) and proof.model is not None:
@@ -155,13 +158,13 @@ def _refuted(reason: str) -> Verification:
 
 
 def shown_by(proof: BehaviorLocality | BehaviorViolation | None) -> Verdict:
-    """What a proof shows; without one, the question is open.
+    """Returns the verdict that a proof shows, or INCONCLUSIVE without a proof.
 
     Args:
-        proof: What decides; ``None``: nothing does.
+        proof: The proof that decides the question, or ``None`` if there is none.
 
     Raises:
-        ValueError: If it shows nothing, and so is no proof.
+        ValueError: If the proof shows no verdict.
     """
     if proof is None:
         return Verdict.INCONCLUSIVE
@@ -180,15 +183,15 @@ def behavior_report(
     fits: bool | None,
     advice: str,
 ) -> LocalityReport:
-    """The report that follows from a proof, or from what there is without one.
+    """Returns the report that follows from a proof, or from what was found without one.
 
     Args:
         question: What was asked.
-        proof: What decides; ``None``: nothing does.
+        proof: The proof that decides the question, or ``None`` if there is none.
         threshold: The threshold, if one was found.
-        inequality: Without a violation, the inequality that came nearest to one.
+        inequality: If no violation was found, the inequality that came nearest to one.
         model: The local model that is shown.
-        fits: Whether a local model is within the errors; ``None``: unknown.
+        fits: Whether a local model lies within the errors, or ``None`` if that is unknown.
         advice: What would settle an open question.
     """
     figures: dict[str, float] = {}

@@ -26,24 +26,26 @@ __all__ = ["analyze_behavior"]
 
 
 def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit: float | None = None) -> LocalityReport:
-    """Answers whether a behavior, whose numbers are known to some accuracy, is local.
+    """Returns a report on whether a behavior, whose numbers are known to a stated accuracy, is local.
 
-    NONLOCAL: an inequality with a proven local bound is violated by more than the tolerance times the sum of its
-    absolute coefficients, so no local behavior is within the errors. LOCAL: up to a tolerance of 1e-6, a model
-    reproduces every probability within it; beyond, every no-signaling behavior within the errors is local. In the
-    scenario of CHSH that is a question of the eight forms (Fine's theorem); elsewhere the behavior must stay local when
-    it is scaled away from white noise by a factor that leaves room for the errors.
+    The verdict is NONLOCAL if an inequality with a proven local bound is violated by more than the tolerance times the
+    sum of its absolute coefficients: then no local behavior lies within the errors.
+
+    The verdict is LOCAL in two cases. With a tolerance of 1e-6 or less, a local model reproduces every probability to
+    within the tolerance. With a larger tolerance, every no-signaling behavior within the errors is local. In the CHSH
+    scenario the eight forms of the CHSH inequality decide this (Fine's theorem). In other scenarios the behavior must
+    stay local when it is scaled away from white noise by a factor that leaves room for the errors.
 
     Args:
-        behavior: The behavior. It may be signaling as much as the errors explain.
+        behavior: The behavior. Its marginals may depend on other parties' settings as far as the errors explain it.
         tolerance: Accuracy of the numbers in ``behavior.array``: the largest error of a probability.
-        time_limit: Seconds for each search; default: none.
+        time_limit: Limit in seconds for each search. Default: none.
 
     Returns:
-        The report. Its first line says which accuracy the numbers were taken to have.
+        The report. Its first line states the accuracy that the numbers were taken to have.
 
     Raises:
-        ScenarioError: If the behavior is signaling by more than the errors explain, or an argument is out of range.
+        ScenarioError: If the behavior signals by more than the errors explain, or if an argument is out of range.
 
     References:
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
@@ -64,12 +66,12 @@ def analyze_behavior(behavior: Behavior, *, tolerance: float = 1e-7, time_limit:
 
 
 def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
-    """Refuses what is certainly no no-signaling behavior with errors up to the tolerance."""
+    """Raises an error if no no-signaling behavior lies within the errors."""
     n = behavior.scenario.num_parties
     needed = shift = 0.0
     for k in range(n):
         if n > 1:
-            # A marginal is a sum of the cells of party k's outcomes; two of them differ by twice their errors.
+            # A marginal is a sum over party k's outcomes, so two marginals differ by up to twice the summed errors.
             moves = float(np.ptp(behavior.array.sum(axis=n + k), axis=k).max())
             shift = max(shift, moves)
             needed = max(needed, moves / (2 * behavior.scenario.max_outcomes[k]))
@@ -87,20 +89,20 @@ def _require_explained_signaling(behavior: Behavior, tolerance: float) -> None:
 
 
 def _rounded_up(number: float) -> str:
-    """A positive number with two digits, not below itself."""
+    """Writes a positive number with two digits, rounded up."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 1)
     return f"{math.ceil(number / unit * (1 - 1e-12)) * unit:.2g}"
 
 
 def _rounded_down(number: float) -> str:
-    """A positive number with two digits, not above itself."""
+    """Writes a positive number with two digits, rounded down."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 1)
     return f"{math.floor(number / unit * (1 + 1e-12)) * unit:.2g}"
 
 
 @dataclass
 class _Search:
-    """The verdict as found so far, and what it rests on."""
+    """The search for a verdict: what was found so far, and the proof if there is one."""
 
     behavior: Behavior
     tolerance: float
@@ -113,18 +115,18 @@ class _Search:
 
     @property
     def coarse(self) -> bool:
-        """Whether the numbers are an estimate, more than rounded."""
+        """Whether the numbers are an estimate rather than rounded values."""
         return self.tolerance > ROUNDING
 
     def run(self) -> None:
-        """Looks for a proof of either verdict, the quick ones first."""
+        """Searches for a proof of either verdict, beginning with the quick ones."""
         deadline = Deadline(self.time_limit)
         scenario = self.behavior.scenario
         center, largest = center_of(self.behavior, self.tolerance)
         try:
             self.threshold = nonlocality_threshold(center, max_visibility=largest, time_limit=self.time_limit)
         except SolverError:
-            # A linear program that fails here may be replaced by the other one.
+            # Where this linear program fails, the one for the nearest local behavior may still succeed.
             self.threshold = None
         if self._decide():
             return
@@ -143,16 +145,16 @@ class _Search:
     @property
     def inequality(self) -> BellInequality | None:
         """The inequality that comes nearest to a proof."""
-        found = [one.inequality for one in (self.threshold, self.nearest) if one is not None]
-        known = [one for one in found if one is not None]
-        return max(known, key=self._relative_violation, default=None)
+        results = [result for result in (self.threshold, self.nearest) if result is not None]
+        inequalities = [result.inequality for result in results if result.inequality is not None]
+        return max(inequalities, key=self._relative_violation, default=None)
 
     @property
     def model(self) -> DeterministicModel | SymmetrizedModel | None:
         """The model that comes nearest to the numbers."""
-        found = [one.model for one in (self.threshold, self.nearest) if one is not None]
-        distances = [float(np.abs(one.behavior().array - self.behavior.array).max()) for one in found]
-        return found[int(np.argmin(distances))] if found else None
+        models = [result.model for result in (self.threshold, self.nearest) if result is not None]
+        distances = [float(np.abs(model.behavior().array - self.behavior.array).max()) for model in models]
+        return models[int(np.argmin(distances))] if models else None
 
     def _relative_violation(self, inequality: BellInequality) -> float:
         return inequality.violation(self.behavior) / sum_of_coefficients(inequality)
@@ -168,7 +170,7 @@ class _Search:
         return self.proof is not None
 
     def _locality(self, tolerance: float) -> BehaviorLocality | None:
-        """The proof that numbers of this accuracy are local, if there is one."""
+        """Returns the proof that numbers of this accuracy are local, or ``None``."""
         scenario, threshold = self.behavior.scenario, None
         if self.coarse and not (scenario.is_chsh or only_local_behaviors(scenario)):
             threshold = self.threshold
@@ -181,11 +183,11 @@ class _Search:
 
     @property
     def verdict(self) -> Verdict:
-        """What the proof shows."""
+        """The verdict that the proof shows."""
         return shown_by(self.proof)
 
     def _fits(self) -> bool | None:
-        """Whether a local model is within the errors."""
+        """Returns whether a local model lies within the errors, or ``None`` if that is unknown."""
         if self.verdict is not Verdict.INCONCLUSIVE:
             return self.verdict is Verdict.LOCAL
         model = self.model
@@ -212,7 +214,7 @@ class _Search:
         return f"If these numbers were accurate to {accuracy}, the answer would be {answer}."
 
     def _needed_accuracy(self) -> tuple[str, Verdict] | None:
-        """The accuracy at which the numbers, should they stay the same, have an answer, and that."""
+        """Returns the accuracy at which these same numbers would have an answer, and that answer."""
         inequality, model = self.inequality, self.model
         if inequality is not None:
             reached = self._relative_violation(inequality)
@@ -232,10 +234,10 @@ class _Search:
         return None
 
     def report(self) -> LocalityReport:
-        """The report."""
+        """Returns the report."""
         question = BehaviorQuestion(self.behavior, self.tolerance)
         inequality = None if self.verdict is Verdict.LOCAL else self.inequality
         fits = self._fits()
-        # Without a proof, a model that fits is shown to fit; any other is that of the evidence.
+        # Without a proof, the report shows a model that fits, if there is one; otherwise, the model in the evidence.
         model = self.model if self.proof is None and fits else model_of(self.proof, self.threshold)
         return behavior_report(question, self.proof, self.threshold, inequality, model, fits, self._advice())

@@ -1,4 +1,4 @@
-"""Certificates of the locality of a state of qubits, from the quickest ones on."""
+"""Certificates of the locality of a state of qubits, the quickest ones first."""
 
 from __future__ import annotations
 
@@ -26,39 +26,40 @@ from .proof_plan import (
 
 __all__ = ["CertificateStore", "quick_certificates", "searched_certificates"]
 
-# A model is looked for a little inside the local set, where the search converges.
-_ASIDE = 1.02
-# More axes, or more hidden states, raise a visibility by no more than about this share.
+# The search for a model scales the goal by this factor: it converges only where some room to the boundary is left.
+_ROOM_FOR_SEARCH = 1.02
+# More axes, or more hidden states, raise a proven visibility by at most about this share.
 _GAIN_OF_AXES = 0.03
 _GAIN_OF_MIXTURE = 0.015
-_FAR = 0.05
+# Where the best proof falls short of the goal by more than this share, the goal is given up.
+_HOPELESS_GAP = 0.05
 
 
 class CertificateStore(Protocol):
     """Where certificates from polyhedra are kept between calls."""
 
     def has_certificate(self, num_axes: int) -> bool:
-        """Whether the search with these axes was done before."""
+        """Returns whether the search with this number of axes was done before."""
 
     def certificate(self, num_axes: int) -> AllProjectiveCertificate | None:
-        """What it found; ``None`` if that cannot be checked here, so that it proves nothing."""
+        """Returns the certificate that it found, or ``None`` if it cannot be checked here and so proves nothing."""
 
     def keep(self, num_axes: int, certificate: AllProjectiveCertificate) -> None:
-        """Keeps what a search found."""
+        """Keeps the certificate that a search found."""
 
     def checkpoint(self, num_axes: int) -> Path:
-        """The file that keeps the state of a search that is under way."""
+        """Returns the path of the file that keeps the state of an unfinished search."""
 
 
 def quick_certificates(
     tensor: CorrelationTensor, measurements: MeasurementSet | str = "projective", visibility: float = 1.0
 ) -> Iterator[StateCertificate]:
-    """Certificates that take no long search, cheapest first.
+    """Yields certificates that take no long search, the cheapest first.
 
     Args:
         tensor: Correlations of qubits.
         measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility in white noise that is asked for.
+        visibility: The visibility in white noise that is asked about.
     """
     measured = projective_set(measurements)
     if measured.coordinates.all():
@@ -80,15 +81,15 @@ def searched_certificates(
     seed: int | None = None,
     store: CertificateStore | None = None,
 ) -> Iterator[StateCertificate]:
-    """Certificates from polyhedra, from coarse to fine, and for two qubits from finer mixtures where they may suffice.
+    """Yields certificates from polyhedra, coarse ones first, and for two qubits from finer mixtures if these may do.
 
     Args:
         tensor: Correlations of qubits.
-        clock: The time.
-        noise: Noise other than white; default: white noise.
+        clock: The deadline of the search.
+        noise: Noise other than white. Default: white noise.
         measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility at which a proof is enough; ``None``: the highest is asked for.
-        known: Visibility that the quick certificates prove.
+        visibility: The visibility at which a proof is enough, or ``None`` to look for the highest one.
+        known: The visibility up to which the quick certificates prove the state local.
         seed: Seed, or ``None``.
         store: Where certificates are kept between calls.
     """
@@ -105,7 +106,7 @@ def searched_certificates(
                 yield kept
             continue
         if visibility is not None and i and n == 2 and not clock.limited and best < visibility * (1 - _GAIN_OF_AXES):
-            # What a limit has cut short tells nothing about what more axes can do.
+            # More axes cannot reach the goal. (After a time limit, this could not be concluded.)
             return
         if not clock.has(LEAST_SECONDS_OF_AXES):
             return
@@ -123,7 +124,7 @@ def searched_certificates(
 
 
 class _PolyhedronSearch:
-    """The searches with one set of axes after the other."""
+    """Searches for certificates with a given number of axes, for one state and one question."""
 
     def __init__(
         self,
@@ -134,16 +135,16 @@ class _PolyhedronSearch:
         seed: int | None,
         store: CertificateStore | None,
     ) -> None:
-        # Noise may be seen as it is: what measurements in a plane do not see of it makes no difference.
+        # With other noise, the tensors stay whole: what measurements in a plane do not see makes no difference.
         self.tensor = planar_tensor(tensor, measurements) if noise is None else tensor
         self.noise, self.measurements, self.visibility = noise, measurements, visibility
         self.seed, self.store = seed, store
 
     def certify(self, num_axes: int, clock: Deadline, finest: bool, best: float) -> AllProjectiveCertificate | None:
-        """The certificate of a set of axes; ``None`` if the solver fails."""
+        """Returns the certificate for a number of axes, or ``None`` if the solver fails."""
         goal = self.visibility
-        # Far from what is asked for, the last set shows how far it comes.
-        if goal is not None and finest and best < goal * (1 - _FAR):
+        # Where the goal is out of reach, the finest search looks for the highest visibility instead.
+        if goal is not None and finest and best < goal * (1 - _HOPELESS_GAP):
             goal = None
         store, n = self.store, self.tensor.num_parties
         with clock.step(1.0 if finest else SHARE_OF_COARSE_AXES) as seconds:
@@ -154,7 +155,7 @@ class _PolyhedronSearch:
                     directions=num_axes,
                     measurements=self.measurements,
                     search=ProofSearch(
-                        max_visibility=1.0 if self.visibility is None else _ASIDE * self.visibility,
+                        max_visibility=1.0 if self.visibility is None else _ROOM_FOR_SEARCH * self.visibility,
                         goal=goal,
                         max_calls=None if clock.limited else calls_of_oracle(n, num_axes),
                     ),

@@ -1,4 +1,4 @@
-"""The answer for counts and trials: the declared test first, then figures, which may be absent but never raise."""
+"""The analysis of counts and trials: first the declared test, then figures, which may be absent but never raise."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ Data = BellCounts | BellTrials
 T = TypeVar("T")
 Group = tuple[int, ...]
 
-_REPLICATES = 200
-# Scenarios up to here get a linear program for hidden signaling within about a second.
+_MAX_REPLICATES = 200
+# In scenarios up to this size the linear program for hidden signaling takes at most about a second.
 _QUICK_ENUMERATION = 1 << 10
 _QUICK_CELLS = 1 << 10
-# A fit for the reader stops when what is missing is this share of its divergence.
+# A fit that only gives figures ends when its duality gap is below this share of its divergence.
 _FIT_TOLERANCE, _RELATIVE_FIT_TOLERANCE = 1e-10, 1e-3
 
 
 @dataclass
 class _Figures:
-    """Computes figures for the reader while there is time; what fails is absent, with its reason."""
+    """Computes figures while there is time; a figure that cannot be computed is absent, with the reason."""
 
     deadline: Deadline
     absent: dict[str, str] = field(default_factory=dict)
@@ -70,24 +70,24 @@ class _Figures:
 
 
 def counts_findings(data: Data, options: CountsCall) -> CountsFindings:
-    """What is found about counts or trials.
+    """Returns what is found about counts or trials.
 
     Args:
-        data: The data.
+        data: The counts or trials.
         options: The checked options.
 
     Raises:
-        CountsError: If data cannot be used for the declared test.
-        ScenarioError: If a scenario is too large.
+        CountsError: If the data cannot be used for the declared test.
+        ScenarioError: If the scenario is too large.
     """
     return _all_findings([prepared(data, options)], options, 1)[0]
 
 
 @one_blas_thread()
 def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: int) -> list[CountsFindings]:
-    """What is found about each of several data; those of one scenario share the work on their e-values."""
+    """Returns what is found about each set of data; sets of the same scenario share the work on their e-values."""
     deadline = Deadline(options.time_limit)
-    tested = [one.tested(options) for one in members]
+    tested = [member.tested(options) for member in members]
     e_values = e_values_of(tested, options, deadline)
     absent: dict[str, str] = {}
     if len(members) == 1 and deadline.over and isinstance(e_values[0], EValue):
@@ -99,9 +99,9 @@ def _all_findings(members: Sequence[Prepared], options: CountsCall, num_groups: 
     signaling: Sequence[EValue | None] = [None] * len(members) if together is None else together
     found = []
     with ProgressBar(len(members), options.progress, "group") as bar:
-        for one, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
+        for member, e_value, against_signaling in zip(members, e_values, signaling, strict=True):
             figures = _Figures(deadline, dict(absent))
-            findings = _findings(one, e_value, against_signaling, options, figures, num_groups)
+            findings = _findings(member, e_value, against_signaling, options, figures, num_groups)
             found.append(findings)
             bar.update(1, str(findings.verdict))
     return found
@@ -127,7 +127,7 @@ def _findings(
         Figure.NO_SIGNALING_FIT,
         lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
     )
-    # What the verdict needs comes first, and is not cut off by the time limit.
+    # Figures that the verdict needs come first, and the time limit does not cut them off.
     always = _Figures(NO_LIMIT, figures.absent)
     signaling = always.compute(
         Figure.NO_SIGNALING_P,
@@ -136,7 +136,7 @@ def _findings(
     found = CountsEvidence(e_value, member.game, combined, settings, signaling=signaling)
     quick = scenario.num_cells <= _QUICK_CELLS and enumeration_size(scenario) <= _QUICK_ENUMERATION
     if quick:
-        # For many groups all allowances hold together.
+        # The allowances of many groups have to hold together.
         allowance = always.compute(
             Figure.LARGEST_KAPPA,
             lambda: signaling_allowance(
@@ -174,7 +174,7 @@ def _findings(
     if isinstance(data, BellTrials) and data.num_trials > 1:
         found = replace(found, drift=figures.compute(Figure.DRIFT_P, lambda: drift_test(data, seed=seed)))
     if settings.suspicious and rule.significant(found):
-        # Decides whether NONLOCAL stands, so it is not cut off by the time limit.
+        # This decides whether NONLOCAL stands, so the time limit does not cut it off.
         standing = always.compute(Figure.LARGEST_PREDICTABILITY, lambda: _standing(member, options, num_groups))
         found = replace(found, standing=standing)
     findings = CountsFindings(
@@ -200,12 +200,12 @@ def _findings(
 
 
 def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) -> CountsQuestion:
-    """The declarations about data, as a report records them."""
+    """Returns the declarations about the data, as a report records them."""
     assert options.seed is not None
     replicates = options.num_replicates
     if replicates is None:
         assert data.scenario is not None
-        replicates = min(_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
+        replicates = min(_MAX_REPLICATES, quick_replicates(data.scenario)) if num_groups == 1 else 0
     return CountsQuestion(
         data,
         options.alpha,
@@ -222,7 +222,7 @@ def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) 
 
 
 def _standing(member: Prepared, options: CountsCall, num_groups: int) -> StandingTest | None:
-    """The declared test with the largest predictability up to which it stays significant."""
+    """Returns the declared test with the largest predictability at which it is still significant."""
 
     def make(predictability: float) -> TestResult:
         changed = replace(options, predictability=predictability)
@@ -231,7 +231,7 @@ def _standing(member: Prepared, options: CountsCall, num_groups: int) -> Standin
         tested = as_tested(data, test, predictability)
         return result_of(tested, test, changed)
 
-    # Of many groups, the results of all hold together.
+    # The results of many groups have to hold together.
     standing = standing_test(make, options.predictability, float(np.log10(options.alpha / num_groups)))
     if standing is None:
         return None
@@ -245,9 +245,9 @@ def _standing(member: Prepared, options: CountsCall, num_groups: int) -> Standin
 def group_findings(
     data: Mapping[Group, Data], options: CountsCall
 ) -> tuple[dict[Group, CountsFindings], dict[Group, str]]:
-    """What is found about each of many groups, and why nothing could be found about the others.
+    """Returns what is found about each of many groups, and for groups that cannot be analyzed the reason.
 
-    One group that fails never loses the others.
+    A group that fails does not affect the others.
 
     Args:
         data: Counts or trials by group.
@@ -255,9 +255,9 @@ def group_findings(
     """
     failures: dict[Group, str] = {}
     usable: dict[Group, Prepared] = {}
-    for group, one in data.items():
+    for group, counts in data.items():
         try:
-            usable[group] = prepared(one, options)
+            usable[group] = prepared(counts, options)
         except LHVError as exc:
             failures[group] = str(exc)
     try:

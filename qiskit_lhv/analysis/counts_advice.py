@@ -1,4 +1,4 @@
-"""What would settle an open question about counts, in words."""
+"""Advice in words on what would settle an open question about counts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["advice"]
 
-# A new run that would be less than so many times as long is no better advised than one twice as long.
-_CLOSE = 1.6
+# If a new run has to be less than this many times as long, a run twice as long is advised.
+_LEAST_RATIO_OF_SHOTS = 1.6
 
 
 def advice(findings: CountsFindings) -> str:
-    """What would settle an open question; empty if nothing is open.
+    """Returns what would settle an open question, or an empty text if nothing is open.
 
     Args:
         findings: What was found.
@@ -54,7 +54,7 @@ def advice(findings: CountsFindings) -> str:
 
 
 def _reaches_alpha(findings: CountsFindings) -> bool:
-    """Whether the declared p-value is at most alpha, of one of many groups also where the list does not hold it."""
+    """Returns whether the declared p-value is at most alpha, even if the group is not on the list of its device."""
     decisive = findings.rule.decisive(findings.found)
     return decisive is not None and decisive.log10_p_value <= math.log10(findings.rule.alpha)
 
@@ -105,7 +105,7 @@ def _on_shots(findings: CountsFindings) -> str:
 def _more_shots(findings: CountsFindings, needed: float) -> str:
     counts, expected = findings.counts, findings.expected
     taken = counts.total_shots
-    close = needed < _CLOSE * taken
+    close = needed < _LEAST_RATIO_OF_SHOTS * taken
     number = _two_digits(2 * taken if close else needed)
     if close:
         run = f"a new run twice as long, about {number} shots (of all settings together), would reach it in most cases"
@@ -126,7 +126,7 @@ def _more_shots(findings: CountsFindings, needed: float) -> str:
 
 
 def _influences_to_exclude(findings: CountsFindings) -> str:
-    """What NONLOCAL would need beside the p-value."""
+    """Returns what NONLOCAL would need besides the p-value."""
     rule, found = findings.rule, findings.found
     if rule.beyond_signaling(found):
         return ""
@@ -148,7 +148,7 @@ def _on_game(findings: CountsFindings) -> str:
 
 
 def _two_digits(number: float) -> str:
-    """A number with two digits, not below itself."""
+    """Writes a number with two digits, rounded up."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 1)
     rounded = math.ceil(number / unit * (1 - 1e-12)) * unit
     return f"{rounded:.2g}" if rounded >= 1e10 else f"{rounded:,.0f}"

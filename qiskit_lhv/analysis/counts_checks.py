@@ -1,9 +1,9 @@
-"""The check that a report on counts follows from its evidence, and the evidence from the counts and what was declared.
+"""The check that a report on counts follows from its evidence, and its evidence from the counts and the declarations.
 
-Each piece of evidence is verified by itself, by other algorithms than those that found it. What is added here is that
-the pieces belong together. Some of that can only be seen by computing again, with the package's own code and the
-recorded seed: the orders of the shots, the tests of the settings, of no-signaling and of drift, the game, the allowance
-for signaling, and the fits that are shown.
+Each piece of evidence is verified by itself, by algorithms other than those that found it. This module checks that the
+pieces belong together. Some of this can only be seen by computing again, with the package's own code and the recorded
+seed: the orders of the shots; the tests of the settings, of no-signaling and of drift; the game; the allowance for
+signaling; and the fits that are shown.
 """
 
 from __future__ import annotations
@@ -29,36 +29,37 @@ from .counts_findings import CountsFindings
 
 __all__ = ["check_counts_report"]
 
-_EXACT, _SAME = 1e-9, 1e-6
-# Fits that only show something end early; so good are their figures.
-_OF_FITS, _OF_RATE = 1e-3, 1e-2
+# Figures that follow from the evidence alone agree to this accuracy.
+_ROUNDING_TOLERANCE = 1e-9
+# Fits whose figures decide nothing end early, so that their figures agree only roughly when computed again.
+_TOLERANCE_OF_FITS, _TOLERANCE_OF_RATE, _ATOL_OF_FITS = 1e-3, 1e-2, 1e-6
 _SHOWN_BY_FITS = (Figure.FIT_P, Figure.NONLOCALITY_DEVIANCE, Figure.SIGNALING_DEVIANCE)
 
 
 def check_counts_report(report: LocalityReport, rule: CountsRule, *, prove_bound: bool | None = None) -> Verification:
-    """Verifies the evidence of a report on counts, and that it follows from the data and what was declared.
+    """Verifies the evidence of a report on counts, and that the report follows from the data and the declarations.
 
-    It takes about twice as long as the analysis did; what is quick to see comes first.
+    The check takes about twice as long as the analysis did. It begins with what is quick to see.
 
     Args:
         report: The report.
-        rule: What was declared about the counts: the question of the report.
+        rule: What was declared about the counts. It is the question of the report.
         prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
     """
     checks = []
     for check in _Checks(report, rule, prove_bound).all():
         if check.refuted:
             return check
-        # What is not proven again does not hide what is refuted further on.
+        # A check that proves nothing is kept, and the later checks may still refute the report.
         checks.append(check)
     return combine(*checks)
 
 
 class _Checks(EvidenceChecks):
-    """All checks of one report, in turn."""
+    """All checks of one report, in their order."""
 
     def all(self) -> Iterator[Verification]:
-        """Every check, in turn."""
+        """Yields the result of each check, in their order."""
         yield self.declarations()
         yield self.pieces()
         yield self.lists()
@@ -77,7 +78,7 @@ class _Checks(EvidenceChecks):
         yield self._report()
 
     def _fits(self) -> Verification:
-        """Whether the fits that are shown are those of the counts."""
+        """Checks that the fits that are shown are those of the counts."""
         counts, fit = self.rule.counts, self.fit
         if fit is not None:
             shares = counts.num_shots / counts.total_shots
@@ -92,7 +93,9 @@ class _Checks(EvidenceChecks):
         if Figure.LOG10_E_PER_TRIAL in statistics:
             again_expected = expected_evidence(projected, counts, self.rule.predictability)
             rate = again_expected.rate / math.log(10)
-            if not math.isclose(rate, statistics[Figure.LOG10_E_PER_TRIAL], rel_tol=_OF_RATE, abs_tol=_EXACT):
+            if not math.isclose(
+                rate, statistics[Figure.LOG10_E_PER_TRIAL], rel_tol=_TOLERANCE_OF_RATE, abs_tol=_ROUNDING_TOLERANCE
+            ):
                 return refutation(f"the figure {Figure.LOG10_E_PER_TRIAL!r}, computed again, is {rate:.6g}")
             self.expected = replace(again_expected, rate=statistics[Figure.LOG10_E_PER_TRIAL] * math.log(10))
         if shown[0] != Figure.LOG10_E_PER_TRIAL:
@@ -106,7 +109,7 @@ class _Checks(EvidenceChecks):
         return Verification(True, "the fits are those of the counts")
 
     def _report(self) -> Verification:
-        """Whether every field is what follows from the evidence."""
+        """Checks that every field of the report follows from the evidence."""
         report, found = self.report, self.found
         swapped = None
         if (
@@ -131,28 +134,29 @@ class _Checks(EvidenceChecks):
         shown = self.piece_of(ModelComparison) is not None
         for name, value in made.statistics.items():
             of_fits = not shown and name in _SHOWN_BY_FITS
-            if not agree(value, report.statistics[name], *((_OF_FITS, _SAME) if of_fits else (_EXACT, 0.0))):
+            tolerances = (_TOLERANCE_OF_FITS, _ATOL_OF_FITS) if of_fits else (_ROUNDING_TOLERANCE, 0.0)
+            if not agree(value, report.statistics[name], *tolerances):
                 return refutation(f"the figure {name!r} is not that of the evidence")
         for field in fields(LocalityReport):
             if field.name in ("statistics", "evidence", "absent", "question"):
                 continue
-            if not agree(getattr(made, field.name), getattr(report, field.name), _EXACT, 0.0):
+            if not agree(getattr(made, field.name), getattr(report, field.name), _ROUNDING_TOLERANCE, 0.0):
                 return refutation(f"the field {field.name!r} does not follow from the evidence")
         return Verification(True, "all figures and words follow from the evidence")
 
 
 def _same_comparison(a: ModelComparison, b: ModelComparison) -> bool:
-    """Whether two comparisons are the same, as far as fits that end early are."""
+    """Returns whether two comparisons agree, within the accuracy of fits that end early."""
     whole = (a.num_shots, a.num_parameters, a.num_replicates) == (b.num_shots, b.num_parameters, b.num_replicates)
     steps = [(getattr(a, name), getattr(b, name)) for name in ("nonlocality", "signaling", "total")]
-    near = agree(a.local_behavior, b.local_behavior, 0.0, _OF_FITS) and agree(
-        a.no_signaling_behavior, b.no_signaling_behavior, 0.0, _OF_FITS
+    near = agree(a.local_behavior, b.local_behavior, 0.0, _TOLERANCE_OF_FITS) and agree(
+        a.no_signaling_behavior, b.no_signaling_behavior, 0.0, _TOLERANCE_OF_FITS
     )
     return (whole and near) and all(
-        (one.smaller, one.larger) == (other.smaller, other.larger)
-        and agree(one.deviance, other.deviance, _OF_FITS, _SAME)
-        and agree(one.asymptotic_p_value, other.asymptotic_p_value, _OF_FITS, _SAME)
-        # A replicate or two may lie on the other side.
-        and agree(one.p_value, other.p_value, 0.0, 2 / (a.num_replicates + 1) + _SAME)
-        for one, other in steps
+        (step_a.smaller, step_a.larger) == (step_b.smaller, step_b.larger)
+        and agree(step_a.deviance, step_b.deviance, _TOLERANCE_OF_FITS, _ATOL_OF_FITS)
+        and agree(step_a.asymptotic_p_value, step_b.asymptotic_p_value, _TOLERANCE_OF_FITS, _ATOL_OF_FITS)
+        # One or two replicates may lie on the other side of the deviance.
+        and agree(step_a.p_value, step_b.p_value, 0.0, 2 / (a.num_replicates + 1) + _ATOL_OF_FITS)
+        for step_a, step_b in steps
     )

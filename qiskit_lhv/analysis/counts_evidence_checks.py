@@ -1,9 +1,9 @@
-"""Checks that the evidence of a report on counts is that of the counts and of what was declared.
+"""Checks that the evidence of a report on counts comes from these counts and from what was declared.
 
-Each piece of evidence is verified by itself, by other algorithms than those that found it. What is added here is that
-the pieces belong together. Some of that can only be seen by computing again, with the package's own code and the
-recorded seed: the orders of the shots, the tests of the settings, of no-signaling and of drift, the game, and the
-allowance for signaling.
+Each piece of evidence is verified by itself, by algorithms other than those that found it. This module checks that the
+pieces belong together. Some of this can only be seen by computing again, with the package's own code and the recorded
+seed: the orders of the shots; the tests of the settings, of no-signaling and of drift; the game; and the allowance for
+signaling.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from .counts_tests import averages_orders, declared_result, prepared
 
 __all__ = ["EvidenceChecks", "confirmed_if", "refutation"]
 
-# Figures that a report may say are absent, and what would show them.
-_FIGURES = (
+# Figures that come from a piece of evidence: either that piece is there, or the report says why the figure is absent.
+_FIGURES_OF_EVIDENCE = (
     Figure.NO_SIGNALING_P,
     Figure.LARGEST_KAPPA,
     Figure.KL,
@@ -51,7 +51,7 @@ _FIGURES = (
     Figure.NO_SIGNALING_LOG10_E,
 )
 _MAY_BE_ABSENT = {
-    *_FIGURES,
+    *_FIGURES_OF_EVIDENCE,
     Figure.LATER_FACTORS,
     Figure.LOG10_E_PER_TRIAL,
     Figure.NO_SIGNALING_FIT,
@@ -59,7 +59,7 @@ _MAY_BE_ABSENT = {
     Figure.SWAPPED_OUTCOMES,
     Figure.CONFIDENCE_REGION,
 }
-_KINDS = (
+_KINDS_OF_EVIDENCE = (
     EValue,
     CombinedEValue,
     CombinedTest,
@@ -76,11 +76,11 @@ _KINDS = (
 
 
 class EvidenceChecks:
-    """The checks of the evidence of one report, each of which may rely on those before it.
+    """The checks of the evidence of one report. Each of them may rely on those before it.
 
     Args:
         report: The report.
-        rule: What was declared about the counts: the question of the report.
+        rule: What was declared about the counts. It is the question of the report.
         prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
     """
 
@@ -95,15 +95,15 @@ class EvidenceChecks:
         self.against_signaling = next((piece for piece in against if piece.null == "no-signaling"), None)
 
     def piece_of(self, kind: type[Any]) -> Any:
-        """The piece of evidence of a kind; ``None`` if there is none."""
+        """Returns the piece of evidence of a kind, or ``None`` if there is none."""
         return next((piece for piece in self.report.evidence if isinstance(piece, kind)), None)
 
     def declarations(self) -> Verification:
-        """Whether the declarations are such as could be made."""
+        """Checks that the declarations are possible ones."""
         rule = self.rule
         names = {field.name for field in fields(CountsCall)} & {field.name for field in fields(CountsRule)}
         declared = {name: getattr(rule, name) for name in names}
-        # Refuses what is out of range.
+        # This raises an error if a value is out of range.
         self.options = CountsCall(**declared)
         made = {name: getattr(self.options, name) for name in names}
         if any(type(made[name]) is not type(declared[name]) or made[name] != declared[name] for name in names):
@@ -115,16 +115,16 @@ class EvidenceChecks:
         if rule.group is None:
             alone = lists == (None, None) and (rule.num_groups, rule.num_failed) == (1, 0)
             return Verification(alone, "the counts are those of no group", 0.0 if alone else math.inf)
-        return confirmed_if(all(type(one) is bool for one in lists), "the group is on the lists or not")
+        return confirmed_if(all(type(listed) is bool for listed in lists), "the group is on the lists or not")
 
     def pieces(self) -> Verification:
-        """Whether the pieces are about these data, and nothing is missing without a reason."""
+        """Checks that the pieces of evidence are about these data, and that none is missing without a reason."""
         report, found, counts = self.report, self.found, self.rule.counts
         named: tuple[object, object] = (report.statistics, report.absent)
-        if not all(isinstance(one, dict) for one in named):
+        if not all(isinstance(dictionary, dict) for dictionary in named):
             return refutation("the figures, or the reasons why some are absent, have no names")
         for piece in report.evidence:
-            if not isinstance(piece, _KINDS):
+            if not isinstance(piece, _KINDS_OF_EVIDENCE):
                 return refutation(f"a {type(piece).__name__} is no evidence on counts")
             for table in map(np.asarray, _tables(piece)):
                 if table.shape != counts.array.shape or not np.array_equal(table, counts.array):
@@ -151,7 +151,7 @@ class EvidenceChecks:
             found.drift is not None or not trials,
             self.against_signaling is not None,
         )
-        for name, is_there in zip(_FIGURES, there, strict=True):
+        for name, is_there in zip(_FIGURES_OF_EVIDENCE, there, strict=True):
             if is_there is (name in report.absent):
                 return refutation(f"{name}: {'said to be absent' if is_there else 'missing, without a reason'}")
         if not set(report.absent) <= _MAY_BE_ABSENT:
@@ -159,7 +159,7 @@ class EvidenceChecks:
         return Verification(True, "the evidence is about these counts")
 
     def lists(self) -> Verification:
-        """Whether the group can be on the lists that it is said to be on, whatever the other groups are."""
+        """Checks that the group can be on the lists that the report names, whatever the other groups are."""
         rule, found, number = self.rule, self.found, self.rule.num_groups
         if rule.group is None:
             return Verification(True, "the counts are those of no group")
@@ -180,9 +180,9 @@ class EvidenceChecks:
         return Verification(True, "the lists are possible")
 
     def declared_test(self) -> Verification:
-        """Whether the settings, the game and the declared result are those of the data."""
+        """Checks that the test of the settings, the game and the result of the declared test are those of the data."""
         rule, found = self.rule, self.found
-        # Raises where the data cannot be used as declared, or their settings contradict the design.
+        # This raises an error if the data cannot be used as declared, or if their settings contradict the design.
         again = prepared(rule.data, self.options)
         if again.test != rule.test:
             return refutation(f"the test {rule.test!r} is not for these data")
@@ -209,7 +209,7 @@ class EvidenceChecks:
         return bool(np.allclose(part.setting_weights, probabilities / probabilities.sum(), rtol=0, atol=1e-12))
 
     def orders(self) -> Verification:
-        """Whether the e-values tested the shots in the orders of the recorded seed."""
+        """Checks that the e-values tested the shots in the orders that the recorded seed gives."""
         data, found = self.rule.tested, self.found
         assert found.e_value is not None
         if not self._in_order(found.e_value, data, averages_orders(data)):
@@ -238,7 +238,7 @@ class EvidenceChecks:
         )
 
     def standing(self) -> Verification:
-        """Whether the result stands up to the predictability stated."""
+        """Checks that the result stays significant up to the stated predictability."""
         rule, standing = self.rule, self.found.standing
         if standing is None:
             return Verification(True, "no predictability beyond the declared one is claimed")
@@ -250,7 +250,7 @@ class EvidenceChecks:
         given = given_settings(rule.tested)
         if (standing.given_settings is None) is not (given is rule.tested):
             return refutation("the result given the settings is missing, or too much")
-        # Given the settings it need not be significant, but it must be what it says.
+        # The result given the settings need not be significant, but it must be right.
         if standing.given_settings is not None:
             fault = self._fault_of_result(standing.given_settings, given, 0.0)
             if fault:
@@ -260,7 +260,7 @@ class EvidenceChecks:
         return confirmed_if(stands, f"the result stands up to a predictability of {standing.predictability:.4g}")
 
     def _fault_of_result(self, result: Any, data: BellCounts | BellTrials, predictability: float) -> str:
-        """What is wrong with a result of the declared test, for data as it takes them; empty if nothing."""
+        """Returns what is wrong with a result of the declared test on its data, or an empty text."""
         rule, options = self.rule, replace(self.options, predictability=predictability)
         kinds = {"combined": CombinedTest, "game": GameTest, "e-value": EValue | CombinedEValue}
         if not isinstance(result, kinds[rule.test]):
@@ -275,7 +275,7 @@ class EvidenceChecks:
         return "" if agree(declared_result(data, rule.test, e_value, None, options), result) else "is another one"
 
     def _log10_p_values(self, result: Any, data: BellCounts | BellTrials) -> list[float]:
-        """The p-value of a result, and that from its e-value as computed again."""
+        """Returns log10 of the p-value of a result, and of the one from its recomputed e-value."""
         if isinstance(result, GameTest):
             return [result.log10_p_value]
         e_value = result.e_value if isinstance(result, CombinedTest) else result
@@ -284,7 +284,7 @@ class EvidenceChecks:
         return [result.log10_p_value, again.log10_p_value]
 
     def signaling(self) -> Verification:
-        """Whether the tests of signaling, made again, are those of the report."""
+        """Checks that the tests of signaling in the report are those that are found again."""
         rule, test, allowance = self.rule, self.found.signaling, self.found.allowance
         counts, seed = rule.counts, rule.seed
         if test is not None:
@@ -299,7 +299,7 @@ class EvidenceChecks:
         return Verification(True, "signaling is as the report says")
 
     def drift_and_region(self) -> Verification:
-        """Whether the test of drift, made again, and the confidence region are those of the report."""
+        """Checks that the test of drift in the report is the one found again, and that the confidence region fits."""
         data, drift, region = self.rule.data, self.found.drift, self.found.region
         if drift is not None:
             if not isinstance(data, BellTrials):
@@ -315,7 +315,7 @@ class EvidenceChecks:
         return Verification(error <= 1e-12, "the confidence region is that of the counts", error)
 
     def verdict(self) -> Verification:
-        """Whether the verdict follows also from the e-value as computed again."""
+        """Checks that the verdict also follows from the recomputed e-value."""
         rule, found = self.rule, self.found
         assert found.e_value is not None
         e_value, combined = found.e_value.recomputed, found.combined
@@ -327,12 +327,12 @@ class EvidenceChecks:
 
 
 def _parts(piece: Any) -> list[EValue]:
-    """The single e-values that an e-value consists of."""
+    """Returns the single e-values of which an e-value consists."""
     return list(piece.parts) if isinstance(piece, CombinedEValue) else [piece]
 
 
 def _tables(piece: Any) -> list[Any]:
-    """Tables of the counts from which a piece was computed."""
+    """Returns the tables of counts from which a piece of evidence was computed."""
     if isinstance(piece, EValue):
         return [piece.tested.sum(axis=0)]
     if isinstance(piece, CombinedEValue):
@@ -349,10 +349,10 @@ def _tables(piece: Any) -> list[Any]:
 
 
 def confirmed_if(passed: bool, words: str) -> Verification:
-    """The verification of a claim in words: proven or refuted."""
+    """Returns the verification of a claim in words, which is either proven or refuted."""
     return Verification(passed, words if passed else f"not so: {words}", 0.0 if passed else math.inf)
 
 
 def refutation(reason: str) -> Verification:
-    """A refutation, with its reason."""
+    """Returns a refutation with its reason."""
     return Verification(False, reason, math.inf)

@@ -1,4 +1,4 @@
-"""What was found about counts, in words: the report that follows from the evidence."""
+"""The report on counts that follows from the evidence, in figures and in words."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .counts_advice import advice
 __all__ = ["OUT_OF_TIME", "CountsFindings"]
 
 OUT_OF_TIME = "the time limit was over"
-"""Why a figure is absent that was due after the time limit."""
+"""The reason that a report gives for a figure that was due after the time limit."""
 
 
 @dataclass(frozen=True)
 class CountsFindings:
-    """Everything that was computed for counts, from which the report follows."""
+    """Everything that was computed for counts. The report follows from it."""
 
     # The question that the report answers.
     rule: CountsRule
@@ -38,9 +38,9 @@ class CountsFindings:
     signaling_e_value: EValue | CombinedEValue | None = None
     fit: LocalFit | None = None
     comparison: ModelComparison | None = None
-    # The evidence to expect if the best no-signaling explanation of the counts is the truth.
+    # The evidence that a new run would give on average if the no-signaling fit of the counts were the truth.
     expected: ExpectedEvidence | None = None
-    # Signaling that vanishes when outcomes of some settings are swapped, in words.
+    # A hint, in words, that the signaling vanishes when outcomes of some settings are swapped.
     swapped: str | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class CountsFindings:
 
     @property
     def standing_predictability(self) -> float | None:
-        """The predictability up to which the result stands, where the settings came otherwise than declared."""
+        """The predictability up to which the result is significant, if the settings did not come as declared."""
         return None if self.found.standing is None else self.found.standing.predictability
 
     @property
@@ -71,7 +71,7 @@ class CountsFindings:
 
     @property
     def goodness_of_fit(self) -> float | None:
-        """Asymptotic p-value of the local fit; conservative, as the fit's freedom is not subtracted."""
+        """Asymptotic p-value of the local fit. It is conservative: the parameters of the fit are not subtracted."""
         return None if self.comparison is None else self.comparison.total.asymptotic_p_value
 
     @property
@@ -87,7 +87,7 @@ class CountsFindings:
 
     @property
     def statistics(self) -> dict[str, float]:
-        """Figures for the reader."""
+        """The figures of the report."""
         figures = figures_of_evidence(self.counts, self.found)
         if self.counts.scenario.is_chsh:
             figures[Figure.S], figures[Figure.S_ERROR] = chsh_value(self.counts)
@@ -205,7 +205,7 @@ class CountsFindings:
 
     @property
     def _influences(self) -> tuple[str, str]:
-        """What is assumed about influences between the parties: one line says how much, one why that is assumed."""
+        """What is assumed about influences between the parties: how strong they may be, and why this is assumed."""
         rule, found = self.rule, self.found
         if rule.kappa is not None:
             assumed = f"hidden influences are at most kappa = {rule.kappa:g} times what marginals show (declared)"
@@ -227,7 +227,7 @@ class CountsFindings:
         return advice(self)
 
     def report(self) -> LocalityReport:
-        """The report."""
+        """Returns the report."""
         found = self.found
         decisive = self.rule.decisive(found)
         assert decisive is not None

@@ -1,4 +1,4 @@
-"""What is declared for counts before they are read."""
+"""The declarations about counts that are made before the counts are read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MAX_REPLICATES = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class CountsOptions:
-    """What is declared for counts before they are read: the test that decides, and what is assumed.
+    """The declarations about counts that are made before the counts are read: the deciding test and the assumptions.
 
     Raises:
-        CountsError: If one of them is out of range.
+        CountsError: If a value is out of range.
 
     Examples:
         >>> from qiskit_lhv import analyze, load_bundled_counts
@@ -37,25 +37,29 @@ class CountsOptions:
 
     test: str | None = None
     """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
-    ``"combined"`` (the e-value and all forms of CHSH, each with its share of alpha). ``None``: ``"combined"`` for
-    counts of CHSH tests, ``"e-value"`` for trials, many groups and other scenarios."""
+    ``"combined"`` (the e-value and all forms of the CHSH inequality, each with its share of alpha). With ``None``, it
+    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios."""
     expression: BellExpression | None = None
-    """For ``"game"``, the rule of the game or another Bell expression; ``None``: ``chsh()`` in its scenario."""
+    """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
+    scenario."""
     kappa: float | None = None
-    """The assumed largest ratio of a hidden influence between the parties to the part of it that marginals show.
+    """The largest assumed ratio of a hidden influence between the parties to the part of it that the marginals show.
 
-    A declared one is always applied: NONLOCAL then excludes local models with such influences. Without one, NONLOCAL
-    stands on "nothing passes between the parties" where no signaling is detected, and on kappa = 5 where it is."""
+    A declared kappa is always applied: NONLOCAL then excludes local models with such influences. Without a declared
+    kappa, NONLOCAL assumes that nothing passes between the parties if no signaling is detected, and applies kappa = 5
+    if signaling is detected."""
     signaling_level: float = 0.01
-    """Level at which signaling counts as detected; of estimates of a state, at which counts are taken to contradict
-    that all bases measure the same state."""
+    """The level of significance at which signaling counts as detected. For an estimate of a state, it is the level at
+    which counts contradict that all bases measure the same state."""
     predictability: float = 0.0
-    """For random settings, how far the probability of a party's setting may be from the one given."""
+    """For random settings, the largest difference between the true probability of a party's setting and the given
+    one."""
     fair_sampling: bool = False
-    """States the assumption that post-selected shots are a fair sample of all; without it they are refused."""
+    """Whether to assume that post-selected shots are a fair sample of all shots. Without this assumption, post-selected
+    counts raise an error."""
     num_replicates: int | None = None
-    """Bootstrap replicates for the figures of the fits, which decide nothing; ``None``: 200 for small scenarios, none
-    for large ones and for many groups."""
+    """The number of bootstrap replicates for the figures of the fits, which do not enter the verdict. With ``None``, it
+    is 200 for small scenarios, and 0 for large ones and for many groups."""
 
     def __post_init__(self) -> None:
         if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
@@ -81,7 +85,7 @@ class CountsOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CountsCall(CountsOptions):
-    """A call of :func:`analyze` on counts: what is declared, with the other arguments, all of them checked."""
+    """The checked arguments of a call of :func:`analyze` on counts: the declarations and the other arguments."""
 
     alpha: float = 0.01
     time_limit: float | None = None
@@ -96,7 +100,7 @@ class CountsCall(CountsOptions):
         Deadline(self.time_limit)
         alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
         object.__setattr__(self, "alpha", alpha)
-        # Drawn once and reported, so that the result can be had again.
+        # The seed is drawn once and reported, so that the result can be reproduced.
         object.__setattr__(self, "seed", fresh_seed() if self.seed is None else self.seed)
 
     @classmethod
@@ -109,14 +113,14 @@ class CountsCall(CountsOptions):
         progress: bool | None = None,
         seed: int | None = None,
     ) -> CountsCall:
-        """The call with these declarations.
+        """Returns the call with these declarations.
 
         Args:
-            declared: What is declared for the counts.
-            alpha: Largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
-            time_limit: Seconds for figures, or ``None``.
+            declared: The declarations about the counts.
+            alpha: The largest probability of a wrong NONLOCAL; for many groups, the false discovery rate.
+            time_limit: Limit in seconds for the figures, or ``None``.
             progress: Whether to show a progress bar.
-            seed: Seed, or ``None`` for fresh entropy.
+            seed: The seed, or ``None`` for fresh entropy.
 
         Raises:
             CountsError: If an argument is out of range.
@@ -125,10 +129,10 @@ class CountsCall(CountsOptions):
         return cls(**given, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
 
     def test_for(self, data: BellCounts | BellTrials) -> str:
-        """The declared test, or the default of a kind of data.
+        """Returns the declared test, or the default one for these data.
 
         Raises:
-            CountsError: If the test is not for these data.
+            CountsError: If the declared test cannot be used for these data.
         """
         family = isinstance(data, BellCounts) and bool(family_of(data.scenario))
         if self.test is None:

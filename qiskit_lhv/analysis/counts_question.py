@@ -1,4 +1,4 @@
-"""What was asked about counts: what was declared before they were read, and how a report on them is checked."""
+"""The question about counts: what was declared before they were read, and how a report on them is checked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["CountsQuestion"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CountsQuestion(CountsRule):
-    """What was asked about counts: what was declared before they were read, and how the verdict follows."""
+    """The question about counts: what was declared before they were read, and how the verdict follows."""
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Verifies the evidence of a report, and that all of it follows from the counts and what was declared.
+        """Verifies the evidence of a report, and that the report follows from the counts and the declarations.
 
         Args:
             report: The report.
@@ -26,7 +26,7 @@ class CountsQuestion(CountsRule):
         return check_counts_report(report, self, prove_bound=prove_bound)
 
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """The same as :meth:`check`: of counts, evidence and report are checked together.
+        """Does the same as :meth:`check`: for counts, evidence and report are checked together.
 
         Args:
             report: The report.

@@ -1,4 +1,4 @@
-"""The declared test of counts and trials: checks of the data, its game, its e-value and its result."""
+"""The declared test of counts and trials: checks of the data, the game, the e-value and the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Data = BellCounts | BellTrials
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data that passed every check that comes before long work, with the tests that are quick."""
+    """Data that passed every check that precedes a long computation, with the results of the quick tests."""
 
     data: Data
     test: str
@@ -45,26 +45,26 @@ class Prepared:
     game: GameTest | None
 
     def tested(self, options: CountsCall) -> Data:
-        """The data as the declared test takes them."""
+        """Returns the data in the form in which the declared test uses them; see ``as_tested``."""
         return as_tested(self.data, self.test, options.predictability)
 
 
 def prepared(data: Data, options: CountsCall) -> Prepared:
-    """Checks data for the declared test.
+    """Checks data for the declared test, and makes the quick tests.
 
     Args:
         data: Counts or trials.
         options: The checked options.
 
     Raises:
-        CountsError: If they cannot be used for it, or their settings contradict the declared design.
+        CountsError: If the data cannot be used for the test, or if their settings contradict the declared design.
     """
     test = options.test_for(data)
     if isinstance(data, BellCounts):
         check_shot_limit(data)
     require_all_shots(data, options.fair_sampling)
     if isinstance(data, BellTrials):
-        # Refuses combinations without a trial.
+        # This raises an error if a setting combination has no trial.
         data.to_counts()
     check_predictability(options.predictability, data.design, data.setting_probabilities)
     settings = settings_test(data, options.predictability)
@@ -73,7 +73,7 @@ def prepared(data: Data, options: CountsCall) -> Prepared:
 
 
 def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None:
-    """The game of the declared expression, or of CHSH in its scenario; ``None`` if there is none to play.
+    """Returns the game of the declared expression, or of CHSH in its scenario; ``None`` if there is neither.
 
     Args:
         data: The data, as they were declared.
@@ -81,7 +81,7 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
         options: The checked options.
 
     Raises:
-        CountsError: If a game is the declared test, and there is none for the scenario.
+        CountsError: If a game is the declared test but there is none for the scenario.
     """
     scenario = data.scenario
     assert scenario is not None
@@ -89,7 +89,7 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
     expression = options.expression
     if expression is None and scenario.is_chsh:
         if test != "game" and options.predictability > 0:
-            # Only shown; with settings so predictable it may have nothing to say.
+            # The game is only shown, and with such predictable settings it may be undefined.
             return None
         expression = chsh()
     if expression is not None:
@@ -104,19 +104,22 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
 def e_values_of(
     data: Sequence[Data], options: CountsCall, deadline: Deadline | None = None
 ) -> list[EValue | CombinedEValue]:
-    """The e-value of each set of data: in the order of trials, or the mean over random orders where that is quick.
+    """Returns the e-value of each set of data.
+
+    Trials are taken in their order. For tables, the e-value is the mean over several random orders if that is quick,
+    and otherwise that of a single random order.
 
     Args:
-        data: The data, as the declared test takes them.
+        data: The sets of data, in the form in which the declared test uses them.
         options: The checked options.
-        deadline: Where the search for later factors of single e-values ends.
+        deadline: When the search for the later factors of single e-values ends.
     """
     declared: dict[str, Any] = {
         "predictability": options.predictability,
         "fair_sampling": options.fair_sampling,
         "seed": options.seed,
     }
-    several = [i for i, one in enumerate(data) if averages_orders(one)]
+    several = [i for i, counts in enumerate(data) if averages_orders(counts)]
     single = [i for i in range(len(data)) if i not in set(several)]
     found: dict[int, EValue | CombinedEValue] = {}
     if single:
@@ -128,20 +131,20 @@ def e_values_of(
 
 
 def averages_orders(data: Data) -> bool:
-    """Whether the e-value of data is the mean over several random orders: for tables, where that is quick."""
+    """Returns whether the e-value of the data is the mean over several random orders: for tables, if that is quick."""
     return isinstance(data, BellCounts) and num_orders(data.scenario, data.total_shots) > 1
 
 
 def declared_result(
     data: Data, test: str, e_value: EValue | CombinedEValue | None, game: GameTest | None, options: CountsCall
 ) -> TestResult:
-    """The result of the declared test, from the e-value and the game of data as the test takes them.
+    """Returns the result of the declared test from the e-value and the game of the data.
 
     Args:
-        data: The data.
+        data: The data, in the form in which the test uses them.
         test: The declared test.
-        e_value: Their e-value; not needed for a game.
-        game: Their game, where that is the declared test.
+        e_value: The e-value of the data. It is not needed for a game.
+        game: The game, if that is the declared test.
         options: The checked options.
     """
     if test == "game":
@@ -155,10 +158,10 @@ def declared_result(
 
 
 def result_of(tested: Data, test: str, options: CountsCall) -> TestResult:
-    """The result of a test, of data as it takes them, with its game or e-value made anew.
+    """Returns the result of a test with a newly computed game or e-value.
 
     Args:
-        tested: The data.
+        tested: The data, in the form in which the test uses them.
         test: The test.
         options: The checked options.
     """

@@ -1,4 +1,4 @@
-"""Up to which visibility a noisy state is local, from below and from above."""
+"""Bounds from below and from above on the visibility up to which a noisy state is local."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .state_question import among
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
 
-# Each leaves time to what follows.
+# The last step of each list leaves time for what follows.
 _STEPS_FROM_ABOVE = (Step.CRITERIA, Step.SETTINGS, Step.MODELS)
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA, Step.MODELS)
 _NUM_POINTS = 8
-# States that differ by no more in any correlation are the same.
-_SAME = 1e-12
+# States are the same if none of their correlations differs by more.
+_LARGEST_DIFFERENCE = 1e-12
 
 Certificate = StateCertificate
 
@@ -46,22 +46,26 @@ class CriticalVisibility(Evidence):
     """The visibility up to which a noisy state is local for all projective measurements, or all in a plane."""
 
     lower: float
-    """Visibility up to which ``certificate`` proves the state local; 0 if there is none."""
+    """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""
     upper: float
-    """Visibility above which ``settings`` prove the state nonlocal; infinity if they do not."""
+    """The visibility above which ``settings`` prove the state nonlocal; infinite without settings."""
     certificate: Certificate | None
-    """The proof from below."""
+    """The proof of locality, which gives the lower bound."""
     settings: OptimizedSettings | None
-    """The settings and inequality from above."""
+    """The settings and the inequality that give the upper bound."""
     sweep: VisibilitySweep | None
-    """Losses of local models along the way, from which the estimate comes; ``None`` if there was no time."""
+    """The losses of local models at several visibilities, from which the estimate comes; ``None`` if there was no time
+    for them."""
     timed_out: bool = False
-    """Whether the time limit cut a search short: with more time the interval may be narrower. Nothing in the record
-    shows it."""
+    """Whether the time limit cut a search short, so that more time may give a narrower interval. ``verify()`` cannot
+    check this field."""
 
     @property
     def estimate(self) -> float | None:
-        """Where the square root of the loss extrapolates to zero, within what is proven; ``None`` without a sweep."""
+        """The visibility at which the square root of the loss extrapolates to zero, limited to the proven interval.
+
+        It is ``None`` without a sweep.
+        """
         if self.sweep is None:
             return None
         found = self.sweep.extrapolated_visibility() or self.sweep.floor_visibility()
@@ -73,10 +77,10 @@ class CriticalVisibility(Evidence):
         return f"critical visibility in [{self.lower:.7g}, {self.upper:.7g}]{estimate}{cut}"
 
     def verify(self, state: Any = None, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks both proofs, and that they are about the same state, noise and measurements.
+        """Verifies both proofs, and that they are about the same state, noise and measurements.
 
         Args:
-            state: A state or correlation tensor that this should be about; default: its own.
+            state: A state or correlation tensor that the proofs should be about. Default: that of the proofs.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
         order = Verification(0 <= self.lower <= self.upper, f"0 <= {self.lower!r} <= {self.upper!r}")
@@ -98,28 +102,28 @@ class CriticalVisibility(Evidence):
         return combine(*checks)
 
     def _about_one_state(self, state: Any) -> Verification:
-        """Whether both sides are about the same state, noise and measurements."""
+        """Checks that both proofs are about the same state, noise and measurements."""
         below, above = self.certificate, self.settings
         seen = projective_set(below.measurements if isinstance(below, AllProjectiveCertificate) else "projective")
-        tensors = [one.correlations for one in (below, above) if one is not None]
+        tensors = [proof.correlations for proof in (below, above) if proof is not None]
         noises = []
         if below is not None:
-            proof = below.noise if isinstance(below, AllProjectiveCertificate) else None
-            noises.append(None if proof is None else proof.correlations)
+            noise = below.noise if isinstance(below, AllProjectiveCertificate) else None
+            noises.append(None if noise is None else noise.correlations)
         if above is not None:
             noises.append(above.noise)
         if state is not None:
             tensors.append(qubit_tensor(state))
-        if not all(_same(one, tensors[0], seen) for one in tensors[1:]):
+        if not all(_same(tensor, tensors[0], seen) for tensor in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
-        if not all(_same(one, noises[0], seen) for one in noises[1:]):
+        if not all(_same(noise, noises[0], seen) for noise in noises[1:]):
             return Verification(False, "the proofs are about different noise", math.inf)
         if above is not None and not among(above, seen):
             return Verification(False, f"the settings are not in the plane {seen.name}", math.inf)
         return Verification(True, "both sides are about the same state")
 
     def plot(self) -> Any:
-        """The losses against the visibility, and what is proven from either side, as a matplotlib figure.
+        """Returns a matplotlib figure of the losses against the visibility, with what is proven on either side.
 
         Raises:
             ImportError: If matplotlib is not installed (extra ``plot``).
@@ -139,29 +143,31 @@ def critical_visibility(
     folder: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> CriticalVisibility:
-    """Brackets the visibility up to which a noisy state is local: proofs from both sides, and an estimate.
+    """Returns proven bounds on the visibility up to which a noisy state is local, and an estimate between them.
 
-    From above, settings are optimized (:func:`~qiskit_lhv.projective.optimize_settings`), with more and more of them,
-    and for two qubits those of the inequality of Werner states (:func:`~qiskit_lhv.polytope.werner_inequality`). From
-    below come polyhedra from coarse to fine (:func:`~qiskit_lhv.projective.certify_all_projective`), for two qubits in
-    white noise also extensions of the local Werner model. In the remaining time local models are searched by gradient
-    descent in between (:func:`~qiskit_lhv.optimize.sweep_visibility`).
+    The upper bound comes from optimized settings (:func:`~qiskit_lhv.projective.optimize_settings`), with an increasing
+    number of settings. For two qubits, the settings of the inequality for Werner states are tried too
+    (:func:`~qiskit_lhv.polytope.werner_inequality`). The lower bound comes from polyhedra, coarse ones first
+    (:func:`~qiskit_lhv.projective.certify_all_projective`), and for two qubits in white noise also from extensions of
+    the local Werner model. In the remaining time, local models between the bounds are searched by gradient descent
+    (:func:`~qiskit_lhv.optimize.sweep_visibility`).
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        noise: A state of the same qubits; default: white noise.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds, shared by all parts; the result says whether they cut one short. Default: none, but
-            budgets of work, so that the answer is the same on every machine.
-        seed: Seed, or ``None``.
-        folder: Where to keep what is found; the same call goes on from there. Needs a seed.
-        **options: For ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
+        noise: A state of the same qubits. Default: white noise.
+        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Limit in seconds for all parts together. The result says whether it cut a search short. Default:
+            no limit; the work is bounded instead, so that the answer is the same on every machine.
+        seed: Seed of the searches, or ``None``.
+        folder: Folder in which the results are kept. The same call with the same folder continues from there. It
+            requires a seed.
+        **options: Keywords of ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
     Raises:
-        MeasurementError: If state or noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state or the noise is not a state of 2 to 6 qubits, or if the measurements are unknown.
         ScenarioError: If the noise cannot be proven local.
-        CertificateError: If the folder holds another run's files, or a proof there does not hold.
-        LHVError: If a number is out of range, or there is a folder without a seed.
+        CertificateError: If the folder holds files of another run, or a proof in it does not hold.
+        LHVError: If a number is out of range, or if a folder is given without a seed.
     """
     clock = Deadline(time_limit)
     measured = projective_set(measurements)
@@ -194,11 +200,11 @@ def critical_visibility(
         settings = run.keep_settings(list(proofs(tensor, _STEPS_FROM_ABOVE, **options_of_proofs)))
     store = None if place is None else run
     certificates = [
-        one
-        for one in proofs(tensor, _STEPS_FROM_BELOW, store=store, **options_of_proofs)
-        if not isinstance(one, OptimizedSettings)
+        proof
+        for proof in proofs(tensor, _STEPS_FROM_BELOW, store=store, **options_of_proofs)
+        if not isinstance(proof, OptimizedSettings)
     ]
-    certificate = max(certificates, key=lambda one: one.visibility, default=None)
+    certificate = max(certificates, key=lambda proof: proof.visibility, default=None)
     upper = settings.visibility * (1 + 1e-8) if settings is not None else math.inf
     if settings is None or math.isinf(upper) or not settings.mixed(upper).verify():
         settings, upper = None, math.inf
@@ -223,25 +229,28 @@ def critical_visibility(
 
 
 def _tensor(state: Any, name: str, measurements: QubitMeasurementSet) -> CorrelationTensor:
-    """The correlations of a state of 2 to 6 qubits; those in a plane need not be a state's."""
+    """Returns the correlations of a state of 2 to 6 qubits.
+
+    For measurements in a plane, any correlation tensor will do, also one that does not belong to a state.
+    """
     tensor = qubit_tensor(state, name)
     everything = measurements.coordinates.all()
     return tensor if not everything and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
 
 
 def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, measurements: MeasurementSet) -> bool:
-    """Whether these are the same correlations, as far as the measurements see them; ``None``: white noise."""
+    """Returns whether two correlation tensors agree as far as the measurements see them; ``None`` is white noise."""
     if first is None or second is None:
         return first is second
     if first.dimensions != second.dimensions:
         return False
-    one, other = (planar_tensor(tensor, measurements) for tensor in (first, second))
-    return one.largest_difference(other) <= _SAME
+    first, second = (planar_tensor(tensor, measurements) for tensor in (first, second))
+    return first.largest_difference(second) <= _LARGEST_DIFFERENCE
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What a call is about, and the folder that keeps what it finds."""
+    """The question of a call, and the folder that keeps its results."""
 
     tensor: CorrelationTensor
     noise: CorrelationTensor | None
@@ -255,7 +264,7 @@ class _Run:
     def _require_same(
         self, file: Path, tensor: CorrelationTensor, noise: CorrelationTensor | None, measurements: MeasurementSet
     ) -> None:
-        """Refuses a file of another run."""
+        """Raises an error if a file belongs to another run."""
         asked = self.measurements
         same = _same(self.tensor, tensor, asked) and _same(self.noise, noise, asked)
         if measurements != asked or not same:
@@ -269,7 +278,7 @@ class _Run:
     # Settings
 
     def kept_settings(self) -> OptimizedSettings | None:
-        """The settings of an earlier call; ``None`` if there are none."""
+        """Returns the settings that an earlier call kept, or ``None``."""
         if self.folder is None or not self._place("settings.json").exists():
             return None
         file = self._place("settings.json")
@@ -284,9 +293,9 @@ class _Run:
         return loaded
 
     def keep_settings(self, found: Sequence[OptimizedSettings | StateCertificate]) -> OptimizedSettings | None:
-        """The settings of the lowest visibility with a proven bound, which are kept."""
-        settings = [one for one in found if isinstance(one, OptimizedSettings) and one.inequality.bound.exact]
-        best = min(settings, key=lambda one: one.visibility, default=None)
+        """Keeps and returns the settings of the lowest visibility among those with a proven local bound."""
+        settings = [proof for proof in found if isinstance(proof, OptimizedSettings) and proof.inequality.bound.exact]
+        best = min(settings, key=lambda proof: proof.visibility, default=None)
         if best is not None and self.folder is not None:
             best.save(self._place("settings.json"))
         return best
@@ -294,11 +303,11 @@ class _Run:
     # Certificates from polyhedra
 
     def has_certificate(self, num_axes: int) -> bool:
-        """Whether an earlier call found one with these axes."""
+        """Returns whether an earlier call kept a certificate with this number of axes."""
         return self._place(f"certificate_{num_axes}.npz").exists()
 
     def certificate(self, num_axes: int) -> AllProjectiveCertificate | None:
-        """That certificate; ``None`` if this machine cannot check it, so that it proves nothing."""
+        """Returns that certificate, or ``None`` if this machine cannot check it, so that it proves nothing."""
         file = self._place(f"certificate_{num_axes}.npz")
         loaded = AllProjectiveCertificate.load(file)
         proven = None if loaded.noise is None else loaded.noise.correlations
@@ -312,12 +321,12 @@ class _Run:
         certificate.save(self._place(f"certificate_{num_axes}.npz"))
 
     def checkpoint(self, num_axes: int) -> Path:
-        """The file that keeps the state of a search that is under way."""
+        """Returns the path of the file that keeps the state of an unfinished search."""
         return self._place(f"search_{num_axes}.npz")
 
 
 def _require_not_refuted(file: Path, check: Verification) -> None:
-    """Refuses a stored proof that does not show what it claims."""
+    """Raises an error if a stored proof does not show what it claims."""
     if check.refuted:
         raise CertificateError.bad_argument(
             "folder",

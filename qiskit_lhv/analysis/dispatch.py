@@ -1,4 +1,4 @@
-"""The one verb for users: target in, report out."""
+"""The function ``analyze``, which takes any kind of target and returns a report."""
 
 from __future__ import annotations
 
@@ -67,33 +67,38 @@ def analyze(
     progress: bool | None = None,
     seed: int | None = None,
 ) -> LocalityReport | DeviceReport:
-    """Answers whether a target admits a local hidden-variable model.
+    """Returns a report on whether a target admits a local hidden-variable model.
 
     Args:
-        target: A behavior (or an experiment, for its exact behavior), answered by the local polytope; a state of 2 to 6
-            qubits, its circuit or its correlation tensor, answered for all projective measurements; an estimate of its
-            correlations, with their errors; counts or trials, answered by statistics; or a dictionary of counts by
-            group of qubits, ``{(3, 4): counts, ...}``, answered for all groups together.
-        declared: For counts, what is declared before they are read, such as
-            ``CountsOptions(test="game", kappa=5)``; default: what :class:`~qiskit_lhv.CountsOptions` has as defaults.
-        alpha: For counts and estimates, the largest probability of a wrong NONLOCAL; for many groups, the false
+        target: What to analyze. One of
+
+            - a behavior, or an experiment for its exact behavior: it is compared with the local polytope;
+            - a state of 2 to 6 qubits, its circuit or its correlation tensor: all projective measurements are
+              considered;
+            - an estimate of the correlations of a state, with their errors;
+            - counts or trials: they are tested statistically;
+            - a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``: all groups are tested together.
+
+        declared: For counts, the declarations made before the counts are read, such as
+            ``CountsOptions(test="game", kappa=5)``. Default: the defaults of :class:`~qiskit_lhv.CountsOptions`.
+        alpha: For counts and estimates, the largest probability of a wrong NONLOCAL. For many groups, the false
             discovery rate.
-        tolerance: For behaviors, how far each probability may be from the true one.
-        measurements: For states, ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; default: none (for states, budgets of work). For counts, the declared test and the test of
-            no-signaling always run; figures that are due after the limit are absent.
-        progress: Whether to show a progress bar over many groups; default: only on a terminal.
-        seed: Seed of searches, and of the e-value's orders of the shots. Declare it, or leave it ``None`` for fresh
-            entropy, which the report records: choosing among seeds is choosing among p-values.
+        tolerance: For behaviors, the largest difference between a given probability and the true one.
+        measurements: For states, ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead. For counts, the
+            declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
+        progress: Whether to show a progress bar over many groups. Default: only on a terminal.
+        seed: Seed of the searches, and of the random orders of the shots in an e-value. Declare it beforehand, or leave
+            it ``None`` for fresh entropy, which the report records: to choose among seeds is to choose among p-values.
 
     Returns:
-        The report, whose ``evidence`` can be re-checked by ``verify()``; a ``DeviceReport`` for many groups.
+        The report, whose evidence ``verify()`` checks again. For many groups, a ``DeviceReport``.
 
     Raises:
-        LHVError: If the target is of another type, or an argument is out of range.
-        CountsError: If the counts cannot be used for the declared test, or their settings contradict the declared
+        LHVError: If the target is of another type, or if an argument is out of range.
+        CountsError: If the counts cannot be used for the declared test, or if their settings contradict the declared
             design.
-        ScenarioError: If a behavior signals more than its tolerance explains, or its scenario is too large.
+        ScenarioError: If a behavior signals by more than its tolerance explains, or if its scenario is too large.
 
     Examples:
         >>> from qiskit_lhv import analyze, load_bundled_counts
@@ -129,8 +134,8 @@ def analyze(
 
 def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport:
     groups = _groups(target)
-    for one in target.values():
-        _require_counts(one, "target (each group)")
+    for counts in target.values():
+        _require_counts(counts, "target (each group)")
     if call.test not in (None, "e-value"):
         raise CountsError.bad_argument(
             "test",
@@ -139,11 +144,11 @@ def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport
         )
     call = replace(call, test="e-value")
     found, failures = group_findings(dict(zip(groups, target.values(), strict=True)), call)
-    lists = group_lists([(one.rule, one.found) for one in found.values()], call.alpha, len(groups))
+    lists = group_lists([(findings.rule, findings.found) for findings in found.values()], call.alpha, len(groups))
     reports = []
-    for one, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
-        rule = replace(one.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
-        reports.append(replace(one, rule=rule).report())
+    for findings, in_nonlocal, in_signaling in zip(found.values(), *lists, strict=True):
+        rule = replace(findings.rule, in_nonlocal_list=in_nonlocal, in_signaling_list=in_signaling)
+        reports.append(replace(findings, rule=rule).report())
     return DeviceReport(tuple(found), tuple(reports), call.alpha, failures=tuple(failures.items()))
 
 

@@ -1,4 +1,4 @@
-"""Evidence on states prepared on a device: what their estimated correlations show, with their errors."""
+"""Evidence on states prepared on a device, from their estimated correlations and the errors of these."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ from ..verification.verdict import Verdict
 
 __all__ = ["EstimatedLocality", "EstimatedViolation"]
 
-_SAME = 1e-12
+# Correlations and errors of the same counts, computed twice, differ by no more.
+_LARGEST_DIFFERENCE = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimatedViolation(Evidence):
-    """A test of a Bell inequality on estimated correlations, whose settings were chosen without the tested shots."""
+    """A test of a Bell inequality on estimated correlations."""
 
     settings: OptimizedSettings
-    """Settings and inequality, for the state nearest to the estimate that chose them."""
+    """The settings and the inequality. They were optimized for the state nearest to an estimate."""
     tested: TensorEstimate
-    """The estimate that tests them: other shots; or the same expectation values, then with limits for all at once."""
+    """The estimate on which the inequality is tested. For counts, it comes from shots that did not choose the settings.
+    For expectation values it is the same estimate, with limits that hold for all correlations at once."""
     same_data: bool
     """Whether the settings were chosen with the tested data."""
     alpha: float
-    """Error probability."""
+    """The error probability of the test."""
     same_state: SameStateTest | None
-    """Whether the bases may measure one state, for counts."""
+    """For counts, the test whether all bases measure the same state."""
 
     @property
     def lower(self) -> float:
-        """Lower confidence limit of the value of the expression."""
+        """The lower confidence limit of the value of the Bell expression."""
         coefficients = self.settings.operator()
         if self.same_data:
             value = float(np.sum(coefficients * self.tested.tensor.array))
@@ -51,7 +53,7 @@ class EstimatedViolation(Evidence):
 
     @property
     def violated(self) -> bool:
-        """Whether the limit exceeds the local bound."""
+        """Whether the lower confidence limit exceeds the local bound."""
         return self.lower > self.settings.inequality.bound.value
 
     @property
@@ -73,7 +75,9 @@ class EstimatedViolation(Evidence):
         return f"value above {self.lower:.6g} at level {1 - self.alpha:g}, {relation} the local bound {bound:.6g}"
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-proves the local bound and recomputes the limit; nothing is claimed if it is not above the bound.
+        """Proves the local bound again and recomputes the confidence limit.
+
+        If the limit is not above the bound, the test claims nothing, and there is nothing to verify.
 
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
@@ -83,7 +87,7 @@ class EstimatedViolation(Evidence):
             return Verification(True, "no violation is claimed")
         if self.same_data is not (self.tested.counts is None):
             return Verification(False, "counts are tested on other shots, expectation values on themselves", math.inf)
-        longest = max(float(np.linalg.norm(one, axis=1).max()) for one in self.settings.settings)
+        longest = max(float(np.linalg.norm(vectors, axis=1).max()) for vectors in self.settings.settings)
         vectors = Verification(longest <= 1, f"Bloch vectors have lengths up to {longest:.12g}")
         bound = self.settings.inequality.verify(prove_bound=prove_bound)
         return combine(bound, vectors, _from_one_state(self.tested, self.same_state))
@@ -91,30 +95,30 @@ class EstimatedViolation(Evidence):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimatedLocality(Evidence):
-    """Whether all correlations within the errors of an estimate are local."""
+    """A certificate for an estimate, which may show that all correlations within its errors are local."""
 
     certificate: StateCertificate
-    """Proof for the estimate, up to a visibility above 1 in white noise."""
+    """The proof that the estimate is local up to some visibility in white noise, which may exceed 1."""
     estimate: TensorEstimate
     """The estimate."""
     alpha: float
-    """The errors hold together with confidence 1 - alpha."""
+    """The errors of all correlations hold together with confidence 1 - alpha."""
     same_state: SameStateTest | None
-    """Whether the bases may measure one state, for counts."""
+    """For counts, the test whether all bases measure the same state."""
 
     @property
     def radius(self) -> float:
-        """Weight of white noise that makes any deviation within the errors local."""
+        """The weight of white noise that makes every deviation within the errors local."""
         return absorbing_noise(self.estimate, self.alpha)
 
     @property
     def needed(self) -> float:
-        """Visibility up to which the estimate must be local; infinite if the errors are too large."""
+        """The visibility up to which the estimate must be local; infinite if the errors are too large."""
         return 1 / (1 - self.radius) if self.radius < 1 else math.inf
 
     @property
     def inside(self) -> bool:
-        """Whether it is."""
+        """Whether the certificate reaches the visibility that is needed."""
         return self.certificate.visibility >= self.needed
 
     def __str__(self) -> str:
@@ -134,7 +138,7 @@ class EstimatedLocality(Evidence):
         return Verdict.LOCAL if readable(claim, False) else None
 
     def verify(self) -> Verification:
-        """Re-checks the certificate, and that it is about the estimate; how far it must reach is recomputed."""
+        """Verifies the certificate, that it is about the estimate, and the visibility that it must reach."""
         probability(self.alpha, "alpha", CountsError, open_interval=True)
         reached = Verification(True, str(self) if self.inside else "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
@@ -144,7 +148,7 @@ class EstimatedLocality(Evidence):
 
 
 def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Verification:
-    """Checks that an estimate is that of its counts, and that these, among all shots, may be of one state."""
+    """Checks that an estimate follows from its counts, and that these are among shots that may come from one state."""
     if estimate.counts is None:
         return Verification(True, "expectation values, once each, cannot tell whether they are of one state")
     if test is None:
@@ -155,12 +159,14 @@ def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Ver
     if test.refuted:
         return Verification(False, "the bases do not measure the same state", math.inf)
     again = estimate_tensor(estimate.counts)
-    off = max(
-        float(np.abs(one - other).max())
-        for one, other in (
+    difference = max(
+        float(np.abs(recomputed - given).max())
+        for recomputed, given in (
             (again.tensor.array, estimate.tensor.array),
             (again.standard_errors, estimate.standard_errors),
         )
     )
-    same = Verification(off <= _SAME, "the correlations and their errors are those of the counts", off)
+    same = Verification(
+        difference <= _LARGEST_DIFFERENCE, "the correlations and their errors are those of the counts", difference
+    )
     return combine(same, test.verify())

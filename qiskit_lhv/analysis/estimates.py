@@ -31,25 +31,25 @@ __all__ = ["EstimateQuestion", "analyze_estimate"]
 
 Evidence = EstimatedViolation | EstimatedLocality | SameStateTest
 
-# Entries of the tensors of one state, computed again.
-_SAME_TENSOR = 1e-9
+# Correlations of one state, computed again, differ by no more.
+_LARGEST_DIFFERENCE = 1e-9
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimateQuestion(Question):
-    """What was asked about the estimated correlations of a state."""
+    """The question about the estimated correlations of a state."""
 
     estimate: TensorEstimate
     """The estimate."""
     alpha: float
-    """Error probability of either verdict."""
+    """The error probability of NONLOCAL and of LOCAL."""
     signaling_level: float
-    """Level at which counts are taken to contradict that all bases measure the same state."""
+    """The level of significance at which counts contradict that all bases measure the same state."""
     measurements: QubitMeasurementSet
     """All projective measurements, or those in a coordinate plane."""
     seed: int
-    """Seed of the split and of the searches."""
+    """The seed of the split of the shots and of the searches."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", projective_set(self.measurements))
@@ -62,22 +62,25 @@ class EstimateQuestion(Question):
         return f"state of {qubits} qubits with estimated correlations, {self.measurements}"
 
     def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
-        """The estimates that choose settings and that test them: of other shots, or the same expectation values."""
+        """Returns the estimate that chooses the settings and the one that tests them.
+
+        For counts these come from different shots. For expectation values both are the whole estimate.
+        """
         if self.estimate.counts is None:
             return self.estimate, self.estimate
         return self.estimate.split(0.5, self.seed)
 
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Whether a report answers this question, and all that it says follows from its evidence.
+        """Checks that a report answers this question, and that everything in it follows from its evidence.
 
-        The evidence is verified elsewhere. That the tested shots are those which the seed leaves for the test is shown
-        by drawing them again; that the settings were chosen with the others alone, by choosing them again. Where that
-        leads to others, as it may on another machine or after a time limit, the answer is not re-proven.
-        ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
+        The evidence itself is verified elsewhere. The split of the shots is drawn again from the seed, to check that
+        the right ones were tested. The settings are chosen again, to check that they depend on the other shots alone.
+        If other settings are found, which may happen on another machine or after a time limit, the report is neither
+        proven nor refuted. The field ``timed_out`` is taken as recorded; no proof depends on it.
 
         Args:
             report: The report.
-            prove_bound: Is not needed, as there is no bound but in the evidence.
+            prove_bound: This argument has no effect, as all local bounds are part of the evidence.
         """
         first, *others = report.evidence
         if not isinstance(first, Evidence):
@@ -111,10 +114,13 @@ class EstimateQuestion(Question):
         return combine(follows, self._choice_of_settings(first)) if isinstance(first, EstimatedViolation) else follows
 
     def _choice_of_settings(self, test: EstimatedViolation) -> Verification:
-        """Whether the settings of a test are those to which the shots lead that choose them."""
+        """Checks that the settings of a test are those that the shots set aside for the choice lead to."""
         chosen, _ = self.halves()
         tensor = _nearest_tensor(chosen)
-        if test.settings.noise is not None or not tensor.largest_difference(test.settings.correlations) <= _SAME_TENSOR:
+        if (
+            test.settings.noise is not None
+            or not tensor.largest_difference(test.settings.correlations) <= _LARGEST_DIFFERENCE
+        ):
             return _refuted("the settings are for another state than that of the shots that choose them")
         if not test.violated:
             return Verification(True, "settings without a violation claim nothing")
@@ -126,7 +132,7 @@ class EstimateQuestion(Question):
         return Verification.unproven("other settings are found with the shots that choose them")
 
     def _fault(self, piece: Evidence) -> str:
-        """What a piece of evidence has to do with another question; empty if nothing."""
+        """Returns in what way a piece of evidence belongs to another question, or an empty text."""
         test = piece if isinstance(piece, SameStateTest) else piece.same_state
         if (test is None) is not (self.estimate.counts is None):
             return "the test of one state is missing, or one of expectation values"
@@ -175,7 +181,7 @@ def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
 
 
 def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
-    """The weight of white noise that absorbs the errors, and the visibility up to which it must be local."""
+    """Returns the weight of white noise that absorbs the errors, and the visibility that a certificate must reach."""
     radius = absorbing_noise(estimate, alpha)
     return radius, 1 / (1 - radius) if radius < 1 else math.inf
 
@@ -189,27 +195,27 @@ def analyze_estimate(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Answers whether a state prepared on a device is local, with the errors of its estimated correlations.
+    """Returns a report on whether a state prepared on a device is local, from its estimated correlations.
 
-    NONLOCAL: half of the shots chooses settings and an inequality, the other half tests it, by Hoeffding's inequality.
-    (Expectation values cannot be split: there the limits of all correlations hold at once.) LOCAL: a certificate for
-    the estimate that leaves room for the errors of all correlations.
-
-    SIGNALING: counts whose outcomes depend on the other qubits' bases are of no single state, and their correlations
-    prove nothing. Expectation values are given once each and cannot be tested so.
+    For NONLOCAL, half of the shots choose the settings and an inequality, and the other half test it with Hoeffding's
+    inequality. (Expectation values cannot be split; for these, the confidence limits of all correlations hold at once.)
+    For LOCAL, a certificate for the estimate leaves room for the errors of all correlations. The verdict is SIGNALING
+    if the outcomes of some qubits depend on the bases of the others: then the counts do not come from a single state,
+    and their correlations prove nothing. Expectation values are given once each, so this cannot be tested for them.
 
     Args:
-        estimate: From ``estimate_tensor`` or ``estimate_from_expectations``.
-        alpha: Error probability of either verdict.
-        signaling_level: Level at which counts are taken to contradict that all bases measure the same state.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work.
-        seed: Seed of the split and of the searches.
+        estimate: The result of ``estimate_tensor`` or ``estimate_from_expectations``.
+        alpha: The error probability of NONLOCAL and of LOCAL.
+        signaling_level: The level of significance at which counts contradict that all bases measure the same state.
+        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
+            bounded instead.
+        seed: Seed of the split of the shots and of the searches, or ``None``.
 
     Raises:
-        CountsError: If alpha or the level is not between 0 and 1.
-        MeasurementError: If the estimate is one of fewer than 2 qubits, or the measurements are unknown.
-        SolverError: If a violation is found whose local bound cannot be proven.
+        CountsError: If ``alpha`` or ``signaling_level`` is not between 0 and 1.
+        MeasurementError: If the estimate has fewer than 2 qubits, or if the measurements are unknown.
+        SolverError: If a violation is found but its local bound cannot be proven.
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
@@ -224,18 +230,18 @@ def analyze_estimate(
     chosen, tested = question.halves()
     candidates, number = _candidates(chosen, measured, seed, clock)
     same = estimate.counts is None
-    tests = [EstimatedViolation(one, tested, same, alpha / number, test) for one in candidates]
-    sound = [one for one in tests if not one.violated or one.verify(prove_bound=True)]
-    if not sound:
+    tests = [EstimatedViolation(settings, tested, same, alpha / number, test) for settings in candidates]
+    proven = [result for result in tests if not result.violated or result.verify(prove_bound=True)]
+    if not proven:
         raise SolverError("an inequality is violated by the estimate, but its local bound could not be proven")
-    best = max(sound, key=lambda one: one.lower - one.settings.inequality.bound.value)
+    best = max(proven, key=lambda result: result.lower - result.settings.inequality.bound.value)
     evidence: tuple[EstimatedViolation | EstimatedLocality, ...] = (best,)
     of_test = _figures_of_test(best)
     if best.violated:
         return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
     radius, needed = _room(estimate, alpha)
     figures[Figure.ABSORBING_NOISE] = radius
-    # Errors so large that no visibility is enough leave nothing to prove.
+    # If the errors are so large that no visibility is enough, no certificate is looked for.
     found = (
         proofs(estimate.tensor, _STEPS_FROM_BELOW, clock=clock, measurements=measured, visibility=needed, seed=seed)
         if radius < 1
@@ -248,7 +254,7 @@ def analyze_estimate(
         if region.inside and region.verify():
             report = _report(question, (region,), figures | _figures_of_proof(region))
             return replace(report, timed_out=clock.ran_out)
-        # One that claims enough and cannot be verified is no evidence.
+        # A certificate that claims to reach far enough but cannot be verified is not evidence.
         if not region.inside and (furthest is None or certificate.visibility > furthest.certificate.visibility):
             furthest = region
     figures |= of_test
@@ -261,9 +267,10 @@ def analyze_estimate(
 def _candidates(
     estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int, clock: Deadline
 ) -> tuple[list[OptimizedSettings], int]:
-    """Settings that are to be tested, and how many tests share the error probability.
+    """Returns the settings that are to be tested, and the number of tests that share the error probability.
 
-    The settings of the criterion are tested, and where they violate nothing, the first of a search as well.
+    The settings of the closed criterion are tested. If these violate nothing, the first settings of a search are tested
+    as well.
     """
     tensor = _nearest_tensor(estimate)
     first = _first_settings(tensor, Step.CRITERIA, measurements, seed, clock)
@@ -277,8 +284,8 @@ def _candidates(
 def _first_settings(
     tensor: CorrelationTensor, step: Step, measurements: QubitMeasurementSet, seed: int, clock: Deadline
 ) -> OptimizedSettings | None:
-    """The first settings of a step of the plan; ``None`` if there are none."""
-    # The rest of the time is for tests and certificates.
+    """Returns the first settings that a step of the plan finds, or ``None``."""
+    # ``Step.MODELS`` leaves the rest of the time for tests and certificates.
     found = next(proofs(tensor, (step, Step.MODELS), clock=clock, measurements=measurements, seed=seed), None)
     assert found is None or isinstance(found, OptimizedSettings)
     return found
@@ -290,7 +297,7 @@ def _nearest_tensor(estimate: TensorEstimate) -> CorrelationTensor:
 
 
 def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures: dict[str, float]) -> LocalityReport:
-    """The report that follows from the evidence: its first piece decides."""
+    """Returns the report that follows from the evidence, whose first piece decides."""
     first = evidence[0]
     verdict = first.shows or Verdict.INCONCLUSIVE
     assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]

@@ -1,7 +1,7 @@
-"""The plan of proofs about a state of qubits: what is tried in which order, with which share of time and which budget.
+"""The plan of proofs about a state of qubits: which proofs are tried, in which order, with which share of the time.
 
-All that shares a time limit out, and every list of settings and polyhedra that are tried, stands here; the plan is run
-by :func:`~qiskit_lhv.analysis.proofs.proofs`.
+This module holds every rule that shares out a time limit, and every list of settings and polyhedra that are tried. The
+function :func:`~qiskit_lhv.analysis.proofs.proofs` runs the plan.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class Step(StrEnum):
-    """A step of the plan; the members stand in the order in which the steps are taken, the quickest first."""
+    """The steps of the plan, in the order in which they are taken, the quickest first."""
 
     CRITERIA = "settings of the criteria in closed form"
     QUICK_PROOFS = "certificates that take no long search"
@@ -41,13 +41,13 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step and the share of the time that it gets."""
+    """A step and its share of the time."""
 
     step: Step
     """The step."""
     share: float | None
-    """Share of the time that is left when it begins; the last step that is asked for gets all. ``None``: it is quick,
-    and takes what it needs."""
+    """The share of the time that is left when the step begins. The last of the steps that are asked for gets all of it.
+    ``None`` stands for a quick step, which takes as long as it needs."""
 
 
 PLAN = (
@@ -60,15 +60,15 @@ PLAN = (
 """The steps in their order."""
 
 SHARE_OF_SUBSYSTEMS = 0.1
-"""Of the time for settings, the share for those of reduced states."""
+"""The share of the time for settings that is spent on settings of reduced states."""
 SHARE_OF_COARSE_AXES = 0.3
-"""Of the time for polyhedra that is left, the share for each set of axes but the finest."""
+"""The share of the remaining time for polyhedra that each set of axes gets, except the finest one."""
 SHARE_OF_MIXTURE = 0.4
-"""Of the time for polyhedra that is left after the coarsest ones, the share for a finer mixture."""
+"""The share of the time for polyhedra, after the coarsest one, that a finer mixture gets."""
 LEAST_SECONDS_OF_AXES = 0.1
-"""With less time no polyhedron is begun."""
+"""A search with a polyhedron begins only if at least this time is left."""
 
-# A search for local models compiles for some seconds first.
+# A search for local models needs some seconds to compile.
 _SECONDS_TO_COMPILE, _SECONDS_OF_A_SEARCH = 5.0, 3.0
 
 # Method and number of settings per party, in the order in which they are tried.
@@ -78,14 +78,14 @@ _SETTINGS = {
     4: (("ascent", 2), ("regular", 4)),
 }
 _SETTINGS_OF_MANY = (("ascent", 2),)
-# What is tried besides where nothing else can settle the question, or the lowest visibility is asked for.
+# More settings, which are tried if nothing else can settle the question or the lowest visibility is asked for.
 _MORE_SETTINGS = {
     2: (("ascent", 5), ("ascent", 6)),
     3: (("regular", 13),),
     4: (("ascent", 3), ("regular", 6)),
     5: (("regular", 4),),
 }
-# Random starts: a tenth of these, beside those that are known.
+# Random starts of an optimization. A tenth of these are used, besides known good starts.
 _NUM_STARTS, _MORE_STARTS, _STARTS_OF_MANY = 40, 60, 10
 _MANY_QUBITS = 5
 
@@ -95,23 +95,23 @@ class _Axes:
     """Numbers of axes of the polyhedra (or polygons) that are tried, from coarse to fine."""
 
     for_one_visibility: tuple[int, ...]
-    """Where it is asked whether a state with a given visibility is local."""
+    """For the question whether a state with a given visibility is local."""
     for_the_highest: tuple[int, ...]
-    """Where the highest visibility is asked for."""
+    """For the question up to which visibility a state is local."""
 
 
-# For two qubits the proofs without polyhedra do what few axes can.
+# For two qubits, proofs without polyhedra reach as far as polyhedra with few axes do.
 _AXES = {2: _Axes((46, 81), (16, 46, 181)), 3: _Axes((6, 16, 46), (6, 16, 46)), 4: _Axes((6, 16), (6, 16))}
 _AXES_IN_A_PLANE = {2: _Axes((12, 32), (24, 48)), 3: _Axes((8,), (8, 12))}
 _AXES_OF_MANY, _AXES_OF_MANY_IN_A_PLANE = _Axes((6,), (6,)), _Axes((4,), (4,))
 
-# Calls of the oracle for a set of axes where there is no time limit, fewer where each call takes longer.
+# Number of calls of the oracle per set of axes without a time limit; it is smaller where each call takes longer.
 _MAX_CALLS, _LEAST_CALLS = 400, 40
 _CELLS_IN_ALL = 1 << 22
 
 
 def share_of(step: Step, steps: Sequence[Step]) -> float | None:
-    """The share of the time left that a step gets; ``None`` if it is quick.
+    """Returns the share of the remaining time that a step gets, or ``None`` for a quick step.
 
     Args:
         step: The step.
@@ -123,22 +123,22 @@ def share_of(step: Step, steps: Sequence[Step]) -> float | None:
 
 
 def settings_to_try(num_qubits: int, thorough: bool) -> tuple[tuple[str, int], ...]:
-    """Methods and numbers of settings per party, in their order.
+    """Returns the methods and the numbers of settings per party that are tried, in their order.
 
     Args:
         num_qubits: Number of qubits.
-        thorough: Whether to try more.
+        thorough: Whether to try more settings.
     """
     more = _MORE_SETTINGS.get(num_qubits, ()) if thorough else ()
     return _SETTINGS.get(num_qubits, _SETTINGS_OF_MANY) + more
 
 
 def random_starts(num_qubits: int, thorough: bool) -> int:
-    """Starts of an optimization of settings.
+    """Returns the number of random starts of an optimization of settings.
 
     Args:
         num_qubits: Number of qubits.
-        thorough: Whether to try more.
+        thorough: Whether to try more starts.
     """
     if num_qubits >= _MANY_QUBITS:
         return _STARTS_OF_MANY
@@ -146,7 +146,7 @@ def random_starts(num_qubits: int, thorough: bool) -> int:
 
 
 def axes_to_try(num_qubits: int, in_a_plane: bool, highest: bool) -> tuple[int, ...]:
-    """Numbers of axes, from coarse to fine.
+    """Returns the numbers of axes that are tried, from coarse to fine.
 
     Args:
         num_qubits: Number of qubits.
@@ -161,20 +161,20 @@ def axes_to_try(num_qubits: int, in_a_plane: bool, highest: bool) -> tuple[int, 
 
 
 def calls_of_oracle(num_qubits: int, num_axes: int) -> int:
-    """The budget of a search for a certificate without a time limit.
+    """Returns the largest number of calls of the oracle in a search for a certificate without a time limit.
 
     Args:
         num_qubits: Number of qubits.
-        num_axes: Number of axes of each.
+        num_axes: Number of axes per qubit.
     """
     return max(_LEAST_CALLS, min(_MAX_CALLS, _CELLS_IN_ALL // (num_axes + 1) ** num_qubits))
 
 
 def time_for_models(clock: Deadline, searches: int = 1) -> bool:
-    """Whether enough time is left to search for local models.
+    """Returns whether enough time is left to search for local models.
 
     Args:
-        clock: The time.
-        searches: For how many visibilities.
+        clock: The deadline of the call.
+        searches: Number of visibilities at which models are searched.
     """
     return clock.allows(_SECONDS_TO_COMPILE + searches * _SECONDS_OF_A_SEARCH)

@@ -1,4 +1,4 @@
-"""Proofs about a state of qubits, of nonlocality and of locality, in the order of the one plan."""
+"""Proofs of nonlocality and of locality of a state of qubits, in the order of the plan of proofs."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def proofs(
     seed: int | None = None,
     store: CertificateStore | None = None,
 ) -> Iterator[OptimizedSettings | StateCertificate]:
-    """What may settle whether a state is local, the quickest first, until the caller has enough or the time is over.
+    """Yields what may settle whether a state is local, the quickest first, until the caller stops or the time is over.
 
     Args:
         tensor: Correlations of qubits.
-        steps: The steps of the plan to take. ``Step.MODELS`` stands for what the caller does afterwards: it takes
-            nothing here, but leaves a share of the time to it.
-        clock: The time.
-        noise: Noise other than white, in which the highest visibility is asked for; default: white noise.
+        steps: The steps of the plan to take. ``Step.MODELS`` stands for what the caller does afterwards. It does
+            nothing here except to leave a share of the time.
+        clock: The deadline of the call.
+        noise: Noise other than white, in which the highest visibility is asked for. Default: white noise.
         measurements: All projective ones, or those in a coordinate plane.
-        visibility: Visibility at which a proof of locality is enough; ``None``: the highest is asked for.
+        visibility: The visibility at which a proof of locality is enough, or ``None`` to look for the highest one.
         thorough: Whether to try more settings.
         seed: Seed, or ``None``.
         store: Where certificates from polyhedra are kept between calls.
@@ -58,7 +58,7 @@ def proofs(
             yield from searched_settings(
                 tensor, clock=part, noise=noise, measurements=measurements, thorough=thorough, seed=seed
             )
-        # In noise other than white there is no quick proof.
+        # The quick proofs are for white noise only.
         elif step is Step.QUICK_PROOFS and noise is None:
             for certificate in quick_certificates(tensor, measurements, 1.0 if visibility is None else visibility):
                 known = max(known, certificate.visibility)

@@ -1,4 +1,4 @@
-"""Settings with which a state of qubits may be nonlocal, from the quickest ones on."""
+"""Settings with which a state of qubits may be nonlocal, the quickest searches first."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from .proof_plan import SHARE_OF_SUBSYSTEMS, random_starts, settings_to_try
 
 __all__ = ["closed_settings", "searched_settings", "without_white_noise"]
 
-_NO_NOISE = 1e-9
-# The criterion of WWZB is soon found.
+# A lowest eigenvalue this near to 0, or to that of white noise, counts as equal to it.
+_EIGENVALUE_ATOL = 1e-9
+# The optimization of the WWZB criterion converges from a few starts.
 _STARTS_OF_CRITERION = 8
 
 
@@ -34,21 +35,22 @@ def closed_settings(
     measurements: MeasurementSet | str = "projective",
     seed: int | None = None,
 ) -> Iterator[OptimizedSettings]:
-    """Settings of the criteria that take no long search: of Horodecki and of Werner states (two qubits), or of WWZB.
+    """Yields the settings of criteria that take no long search.
 
-    In noise other than white there are those of Werner states only.
+    For two qubits these are the criterion of Horodecki and the inequality for Werner states, for more qubits the
+    criterion of WWZB. In noise other than white only the settings for Werner states are given.
 
     Args:
         tensor: Correlations of qubits.
-        noise: Other noise, in which the lowest visibility is sought; default: white noise.
+        noise: Noise other than white, in which the lowest visibility is looked for. Default: white noise.
         measurements: All projective ones, or those in a coordinate plane.
         seed: Seed, or ``None``.
     """
     seen = planar_tensor(tensor, measurements)
     n = tensor.num_parties
-    # The settings are for the whole state, of which measurements in a plane see a part.
+    # Measurements in a plane see only a part of the state, but the settings belong to the whole state.
     if noise is None and n == 2:
-        # In a plane the correlations across it are zero, so the closed form stays in the plane, too.
+        # The part that is seen has no correlations out of the plane, so the closed form stays in the plane, too.
         yield replace(horodecki_settings(seen), correlations=tensor)
     elif noise is None:
         found = wwzb_settings(seen, measurements=measurements, num_starts=_STARTS_OF_CRITERION, seed=seed)
@@ -66,21 +68,22 @@ def searched_settings(
     thorough: bool = False,
     seed: int | None = None,
 ) -> Iterator[OptimizedSettings]:
-    """Settings at which a state may be nonlocal, with the inequalities that the polytope finds; fewer settings first.
+    """Yields optimized settings at which a state may be nonlocal, with their inequalities, beginning with few settings.
 
-    In white noise the search is about the state without its own white noise. So states of one line lead to one search,
-    and what shows that one of them is nonlocal shows it for all with less noise.
+    In white noise, the search is made for the state without its own white noise. States that differ only in their
+    amount of white noise therefore share one search, and settings that show that one of them is nonlocal show it for
+    all those with less noise.
 
     Args:
         tensor: Correlations of qubits.
-        clock: The time.
-        noise: Other noise, in which the lowest visibility is sought; default: white noise.
+        clock: The deadline of the call.
+        noise: Noise other than white, in which the lowest visibility is looked for. Default: white noise.
         measurements: All projective ones, or those in a coordinate plane.
         thorough: Whether to try more settings.
         seed: Seed, or ``None``.
 
     Yields:
-        Settings of the state that was given.
+        Settings for the state that was given.
     """
     n = tensor.num_parties
     cleaned = without_white_noise(tensor) if noise is None else tensor
@@ -91,7 +94,7 @@ def searched_settings(
     for i, (method, count) in enumerate(plan):
         if not clock.has():
             return
-        # What one leaves over goes to the next; later ones take longer.
+        # Time that one search leaves over goes to the next ones, which take longer.
         with clock.step(1 / (len(plan) - i)) as seconds:
             try:
                 found = optimize_settings(
@@ -109,7 +112,7 @@ def searched_settings(
 
 
 def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
-    """The state with as little white noise as leaves it one: on the line from white noise, its lowest eigenvalue is 0.
+    """Returns the state with as much of its white noise removed as possible, so that its lowest eigenvalue is 0.
 
     Args:
         tensor: Correlations of qubits.
@@ -117,7 +120,7 @@ def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
     matrix = density_matrix(tensor)
     lowest = float(np.linalg.eigvalsh(matrix)[0])
     even = 1 / len(matrix)
-    if not _NO_NOISE < lowest < even - _NO_NOISE:
+    if not _EIGENVALUE_ATOL < lowest < even - _EIGENVALUE_ATOL:
         return tensor
     array = tensor.array * (even / (even - lowest))
     array.flat[0] = 1
@@ -127,14 +130,15 @@ def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:
 def _of_subsystems(
     tensor: CorrelationTensor, measurements: MeasurementSet | str, seed: int | None, clock: Deadline
 ) -> Iterator[OptimizedSettings]:
-    """Settings with which reduced states are nonlocal, as settings of the whole."""
+    """Yields settings with which reduced states are nonlocal, as settings of the whole state."""
     n = tensor.num_parties
     with clock.step(SHARE_OF_SUBSYSTEMS) as seconds:
-        of_some = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
-    for parties, found in of_some[:1]:
+        nonlocal_subsystems = subsystem_settings(tensor, measurements=measurements, seed=seed, time_limit=seconds)
+    for parties, found in nonlocal_subsystems[:1]:
         yield lifted_settings(found, tensor, parties, measurements)
-    for parties, _ in [one for one in of_some if 4 == len(one[0]) < n][:1]:
-        # More settings than fit the whole state.
+    of_four = [parties for parties, _ in nonlocal_subsystems if 4 == len(parties) < n]
+    for parties in of_four[:1]:
+        # Four qubits leave room for more settings per party than the whole state does.
         with clock.step(0.5) as seconds:
             try:
                 found = optimize_settings(

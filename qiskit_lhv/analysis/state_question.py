@@ -1,4 +1,4 @@
-"""What was asked about a state, and the report that follows from what is proven about it."""
+"""The question about a state, and the report that follows from what is proven about it."""
 
 from __future__ import annotations
 
@@ -31,24 +31,25 @@ from ..verification.verdict import Verdict
 __all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 
 ROUNDING = 1e-9
-"""How exactly the correlations of a state are taken to be known."""
+"""The accuracy to which the correlations of a state are taken to be known."""
 
-_SAME = 1e-12
+# Correlations of one state, computed twice, differ by no more.
+_LARGEST_DIFFERENCE = 1e-12
 
 
 def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
-    """Whether all settings are among the measurements asked about.
+    """Returns whether all settings are among the measurements that were asked about.
 
     Args:
         settings: Settings of qubits.
         measurements: All projective ones, or those in a coordinate plane.
     """
     asked = projective_set(measurements)
-    return not any(np.any(asked.distances(one)) for one in settings.settings)
+    return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
 
 def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
-    """Whether a proof is about all the measurements asked about, and white noise.
+    """Returns whether a proof covers all measurements that were asked about, in white noise.
 
     Args:
         certificate: The proof.
@@ -61,14 +62,14 @@ def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateQuestion(Question):
-    """What was asked about a state."""
+    """The question about a state."""
 
     correlations: CorrelationTensor
-    """The state's correlation tensor: of qubits, or of a qubit and a qutrit."""
+    """The correlation tensor of the state: one of qubits, or of a qubit and a qutrit."""
     measurements: QubitMeasurementSet
     """All projective measurements, or those in a coordinate plane."""
     clipped: float = 0.0
-    """Where the matrix that was given is no state by a rounding error: its negative eigenvalue, taken as zero."""
+    """The negative eigenvalue of the given matrix, if there is one. It is a rounding error, and was set to zero."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", projective_set(self.measurements))
@@ -97,8 +98,8 @@ class StateQuestion(Question):
 
     @property
     def allowed_noise(self) -> float:
-        """White noise with which a proof still counts as one of the state itself."""
-        # No tolerance hides that such a state is not proven.
+        """The weight of white noise with which a proof still counts as a proof for the state itself."""
+        # A state out of reach cannot be proven local, and no tolerance may hide that.
         return 0.0 if self.out_of_reach else STATE_TOLERANCE
 
     def report(
@@ -111,15 +112,15 @@ class StateQuestion(Question):
         loss: float | None = None,
         timed_out: bool = False,
     ) -> LocalityReport:
-        """The report that follows from what is proven.
+        """Returns the report that follows from what is proven.
 
         Args:
             violation: Settings that are proven to violate an inequality.
             certificate: A verified proof of locality, of the state or of a mixture with white noise.
-            inequality: Without a violation, the inequality that came nearest to one.
-            found: Without a violation, the visibility above which that inequality is violated.
-            loss: Divergence of the best local model that was found, an estimate.
-            timed_out: Whether the time of the searches ran out.
+            inequality: If no violation was found, the inequality that came nearest to one.
+            found: If no violation was found, the visibility above which that inequality is violated.
+            loss: The divergence of the best local model that was found, which is an estimate.
+            timed_out: Whether the time limit cut a search short.
         """
         verdict = Verdict.INCONCLUSIVE
         lower = 0.0 if certificate is None else certificate.visibility
@@ -146,7 +147,7 @@ class StateQuestion(Question):
             test=None,
             log10_p_value=None,
             statistics=figures,
-            evidence=tuple(one for one in (violation, certificate) if one is not None),
+            evidence=tuple(proof for proof in (violation, certificate) if proof is not None),
             assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
             advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
             question=self,
@@ -181,14 +182,14 @@ class StateQuestion(Question):
         )
 
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Whether a report answers this question, and all that it says follows from its evidence.
+        """Checks that a report answers this question, and that everything in it follows from its evidence.
 
-        The evidence is verified elsewhere. What searches found without a proof, a visibility above which an inequality
-        is violated and the divergence of a model, is taken as recorded.
+        The evidence itself is verified elsewhere. Two figures that searches find without a proof are taken as recorded:
+        the visibility above which an inequality is violated, and the divergence of a model.
 
         Args:
             report: The report.
-            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+            prove_bound: Whether to prove again the bound of an inequality that is shown but is not evidence; see
                 ``BellInequality.verify``.
         """
         violation = certificate = None
@@ -214,17 +215,18 @@ class StateQuestion(Question):
         return combine(follows, *verify_shown(shown, prove_bound))
 
     def _fault_of_settings(self, settings: OptimizedSettings | None) -> str:
-        """What is wrong with settings as evidence for an answer; empty if nothing."""
+        """Returns what is wrong with settings as evidence for an answer, or an empty text."""
         if settings is None:
             return ""
-        if not self.correlations.largest_difference(settings.correlations) <= _SAME or settings.noise is not None:
+        difference = self.correlations.largest_difference(settings.correlations)
+        if not difference <= _LARGEST_DIFFERENCE or settings.noise is not None:
             return "the settings are about another state, or noise that is not white"
         if not among(settings, self.measurements):
             return f"the settings are not in the plane {self.measurements.name}"
         return "" if settings.shows else "the settings violate nothing"
 
     def _fault_of_proof(self, certificate: StateCertificate | SeparabilityCertificate | None) -> str:
-        """What is wrong with a proof as evidence for an answer; empty if nothing."""
+        """Returns what is wrong with a proof as evidence for an answer, or an empty text."""
         if certificate is None:
             return ""
         if isinstance(certificate, SeparabilityCertificate):
@@ -234,7 +236,7 @@ class StateQuestion(Question):
             if not covers(certificate, self.measurements):
                 return "the proof is about other measurements, or noise that is not white"
         seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
-        if not min(about.largest_difference(one) for one in (self.correlations, seen)) <= _SAME:
+        if not min(about.largest_difference(tensor) for tensor in (self.correlations, seen)) <= _LARGEST_DIFFERENCE:
             return "the proof is about another state"
         if certificate.shows and certificate.visibility < 1 - self.allowed_noise:
             return "no tolerance hides that this state is not proven local"

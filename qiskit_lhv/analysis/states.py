@@ -1,4 +1,4 @@
-"""The answer for a state of qubits: proofs from both sides, cheapest first."""
+"""The analysis of a state of qubits: proofs of locality and of nonlocality, the quickest first."""
 
 from __future__ import annotations
 
@@ -36,23 +36,28 @@ def analyze_state(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Answers whether a state of qubits is local for all projective measurements, or all in a plane.
+    """Returns a report on whether a state of qubits is local for all projective measurements, or for all in a plane.
 
-    In this order: the criterion of Horodecki and the inequality of Werner states (two qubits) or the criterion of WWZB
-    (more); product states; noise that makes measurements compatible; for two qubits separability, unsteerability from
-    either side, extensions of the local Werner model and mixtures of all (extra ``sdp``); the criteria for reduced
-    states, as their nonlocality is that of the whole; optimized settings; polyhedra from coarse to fine; finer
-    mixtures.
+    The following proofs are tried in this order, until one of them decides:
+
+    1. the criterion of Horodecki and the inequality for Werner states (two qubits), or the criterion of WWZB (more
+       qubits);
+    2. product states, and noise that makes measurements compatible;
+    3. for two qubits, separability, unsteerability from either side, extensions of the local Werner model, and mixtures
+       of all these (extra ``sdp``);
+    4. the criteria for reduced states, whose nonlocality implies that of the whole state;
+    5. optimized settings;
+    6. polyhedra, from coarse to fine, and finer mixtures.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``.
-        time_limit: Seconds; the report says whether they ran out. Default: none, but budgets of work, so that the
-            answer is the same on every machine; an open question then takes some minutes.
-        seed: Seed, or ``None``.
+        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
+            bounded instead, so that the answer is the same on every machine. An open question then takes some minutes.
+        seed: Seed of the searches, or ``None``.
 
     Raises:
-        MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the target is not a state of 2 to 6 qubits, or if the measurements are unknown.
     """
     generator(seed)
     clock = Deadline(time_limit)
@@ -67,7 +72,7 @@ def analyze_state(
                 remedy="A plane is one of Bloch vectors, and a qutrit has none.",
             )
         return _qubit_and_qutrit(state)
-    # Correlations in a plane need not be those of a state: what they lack is never seen.
+    # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.
     within = not everything and isinstance(state, CorrelationTensor)
     tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
     n = tensor.num_parties
@@ -85,7 +90,7 @@ def analyze_state(
 
 
 def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
-    """Tries one thing after the other until the question is decided, or everything has been tried."""
+    """Adds one proof after the other to the findings, until the question is decided or the plan is at its end."""
     question = findings.question
     # Where no proof of locality can succeed, all time goes to settings.
     hopeless = question.out_of_reach
@@ -103,7 +108,7 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
 def _loss(
     tensor: CorrelationTensor, measurements: MeasurementSet, seed: int | None, seconds: float | None
 ) -> float | None:
-    """Divergence of the best local model that a short search by gradient descent finds: an estimate, no proof."""
+    """Returns the divergence of the best local model that a short gradient descent finds. It proves nothing."""
     from ..optimize.search import find_local_model
 
     degree = 5 if tensor.num_parties == 2 else 3
@@ -120,7 +125,7 @@ def _loss(
 
 
 def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
-    """The answer for a qubit and a qutrit, where separability is all that is decided."""
+    """Returns the report on a qubit and a qutrit, for which only separability is decided."""
     certificate = prove_separable(state)
     if certificate is not None and certificate.shows is None:
         certificate = None
@@ -129,7 +134,7 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
 
 
 class _Findings:
-    """What is proven from either side so far."""
+    """The best proofs of nonlocality and of locality that were found so far."""
 
     def __init__(self, question: StateQuestion) -> None:
         self.question = question
@@ -139,11 +144,11 @@ class _Findings:
         self.verdict: Verdict = Verdict.INCONCLUSIVE
 
     def add(self, proof: OptimizedSettings | StateCertificate) -> bool:
-        """Keeps what is the best of its kind so far; whether it decides."""
+        """Keeps a proof if it is the best of its kind so far, and returns whether the question is decided."""
         return self._add_settings(proof) if isinstance(proof, OptimizedSettings) else self._add_certificate(proof)
 
     def _add_settings(self, settings: OptimizedSettings) -> bool:
-        """Keeps the settings of the lowest visibility; a verified violation decides."""
+        """Keeps the settings of the lowest visibility, and returns whether a verified violation decides."""
         if self.settings is None or settings.visibility < self.settings.visibility:
             self.settings = settings
         if settings.violation > 0 and settings.verify(rounding_error=ROUNDING):
@@ -152,7 +157,7 @@ class _Findings:
         return self.verdict is Verdict.NONLOCAL
 
     def _add_certificate(self, certificate: StateCertificate) -> bool:
-        """Keeps the certificate of the highest visibility; a verified one of the whole state decides."""
+        """Keeps the certificate of the highest visibility, and returns whether a verified one decides."""
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate
         if certificate.visibility >= 1 - self.question.allowed_noise and certificate.verify():
@@ -161,8 +166,8 @@ class _Findings:
         return self.verdict is Verdict.LOCAL
 
     def report(self, clock: Deadline) -> LocalityReport:
-        """The report."""
-        # A certificate that shows LOCAL, of a state of which no tolerance may hide that it is not proven, is left out.
+        """Returns the report."""
+        # A certificate that shows LOCAL only within a tolerance is left out if no tolerance is allowed for the state.
         certificate, settings = self.certificate, self.settings
         if certificate is not None and certificate.shows and self.verdict is not Verdict.LOCAL:
             certificate = None

@@ -1,1 +1,1 @@
-"""The command line, ``qiskit-lhv``, and its demonstration."""
+"""The command-line program ``qiskit-lhv`` and its demonstration."""

@@ -1,4 +1,4 @@
-"""The command line, ``qiskit-lhv``."""
+"""The command-line program ``qiskit-lhv``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Runs a command and returns the exit code, which is 0, or 2 for bad input.
 
     Args:
-        arguments: The arguments; default: those of the process.
-
-    Returns:
-        The exit code: 0, or 2 for bad input.
+        arguments: The command-line arguments. Default: those of the process.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -99,7 +96,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _files_to_write(options: argparse.Namespace) -> None:
-    """Checks before any work where its results are to go."""
+    """Checks, before the analysis starts, that the output files can be written."""
     from .._support.files import writable_file
     from ..exceptions import CertificateError
 

@@ -1,4 +1,4 @@
-"""The demonstration of the command line: device tables, a noisy simulator, a search for a local model."""
+"""The demonstration ``qiskit-lhv demo``: tables of devices, a noisy simulator and a search for a local model."""
 
 from __future__ import annotations
 
@@ -26,22 +26,29 @@ from ..targets.counts import BellCounts
 
 __all__ = ["ICOSAHEDRON_AXES", "noisy_bell_counts", "run_demo"]
 
-_GOLDEN = (1 + np.sqrt(5)) / 2
+_GOLDEN_RATIO = (1 + np.sqrt(5)) / 2
 ICOSAHEDRON_AXES = np.array(
-    [[0, 1, _GOLDEN], [0, 1, -_GOLDEN], [1, _GOLDEN, 0], [1, -_GOLDEN, 0], [_GOLDEN, 0, 1], [-_GOLDEN, 0, 1]]
-) / np.sqrt(1 + _GOLDEN**2)
-"""The six axes through opposite corners of an icosahedron, shape ``(6, 3)``."""
+    [
+        [0, 1, _GOLDEN_RATIO],
+        [0, 1, -_GOLDEN_RATIO],
+        [1, _GOLDEN_RATIO, 0],
+        [1, -_GOLDEN_RATIO, 0],
+        [_GOLDEN_RATIO, 0, 1],
+        [-_GOLDEN_RATIO, 0, 1],
+    ]
+) / np.sqrt(1 + _GOLDEN_RATIO**2)
+"""The six axes through opposite vertices of an icosahedron, shape ``(6, 3)``."""
 
 _SEARCH_VISIBILITY = 0.75
 
 
 def noisy_bell_counts(depolarizing: float, readout: float, *, shots: int = 20_000, seed: int = 7) -> BellCounts:
-    """CHSH counts of a Bell pair on Aer with noise.
+    """Returns CHSH counts of a Bell pair from the Aer simulator with noise.
 
     Args:
         depolarizing: Depolarizing probability of the two-qubit gate.
-        readout: Probability of reading a bit wrong.
-        shots: Shots of each setting combination.
+        readout: Probability that a bit is read out wrong.
+        shots: Number of shots per setting combination.
         seed: Seed of the simulator.
     """
     from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
@@ -63,15 +70,15 @@ def run_demo(
     """Runs the demonstration.
 
     Args:
-        picture: Where to write the SVG picture.
-        seed: Seed of the simulator, of the e-values' splits, and of the search.
-        say: Receives the lines of the output.
+        picture: Path of the SVG picture that is written.
+        seed: Seed of the simulator, of the random orders of the shots in the e-values, and of the search.
+        say: Function that receives the lines of the output.
 
     Returns:
         The reports by name, and the result of the search.
 
     Raises:
-        CertificateError: If no picture can be written there.
+        CertificateError: If the picture cannot be written to this path.
     """
     path = writable_file(picture, "picture", (".svg",))
     say("Do these correlations admit a local hidden-variable model?\n")

@@ -50,7 +50,7 @@ def run_plan(
         sampler: Any V2 Sampler.
         plan: What to run.
         make_pubs: Makes the PUBs of a plan, backend and pass manager.
-        backend: Backend to transpile for; default: the sampler's own, if there is one to be seen.
+        backend: Backend to transpile for. Default: the backend of the sampler, if it can be found.
         pass_manager: Pass manager to transpile with instead.
 
     Raises:

@@ -30,16 +30,16 @@ class SampledExperiment(ABC, Generic[CountsT]):
         optimization_level: int | None = None,
         seed_transpiler: int | None = None,
     ) -> list[tuple[Any, ...]]:
-        """The PUBs to run, for one job.
+        """Returns the PUBs of one job.
 
         Args:
             shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``; or a
-                schedule, which also says in which order.
-            backend: The backend to transpile for, at optimization level 1 (for a simulator without couplings, only
-                what it does not know is translated); or
-            pass_manager: the pass manager to transpile with; default: the circuits are not transpiled.
-            optimization_level: Level of the transpiler for the backend, 0 to 3; default: 1 for devices, and for
-                simulators no more than the translation.
+                schedule, which also gives the order of the settings.
+            backend: The backend to transpile for. For a simulator without couplings, only gates that it does not
+                support are translated. Without a backend and a pass manager, the circuits are not transpiled.
+            pass_manager: The pass manager to transpile with instead.
+            optimization_level: Level of the transpiler for the backend, from 0 to 3. Default: 1 for devices; for
+                simulators, only the translation.
             seed_transpiler: Seed of the transpiler for the backend.
 
         Returns:
@@ -50,9 +50,9 @@ class SampledExperiment(ABC, Generic[CountsT]):
             :class:`DeviceExperiment` has all of these for each layer; every group has a register of its own, named
             after its qubits, such as ``q3_4``.
 
-        Their circuits are signed in their metadata, so that :meth:`counts` knows them again. Circuits that do not stay
-        pure also measure a qubit at the start, where it is 0: ``StatevectorSampler`` refuses that, where it would
-        otherwise follow one random branch of a reset for all shots.
+        The circuits carry a signature in their metadata, by which :meth:`counts` recognizes them. Circuits that do not
+        stay pure also measure a qubit at the start, where it is 0. ``StatevectorSampler`` rejects this; otherwise it
+        would follow one random branch of a reset for all shots.
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
@@ -78,17 +78,18 @@ class SampledExperiment(ABC, Generic[CountsT]):
     ) -> CountsT:
         """Runs the experiment and returns its counts.
 
-        Shots of different settings are independent also where a seeded simulator would use the same random numbers for
-        all of them: such a ``StatevectorSampler`` is given a generator of its seed; others run equal shots, of which
-        only those asked for are counted, or a job for each PUB with a seed derived from theirs. What a simulator does
-        is tried out with a job of a few shots, if it has a seed or is of an unknown kind.
+        Shots of different settings are independent, even if a seeded simulator would use the same random numbers for
+        all of them. In this case a ``StatevectorSampler`` gets a generator made from its seed. Other simulators run
+        equal numbers of shots, of which only the requested ones are counted, or a separate job for each PUB with a seed
+        derived from theirs. If a simulator has a seed or is of an unknown kind, its behavior is tested with a job of a
+        few shots.
 
         Args:
             sampler: Any V2 Sampler: ``StatevectorSampler``, Aer's ``SamplerV2``, ``BackendSamplerV2``, or
                 the Samplers of ``qiskit_ibm_runtime``.
             shots: As in :meth:`pubs`.
-            backend: The backend to transpile for; default: the one behind the sampler. For a simulator without
-                couplings, only what it does not know is translated.
+            backend: The backend to transpile for. Default: the one behind the sampler. For a simulator without
+                couplings, only gates that it does not support are translated.
             pass_manager: The pass manager to transpile with instead.
             optimization_level: As in :meth:`pubs`.
             seed_transpiler: As in :meth:`pubs`.

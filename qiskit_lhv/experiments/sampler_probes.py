@@ -32,7 +32,7 @@ class SamplerHabits:
 def habits_of(
     sampler: Any, transpile: Callable[[QuantumCircuit], QuantumCircuit], num_qubits: int, unequal: bool
 ) -> SamplerHabits:
-    """Runs a few shots of fair coins and looks whether they fall alike; if they do not run, nothing is known.
+    """Runs a few shots of fair coins and returns which of them repeat each other; if they fail, nothing is known.
 
     Args:
         sampler: A V2 Sampler on this machine.

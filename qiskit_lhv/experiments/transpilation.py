@@ -30,10 +30,11 @@ Transpile = Callable[[QuantumCircuit], QuantumCircuit]
 
 @dataclass(frozen=True)
 class TranspilerChoice:
-    """What the caller chose of the transpiler for a backend."""
+    """The options of the transpiler for a backend that the caller chose."""
 
     optimization_level: int | None = None
-    """From 0 to 3; ``None``: 1 for devices, 0 for simulators, of which only what they do not know is translated."""
+    """The optimization level, from 0 to 3. With ``None``, it is 1 for devices and 0 for simulators, for which only
+    gates that they do not support are translated."""
     seed_transpiler: int | None = None
     """Seed of layout and routing."""
 

@@ -30,9 +30,10 @@ Step = tuple[Any, tuple[int, ...]]
 # Register of the measurement at the start of circuits that do not stay pure.
 _REGISTER = "at_start"
 IDLE = frozenset({"barrier", "delay"})
-"""Names of what does nothing to a state that is exact."""
+"""The names of operations that do not change an exact state."""
 STANDARD = frozenset({*get_standard_gate_name_mapping(), "unitary", "barrier", "initialize", "state_preparation"})
-"""Names that say what an operation is; others may be numbered anew in every session, or stand for a circuit."""
+"""The names that identify an operation. Other names may contain a number that differs between sessions, or may belong
+to a circuit."""
 
 
 def steps_of(circuit: QuantumCircuit) -> Iterator[Step]:
@@ -111,10 +112,10 @@ def _first_mixing(steps: Iterable[Step]) -> Step | None:
 
 
 def refused_by_state_vectors(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The measured circuit; if it does not stay pure, so that samplers that hold one state vector refuse it.
+    """Returns the measured circuit in a form that samplers with a single state vector reject if it does not stay pure.
 
-    Those follow one random branch of a reset for all shots, without a word, but refuse measurements before the end. So
-    a qubit is measured where it changes nothing, at the start, into a register of its own.
+    Such samplers follow one random branch of a reset for all shots without a warning, but they reject measurements
+    before the end. Therefore a qubit is measured at the start, where this changes nothing, into a separate register.
     """
     step = _first_mixing(steps_of(circuit))
     if step is None:

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 QUANTUM_STATES = (DensityMatrix, Statevector, QuantumCircuit, StabilizerState, Clifford)
-"""What stands for a state by its type alone; arrays do so where a state is expected."""
+"""The types that always represent a state. Arrays are accepted, too, where a state is expected."""
 
 ROUNDING_OF_STATES = 1e-8
 """How far trace, Hermiticity and eigenvalues of a state may be off; negative eigenvalues are then set to zero."""

@@ -92,7 +92,7 @@ class _Names:
         )
 
     def error(self, k: int, got: object) -> MeasurementError:
-        """What is wrong with a name that stands for none of the qubits."""
+        """Returns the error for a name that refers to none of the qubits."""
         last, remedy = len(self.places) - 1, ""
         expected = f"qubit numbers from 0 to {last}"
         if self._layout is not None:

@@ -1,4 +1,4 @@
-"""The answers: reports on one target and on a device, and their verdicts."""
+"""Reports: the answers for one target and for the groups of qubits of a device."""
 
 import lazy_loader
 

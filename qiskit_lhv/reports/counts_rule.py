@@ -1,4 +1,4 @@
-"""What was declared about counts, and the rule by which a verdict on them follows from the evidence."""
+"""The declarations about counts, and the rule by which a verdict follows from the evidence."""
 
 from __future__ import annotations
 
@@ -40,23 +40,27 @@ __all__ = [
     "rule_of",
 ]
 
-# The kappa whose allowance a violation must exceed where signaling is detected and no kappa was declared.
+# The kappa that is applied if signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
-# Level at which a drift withholds LOCAL.
+# A drift that is significant at this level rules out the verdict LOCAL.
 DRIFT_LEVEL = 0.01
 
 
 def as_tested(data: BellCounts | BellTrials, test: str, predictability: float) -> BellCounts | BellTrials:
-    """The data as a declared test takes them: given their settings where that is possible.
+    """Returns the data in the form in which a declared test uses them.
 
-    The shots of a table, whose order is not known, are taken as independent. If their settings did not depend on the
-    hidden variable, the outcomes are then independent, too, given all settings: as if the numbers of shots of each
-    setting combination had been fixed beforehand. An e-value in blocks, and a game in blocks, therefore hold for every
-    such table, with whatever probabilities its settings came. (In each stage of an e-value the mean of the product of
-    the factors is ``prod_x (sum_a p(a|x) R(a, x))**n_x``, at most the ``(sum_x n_x)``-th power of their mean weighted
-    by ``n_x``, which is divided out. The shots of each setting are dealt to stages whose sizes depend on the ``n_x``
-    alone.) A declared predictability says that settings may depend on the hidden variable, and a declared game stands
-    against devices with memory: both need the probabilities that were declared, and so do trials.
+    A table with random settings is tested given its settings, as if the numbers of shots of each setting combination
+    had been fixed beforehand. This is possible because the shots of a table, whose order is not known, are taken as
+    independent. If their settings did not depend on the hidden variable, the outcomes are then independent given all
+    settings. The e-value for blocks therefore holds for every such table, whatever the probabilities of its settings
+    were. (In each stage of an e-value, the mean of the product of the factors is
+    ``prod_x (sum_a p(a|x) R(a, x))**n_x``. It is at most the ``(sum_x n_x)``-th power of the mean of the factors
+    weighted by ``n_x``, which is divided out. The shots of each setting are dealt to stages whose sizes depend on the
+    ``n_x`` alone.)
+
+    Three cases need the declared probabilities of the settings, so their data stay as they are: a declared
+    predictability, which says that settings may depend on the hidden variable; a declared game, which holds also
+    against devices with memory; and trials.
 
     Args:
         data: Counts or trials, as they were declared.
@@ -67,7 +71,7 @@ def as_tested(data: BellCounts | BellTrials, test: str, predictability: float) -
 
 
 def given_settings(data: BellCounts | BellTrials) -> BellCounts | BellTrials:
-    """A table with random settings as one whose numbers of shots were fixed; trials, and other tables, as they are."""
+    """Returns a table with random settings as one with fixed numbers of shots; all other data stay as they are."""
     if isinstance(data, BellCounts) and data.design == "random":
         return replace(data, design="blocks", setting_probabilities=None)
     return data
@@ -75,7 +79,7 @@ def given_settings(data: BellCounts | BellTrials) -> BellCounts | BellTrials:
 
 @dataclass(frozen=True)
 class CountsEvidence:
-    """The pieces of evidence that a verdict on counts may rest on; ``None``: not there."""
+    """The pieces of evidence on which a verdict on counts may rest; ``None`` for those that are not there."""
 
     e_value: EValue | CombinedEValue | None = None
     game: GameTest | None = None
@@ -89,7 +93,7 @@ class CountsEvidence:
 
     @classmethod
     def of(cls, pieces: Sequence[Any]) -> CountsEvidence:
-        """Finds them among the evidence of a report."""
+        """Returns these pieces from the evidence of a report."""
 
         def first(kind: type[Any] | tuple[type[Any], ...]) -> Any:
             return next((piece for piece in pieces if isinstance(piece, kind)), None)
@@ -110,45 +114,46 @@ class CountsEvidence:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CountsRule(Question):
-    """What was declared about counts before they were read, and how the verdict follows from the evidence.
+    """The declarations made before counts are read, and the rule by which the verdict follows from the evidence.
 
-    Its subclass :class:`~qiskit_lhv.analysis.CountsQuestion` also knows how a report on the counts is checked.
+    The subclass :class:`~qiskit_lhv.analysis.CountsQuestion` also checks reports on the counts.
     """
 
     data: BellCounts | BellTrials
     """The counts or trials, with the declared design."""
     alpha: float
-    """Largest probability of a wrong NONLOCAL, and of a wrong LOCAL."""
+    """The largest probability of a wrong NONLOCAL, and of a wrong LOCAL."""
     test: str
     """The declared test: ``"combined"``, ``"e-value"`` or ``"game"``."""
     kappa: float | None
-    """The declared kappa, which is always applied; ``None``: none was declared."""
+    """The declared kappa, which is always applied, or ``None`` if none was declared."""
     signaling_level: float
-    """Level at which signaling counts as detected."""
+    """The level of significance at which signaling counts as detected."""
     predictability: float = 0.0
-    """Declared predictability of random settings."""
+    """The declared predictability of random settings."""
     expression: BellExpression | None = None
-    """The declared expression; ``None``: that of CHSH, in its scenario."""
+    """The declared Bell expression. With ``None``, it is that of CHSH in its scenario."""
     fair_sampling: bool = False
-    """Whether it was stated that post-selected shots are a fair sample of all."""
+    """Whether post-selected shots were declared to be a fair sample of all shots."""
     num_replicates: int = 0
-    """Bootstrap replicates of the fits that are shown."""
+    """The number of bootstrap replicates of the fits that are shown."""
     seed: int = 0
-    """Seed of random orders of the shots, and of everything else that is drawn."""
+    """The seed of the random orders of the shots, and of everything else that is drawn."""
     group: tuple[int, ...] | None = None
-    """For one of many groups, its physical qubits."""
+    """The physical qubits of the group, if the counts are those of one of many groups."""
     num_groups: int = 1
-    """Number of groups that were analyzed for one list; all their allowances for signaling hold together."""
+    """The number of groups that were analyzed together. The allowances for signaling of all groups hold together."""
     num_failed: int = 0
-    """How many of them could not be analyzed."""
+    """The number of these groups that could not be analyzed."""
     in_nonlocal_list: bool | None = None
-    """For one of many groups, whether the procedure that controls the false discovery rate lists it as nonlocal."""
+    """For one of many groups, whether it is on the list of nonlocal groups, whose false discovery rate is controlled.
+    """
     in_signaling_list: bool | None = None
-    """The same for the list of signaling groups."""
+    """For one of many groups, whether it is on the list of signaling groups."""
 
     @cached_property
     def counts(self) -> BellCounts:
-        """The counts; of trials, the counts of all of them."""
+        """The counts. For trials, these are the counts of all trials."""
         return self.data.to_counts() if isinstance(self.data, BellTrials) else self.data
 
     @property
@@ -158,16 +163,16 @@ class CountsRule(Question):
 
     @cached_property
     def tested(self) -> BellCounts | BellTrials:
-        """The data as the declared test takes them: tables given their settings, where possible."""
+        """The data in the form in which the declared test uses them; see ``as_tested``."""
         return as_tested(self.data, self.test, self.predictability)
 
     @property
     def takes_settings_as_given(self) -> bool:
-        """Whether the settings were random, and the test holds for whatever probabilities they came with."""
+        """Whether the settings were random and the test holds whatever their probabilities were."""
         return self.tested.design != self.data.design
 
     def decisive(self, found: CountsEvidence) -> TestResult | None:
-        """The result of the declared test."""
+        """Returns the result of the declared test, or ``None`` if the evidence lacks it."""
         pieces: dict[str, TestResult | None] = {
             "combined": found.combined,
             "game": found.game,
@@ -176,9 +181,10 @@ class CountsRule(Question):
         return pieces.get(self.test)
 
     def significant(self, found: CountsEvidence) -> bool:
-        """Whether the declared p-value is at most alpha; of many groups, also whether the list holds this one.
+        """Returns whether the declared p-value is at most alpha, and for one of many groups, whether it is listed.
 
-        (A group on the list has an e-value of at least K / (alpha k), and so a p-value of at most alpha.)
+        (A group on the list of nonlocal groups has an e-value of at least K / (alpha k), where k of all K groups are
+        listed. Its p-value is therefore at most alpha.)
         """
         if self.in_nonlocal_list is False:
             return False
@@ -186,15 +192,15 @@ class CountsRule(Question):
         return decisive is not None and decisive.log10_p_value <= math.log10(self.alpha)
 
     def signaling_seen(self, found: CountsEvidence) -> bool:
-        """Whether no-signaling is rejected; also where it could not be tested, since then nothing speaks for it."""
+        """Returns whether no-signaling is rejected. If it could not be tested, it counts as rejected."""
         return found.signaling is None or found.signaling.p_value <= self.signaling_level
 
     def frequencies_violate(self, inequality: BellInequality) -> bool:
-        """Whether the frequencies of the setting combinations violate an inequality."""
+        """Returns whether the observed frequencies of the outcomes, given the settings, violate an inequality."""
         return inequality.violation(self.counts.frequencies()) > 0
 
     def beyond_signaling(self, found: CountsEvidence) -> bool:
-        """Whether signaling does not explain a violation, as far as the declarations ask."""
+        """Returns whether a violation is too strong to be explained by signaling, under the declarations."""
         if self.kappa is None and not self.signaling_seen(found):
             return True
         allowance, kappa = found.allowance, UNDECLARED_KAPPA if self.kappa is None else self.kappa
@@ -203,10 +209,11 @@ class CountsRule(Question):
         return allowance.exceeded
 
     def settings_explain(self, found: CountsEvidence) -> bool:
-        """Whether settings that came otherwise than declared may be what makes the result significant.
+        """Returns whether the result may be significant only because the settings did not come as declared.
 
-        They are if their p-value is below 0.01, unless the result stands beyond the predictability that would explain
-        them, and that of a table also given how often each setting came. They are where they were not tested, too.
+        This is so if the p-value of the settings is below 0.01, with one exception: the result stays significant with a
+        predictability that explains the settings, and for a table it is also significant given how often each setting
+        came. It is also so if random settings were not tested.
         """
         if found.settings is None:
             return self.data.design == "random"
@@ -221,25 +228,29 @@ class CountsRule(Question):
         return not given.log10_p_value <= math.log10(self.alpha / self.num_groups)
 
     def stands_beyond_settings(self, found: CountsEvidence) -> bool:
-        """Whether settings that came otherwise than declared were seen not to be what makes the result significant."""
+        """Returns whether the settings did not come as declared, but this does not explain the result."""
         return found.settings is not None and found.settings.suspicious and not self.settings_explain(found)
 
     def excludes_local_models(self, found: CountsEvidence) -> bool:
-        """Whether the declared test rejects local models without influences, and the settings do not explain it."""
+        """Returns whether the declared test rejects local models, apart from influences between the parties.
+
+        This requires that the result is not explained by settings that did not come as declared.
+        """
         return self.significant(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
 
     def may_be_nonlocal(self, found: CountsEvidence) -> bool:
-        """Whether NONLOCAL depends on nothing but the significance of the declared test."""
+        """Returns whether the verdict is NONLOCAL if the declared test is significant."""
         return self.beyond_signaling(found) and not self.settings_explain(found) and self._seen_in_frequencies(found)
 
     def _seen_in_frequencies(self, found: CountsEvidence) -> bool:
-        """Whether the frequencies of the setting combinations are nonlocal, too, where that is asked."""
+        """Returns whether the observed frequencies are nonlocal, too, if the verdict requires it."""
         decisive = self.decisive(found)
-        # A table does not say when its shots were taken: if its frequencies are local, so may every trial have been.
+        # A table does not say in which order its shots were taken. If its frequencies are local, each shot may have
+        # come from one local model.
         return decisive is not None and (self.ordered or self.frequencies_violate(decisive.inequality))
 
     def verdict(self, found: CountsEvidence) -> Verdict:
-        """The verdict that follows."""
+        """Returns the verdict that follows from the evidence."""
         if self.significant(found) and self.may_be_nonlocal(found):
             return Verdict.NONLOCAL
         if self.signaling_seen(found):
@@ -250,15 +261,15 @@ class CountsRule(Question):
         return Verdict.INCONCLUSIVE
 
     def drifts(self, found: CountsEvidence) -> bool:
-        """Whether the outcomes of trials were seen to change in time; also where this was not tested."""
+        """Returns whether the outcomes of trials change in time. If this was not tested, they count as changing."""
         trials = isinstance(self.data, BellTrials)
         return trials if found.drift is None else not found.drift.p_value > DRIFT_LEVEL
 
     def headline(self, report: LocalityReport) -> str:
-        """The verdict in one sentence, with what it stands on.
+        """Returns the verdict in one sentence, with the assumptions on which it rests.
 
         Args:
-            report: The report; its evidence decides.
+            report: The report, whose evidence decides.
         """
         found = CountsEvidence.of(report.evidence)
         verdict = self.verdict(found)
@@ -287,12 +298,12 @@ class CountsRule(Question):
 
 
 def rule_of(report: LocalityReport) -> CountsRule | None:
-    """The rule by which a report on counts was made; ``None``: it is about something else."""
+    """Returns the rule by which a report on counts was made, or ``None`` if the report is not about counts."""
     return report.question if isinstance(report.question, CountsRule) else None
 
 
 def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, float]:
-    """The figures of a report that its evidence holds, so that they can be compared with it."""
+    """Returns the figures of a report that can be read off its evidence."""
     figures: dict[str, float] = {Figure.SHOTS: float(counts.total_shots)}
     if found.settings is not None and found.settings.design == "random":
         figures[Figure.SETTINGS_P] = found.settings.p_value
@@ -318,15 +329,15 @@ def figures_of_evidence(counts: BellCounts, found: CountsEvidence) -> dict[str, 
 
 
 def _rounded_down(value: float) -> float:
-    """Three digits that are not above the value."""
+    """Rounds a positive number down to three digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
     return math.floor(value / unit) * unit
 
 
 def excluded_influences(allowance: SignalingAllowance) -> str:
-    """Which hidden influences the counts exclude, in words."""
+    """Returns in words which hidden influences the counts exclude."""
     kappa = allowance.largest_kappa
-    # Smaller ones are not worth a number.
+    # An influence that is so weak is not worth a number.
     if kappa < 0.005:
         return "no hidden influences"
     return f"hidden influences up to {kappa:.2g} times what marginals show"

@@ -1,4 +1,4 @@
-"""What the verdicts on many groups of qubits stand on, in words."""
+"""Notes in words on the assumptions behind the verdicts on many groups of qubits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ __all__ = ["nonlocal_notes"]
 
 
 def nonlocal_notes(reports: Mapping[tuple[int, ...], LocalityReport]) -> list[str]:
-    """What NONLOCAL stands on: a declared kappa, no signaling, or signaling that is too weak to explain the violation.
+    """Returns the assumptions behind the verdicts NONLOCAL.
+
+    A group may be NONLOCAL with a declared kappa, because no signaling was detected, or because the detected signaling
+    is too weak to explain the violation.
 
     Args:
-        reports: The report of each group that is NONLOCAL.
+        reports: The reports of the groups that are NONLOCAL.
 
     Returns:
-        One line for each of these cases that occurs.
+        One line of text for each of these cases that occurs.
     """
     kappas: set[float] = set()
     clean, signaling = [], []

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["aligned_lines", "table_of_groups"]
 
-# What the groups are sorted by, the largest first.
-_ORDERS: dict[str, Callable[[Mapping[str, float]], Any]] = {
+# The figures by which the groups are sorted, the largest first.
+_SORT_KEYS: dict[str, Callable[[Mapping[str, float]], Any]] = {
     "group": lambda figures: 0,
-    # Values of S first, then divergences: the two do not compare.
+    # Groups with a value of S come first, then those with a divergence: the two figures cannot be compared.
     "violation": lambda figures: (Figure.S in figures, figures.get(Figure.S, figures.get(Figure.KL, 0.0))),
     "evidence": lambda figures: figures.get(Figure.LOG10_E, -math.inf),
     "signaling": lambda figures: figures.get(Figure.LARGEST_SHIFT, 0.0),
 }
-# Columns of words, which stand to the left.
-_WORDS = ("group", "verdict", "rejected")
+# The columns of text, which come first.
+_TEXT_COLUMNS = ("group", "verdict", "rejected")
 
 
 def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[list[str]]]:
-    """The titles of the columns, and the cells of each row.
+    """Returns the titles of the columns, and the cells of each row.
 
     Args:
         report: The report on a device.
@@ -36,29 +36,29 @@ def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[li
     Raises:
         CountsError: If the order is unknown.
     """
-    if sort not in _ORDERS:
-        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=repr(sort))
+    if sort not in _SORT_KEYS:
+        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_SORT_KEYS)}", got=repr(sort))
     assert report.rejected is not None
-    figures = [one.statistics for one in report.reports]
+    figures = [group_report.statistics for group_report in report.reports]
     columns = _columns(figures)
     rows = []
-    for i in sorted(range(len(figures)), key=lambda i: _ORDERS[sort](figures[i]), reverse=True):
+    for i in sorted(range(len(figures)), key=lambda i: _SORT_KEYS[sort](figures[i]), reverse=True):
         cells = [_name(report.groups[i]), str(report.verdicts[i]), "yes" if report.rejected[i] else "no"]
         rows.append([*cells, *(format_in_table(figure, figures[i].get(figure)) for figure in columns)])
     for group, _ in report.failures:
         rows.append([_name(group), "failed", "no", *[""] * len(columns)])
-    return [*_WORDS, *(figure.column for figure in columns)], rows
+    return [*_TEXT_COLUMNS, *(figure.column for figure in columns)], rows
 
 
 def _columns(figures: Sequence[Mapping[str, float]]) -> list[Figure]:
-    """The figures of the table: values of S, and divergences where there is none."""
+    """Returns the figures that the table shows: S where there is one, and otherwise the divergence."""
     columns = []
-    if any(Figure.S in one for one in figures):
+    if any(Figure.S in of_group for of_group in figures):
         columns += [Figure.S, Figure.S_ERROR]
-    if any(Figure.S not in one for one in figures):
+    if any(Figure.S not in of_group for of_group in figures):
         columns.append(Figure.KL)
     columns += [Figure.LOG10_E, Figure.NO_SIGNALING_P, Figure.LARGEST_SHIFT]
-    if any(Figure.LARGEST_KAPPA in one for one in figures):
+    if any(Figure.LARGEST_KAPPA in of_group for of_group in figures):
         columns.append(Figure.LARGEST_KAPPA)
     return columns
 
@@ -68,7 +68,7 @@ def _name(group: Sequence[int]) -> str:
 
 
 def aligned_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table of text, words to the left and numbers to the right.
+    """Returns the lines of a table as text, in which words are aligned to the left and numbers to the right.
 
     Args:
         header: Titles of the columns.
@@ -79,7 +79,7 @@ def aligned_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     lines = []
     for row in table:
         cells = [
-            f"{cell:<{width}}" if i < len(_WORDS) else f"{cell:>{width}}"
+            f"{cell:<{width}}" if i < len(_TEXT_COLUMNS) else f"{cell:>{width}}"
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

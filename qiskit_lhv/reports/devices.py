@@ -1,4 +1,4 @@
-"""The answer for every group of qubits of a device, with its false discovery rate under control."""
+"""The report on many groups of qubits of a device, with a controlled false discovery rate."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ Group = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DeviceReport(Evidence):
-    """Reports on many groups of qubits, and which of them reject local models together.
+    """Reports on many groups of qubits, with the list of groups whose local models are rejected.
 
-    Each report has an e-value against every local model of its group. The e-BH procedure rejects as many
-    as it can while the expected share of wrong rejections stays at most ``alpha``, however the groups depend
-    on each other.
+    Each report has an e-value against every local model of its group. The e-BH procedure rejects the local models of as
+    many groups as possible, while the expected share of wrong rejections among all rejections is at most ``alpha``.
+    This holds for any dependence between the groups.
 
     Args:
-        groups: Physical qubits of each group.
-        reports: Report on the counts of each group, in the same order.
+        groups: The physical qubits of each group.
+        reports: The reports on the counts of the groups, in the same order.
         alpha: The false discovery rate.
-        rejected: Whether the local models of each group are rejected; default: by ``e_bh``.
-        failures: Groups that could not be analyzed, each with the reason.
+        rejected: Whether the local models of each group are rejected. Default: the result of ``e_bh``.
+        failures: The groups that could not be analyzed, each with the reason.
 
     Raises:
-        CountsError: If the lengths differ, a group comes twice, or a report is not one on counts.
+        CountsError: If the lengths differ, if a group occurs twice, or if a report is not about counts.
 
     References:
         arXiv:2009.02824 (e-BH); Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001).
     """
 
     groups: tuple[Group, ...]
-    """Physical qubits of each group that was analyzed."""
+    """The physical qubits of each group that was analyzed."""
     reports: tuple[LocalityReport, ...]
-    """Report of each group, in the same order."""
+    """The reports on the groups, in the same order."""
     alpha: float
-    """The false discovery rate: largest expected share of wrong rejections among all rejections."""
+    """The false discovery rate: the largest expected share of wrong rejections among all rejections."""
     rejected: tuple[bool, ...] | None = None
     """Whether the local models of each group are rejected by the e-BH procedure."""
     failures: tuple[tuple[Group, str], ...] = ()
-    """Groups that could not be analyzed, each with the reason."""
+    """The groups that could not be analyzed, each with the reason."""
 
     def __post_init__(self) -> None:
         groups = tuple(whole_numbers(group, "groups", CountsError, minimum=0) for group in self.groups)
@@ -101,7 +101,7 @@ class DeviceReport(Evidence):
         )
         if len(rejected) != len(groups):
             raise CountsError.bad_argument("rejected", expected=f"{len(groups)} entries", got=f"{len(rejected)}")
-        object.__setattr__(self, "rejected", tuple(bool(one) for one in rejected))
+        object.__setattr__(self, "rejected", tuple(map(bool, rejected)))
 
     # Groups as keys
 
@@ -127,13 +127,13 @@ class DeviceReport(Evidence):
 
     @property
     def rejected_groups(self) -> tuple[Group, ...]:
-        """The groups whose local models are rejected, signaling or not."""
+        """The groups whose local models are rejected, whether they signal or not."""
         assert self.rejected is not None
         return tuple(group for group, rejected in zip(self.groups, self.rejected, strict=True) if rejected)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Verdict of each group as one of many: NONLOCAL and SIGNALING only for groups on the respective list."""
+        """The verdicts on the groups. NONLOCAL and SIGNALING are given only to groups on the respective list."""
         findings, lists = self._findings(), self._lists()
         return tuple(
             replace(rule, in_nonlocal_list=listed, in_signaling_list=signaling).verdict(found)
@@ -146,15 +146,15 @@ class DeviceReport(Evidence):
         return [(rule, evidence) for rule, evidence in found if rule is not None]
 
     def _lists(self) -> tuple[list[bool], list[bool]]:
-        """Which groups are listed as nonlocal and as signaling."""
+        """Returns whether each group is listed as nonlocal, and whether it is listed as signaling."""
         return group_lists(self._findings(), self.alpha, len(self.groups) + len(self.failures))
 
     @property
     def nonlocal_groups(self) -> tuple[Group, ...]:
-        """The groups whose verdict as one of many is NONLOCAL.
+        """The groups whose verdict is NONLOCAL.
 
-        The e-BH procedure runs again with an e-value of 0 for groups that cannot have this verdict, such as those that
-        signal; so the false discovery rate of this list is at most ``alpha``, too.
+        The e-BH procedure runs again with an e-value of 0 for groups that cannot have this verdict, such as groups that
+        signal. The false discovery rate of this list is therefore at most ``alpha``, too.
         """
         return self._with(Verdict.NONLOCAL)
 
@@ -165,13 +165,13 @@ class DeviceReport(Evidence):
         The expected share of wrong ones among them is at most the signaling level of the reports.
         """
         _, signaling = self._lists()
-        return tuple(group for group, one in zip(self.groups, signaling, strict=True) if one)
+        return tuple(group for group, listed in zip(self.groups, signaling, strict=True) if listed)
 
     def _with(self, verdict: Verdict) -> tuple[Group, ...]:
-        return tuple(group for group, one in zip(self.groups, self.verdicts, strict=True) if one is verdict)
+        return tuple(group for group, found in zip(self.groups, self.verdicts, strict=True) if found is verdict)
 
     def statistic(self, name: str) -> dict[Group, float]:
-        """One of the figures of the reports, by group, where they have it.
+        """Returns one figure for each group whose report has it.
 
         Args:
             name: A key of ``LocalityReport.statistics``, such as ``"S"`` or ``"log10_e"``.
@@ -180,11 +180,11 @@ class DeviceReport(Evidence):
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks every report, and that the lists are those that the procedures give for these groups.
+        """Verifies every report, and that the lists of groups are those that the procedures give.
 
-        Every figure of the table is one of a report, and checked with it. The groups, how many there are and how many
-        failed, and the rate must be those for which the reports were made. Why a group failed is not checked, as its
-        counts are not there.
+        Every figure of the table belongs to a report and is checked with it. The groups, their number, the number of
+        failed groups and the false discovery rate must be those for which the reports were made. The reasons why groups
+        failed are not checked, as the counts of these groups are not stored.
 
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
@@ -200,7 +200,7 @@ class DeviceReport(Evidence):
         return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())
 
     def _verify_declarations(self) -> Verification:
-        """Compares groups, their numbers and the rate with what each report was made for."""
+        """Checks that each report was made for these groups, their numbers and this false discovery rate."""
         members = [(group, rule_of(report)) for group, report in zip(self.groups, self.reports, strict=True)]
         numbers = (len(self.groups) + len(self.failures), len(self.failures))
         together = [(group, rule) for group, rule in members if rule is not None and rule.group is not None]
@@ -217,7 +217,7 @@ class DeviceReport(Evidence):
         return Verification(True, "the reports are those of these groups")
 
     def _verify_lists(self) -> Verification:
-        """Compares the lists of reports that were made for them, and their verdicts, with the procedures run again."""
+        """Checks the lists and the verdicts that the reports name against the procedures, which run again."""
         assert self.rejected is not None
         rows = zip(self.groups, self.reports, self.verdicts, *self._lists(), strict=True)
         for group, report, verdict, in_nonlocal, in_signaling in rows:
@@ -231,19 +231,19 @@ class DeviceReport(Evidence):
         return Verification(True, f"{counted(len(self.nonlocal_groups), 'group')} listed as nonlocal")
 
     def _verify_rejections(self) -> Verification:
-        """Compares with the definition: the largest k for which k e-values are at least K / (alpha k)."""
+        """Checks the rejections by the definition of e-BH: the largest k for which k e-values are >= K / (alpha k)."""
         assert self.rejected is not None
         logs, number = self._log_e_values().tolist(), len(self.groups) + len(self.failures)
         size = sum(self.rejected)
-        inside = [one for one, rejected in zip(logs, self.rejected, strict=True) if rejected]
-        outside = [one for one, rejected in zip(logs, self.rejected, strict=True) if not rejected]
+        inside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if rejected]
+        outside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if not rejected]
 
         def enough(k: int, slack: float) -> bool:
             threshold = math.log(number / (self.alpha * k))
-            return sum(one >= threshold + slack for one in logs) >= k
+            return sum(log_e >= threshold + slack for log_e in logs) >= k
 
         valid = not inside or (enough(size, -1e-9) and min(inside) >= max(outside, default=-math.inf))
-        # The slack keeps an e-value that lies on its threshold from failing by rounding.
+        # With the slack, rounding does not fail an e-value that lies on its threshold.
         if not valid or any(enough(k, 1e-9) for k in range(size + 1, number + 1)):
             return Verification(False, "the e-BH procedure does not reject the groups listed", math.inf)
         return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
@@ -254,11 +254,12 @@ class DeviceReport(Evidence):
     # For people
 
     def table(self, sort: str = "group") -> str:
-        """The groups as a table of text, one line each.
+        """Returns the groups as a table in text form, with one line per group.
 
         Args:
-            sort: ``"group"`` (the order given); or, with the largest first, ``"violation"`` (S, or the KL
-                divergence from the local set), ``"evidence"`` (log10 e) or ``"signaling"`` (largest shift).
+            sort: The order of the groups. ``"group"`` keeps the order given. The others put the largest first:
+                ``"violation"`` (S, or the KL divergence from the local set), ``"evidence"`` (log10 e) and
+                ``"signaling"`` (largest shift).
 
         Raises:
             CountsError: If the order is unknown.
@@ -267,7 +268,9 @@ class DeviceReport(Evidence):
 
     def _summary(self) -> str:
         number = len(self.groups) + len(self.failures)
-        verdicts = ", ".join(f"{self.verdicts.count(one)} {one}" for one in Verdict if one in self.verdicts)
+        verdicts = ", ".join(
+            f"{self.verdicts.count(verdict)} {verdict}" for verdict in Verdict if verdict in self.verdicts
+        )
         if self.failures:
             verdicts += f"{', ' if verdicts else ''}{len(self.failures)} failed"
         return (
@@ -277,7 +280,7 @@ class DeviceReport(Evidence):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the verdicts of the table stand on, and why groups failed, in words."""
+        """The assumptions behind the verdicts of the table, and the reasons why groups failed, in words."""
         lines = nonlocal_notes({group: self[group] for group in self.nonlocal_groups})
         lines += [f"{'-'.join(map(str, group))} failed: {why}" for group, why in self.failures]
         return tuple(lines)
@@ -286,7 +289,7 @@ class DeviceReport(Evidence):
         return readable(self._summary, UNREADABLE)
 
     def to_json(self) -> str:
-        """The whole report as JSON, with the findings in plain view.
+        """Returns the whole report as JSON, with a summary of the findings.
 
         ``DeviceReport.load`` reads it back from a file.
         """
@@ -294,7 +297,9 @@ class DeviceReport(Evidence):
         data["summary"] = {
             "sentence": self._summary(),
             "notes": self.notes,
-            "verdicts": [[list(group), str(one)] for group, one in zip(self.groups, self.verdicts, strict=True)],
+            "verdicts": [
+                [list(group), str(verdict)] for group, verdict in zip(self.groups, self.verdicts, strict=True)
+            ],
             "nonlocal_groups": self.nonlocal_groups,
             "rejected_groups": self.rejected_groups,
             "signaling_groups": self.signaling_groups,
@@ -302,7 +307,7 @@ class DeviceReport(Evidence):
         return json.dumps(data, indent=1, allow_nan=False)
 
     def to_html(self) -> str:
-        """The table as an HTML fragment."""
+        """Returns the table as an HTML fragment."""
         header, rows = table_of_groups(self, "group")
         head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
@@ -313,13 +318,13 @@ class DeviceReport(Evidence):
         return self.to_html()
 
     def plot(self, coupling_map: Any = None, positions: Any = None) -> Any:
-        """The device map in three panels, violation, evidence and signaling, as a matplotlib figure.
+        """Returns a matplotlib figure with three maps of the device: the violation, the evidence and the signaling.
 
         Args:
-            coupling_map: Couplings to show: a backend, a ``CouplingMap``, or pairs of qubits; default: those
-                of the groups.
-            positions: Place ``(x, y)`` of each qubit: a dictionary or a sequence; default: laid out by the
-                distances in the graph of couplings.
+            coupling_map: The couplings to show: a backend, a ``CouplingMap``, or pairs of qubits. Default: those
+                between neighbors in the groups.
+            positions: The place ``(x, y)`` of each qubit, as a dictionary or a sequence. Default: the qubits are laid
+                out by their distances in the graph of couplings.
 
         Raises:
             LHVError: If couplings or positions cannot be used.

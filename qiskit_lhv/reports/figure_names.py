@@ -1,4 +1,4 @@
-"""Names of the figures of a report: short keys that stay, and the labels and formats with which people see them."""
+"""The figures of a report: their short keys, which are stable, and the labels and formats in which they are shown."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 __all__ = ["Figure", "figure_label", "format_figure", "format_in_table", "format_p_value"]
 
-# Whole numbers up to this one are exact as floats.
+# Up to this number, floats represent whole numbers exactly.
 _LARGEST_WHOLE = 2.0**53
 
 
 class Figure(StrEnum):
-    """The keys of ``LocalityReport.statistics`` and ``absent``, in the order of a report, with what people read.
+    """The keys of ``LocalityReport.statistics`` and ``absent``, with their labels, in the order of a report.
 
     Examples:
         >>> Figure.KL == "kl", Figure.KL.label
@@ -19,21 +19,21 @@ class Figure(StrEnum):
     """
 
     label: str
-    """What stands before the figure in a report."""
+    """The label of the figure in a printed report."""
     column: str
-    """What stands above it in a table; empty if no table shows it."""
+    """The title of its column in a table; empty if no table shows the figure."""
     form: str
     """Its format in a table."""
 
     def __new__(cls, key: str, label: str = "", column: str = "", form: str = ".6g") -> Figure:
-        """Makes a member that is its key."""
+        """Creates a member whose value is its key."""
         member = str.__new__(cls, key)
         member._value_ = key
         member.label, member.column, member.form = label, column, form
         return member
 
     def __repr__(self) -> str:
-        # A dictionary of figures reads as one of texts.
+        # In a printed dictionary, the keys look like ordinary strings.
         return repr(self.value)
 
     # Counts and trials
@@ -64,7 +64,7 @@ class Figure(StrEnum):
     LARGEST_PREDICTABILITY = "largest_predictability", "settings: result stands up to predictability"
     SEED = "seed", "seed of the order"
 
-    # Of counts, what may be absent without being a figure
+    # Parts of an analysis of counts that are no figures, but may be absent
     LATER_FACTORS = "later_factors", "later factors of the e-value"
     NO_SIGNALING_FIT = "no_signaling_fit", "no-signaling fit"
     SWAPPED_OUTCOMES = "swapped_outcomes", "swapped outcomes"
@@ -93,7 +93,7 @@ _LABELS = {figure.value: figure.label for figure in Figure}
 
 
 def figure_label(key: str) -> str:
-    """What people read for a key; a key that no report has, as one that was edited in, is shown as it is.
+    """Returns the label of a key. A key that no figure has is returned as it is.
 
     Examples:
         >>> figure_label("drift_p"), figure_label("certainty")
@@ -103,13 +103,13 @@ def figure_label(key: str) -> str:
 
 
 def format_p_value(log10_p_value: float) -> str:
-    """A p-value for people, also where it is below the smallest float.
+    """Writes a p-value for people, also one that is below the smallest float.
 
     Examples:
         >>> format_p_value(-1.5), format_p_value(-1410.25)
         ('0.03162', '5.62e-1411')
     """
-    # A huge whole number would be raised to a power without end.
+    # As a Python integer, a huge exponent would be computed exactly, which takes forever.
     log10_p_value = float(log10_p_value)
     if log10_p_value > -300:
         return f"{10**log10_p_value:.4g}"
@@ -118,7 +118,7 @@ def format_p_value(log10_p_value: float) -> str:
 
 
 def format_figure(value: float) -> str:
-    """A figure for people: six digits, but whole numbers, such as shots and seeds, whole.
+    """Writes a figure for people: with six digits, or all digits of a whole number such as a number of shots.
 
     Examples:
         >>> format_figure(1234567890), format_figure(2.0), format_figure(2.76823456)
@@ -129,11 +129,11 @@ def format_figure(value: float) -> str:
 
 
 def format_in_table(figure: Figure, value: float | None) -> str:
-    """A figure as a cell of a table; empty if there is none.
+    """Writes a figure as a cell of a table, which is empty if there is no figure.
 
     Examples:
         >>> format_in_table(Figure.S, 2.76823456), format_in_table(Figure.KL, None)
         ('2.768', '')
     """
-    # Adding zero turns what was rounded to -0 into 0.
+    # Adding zero turns a rounded -0 into 0.
     return "" if value is None else f"{float(format(value, figure.form)) + 0.0:{figure.form}}"

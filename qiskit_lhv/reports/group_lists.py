@@ -1,4 +1,4 @@
-"""Which of many groups of qubits are listed as nonlocal and as signaling."""
+"""The lists of nonlocal and of signaling groups among many groups of qubits."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["group_lists", "log_e_of"]
 
 
 def log_e_of(found: CountsEvidence) -> float:
-    """Natural logarithm of a group's e-value; minus infinity if it has none."""
+    """Returns the natural logarithm of the e-value of a group, or minus infinity if it has none."""
     return -math.inf if found.e_value is None else found.e_value.log_e
 
 
 def group_lists(
     findings: Sequence[tuple[CountsRule, CountsEvidence]], alpha: float, number: int
 ) -> tuple[list[bool], list[bool]]:
-    """Which of many groups are listed as nonlocal and as signaling, each list with its false discovery rate.
+    """Returns whether each group is listed as nonlocal, and whether it is listed as signaling.
 
-    For the nonlocal ones, the e-BH procedure runs with an e-value of 0 for groups that something else than their
-    evidence keeps from being NONLOCAL, such as signaling. For the signaling ones, the procedure of Benjamini and
-    Yekutieli runs on the p-values of no-signaling.
+    The false discovery rates of both lists are controlled. For nonlocal groups, the e-BH procedure runs with an e-value
+    of 0 for groups that cannot be NONLOCAL for another reason than their evidence, such as signaling. For signaling
+    groups, the procedure of Benjamini and Yekutieli runs on the p-values of the tests of no-signaling.
 
     Args:
-        findings: Rule and evidence of each group that could be analyzed.
-        alpha: False discovery rate of the nonlocal groups; that of the signaling ones is their signaling level.
-        number: Number of all groups, also those that could not.
+        findings: The rule and the evidence of each group that could be analyzed.
+        alpha: The false discovery rate of nonlocal groups. That of signaling groups is their signaling level.
+        number: The number of all groups, including those that could not be analyzed.
     """
     if not findings:
         return [], []
@@ -38,4 +38,4 @@ def group_lists(
     level = min(rule.signaling_level for rule, _ in findings)
     nonlocal_list = e_bh([*logs, *[-math.inf] * missing], alpha)
     signaling_list = benjamini_yekutieli([*p_values, *[1.0] * missing], level)
-    return [bool(one) for one in nonlocal_list[: len(findings)]], [bool(one) for one in signaling_list[: len(findings)]]
+    return list(map(bool, nonlocal_list[: len(findings)])), list(map(bool, signaling_list[: len(findings)]))

@@ -1,4 +1,4 @@
-"""The answer to the question, with its evidence."""
+"""The report on one target: the verdict and its evidence."""
 
 from __future__ import annotations
 
@@ -27,71 +27,69 @@ class LocalityReport(Evidence):
     verdict: Verdict
     """The verdict."""
     target: str
-    """What was analyzed, in words."""
+    """The target of the analysis, in words."""
     admits_local_model: bool | None
-    """Whether a local model fits the target; ``None``: unknown. For counts, ``False`` if the declared test, the
-    no-signaling test or the goodness of fit rejects all local models at ``alpha``."""
+    """Whether a local model fits the target, or ``None`` if that is unknown. For counts, it is ``False`` if the
+    declared test, the no-signaling test or the goodness of fit rejects all local models at ``alpha``."""
     model: LocalModel | None
     """The best local model."""
     inequality: BellInequality | None
     """The Bell inequality behind the verdict or the p-value."""
     alpha: float | None
-    """Error probability of a NONLOCAL verdict, for counts."""
+    """For counts, the error probability of a NONLOCAL verdict."""
     test: str | None
-    """The test whose p-value decides, declared in the call, for counts."""
+    """For counts, the declared test, whose p-value decides."""
     log10_p_value: float | None
-    """Base-10 logarithm of that p-value."""
+    """The base-10 logarithm of that p-value."""
     statistics: dict[str, float]
-    """Figures for the reader by their short keys, such as ``"kl"`` and ``"S"``; none but the declared p-value decides.
-
-    A printed report shows their labels, see :class:`~qiskit_lhv.reports.Figure`."""
+    """The figures of the report by their short keys, such as ``"kl"`` and ``"S"``. A printed report shows their labels;
+    see :class:`~qiskit_lhv.reports.Figure`. Of all p-values, only the declared one decides."""
     evidence: tuple[Any, ...]
-    """Results that can be re-checked, such as thresholds, e-values and fits."""
+    """Results that can be verified again, such as thresholds, e-values and fits."""
     assumptions: tuple[str, ...]
-    """What the verdict rests on."""
+    """The assumptions on which the verdict rests."""
     advice: str
     """What would settle an open question; empty if nothing is open."""
     warnings: tuple[str, ...] = ()
     """What looks wrong about the data, in words."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Figures that could not be had, by the same keys, with the reason."""
+    """The figures that could not be computed, by the same keys, each with the reason."""
     largest_kappa: float | None = None
-    """For counts, the largest ratio of hidden influences to what marginals show up to which the violation stands;
-    ``None`` where it was not computed."""
+    """For counts, the largest ratio of hidden influences to what marginals show at which the violation still excludes
+    local models. It is ``None`` if it was not computed."""
     question: Question | None = None
-    """What was asked: the target with its accuracy or its counts, and what was declared; it knows how the verdict
-    follows."""
+    """The question: the target with its accuracy or its counts, the declarations, and the rule for the verdict."""
     timed_out: bool = False
-    """Whether the time limit of the call cut the search short: with more time the answer may be another. It is the
-    search's own word: nothing in the report shows it, and no verdict rests on it."""
+    """Whether the time limit of the call cut the search short, so that more time may change the answer. ``verify()``
+    cannot check this field, and no verdict depends on it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
 
     @property
     def p_value(self) -> float | None:
-        """The declared p-value; 0.0 where it is below the smallest float (see ``log10_p_value``)."""
+        """The declared p-value. It is 0.0 if it is below the smallest float; see ``log10_p_value``."""
         return None if self.log10_p_value is None else 10 ** float(self.log10_p_value)
 
     @property
     def headline(self) -> str:
-        """The verdict in one sentence, with what it stands on: for a behavior the accuracy of its numbers."""
+        """The verdict in one sentence, with its conditions, such as the accuracy of the numbers of a behavior."""
         question = self.question
         if question is None:
             return self.verdict.sentence
         return readable(lambda: question.headline(self), UNREADABLE)
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Re-checks every piece of evidence without the solvers that found it, and that the report follows from it.
+        """Verifies every piece of evidence without the solvers that found it, and that the report follows from it.
 
-        Bounds, models, p-values and certificates are proven by other algorithms. For counts, what only shows when it is
-        computed again is, by the package's own code with the recorded seed: the orders of the shots, each factor of an
-        e-value from the stages before it, the tests of settings, no-signaling and drift, the allowance for signaling,
-        and the fits that are shown. Figures and words that differ from what follows are refuted. It takes about twice
-        as long as the analysis.
+        Bounds, models, p-values and certificates are verified by other algorithms. For counts, some parts can only be
+        checked by computing them again, with the package's own code and the recorded seed: the orders of the shots,
+        each factor of an e-value from the stages before it, the tests of settings, no-signaling and drift, the
+        allowance for signaling, and the fits that are shown. Figures and words that do not follow from the evidence are
+        refuted. The check takes about twice as long as the analysis.
 
-        Somebody who changes what was declared, and everything that follows from it, has made the true report of another
-        declaration; no check can tell that from the first.
+        No check can tell whether the declarations were changed afterwards, together with everything that follows from
+        them: the result is a valid report for other declarations.
 
         Args:
             prove_bound: Whether to prove local bounds again; see ``BellInequality.verify``.
@@ -134,7 +132,7 @@ class LocalityReport(Evidence):
         return f"LocalityReport({self.verdict}{p})"
 
     def to_json(self) -> str:
-        """The whole report as JSON, with the p-value and the sentence of the verdict in plain view.
+        """Returns the whole report as JSON, including the p-value and the sentence of the verdict.
 
         ``LocalityReport.load`` reads it back from a file.
         """
@@ -148,7 +146,7 @@ class LocalityReport(Evidence):
         return json.dumps(data, indent=1, allow_nan=False)
 
     def to_html(self) -> str:
-        """The report as an HTML fragment."""
+        """Returns the report as an HTML fragment."""
         return readable(self._fragment, f"<div><b>{self.verdict}</b>: {UNREADABLE}</div>")
 
     def _fragment(self) -> str:
@@ -166,10 +164,10 @@ class LocalityReport(Evidence):
         return self.to_html()
 
     def plot(self) -> Any:
-        """The target's probabilities beside those of the best local model, as a matplotlib figure.
+        """Returns a matplotlib figure of the target's probabilities beside those of the best local model.
 
         Raises:
-            LHVError: If there is no model to show.
+            LHVError: If the report has no model to show.
             ImportError: If matplotlib is not installed (extra ``plot``).
         """
         from ..plotting import plot_report

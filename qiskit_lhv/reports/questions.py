@@ -1,4 +1,4 @@
-"""What was asked: the base of the questions that reports answer."""
+"""The base class of the questions that reports answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ UNREADABLE = "This report was damaged or edited: it cannot be read."
 
 
 class Question(Record, ABC):
-    """What was asked about a target: it knows how a report on it begins, and what must be true of that report."""
+    """A question about a target. It writes the headline of a report, and checks whether a report answers it."""
 
     def headline(self, report: LocalityReport) -> str:
-        """The verdict of a report in one sentence, with what it stands on.
+        """Returns the verdict of a report in one sentence, with the assumptions on which it rests.
 
         Args:
             report: The report.
@@ -31,7 +31,7 @@ class Question(Record, ABC):
         return report.verdict.sentence
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Verifies the evidence of a report, that it shows just the verdict, and that the rest follows from it.
+        """Verifies the evidence of a report, that it shows exactly the verdict, and that the rest follows from it.
 
         Args:
             report: The report.
@@ -46,19 +46,19 @@ class Question(Record, ABC):
 
     @abstractmethod
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
-        """Whether a report answers this question, and all that it says follows from its evidence.
+        """Checks that a report answers this question, and that everything in it follows from its evidence.
 
-        The evidence itself is verified elsewhere, by :meth:`check`.
+        The evidence itself is verified by :meth:`check`.
 
         Args:
             report: The report.
-            prove_bound: Whether to prove again the bound of an inequality that is no evidence; see
+            prove_bound: Whether to prove again the bound of an inequality that is shown but is not evidence; see
                 ``BellInequality.verify``.
         """
 
 
 def _shows_the_verdict(report: LocalityReport) -> Verification:
-    """Checks that the evidence on a behavior, a state or an estimate shows just the verdict."""
+    """Checks that the evidence on a behavior, a state or an estimate shows exactly the verdict of the report."""
     shown = {piece.shows for piece in report.evidence if getattr(piece, "shows", None) is not None}
     claimed = set() if report.verdict is Verdict.INCONCLUSIVE else {report.verdict}
     words = " and ".join(sorted(shown)) or "nothing"

@@ -1,4 +1,4 @@
-"""SVG pictures that need no plotting library, so that a plain installation can draw its results."""
+"""SVG pictures of results, which need no plotting library."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class ChartRow:
     """One line of the chart of verdicts."""
 
     name: str
-    """What was analyzed."""
+    """The name of the data."""
     verdict: str
-    """The verdict, which chooses the color."""
+    """The verdict, which determines the color."""
     value: float
-    """CHSH value S."""
+    """The CHSH value S."""
     error: float
-    """Its standard error."""
+    """The standard error of S."""
     note: str
-    """Text at the right."""
+    """The text at the right."""
 
 
 def chart_row(name: str, report: LocalityReport) -> ChartRow:
-    """The row of a report on CHSH counts."""
+    """Returns the row of the chart for a report on CHSH counts."""
     return ChartRow(
         name,
         report.verdict.value,
@@ -60,14 +60,14 @@ def _line(x1: float, y1: float, x2: float, y2: float, color: str, *, width: floa
 
 
 def verdict_panel(rows: Sequence[ChartRow], *, width: float = 900) -> tuple[str, float]:
-    """CHSH values with their verdicts, beside the local and the quantum bound.
+    """Returns a chart of CHSH values and verdicts, which marks the local and the quantum bound.
 
     Args:
         rows: The rows, from top to bottom.
         width: Width in pixels.
 
     Returns:
-        SVG elements, and their height.
+        The SVG elements, and their height in pixels.
     """
     left, right, top = 260.0, width - 260.0, 40.0
     bottom = top + _ROW_HEIGHT * len(rows)
@@ -91,16 +91,16 @@ def verdict_panel(rows: Sequence[ChartRow], *, width: float = 900) -> tuple[str,
 
 
 def loss_panel(history: NDArray[np.float64], title: str, *, top: float, width: float = 900) -> tuple[str, float]:
-    """A loss against its steps, on a logarithmic scale.
+    """Returns a chart of the loss against the number of steps, on a logarithmic scale.
 
     Args:
-        history: Loss of every step.
-        title: Heading.
-        top: Where the panel starts, in pixels.
+        history: The loss at every step.
+        title: The heading.
+        top: The position of the upper edge of the panel, in pixels.
         width: Width in pixels.
 
     Returns:
-        SVG elements, and where the panel ends.
+        The SVG elements, and the position of the lower edge of the panel in pixels.
     """
     left, right, upper, lower = 260.0, width - 260.0, top + 34, top + 194
     logs = np.log10(np.maximum(history, 1e-16))
@@ -119,7 +119,7 @@ def loss_panel(history: NDArray[np.float64], title: str, *, top: float, width: f
 
 
 def svg_document(panels: Sequence[str], *, width: float = 900, height: float) -> str:
-    """A complete SVG file of the given elements on a white ground."""
+    """Returns the text of a complete SVG file with the given elements on a white background."""
     body = "\n".join(panels)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:g}' height='{height:g}' "

@@ -59,13 +59,13 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
     """
     basis = hermitian_basis(measurements[0].dimension)
     norms = np.einsum("iab,iba->i", basis, basis).real
-    most = max(one.num_outcomes for one in measurements)
-    if all(one.num_outcomes == most for one in measurements):
-        effects = np.stack([one.effects for one in measurements])
+    most = max(measurement.num_outcomes for measurement in measurements)
+    if all(measurement.num_outcomes == most for measurement in measurements):
+        effects = np.stack([measurement.effects for measurement in measurements])
     else:
         effects = np.zeros((len(measurements), most, *measurements[0].effects.shape[1:]), dtype=complex)
-        for x, one in enumerate(measurements):
-            effects[x, : one.num_outcomes] = one.effects
+        for x, measurement in enumerate(measurements):
+            effects[x, : measurement.num_outcomes] = measurement.effects
     coordinates: FloatArray = np.einsum("xaij,kji->xak", effects, basis).real / norms
     return coordinates
 
@@ -73,7 +73,8 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
 def scenario_of_settings(settings: Sequence[Sequence[Measurement]]) -> BellScenario:
     """The scenario of measurements, one sequence per party."""
     return BellScenario(
-        tuple(len(party) for party in settings), tuple(tuple(one.num_outcomes for one in party) for party in settings)
+        tuple(len(party) for party in settings),
+        tuple(tuple(measurement.num_outcomes for measurement in party) for party in settings),
     )
 
 

@@ -28,22 +28,22 @@ class Padding:
     full: BellScenario
     """The scenario in which every setting has as many outcomes as the party's largest one."""
     real: NDArray[np.bool_]
-    """Which cells are real, shape ``(num_entries,)``."""
+    """Whether each cell is real, shape ``(num_entries,)``."""
     stands_for: IntArray
-    """The real cell that each cell stands for, shape ``(num_entries,)``: itself if it is real."""
+    """The real cell that each cell repeats, shape ``(num_entries,)``. A real cell repeats itself."""
     shared_by: IntArray
-    """How many cells stand for the same one, shape ``(num_entries,)``."""
+    """The number of cells that repeat the same real cell, shape ``(num_entries,)``."""
 
     def filled(self, tables: NDArray[Any]) -> NDArray[Any]:
-        """Tables whose padding repeats what it stands for."""
+        """Returns the tables with padding that repeats the real cells."""
         return tables[..., self.stands_for]
 
     def spread(self, tables: NDArray[Any]) -> FloatArray:
-        """Tables in which all cells that stand for one share its entry."""
+        """Returns tables in which the entry of a real cell is divided equally among all cells that repeat it."""
         return np.asarray(self.filled(tables) / self.shared_by, dtype=np.float64)
 
     def collected(self, tables: FloatArray) -> FloatArray:
-        """Tables in which real cells have the sum of all that stand for them, and padding is 0."""
+        """Returns tables in which a real cell holds the sum of all cells that repeat it, and padding is 0."""
         result = np.zeros_like(tables)
         np.add.at(np.moveaxis(result, -1, 0), self.stands_for, np.moveaxis(tables, -1, 0))
         return result

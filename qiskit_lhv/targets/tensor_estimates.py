@@ -81,9 +81,11 @@ class TensorEstimate(Record):
         if self.counts is None:
             return np.diag(self.standard_errors.ravel() ** 2)
         total = np.zeros((4**self.num_qubits, 4**self.num_qubits))
-        for one in _settings(self.counts):
-            spread = (one.signs * one.frequencies) @ one.signs.T - np.outer(one.means, one.means)
-            total[np.ix_(one.entries, one.entries)] += spread * np.outer(one.shares, one.shares) / one.shots
+        for setting in _settings(self.counts):
+            spread = (setting.signs * setting.frequencies) @ setting.signs.T - np.outer(setting.means, setting.means)
+            total[np.ix_(setting.entries, setting.entries)] += (
+                spread * np.outer(setting.shares, setting.shares) / setting.shots
+            )
         np.fill_diagonal(total, self.standard_errors.ravel() ** 2)
         return total
 
@@ -131,8 +133,8 @@ class TensorEstimate(Record):
             return value, float(ndtri(1 - delta) * rest.sum())
         flat = np.asarray(coefficients).ravel()
         spread = sum(
-            float(np.ptp((flat[one.entries] * one.shares) @ one.signs)) ** 2 / one.shots
-            for one in _settings(self.counts)
+            float(np.ptp((flat[setting.entries] * setting.shares) @ setting.signs)) ** 2 / setting.shots
+            for setting in _settings(self.counts)
         )
         return value, math.sqrt(spread * math.log(1 / delta) / 2)
 
@@ -209,9 +211,9 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
     if not isinstance(settings, str) or settings != "pauli":
         counts = _in_pauli_order(counts, settings)
     values, variances = np.zeros(4**n), np.zeros(4**n)
-    for one in _settings(counts):
-        values[one.entries] += one.shares * one.means
-        variances[one.entries] += one.shares**2 * np.maximum(1 - one.means**2, 0) / one.shots
+    for setting in _settings(counts):
+        values[setting.entries] += setting.shares * setting.means
+        variances[setting.entries] += setting.shares**2 * np.maximum(1 - setting.means**2, 0) / setting.shots
     # The shares of the first entry, the trace, add up to 1 up to rounding.
     values[0] = 1
     shape = (4,) * n
@@ -226,12 +228,16 @@ def _in_pauli_order(counts: BellCounts, settings: Sequence[Sequence[Any]] | str)
     table, probabilities = counts.array, counts.setting_probabilities
     for k, party in enumerate(parse_settings(settings, [2] * n)):
         # Bloch vectors of outcome 0; their length is 1 only for projective measurements.
-        vectors = np.array([np.einsum("iab,ba->i", hermitian_basis(2)[1:], one.effects[0]).real for one in party])
+        vectors = np.array(
+            [np.einsum("iab,ba->i", hermitian_basis(2)[1:], measurement.effects[0]).real for measurement in party]
+        )
         order = np.abs(vectors).argmax(axis=0)
         signs = vectors[order, np.arange(3)]
         if len(party) != 3 or sorted(order) != [0, 1, 2] or np.abs(np.abs(signs) - 1).max() > _SAME_AXIS:
             raise CountsError.bad_argument(
-                f"settings[{k}]", expected="X, Y and Z, in any order", got=", ".join(one.name for one in party)
+                f"settings[{k}]",
+                expected="X, Y and Z, in any order",
+                got=", ".join(measurement.name for measurement in party),
             )
         table = np.moveaxis(np.take(table, order, axis=k), (k, n + k), (0, 1)).copy()
         for x in np.flatnonzero(signs < 0):
