@@ -144,11 +144,12 @@ class Record(ReadOnlyArrays):
                 "path", expected=f"a file saved by {cls.__name__}.save", got=f"{path.name} ({exc})"
             ) from exc
         if not isinstance(result, cls):
+            record = isinstance(result, Record)
             raise CertificateError.bad_argument(
                 "path",
                 expected=f"a saved {cls.__name__}",
-                got=f"a saved {type(result).__name__} in {path.name}",
-                remedy=f"Load it with {type(result).__name__}.load.",
+                got=f"a saved {type(result).__name__} in {path.name}" if record else f"{path.name}, which holds none",
+                remedy=f"Load it with {type(result).__name__}.load." if record else "",
             )
         return result
 
@@ -275,19 +276,23 @@ def _address(record: type[Record]) -> str:
     return ".".join([package, *modules[:1], record.__name__]) if package == _PACKAGE else record.__name__
 
 
-def _find_class(address: str, version: int) -> type[Record]:
+def _find_class(address: Any, version: int) -> type[Record]:
     """The record class of an address; nothing outside the package's own rooms is imported."""
-    if version == 1 and address not in Record._classes:
+    unknown = ValueError(f"unknown class {shown(address)}")
+    if not isinstance(address, str):
+        raise unknown
+    # A class of a user's own goes by its bare name in either version.
+    if version == 1 and ("." in address or address not in Record._classes):
         address = address_of_version_1(address)
     if address not in Record._classes:
         room, _, name = address.rpartition(".")
         if not re.fullmatch(rf"{_PACKAGE}\.[a-z]\w*", room):
-            raise ValueError(f"unknown class {address!r}")
+            raise unknown
         try:
             # The room loads the module of the class.
             getattr(importlib.import_module(room), name, None)
         except ImportError as exc:
-            raise ValueError(f"unknown class {address!r}") from exc
+            raise unknown from exc
     if address not in Record._classes:
-        raise ValueError(f"unknown class {address!r}")
+        raise unknown
     return Record._classes[address]
