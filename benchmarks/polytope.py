@@ -167,7 +167,9 @@ def speed(large: bool) -> None:
     certify_all_projective(singlet, directions=16, seed=0)
     nonlocality_threshold(Behavior.from_state(singlet, "chsh"))
     print("proofs for all projective measurements: proven visibility, strategies, CPU seconds")
-    cases = [("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))[: 1 if QUICK else None]]
+    cases = [
+        ("Werner", singlet, m, None) for m in ((46, 61, 181, 406) if large else (46, 61, 181))[: 1 if QUICK else None]
+    ]
     cases += [("GHZ, 3 qubits", ghz, 6, None), ("GHZ, 3 qubits", ghz, 16, 60)]
     for name, state, m, calls in cases:
         proof, seconds = clocked(

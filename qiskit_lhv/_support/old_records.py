@@ -166,6 +166,10 @@ _KEYS_OF_ABSENT = {
     "swapped outcomes": "swapped_outcomes",
     "confidence region": "confidence_region",
 }
+# Advice names keywords, and a check compares it with what it would say now.
+_WORDS_OF_ADVICE = {
+    "certify_all_projective(state, num_settings=...)": "certify_all_projective(state, directions=...)",
+}
 
 
 def address_of_version_1(name: str) -> str:
@@ -178,7 +182,7 @@ def address_of_version_1(name: str) -> str:
     for room, names in ROOMS_OF_VERSION_1.items():
         if name in names:
             return f"qiskit_lhv.{room}.{name}"
-    raise ValueError(f"unknown class {name!r}")
+    raise ValueError(f"unknown class {name[:80]!r}")
 
 
 def fields_of_version_1(name: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -203,6 +207,9 @@ def fields_of_version_1(name: str, fields: dict[str, Any]) -> dict[str, Any]:
         if fields.get("question") is not None:
             raise ValueError("a rule and a question")
         fields["question"] = rule
+    if isinstance(fields.get("advice"), str):
+        for old, new in _WORDS_OF_ADVICE.items():
+            fields["advice"] = fields["advice"].replace(old, new)
     for field, keys in (("statistics", _KEYS_OF_FIGURES), ("absent", _KEYS_OF_ABSENT)):
         named = fields.get(field)
         if isinstance(named, dict) and isinstance(named.get("mapping"), dict):

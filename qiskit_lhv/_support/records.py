@@ -28,6 +28,7 @@ from .files import MAX_BYTES, Archive, parse_json, read_text, write_whole
 from .old_records import address_of_version_1, fields_of_version_1
 from .read_only import ReadOnlyArrays
 from .record_types import check_fields, wrong_truth_value
+from .validation import shown
 
 __all__ = ["SCHEMA_VERSION", "Record", "encode"]
 
@@ -67,7 +68,13 @@ class Record(ReadOnlyArrays):
     __hash__ = None  # type: ignore[assignment]  # arrays inside
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self})"
+        # A class without words of its own is shown by its fields: its text would be this again.
+        text = self._text_of_fields() if type(self).__str__ is object.__str__ else str(self)
+        return f"{type(self).__name__}({text})"
+
+    def _text_of_fields(self) -> str:
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return ", ".join(f"{name}={shown(getattr(self, name))}" for name in names)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
@@ -137,11 +144,12 @@ class Record(ReadOnlyArrays):
                 "path", expected=f"a file saved by {cls.__name__}.save", got=f"{path.name} ({exc})"
             ) from exc
         if not isinstance(result, cls):
+            record = isinstance(result, Record)
             raise CertificateError.bad_argument(
                 "path",
                 expected=f"a saved {cls.__name__}",
-                got=f"a saved {type(result).__name__} in {path.name}",
-                remedy=f"Load it with {type(result).__name__}.load.",
+                got=f"a saved {type(result).__name__} in {path.name}" if record else f"{path.name}, which holds none",
+                remedy=f"Load it with {type(result).__name__}.load." if record else "",
             )
         return result
 
@@ -232,16 +240,17 @@ def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
     if not isinstance(value, dict):
         return value
     if "class" in value:
-        if value["schema_version"] not in (1, SCHEMA_VERSION):
+        version = value["schema_version"]
+        if type(version) is not int or version not in (1, SCHEMA_VERSION):
             raise _WrongVersionError.bad_argument(
                 "path",
                 expected=f"schema version 1 or {SCHEMA_VERSION}",
-                got=f"schema version {value['schema_version']}",
+                got=f"schema version {shown(version)}",
                 remedy="Use the release of the package that wrote the file.",
             )
-        record = _find_class(value["class"], value["schema_version"])
+        record = _find_class(value["class"], version)
         fields = value["fields"]
-        if value["schema_version"] == 1:
+        if version == 1:
             fields = fields_of_version_1(value["class"], fields)
         return record(**{name: _decode(item, arrays) for name, item in fields.items()})
     if "complex" in value:
@@ -267,19 +276,23 @@ def _address(record: type[Record]) -> str:
     return ".".join([package, *modules[:1], record.__name__]) if package == _PACKAGE else record.__name__
 
 
-def _find_class(address: str, version: int) -> type[Record]:
+def _find_class(address: Any, version: int) -> type[Record]:
     """The record class of an address; nothing outside the package's own rooms is imported."""
-    if version == 1 and address not in Record._classes:
+    unknown = ValueError(f"unknown class {shown(address)}")
+    if not isinstance(address, str):
+        raise unknown
+    # A class of a user's own goes by its bare name in either version.
+    if version == 1 and ("." in address or address not in Record._classes):
         address = address_of_version_1(address)
     if address not in Record._classes:
         room, _, name = address.rpartition(".")
         if not re.fullmatch(rf"{_PACKAGE}\.[a-z]\w*", room):
-            raise ValueError(f"unknown class {address!r}")
+            raise unknown
         try:
             # The room loads the module of the class.
             getattr(importlib.import_module(room), name, None)
         except ImportError as exc:
-            raise ValueError(f"unknown class {address!r}") from exc
+            raise unknown from exc
     if address not in Record._classes:
-        raise ValueError(f"unknown class {address!r}")
+        raise unknown
     return Record._classes[address]

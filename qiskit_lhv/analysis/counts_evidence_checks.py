@@ -106,7 +106,7 @@ class EvidenceChecks:
         # This raises an error if a value is out of range.
         self.options = CountsCall(**declared)
         made = {name: getattr(self.options, name) for name in names}
-        if any(type(made[name]) is not type(declared[name]) or made[name] != declared[name] for name in names):
+        if not all(_same_declaration(declared[name], made[name]) for name in names):
             return refutation("the declarations are not of the right type")
         whole = (rule.num_groups, rule.num_failed, rule.seed, rule.num_replicates)
         if not all(type(number) is int and number >= 0 for number in whole) or rule.num_failed >= rule.num_groups:
@@ -329,6 +329,12 @@ class EvidenceChecks:
 def _parts(piece: Any) -> list[EValue]:
     """Returns the single e-values of which an e-value consists."""
     return list(piece.parts) if isinstance(piece, CombinedEValue) else [piece]
+
+
+def _same_declaration(declared: Any, made: Any) -> bool:
+    """Whether a declaration is what checking it makes of it; a kappa of 3, as files may have it, is one of 3.0."""
+    same_kind = type(declared) is type(made) or (type(declared), type(made)) == (int, float)
+    return bool(same_kind and declared == made)
 
 
 def _tables(piece: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from .._support.deadlines import Deadline
-from .._support.validation import fresh_seed, generator, probability, whole_number
+from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
 from ..statistics.evidence.combined_tests import family_of
@@ -73,8 +73,11 @@ class CountsOptions:
             )
         if self.kappa is not None:
             check_kappa(self.kappa)
+            object.__setattr__(self, "kappa", float(self.kappa))
         level = probability(self.signaling_level, "signaling_level", CountsError, open_interval=True)
         object.__setattr__(self, "signaling_level", level)
+        object.__setattr__(self, "predictability", probability(self.predictability, "predictability", CountsError))
+        object.__setattr__(self, "fair_sampling", truth_value(self.fair_sampling, "fair_sampling", CountsError))
         if self.num_replicates is None:
             return
         replicates = whole_number(self.num_replicates, "num_replicates", CountsError, minimum=0)
@@ -96,12 +99,11 @@ class CountsCall(CountsOptions):
         super().__post_init__()
         if self.progress is not None and not isinstance(self.progress, bool | np.bool_):
             raise CountsError.bad_argument("progress", expected="True, False or None", got=repr(self.progress))
-        generator(self.seed)
         Deadline(self.time_limit)
         alpha = probability(self.alpha, "alpha", CountsError, open_interval=True)
         object.__setattr__(self, "alpha", alpha)
         # The seed is drawn once and reported, so that the result can be reproduced.
-        object.__setattr__(self, "seed", fresh_seed() if self.seed is None else self.seed)
+        object.__setattr__(self, "seed", seed_or_fresh(self.seed))
 
     @classmethod
     def of(

@@ -13,9 +13,13 @@ import numpy as np
 
 from .._support.deadlines import Deadline
 from .._support.files import writable_folder
-from .._support.validation import generator
+from .._support.validation import instance, shown, whole_number
 from ..exceptions import CertificateError, LHVError, MeasurementError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ..models.features import Features, check_degree
+from ..models.responses import QubitResponse
+from ..optimize.options import SettingsGrid
+from ..optimize.search_run import SearchRun
 from ..optimize.visibility_sweep import VisibilitySweep, sweep_visibility
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import StateCertificate
@@ -35,6 +39,7 @@ __all__ = ["CriticalVisibility", "critical_visibility"]
 _STEPS_FROM_ABOVE = (Step.CRITERIA, Step.SETTINGS, Step.MODELS)
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA, Step.MODELS)
 _NUM_POINTS = 8
+_OPTIONS_OF_SWEEP = ("first_steps", "response", "num_hidden", "optimizer", "grid", "progress")
 # States are the same if none of their correlations differs by more.
 _LARGEST_DIFFERENCE = 1e-12
 
@@ -182,7 +187,7 @@ def critical_visibility(
         raise MeasurementError.bad_argument(
             "noise", expected="another state than the first", got="the same one", remedy="They make no line."
         )
-    generator(seed)
+    _check_options_of_sweep(options, seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
     place = None if folder is None else writable_folder(folder, "folder")
@@ -226,6 +231,24 @@ def critical_visibility(
                 **options,
             )
     return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out)
+
+
+def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:
+    """Refuses before the proofs what the sweep, which comes last or not at all, would refuse after them."""
+    unknown = sorted(options.keys() - set(_OPTIONS_OF_SWEEP))
+    if unknown:
+        raise LHVError.bad_argument(
+            unknown[0], expected=f"one of the options {', '.join(_OPTIONS_OF_SWEEP)}", got=shown(options[unknown[0]])
+        )
+    run = SearchRun.checked(options.get("num_hidden"), options.get("optimizer"), None, seed, None, None)
+    if run.optimizer.start != 1:
+        raise LHVError.bad_argument("start", expected="one random start in a sweep", got=shown(run.optimizer.start))
+    if options.get("grid") is not None:
+        instance(options["grid"], SettingsGrid, "grid", LHVError)
+    if options.get("first_steps") is not None:
+        whole_number(options["first_steps"], "first_steps", LHVError)
+    if not isinstance(options.get("response"), Features | QubitResponse | None):
+        check_degree(options["response"], "response")
 
 
 def _tensor(state: Any, name: str, measurements: QubitMeasurementSet) -> CorrelationTensor:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, overload
 
-from .._support.validation import whole_numbers
-from ..exceptions import CountsError, LHVError
+from .._support.validation import positive_number, whole_numbers
+from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
-from ..measurements.sets import MeasurementSet
+from ..measurements.sets import MeasurementSet, projective_set
 from ..quantum.parties import QUANTUM_STATES
 from ..reports.devices import DeviceReport
 from ..reports.group_lists import group_lists
@@ -110,6 +110,10 @@ def analyze(
         raise LHVError.bad_argument(
             "declared", expected="CountsOptions(...), such as CountsOptions(test='game')", got=repr(declared)
         )
+    # Every argument is checked, also where the target leaves it without use.
+    call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
+    positive_number(tolerance, "tolerance", ScenarioError)
+    projective_set(measurements)
     if isinstance(target, BellExperiment):
         target = target.behavior()
     if isinstance(target, Behavior):
@@ -125,7 +129,6 @@ def analyze(
             time_limit=time_limit,
             seed=seed,
         )
-    call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     if isinstance(target, Mapping):
         return _analyze_groups(target, call)
     _require_counts(target, "target")

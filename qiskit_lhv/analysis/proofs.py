@@ -64,7 +64,10 @@ def proofs(
                 known = max(known, certificate.visibility)
                 yield certificate
                 if not clock.has():
-                    return
+                    if store is None:
+                        return
+                    # What is kept takes no search.
+                    break
         elif step is Step.POLYHEDRA:
             yield from searched_certificates(
                 tensor,

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._support.records import Record
 from .._support.types import FloatArray
-from .._support.validation import real_array
+from .._support.validation import real_array, shown
 from ..exceptions import LHVError, MeasurementError
 from .bloch_vectors import are_vectors, bloch_vector_of, bloch_vectors
 from .lattices import fibonacci_half, random_rotation
@@ -384,7 +384,7 @@ def projective_set(measurements: Any) -> QubitMeasurementSet:
         return _BY_COORDINATES[found.axes]
     names = ", ".join(repr(known.name) for known in _BY_COORDINATES.values() if known.name != _NAME_OF_ALL)
     raise MeasurementError.bad_argument(
-        "measurements", expected=f"{_NAME_OF_ALL!r} or one of {names}", got=repr(measurements)
+        "measurements", expected=f"{_NAME_OF_ALL!r} or one of {names}", got=shown(measurements)
     )
 
 
@@ -393,5 +393,5 @@ def _unknown(measurements: Any) -> MeasurementError:
         "measurements",
         expected="'projective', a plane such as 'xz', two orthonormal vectors that span a plane, or one list of "
         "projective qubit measurements per party",
-        got=repr(measurements),
+        got=shown(measurements),
     )

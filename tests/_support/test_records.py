@@ -472,7 +472,7 @@ def test_files_nested_too_deeply_are_refused(tmp_path):
         BellCounts.load(path)
 
 
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None, True, 1.0, [1]])
 def test_unknown_schema_versions_are_refused(version, tmp_path):
     path = edited(RECORDS[0], tmp_path, lambda data: data.update(schema_version=version))
     with pytest.raises(

@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -7,12 +8,15 @@ from qiskit_lhv import (
     LHVError,
     chsh,
     critical_visibility,
+    find_local_model,
     ghz_state,
     optimize_settings,
     werner_state,
 )
 from qiskit_lhv.analysis import CriticalVisibility
+from qiskit_lhv.analysis.critical_visibilities import _OPTIONS_OF_SWEEP
 from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioError
+from qiskit_lhv.optimize import GradientDescent, sweep_visibility
 from qiskit_lhv.polytope import werner_inequality
 from qiskit_lhv.projective import AllProjectiveCertificate, OptimizedSettings, horodecki_settings
 from qiskit_lhv.quantum import isotropic_state, w_state
@@ -144,6 +148,31 @@ def test_bad_input():
             critical_visibility(np.eye(4) / 4, **same)
     with pytest.raises(LHVError, match="time_limit"):
         critical_visibility(werner_state(1), time_limit=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"num_steps": 5}, "num_steps"),
+        ({"checkpoint": "file.npz"}, "checkpoint"),
+        ({"num_hidden": 0}, "num_hidden"),
+        ({"optimizer": {"num_steps": 5}}, "optimizer"),
+        ({"optimizer": GradientDescent(start=2)}, "start"),
+        ({"grid": GradientDescent()}, "grid"),
+        ({"first_steps": 0}, "first_steps"),
+        ({"response": 4}, "response"),
+    ],
+)
+def test_options_of_the_sweep_are_refused_before_the_proofs(options, name, monkeypatch):
+    monkeypatch.setattr("qiskit_lhv.analysis.critical_visibilities.proofs", None)
+    with pytest.raises(LHVError, match=f"^{name}: expected"):
+        critical_visibility(werner_state(1), **options)
+
+
+def test_every_option_of_the_sweep_is_known():
+    known = {"state", "visibilities", "target", "noise", "measurements", "time_limit", "seed", "folder", "checkpoint"}
+    taken = inspect.signature(sweep_visibility).parameters | inspect.signature(find_local_model).parameters
+    assert taken.keys() - known - {"options"} == {*_OPTIONS_OF_SWEEP}
 
 
 def test_stored_proofs_that_do_not_hold_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -600,6 +601,38 @@ def test_bad_arguments(arguments, name):
     counts = load_bundled_counts("delft_2015").counts
     with pytest.raises(LHVError, match=f"^{name}: expected"):
         call(counts, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"alpha": 1.5}, "alpha"),
+        ({"tolerance": -1}, "tolerance"),
+        ({"measurements": "planar"}, "measurements"),
+        ({"time_limit": 0}, "time_limit"),
+        ({"progress": "no"}, "progress"),
+        ({"seed": 1.5}, "seed"),
+    ],
+)
+def test_bad_arguments_are_refused_also_where_the_target_does_not_need_them(arguments, name):
+    behavior = Behavior.from_state(werner_state(0.3), "chsh")
+    for target in (behavior, werner_state(0.3), behavior.sample(10, 1), {(0, 1): behavior.sample(10, 1)}):
+        with pytest.raises(LHVError, match=f"^{name}: expected"):
+            analyze(target, **arguments)
+
+
+@pytest.mark.parametrize(("field", "value"), [("predictability", -1), ("predictability", True), ("fair_sampling", 1)])
+def test_declarations_are_checked_when_they_are_made(field, value):
+    with pytest.raises(CountsError, match=f"^{field}: expected"):
+        CountsOptions(**{field: value})
+
+
+def test_numbers_of_other_kinds_are_declared_as_well():
+    counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+    declared = CountsOptions(kappa=Fraction(2), predictability=np.float64(0), num_replicates=np.int64(0))
+    report = analyze(counts, declared, alpha=Fraction(1, 100), seed=np.int64(1))
+    assert report.verify()
+    assert report == analyze(counts, CountsOptions(kappa=2, num_replicates=0), seed=1)
 
 
 def test_game_needs_a_rule_outside_chsh():

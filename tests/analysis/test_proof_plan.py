@@ -1,8 +1,10 @@
 """The one plan of proofs: its order, its shares of the time, and that every caller runs it."""
 
+from types import SimpleNamespace
+
 import pytest
-from qiskit_lhv import CorrelationTensor, werner_state
-from qiskit_lhv._support.deadlines import NO_LIMIT
+from qiskit_lhv import CorrelationTensor, certify_all_projective, werner_state
+from qiskit_lhv._support.deadlines import NO_LIMIT, Deadline
 from qiskit_lhv.analysis.proof_plan import PLAN, Step, axes_to_try, calls_of_oracle, settings_to_try, share_of
 from qiskit_lhv.analysis.proofs import proofs
 from qiskit_lhv.projective import OptimizedSettings
@@ -44,6 +46,18 @@ def test_settings_of_criteria_come_before_certificates():
     kinds = [isinstance(one, OptimizedSettings) for one in found]
     assert kinds == sorted(kinds, reverse=True)
     assert set(kinds) == {True, False}
+
+
+def test_what_is_kept_is_taken_also_when_the_time_is_over(counted_clock):
+    tensor = CorrelationTensor.from_state(werner_state(1))
+    kept = certify_all_projective(tensor, directions=6, seed=1)
+    store = SimpleNamespace(has_certificate=lambda count: count == 16, certificate=lambda count: kept)
+    with counted_clock(1.0):
+        clock = Deadline(0.5)
+        steps = (Step.QUICK_PROOFS, Step.POLYHEDRA)
+        found = list(proofs(tensor, steps, clock=clock, visibility=None, seed=1, store=store))
+    assert found[-1] is kept
+    assert clock.ran_out
 
 
 def test_in_other_noise_nothing_is_claimed_of_white_noise():

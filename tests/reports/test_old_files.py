@@ -76,6 +76,19 @@ def test_a_report_on_a_state_loads(tmp_path):
     assert LocalityReport.load(tmp_path / "state.json") == report
 
 
+def test_the_advice_of_an_open_report_names_the_keyword_of_today():
+    report = LocalityReport.load(FOLDER / "open_state.npz")
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "certify_all_projective(state, directions=...)" in report.advice
+    assert report.verify()
+
+
+def test_a_report_on_declarations_in_whole_numbers_passes():
+    report = LocalityReport.load(FOLDER / "kappa.npz")
+    assert report.question.kappa == 3
+    assert report.verify()
+
+
 def edited(tmp_path, change):
     data = json.loads((FOLDER / "state.json").read_text(encoding="utf-8"))
     change(data["fields"])

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from qiskit_lhv import Behavior, LHVError, analyze, werner_state
+from qiskit_lhv import Behavior, CountsOptions, LHVError, analyze, werner_state
 from qiskit_lhv.reports import Figure, Question
 from qiskit_lhv.reports.counts_rule import CountsRule
 from qiskit_lhv.reports.figure_names import figure_label
@@ -39,6 +39,14 @@ def test_a_question_of_another_target_does_not_pass(report):
     counts = analyze(Behavior.from_state(werner_state(0.9), "chsh").sample(100, 1), seed=1)
     assert dataclasses.replace(counts, question=other.question).verify().refuted
     assert dataclasses.replace(other, question=counts.question).verify().refuted
+
+
+def test_questions_can_be_shown():
+    counts = Behavior.from_state(werner_state(0.9), "chsh").sample(100, 1)
+    question = analyze(counts, CountsOptions(num_replicates=0), seed=1).question
+    assert repr(question).startswith("CountsQuestion(data=BellCounts(")
+    assert "alpha=0.01, test='combined'" in repr(question)
+    assert str(question) == repr(question)
 
 
 def test_keys_are_texts_and_labels_are_for_people(report):
