@@ -22,7 +22,7 @@ from ..models.responses import DirectionResponse, QubitResponse, TableResponse
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
-from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
+from .direction_problem import ContinuousProblem, continuous_loss, spread_over_runs, start_parameters
 from .evaluation import Evaluation, evaluate_model, qubit_tensor
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
@@ -306,7 +306,7 @@ def _search_continuous(
         start = start_parameters(response, size, runs, seed)
     else:
         kept = [array[:size] for array in initial.hidden_variables]
-        start = [jnp.asarray(np.broadcast_to(array, (*runs, *array.shape)), jnp.float32) for array in kept]
+        start = [spread_over_runs(array, runs) for array in kept]
         if np.ptp(initial.weights) > 1e-12:
             raise ScenarioError.bad_argument(
                 "start", expected="a model whose hidden variables have equal weights", got="unequal weights"
@@ -317,7 +317,7 @@ def _search_continuous(
     for t, tensor in enumerate(problem.tensors):
         found = []
         for s in range(runs[1]):
-            hidden = [np.asarray(array[t, s], dtype=np.float64) for array in trained.parameters]
+            hidden = [np.asarray(array[t, s], dtype=np.float64).T for array in trained.parameters]
             if paired:
                 hidden = [np.concatenate([half, -half]) for half in hidden]
             model = ResponseModel(tuple(hidden), response)
