@@ -19,6 +19,7 @@ from ..models.responses import DirectionResponse, FunctionResponse, QubitRespons
 from ..targets.correlations import CorrelationTensor
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
+from .orbits import Orbits
 
 __all__ = [
     "ContinuousProblem",
@@ -66,7 +67,7 @@ class ContinuousProblem:
         return all(np.abs(tensor.array[odd]).max() < _ZERO for tensor in self.tensors)
 
     def batches(self, seed: int) -> Callable[[int, int], Any]:
-        """Data of steps: each party's directions, as its response takes them, and the targets' correlators on their grid.
+        """Data of steps: each party's directions, as its response takes them, and the targets' correlators on them.
 
         Every step has a seed of its own, so a run can start at any step.
 
@@ -194,31 +195,36 @@ def spread_over_runs(hidden: FloatArray, runs: tuple[int, int]) -> NDArray[np.fl
     return np.broadcast_to(single, (*runs, *single.shape[-2:]))
 
 
-def continuous_loss(response: QubitResponse, name: str, even: bool) -> Callable[[Any, Any], jax.Array]:
+def continuous_loss(
+    response: QubitResponse, name: str, even: bool, orbits: Orbits | None = None
+) -> Callable[[Any, Any], jax.Array]:
     """The loss of every run, mean over the setting combinations of a product grid.
 
     Args:
         response: The response function.
         name: One of ``LOSSES``.
         even: Whether every hidden variable stands for itself and its opposite.
+        orbits: For which images it stands, too.
     """
     # The features are in the data, so that all harmonics share one compiled function.
-    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even)
+    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even, orbits)
 
 
 @cache
-def _continuous_loss(function: Callable[[Any, Any], Any] | None, name: str, even: bool) -> Callable[[Any, Any], Any]:
+def _continuous_loss(
+    function: Callable[[Any, Any], Any] | None, name: str, even: bool, orbits: Orbits | None
+) -> Callable[[Any, Any], Any]:
     distance = LOSSES[name]
 
     def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
-        num_hidden = parameters[0].shape[1]
-        if function is None:
-            means = [jnp.tanh(features @ own) for own, features in zip(parameters, data["directions"], strict=True)]
+        inputs = data["directions"]
+        if orbits is not None:
+            means = [jnp.tanh(logits) for logits in orbits.logits(inputs, parameters)]
+        elif function is None:
+            means = [jnp.tanh(features @ own) for own, features in zip(parameters, inputs, strict=True)]
         else:
-            means = [
-                2 * function(vectors, own.T).T - 1 for own, vectors in zip(parameters, data["directions"], strict=True)
-            ]
-        correlators = _correlators(means, even) / num_hidden
+            means = [2 * function(vectors, own.T).T - 1 for own, vectors in zip(parameters, inputs, strict=True)]
+        correlators = _correlators(means, even) / means[0].shape[1]
         num_parties = len(means)
         target = jnp.maximum(correlators_to_probabilities(data["target"], num_parties), 0)
         shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)

@@ -103,7 +103,7 @@ def test_history_is_that_of_the_best_start(monkeypatch):
     result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
     best = int(np.argmin(result.start_losses))
     np.testing.assert_array_equal(result.history, runs[0].history[:, 0, best])
-    half = np.asarray(runs[0].parameters[0][0, best], dtype=float)
+    half = np.asarray(runs[0].parameters[0][0, best], dtype=float).T
     np.testing.assert_array_equal(result.model.hidden_variables[0], np.concatenate([half, -half]))
 
 
