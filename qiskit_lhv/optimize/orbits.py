@@ -143,6 +143,9 @@ def _feature_matrix(features: Features, rotation: FloatArray) -> FloatArray | No
     if np.array_equal(rotation, np.eye(3)):
         return np.eye(features.size)
     directions = features.domain.draw(generator(0), 4 * features.size)
-    values, turned = features.evaluate(directions), features.evaluate(directions @ rotation.T)
+    images = directions @ rotation.T
+    if features.domain.distances(images).max() > _CLOSED:
+        return None
+    values, turned = features.evaluate(directions), features.evaluate(images)
     matrix = np.linalg.lstsq(values, turned, rcond=None)[0]
     return matrix if np.abs(values @ matrix - turned).max() <= _CLOSED else None

@@ -87,7 +87,8 @@ def find_symmetry(
         arrays = [_turned(array, [seen] * num_parties) for array in arrays]
     frames = _frames(arrays, base, planar)
     local = [_turned(array, [_extended(frame) for frame in frames]) for array in arrays]
-    inversion = tuple(-i for i in range(1, 3 * num_parties + 1))
+    # In a plane it is the half turn, as no response sees what is across it.
+    inversion = tuple(i if planar and i % 3 == 0 else -i for i in range(1, 3 * num_parties + 1))
     group = {_identity(num_parties)}
     generators: list[_Element] = []
     largest = max((order for order in range(1, _MAX_ORDER + 1) if allowed(order)), default=1)
