@@ -21,7 +21,7 @@ __all__ = ["Evaluation", "evaluate_model", "qubit_tensor"]
 
 _BLOCK = 200
 # Products of responses that are computed at once.
-_PRODUCTS = 2**18
+_PRODUCTS = 2**16
 _MAX_QUBITS = 6
 
 

@@ -147,5 +147,5 @@ def _feature_matrix(features: Features, rotation: FloatArray) -> FloatArray | No
     if features.domain.distances(images).max() > _CLOSED:
         return None
     values, turned = features.evaluate(directions), features.evaluate(images)
-    matrix = np.linalg.lstsq(values, turned, rcond=None)[0]
+    matrix = np.asarray(np.linalg.lstsq(values, turned, rcond=None)[0], dtype=np.float64)
     return matrix if np.abs(values @ matrix - turned).max() <= _CLOSED else None

@@ -187,10 +187,8 @@ def _candidates(arrays: Sequence[FloatArray], planar: bool) -> Iterator[_Element
     for parties in _exchanges(num_parties):
         if num_parties <= _ALL_COMBINATIONS:
             # The inner products of the tensors and their images, before each party's turn is put in.
-            places = list(range(2 * num_parties))
-            products = [
-                np.einsum(array, places[::2], np.transpose(array, parties), places[1::2], places) for array in arrays
-            ]
+            order = [axis for k in range(num_parties) for axis in (k, num_parties + k)]
+            products = [np.transpose(np.multiply.outer(array, np.transpose(array, parties)), order) for array in arrays]
             table = np.asarray(sum(products)).reshape((16,) * num_parties)
             for _ in range(num_parties):
                 table = np.tensordot(table, matrices, axes=(0, 1))
