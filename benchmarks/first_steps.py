@@ -64,6 +64,19 @@ def report_import():
     print(f"  and first use of BellCounts and analyze after import qiskit: {statistics.median(runs):.3f} s")
 
 
+def report_first_searches():
+    code = (
+        "import time; from qiskit_lhv import Behavior, find_local_model, werner_state;"
+        "target = {}; times = [time.process_time()];"
+        "[(find_local_model(target, seed=1, progress=False), times.append(time.process_time())) for _ in range(2)];"
+        "print(times[{}] - times[{}])"
+    )
+    targets = {"behavior": "Behavior.from_state(werner_state(0.6), 'chsh')", "state": "werner_state(0.6)"}
+    for name, target in targets.items():
+        first, second = (printed_number(code.format(target, i + 1, i)) for i in range(2))
+        print(f"find_local_model({name}), processor time in a fresh process: {first:.2f} s, once more: {second:.2f} s")
+
+
 def report_analyze():
     counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
     print(f"warm analyze of CHSH counts: {seconds(lambda: analyze(counts, seed=1), 21):.4f} s")
@@ -120,6 +133,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="every call once, to see that the script runs")
     QUICK = parser.parse_args().quick
     report_import()
+    report_first_searches()
     report_analyze()
     report_thresholds()
     report_tensor()

@@ -1,7 +1,8 @@
 """Speed and depth of the search for local models of qubit states, beside the pair-batch algorithm.
 
-Without an argument everything runs, about 40 minutes on two cores; ``race``, ``parts`` or ``depth`` is one part. With
-``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
+Without an argument everything runs, about 40 minutes on two cores; ``race``, ``parts``, ``orbits`` or ``depth`` is one
+part. ``orbits`` counts processor time, so that other work on the machine does not matter; all others count seconds.
+With ``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
 
 The pair-batch algorithm is written here from the description in arXiv:2407.04673: every step draws a batch of
 pairs of directions and takes one step of Adam, with a learning rate of 2e-5 times the size of the ensemble
@@ -25,12 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
+from qiskit.quantum_info import DensityMatrix
+from qiskit_lhv import CorrelationTensor, find_local_model, ghz_state, werner_state
 from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import ResponseModel, SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
 from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
+from qiskit_lhv.quantum import w_state
 
 NUM_HIDDEN, DEGREE = 2**14, 5
 # Steps of the searches without one part, and of the long run.
@@ -169,8 +172,12 @@ def parts() -> None:
         rows: list[tuple[str, dict[str, Any]]] = [
             ("all parts", {}),
             ("independent directions", {"grid": SettingsGrid(sampling="uniform", num_evaluated=2)}),
+            ("no orbits", {"optimizer": GradientDescent(num_steps=400, symmetry=None)}),
             # An odd number of hidden variables cannot be paired.
-            ("no opposite pairs", {"num_hidden": NUM_HIDDEN + 1}),
+            (
+                "neither orbits nor opposite pairs",
+                {"num_hidden": NUM_HIDDEN + 1, "optimizer": GradientDescent(num_steps=400, symmetry=None)},
+            ),
             (
                 "Adam for Polyak's step, rate 0.1",
                 {"rule": ADAM, "optimizer": GradientDescent(num_steps=NUM_STEPS, learning_rate=0.1)},
@@ -192,6 +199,47 @@ def parts() -> None:
             search.POLYAK = kept
             loss = test_loss(list(model.hidden_variables), visibility)
             print(f"v = {visibility}  {name:<34} {loss:.2e} ({seconds:.1f} s)", flush=True)
+
+
+def noisy(state: Any, visibility: float) -> DensityMatrix:
+    """A state mixed with white noise."""
+    pure = DensityMatrix(state)
+    return DensityMatrix(visibility * pure.data + (1 - visibility) * np.eye(len(pure.data)) / len(pure.data))
+
+
+# Near their critical visibilities, but for the first and the last two.
+ORBIT_STATES: dict[str, Any] = {
+    "Werner, v = 0.5": werner_state(0.5),
+    "Werner, v = 0.69": werner_state(0.69),
+    "GHZ-3, v = 0.46": noisy(ghz_state(3), 0.46),
+    "W-3, v = 0.48": noisy(w_state(3), 0.48),
+    "GHZ-4, v = 0.3": noisy(ghz_state(4), 0.3),
+    "GHZ-6, v = 0.1": noisy(ghz_state(6), 0.1),
+}
+
+
+def orbits(steps: Any = (100, 300, 1000)) -> None:
+    """Processor time of a step, and the loss reached, with and without the symmetry of the state."""
+    print("Processor time of a step, then KL after so much processor time (default size, evaluation not counted)")
+    for name, state in ORBIT_STATES.items():
+        for symmetry in (None, "auto"):
+
+            def search_of(num_steps: int, state: Any = state, symmetry: Any = symmetry) -> Any:
+                descent = GradientDescent(num_steps=num_steps, symmetry=symmetry)
+                return find_local_model(state, optimizer=descent, grid=BRIEF, seed=1, progress=False).model
+
+            search_of(1)  # compiles
+            found = []
+            for num_steps in steps:
+                begin = time.process_time()
+                model = search_of(num_steps)
+                seconds = time.process_time() - begin
+                found.append((seconds, evaluate_model(model, state, num_settings=2000, seed=987).kl_divergence))
+            longest = found[-1][0] - found[0][0]
+            each = 1e3 * longest / (steps[-1] - steps[0])
+            losses = ", ".join(f"{loss:.2e} ({seconds:.1f} s)" for seconds, loss in found)
+            label = "free" if symmetry is None else "orbits"
+            print(f"{name:<17} {label:<7} {model.num_hidden} hidden, {each:6.2f} ms a step: {losses}", flush=True)
 
 
 def depth() -> None:
@@ -219,7 +267,9 @@ def make_quick() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", default="all", choices=["all", "race", "parts", "depth", "ours", "pairs"])
+    parser.add_argument(
+        "part", nargs="?", default="all", choices=["all", "race", "parts", "orbits", "depth", "ours", "pairs"]
+    )
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--visibility", type=float, action="append", choices=list(LEVELS), help="for the race")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds for each pair batch size")
@@ -238,7 +288,7 @@ def main() -> None:
         return
     if given.part in ("all", "race"):
         race(given.visibility or list(LEVELS), given.cap)
-    for name, part in (("parts", parts), ("depth", depth)):
+    for name, part in (("parts", parts), ("orbits", orbits), ("depth", depth)):
         if given.part in ("all", name):
             part()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,18 @@ from .._support.types import FloatArray
 from ..measurements.sets import MeasurementSet
 from ..models.responses import DirectionResponse, FunctionResponse, QubitResponse
 from ..targets.correlations import CorrelationTensor
+from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
+from .orbits import Orbits
 
 __all__ = [
     "ContinuousProblem",
     "continuous_loss",
     "correlators_to_probabilities",
     "grid_sizes",
+    "spread_over_runs",
     "start_parameters",
+    "target_correlators",
     "target_probabilities",
 ]
 
@@ -64,7 +67,7 @@ class ContinuousProblem:
         return all(np.abs(tensor.array[odd]).max() < _ZERO for tensor in self.tensors)
 
     def batches(self, seed: int) -> Callable[[int, int], Any]:
-        """Data of steps: each party's directions, as its response takes them, and the targets on their grid.
+        """Data of steps: each party's directions, as its response takes them, and the targets' correlators on them.
 
         Every step has a seed of its own, so a run can start at any step.
 
@@ -80,7 +83,8 @@ class ContinuousProblem:
                 vectors.append(
                     np.stack([draw(np.random.default_rng([seed, first + i, k]), size) for i in range(count)])
                 )
-            targets = [target_probabilities(tensor, vectors) for tensor in self.tensors]
+            # A table of probabilities is some times as large, and quickly made of these on the device.
+            targets = [target_correlators(tensor, vectors) for tensor in self.tensors]
             return {
                 "directions": [_encode(self.response, party) for party in vectors],
                 "target": np.stack(targets, axis=1).astype(np.float32),
@@ -115,12 +119,15 @@ def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> lis
     return sizes
 
 
-def target_probabilities(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
-    """Joint probabilities on product grids, shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
+def target_correlators(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
+    """Correlators with marginals on product grids, shape ``(..., n_1 + 1, ..., n_N + 1)``.
 
     Args:
         tensor: Tensor of N qubits.
         directions: Bloch vectors of each party, shape ``(..., n_k, 3)`` with the same leading axes.
+
+    Returns:
+        The correlators; index 0 of an axis: the party does not take part.
     """
     lead = directions[0].shape[:-2]
     correlators = np.broadcast_to(tensor.array.reshape(1, -1), (math.prod(lead), tensor.array.size))
@@ -131,8 +138,18 @@ def target_probabilities(tensor: CorrelationTensor, directions: Sequence[FloatAr
         # The party in front is contracted and goes to the back: after all parties the order is the first one.
         table = extended @ correlators.reshape(len(flat), 4, -1)
         correlators = np.swapaxes(table, 1, 2).reshape(len(flat), -1)
-    shape = (*lead, *(vectors.shape[-2] + 1 for vectors in directions))
-    return np.maximum(np.asarray(correlators_to_probabilities(correlators.reshape(shape), len(directions))), 0)
+    return correlators.reshape(*lead, *(vectors.shape[-2] + 1 for vectors in directions))
+
+
+def target_probabilities(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
+    """Joint probabilities on product grids, shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
+
+    Args:
+        tensor: Tensor of N qubits.
+        directions: Bloch vectors of each party, shape ``(..., n_k, 3)`` with the same leading axes.
+    """
+    correlators = target_correlators(tensor, directions)
+    return np.maximum(np.asarray(correlators_to_probabilities(correlators, len(directions))), 0)
 
 
 def correlators_to_probabilities(correlators: Any, num_parties: int) -> Any:
@@ -154,48 +171,62 @@ def correlators_to_probabilities(correlators: Any, num_parties: int) -> Any:
     return table
 
 
-def start_parameters(response: QubitResponse, num_hidden: int, runs: tuple[int, int], seed: int) -> list[jax.Array]:
-    """Random hidden variables of every party, float32, shape ``(*runs, num_hidden, F)``; targets start alike."""
+def start_parameters(
+    response: QubitResponse, num_hidden: int, runs: tuple[int, int], seed: int
+) -> list[NDArray[np.float32]]:
+    """Random hidden variables of every party, float32, shape ``(*runs, F, num_hidden)``; targets start alike."""
     rng = np.random.default_rng(seed)
     width = _START_WIDTH if isinstance(response, DirectionResponse) else 1.0
     parties = [
         [width * rng.standard_normal((num_hidden, size)) for (size,) in response.hidden_shapes] for _ in range(runs[1])
     ]
-    return [
-        jnp.asarray(np.broadcast_to(np.stack([start[k] for start in parties]), (*runs, num_hidden, size)), jnp.float32)
-        for k, (size,) in enumerate(response.hidden_shapes)
-    ]
+    return [spread_over_runs(np.stack([start[k] for start in parties]), runs) for k in range(response.num_parties)]
 
 
-def continuous_loss(response: QubitResponse, name: str, even: bool) -> Callable[[Any, Any], jax.Array]:
+def spread_over_runs(hidden: FloatArray, runs: tuple[int, int]) -> NDArray[np.float32]:
+    """The same hidden variables for all runs, as the loss takes them: float32, shape ``(*runs, F, H)``.
+
+    Args:
+        hidden: Hidden variables of one party, shape ``(H, F)``, or ``(starts, H, F)`` where the starts differ.
+        runs: Numbers of targets and of starts.
+    """
+    # In NumPy: JAX would compile a step of its own for every shape.
+    single = np.swapaxes(hidden, -1, -2).astype(np.float32)
+    return np.broadcast_to(single, (*runs, *single.shape[-2:]))
+
+
+def continuous_loss(
+    response: QubitResponse, name: str, even: bool, orbits: Orbits | None = None
+) -> Callable[[Any, Any], jax.Array]:
     """The loss of every run, mean over the setting combinations of a product grid.
 
     Args:
         response: The response function.
         name: One of ``LOSSES``.
         even: Whether every hidden variable stands for itself and its opposite.
+        orbits: For which images it stands, too.
     """
     # The features are in the data, so that all harmonics share one compiled function.
-    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even)
+    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even, orbits)
 
 
 @cache
-def _continuous_loss(function: Callable[[Any, Any], Any] | None, name: str, even: bool) -> Callable[[Any, Any], Any]:
+def _continuous_loss(
+    function: Callable[[Any, Any], Any] | None, name: str, even: bool, orbits: Orbits | None
+) -> Callable[[Any, Any], Any]:
     distance = LOSSES[name]
 
     def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
-        num_parties, num_hidden = len(parameters), parameters[0].shape[0]
-        rows = []
-        for hidden, directions in zip(parameters, data["directions"], strict=True):
-            means = jnp.tanh(directions @ hidden.T) if function is None else 2 * function(directions, hidden).T - 1
-            rows.append(jnp.concatenate([jnp.ones((1, num_hidden), means.dtype), means]))
-        half = (num_parties + 1) // 2
-        left = _products(rows[:half])
-        right = _products(rows[half:]) if half < num_parties else jnp.ones((1, num_hidden), left.dtype)
-        correlators = (left @ right.T / num_hidden).reshape([len(row) for row in rows])
-        if even:
-            correlators = correlators * (_orders(num_parties, correlators.shape) % 2 == 0)
-        target = data["target"]
+        inputs = data["directions"]
+        if orbits is not None:
+            means = [jnp.tanh(logits) for logits in orbits.logits(inputs, parameters)]
+        elif function is None:
+            means = [jnp.tanh(features @ own) for own, features in zip(parameters, inputs, strict=True)]
+        else:
+            means = [2 * function(vectors, own.T).T - 1 for own, vectors in zip(parameters, inputs, strict=True)]
+        correlators = _correlators(means, even) / means[0].shape[1]
+        num_parties = len(means)
+        target = jnp.maximum(correlators_to_probabilities(data["target"], num_parties), 0)
         shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)
         probabilities = correlators_to_probabilities(correlators, num_parties)
         # Sums of correlators that cancel may come out negative by rounding, and a logarithm would not be finite.
@@ -211,9 +242,23 @@ def _orders(num_parties: int, lengths: int | Sequence[int]) -> NDArray[np.int64]
     return np.sum(np.indices(shape) > 0, axis=0)
 
 
-def _products(rows: list[jax.Array]) -> jax.Array:
-    """Products of rows of all factors, shape ``(product of lengths, H)``."""
-    result = rows[0]
-    for row in itertools.islice(rows, 1, None):
-        result = (result[:, None, :] * row[None, :, :]).reshape(-1, result.shape[-1])
-    return result
+def _correlators(means: list[jax.Array], even: bool) -> jax.Array:
+    """Sums over hidden variables of products of means, shape ``(n_1 + 1, ..., n_N + 1)``.
+
+    Args:
+        means: Mean outcomes of each party, shape ``(n_k, H)``.
+        even: Whether correlators of an odd number of parties are zero.
+    """
+    shape = tuple(len(own) + 1 for own in means)
+    if even and len(means) == 2:
+        # Without marginals, the means of both parties are all that it takes.
+        table = jnp.zeros(shape, means[0].dtype).at[1:, 1:].set(means[0] @ means[1].T)
+        return table.at[0, 0].set(means[0].shape[1])
+    rows = [jnp.concatenate([jnp.ones((1, own.shape[1]), own.dtype), own]) for own in means]
+    if len(rows) == 1:
+        table = rows[0].sum(axis=1)
+    elif len(rows) == 2:
+        table = rows[0] @ rows[1].T
+    else:
+        table = sum_of_products(rows).reshape(shape)
+    return table * (_orders(len(means), shape) % 2 == 0) if even else table

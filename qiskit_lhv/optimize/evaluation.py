@@ -19,6 +19,8 @@ from .direction_problem import correlators_to_probabilities, target_probabilitie
 __all__ = ["Evaluation", "evaluate_model"]
 
 _BLOCK = 200
+# Products of responses that are computed at once.
+_PRODUCTS = 2**16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,11 +110,23 @@ def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.nda
     """Joint probabilities of setting combinations, one direction per party; shape ``(len, 2, ..., 2)``."""
     n, response = model.num_parties, model.response
     assert isinstance(response, QubitResponse)
-    means = [response.means(k, model.hidden_variables[k], directions[k]) for k in range(n)]
-    correlators = np.empty((len(directions[0]), *(2,) * n))
-    for present in np.ndindex((2,) * n):
-        product = model.weights[:, None]
-        for k in np.flatnonzero(present):
-            product = product * means[k]
-        correlators[(slice(None), *present)] = product.sum(axis=0)
+    half, num_settings = (n + 1) // 2, len(directions[0])
+    correlators = np.zeros((num_settings, 2**half, 2 ** (n - half)))
+    # Few hidden variables at once, whose products stay in the processor's cache.
+    size = max(1, _PRODUCTS // (num_settings * 2**half))
+    for start in range(0, model.num_hidden, size):
+        block = slice(start, start + size)
+        means = [response.means(k, model.hidden_variables[k][block], directions[k]).T for k in range(n)]
+        weights = np.broadcast_to(model.weights[block], means[0].shape)[:, None, :]
+        left, right = _products(means[:half], weights), _products(means[half:], np.ones_like(weights))
+        correlators += left @ np.swapaxes(right, 1, 2)
+    correlators = correlators.reshape(num_settings, *(2,) * n)
     return np.asarray(correlators_to_probabilities(correlators, n)).reshape(correlators.shape)
+
+
+def _products(means: list[np.ndarray], first: np.ndarray) -> np.ndarray:
+    """Products of the means of every subset of parties, shape ``(settings, subsets, H)``."""
+    result = first
+    for own in means:
+        result = np.stack([result, result * own[:, None, :]], axis=2).reshape(len(own), -1, own.shape[1])
+    return result

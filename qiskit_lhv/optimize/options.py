@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .._support.validation import is_whole_number, positive_number, shown, whole_number
 from ..exceptions import LHVError
@@ -40,6 +42,9 @@ class GradientDescent:
     test."""
     diffusion: float = 0.0
     """Standard deviation of Gaussian noise added to all hidden variables in each step of the main phase."""
+    symmetry: str | Sequence[Any] | None = "auto"
+    """For states: ``"auto"``: hidden variables come in whole orbits of a finite symmetry of the target, if one is
+    found; states: of one that these share, such as all those of a sweep; ``None``: every hidden variable is free."""
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "patience"):
@@ -56,6 +61,11 @@ class GradientDescent:
         if self.learning_rate is not None:
             positive_number(self.learning_rate, "learning_rate", LHVError)
         positive_number(self.diffusion, "diffusion", LHVError, zero=True)
+        known = self.symmetry == "auto" if isinstance(self.symmetry, str) else isinstance(self.symmetry, Sequence)
+        if self.symmetry is not None and not known:
+            raise LHVError.bad_argument(
+                "symmetry", expected="'auto', None, or a sequence of states", got=shown(self.symmetry)
+            )
 
     @property
     def num_starts(self) -> int:

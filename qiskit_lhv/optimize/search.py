@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +24,13 @@ from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
 from ..targets.qubits import qubit_tensor
-from .direction_problem import ContinuousProblem, continuous_loss, start_parameters
+from .direction_problem import ContinuousProblem, continuous_loss, spread_over_runs, start_parameters
 from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
+from .orbits import Orbits
 from .search_run import SearchRun
+from .symmetry import find_symmetry
 from .table_problem import finite_data, finite_loss, finite_start
 from .training import Problem, Schedule
 
@@ -43,6 +44,8 @@ _TABLE_DEFAULTS, _DIRECTION_DEFAULTS = (1024, 3000), (2**14, 1000)
 _RATE_GROWTH = 0.2
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
 _DEGREE = 5
+# Free hidden variables that a symmetry must leave.
+_LEAST_ORBITS = 16
 # Setting combinations of a step, for two parties and for more.
 _NUM_SETTINGS = {1: 64, 2: 1024}
 _MANY_SETTINGS = 4096
@@ -267,14 +270,15 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
     with jax.enable_x64(True):
         start = finite_start(behavior.scenario, num_hidden, run.optimizer.num_starts, run.seed)
         if initial is not None:
-            logits = [jnp.asarray(array[None, None]) for array in initial.hidden_variables]
+            logits = [array[None, None] for array in initial.hidden_variables]
             # A weight of zero stays free to grow.
             log_weights = np.log(np.maximum(initial.weights, 1e-12))
-            start = {"logits": logits, "log_weights": jnp.asarray(log_weights[None, None])}
+            start = {"logits": logits, "log_weights": log_weights[None, None]}
         problem = Problem(finite_loss(run.optimizer.loss), start, ADAM, data=finite_data(behavior, shares))
         trained = run.train(problem, schedule, facts, seed_or_fresh(run.seed))
         tables = [np.asarray(array, dtype=np.float64)[0] for array in trained.parameters["logits"]]
-        mixtures = np.asarray(jax.nn.softmax(trained.parameters["log_weights"]), dtype=np.float64)[0]
+        log_weights = np.asarray(trained.parameters["log_weights"], dtype=np.float64)[0]
+        mixtures = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     models = [
         ResponseModel(tuple(array[i] for array in tables), response, mixture / mixture.sum())
         for i, mixture in enumerate(mixtures)
@@ -294,6 +298,11 @@ def _search_continuous(
     response, runs = problem.response, (len(problem.tensors), run.optimizer.num_starts)
     initial = run.initial_for(response, num_hidden)
     paired = problem.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
+    half = num_hidden // 2 if paired else num_hidden
+    orbits = None if half < _LEAST_ORBITS else _orbits(problem, half, paired, run)
+    if orbits is not None and initial is not None:
+        orbits = orbits if orbits.contains([array[:half] for array in initial.hidden_variables]) else None
+    size = half if orbits is None else -(-half // orbits.order)
     rate = _DIRECTION_RATE * (num_hidden / _DIRECTION_DEFAULTS[0]) ** _RATE_GROWTH
     schedule = Schedule(
         peak=float(run.optimizer.learning_rate or rate),
@@ -309,24 +318,25 @@ def _search_continuous(
         "grid": problem.num_settings,
         "sampling": problem.sampling,
         "hidden": num_hidden,
+        "orbits": "" if orbits is None else repr(orbits.key),
     }
-    size = num_hidden // 2 if paired else num_hidden
     if initial is None:
         start = start_parameters(response, size, runs, seed)
     else:
-        kept = [array[:size] for array in initial.hidden_variables]
-        start = [jnp.asarray(np.broadcast_to(array, (*runs, *array.shape)), jnp.float32) for array in kept]
+        start = [spread_over_runs(array[:size], runs) for array in initial.hidden_variables]
         if np.ptp(initial.weights) > 1e-12:
             raise ScenarioError.bad_argument(
                 "start", expected="a model whose hidden variables have equal weights", got="unequal weights"
             )
-    loss = continuous_loss(response, run.optimizer.loss, paired)
+    loss = continuous_loss(response, run.optimizer.loss, paired, orbits)
     trained = run.train(Problem(loss, start, POLYAK, batches=problem.batches(seed)), schedule, facts, seed)
     results = []
     for t, tensor in enumerate(problem.tensors):
         found = []
         for s in range(runs[1]):
-            hidden = [np.asarray(array[t, s], dtype=np.float64) for array in trained.parameters]
+            hidden = [np.asarray(array[t, s], dtype=np.float64).T for array in trained.parameters]
+            if orbits is not None:
+                hidden = orbits.expanded(hidden)
             if paired:
                 hidden = [np.concatenate([half, -half]) for half in hidden]
             model = ResponseModel(tuple(hidden), response)
@@ -343,6 +353,34 @@ def _search_continuous(
             )
         )
     return results
+
+
+def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun) -> Orbits | None:
+    """The orbits that the free hidden variables stand for, if the states have a symmetry.
+
+    Args:
+        problem: The states, and what is measured.
+        size: Hidden variables, of pairs of opposite ones the half; whole orbits, unless the caller left that open.
+        paired: Whether they are such pairs.
+        run: What the caller asked for.
+    """
+    descent = run.optimizer
+    if descent.symmetry is None or not isinstance(problem.response, DirectionResponse):
+        return None
+    others = () if isinstance(descent.symmetry, str) else descent.symmetry
+    tensors = [*problem.tensors, *(qubit_tensor(state) for state in others)]
+    if len({tensor.num_parties for tensor in tensors}) > 1:
+        raise ScenarioError.bad_argument(
+            "symmetry", expected="states with as many qubits as the target", got="another number of qubits"
+        )
+    open_size = run.num_hidden is None and descent.initial_model is None
+    symmetry = find_symmetry(
+        tensors,
+        problem.measurements,
+        allowed=lambda order: size >= order * _LEAST_ORBITS and (open_size or size % order == 0),
+        even=paired,
+    )
+    return None if symmetry is None else Orbits.of(symmetry, problem.response.features)
 
 
 def _is_paired(model: ResponseModel) -> bool:

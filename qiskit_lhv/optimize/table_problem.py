@@ -28,18 +28,19 @@ def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed:
     rng = generator(seed)
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     starts = [[_START_WIDTH * rng.standard_normal((num_hidden, m, d)) for m, d in sizes] for _ in range(num_starts)]
-    logits = [jnp.asarray(np.stack([start[k] for start in starts])[None]) for k in range(len(sizes))]
-    return {"logits": logits, "log_weights": jnp.zeros((1, num_starts, num_hidden))}
+    # In NumPy: JAX would compile a step of its own for every shape.
+    logits = [np.stack([start[k] for start in starts])[None] for k in range(len(sizes))]
+    return {"logits": logits, "log_weights": np.zeros((1, num_starts, num_hidden))}
 
 
-def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, jax.Array]:
+def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """Target (with a leading axis of targets) and weights, one axis per party, as the model's tables come out."""
     cells = np.broadcast_to(shares.reshape(shares.shape + (1,) * shares.ndim), target.array.shape)
     arrays = {"target": target.array, "shares": cells}
-    tables = {name: jnp.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
+    tables = {name: np.asarray(to_party_axes(array, target.scenario)) for name, array in arrays.items()}
     if not target.scenario.has_equal_outcomes:
         # Which outcomes each party's settings have.
-        tables |= {f"real_{k}": jnp.asarray(mask) for k, mask in enumerate(target.scenario.party_masks)}
+        tables |= {f"real_{k}": np.asarray(mask) for k, mask in enumerate(target.scenario.party_masks)}
     return {**tables, "target": tables["target"][None]}
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
@@ -86,15 +85,9 @@ class Schedule:
             turn: First step of the final phase.
             steps: Numbers of the steps.
         """
-        main = optax.constant_schedule(self.peak)
         # The last step has the last rate.
-        final = optax.cosine_decay_schedule(self.peak, max(1, self.final_steps - 1), self.final_rate)
-        # In float64, and always as many at once: JAX would compile the schedule anew for every number of steps.
-        padded = np.zeros(-(-len(steps) // _CHUNK) * _CHUNK)
-        padded[: len(steps)] = steps
-        with jax.enable_x64(True):
-            rates = np.asarray(optax.join_schedules([main, final], [turn])(padded), dtype=np.float64)
-        return rates[: len(steps)]
+        share = np.clip((steps - turn) / max(1, self.final_steps - 1), 0, 1)
+        return np.asarray(self.peak * (self.final_rate + (1 - self.final_rate) * (1 + np.cos(np.pi * share)) / 2))
 
 
 @dataclass(frozen=True)
@@ -127,14 +120,14 @@ class TrainingRun:
     """Why it stopped, as a sentence."""
 
 
-@partial(jax.jit, static_argnames=("rule", "diffusing"))
-def _chunk(
+@partial(jax.jit, static_argnames=("rule",))
+def _steps(
     rule: tuple[Loss, Optimizer],
-    diffusing: bool,
+    count: int,
     data: Any,
     point: tuple[Any, Any],
-    key: jax.Array,
-    steps: tuple[jax.Array, jax.Array, jax.Array],
+    key: jax.Array | None,
+    steps: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     batch: Any,
 ) -> tuple[tuple[Any, Any], jax.Array]:
     loss, optimizer = rule
@@ -143,19 +136,41 @@ def _chunk(
         losses = loss(parameters, data)
         return losses.sum(), losses
 
-    def one(carry: tuple[Any, Any], inputs: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
-        parameters, state = carry
-        (number, rate, noise), own = inputs
+    def one(i: jax.Array, carry: tuple[tuple[Any, Any], jax.Array]) -> tuple[tuple[Any, Any], jax.Array]:
+        (parameters, state), history = carry
+        (number, rate, noise), own = jax.tree.map(lambda array: array[i], (steps, batch))
         (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(parameters, data if own is None else own)
         changes, state = optimizer.update(gradient, state, losses, rate)
-        if diffusing:
+        if key is not None:
             leaves, structure = jax.tree.flatten(changes)
             keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))
             moved = [c + noise * jax.random.normal(k, c.shape, c.dtype) for c, k in zip(leaves, keys, strict=True)]
             changes = jax.tree.unflatten(structure, moved)
-        return (jax.tree.map(jnp.add, parameters, changes), state), losses
+        return (jax.tree.map(jnp.add, parameters, changes), state), history.at[i].set(losses)
 
-    return jax.lax.scan(one, point, (steps, batch))
+    leaf = jax.tree.leaves(point[0])[0]
+    history = jnp.zeros((len(steps[0]), *leaf.shape[:2]), leaf.dtype)
+    # The count is an argument, so that an odd number of steps needs no compilation of its own.
+    return jax.lax.fori_loop(0, count, one, (point, history))
+
+
+def _chunk(
+    rule: tuple[Loss, Optimizer],
+    data: Any,
+    point: tuple[Any, Any],
+    key: jax.Array | None,
+    steps: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    batch: Any,
+) -> tuple[tuple[Any, Any], NDArray[np.float64]]:
+    """Takes some steps, at most a whole chunk, and returns where they lead and the losses before each."""
+    count = len(steps[0])
+
+    def fill(array: Any) -> NDArray[Any]:
+        missing = _CHUNK - count
+        return np.pad(array, [(0, missing), *[(0, 0)] * (np.ndim(array) - 1)]) if missing else np.asarray(array)
+
+    after, losses = _steps(rule, count, data, point, key, *jax.tree.map(fill, (steps, batch)))
+    return after, np.asarray(losses, dtype=np.float64)[:count]
 
 
 def train(
@@ -193,12 +208,13 @@ def train(
     loss, data, batches = problem.loss, problem.data, problem.batches
     parameters = problem.parameters
     runs = jax.tree.leaves(parameters)[0].shape[:2]
-    state = (parameters, problem.optimizer.init(parameters), parameters, np.full(runs, np.inf))
+    # Step by step, JAX would compile every line of it.
+    state = (parameters, jax.jit(problem.optimizer.init)(parameters), parameters, np.full(runs, np.inf))
     history, saved = np.empty((0, *runs)), None if checkpoint is None else checkpoint.load(state)
     if saved is not None:
         state, history = saved
     parameters, inner, best, best_loss = state
-    key, status = jax.random.key(seed), None
+    key, status = jax.random.key(seed) if diffusion else None, None
     rule = (loss, problem.optimizer)
     turn, found_plateau = schedule.turn(_overall(history))
     with ProgressBar(schedule.num_steps, progress) as bar:
@@ -219,8 +235,7 @@ def train(
                 noise = np.where(numbers < turn, diffusion, 0.0)
                 batch = None if batches is None else batches(done, len(numbers))
                 steps = (numbers, schedule.rates(turn, numbers), noise)
-                (after, inner_after), values = _chunk(rule, diffusion > 0, data, (parameters, inner), key, steps, batch)
-                losses = np.asarray(values, dtype=np.float64)
+                (after, inner_after), losses = _chunk(rule, data, (parameters, inner), key, steps, batch)
                 if not (np.isfinite(losses).all() and _all_finite(after)):
                     if not done:
                         raise SolverError(
@@ -242,13 +257,11 @@ def train(
     if batches is not None:
         best = parameters
     else:
-        best, _ = _better(best, best_loss, parameters, np.asarray(_losses(loss, parameters, data), dtype=np.float64))
+        # The loss of the last parameters is that of one more step, for which everything is compiled.
+        still = (np.zeros(_CHUNK, dtype=int), np.zeros(_CHUNK), np.zeros(_CHUNK))
+        _, values = _steps(rule, 1, data, (parameters, inner), key, still, None)
+        best, _ = _better(best, best_loss, parameters, np.asarray(values, dtype=np.float64)[0])
     return TrainingRun(best, history, status)
-
-
-@partial(jax.jit, static_argnames=("loss",))
-def _losses(loss: Loss, parameters: Any, data: Any) -> jax.Array:
-    return loss(parameters, data)
 
 
 def _better(

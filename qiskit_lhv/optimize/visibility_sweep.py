@@ -197,6 +197,10 @@ def sweep_visibility(
             got=repr(folder),
             remedy="No file can hold it.",
         )
+    if optimizer.symmetry is not None:
+        # The symmetry of the whole line, so that each ensemble consists of orbits of the same group.
+        others = () if isinstance(optimizer.symmetry, str) else tuple(optimizer.symmetry)
+        optimizer = replace(optimizer, symmetry=(tensor, CorrelationTensor(noise_tensor), *others))
     first_seed = seed_or_fresh(seed)
     num_steps = int(optimizer.num_steps or _NUM_STEPS)
     steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(line) - 1)]

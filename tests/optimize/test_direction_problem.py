@@ -88,7 +88,7 @@ def test_loss_is_the_mean_divergence_on_the_grid(sampling, measurements):
     directions = [
         list(getattr(own, draw)(np.random.default_rng([7, 6, k]), count)) for k, own in enumerate(problem.measurements)
     ]
-    model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float) for p in parameters), problem.response)
+    model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float).T for p in parameters), problem.response)
     expected = divergence(problem.tensors[0].behavior(directions), model.behavior(directions))
     assert float(value[0, 0]) == pytest.approx(expected, rel=1e-4)
 
@@ -98,7 +98,7 @@ def test_squared_loss_is_the_mean_of_squares_on_the_grid():
     parameters = start_parameters(problem.response, 10, (1, 1), 0)
     value = jax.jit(continuous_loss(problem.response, "l2", False))(parameters, step_of(problem.batches(7), 6))
     directions = [list(AllProjective().spread(np.random.default_rng([7, 6, k]), 8)) for k in range(2)]
-    model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float) for p in parameters), problem.response)
+    model = ResponseModel(tuple(np.asarray(p[0, 0], dtype=float).T for p in parameters), problem.response)
     change = problem.tensors[0].behavior(directions).array - model.behavior(directions).array
     assert float(value[0, 0]) == pytest.approx(np.sum(change**2) / 64, rel=1e-4)
 
@@ -114,7 +114,7 @@ def test_loss_of_pairs_is_that_of_the_whole_ensemble(num_parties):
     problem = ContinuousProblem((CorrelationTensor(array),), (AllProjective(),) * num_parties, response, 64, "lattice")
     assert problem.even
     half = start_parameters(response, 10, (1, 1), 0)
-    whole = [jnp.concatenate([array, -array], axis=2) for array in half]
+    whole = [jnp.concatenate([array, -array], axis=3) for array in half]
     batch = step_of(problem.batches(0), 3)
     paired = jax.jit(continuous_loss(response, "kl", True))(half, batch)
     plain = jax.jit(continuous_loss(response, "kl", False))(whole, batch)
@@ -125,7 +125,7 @@ def test_loss_of_many_runs_is_that_of_each():
     problem = problem_of(werner_state(0.2), werner_state(0.9))
     loss = jax.jit(continuous_loss(problem.response, "kl", False))
     rng = np.random.default_rng(0)
-    parameters = [jnp.asarray(rng.normal(size=(2, 3, 20, 10)), jnp.float32) for _ in range(2)]
+    parameters = [jnp.asarray(rng.normal(size=(2, 3, 10, 20)), jnp.float32) for _ in range(2)]
     batch = step_of(problem.batches(1), 2)
     many = loss(parameters, batch)
     assert many.shape == (2, 3)
@@ -166,7 +166,7 @@ def test_batches_do_not_depend_on_how_steps_are_grouped(measurements, sampling):
 def test_starts_differ_and_targets_start_alike():
     response = DirectionResponse(SphericalHarmonics(3), 2)
     first, second = start_parameters(response, 500, (2, 3), seed=5)
-    assert first.shape == second.shape == (2, 3, 500, 10)
+    assert first.shape == second.shape == (2, 3, 10, 500)
     np.testing.assert_array_equal(first[0], first[1])
     for one, other in [(first[0, 0], first[0, 1]), (first[0, 1], first[0, 2]), (first[0, 0], second[0, 0])]:
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(5000)

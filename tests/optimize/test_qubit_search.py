@@ -100,10 +100,10 @@ def test_best_of_several_starts_is_returned():
 def test_history_is_that_of_the_best_start(monkeypatch):
     runs = []
     monkeypatch.setattr(search_run, "train", lambda *a, **k: runs.append(training.train(*a, **k)) or runs[0])
-    result = find_local_model(werner_state(0.5), **grouped(start=2, **QUICK))
+    result = find_local_model(werner_state(0.5), **grouped(start=2, symmetry=None, **QUICK))
     best = int(np.argmin(result.start_losses))
     np.testing.assert_array_equal(result.history, runs[0].history[:, 0, best])
-    half = np.asarray(runs[0].parameters[0][0, best], dtype=float)
+    half = np.asarray(runs[0].parameters[0][0, best], dtype=float).T
     np.testing.assert_array_equal(result.model.hidden_variables[0], np.concatenate([half, -half]))
 
 
@@ -224,7 +224,7 @@ def test_independent_directions_do_as_well():
 
 
 def test_diffusion_changes_the_way_and_not_the_end():
-    options = {**QUICK, "num_steps": 500, "start": 2}
+    options = {**QUICK, "num_steps": 500, "start": 2, "symmetry": None}
     still, moved = (find_local_model(werner_state(0.4), **grouped(diffusion=d, **options)) for d in (0.0, 0.01))
     assert moved.model != still.model
     assert moved.loss < 1e-4
