@@ -368,7 +368,7 @@ def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun)
     if descent.symmetry is None or not isinstance(problem.response, DirectionResponse):
         return None
     others = () if isinstance(descent.symmetry, str) else descent.symmetry
-    tensors = [*problem.tensors, *(qubit_tensor(state) for state in others)]
+    tensors = [*problem.tensors, *(qubit_tensor(state, "symmetry", fewest=1) for state in others)]
     if len({tensor.num_parties for tensor in tensors}) > 1:
         raise ScenarioError.bad_argument(
             "symmetry", expected="states with as many qubits as the target", got="another number of qubits"
