@@ -30,7 +30,7 @@ from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
 from .orbits import Orbits
 from .search_run import SearchRun
-from .symmetry import find_symmetry
+from .symmetry import find_local_symmetry
 from .table_problem import finite_data, finite_loss, finite_start
 from .training import Problem, Schedule
 
@@ -374,7 +374,7 @@ def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun)
             "symmetry", expected="states with as many qubits as the target", got="another number of qubits"
         )
     open_size = run.num_hidden is None and descent.initial_model is None
-    symmetry = find_symmetry(
+    symmetry = find_local_symmetry(
         tensors,
         problem.measurements,
         allowed=lambda order: size >= order * _LEAST_ORBITS and (open_size or size % order == 0),

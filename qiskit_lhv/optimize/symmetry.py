@@ -15,7 +15,7 @@ from .._support.types import FloatArray
 from ..measurements.sets import AllProjective, MeasurementSet, PlanarProjective
 from ..targets.correlations import CorrelationTensor
 
-__all__ = ["LocalSymmetry", "find_symmetry"]
+__all__ = ["LocalSymmetry", "find_local_symmetry"]
 
 # Largest change of a correlator that is rounding.
 _SAME = 1e-9
@@ -53,7 +53,7 @@ class LocalSymmetry:
         return len(self.parties)
 
 
-def find_symmetry(
+def find_local_symmetry(
     tensors: Sequence[CorrelationTensor],
     measurements: Sequence[MeasurementSet],
     *,

@@ -51,11 +51,11 @@ def test_searches_with_both_minimize_the_same_loss():
         tensor = CorrelationTensor.from_state(werner_state(0.7))
         problem = ContinuousProblem((tensor,), (AllProjective(),) * 2, model.response, 64, "lattice")
         batch = jax.tree.map(lambda array: array[0], problem.batches(3)(5, 1))
-        parameters = [jnp.asarray(hidden[None, None], jnp.float32) for hidden in model.hidden_variables]
+        parameters = [jnp.asarray(hidden.T[None, None], jnp.float32) for hidden in model.hidden_variables]
         loss = continuous_loss(model.response, "kl", False)
         value, slope = jax.jit(jax.value_and_grad(lambda p, loss=loss, batch=batch: loss(p, batch)[0, 0]))(parameters)
         losses.append(float(value))
-        slopes.append(np.asarray(slope[0][0, 0]))
+        slopes.append(np.asarray(slope[0][0, 0]).T)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     # The chain rule of the factor between them.
     np.testing.assert_allclose(slopes[0][:, [1, 2, 0]] * np.sqrt(3 / (4 * np.pi)), slopes[1], rtol=1e-2, atol=1e-6)

@@ -15,7 +15,7 @@ from qiskit_lhv.optimize import (
 )
 from qiskit_lhv.optimize.direction_problem import ContinuousProblem, continuous_loss, spread_over_runs
 from qiskit_lhv.optimize.orbits import Orbits
-from qiskit_lhv.optimize.symmetry import find_symmetry
+from qiskit_lhv.optimize.symmetry import find_local_symmetry
 from qiskit_lhv.quantum import w_state
 
 BRIEF = {"grid": SettingsGrid(num_settings=64, num_evaluated=200), "seed": 1, "progress": False}
@@ -37,7 +37,7 @@ def symmetry_of(*states, measurements="projective", even=False, largest=48):
         state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state) for state in states
     ]
     sets = MeasurementSet.of_parties(measurements, tensors[0].num_parties)
-    return find_symmetry(tensors, sets, allowed=lambda order: order <= largest, even=even)
+    return find_local_symmetry(tensors, sets, allowed=lambda order: order <= largest, even=even)
 
 
 def correlator(tensor, vectors):
