@@ -212,7 +212,7 @@ def _from_label(label: str) -> Measurement:
         pauli = None
     if pauli is not None and pauli.num_qubits:
         return _from_pauli_operator(SparsePauliOp(pauli))
-    # Qiskit's other letters stand for states ("0", "+") or for gates that are no observables ("S").
+    # Qiskit's other letters stand for states ("0", "+") or for gates that are not observables ("S").
     if not label or set(label) - set("HIXYZ"):
         raise MeasurementError.bad_argument(
             "spec", expected="a Pauli label such as 'X' or '-ZZ', or 'H'", got=repr(label), remedy=_REMEDY

@@ -204,12 +204,12 @@ class RatioEngine:
         f = f / f.sum(axis=1, keepdims=True)
         cells = (f * positive[:, None]).reshape(-1, batch)
         with np.errstate(all="ignore"):
-            # Whatever fails in a fit leaves a factor that is no number.
+            # Whatever fails in a fit leaves a factor that is not a number.
             q = self._local_fits(cells, np.repeat(positive, outcomes, axis=0), least_gap)
             factors = self._filled(_usable(f / q.reshape(f.shape)))
         bounds = self._local_bounds(factors, weights)
         dull = ~(np.sum(weights * np.sum(f * np.log(factors), axis=1), axis=0) > np.log(bounds))
-        # A factor that promises nothing, or is no number, gives way to the one that risks nothing.
+        # A factor that promises nothing, or is not a number, gives way to the one that risks nothing.
         factors[..., dull], bounds[dull] = 1.0, 1 + self._rounding
         return np.moveaxis(factors, -1, 0).reshape(batch, -1), bounds, None
 
@@ -271,7 +271,7 @@ class RatioEngine:
 
 
 def _usable(factors: FloatArray) -> FloatArray:
-    """Positive factors of few binary digits, shape ``(X, A, B)``; 1 throughout where one is no number."""
+    """Positive factors of few binary digits, shape ``(X, A, B)``; 1 throughout where one is not a number."""
     broken = ~np.isfinite(factors).all(axis=(0, 1))
     usable: FloatArray = np.rint(np.maximum(factors, _LEAST_FACTOR) / _FACTOR_UNIT) * _FACTOR_UNIT
     usable[..., broken] = 1.0

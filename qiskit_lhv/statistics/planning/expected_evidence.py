@@ -49,7 +49,7 @@ class ExpectedEvidence:
 
     @property
     def by_chance(self) -> bool:
-        """Whether so large a violation is no surprise for a local device with as many shots.
+        """Whether a local device with as many shots may well show so large a violation by chance.
 
         On the boundary of the local set, twice the log-likelihood deficit behaves at most like a chi-square variable
         with as many degrees of freedom as local models lack dimensions there: the limit is a standard deviation above

@@ -19,7 +19,7 @@ _ALL_STRATEGIES = 100
 _MAX_ROUNDS = 300
 _MAX_STEPS = 150
 _LEAST_COMPLEMENTARITY = 1e-15
-# Below this, in nats, a divergence is no longer told from zero.
+# Below this, in nats, a divergence is no longer distinguished from zero.
 _NEGLIGIBLE_DIVERGENCE = 1e-10
 
 
