@@ -21,6 +21,11 @@ from .targets.scenario import BellScenario
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # The settings of the loophole-free experiment were drawn by fast random number generators, trial by
 # trial; the device tables hold the same number of shots of each setting in each of their 100 runs.
 _RANDOM_DESIGN = {"delft_2015"}

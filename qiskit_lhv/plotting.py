@@ -31,6 +31,11 @@ __all__ = [
     "plot_visibility_sweep",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Directions over which a response function is averaged, and bins of the pictures.
 _AVERAGED, _BINS, _SLICES = 240, 24, 8
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._support.validation import shown
 from ..exceptions import CountsError
 from .figure_names import Figure, format_in_table
 
@@ -36,8 +37,8 @@ def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[li
     Raises:
         CountsError: If the order is unknown.
     """
-    if sort not in _ORDERS:
-        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=repr(sort))
+    if not isinstance(sort, str) or sort not in _ORDERS:
+        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_ORDERS)}", got=shown(sort))
     assert report.rejected is not None
     figures = [one.statistics for one in report.reports]
     columns = _columns(figures)
