@@ -21,6 +21,11 @@ from .targets.scenario import BellScenario
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # In the loophole-free experiment, fast random number generators drew the settings of each trial. The device tables hold
 # the same number of shots for each setting combination in each of their 100 runs.
 _RANDOM_DESIGN = {"delft_2015"}

@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class LHVError(QiskitError):
     """Base class of all errors of the package."""
 

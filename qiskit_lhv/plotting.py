@@ -31,6 +31,11 @@ __all__ = [
     "plot_visibility_sweep",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Number of directions over which a response function is averaged, of bins per axis of a histogram, and of slices into
 # which each bin is cut in latitude.
 _NUM_DIRECTIONS, _NUM_BINS, _NUM_SLICES = 240, 24, 8

@@ -123,6 +123,24 @@ def test_every_module_imports_alone():
     assert seen == {name: sorted(loaded(name)) for name in MODULES}, done.stderr
 
 
+def test_no_module_takes_names_from_the_package_itself():
+    # The package loads its names lazily from any room, so that the contracts of the rooms would not see such an import.
+    taken = set()
+    for name in MODULES:
+        path = PACKAGE.joinpath(*name.split(".")[1:])
+        level = name.count(".") + path.is_dir()
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                taken |= {name for alias in node.names if alias.name.split(".")[0] == "qiskit_lhv"}
+            elif isinstance(node, ast.ImportFrom):
+                absolute = node.module is not None and node.module.split(".")[0] == "qiskit_lhv"
+                if (absolute and not node.level) or (node.module is None and node.level == level):
+                    taken.add(name)
+    # The command line asks for the version.
+    assert taken == {"qiskit_lhv.cli.commands"}
+
+
 def test_every_module_says_what_it_is():
     assert [name for name in MODULES if not importlib.import_module(name).__doc__] == []
 
@@ -161,7 +179,8 @@ def test_public_name_loads_and_is_documented(room, name):
 def test_stubs_are_what_loads(room):
     folder = PACKAGE / room
     if not (folder / "__init__.pyi").exists():
-        assert (PACKAGE / f"{room}.py").exists()
+        module = importlib.import_module(f"qiskit_lhv.{room}")
+        assert dir(module) == sorted(module.__all__)
         return
     module = importlib.import_module("qiskit_lhv" if room == "." else f"qiskit_lhv.{room}")
     lines = stub_of(folder)

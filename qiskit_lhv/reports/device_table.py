@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._support.validation import shown
 from ..exceptions import CountsError
 from .figure_names import Figure, format_in_table
 
@@ -36,8 +37,8 @@ def table_of_groups(report: DeviceReport, sort: str) -> tuple[list[str], list[li
     Raises:
         CountsError: If the order is unknown.
     """
-    if sort not in _SORT_KEYS:
-        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_SORT_KEYS)}", got=repr(sort))
+    if not isinstance(sort, str) or sort not in _SORT_KEYS:
+        raise CountsError.bad_argument("sort", expected=f"one of {', '.join(_SORT_KEYS)}", got=shown(sort))
     assert report.rejected is not None
     figures = [group_report.statistics for group_report in report.reports]
     columns = _columns(figures)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._support.records import encode
-from .._support.validation import probability, whole_numbers
+from .._support.validation import probability, shown, whole_numbers
 from .._support.words import counted
 from ..exceptions import CountsError
 from ..statistics.evidence.false_discovery import e_bh
@@ -23,6 +23,7 @@ from ..verification.verdict import Verdict
 from .counts_rule import CountsEvidence, CountsRule, rule_of
 from .device_notes import nonlocal_notes
 from .device_table import aligned_lines, table_of_groups
+from .figure_names import Figure
 from .group_lists import group_lists, log_e_of
 from .locality import LocalityReport
 from .questions import UNREADABLE
@@ -174,8 +175,19 @@ class DeviceReport(Evidence):
         """Returns one figure for each group whose report has it.
 
         Args:
-            name: A key of ``LocalityReport.statistics``, such as ``"S"`` or ``"log10_e"``.
+            name: A key of ``LocalityReport.statistics``, such as ``"S"`` or ``"log10_e"``; see
+                :class:`~qiskit_lhv.reports.Figure`.
+
+        Raises:
+            CountsError: If it is not the key of a figure.
         """
+        if not isinstance(name, str) or name not in list(Figure):
+            raise CountsError.bad_argument(
+                "name",
+                expected="the key of a figure, such as 'S', 'log10_e' or 'no_signaling_p'",
+                got=shown(name),
+                remedy="All keys are in qiskit_lhv.reports.Figure.",
+            )
         pairs = zip(self.groups, self.reports, strict=True)
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 

@@ -21,7 +21,6 @@ __all__ = [
     "BellScenario",
     "check_scenario",
     "full_num_outcomes",
-    "num_no_signaling_parameters",
     "scenario_of_array",
 ]
 
@@ -322,8 +321,3 @@ def _on_axes(own: NDArray[Any], party: int, num_parties: int) -> NDArray[Any]:
     shape = [1] * (2 * num_parties)
     shape[party], shape[num_parties + party] = own.shape
     return own.reshape(shape)
-
-
-def num_no_signaling_parameters(scenario: BellScenario) -> int:
-    """Dimension of the no-signaling behaviors of a scenario."""
-    return scenario.num_no_signaling_parameters

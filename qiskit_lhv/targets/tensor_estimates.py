@@ -20,6 +20,7 @@ from ..measurements.specification import parse_settings
 from .correlations import CorrelationTensor
 from .counts import BellCounts, require_counts
 from .operator_basis import hermitian_basis
+from .state_tensors import density_matrix
 
 __all__ = ["MAX_QUBITS", "TensorEstimate", "estimate_tensor", "least_standard_error", "pooled_shots"]
 
@@ -95,13 +96,8 @@ class TensorEstimate(Record):
         References:
             Smolin, Gambetta, Smith, Phys. Rev. Lett. 108, 070502 (2012).
         """
-        matrix = self.tensor.array.astype(complex)
-        for _ in range(self.num_qubits):
-            matrix = np.tensordot(matrix, hermitian_basis(2) / 2, axes=(0, 0))
         n = self.num_qubits
-        # Axes are now (row, column) of each qubit; qubit 0 is the least significant.
-        order = [2 * k for k in reversed(range(n))] + [2 * k + 1 for k in reversed(range(n))]
-        values, vectors = np.linalg.eigh(matrix.transpose(order).reshape(2**n, 2**n))
+        values, vectors = np.linalg.eigh(density_matrix(self.tensor))
         # Eigenvalues ascend: the smallest are dropped, and their sum is shared by the others.
         kept = np.arange(2**n)
         deficit = 0.0

@@ -173,7 +173,12 @@ def test_tables_of_other_scenarios_show_the_divergence(triples, reports):
     assert [line.split()[0] for line in mixed[1:]] == ["5-6", "0-1-2", "NONLOCAL:"]
 
 
-def test_unknown_orders_are_refused(report):
+def test_unknown_figures_and_orders_are_refused(report):
+    for name in ("e-value: log10 e", None, ["S"]):
+        with pytest.raises(CountsError, match=r"^name: expected the key of a figure"):
+            report.statistic(name)
+    with pytest.raises(CountsError, match=r"^sort: expected one of .*got \['S'\]"):
+        report.table(sort=["S"])
     with pytest.raises(CountsError, match=r"^sort: expected one of group, violation, evidence, signaling, got 'S'"):
         report.table("S")
 

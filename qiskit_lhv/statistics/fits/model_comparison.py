@@ -19,7 +19,7 @@ from ...polytope.expressions.families import chsh
 from ...targets.behaviors import Behavior
 from ...targets.counts import BellCounts, require_counts
 from ...targets.projections import project_cells, project_cells_to_plane
-from ...targets.scenario import BellScenario, num_no_signaling_parameters
+from ...targets.scenario import BellScenario
 from .local_fit import fit_local_model, is_listed
 from .mixtures import MixtureProblem, listed_problem
 
@@ -152,7 +152,7 @@ def compare_models(
         drawn = fits.draw(free[0], replicates, rng)
         from_free = fits.deviance(drawn, fits.no_signaling(drawn, near=free[0]))
     scenario = counts.scenario
-    free_parameters = num_no_signaling_parameters(scenario)
+    free_parameters = scenario.num_no_signaling_parameters
     all_parameters = scenario.num_cells - scenario.num_setting_combinations
     nonlocality = max(0.0, float(observed[0] - observed[1]))
     return ModelComparison(

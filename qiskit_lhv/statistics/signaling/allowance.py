@@ -26,7 +26,7 @@ from ...targets.coordinates import (
 )
 from ...targets.counts import MAX_DRAWN, BellCounts, require_counts
 from ...targets.projections import project_to_no_signaling
-from ...targets.scenario import BellScenario, num_no_signaling_parameters
+from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ...verification.signaling_limits import check_signaling_limits, two_party_visible_signaling
@@ -273,7 +273,7 @@ def _smoothed(counts: IntArray, scenario: BellScenario) -> FloatArray:
 def _no_signaling_part(trained: IntArray, scenario: BellScenario) -> FloatArray:
     """A no-signaling behavior near the shots: signaling, which is subtracted later, must not choose the expression."""
     frequencies = _smoothed(trained, scenario)
-    if num_no_signaling_parameters(scenario) <= _MOST_PROJECTED:
+    if scenario.num_no_signaling_parameters <= _MOST_PROJECTED:
         weights = trained.sum(axis=scenario.outcome_axes) + 1
         return project_to_no_signaling(Behavior(frequencies, scenario), weights).array
     # Means of the marginals that should agree; probabilities that become negative by this are cut off.

@@ -15,7 +15,6 @@ from ...exceptions import CountsError, SolverError
 from ...targets.behaviors import Behavior
 from ...targets.counts import BellCounts, require_counts
 from ...targets.projections import divergence, project_to_no_signaling
-from ...targets.scenario import num_no_signaling_parameters
 from ..intervals.clopper_pearson import clopper_pearson
 from .homogeneity import bonferroni, compare_rows, holm
 
@@ -207,7 +206,7 @@ def _likelihood_ratio(counts: BellCounts, known: Behavior | None) -> tuple[float
     from scipy.special import chdtrc
 
     scenario = counts.scenario
-    parameters = num_no_signaling_parameters(scenario)
+    parameters = scenario.num_no_signaling_parameters
     freedom = scenario.num_cells - scenario.num_setting_combinations - parameters
     if not freedom:
         return 0.0, 0, 1.0
