@@ -23,7 +23,7 @@ from qiskit_lhv.verification.rationals import rational
 
 from helpers import biased_state
 
-pytest.importorskip("cvxpy")
+pytest.importorskip("clarabel")
 
 FINDERS = pytest.mark.parametrize("find", [find_hidden_states, prove_unsteerable])
 
