@@ -13,7 +13,15 @@ import numpy as np
 from ..exceptions import SolverError
 from .types import FloatArray, IntArray
 
-__all__ = ["Cone", "ConicRows", "ConicSolution", "minimize_over_cones", "symmetric_matrix", "triangle", "triangle_places"]
+__all__ = [
+    "Cone",
+    "ConicRows",
+    "ConicSolution",
+    "minimize_over_cones",
+    "symmetric_matrix",
+    "triangle",
+    "triangle_places",
+]
 
 
 class Cone(Enum):
@@ -89,8 +97,7 @@ def minimize_over_cones(caller: str, costs: FloatArray, blocks: Sequence[ConicRo
         import clarabel
     except ImportError as exc:
         raise ImportError(
-            f"{caller}: this takes Clarabel, which is not installed. "
-            "Install the extra: pip install 'qiskit-lhv[sdp]'."
+            f"{caller}: this takes Clarabel, which is not installed. Install the extra: pip install 'qiskit-lhv[sdp]'."
         ) from exc
     from scipy import sparse
 

@@ -25,10 +25,10 @@ def scaled_to_integers(array: NDArray[np.float64], max_bits: int = 62) -> tuple[
         The integers (int64) and k, or ``None`` if there is no such k.
     """
     integers, exponent = binary_integers(array)
-    if integers.dtype == object or array.size * int(np.abs(integers).max(initial=0)) >= 2**max_bits:
-        # Python integers: their sum cannot wrap.
-        if sum(abs(value) for value in integers.ravel().tolist()) >= 2**max_bits:
-            return None
+    surely_small = integers.dtype != object and integers.size * int(np.abs(integers).max(initial=0)) < 2**max_bits
+    # Python integers: their sum cannot wrap.
+    if not surely_small and sum(abs(value) for value in integers.ravel().tolist()) >= 2**max_bits:
+        return None
     return integers.astype(np.int64), exponent
 
 

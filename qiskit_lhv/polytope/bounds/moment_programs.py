@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._support.conic import Cone, ConicRows, minimize_over_cones, symmetric_matrix, triangle_places
 from ..._support.types import FloatArray, IntArray
@@ -119,7 +120,9 @@ def _positive_rows(entries: IntArray, place: IntArray, num_variables: int) -> Co
 
 def _probability_rows(moments: MomentMatrix, used: IntArray) -> tuple[ConicRows, IntArray]:
     """The probabilities that differ are not negative; and which of these each one is."""
-    tables: FloatArray = reduce(np.kron, moments.tables)
+    tables: NDArray[Any] = np.eye(1)
+    for table in moments.tables:
+        tables = np.kron(tables, table)
     numbers = moments.behavior.ravel()
     # One column a moment of the behavior; others than the used ones vanish.
     kept = np.flatnonzero(np.isin(numbers, used))

@@ -187,9 +187,7 @@ def _value(expression: BellExpression, state: ComplexArray, effects: tuple[Compl
     return expression.value(Behavior.from_state(_statevector(state), _settings(effects, expression)))
 
 
-def _costs(
-    expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray
-) -> tuple[NDArray[Any], int]:
+def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray) -> tuple[NDArray[Any], int]:
     """Coefficient of every moment of expression and multipliers, as integers divided by ``2**k``; and k.
 
     Raises:

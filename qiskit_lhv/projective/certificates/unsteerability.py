@@ -16,7 +16,8 @@ from ..._support.validation import real_array, whole_number
 from ...exceptions import CertificateError, MeasurementError, SolverError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
-from ...verification.hidden_states import gram_matrix, is_positive_semidefinite, steering_quartic
+from ...verification.hidden_states import gram_matrix, steering_quartic
+from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .state_certificate import StateCertificate

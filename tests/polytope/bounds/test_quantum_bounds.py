@@ -248,14 +248,14 @@ def test_smaller_programs_have_the_value_of_the_whole_one(expression, level):
     assert quantum_bound(expression, level).upper == pytest.approx(whole, abs=1e-6)
 
 
-def test_a_swap_of_outcomes_splits_the_matrix():
-    # Mermin's expression has no marginals: its 19 rows at level 1+AB fall into eight classes.
+def test_swaps_of_outcomes_split_the_matrix():
+    # Mermin's expression has no marginals, so no moment of a single observable takes part.
     bound = quantum_bound(mermin(3), "1+AB")
     dual = bound.factor @ bound.factor.T
-    moments = MomentMatrix.of(mermin(3).scenario, "1+AB")
-    assert len(dual) == 19
-    first_with_single = moments.row_parities[:, :].sum(axis=1) == 1
-    assert not dual[0, first_with_single].any()
+    single = MomentMatrix.of(mermin(3).scenario, "1+AB").row_parities.sum(axis=1) == 1
+    assert single.sum() == 6
+    assert not dual[0, single].any()
+    assert dual[single][:, single].any()
 
 
 def test_correlation_matrices_of_a_ring():

@@ -13,12 +13,8 @@ from qiskit_lhv.projective import (
     prove_unsteerable,
 )
 from qiskit_lhv.quantum import mix_with_noise
-from qiskit_lhv.verification.hidden_states import (
-    gram_matrix,
-    hidden_states_fail,
-    is_positive_semidefinite,
-    steering_quartic,
-)
+from qiskit_lhv.verification.hidden_states import gram_matrix, hidden_states_fail, steering_quartic
+from qiskit_lhv.verification.positivity import is_positive_semidefinite
 from qiskit_lhv.verification.rationals import rational
 
 from helpers import biased_state
