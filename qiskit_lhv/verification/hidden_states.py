@@ -18,7 +18,6 @@ References:
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -33,7 +32,6 @@ __all__ = [
     "WEIGHT_BITS",
     "gram_matrix",
     "hidden_states_fail",
-    "is_positive_semidefinite",
     "steering_quartic",
 ]
 
@@ -42,8 +40,6 @@ STATE_BITS, WEIGHT_BITS = 15, 30
 _MAX_STATES = 400
 _HALF_BITS = 31
 _NORMALS_PER_BATCH = 1 << 16
-
-Complex = tuple[int, int]
 
 
 def hidden_states_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np.float64]) -> str:
@@ -209,46 +205,3 @@ def gram_matrix(quartic: dict[tuple[int, int, int], Any], choices: Sequence[Any]
         gram[i][j] = gram[j][i] = choice
         gram[k][m] = gram[m][k] = (total - (choice if i == j else 2 * choice)) / 2
     return gram
-
-
-def is_positive_semidefinite(real: Any, imaginary: Any = None) -> bool:
-    """Whether a Hermitian matrix of rational numbers has no negative eigenvalue, by elimination without fractions.
-
-    ``positivity.is_positive_matrix`` decides the same by the characteristic polynomial.
-
-    Args:
-        real: Rows of real parts.
-        imaginary: Rows of imaginary parts; ``None``: all zero.
-    """
-    size = len(real)
-    entries = [Fraction(value) for row in real for value in row]
-    others = [Fraction(0)] * len(entries) if imaginary is None else [Fraction(v) for row in imaginary for v in row]
-    scale = 1
-    for value in (*entries, *others):
-        scale = math.lcm(scale, value.denominator)
-    matrix = [
-        [(int(entries[i * size + j] * scale), int(others[i * size + j] * scale)) for j in range(size)]
-        for i in range(size)
-    ]
-    if any(matrix[i][j] != (matrix[j][i][0], -matrix[j][i][1]) for i in range(size) for j in range(size)):
-        return False
-    before = 1
-    for k in range(size):
-        pivot = matrix[k][k][0]
-        if pivot < 0:
-            return False
-        if pivot == 0:
-            if any(entry != (0, 0) for entry in matrix[k][k:]):
-                return False
-            continue
-        for i in range(k + 1, size):
-            left = matrix[i][k]
-            for j in range(i, size):
-                entry, up = matrix[i][j], matrix[k][j]
-                matrix[i][j] = (
-                    (entry[0] * pivot - left[0] * up[0] + left[1] * up[1]) // before,
-                    (entry[1] * pivot - left[0] * up[1] - left[1] * up[0]) // before,
-                )
-                matrix[j][i] = (matrix[i][j][0], -matrix[i][j][1])
-        before = pivot
-    return True

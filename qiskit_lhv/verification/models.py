@@ -7,7 +7,7 @@ matrix products of floats add them up without error.
 from __future__ import annotations
 
 import itertools
-import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import ScenarioError
 from .padding import Outcomes, all_outcomes
+from .rationals import binary_integers
 
 __all__ = ["exact_model_deviation", "exact_model_table", "exact_strategy_value", "exact_value"]
 
@@ -46,24 +47,18 @@ def exact_model_deviation(
     n = target.ndim // 2
     sizes = list(zip(target.shape[:n], target.shape[n:], strict=True))
     starts = [0, *itertools.accumulate(m for m, _ in sizes)]
-    numbers = [Fraction(float(weight)) for weight in weights]
-    common = math.lcm(*(number.denominator for number in numbers))
-    whole = [int(number * common) for number in numbers]
+    whole: list[int] = binary_integers(weights)[0].tolist()
     total = sum(whole)
     if min(whole) < 0 or total == 0:
         raise ScenarioError.bad_argument("weights", expected="non-negative numbers, not all 0", got="others")
     limits = np.repeat([d for _, d in sizes], [m for m, _ in sizes])
     if np.any(strategies < 0) or np.any(strategies >= limits):
         raise ScenarioError.bad_argument("strategies", expected="outcomes in range", got="others")
-    pieces = max(1, -(-max(whole).bit_length() // _BITS_PER_PIECE))
-    mask = (1 << _BITS_PER_PIECE) - 1
     table: Any = 0
     group = 1 if sources is None else len(sources)
     if len(whole) * group >= 1 << 38:
         raise ScenarioError.bad_argument("strategies", expected="fewer strategies and relabelings", got="too many")
-    for i in range(pieces):
-        piece = np.array([(value >> (_BITS_PER_PIECE * i)) & mask for value in whole], dtype=np.float64)
-        part = _table(piece, strategies, sizes, starts)
+    for i, part in enumerate(_tables_of_pieces(whole, strategies, sizes, starts)):
         if sources is not None and outcomes is not None:
             part = sum(
                 (_relabeled(part, s, o, sizes, starts) for s, o in zip(sources, outcomes, strict=True)),
@@ -73,14 +68,21 @@ def exact_model_deviation(
     # From one axis per party back to settings and outcomes.
     split = table.reshape([size for pair in sizes for size in pair])
     split = split.transpose([2 * k for k in range(n)] + [2 * k + 1 for k in range(n)])
-    wanted = [Fraction(float(value)) for value in target.flat]
-    scale = math.lcm(*(value.denominator for value in wanted))
+    # Both over one denominator, total * group * 2**exponent.
+    wanted, exponent = binary_integers(target)
     unit = total * group
-    worst = max(
-        abs(int(have) * scale - value.numerator * (scale // value.denominator) * unit)
-        for have, value in zip(split.flat, wanted, strict=True)
-    )
-    return Fraction(worst, unit * scale)
+    differences = np.abs((split << exponent) - wanted.astype(object) * unit)
+    return Fraction(int(differences.max()), unit << exponent)
+
+
+def _tables_of_pieces(
+    whole: list[int], strategies: NDArray[Any], sizes: list[tuple[int, int]], starts: list[int]
+) -> Iterator[NDArray[np.int64]]:
+    """The table of :func:`_table` for each 24 bits of the weights, the lowest first."""
+    mask = (1 << _BITS_PER_PIECE) - 1
+    for shift in range(0, max(1, max(whole).bit_length()), _BITS_PER_PIECE):
+        piece = np.array([(value >> shift) & mask for value in whole], dtype=np.float64)
+        yield _table(piece, strategies, sizes, starts)
 
 
 def _table(
@@ -144,10 +146,8 @@ def exact_model_table(
         The entries in the order of the flattened table.
     """
     n = len(shape) // 2
-    numbers = [Fraction(float(weight)) for weight in weights]
-    total = sum(numbers, Fraction(0))
-    common = math.lcm(*(number.denominator for number in numbers))
-    whole = [int(number * common) for number in numbers]
+    whole = binary_integers(weights)[0].tolist()
+    total = sum(whole)
     starts = np.concatenate([[0], np.cumsum(shape[:n])])
     table: dict[tuple[int, ...], int] = {}
     rows = strategies.tolist()
@@ -155,8 +155,7 @@ def exact_model_table(
         for setting in np.ndindex(shape[:n]):
             cell = setting + tuple(row[starts[k] + x] for k, x in enumerate(setting))
             table[cell] = table.get(cell, 0) + weight
-    scale = total * common
-    return [Fraction(table.get(cell, 0)) / scale for cell in np.ndindex(shape)]
+    return [Fraction(table.get(cell, 0), total) for cell in np.ndindex(shape)]
 
 
 def exact_strategy_value(
@@ -177,14 +176,18 @@ def exact_strategy_value(
     limits = np.concatenate([np.array(party) for party in all_outcomes(coefficients.shape, num_outcomes)])
     if strategy.shape != limits.shape or np.any(strategy < 0) or np.any(strategy >= limits):
         raise ScenarioError.bad_argument("strategy", expected=f"outcomes of {len(limits)} settings", got="others")
-    total = Fraction(0)
+    integers, exponent = binary_integers(coefficients)
+    total = 0
     for setting in np.ndindex(coefficients.shape[:n]):
         outcomes = tuple(int(strategy[starts[k] + x]) for k, x in enumerate(setting))
-        total += Fraction(float(coefficients[setting + outcomes]))
-    return total
+        total += int(integers[setting + outcomes])
+    return Fraction(total, 1 << exponent)
 
 
 def exact_value(coefficients: NDArray[np.float64], table: NDArray[np.float64]) -> Fraction:
     """The value of a Bell expression on a table, both taken as the rationals that their floats are."""
-    pairs = zip(coefficients.flat, table.flat, strict=True)
-    return sum((Fraction(float(c)) * Fraction(float(p)) for c, p in pairs if c), Fraction(0))
+    factors, exponent = binary_integers(coefficients)
+    numbers, other = binary_integers(table)
+    # Python integers: products and their sum are exact.
+    pairs = zip(factors.ravel().tolist(), numbers.ravel().tolist(), strict=True)
+    return Fraction(sum(factor * number for factor, number in pairs), 1 << (exponent + other))

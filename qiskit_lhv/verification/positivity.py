@@ -1,4 +1,4 @@
-"""Exact checks that two-qubit operators, and Hermitian matrices of rational numbers, have no negative eigenvalue."""
+"""Exact checks that matrices of rational numbers, and two-qubit operators, have no negative eigenvalue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["TRANSPOSED", "is_positive", "is_positive_matrix"]
+__all__ = ["TRANSPOSED", "is_positive", "is_positive_matrix", "is_positive_semidefinite"]
 
 # Signs of the Pauli matrices under transposition.
 TRANSPOSED = np.array([1, 1, -1, 1])
@@ -27,21 +27,54 @@ def is_positive(coefficients: Any) -> bool:
 
 
 def is_positive_matrix(matrix: list[list[Complex]]) -> bool:
-    """Whether a Hermitian matrix of rational numbers, as pairs of real and imaginary parts, has no negative eigenvalue.
-
-    It has none if and only if no coefficient of its characteristic polynomial, with alternating signs, is negative.
+    """Whether a matrix of rational numbers, as pairs of real and imaginary parts, has no negative eigenvalue.
 
     Args:
-        matrix: Rows of pairs; taken as it is, so it must be Hermitian.
+        matrix: Rows of pairs; the answer is no where it is not Hermitian.
     """
-    from sympy import ZZ_I
-    from sympy.polys.matrices import DomainMatrix
+    parts = ([[pair[k] for pair in row] for row in matrix] for k in (0, 1))
+    return is_positive_semidefinite(*parts)
 
-    # In Gaussian integers, without a division: a positive factor changes no sign of an eigenvalue.
-    denominator = math.lcm(*(part.denominator for row in matrix for pair in row for part in pair))
-    rows = [[ZZ_I(int(re * denominator), int(im * denominator)) for re, im in row] for row in matrix]
-    polynomial = DomainMatrix(rows, (len(rows), len(rows)), ZZ_I).charpoly()
-    return all((-coefficient.x if k % 2 else coefficient.x) >= 0 for k, coefficient in enumerate(polynomial))
+
+def is_positive_semidefinite(real: Any, imaginary: Any = None) -> bool:
+    """Whether a Hermitian matrix of rational numbers has no negative eigenvalue, by elimination without fractions.
+
+    Args:
+        real: Rows of real parts.
+        imaginary: Rows of imaginary parts; ``None``: all zero.
+    """
+    size = len(real)
+    entries = [Fraction(value) for row in real for value in row]
+    others = [Fraction(0)] * len(entries) if imaginary is None else [Fraction(v) for row in imaginary for v in row]
+    scale = 1
+    for value in (*entries, *others):
+        scale = math.lcm(scale, value.denominator)
+    matrix = [
+        [(int(entries[i * size + j] * scale), int(others[i * size + j] * scale)) for j in range(size)]
+        for i in range(size)
+    ]
+    if any(matrix[i][j] != (matrix[j][i][0], -matrix[j][i][1]) for i in range(size) for j in range(size)):
+        return False
+    before = 1
+    for k in range(size):
+        pivot = matrix[k][k][0]
+        if pivot < 0:
+            return False
+        if pivot == 0:
+            if any(entry != (0, 0) for entry in matrix[k][k:]):
+                return False
+            continue
+        for i in range(k + 1, size):
+            left = matrix[i][k]
+            for j in range(i, size):
+                entry, up = matrix[i][j], matrix[k][j]
+                matrix[i][j] = (
+                    (entry[0] * pivot - left[0] * up[0] + left[1] * up[1]) // before,
+                    (entry[1] * pivot - left[0] * up[1] - left[1] * up[0]) // before,
+                )
+                matrix[j][i] = (matrix[i][j][0], -matrix[i][j][1])
+        before = pivot
+    return True
 
 
 def _matrix(coefficients: Any) -> list[list[Complex]]:

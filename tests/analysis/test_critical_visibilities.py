@@ -30,7 +30,7 @@ def _time_limits_in_work(counted_clock):
 
 @pytest.fixture(scope="module")
 def werner(counted_clock):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     with counted_clock(0.05):
         return critical_visibility(werner_state(1), time_limit=6, seed=1)
 

@@ -71,7 +71,7 @@ def test_states_of_a_fake_device(num_qubits):
 
 @pytest.mark.parametrize(("shots", "verdict"), [(20_000, Verdict.LOCAL), (300, Verdict.INCONCLUSIVE)])
 def test_local_states(shots, verdict):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     report = analyze(estimate(0.5, shots, 1), time_limit=4, seed=1)
     assert report.verdict is verdict
     assert report.verify()
@@ -121,7 +121,7 @@ def test_proofs_in_other_noise_are_refused():
 
 
 def test_reports_are_saved_and_tampering_is_seen(tmp_path):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     report = analyze(estimate(0.5, 20_000, 1), time_limit=4, seed=1)
     report.save(tmp_path / "report.npz")
     loaded = LocalityReport.load(tmp_path / "report.npz")
@@ -287,7 +287,7 @@ def test_settings_are_bound_to_the_shots_that_choose_them():
 
 
 def test_a_report_on_a_local_state_shows_only_what_its_evidence_does():
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     report = analyze_estimate(estimate(0.3, 20_000, 1), seed=1)
     assert report.verdict is Verdict.LOCAL
     assert not {"value", "value_lower", "local_bound"} & set(report.statistics)

@@ -41,7 +41,7 @@ def _time_limits_in_work(counted_clock):
     ],
 )
 def test_verdicts(state, options, verdict):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     report = analyze(state, seed=1, **options)
     assert report.verdict is verdict
     assert report.admits_local_model is (verdict is Verdict.LOCAL)
@@ -76,7 +76,7 @@ def test_circuits_and_tensors_are_states():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_states_never_contradict_the_exact_criteria(seed):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     state = random_density_matrix(4, rank=1 + seed % 4, seed=seed)
     report = analyze(state, time_limit=1.5, seed=seed)
     separable = np.linalg.eigvalsh(state.partial_transpose([0]).data)[0] >= 0
@@ -217,7 +217,7 @@ def test_biased_marginals_are_never_local_by_tolerance():
 
 @pytest.mark.parametrize("noise", [0.1])
 def test_biased_marginals_with_white_noise_are_local(noise):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     psi = np.array([0, 1, 1, 0]) / np.sqrt(2)
     pure = 0.5 * np.outer(psi, psi) + 0.5 * np.diag([1.0, 0, 0, 0])
     report = analyze(DensityMatrix((1 - noise) * pure + noise * np.eye(4) / 4), seed=1)

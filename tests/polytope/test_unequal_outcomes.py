@@ -146,7 +146,7 @@ def test_different_coefficients_are_not_merged():
 
 @pytest.mark.parametrize(("level", "expression", "upper"), [("1", chsh(), 2.8284271), ("1+AB", i3322(), 0.2514709)])
 def test_quantum_bounds_of_lifted_expressions(level, expression, upper):
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     lifted = expression.lift_outcomes({(0, 1): [0, 1, 1]})
     found = quantum_bound(lifted, level)
     assert abs(found.upper - upper) < 1e-6
@@ -176,7 +176,7 @@ def test_one_outcome_settings_are_marginals():
 
 
 def test_quantum_value_with_one_outcome_settings():
-    pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
     scenario = BellScenario((3, 2), [[2, 2, 1], 2])
     coefficients = np.zeros(scenario.shape)
     coefficients[:2] = chsh().coefficients

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import is_whole_number
@@ -72,6 +73,8 @@ class MomentMatrix:
     """Shape ``(m_1 (d_1 - 1) + 1, ...)``: the moments that make up the behavior; -1: not in the matrix."""
     tables: tuple[FloatArray, ...]
     """For each party the matrix from its axis of ``behavior`` to its part of the table of probabilities."""
+    row_parities: NDArray[np.bool_]
+    """Shape ``(n, K)``: whether each observable of two outcomes occurs an odd number of times in a row."""
     name: str
     """The level."""
     positivity: bool
@@ -112,7 +115,8 @@ class MomentMatrix:
         tables = tuple(matrix if d != 2 else _from_observables(party) for matrix, d, party in forms)
         shape = [len(axis) for axis in axes]
         name = str(level).replace(" ", "").upper()
-        return cls(scenario, entries, len(numbers), table.reshape(shape), tables, name, positivity)
+        parities = _row_parities(rows, scenario)
+        return cls(scenario, entries, len(numbers), table.reshape(shape), tables, parities, name, positivity)
 
 
 def _what_fits(scenario: BellScenario) -> str:
@@ -178,6 +182,14 @@ def _words(scenario: BellScenario, party: int, length: int) -> list[tuple[Letter
     for _ in range(length):
         words = [(*word, letter) for word in words for letter in letters if not word or word[-1][0] != letter[0]]
     return words
+
+
+def _row_parities(rows: Sequence[Monomial], scenario: BellScenario) -> NDArray[np.bool_]:
+    """Whether each observable of a party with at most two outcomes occurs an odd number of times in a monomial."""
+    two_outcomes = [k for k, d in enumerate(scenario.max_outcomes) if d <= 2]
+    observables = [(k, letter) for k in two_outcomes for letter in coordinates.party_letters(scenario.num_outcomes[k])]
+    odd = [[row[k].count(letter) % 2 == 1 for k, letter in observables] for row in rows]
+    return np.array(odd, dtype=np.bool_).reshape(len(rows), len(observables))
 
 
 def _product(left: Monomial, right: Monomial, num_outcomes: tuple[int, ...]) -> Monomial | None:

@@ -133,6 +133,7 @@ def _dual_bound(expression: BellExpression, multipliers: FloatArray) -> Fraction
     """What the multipliers prove: the maximum of expression + multipliers over tables with entries in [0, 1]."""
     scenario = expression.scenario
     maps = coordinates.full_table_from_collins_gisin_matrices(scenario)
-    numbers = exact_coefficients(expression.coefficients, scenario, maps, multipliers).ravel()
+    numbers, exponent = exact_coefficients(expression.coefficients, scenario, maps, multipliers)
+    first, *others = numbers.ravel().tolist()
     # The first entry stands for 1, the others for probabilities, which are between 0 and 1.
-    return numbers[0] + sum((max(number, Fraction(0)) for number in numbers[1:]), Fraction(0))
+    return Fraction(first + sum(max(number, 0) for number in others), 1 << exponent)

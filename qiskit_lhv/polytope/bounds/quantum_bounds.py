@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,16 +12,18 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Statevector
 
 from ..._support.rounding import round_up
-from ..._support.types import ComplexArray, FloatArray
+from ..._support.types import ComplexArray, FloatArray, IntArray
 from ..._support.validation import frozen, generator, instance, real_array, whole_numbers
 from ...exceptions import ScenarioError, SolverError
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
 from ...verification.evidence import Evidence
+from ...verification.rationals import binary_integers
 from ...verification.result import Verification
 from ..expressions.expression import BellExpression
 from ..expressions.normal_forms import exact_coefficients
 from .moment_matrices import MomentMatrix
+from .moment_programs import dual_of_moments
 from .seesaw import seesaw
 
 __all__ = ["QuantumBound", "quantum_bound"]
@@ -30,6 +31,8 @@ __all__ = ["QuantumBound", "quantum_bound"]
 
 _MAX_DIMENSION = 256
 _GRID_BITS = 36
+# Bits of the halves of the factor's entries in exact products.
+_HALF = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,12 +143,13 @@ def quantum_bound(
         seed: Seed of the seesaw, or ``None``.
 
     Returns:
-        Both bounds with what proves them. Needs the extra ``sdp`` (cvxpy and Clarabel).
+        Both bounds with what proves them. The upper one needs the extra ``sdp`` (Clarabel), except at level 1 and for
+        full correlators of two parties, with two outcomes each.
 
     Raises:
         ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
             expression, or the parties' joint dimension exceeds 256.
-        SolverError: If cvxpy or Clarabel is missing, or the solver fails.
+        SolverError: If Clarabel is needed and missing, or a solver fails.
 
     References:
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
@@ -183,40 +187,42 @@ def _value(expression: BellExpression, state: ComplexArray, effects: tuple[Compl
     return expression.value(Behavior.from_state(_statevector(state), _settings(effects, expression)))
 
 
-def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray) -> dict[int, Fraction]:
-    """Coefficient of every moment of expression and multipliers.
+def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: FloatArray) -> tuple[NDArray[Any], int]:
+    """Coefficient of every moment of expression and multipliers, as integers divided by ``2**k``; and k.
 
     Raises:
         ScenarioError: If the matrix lacks one of the moments.
     """
-    table = exact_coefficients(expression.coefficients, expression.scenario, moments.tables, multipliers)
-    costs: dict[int, Fraction] = {}
-    for number, coefficient in zip(moments.behavior.ravel().tolist(), table.flat, strict=True):
-        if coefficient == 0:
-            continue
-        if number < 0:
-            raise ScenarioError.bad_argument(
-                "level",
-                expected="a level whose matrix holds all moments of the expression",
-                got=f"level {moments.name}, too low for products of {expression.scenario.num_parties} parties",
-                remedy="Take '1+AB' or 2 for up to four parties, '1+AB+ABC' or 3 for up to six.",
-            )
-        costs[number] = coefficient
-    return costs
+    tables, scenario = moments.tables, expression.scenario
+    table, exponent = exact_coefficients(expression.coefficients, scenario, tables, multipliers)
+    numbers, values = moments.behavior.ravel(), table.ravel()
+    if np.any(values[numbers < 0]):
+        raise ScenarioError.bad_argument(
+            "level",
+            expected="a level whose matrix holds all moments of the expression",
+            got=f"level {moments.name}, too low for products of {scenario.num_parties} parties",
+            remedy="Take '1+AB' or 2 for up to four parties, '1+AB+ABC' or 3 for up to six.",
+        )
+    costs: NDArray[Any] = np.zeros(moments.num_moments, dtype=object)
+    costs[numbers[numbers >= 0]] = values[numbers >= 0]
+    return costs, exponent
 
 
 def _dual_solution(expression: BellExpression, moments: MomentMatrix) -> tuple[FloatArray, FloatArray]:
     """A factor L of the dual solution, on a grid of binary fractions, and the multipliers of the probabilities."""
     none = np.zeros(expression.scenario.shape)
-    costs = _costs(expression, moments, none)
-    scale = max((abs(float(cost)) for number, cost in costs.items() if number), default=0.0)
+    exact, exponent = _costs(expression, moments, none)
+    costs = np.array([float(Fraction(cost, 1 << exponent)) for cost in exact.tolist()])
+    costs[0] = 0
+    scale = float(np.abs(costs).max())
     size = len(moments.entries)
     if scale == 0:
         return np.zeros((size, size)), none
-    vector = np.zeros(moments.num_moments)
-    vector[list(costs)] = [float(cost) / scale for cost in costs.values()]
-    dual, prices = _solve(moments, vector[1:])
-    values, vectors = np.linalg.eigh((dual + dual.T) / 2)
+    try:
+        dual, prices = dual_of_moments(moments, costs / scale)
+    except ImportError as exc:
+        raise SolverError(str(exc)) from exc
+    values, vectors = np.linalg.eigh(dual)
     factor = vectors * np.sqrt(np.maximum(values, 0)) * math.sqrt(scale)
     multipliers = none
     if prices is not None:
@@ -234,67 +240,34 @@ def _on_grid(array: FloatArray) -> FloatArray:
     return np.rint(array / step) * step
 
 
-def _solve(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-    """The dual of: maximize ``costs . y`` over moments y whose matrix and probabilities are positive."""
-    try:
-        import clarabel  # noqa: F401
-        import cvxpy
-    except ImportError as exc:
-        raise SolverError(
-            f"quantum_bound: the upper bound needs cvxpy and Clarabel, but {exc.name} is not installed. "
-            "Install the extra: pip install 'qiskit-lhv[sdp]'."
-        ) from exc
-    from scipy.sparse import csr_array
-
-    size = len(moments.entries)
-    flat = moments.entries.ravel()
-    places = np.flatnonzero(flat > 0)
-    linear = csr_array((np.ones(len(places)), (places, flat[places] - 1)), shape=(flat.size, moments.num_moments - 1))
-    unknown = cvxpy.Variable(moments.num_moments - 1)
-    matrix = cvxpy.reshape(linear @ unknown + (flat == 0).astype(float), (size, size), order="C")
-    constraints = [matrix >> 0]
-    if moments.positivity:
-        if moments.behavior.min() < 0:
-            raise ScenarioError.bad_argument(
-                "level",
-                expected="a level whose matrix holds all probabilities, for '+P'",
-                got=f"level {moments.name}, too low for products of {moments.scenario.num_parties} parties",
-                remedy="Take '1+AB+P' or '2+P' for up to four parties.",
-            )
-        known = cvxpy.hstack([np.ones(1), unknown])
-        tables: NDArray[Any] = np.eye(1)
-        for table in moments.tables:
-            tables = np.kron(tables, table)
-        constraints.append(tables @ known[moments.behavior.ravel()] >= 0)
-    problem = cvxpy.Problem(cvxpy.Maximize(costs @ unknown), constraints)
-    try:
-        # An inaccurate solution still gives a proof, only a weaker one: its warning is not needed.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            problem.solve(solver=cvxpy.CLARABEL)
-    except cvxpy.SolverError as exc:
-        raise SolverError(f"quantum_bound: Clarabel failed at level {moments.name}: {exc}") from exc
-    if problem.status not in {cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE}:
-        raise SolverError(f"quantum_bound: Clarabel stopped with {problem.status!r} at level {moments.name}.")
-    duals = [np.asarray(constraint.dual_value, dtype=np.float64) for constraint in constraints]
-    return duals[0], duals[1] if len(duals) > 1 else None
-
-
 def _dual_bound(
     expression: BellExpression, moments: MomentMatrix, factor: FloatArray, multipliers: FloatArray
 ) -> Fraction:
     """What the dual solution proves, exactly."""
-    totals = _costs(expression, moments, multipliers)
-    if np.any(factor):
-        exponent = max(Fraction(float(value)).denominator.bit_length() - 1 for value in np.unique(factor))
-        integers = np.empty(factor.size, dtype=object)
-        integers[:] = [int(Fraction(float(value)) * 2**exponent) for value in factor.flat]
-        rows = integers.reshape(factor.shape)
-        sums: dict[int, int] = {}
-        for number, entry in zip(moments.entries.ravel().tolist(), (rows @ rows.T).ravel().tolist(), strict=True):
-            sums[number] = sums.get(number, 0) + entry
-        # Entries that are always 0 have the number -1.
-        for number, total in sums.items():
-            if number >= 0:
-                totals[number] = totals.get(number, Fraction(0)) + Fraction(total, 4**exponent)
-    return totals.pop(0, Fraction(0)) + sum((abs(total) for total in totals.values()), Fraction(0))
+    costs, exponent = _costs(expression, moments, multipliers)
+    rows, bits = binary_integers(factor)
+    # Entries that are always 0 have the number -1.
+    squares = _sums_of_products(rows, moments.entries, moments.num_moments)
+    common = max(exponent, 2 * bits)
+    totals = (costs << (common - exponent)) + (squares << (common - 2 * bits))
+    first, *others = totals.tolist()
+    return Fraction(first + sum(abs(total) for total in others), 1 << common)
+
+
+def _sums_of_products(rows: NDArray[Any], entries: IntArray, num_moments: int) -> NDArray[Any]:
+    """The sum of ``rows @ rows.T`` over the places of each moment, in exact arithmetic: Python's integers."""
+    totals: NDArray[Any] = np.zeros(num_moments, dtype=object)
+    known = entries >= 0
+    halves = [rows.astype(object)]
+    if rows.dtype != object and int(np.abs(rows).max()) < 1 << (2 * _HALF):
+        # Floats add up products of halves without error, and int64 their sums: there are at most 120 rows.
+        halves = [(rows & ((1 << _HALF) - 1)).astype(np.float64), (rows >> _HALF).astype(np.float64)]
+    for i, one in enumerate(halves):
+        for j, other in enumerate(halves):
+            products = one @ other.T
+            if len(halves) > 1:
+                products = products.astype(np.int64)
+            sums = np.zeros(num_moments, dtype=products.dtype)
+            np.add.at(sums, entries[known], products[known])
+            totals += sums.astype(object) << (_HALF * (i + j))
+    return totals

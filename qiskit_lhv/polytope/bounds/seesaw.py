@@ -47,14 +47,15 @@ def seesaw(
     tensor = coordinates.to_party_axes(expression.coefficients, scenario)
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     effects = [_random_effects(rng, starts, m, d, dimension) for m, d in sizes]
-    operators, responses = _bell_operator_terms(n), [_response_terms(n, k) for k in range(n)]
+    operators = _Contraction(_bell_operator_terms(n))
+    responses = [_Contraction(_response_terms(n, k)) for k in range(n)]
     size = dimension**n
     threshold = _TOLERANCE * max(1.0, float(np.abs(expression.coefficients).sum()))
     values = np.full(starts, -np.inf)
     while True:
         for _ in range(_MAX_ROUNDS):
             flat = [one.reshape(starts, -1, dimension, dimension) for one in effects]
-            operator = np.einsum(operators, tensor, *flat, optimize="greedy").reshape(starts, size, size)
+            operator = operators(tensor, *flat).reshape(starts, size, size)
             energies, vectors = np.linalg.eigh(operator)
             states = vectors[:, :, -1].reshape(starts, *(dimension,) * n)
             done = bool(np.all(energies[:, -1] - values < threshold))
@@ -63,13 +64,26 @@ def seesaw(
                 break
             for k, (m, d) in enumerate(sizes):
                 others = [one.reshape(starts, -1, dimension, dimension) for j, one in enumerate(effects) if j != k]
-                response = np.einsum(responses[k], tensor, states.conj(), states, *others, optimize="greedy")
+                response = responses[k](tensor, states.conj(), states, *others)
                 effects[k] = _improve(effects[k], response.reshape(starts, m, d, dimension, dimension))
         best = int(np.argmax(values))
         if starts == 1 or done:
             return states[best], [one[best] for one in effects]
         # Slow starts are given up; the best one goes on alone.
         effects, values, starts = [one[best : best + 1] for one in effects], np.full(1, -np.inf), 1
+
+
+class _Contraction:
+    """An ``einsum`` that finds the order of its steps once."""
+
+    def __init__(self, terms: str) -> None:
+        self._terms = terms
+        self._path: Any = None
+
+    def __call__(self, *operands: Any) -> Any:
+        if self._path is None:
+            self._path = np.einsum_path(self._terms, *operands, optimize="greedy")[0]
+        return np.einsum(self._terms, *operands, optimize=self._path)
 
 
 def _collected(effects: ComplexArray, sizes: tuple[int, ...]) -> ComplexArray:
@@ -111,8 +125,7 @@ def _improve(effects: ComplexArray, responses: ComplexArray) -> ComplexArray:
     responses = (responses + responses.conj().swapaxes(-1, -2)) / 2
     outcomes = effects.shape[2]
     if outcomes == 2:
-        values, vectors = np.linalg.eigh(responses[:, :, 0] - responses[:, :, 1])
-        first = np.einsum("zxik,zxk,zxjk->zxij", vectors, (values > 0).astype(float), vectors.conj())
+        first = _positive_projector(responses[:, :, 0] - responses[:, :, 1])
         return np.stack([first, np.eye(effects.shape[-1]) - first], axis=2)
     # sum_a tr(K_a G_a K_a^+) is convex in the isometry of all K_a once every G_a is positive, which a shift common to
     # all outcomes achieves; so the isometry that maximizes the tangent at K_a does not lower it.
@@ -123,6 +136,22 @@ def _improve(effects: ComplexArray, responses: ComplexArray) -> ComplexArray:
         stacked = (roots @ shifted).reshape(*effects.shape[:2], -1, effects.shape[-1])
         roots = _isometry(stacked).reshape(effects.shape)
     return _effects_of(roots.reshape(*effects.shape[:2], -1, effects.shape[-1]), outcomes)
+
+
+def _positive_projector(matrices: ComplexArray) -> ComplexArray:
+    """The projector onto the eigenvectors of positive eigenvalues of each Hermitian matrix."""
+    dimension = matrices.shape[-1]
+    if dimension != 2:
+        values, vectors = np.linalg.eigh(matrices)
+        projectors: ComplexArray = (vectors * (values > 0)[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
+        return projectors
+    # In closed form: the eigenvalues are half the trace plus and minus the length of what has no trace.
+    middle = np.trace(matrices, axis1=-2, axis2=-1).real / 2
+    traceless = matrices - middle[..., None, None] * np.eye(2)
+    length = np.sqrt(traceless[..., 0, 0].real ** 2 + np.abs(traceless[..., 0, 1]) ** 2)
+    share = np.where(middle > length, 1.0, np.where(middle + length > 0, 0.5, 0.0))
+    turned = np.where(share == 0.5, 0.5 / np.where(length > 0, length, 1.0), 0.0)
+    return share[..., None, None] * np.eye(2) + turned[..., None, None] * traceless
 
 
 def _isometry(stacked: ComplexArray) -> ComplexArray:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..._support.types import FloatArray
 from ...targets import coordinates
 from ...targets.scenario import BellScenario
+from ...verification.rationals import binary_integers
 
 __all__ = [
     "exact_coefficients",
@@ -27,6 +28,7 @@ __all__ = [
 
 _LARGEST_DENOMINATOR = 10**4
 _COEFFICIENT_ROUNDING = Fraction(1, 2**50)
+_WITHIN_INT64 = 2**62
 
 
 def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatArray]:
@@ -78,7 +80,7 @@ def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> Float
 
 def exact_coefficients(
     coefficients: FloatArray, scenario: BellScenario, tables: Sequence[FloatArray], added: FloatArray | None = None
-) -> NDArray[Any]:
+) -> tuple[NDArray[Any], int]:
     """Coefficients on a shorter form of behaviors, exactly.
 
     Args:
@@ -88,20 +90,28 @@ def exact_coefficients(
         added: What to add to the coefficients, of the same shape.
 
     Returns:
-        Fractions, an array of objects with one axis per party.
+        Python's integers, an array of objects with one axis per party, and k: the coefficients are these integers
+        divided by ``2**k``.
     """
-    exact = _fractions(coefficients)
-    if added is not None:
-        exact = exact + _fractions(added)
-    return coordinates.apply_per_party(
-        coordinates.to_party_axes(exact, scenario), [_fractions(matrix.T) for matrix in tables]
-    )
+    both = np.stack([coefficients, np.zeros_like(coefficients) if added is None else added])
+    integers, exponent = binary_integers(both)
+    maps = [binary_integers(matrix.T) for matrix in tables]
+    exponent += sum(more for _, more in maps)
+    matrices = [matrix for matrix, _ in maps]
+    # No entry of the result, nor any on the way, exceeds the sum of all absolute values times those of every map's.
+    largest = 2 * integers.size * _largest(integers)
+    for matrix in matrices:
+        largest *= max(1, _largest(matrix))
+    if largest >= _WITHIN_INT64:
+        # Integers of Python: they cannot wrap.
+        integers = integers.astype(object)
+        matrices = [matrix.astype(object) for matrix in matrices]
+    exact = coordinates.apply_per_party(coordinates.to_party_axes(integers[0] + integers[1], scenario), matrices)
+    return exact.astype(object), exponent
 
 
-def _fractions(array: FloatArray) -> NDArray[Any]:
-    result = np.empty(array.size, dtype=object)
-    result[:] = [Fraction(float(value)) for value in array.flat]
-    return result.reshape(array.shape)
+def _largest(integers: NDArray[Any]) -> int:
+    return max((abs(value) for value in integers.ravel().tolist()), default=0)
 
 
 def simplest_fraction(value: float, scale: float) -> Fraction:

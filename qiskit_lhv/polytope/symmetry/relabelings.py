@@ -206,6 +206,11 @@ class Relabeling(Record):
         return axes, signs
 
 
+@functools.lru_cache(maxsize=16)
+def _trivial_group(scenario: BellScenario) -> Symmetry:
+    return Symmetry.generated_by([], scenario)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Symmetry(Record):
     """A finite group of relabelings.
@@ -255,7 +260,7 @@ class Symmetry(Record):
     @classmethod
     def trivial(cls, scenario: BellScenario) -> Symmetry:
         """The group of the identity alone."""
-        return cls.generated_by([], scenario)
+        return _trivial_group(scenario)
 
     @classmethod
     def generated_by(cls, relabelings: Iterable[Relabeling], scenario: BellScenario) -> Symmetry:

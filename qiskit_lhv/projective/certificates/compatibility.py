@@ -15,8 +15,7 @@ from ..._support.validation import whole_number, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
-from ...verification.hidden_states import is_positive_semidefinite
-from ...verification.positivity import TRANSPOSED
+from ...verification.positivity import TRANSPOSED, is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .state_certificate import StateCertificate

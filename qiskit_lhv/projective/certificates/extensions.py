@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.conic import Cone, ConicRows, minimize_over_cones
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array
-from ...exceptions import CertificateError, MeasurementError, ScenarioError
+from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
 from ...targets.correlations import CorrelationTensor
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .certificate import AllProjectiveCertificate
+from .pauli_cones import decomposition_rows, images_of_werner_rows
 from .state_certificate import StateCertificate
 
 __all__ = [
@@ -192,7 +193,7 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
     Raises:
         MeasurementError: If the state is not one of two qubits.
         ScenarioError: If the visibility is not positive.
-        ImportError: If cvxpy and Clarabel are not installed (extra ``sdp``).
+        ImportError: If Clarabel is not installed (extra ``sdp``).
 
     Examples:
         >>> from qiskit_lhv.quantum import mix_with_noise
@@ -239,53 +240,28 @@ def _operator(coefficients: FloatArray) -> NDArray[np.complex128]:
 _PAULIS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
 
-@lru_cache(maxsize=4)
-def _program(known: float, cap: float) -> tuple[Any, Any, Any, list[Any], list[Any]]:
-    """The semidefinite program, which is set up once: problem, parameter, visibility, maps and their parts."""
-    import cvxpy as cp
-
-    products = np.array([[np.kron(a, b) for b in _PAULIS] for a in _PAULIS]).reshape(16, 16)
-
-    def operator(coefficients: Any) -> Any:
-        return cp.reshape(products.T @ cp.reshape(coefficients, (16,), order="C"), (4, 4), order="C")
-
-    traceless = cp.Parameter((4, 4))
-    visibility = cp.Variable()
-    maps = [cp.Variable((4, 4)) for _ in range(2)]
-    parts = [cp.Variable((4, 4)) for _ in range(2)]
-    werner = np.diag([1.0, -known, -known, -known])
-    noise = np.zeros((4, 4))
-    noise[0, 0] = 1
-    rest = noise + visibility * traceless - maps[0] @ werner - werner @ maps[1].T
-    signs = np.tile(TRANSPOSED, (4, 1))
-    constraints = [visibility <= cap, operator(rest) >> 0, operator(cp.multiply(rest, signs)) >> 0]
-    for whole, part in zip(maps, parts, strict=True):
-        constraints += [whole[0, 1:] == 0, operator(cp.multiply(part, signs)) >> 0, operator(whole - part) >> 0]
-    return cp.Problem(cp.Maximize(visibility), constraints), traceless, visibility, maps, parts
-
-
 def _solve(tensor: CorrelationTensor, known: float, cap: float) -> tuple[float, FloatArray, FloatArray] | None:
     """The largest visibility of the semidefinite program, the maps and their completely positive parts."""
-    import cvxpy as cp
-
-    problem, parameter, visibility, maps, parts = _program(known, cap)
-    traceless = tensor.array.copy()
-    traceless[0, 0] = 0
-    parameter.value = traceless
-    with warnings.catch_warnings():
-        # Solutions of lower accuracy may still pass the exact check.
-        warnings.simplefilter("ignore")
-        try:
-            problem.solve(solver=cp.CLARABEL)
-        except cp.error.SolverError:
-            return None
-    if visibility.value is None:
+    # The variables: the visibility, then the coordinates of both maps and of both parts.
+    variables = np.eye(65)
+    maps, parts = variables[1:].reshape(2, 2, 16, 65)
+    rest = -images_of_werner_rows(maps, known)
+    rest[1:, 0] += tensor.array.ravel()[1:]
+    scales = maps[:, 1:4].reshape(-1, 65)
+    try:
+        solution = minimize_over_cones(
+            "extend_local_models",
+            -variables[0],
+            [
+                ConicRows(Cone.ZERO, scales, np.zeros(len(scales))),
+                ConicRows(Cone.NONNEGATIVE, variables[:1], np.array([cap])),
+                decomposition_rows(rest, maps, parts, np.zeros(65)),
+            ],
+        )
+    except SolverError:
         return None
-    return (
-        float(visibility.value),
-        np.stack([one.value for one in maps]),
-        np.stack([one.value for one in parts]),
-    )
+    found = solution.values[1:].reshape(2, 2, 4, 4)
+    return float(solution.values[0]), found[0], found[1]
 
 
 def _rounded(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.conic import Cone, ConicRows, minimize_over_cones
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
-from ...targets.operator_basis import hermitian_basis
-from ...verification.positivity import TRANSPOSED
+from ...exceptions import SolverError
 from .hidden_states import hidden_state_frame
+from .pauli_cones import decomposition_rows, images_of_werner_rows
 
 __all__ = ["Mixture", "MixtureProgram"]
 
@@ -58,10 +58,6 @@ class MixtureProgram:
     """
 
     def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float) -> None:
-        import clarabel
-        from scipy import sparse
-
-        self._clarabel, self._sparse = clarabel, sparse
         self.werner = werner
         frames = [hidden_state_frame(one, count) for one in (tensor, tensor.T)]
         self.states = [states for states, _, _ in frames]
@@ -74,9 +70,7 @@ class MixtureProgram:
         self._maps = [2 * (self.size + 16) + 2 + 32 * k for k in range(2)]
         self._parts = [start + 16 for start in self._maps]
         self._num = self._parts[1] + 16
-        self._settings = clarabel.DefaultSettings()
-        self._settings.verbose = False
-        self._fixed, self._limits, self._cones = self._constraints(tensor, cap)
+        self._fixed = self._constraints(tensor, cap)
         self._cuts: list[NDArray[np.intp]] = []
         for k, one in enumerate((tensor, tensor.T)):
             radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
@@ -137,9 +131,8 @@ class MixtureProgram:
             np.stack([square(start) for start in self._parts]),
         )
 
-    def _constraints(self, tensor: FloatArray, cap: float) -> tuple[Any, FloatArray, list[Any]]:
-        """All but the facets, as rows and right sides of Clarabel's form ``A x + s = b``."""
-        clarabel = self._clarabel
+    def _constraints(self, tensor: FloatArray, cap: float) -> list[ConicRows]:
+        """All rows but the facets."""
         one = np.eye(self._num)
         equal: list[FloatArray] = []
         for k in range(2):
@@ -150,44 +143,26 @@ class MixtureProgram:
                 equal.append(row)
             equal += [one[self._maps[k] + j] for j in (1, 2, 3)]
         positive = [-one[start + i] for start in self._q for i in range(self.size)]
-        bounds = [one[0], one[1], *positive]
-        rest = np.zeros((16, self._num))
-        rest[:, 0] = tensor.ravel()
-        rest[0, 0] = 0
-        werner = np.array([1.0, *[-self.werner] * 3])
-        for k in range(2):
-            rest[:, self._t[k] : self._t[k] + 16] -= np.eye(16)
-        for i in range(4):
-            for j in range(4):
-                rest[4 * i + j, self._maps[0] + 4 * i + j] -= werner[j]
-                rest[4 * i + j, self._maps[1] + 4 * j + i] -= werner[i]
-        constant = np.zeros(16)
-        constant[0] = 1
-        plain, turned = _triangles(False), _triangles(True)
-        slack = np.outer(plain[:, 0], one[1])
-        blocks = [slack - plain @ rest, slack - turned @ rest]
-        sides = [plain @ constant, turned @ constant]
-        for k in range(2):
-            part = one[self._parts[k] : self._parts[k] + 16]
-            whole = one[self._maps[k] : self._maps[k] + 16]
-            # Maps may be absent, so the slack asks less of them.
-            blocks += [slack / 8 - turned @ part, slack / 8 - plain @ (whole - part)]
-            sides += [np.zeros(36)] * 2
-        rows = self._sparse.csc_matrix(np.vstack([*equal, *bounds, *blocks]))
-        limits = np.concatenate([np.zeros(len(equal)), [cap, _MAX_SLACK], np.zeros(len(positive)), *sides])
-        cones = [
-            clarabel.ZeroConeT(len(equal)),
-            clarabel.NonnegativeConeT(len(bounds)),
-            *[clarabel.PSDTriangleConeT(8)] * len(blocks),
+        maps, parts = (np.stack([one[start : start + 16] for start in starts]) for starts in (self._maps, self._parts))
+        rest = -images_of_werner_rows(maps, self.werner)
+        rest[1:, 0] += tensor.ravel()[1:]
+        for start in self._t:
+            rest -= one[start : start + 16]
+        limits = np.concatenate([[cap, _MAX_SLACK], np.zeros(len(positive))])
+        return [
+            ConicRows(Cone.ZERO, np.array(equal), np.zeros(len(equal))),
+            ConicRows(Cone.NONNEGATIVE, np.array([one[0], one[1], *positive]), limits),
+            decomposition_rows(rest, maps, parts, one[1]),
         ]
-        return rows, limits, cones
 
     def _entry(self, k: int, i: int, j: int) -> int:
         """The variable of part k with index i of its steering party and j of the other."""
         return self._t[k] + (4 * i + j if k == 0 else 4 * j + i)
 
-    def _facets(self, k: int) -> Any:
+    def _facets(self, k: int) -> ConicRows:
         """Second-order cones ``|M C| <= sum_k w_k |C . (1, u_k)| - slack * (mean width)``, four rows each."""
+        from scipy import sparse
+
         chosen = self._cuts[k]
         num = len(chosen)
         heads = np.zeros((num, self._num))
@@ -204,21 +179,16 @@ class MixtureProgram:
         columns.append(c)
         values.append(heads[r, c])
         index = (np.concatenate(rows), np.concatenate(columns))
-        return self._sparse.csc_matrix((np.concatenate(values), index), shape=(4 * num, self._num))
+        matrix = sparse.coo_array((np.concatenate(values), index), shape=(4 * num, self._num))
+        return ConicRows(Cone.SECOND_ORDER, matrix, np.zeros(4 * num), size=4)
 
     def _solve(self, cost: FloatArray, fixed: tuple[FloatArray, float]) -> FloatArray | None:
-        sparse, clarabel = self._sparse, self._clarabel
         row, value = fixed
-        facets = [self._facets(k) for k in range(2)]
-        num = sum(one.shape[0] for one in facets)
-        matrix = sparse.vstack([sparse.csc_matrix(row[None]), self._fixed, *facets]).tocsc()
-        sides = np.concatenate([[value], self._limits, np.zeros(num)])
-        cones = [clarabel.ZeroConeT(1), *self._cones, *[clarabel.SecondOrderConeT(4)] * (num // 4)]
-        nothing = sparse.csc_matrix((self._num, self._num))
-        solution = clarabel.DefaultSolver(nothing, cost, matrix, sides, cones, self._settings).solve()
-        if str(solution.status) not in ("Solved", "AlmostSolved"):
+        blocks = [ConicRows(Cone.ZERO, row[None], np.array([value])), *self._fixed, self._facets(0), self._facets(1)]
+        try:
+            return minimize_over_cones("mix_local_models", cost, blocks).values
+        except SolverError:
             return None
-        return np.array(solution.x)
 
     def _tighten(self, found: FloatArray, least: float) -> float:
         """Adds facets whose room is below a limit, drops others; returns the least room, in units of their width."""
@@ -245,16 +215,3 @@ def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np
         chosen.append(int(order[first]))
         left &= np.abs(normals[order] @ normals[order[first]]) < _NEIGHBOR
     return np.array(chosen, dtype=np.intp)
-
-
-def _triangles(transposed: bool) -> FloatArray:
-    """From Pauli coefficients to the operator as Clarabel takes it, a triangle of its real form, shape (36, 16)."""
-    basis = hermitian_basis(2)
-    result = np.zeros((36, 16))
-    places = [(i, j) for j in range(8) for i in range(j + 1)]
-    for a in range(4):
-        for b in range(4):
-            operator = np.kron(basis[a], basis[b]) * (TRANSPOSED[b] if transposed else 1)
-            real = np.block([[operator.real, -operator.imag], [operator.imag, operator.real]])
-            result[:, 4 * a + b] = [real[i, j] * (1 if i == j else math.sqrt(2)) for i, j in places]
-    return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -11,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..._support.conic import Cone, ConicRows, minimize_over_cones, triangle
 from ..._support.types import FloatArray
 from ..._support.validation import real_array, whole_number
-from ...exceptions import CertificateError, MeasurementError
+from ...exceptions import CertificateError, MeasurementError, SolverError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
-from ...verification.hidden_states import gram_matrix, is_positive_semidefinite, steering_quartic
+from ...verification.hidden_states import gram_matrix, steering_quartic
+from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .state_certificate import StateCertificate
@@ -99,7 +100,7 @@ def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) ->
 
     Raises:
         MeasurementError: If the state is not one of two qubits.
-        ImportError: If cvxpy and Clarabel are not installed (extra ``sdp``).
+        ImportError: If Clarabel is not installed (extra ``sdp``).
 
     References:
         arXiv:1510.06721.
@@ -164,37 +165,29 @@ def _criterion(tensor: FloatArray) -> float:
     return float(((x @ bias) ** 2 + 2 * lengths).max())
 
 
-@cache
-def _program() -> tuple[Any, Any, Any]:
-    """The program that makes the Gram matrix's lowest eigenvalue large: problem, coefficients, choices."""
-    import cvxpy as cp
-
-    coefficients = cp.Parameter(36)
-    choices = cp.Variable(6)
-    least = cp.Variable()
-    basis = []
-    for k in range(6):
-        one: FloatArray = np.array(gram_matrix(_NO_QUARTIC, [float(i == k) for i in range(6)]), dtype=np.float64)
-        basis.append(one.ravel())
-    gram = cp.reshape(coefficients + np.stack(basis, axis=1) @ choices, (6, 6), order="C")
-    constraints = [gram - least * np.eye(6) >> 0, least <= 1]
-    return cp.Problem(cp.Maximize(least), constraints), coefficients, choices
-
-
 _NO_QUARTIC = {(i, j, 4 - i - j): 0.0 for i in range(5) for j in range(5 - i)}
 
 
-def _sum_of_squares(quartic: dict[tuple[int, int, int], float]) -> FloatArray | None:
-    """The free entries of a Gram matrix of a quartic form, as positive as it gets."""
-    import cvxpy as cp
+@cache
+def _choice_rows() -> FloatArray:
+    """How the Gram matrix, less its lowest eigenvalue, depends on the six choices and that eigenvalue; triangles."""
+    grams = [np.array(gram_matrix(_NO_QUARTIC, choices), dtype=np.float64) for choices in np.eye(6).tolist()]
+    return triangle(np.stack([*grams, -np.eye(6)])).T
 
-    problem, coefficients, choices = _program()
-    coefficients.value = np.array(gram_matrix(quartic, [0.0] * 6), dtype=np.float64).ravel()
-    with warnings.catch_warnings():
-        # Solutions of lower accuracy may still pass the exact check.
-        warnings.simplefilter("ignore")
-        try:
-            problem.solve(solver=cp.CLARABEL)
-        except cp.error.SolverError:
-            return None
-    return None if choices.value is None else np.asarray(choices.value, dtype=np.float64)
+
+def _sum_of_squares(quartic: dict[tuple[int, int, int], float]) -> FloatArray | None:
+    """The free entries of a Gram matrix of a quartic form whose lowest eigenvalue, up to 1, is largest."""
+    fixed = triangle(np.array(gram_matrix(quartic, [0.0] * 6), dtype=np.float64))
+    lowest = np.eye(7)[6]
+    try:
+        solution = minimize_over_cones(
+            "prove_unsteerable",
+            -lowest,
+            [
+                ConicRows(Cone.NONNEGATIVE, lowest[None], np.ones(1)),
+                ConicRows(Cone.POSITIVE, -_choice_rows(), fixed, size=6),
+            ],
+        )
+    except SolverError:
+        return None
+    return solution.values[:6]

@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import random_statevector
 from qiskit_lhv import Behavior, BellExpression, chsh, local_bound, measurement
+from qiskit_lhv._support.conic import minimize_over_cones
 from qiskit_lhv.exceptions import ScenarioError, SolverError
 from qiskit_lhv.polytope import QuantumBound, cglmp, chained, elegant, i3322, mermin, quantum_bound
+from qiskit_lhv.polytope.bounds.correlation_matrices import correlation_matrix_dual
 from qiskit_lhv.polytope.bounds.moment_matrices import MomentMatrix, _monomials, _num_monomials, parse_level
+from qiskit_lhv.polytope.bounds.moment_programs import _positive_rows, _probability_rows
+from qiskit_lhv.polytope.bounds.quantum_bounds import _costs
 from qiskit_lhv.polytope.bounds.seesaw import seesaw
 
 
@@ -196,4 +200,72 @@ def test_bad_input():
 def test_missing_solver_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "clarabel", None)
     with pytest.raises(SolverError, match=r"qiskit-lhv\[sdp\]"):
-        quantum_bound(chsh())
+        quantum_bound(i3322())
+
+
+def test_correlators_of_two_parties_and_level_one_take_no_solver(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clarabel", None)
+    assert quantum_bound(chained(5), "1+AB").verify()
+    assert quantum_bound(i3322(), 1).verify()
+
+
+@pytest.mark.parametrize("level", [1, "1+P", "1+AB", "1+AB+P", 2])
+def test_correlators_of_two_parties_have_one_value_at_all_levels(level):
+    # Tsirelson: level 1 is exact, here in qubits up to the seesaw's accuracy.
+    coefficients = np.zeros((4, 4))
+    coefficients[0, 0] = 0.25
+    coefficients[1:, 1:] = np.random.default_rng(7).normal(size=(3, 3))
+    bound = quantum_bound(BellExpression.from_correlators(coefficients), level, dimension=4)
+    assert 0 <= bound.gap < 1e-7
+    assert not bound.multipliers.any()
+    assert bound.verify()
+
+
+@pytest.mark.parametrize(
+    ("expression", "level"),
+    [
+        (i3322(), 1),
+        (i3322(), "1+AB"),
+        (i3322(), "1+P"),
+        (mermin(3), "1+AB"),
+        (mermin(3), "1+AB+P"),
+        (cglmp(3), "1+P"),
+        (chsh(), 2),
+    ],
+)
+def test_smaller_programs_have_the_value_of_the_whole_one(expression, level):
+    moments = MomentMatrix.of(expression.scenario, level)
+    exact, exponent = _costs(expression, moments, np.zeros(expression.scenario.shape))
+    costs = np.array([float(cost) for cost in exact]) / 2**exponent
+    constant, costs[0] = costs[0], 0
+    # Without any reduction: one matrix, all moments.
+    used = np.arange(1, moments.num_moments)
+    place = np.concatenate([[-1], np.arange(len(used))])
+    rows = [_positive_rows(moments.entries, place, len(used))]
+    if moments.positivity:
+        rows.append(_probability_rows(moments, used)[0])
+    whole = constant + costs[1:] @ minimize_over_cones("test", -costs[1:], rows).values
+    assert quantum_bound(expression, level).upper == pytest.approx(whole, abs=1e-6)
+
+
+def test_swaps_of_outcomes_split_the_matrix():
+    # Mermin's expression has no marginals, so no moment of a single observable takes part.
+    bound = quantum_bound(mermin(3), "1+AB")
+    dual = bound.factor @ bound.factor.T
+    single = MomentMatrix.of(mermin(3).scenario, "1+AB").row_parities.sum(axis=1) == 1
+    assert single.sum() == 6
+    assert not dual[0, single].any()
+    assert dual[single][:, single].any()
+
+
+def test_correlation_matrices_of_a_ring():
+    # Eigenvalues of a ring with one sign turned: n cos(pi / n) is Tsirelson's bound of the chain.
+    n = 12
+    costs = np.zeros((n + 1, n + 1))
+    costs[np.arange(n - 1), np.arange(1, n)] = 0.5
+    costs[0, n - 1] = -0.5
+    costs += costs.T
+    dual = correlation_matrix_dual("test", costs)
+    assert np.trace(dual) == pytest.approx(n * np.cos(np.pi / n), abs=1e-8)
+    assert np.linalg.eigvalsh(dual)[0] >= -1e-12
+    assert not dual[n].any()

@@ -8,7 +8,7 @@ from qiskit_lhv.exceptions import CertificateError, MeasurementError, ScenarioEr
 from qiskit_lhv.projective.certificates.extensions import ExtensionCertificate, extend_local_models, werner_certificate
 from qiskit_lhv.quantum import bell_diagonal_state, mix_with_noise
 
-pytest.importorskip("cvxpy")
+pytest.importorskip("clarabel")
 
 
 def horodecki(state):

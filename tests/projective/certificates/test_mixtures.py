@@ -16,7 +16,7 @@ from qiskit_lhv.projective import (
 
 from helpers import biased_state
 
-pytest.importorskip("cvxpy")
+pytest.importorskip("clarabel")
 
 
 def test_werner_states_keep_the_visibility_of_their_model():

@@ -8,7 +8,7 @@ from qiskit_lhv.quantum import mix_with_noise
 
 from helpers import biased_state
 
-pytest.importorskip("cvxpy")
+pytest.importorskip("clarabel")
 
 
 @pytest.fixture(autouse=True)

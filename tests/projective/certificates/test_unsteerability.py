@@ -13,17 +13,13 @@ from qiskit_lhv.projective import (
     prove_unsteerable,
 )
 from qiskit_lhv.quantum import mix_with_noise
-from qiskit_lhv.verification.hidden_states import (
-    gram_matrix,
-    hidden_states_fail,
-    is_positive_semidefinite,
-    steering_quartic,
-)
+from qiskit_lhv.verification.hidden_states import gram_matrix, hidden_states_fail, steering_quartic
+from qiskit_lhv.verification.positivity import is_positive_semidefinite
 from qiskit_lhv.verification.rationals import rational
 
 from helpers import biased_state
 
-pytest.importorskip("cvxpy")
+pytest.importorskip("clarabel")
 
 FINDERS = pytest.mark.parametrize("find", [find_hidden_states, prove_unsteerable])
 
