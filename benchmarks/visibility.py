@@ -22,14 +22,12 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "title": "Werner state, degree 5",
         "state": werner_state(1),
         "visibilities": np.arange(0.66, 0.7501, 0.01),
-        "window": (0.70, 0.75),
         "optimizer": GradientDescent(num_steps=2500),
     },
     "bell": {
         "title": "Werner state, Bell's response (degree 1)",
         "state": werner_state(1),
         "visibilities": np.concatenate([np.arange(0.46, 0.5399, 0.01), np.arange(0.54, 0.601, 0.02)]),
-        "window": (0.54, 0.60),
         "optimizer": GradientDescent(num_steps=1500),
         "response": 1,
     },
@@ -37,7 +35,6 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "title": "Werner state, measured in a plane",
         "state": werner_state(1),
         "visibilities": np.arange(0.67, 0.7601, 0.01),
-        "window": (0.72, 0.76),
         "optimizer": GradientDescent(num_steps=1500),
         "measurements": "xz",
     },
@@ -45,7 +42,6 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "title": "GHZ state of 3 qubits, degree 5",
         "state": ghz_state(3),
         "visibilities": np.arange(0.44, 0.5601, 0.01),
-        "window": None,
         "optimizer": GradientDescent(num_steps=1000),
         "num_hidden": 2**13,
     },
@@ -53,7 +49,6 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "title": "W state of 3 qubits, degree 5",
         "state": w_state(3),
         "visibilities": np.arange(0.46, 0.5801, 0.01),
-        "window": None,
         "optimizer": GradientDescent(num_steps=1000),
         "num_hidden": 2**13,
     },
@@ -62,7 +57,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
 
 def run(options: dict[str, Any]) -> tuple[VisibilitySweep, float]:
     """One sweep and its seconds."""
-    chosen = {name: value for name, value in options.items() if name not in ("title", "window")}
+    chosen = {name: value for name, value in options.items() if name != "title"}
     begin = time.perf_counter()
     return sweep_visibility(**chosen, seed=1, progress=False), time.perf_counter() - begin
 
@@ -79,13 +74,12 @@ def main() -> None:
     for column, name in enumerate(names):
         options = SWEEPS[name] | small
         sweep, seconds = run(options)
-        low, high = options["window"] or (None, None)
-        floor, line = sweep.floor_visibility(), sweep.line(low, high)
+        floor, curve = sweep.floor_visibility(), sweep.curve()
         print(f"{options['title']}: {len(sweep.visibilities)} visibilities in {seconds:.0f} s")
         print("  v    " + " ".join(f"{v:8.3f}" for v in sweep.visibilities))
         print("  KL   " + " ".join(f"{loss:8.1e}" for loss in sweep.losses))
         print(f"  the loss leaves its floor of {sweep.floor:.1e} at v = {'none' if floor is None else f'{floor:.4f}'}")
-        print(f"  sqrt(KL) extrapolates to zero at v = {'none' if line is None else f'{line[1]:.4f}'}", flush=True)
+        print(f"  sqrt(KL) extrapolates to zero at v = {'none' if curve is None else f'{curve[0]:.4f}'}", flush=True)
         top, bottom = axes[0, column], axes[1, column]
         top.semilogy(sweep.visibilities, sweep.losses, "o-", markersize=3)
         bottom.plot(sweep.visibilities, np.sqrt(sweep.losses), "o", markersize=3)
@@ -94,10 +88,11 @@ def main() -> None:
         if floor is not None:
             top.axvline(floor, color="tab:red", linestyle="--", label=f"{floor:.4f}")
             top.legend(fontsize=8)
-        if line is not None:
-            slope, zero = line
-            last = float(sweep.visibilities[-1])
-            bottom.plot([zero, last], [0, slope * (last - zero)], color="tab:red", label=f"{zero:.4f}")
+        if curve is not None:
+            zero, slope, curvature = curve
+            beyond = np.linspace(0, float(sweep.visibilities[-1]) - zero, 100)
+            fitted = slope * beyond + curvature * beyond**2
+            bottom.plot(zero + beyond, fitted, color="tab:red", label=f"{zero:.4f}")
             bottom.legend(fontsize=8)
     axes[0, 0].set_ylabel("KL divergence (nats per trial)")
     axes[1, 0].set_ylabel("its square root")

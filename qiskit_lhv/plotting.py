@@ -178,10 +178,11 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
         if zero is not None:
             axis.axvline(zero, color="tab:red", linestyle="--")
             axis.set_title(f"{name}: {zero:.4f}", fontsize=9)
-    line = sweep.line(low, high)
-    if line is not None:
-        slope, zero = line
-        right.plot([zero, v[-1]], [0, slope * (v[-1] - zero)], color="tab:red", linewidth=1)
+    curve = sweep.curve(low, high)
+    if curve is not None:
+        zero, slope, curvature = curve
+        beyond = np.linspace(zero, v[-1], 100) - zero
+        right.plot(zero + beyond, slope * beyond + curvature * beyond**2, color="tab:red", linewidth=1)
     left.set_ylabel("KL divergence (nats per trial)")
     right.set_ylabel("square root of it")
     return figure

@@ -81,9 +81,9 @@ class VisibilitySweep(Record):
         return float(self.visibilities[last] + share * step)
 
     def extrapolated_visibility(self, low: float | None = None, high: float | None = None) -> float | None:
-        """Estimates the critical visibility by where the square root of the loss, a straight line, is zero.
+        """Estimates the critical visibility by where the square root of the loss reaches zero.
 
-        Beyond the critical visibility, the distance to the local set grows in proportion, and the
+        Beyond the critical visibility, the distance to the local set grows in proportion at first, then faster, and the
         divergence with its square.
 
         Args:
@@ -92,16 +92,20 @@ class VisibilitySweep(Record):
             high: Highest one; default: the last.
 
         Returns:
-            The zero of the line of least squares; ``None`` with fewer than three points.
+            The zero of the fitted curve; ``None`` with fewer than three points. See :meth:`curve`.
         """
-        line = self.line(low, high)
-        return None if line is None else line[1]
+        curve = self.curve(low, high)
+        return None if curve is None else curve[0]
 
-    def line(self, low: float | None = None, high: float | None = None) -> tuple[float, float] | None:
-        """Slope and zero of the straight line; see :meth:`extrapolated_visibility`.
+    def curve(self, low: float | None = None, high: float | None = None) -> tuple[float, float, float] | None:
+        """Returns zero, slope and curvature of the curve that is fitted to the square root of the loss.
+
+        The curve is ``slope * (v - zero) + curvature * (v - zero) ** 2``, fitted by least squares. It is a line,
+        with curvature 0, where there are three points only, or where no parabola that bends upwards and reaches zero
+        below them fits.
 
         Args:
-            low: Lowest visibility of the fit.
+            low: Lowest visibility of the fit; see :meth:`extrapolated_visibility`.
             high: Highest one.
         """
         v, losses = self.visibilities, self.losses
@@ -111,8 +115,16 @@ class VisibilitySweep(Record):
         used = (v >= low - 1e-9) & (v <= (np.inf if high is None else high) + 1e-9)
         if used.sum() < 3:
             return None
-        slope, offset = np.polyfit(v[used], np.sqrt(losses[used]), 1)
-        return float(slope), float(-offset / slope)
+        roots = np.sqrt(losses[used])
+        if used.sum() > 3:
+            square, linear, constant = np.polyfit(v[used], roots, 2)
+            discriminant = linear**2 - 4 * square * constant
+            if square > 0 and discriminant > 0:
+                zero = (-linear + np.sqrt(discriminant)) / (2 * square)
+                if zero < v[used][0]:
+                    return float(zero), float(np.sqrt(discriminant)), float(square)
+        slope, offset = np.polyfit(v[used], roots, 1)
+        return float(-offset / slope), float(slope), 0.0
 
     def __str__(self) -> str:
         texts = [
