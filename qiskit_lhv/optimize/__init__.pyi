@@ -5,5 +5,6 @@ from .options import SettingsGrid as SettingsGrid
 from .search import LocalModelResult as LocalModelResult
 from .search import find_local_model as find_local_model
 from .search import find_local_models as find_local_models
+from .training import SearchStatus as SearchStatus
 from .visibility_sweep import VisibilitySweep as VisibilitySweep
 from .visibility_sweep import sweep_visibility as sweep_visibility

@@ -32,7 +32,7 @@ from .orbits import Orbits
 from .search_run import SearchRun
 from .symmetry import find_local_symmetry
 from .table_problem import finite_data, finite_loss, finite_start
-from .training import Problem, Schedule
+from .training import Problem, Schedule, SearchStatus
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 
@@ -62,14 +62,15 @@ class LocalModelResult(Record):
     all projective measurements the mean over fresh random settings."""
     history: NDArray[np.float64]
     """The loss that was minimized, before every step of the best start."""
-    status: str
-    """Why the search stopped, as a sentence."""
+    status: SearchStatus
+    """Why the search stopped; printed as a sentence."""
     evaluation: Evaluation | None = None
     """Losses on fresh random settings, for all projective measurements; else ``None``."""
     start_losses: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     """The divergence that each start reached, shape ``(num_starts,)``."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "status", SearchStatus(self.status))
         object.__setattr__(self, "history", frozen(self.history))
         starts = [self.loss] if self.start_losses is None else self.start_losses
         object.__setattr__(self, "start_losses", frozen(np.asarray(starts, dtype=float)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -19,23 +20,12 @@ from .optimizers import Optimizer
 from .tree_checkpoints import Checkpoint
 
 __all__ = [
-    "CONVERGED",
-    "INTERRUPTED",
-    "OUT_OF_STEPS",
-    "OUT_OF_TIME",
-    "PLATEAU",
     "Problem",
     "Schedule",
+    "SearchStatus",
     "TrainingRun",
     "train",
 ]
-
-CONVERGED = "The loss reached its target."
-OUT_OF_STEPS = "All steps were taken."
-PLATEAU = "The loss had stopped falling, and the final phase was taken."
-OUT_OF_TIME = "The time limit was reached."
-INTERRUPTED = "The run was interrupted."
-NOT_FINITE = "The loss stopped being finite; this is the model before."
 
 _CHUNK = 100
 # The least relative fall of the mean loss that is no plateau.
@@ -45,6 +35,17 @@ _LEAST_FALL = 0.01
 Loss = Callable[[Any, Any], jax.Array]
 # Gives the data of steps first, ..., first + count - 1: a tree of arrays with a leading axis of steps.
 Batches = Callable[[int, int], Any]
+
+
+class SearchStatus(StrEnum):
+    """Why a search for a local model stopped; each member is its sentence."""
+
+    CONVERGED = "The loss reached its target."
+    OUT_OF_STEPS = "All steps were taken."
+    PLATEAU = "The loss had stopped falling, and the final phase was taken."
+    OUT_OF_TIME = "The time limit was reached."
+    INTERRUPTED = "The run was interrupted."
+    NOT_FINITE = "The loss stopped being finite; this is the model before."
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class TrainingRun:
     """Parameters of every run: the last ones, or those of the lowest loss where all steps share their data."""
     history: NDArray[np.float64]
     """Loss before every step, shape ``(steps, targets, starts)``."""
-    status: str
-    """Why it stopped, as a sentence."""
+    status: SearchStatus
+    """Why it stopped."""
 
 
 @partial(jax.jit, static_argnames=("rule",))
@@ -224,11 +225,11 @@ def train(
                 turn, found_plateau = schedule.turn(_overall(history))
                 total, done = turn + schedule.final_steps, len(history)
                 if target_loss is not None and _current(history, batches) <= target_loss:
-                    status = CONVERGED
+                    status = SearchStatus.CONVERGED
                 elif done >= total:
-                    status = PLATEAU if found_plateau else OUT_OF_STEPS
+                    status = SearchStatus.PLATEAU if found_plateau else SearchStatus.OUT_OF_STEPS
                 elif done and deadline.over:
-                    status = OUT_OF_TIME
+                    status = SearchStatus.OUT_OF_TIME
                 if status is not None:
                     break
                 numbers = np.arange(done, min(done + _CHUNK, total))
@@ -242,7 +243,7 @@ def train(
                             f"The loss stopped being finite within the first {len(numbers)} steps. "
                             "Use a lower learning rate, or check the response function."
                         )
-                    status = NOT_FINITE
+                    status = SearchStatus.NOT_FINITE
                     break
                 # The first loss of a chunk is that of the parameters before it.
                 best, best_loss = _better(best, best_loss, parameters, losses[0])
@@ -251,7 +252,7 @@ def train(
                 if checkpoint is not None:
                     checkpoint.save((parameters, inner, best, best_loss), history)
         except KeyboardInterrupt:
-            status = INTERRUPTED
+            status = SearchStatus.INTERRUPTED
     if checkpoint is not None:
         checkpoint.save((parameters, inner, best, best_loss), history, now=True)
     if batches is not None:

@@ -24,7 +24,7 @@ from ..targets.qubits import qubit_tensor
 from .evaluation import Evaluation
 from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
-from .training import INTERRUPTED
+from .training import SearchStatus
 from .tree_checkpoints import fingerprint
 
 __all__ = ["VisibilitySweep", "sweep_visibility"]
@@ -252,7 +252,7 @@ def sweep_visibility(
                 checkpoint=running,
                 **options,
             )
-            if result.status == INTERRUPTED:
+            if result.status is SearchStatus.INTERRUPTED:
                 if not evaluations:
                     raise KeyboardInterrupt
                 break

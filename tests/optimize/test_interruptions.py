@@ -75,7 +75,7 @@ def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, whole, na
     uninterrupted = whole(name)
     undo = interrupt_after(monkeypatch, chunks)
     stopped = find_local_model(target, **grouped(checkpoint=path, **QUICK))
-    assert stopped.status == training.INTERRUPTED
+    assert stopped.status == training.SearchStatus.INTERRUPTED
     assert len(stopped.history) == 100 * chunks
     undo()
     assert find_local_model(target, **grouped(checkpoint=path, **QUICK)) == uninterrupted
@@ -103,7 +103,7 @@ def test_finished_run_is_not_run_again(tmp_path, monkeypatch):
 def test_time_limit_may_change_between_parts(tmp_path, whole):
     path = tmp_path / "run.npz"
     part = find_local_model(werner_state(0.6), **grouped(checkpoint=path, time_limit=1e-9, **QUICK))
-    assert part.status == training.OUT_OF_TIME
+    assert part.status == training.SearchStatus.OUT_OF_TIME
     assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == whole("state")
 
 

@@ -131,11 +131,11 @@ def test_one_state_is_the_same_search():
 def test_all_states_must_reach_the_target_loss():
     options = {**QUICK, "num_steps": 3000, "target_loss": 1e-4, "start": 2}
     results = find_local_models([werner_state(0.1), werner_state(0.5)], **grouped(**options))
-    assert {result.status for result in results} == {training.CONVERGED}
+    assert {result.status for result in results} == {training.SearchStatus.CONVERGED}
     assert all(result.history[-100:].mean() <= 1e-4 for result in results)
     assert len(results[0].history) == len(results[1].history) < 3000
     results = find_local_models([werner_state(0.1), werner_state(1)], **grouped(**{**options, "num_steps": 300}))
-    assert {result.status for result in results} == {training.OUT_OF_STEPS}
+    assert {result.status for result in results} == {training.SearchStatus.OUT_OF_STEPS}
 
 
 def test_states_share_the_checkpoint(tmp_path):
@@ -246,16 +246,16 @@ def test_patience_ends_the_main_phase():
 def test_patience_with_a_falling_loss_changes_nothing():
     patient = find_local_model(werner_state(0.5), **grouped(patience=50, **QUICK))
     assert patient == find_local_model(werner_state(0.5), **grouped(**QUICK))
-    assert patient.status == training.OUT_OF_STEPS
+    assert patient.status == training.SearchStatus.OUT_OF_STEPS
 
 
 def test_stopped_search_goes_on_bit_for_bit(tmp_path, monkeypatch):
     options = {**QUICK, "num_steps": 1500, "start": 2, "diffusion": 0.01, "patience": 100, "sampling": "uniform"}
     whole = find_local_model(werner_state(1), **grouped(**options))
-    assert whole.status == training.PLATEAU
+    assert whole.status == training.SearchStatus.PLATEAU
     path, chunk = tmp_path / "run.npz", training._chunk
     part = find_local_model(werner_state(1), **grouped(checkpoint=path, time_limit=1e-9, **options))
-    assert part.status == training.OUT_OF_TIME
+    assert part.status == training.SearchStatus.OUT_OF_TIME
     assert len(part.history) == 100
     left = [None] * 3
 

@@ -40,7 +40,7 @@ def test_search_reaches_the_convex_optimum(name):
 def test_local_model_of_a_werner_state_for_six_settings():
     behavior = Behavior.from_state(werner_state(0.7), [ICOSAHEDRON_AXES] * 2)
     result = find_local_model(behavior, optimizer=GradientDescent(target_loss=1e-8), seed=0, progress=False)
-    assert result.status == training.CONVERGED
+    assert result.status == training.SearchStatus.CONVERGED
     assert len(result.history) < 3000
     assert result.loss <= 1e-8
     assert result.model.verify(behavior, atol=1e-3)
@@ -53,7 +53,7 @@ def test_loss_is_the_divergence_of_the_model():
     )
     assert result.loss == pytest.approx(divergence(target, result.model.behavior()), rel=1e-12)
     assert len(result.history) == 200
-    assert result.status == training.OUT_OF_STEPS
+    assert result.status == training.SearchStatus.OUT_OF_STEPS
     # The history starts at a random model and falls.
     assert result.history[0] > 2 * result.loss
 
@@ -90,7 +90,7 @@ def test_time_limit_stops_with_a_model():
         seed=1,
         progress=False,
     )
-    assert result.status == training.OUT_OF_TIME
+    assert result.status == training.SearchStatus.OUT_OF_TIME
     assert len(result.history) == 100
     assert np.isfinite(result.loss)
 
@@ -109,7 +109,7 @@ def test_interrupt_keeps_what_was_found(monkeypatch):
     result = find_local_model(
         target, optimizer=GradientDescent(num_steps=1000), num_hidden=NUM_HIDDEN, seed=1, progress=False
     )
-    assert result.status == training.INTERRUPTED
+    assert result.status == training.SearchStatus.INTERRUPTED
     assert len(result.history) == 300
     assert result.loss == pytest.approx(divergence(target, result.model.behavior()), rel=1e-12)
 
@@ -193,7 +193,7 @@ def test_squared_loss_lowers_the_squared_distance():
 def test_patience_stops_early():
     options = {"num_hidden": NUM_HIDDEN, "num_steps": 5000, "seed": 1, "progress": False}
     result = find_local_model(pr_box(), **grouped(patience=200, **options))
-    assert result.status == training.PLATEAU
+    assert result.status == training.SearchStatus.PLATEAU
     assert len(result.history) < 5000
     # The final phase is taken whole, 40% of the steps.
     assert (len(result.history) - 2000) % 100 == 0
@@ -204,7 +204,7 @@ def test_stopped_search_goes_on_bit_for_bit(tmp_path):
     options = {"num_hidden": NUM_HIDDEN, "num_steps": 1000, "start": 2, "seed": 1, "progress": False}
     whole = find_local_model(pr_box(), **grouped(patience=100, **options))
     options.update(patience=100, checkpoint=tmp_path / "run.npz")
-    assert find_local_model(pr_box(), **grouped(time_limit=1e-9, **options)).status == training.OUT_OF_TIME
+    assert find_local_model(pr_box(), **grouped(time_limit=1e-9, **options)).status == training.SearchStatus.OUT_OF_TIME
     assert find_local_model(pr_box(), **grouped(**options)) == whole
 
 

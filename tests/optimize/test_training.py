@@ -117,7 +117,7 @@ def same(first, second):
 def test_every_run_is_minimized_and_keeps_its_best_parameters():
     run = train(Problem(squares, points(), POLYAK, data=jnp.float32(3.0)), Schedule(0.3, 300, 0.4), progress=False)
     assert run.history.shape == (300, 2, 3)
-    assert run.status == training.OUT_OF_STEPS
+    assert run.status == training.SearchStatus.OUT_OF_STEPS
     np.testing.assert_allclose(run.history[0], np.mean((np.asarray(points()["x"]) - 3) ** 2, axis=2), rtol=1e-5)
     np.testing.assert_allclose(run.parameters["x"], 3, atol=1e-3)
 
@@ -133,7 +133,7 @@ def test_parameters_of_the_lowest_checked_loss_are_kept():
 def test_target_loss_needs_a_start_of_every_target():
     schedule, offset = Schedule(0.1, 5000), jnp.asarray(np.array([0.0, 30.0])[:, None, None], jnp.float32)
     run = train(Problem(squares, points(), ADAM, data=offset), schedule, target_loss=0.1, progress=False)
-    assert run.status == training.CONVERGED
+    assert run.status == training.SearchStatus.CONVERGED
     assert run.history[-1].min(axis=1).max() <= 0.1
     assert run.history[-101].min(axis=1).max() > 0.1
     assert len(run.history) < 5000
@@ -148,9 +148,9 @@ def test_target_loss_of_fluctuating_losses_is_that_of_the_mean():
     schedule = Schedule(1e-6, 300)
     run = train(Problem(squares, start, ADAM, batches=batch), schedule, target_loss=0.4, progress=False)
     assert run.history[-1] < 1e-6
-    assert run.status == training.OUT_OF_STEPS
+    assert run.status == training.SearchStatus.OUT_OF_STEPS
     run = train(Problem(squares, start, ADAM, batches=batch), schedule, target_loss=0.51, progress=False)
-    assert run.status == training.CONVERGED
+    assert run.status == training.SearchStatus.CONVERGED
     assert len(run.history) == 100
 
 
@@ -163,7 +163,7 @@ def test_nan_from_the_start_is_an_error():
 @pytest.mark.parametrize("step", [100, 250])
 def test_nan_later_leaves_the_finite_parameters_before(step):
     run = train(Problem(breaking, points(), POLYAK, batches=breaking_at(step)), Schedule(0.1, 500, 0.4), progress=False)
-    assert run.status == training.NOT_FINITE
+    assert run.status == training.SearchStatus.NOT_FINITE
     assert len(run.history) == step // 100 * 100
     assert np.isfinite(run.history).all()
     assert np.isfinite(run.parameters["x"]).all()
@@ -227,7 +227,7 @@ def test_resumed_run_ends_bit_for_bit_as_uninterrupted(tmp_path, monkeypatch, op
     arguments = (Problem(squares, points(), optimizer, data=data, batches=batches), schedule)
     options = {"diffusion": 0.01, "seed": 5, "progress": False}
     whole = train(*arguments, **options)
-    assert whole.status == training.PLATEAU
+    assert whole.status == training.SearchStatus.PLATEAU
     path, chunk = tmp_path / "run.npz", training._chunk
     for chunks in (1, 3):
         left = [None] * chunks
@@ -239,7 +239,9 @@ def test_resumed_run_ends_bit_for_bit_as_uninterrupted(tmp_path, monkeypatch, op
             return chunk(*chunk_arguments)
 
         monkeypatch.setattr(training, "_chunk", interrupted)
-        assert train(*arguments, checkpoint=Checkpoint(path, "run"), **options).status == training.INTERRUPTED
+        assert (
+            train(*arguments, checkpoint=Checkpoint(path, "run"), **options).status == training.SearchStatus.INTERRUPTED
+        )
     monkeypatch.setattr(training, "_chunk", chunk)
     resumed = train(*arguments, checkpoint=Checkpoint(path, "run"), **options)
     np.testing.assert_array_equal(resumed.history, whole.history)
@@ -250,7 +252,7 @@ def test_resumed_run_ends_bit_for_bit_as_uninterrupted(tmp_path, monkeypatch, op
 def test_time_limit_is_checked_between_chunks(tmp_path):
     arguments = (Problem(squares, points(), POLYAK, data=jnp.float32(3.0)), Schedule(0.1, 400))
     run = train(*arguments, deadline=Deadline(1e-9), progress=False, checkpoint=Checkpoint(tmp_path / "run.npz", "run"))
-    assert run.status == training.OUT_OF_TIME
+    assert run.status == training.SearchStatus.OUT_OF_TIME
     assert len(run.history) == 100
     resumed = train(*arguments, progress=False, checkpoint=Checkpoint(tmp_path / "run.npz", "run"))
     whole = train(*arguments, progress=False)
@@ -262,5 +264,5 @@ def test_nan_after_a_resumption_keeps_what_was_found(tmp_path):
     arguments = (Problem(breaking, points(), POLYAK, batches=breaking_at(150)), Schedule(0.1, 500))
     options = {"progress": False}
     first, second = (train(*arguments, checkpoint=Checkpoint(tmp_path / "run.npz", "run"), **options) for _ in range(2))
-    assert first.status == second.status == training.NOT_FINITE
+    assert first.status == second.status == training.SearchStatus.NOT_FINITE
     assert same(first.parameters, second.parameters)

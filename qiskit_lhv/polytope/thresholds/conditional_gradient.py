@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,7 +27,7 @@ from ..symmetry.reduced_coordinates import Reduction
 from .mixture_atoms import Atoms, atoms_of, capacity
 from .nearest_mixture import nearest_mixture
 
-__all__ = ["ConditionalGradient", "Oracle", "StrategyOracle"]
+__all__ = ["ConditionalGradient", "Ending", "Oracle", "StrategyOracle"]
 
 
 _STARTS = 300
@@ -43,6 +44,15 @@ _EXACT = 1e-9
 _RIDGE = 1e-12
 _REFINEMENTS = 4
 _LATEST = 150
+
+
+class Ending(StrEnum):
+    """Why a run ended; each member is its sentence."""
+
+    CLOSE = "The mixture is as near as asked."
+    SEPARATED = "No atom that was found exceeds the point in the direction of the prices."
+    STOPPED = "The caller had seen enough."
+    OUT_OF_TIME = "The time limit was reached."
 
 
 class Oracle(Protocol):
@@ -247,7 +257,7 @@ class ConditionalGradient:
         tolerance: float,
         deadline: Deadline,
         watch: Callable[[ConditionalGradient, float], bool] | None = None,
-    ) -> str:
+    ) -> Ending:
         """Steps until the mixture is as near as asked, the point is separated, or time is up.
 
         Args:
@@ -257,19 +267,18 @@ class ConditionalGradient:
             watch: Called after every step with this object and the distance; true stops the run.
 
         Returns:
-            ``"close"``; ``"separated"``: no atom found exceeds the point in the direction ``prices``;
-            ``"stopped"`` by ``watch``; or ``"time"``.
+            Why it ended.
         """
         while True:
             distance = self.step(target)
             if distance <= tolerance:
-                return "close"
+                return Ending.CLOSE
             if self.best_bound < self.prices @ target:
-                return "separated"
+                return Ending.SEPARATED
             if watch is not None and watch(self, distance):
-                return "stopped"
+                return Ending.STOPPED
             if deadline.over:
-                return "time"
+                return Ending.OUT_OF_TIME
 
     def _move_weight(self, target: FloatArray) -> None:
         """Brings the mixture of the atoms known as near as they allow, or nearly so."""

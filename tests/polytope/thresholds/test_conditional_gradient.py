@@ -12,7 +12,7 @@ from qiskit_lhv.models.deterministic import DeterministicModel, enumerate_strate
 from qiskit_lhv.polytope.expressions.expression import BellExpression
 from qiskit_lhv.polytope.symmetry.reduced_coordinates import Reduction, even_flips
 from qiskit_lhv.polytope.symmetry.relabelings import Relabeling, Symmetry
-from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient, StrategyOracle
+from qiskit_lhv.polytope.thresholds.conditional_gradient import ConditionalGradient, Ending, StrategyOracle
 from qiskit_lhv.projective.certificates.product_oracle import ProductStateOracle
 from qiskit_lhv.projective.certificates.state_symmetry import state_symmetry
 from qiskit_lhv.quantum.states import werner_state
@@ -70,7 +70,7 @@ def test_local_points_are_reached(scenario, seed):
     target_behavior = random_model(scenario, seed).behavior()
     gradient = gradient_of(Symmetry.trivial(scenario))
     target = gradient.reduction.coordinates(target_behavior)
-    assert gradient.run(target, 1e-7, NO_LIMIT) == "close"
+    assert gradient.run(target, 1e-7, NO_LIMIT) is Ending.CLOSE
     assert gradient.distance(target) <= 1e-7
     check_mixture(gradient)
     strategies, weights = gradient.atoms(0)
@@ -95,7 +95,7 @@ def test_symmetric_local_points_are_reached():
     tensor = CorrelationTensor.from_state(werner_state(0.6))
     gradient = gradient_of(state_symmetry([tensor.array], [directions] * 2))
     target = gradient.reduction.coordinates(tensor.behavior([list(directions)] * 2))
-    assert gradient.run(target, 1e-7, NO_LIMIT) == "close"
+    assert gradient.run(target, 1e-7, NO_LIMIT) is Ending.CLOSE
     check_mixture(gradient)
 
 
@@ -111,7 +111,7 @@ def test_nonlocal_points_are_separated(symmetric, noise):
     box = pr_box(noise)
     gradient = gradient_of(Symmetry.generated_by(even_flips(CHSH) if symmetric else [], CHSH))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, NO_LIMIT) == "separated"
+    assert gradient.run(target, 1e-9, NO_LIMIT) is Ending.SEPARATED
     assert gradient.best_bound < gradient.prices @ target
     expression = BellExpression(gradient.reduction.expression(gradient.prices), CHSH)
     values = [
@@ -136,7 +136,7 @@ def test_separating_prices_are_bell_inequalities(scenario):
     box = Behavior(array)
     gradient = gradient_of(Symmetry.trivial(scenario))
     target = gradient.reduction.coordinates(box)
-    assert gradient.run(target, 1e-9, NO_LIMIT) == "separated"
+    assert gradient.run(target, 1e-9, NO_LIMIT) is Ending.SEPARATED
     table = gradient.reduction.expression(gradient.prices)
     largest = max(
         np.sum(table * DeterministicModel([1.0], strategy[None], scenario).behavior().array)
@@ -150,7 +150,7 @@ def test_the_deadline_stops_it():
     gradient = gradient_of(Symmetry.trivial(CHSH), num_starts=2, num_atoms=1)
     target = gradient.reduction.coordinates(random_model(CHSH, 5).behavior())
     calls = []
-    assert gradient.run(target, 0.0, Deadline(1e-9), lambda *_: calls.append(1)) == "time"
+    assert gradient.run(target, 0.0, Deadline(1e-9), lambda *_: calls.append(1)) is Ending.OUT_OF_TIME
     assert len(calls) == 1
     check_mixture(gradient)
 
@@ -166,7 +166,7 @@ def test_watching_stops_it():
         distances.append(distance)
         return len(distances) == 3
 
-    assert gradient.run(target, 0.0, NO_LIMIT, watch) == "stopped"
+    assert gradient.run(target, 0.0, NO_LIMIT, watch) is Ending.STOPPED
     assert len(distances) == 3
     assert distances[0] >= distances[1] - 1e-9 >= distances[2] - 2e-9
     check_mixture(gradient)
@@ -367,11 +367,11 @@ def test_separable_states_are_reached_with_product_states():
     target[0] = 1
     assert np.abs(target.reshape(5, 7)[1:, 0]).max() > 1
     both = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction), oracle], 1)
-    assert both.run(target, 1e-3, NO_LIMIT) == "close"
+    assert both.run(target, 1e-3, NO_LIMIT) is Ending.CLOSE
     check_mixture(both)
     assert len(both.atoms(1)[0]) > 0
     alone = ConditionalGradient(oracle.reduction, [StrategyOracle(oracle.reduction)], 1)
-    assert alone.run(target, 1e-5, NO_LIMIT) == "separated"
+    assert alone.run(target, 1e-5, NO_LIMIT) is Ending.SEPARATED
 
 
 def test_product_states_in_symmetric_coordinates():
