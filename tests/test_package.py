@@ -18,7 +18,8 @@ from qiskit_lhv._support.records import Record
 from qiskit_lhv.verification.evidence import Evidence
 
 PACKAGE = Path(qiskit_lhv.__file__).parent
-CHECKOUT = PACKAGE.parent
+# The tests run from a checkout, also where the package is installed elsewhere.
+CHECKOUT = Path(__file__).parents[1]
 DOCS = CHECKOUT / "docs"
 HEAVY = ("jax", "optax", "qiskit_aer", "matplotlib", "highspy", "scipy.optimize", "scipy.stats", "sympy", "tqdm")
 MODULES = [
