@@ -145,7 +145,10 @@ def proofs() -> None:
             lambda s=state, m=m, limit=limit: certify_all_projective(s, directions=m, time_limit=limit, seed=0)
         )
         assert certificate.verify()
-        print(f"{name}, 3 qubits, {m} axes: {certificate.visibility:.5f} after {seconds:.0f} s of the processor", flush=True)
+        print(
+            f"{name}, 3 qubits, {m} axes: {certificate.visibility:.5f} after {seconds:.0f} s of the processor",
+            flush=True,
+        )
 
 
 def clocked(function: Callable[[], Any]) -> tuple[Any, float]:

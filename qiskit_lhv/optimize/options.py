@@ -100,6 +100,6 @@ class SettingsGrid:
     def __post_init__(self) -> None:
         if self.num_settings is not None:
             whole_number(self.num_settings, "num_settings", LHVError)
-        if self.sampling not in SAMPLINGS:
+        if not isinstance(self.sampling, str) or self.sampling not in SAMPLINGS:
             raise LHVError.bad_argument("sampling", expected="'lattice' or 'uniform'", got=repr(self.sampling))
         whole_number(self.num_evaluated, "num_evaluated", LHVError, minimum=2)

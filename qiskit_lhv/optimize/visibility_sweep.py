@@ -191,8 +191,11 @@ def sweep_visibility(
         raise ScenarioError.bad_argument(
             "visibilities", expected="ascending numbers from 0 to 1", got=f"{line.tolist()}"
         )
-    optimizer = instance(options.pop("optimizer", None) or GradientDescent(), GradientDescent, "optimizer", LHVError)
-    grid = options.pop("grid", None) or SettingsGrid(num_evaluated=_NUM_EVALUATED)
+    optimizer, grid = options.pop("optimizer", None), options.pop("grid", None)
+    optimizer = instance(GradientDescent() if optimizer is None else optimizer, GradientDescent, "optimizer", LHVError)
+    grid = instance(
+        SettingsGrid(num_evaluated=_NUM_EVALUATED) if grid is None else grid, SettingsGrid, "grid", LHVError
+    )
     if "checkpoint" in options:
         raise LHVError.bad_argument("checkpoint", expected="none in a sweep", got=repr(options["checkpoint"]))
     if optimizer.start != 1:

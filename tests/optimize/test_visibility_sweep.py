@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-from qiskit_lhv.optimize import Evaluation, VisibilitySweep
+from qiskit_lhv import LHVError, werner_state
+from qiskit_lhv.optimize import Evaluation, SettingsGrid, VisibilitySweep, sweep_visibility
+from qiskit_lhv.projective import SettingsSearch
 
 VISIBILITIES = np.linspace(0.6, 0.8, 9)
 
@@ -31,3 +33,18 @@ def test_where_no_parabola_fits_a_line_does():
     assert bent_down.curve(low=0.75)[2] == 0
     assert bent_down.curve(low=0.775) is None
     assert bent_down.extrapolated_visibility(low=0.775) is None
+
+
+@pytest.mark.parametrize("name", ["optimizer", "grid"])
+def test_options_of_another_kind_are_refused(name):
+    for garbage in (0, "", [], np.zeros(2)):
+        with pytest.raises(LHVError, match=f"^{name}: expected"):
+            sweep_visibility(werner_state(1), [0.3, 0.4], **{name: garbage})
+
+
+def test_words_of_another_kind_are_refused():
+    for garbage in (0, np.array(["lattice", "uniform"]), ["ascent"], {}):
+        with pytest.raises(LHVError, match=r"^sampling: expected"):
+            SettingsGrid(sampling=garbage)
+        with pytest.raises(LHVError, match=r"^method: expected"):
+            SettingsSearch(method=garbage)

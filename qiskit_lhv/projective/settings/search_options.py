@@ -33,7 +33,7 @@ class SettingsSearch:
     restriction; for more, gradients are followed."""
 
     def __post_init__(self) -> None:
-        if self.method not in _METHODS:
+        if not isinstance(self.method, str) or self.method not in _METHODS:
             raise ScenarioError.bad_argument(
                 "method", expected="'ascent', 'gradient' or 'regular'", got=repr(self.method)
             )
