@@ -1,4 +1,4 @@
-"""Whether a hundred small problems still have the answers of an earlier version.
+"""Whether two hundred small problems still have the answers of an earlier version.
 
 ``python benchmarks/same_answers.py`` compares with ``same_answers.json``, verifies every certificate, and ends with an
 error if an interval misses the earlier one, is wider, or a proof shows less. ``--record`` writes that file instead.
@@ -68,11 +68,11 @@ def settings(count: int, parties: int, seed: int) -> list[list[np.ndarray]]:
 
 
 def problems() -> Iterator[tuple[str, Callable[[], Answer]]]:
-    for seed in range(24):
+    for seed in range(64):
         m = 2 + seed % 4
         pure = Behavior.from_state(random_statevector((2, 2), seed=seed), settings(m, 2, seed))
         yield f"random pure state {seed}, {m} random settings", lambda b=pure: threshold(b)
-    for seed in range(16):
+    for seed in range(40):
         m = 2 + seed % 2
         mixed = Behavior.from_state(random_density_matrix((2, 2), rank=2, seed=seed), settings(m, 2, seed))
         yield f"random mixed state {seed}, {m} random settings: weight", lambda b=mixed: weight(b)
@@ -93,7 +93,7 @@ def problems() -> Iterator[tuple[str, Callable[[], Answer]]]:
         for m in (2, 3):
             spread = Behavior.from_state(state, settings(m, 3, m))
             yield f"{name}, {m} random settings", lambda b=spread: threshold(b)
-    for seed in range(10):
+    for seed in range(20):
         yield f"random expression {seed}", lambda seed=seed: bound(seed)
     for m in (6, 16, 21, 46, 61):
         yield f"Werner state, {m} axes: proof", lambda m=m: proof(werner_state(1), m)
