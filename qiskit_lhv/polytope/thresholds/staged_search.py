@@ -41,7 +41,7 @@ class VisibilitySearch(ABC):
         gradient: The conditional gradient that approaches points of the line.
         target: Coordinates of the target.
         noise: Coordinates of the noise.
-        margins: Relative distances below the estimated threshold, one a stage. With few coordinates, where the steps
+        margins: Relative distances below the estimated threshold, one per stage. With few coordinates, where the steps
             are cheap, one more stage comes nearer.
     """
 
