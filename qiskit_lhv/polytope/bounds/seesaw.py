@@ -31,7 +31,7 @@ def seesaw(
     Args:
         expression: The Bell expression.
         dimension: Dimension D of each party.
-        rng: Where the starts come from.
+        rng: Random generator of the starts.
         starts: Number of starts.
 
     Returns:
@@ -76,7 +76,7 @@ def seesaw(
         best = int(np.argmax(values))
         if starts == 1 or done:
             return states[best], [party_effects[best] for party_effects in effects]
-        # Slow starts are given up; the best one goes on alone.
+        # Slow starts are given up; only the best start continues.
         effects, values, starts = [party_effects[best : best + 1] for party_effects in effects], np.full(1, -np.inf), 1
 
 

@@ -23,7 +23,7 @@ __all__ = ["FullCorrelatorBound", "wwzb"]
 _MAX_PARTIES = 20
 _MAX_EXPRESSION_PARTIES = 12
 _VALUE_ROUNDING = 1e-12
-# By how much rounding may take a correlator beyond 1.
+# Rounding may make a correlator exceed 1 by this much.
 _LARGEST = 1e-9
 
 

@@ -280,7 +280,7 @@ def _generators(scenario: BellScenario) -> Iterator[Relabeling]:
                 parties = list(range(len(sizes)))
                 parties[j], parties[k] = k, j
                 settings = [list(range(n)) for n, _ in sizes]
-                # Each setting takes the place of one with as many outcomes.
+                # Each setting takes the place of a setting with the same number of outcomes.
                 for here, there in ((j, k), (k, j)):
                     order = np.argsort(scenario.num_outcomes[there], kind="stable")
                     settings[here] = order[np.argsort(np.argsort(scenario.num_outcomes[here], kind="stable"))].tolist()

@@ -202,7 +202,7 @@ def largest_local_part(
     program.add_strategies(first_strategies(scenario, _ALL_COLUMNS))
 
     def prices(solution: LinearSolution) -> FloatArray:
-        # What padding costs means nothing.
+        # The prices of padding cells have no meaning.
         return np.where(scenario.mask, np.maximum(-solution.duals, 0).reshape(scenario.shape), 0.0)
 
     # Every strategy known so far costs at least 1; a cheaper one improves the program.

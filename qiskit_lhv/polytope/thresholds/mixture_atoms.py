@@ -26,19 +26,19 @@ class Atoms(Protocol):
         """Returns the number of atoms."""
 
     def add(self, other: Any) -> None:
-        """Adds others of the same kind at the end."""
+        """Appends other atoms of the same kind."""
 
     def keep(self, chosen: NDArray[Any]) -> None:
-        """Keeps those of given numbers, or where a mask holds."""
+        """Keeps only the chosen atoms, given by their numbers or by a mask."""
 
     def mixture(self, weights: FloatArray) -> FloatArray:
-        """The weighted sum."""
+        """Returns the weighted sum of the atoms."""
 
     def along(self, direction: FloatArray) -> FloatArray:
-        """Inner products with a vector, one for each atom."""
+        """Returns the inner product of each atom with a vector."""
 
     def inner(self, other: Any) -> FloatArray:
-        """Inner products with others, shape ``(len(self), len(other))``."""
+        """Returns the inner products with other atoms, shape ``(len(self), len(other))``."""
 
     def vectors(self, chosen: NDArray[Any]) -> FloatArray:
         """Returns the chosen atoms as vectors, one per row."""
