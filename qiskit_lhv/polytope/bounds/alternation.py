@@ -1,7 +1,8 @@
 """The heuristic oracle: strategies with large values of a Bell expression, found by alternation.
 
-All parties but one are held, the last answers best, and so on in turn until nobody improves; many starts
-run side by side as matrix products. What it finds is reached, but may be exceeded.
+The strategies of all parties but one are kept fixed, and the remaining party answers as well as possible. The parties
+take turns until none of them improves the value. Many starts run side by side as matrix products. The value found is
+reached by a strategy, but another strategy may exceed it.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ __all__ = ["BranchAndBound"]
 Vector = NDArray[np.integer]
 
 _FRONT_NODES = 1 << 13
-# An entry of a node costs as much as so many additions of an enumeration.
+# One entry of a node costs about as much as this number of additions in an enumeration.
 _WORK_PER_ENTRY = 20
-# Below this work, its growth from step to step says little.
+# Below this amount of work, its growth from step to step is no basis for an extrapolation.
 _MEASURABLE = 10**8
 _FAR_BEYOND = 1000
 _ENOUGH_TO_TRUST = 5 * 10**9
@@ -58,7 +58,7 @@ class BranchAndBound:
 
     @property
     def work(self) -> float:
-        """What was done so far, counted in additions of 16-bit integers as an enumeration does them."""
+        """Work done so far, counted in additions of 16-bit integers as an enumeration does them."""
         return self.num_nodes * self._form.width * self._form.dtype.itemsize / 2 * _WORK_PER_ENTRY
 
     def run(
@@ -67,7 +67,7 @@ class BranchAndBound:
         """Searches until the best score is proven.
 
         Args:
-            deadline: When to give up.
+            deadline: When the search gives up.
             patience: Gives up when more work than this is still needed, as extrapolated.
             max_work: Gives up when more work than this is done.
 

@@ -1,7 +1,7 @@
 """The largest value of a linear function on correlation matrices: the level of moment matrices where all is free.
 
 A correlation matrix is symmetric, without negative eigenvalues, with ones on its diagonal. The dual program has one
-variable a row, which makes an interior-point method of its own far cheaper than a general solver's.
+variable per row, which makes an interior-point method of its own far cheaper than a general solver's.
 """
 
 from __future__ import annotations

@@ -50,11 +50,11 @@ class _Limits:
     """When a search stops without a proof."""
 
     deadline: Deadline
-    """The end of the caller's time."""
+    """When the time limit of the caller is over."""
     work: float
-    """What is not begun if it takes more, as far as that is known beforehand."""
+    """Largest work of a search that is begun, as far as the work is known beforehand."""
     refuses: bool
-    """Whether what takes more is an error, as the caller has set no limit."""
+    """Whether a search that takes more work is an error, because the caller has set no limit."""
 
 
 def exact_bound(

@@ -1,7 +1,7 @@
 """The local bound of a Bell expression: the largest value that a local model can reach.
 
-It is the oracle of everything exact in the package: all parties but one are enumerated, and the last
-one answers best.
+Every exact result of the package rests on it: the strategies of all parties but one are enumerated, and the
+remaining party gives the best answers.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _SMALL = 1 << 16
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalBound(Record):
-    """The largest value of a Bell expression over deterministic strategies."""
+    """The largest value of a Bell expression over all deterministic strategies."""
 
     value: float
     """The bound. If ``exact``, no local model exceeds it."""
     strategy: IntArray
     """A strategy that reaches it, shape ``(m_1 + ... + m_N,)``; see ``DeterministicModel.strategies``."""
     exact: bool
-    """Whether all strategies were compared. If not, ``value`` is only reached, perhaps exceeded."""
+    """Whether all strategies were compared. If not, ``value`` is reached, but another strategy may exceed it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategy", whole_array(self.strategy, "strategy", ScenarioError, ndim=1))
@@ -72,10 +72,10 @@ def local_bound(
             than 57 bits; otherwise the value is rounded up by no more than rounding errors require.
             ``"heuristic"`` improves one party after the other from random starts; its value is
             reached, but may be exceeded.
-        seed: Of the random starts.
+        seed: Seed of the random starts.
         time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
-            returned, marked as not exact; default: no limit, but what would take more than about half an
-            hour (9e12 additions) is refused. See :ref:`time-limits`.
+            returned, marked as not exact. Default: no limit, but a search that would take more than about half
+            an hour (9e12 additions) is refused. See :ref:`time-limits`.
         max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
             additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
             answer is the same on every machine. Default: no limit.

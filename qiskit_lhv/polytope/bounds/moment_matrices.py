@@ -2,7 +2,7 @@
 
 A monomial is a product of observables ``A(x)`` with ``A A = 1`` for parties with at most two outcomes, and of
 projectors ``E(a|x)``, for all outcomes but the last, for others. Operators of different parties commute, so a monomial
-is one word a party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts
+is one word per party. Within a word ``A A = 1`` and ``E E = E``, and two outcomes of one setting give 0. Real parts
 suffice for real Bell expressions, so a word and its reverse are one moment. Every moment is between -1 and 1.
 """
 
@@ -195,9 +195,9 @@ def _row_parities(rows: Sequence[Monomial], scenario: BellScenario) -> NDArray[n
 def _product(left: Monomial, right: Monomial, num_outcomes: tuple[int, ...]) -> Monomial | None:
     """The adjoint of ``left`` times ``right``; ``None`` if it is 0."""
     words = []
-    for one, two, d in zip(left, right, num_outcomes, strict=True):
+    for first_word, two, d in zip(left, right, num_outcomes, strict=True):
         word: list[Letter] = []
-        for letter in (*reversed(one), *two):
+        for letter in (*reversed(first_word), *two):
             if word and word[-1] == letter:
                 if d == 2:
                     word.pop()

@@ -25,7 +25,7 @@ def dual_of_moments(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArra
     1. For full correlators of two parties with two outcomes, level 1 has the value of all levels (Tsirelson), so rows
        of products stay away.
     2. Where every moment has one place of its own, the matrices are all correlation matrices, and the dual program has
-       a variable a row.
+       one variable per row.
     3. Else swaps of outcomes that leave the expression as it is make all other moments vanish: the matrix falls into
        blocks.
 
@@ -124,7 +124,7 @@ def _probability_rows(moments: MomentMatrix, used: IntArray) -> tuple[ConicRows,
     for table in moments.tables:
         tables = np.kron(tables, table)
     numbers = moments.behavior.ravel()
-    # One column a moment of the behavior; others than the used ones vanish.
+    # One column per moment of the behavior; the moments that are not used vanish.
     kept = np.flatnonzero(np.isin(numbers, used))
     by_moment = np.zeros((len(tables), 1 + len(used)))
     by_moment[:, 0] = tables[:, numbers == 0].sum(axis=1)

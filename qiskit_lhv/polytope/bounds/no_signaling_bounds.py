@@ -33,7 +33,7 @@ class NoSignalingBound(Evidence):
     """The largest value of a Bell expression over no-signaling behaviors, with proofs from both sides."""
 
     value: float
-    """No no-signaling behavior exceeds it: it is rounded outward, and ``multipliers`` prove it."""
+    """The bound, rounded up: no no-signaling behavior exceeds it, as ``multipliers`` prove."""
     expression: BellExpression
     """The expression."""
     behavior: Behavior
@@ -130,7 +130,7 @@ def _maximize(tables: Any, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _dual_bound(expression: BellExpression, multipliers: FloatArray) -> Fraction:
-    """What the multipliers prove: the maximum of expression + multipliers over tables with entries in [0, 1]."""
+    """The bound that the multipliers prove: the largest expression + multipliers for table entries in [0, 1]."""
     scenario = expression.scenario
     maps = coordinates.full_table_from_collins_gisin_matrices(scenario)
     numbers, exponent = exact_coefficients(expression.coefficients, scenario, maps, multipliers)

@@ -37,7 +37,7 @@ _HALF = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantumBound(Evidence):
-    """The quantum value of a Bell expression, between what is proven and what is reached."""
+    """A proven upper bound of the quantum value of a Bell expression, and a value that is reached."""
 
     upper: float
     """No quantum state and measurements of any dimension exceed it; ``factor`` proves it."""
@@ -60,7 +60,7 @@ class QuantumBound(Evidence):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", frozen(np.asarray(self.state, dtype=np.complex128)))
-        effects = tuple(frozen(np.asarray(one, dtype=np.complex128)) for one in self.effects)
+        effects = tuple(frozen(np.asarray(party_effects, dtype=np.complex128)) for party_effects in self.effects)
         object.__setattr__(self, "effects", effects)
         object.__setattr__(self, "factor", real_array(self.factor, "factor", ScenarioError, ndim=2))
         object.__setattr__(self, "multipliers", real_array(self.multipliers, "multipliers", ScenarioError))
@@ -80,7 +80,7 @@ class QuantumBound(Evidence):
 
     @property
     def settings(self) -> list[list[ComplexArray]]:
-        """The measurements, one list of POVMs a party, as ``Behavior.from_state`` and ``operator`` take them."""
+        """The measurements, one list of POVMs per party, as ``Behavior.from_state`` and ``operator`` take them."""
         return _settings(self.effects, self.expression)
 
     def statevector(self) -> Statevector:
@@ -143,8 +143,8 @@ def quantum_bound(
         seed: Seed of the seesaw, or ``None``.
 
     Returns:
-        Both bounds with what proves them. The upper one needs the extra ``sdp`` (Clarabel), except at level 1 and for
-        full correlators of two parties, with two outcomes each.
+        Both bounds and the evidence for them. The upper bound needs the extra ``sdp`` (Clarabel), except at level 1 and
+        for full correlators of two parties, with two outcomes each.
 
     Raises:
         ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
@@ -243,7 +243,7 @@ def _on_grid(array: FloatArray) -> FloatArray:
 def _dual_bound(
     expression: BellExpression, moments: MomentMatrix, factor: FloatArray, multipliers: FloatArray
 ) -> Fraction:
-    """What the dual solution proves, exactly."""
+    """The upper bound that the dual solution proves, in exact arithmetic."""
     costs, exponent = _costs(expression, moments, multipliers)
     rows, bits = binary_integers(factor)
     # Entries that are always 0 have the number -1.
@@ -262,9 +262,9 @@ def _sums_of_products(rows: NDArray[Any], entries: IntArray, num_moments: int) -
     if rows.dtype != object and int(np.abs(rows).max()) < 1 << (2 * _HALF):
         # Floats add up products of halves without error, and int64 their sums: there are at most 120 rows.
         halves = [(rows & ((1 << _HALF) - 1)).astype(np.float64), (rows >> _HALF).astype(np.float64)]
-    for i, one in enumerate(halves):
+    for i, half in enumerate(halves):
         for j, other in enumerate(halves):
-            products = one @ other.T
+            products = half @ other.T
             if len(halves) > 1:
                 products = products.astype(np.int64)
             sums = np.zeros(num_moments, dtype=products.dtype)

@@ -31,7 +31,7 @@ def seesaw(
     Args:
         expression: The Bell expression.
         dimension: Dimension D of each party.
-        rng: Where the starts come from.
+        rng: Random generator of the starts.
         starts: Number of starts.
 
     Returns:
@@ -42,7 +42,10 @@ def seesaw(
     if not scenario.has_equal_outcomes:
         full = BellExpression(scenario.filled(expression.coefficients))
         state, effects = seesaw(full, dimension, rng, starts)
-        return state, [_collected(one, sizes) for one, sizes in zip(effects, scenario.num_outcomes, strict=True)]
+        return state, [
+            _collected(party_effects, sizes)
+            for party_effects, sizes in zip(effects, scenario.num_outcomes, strict=True)
+        ]
     n = scenario.num_parties
     tensor = coordinates.to_party_axes(expression.coefficients, scenario)
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
@@ -54,7 +57,7 @@ def seesaw(
     values = np.full(starts, -np.inf)
     while True:
         for _ in range(_MAX_ROUNDS):
-            flat = [one.reshape(starts, -1, dimension, dimension) for one in effects]
+            flat = [party_effects.reshape(starts, -1, dimension, dimension) for party_effects in effects]
             operator = operators(tensor, *flat).reshape(starts, size, size)
             energies, vectors = np.linalg.eigh(operator)
             states = vectors[:, :, -1].reshape(starts, *(dimension,) * n)
@@ -63,14 +66,18 @@ def seesaw(
             if done:
                 break
             for k, (m, d) in enumerate(sizes):
-                others = [one.reshape(starts, -1, dimension, dimension) for j, one in enumerate(effects) if j != k]
+                others = [
+                    party_effects.reshape(starts, -1, dimension, dimension)
+                    for j, party_effects in enumerate(effects)
+                    if j != k
+                ]
                 response = responses[k](tensor, states.conj(), states, *others)
                 effects[k] = _improve(effects[k], response.reshape(starts, m, d, dimension, dimension))
         best = int(np.argmax(values))
         if starts == 1 or done:
-            return states[best], [one[best] for one in effects]
-        # Slow starts are given up; the best one goes on alone.
-        effects, values, starts = [one[best : best + 1] for one in effects], np.full(1, -np.inf), 1
+            return states[best], [party_effects[best] for party_effects in effects]
+        # Slow starts are given up; only the best start continues.
+        effects, values, starts = [party_effects[best : best + 1] for party_effects in effects], np.full(1, -np.inf), 1
 
 
 class _Contraction:
@@ -89,9 +96,9 @@ class _Contraction:
 def _collected(effects: ComplexArray, sizes: tuple[int, ...]) -> ComplexArray:
     """Effects whose additional outcomes, which count as the last one, are given to it."""
     result = effects.copy()
-    for one, size in zip(result, sizes, strict=True):
-        one[size - 1] += one[size:].sum(axis=0)
-        one[size:] = 0
+    for setting_effects, size in zip(result, sizes, strict=True):
+        setting_effects[size - 1] += setting_effects[size:].sum(axis=0)
+        setting_effects[size:] = 0
     return result
 
 

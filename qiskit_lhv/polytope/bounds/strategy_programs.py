@@ -19,7 +19,7 @@ __all__ = ["COLUMNS_PER_ROUND", "PRICE_TOLERANCE", "StrategyProgram", "first_str
 PRICE_TOLERANCE = 1e-9
 """By how much a strategy must improve a program to become a column of it."""
 COLUMNS_PER_ROUND = 60
-"""Strategies that come in at most from one solution to the next."""
+"""Largest number of strategies that are added after one solution."""
 # Programs that end by themselves take some dozens of rounds.
 _MAX_ROUNDS = 5000
 

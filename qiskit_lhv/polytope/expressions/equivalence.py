@@ -36,14 +36,14 @@ def are_equivalent(
 
     Args:
         first: A Bell expression.
-        second: Another one.
+        second: Another Bell expression.
         up_to_shift: Whether a constant may be added too, as when only the inequalities matter.
         atol: Coefficients of the reduced expressions, scaled to a largest one of 1, that differ by less are
             taken as equal.
 
     Returns:
-        Whether they are equivalent. Expressions of scenarios that differ in more than the order of the
-        parties are not.
+        Whether the two expressions are equivalent. If their scenarios differ in more than the order of the
+        parties, they are not equivalent.
 
     Raises:
         ScenarioError: If the scenario has more than 2**16 = 65536 probabilities.
@@ -199,22 +199,25 @@ class _Search:
 
     def _is_isomorphism(self, first: IntArray, second: IntArray) -> bool:
         """Whether mapping the i-th point of one list to the i-th of the other is a relabeling that fits."""
-        one, two = self._sides
+        first_points, two = self._sides
         image = np.empty(len(first), dtype=np.int64)
         image[first] = second
-        n = one.labels.ndim
-        owners = [int(two.party[image[one.starts[k]]]) for k in range(n)]
+        n = first_points.labels.ndim
+        owners = [int(two.party[image[first_points.starts[k]]]) for k in range(n)]
         for k, other in enumerate(owners):
-            points = image[one.starts[k] : one.starts[k + 1]]
+            points = image[first_points.starts[k] : first_points.starts[k + 1]]
             if np.any(two.party[points] != other):
                 return False
-        pairs = {(int(s), int(t)) for s, t in zip(one.setting, two.setting[image], strict=True)}
-        if len(pairs) != one.setting[-1] + 1:
+        pairs = {(int(s), int(t)) for s, t in zip(first_points.setting, two.setting[image], strict=True)}
+        if len(pairs) != first_points.setting[-1] + 1:
             return False
         if sorted(owners) != list(range(n)):
             return False
-        axes = [image[one.starts[k] : one.starts[k + 1]] - two.starts[other] for k, other in enumerate(owners)]
-        return bool(np.array_equal(two.labels.transpose(owners)[np.ix_(*axes)], one.labels))
+        axes = [
+            image[first_points.starts[k] : first_points.starts[k + 1]] - two.starts[other]
+            for k, other in enumerate(owners)
+        ]
+        return bool(np.array_equal(two.labels.transpose(owners)[np.ix_(*axes)], first_points.labels))
 
 
 def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -176,7 +176,7 @@ class BellExpression(Record):
                 default: the same.
 
         Raises:
-            ScenarioError: If these are no permutations, or parties of different sizes are exchanged.
+            ScenarioError: If these are not permutations, or parties of different sizes are exchanged.
 
         Examples:
             >>> from qiskit_lhv import chsh
@@ -197,7 +197,7 @@ class BellExpression(Record):
             parties: For each party, which one it becomes; ascending.
 
         Raises:
-            ScenarioError: If the parties are not distinct ones in ascending order.
+            ScenarioError: If the parties are not distinct and in ascending order.
 
         References:
             S. Pironio, arXiv:1210.0194 (J. Math. Phys. 46, 062112).
@@ -218,7 +218,7 @@ class BellExpression(Record):
         axes = [*others, *(num_parties + k for k in others)]
         array = np.expand_dims(self.coefficients, axes)
         for k in others:
-            # Whatever the outcome of a party that does not take part.
+            # The value does not depend on the outcome of a party that does not take part.
             array = np.repeat(array, 2, axis=num_parties + k)
         sizes: list[tuple[int, ...]] = [(2,)] * num_parties
         for k, party in zip(chosen, self.scenario.num_outcomes, strict=True):
@@ -274,7 +274,7 @@ class BellExpression(Record):
         return BellExpression(coarse, change.coarse)
 
     def value(self, behavior: Behavior) -> float:
-        """The value on a behavior.
+        """Returns the value of the expression on a behavior.
 
         Args:
             behavior: A behavior of the same scenario.

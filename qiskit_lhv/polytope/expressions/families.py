@@ -1,4 +1,4 @@
-"""Bell expressions that have a name."""
+"""Well-known Bell expressions: CHSH, Mermin, chained, elegant, I3322 and CGLMP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .expression import BellExpression
 
 __all__ = ["cglmp", "chained", "chsh", "chsh_forms", "elegant", "i3322", "mermin"]
 
-# Coefficients are dense: these take half a gigabyte or less.
+# Coefficients are stored densely; up to these sizes they take half a gigabyte or less.
 _MAX_PARTIES, _MAX_NUMBER = 13, 4000
 
 

@@ -23,7 +23,7 @@ __all__ = ["FullCorrelatorBound", "wwzb"]
 _MAX_PARTIES = 20
 _MAX_EXPRESSION_PARTIES = 12
 _VALUE_ROUNDING = 1e-12
-# By how much rounding may take a correlator beyond 1.
+# Rounding may make a correlator exceed 1 by this much.
 _LARGEST = 1e-9
 
 
@@ -81,7 +81,7 @@ class FullCorrelatorBound(Evidence):
         exact = sum((abs(entry) for entry in transformed.flat), Fraction(0)) / self.correlators.size
         signed = zip(self.signs.ravel().tolist(), transformed.flat, strict=True)
         reached = sum((sign * entry for sign, entry in signed), Fraction(0)) / self.correlators.size
-        deviation = float(max(abs(one - Fraction(self.value)) for one in (exact, reached)))
+        deviation = float(max(abs(total - Fraction(self.value)) for total in (exact, reached)))
         return Verification(
             deviation <= _VALUE_ROUNDING * float(max(1, exact)),
             f"the correlators have the value {float(exact):.12g}, the signs' inequality {float(reached):.12g}",

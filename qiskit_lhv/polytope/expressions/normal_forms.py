@@ -1,6 +1,6 @@
 """Forms of a Bell expression's coefficients in which expressions can be compared, counted and printed.
 
-On no-signaling behaviors many coefficients stand for one function.
+Many different arrays of coefficients describe the same function on no-signaling behaviors.
 """
 
 from __future__ import annotations

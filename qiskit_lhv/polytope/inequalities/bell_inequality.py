@@ -32,7 +32,7 @@ class BellInequality(Evidence):
     expression: BellExpression
     """The expression."""
     bound: LocalBound
-    """Its local bound; a proof only if ``bound.exact``."""
+    """The local bound of the expression; it is proven only if ``bound.exact``."""
 
     def __repr__(self) -> str:
         return f"BellInequality({self})"
@@ -46,7 +46,7 @@ class BellInequality(Evidence):
         return cls(expression, local_bound(expression))
 
     def violation(self, behavior: Behavior) -> float:
-        """By how much a behavior exceeds the local bound; negative if it does not.
+        """Returns by how much a behavior exceeds the local bound; negative if it does not.
 
         Raises:
             ScenarioError: If the scenarios differ.

@@ -41,9 +41,9 @@ class FacetList(Evidence):
     scenario: BellScenario
     """The scenario."""
     coefficients: IntArray
-    """Whole numbers, shape ``(F, m_1, ..., m_N, d_1, ..., d_N)``: one Bell expression a facet."""
+    """Whole numbers, shape ``(F, m_1, ..., m_N, d_1, ..., d_N)``: one Bell expression per facet."""
     bounds: IntArray
-    """Their local bounds, shape ``(F,)``."""
+    """The local bound of each facet, shape ``(F,)``."""
     classes: IntArray
     """The class of each facet, shape ``(F,)``; facets of a class are relabelings of each other. The largest class
     comes last."""
@@ -73,7 +73,7 @@ class FacetList(Evidence):
 
         1. Each bound is the largest value of a strategy, and the strategies that reach it span a facet: as many of them
            as the polytope has dimensions are independent.
-        2. No facet is there twice, and a relabeling of one is one of its class.
+        2. No facet is listed twice, and each relabeling of a facet belongs to the class of that facet.
         3. The list is complete: enumerated once more, there are no others. That needs the extra ``facets``; without it
            the list is not re-proven.
         """
@@ -209,8 +209,8 @@ def _hull(points: IntArray) -> tuple[IntArray, IntArray]:
         generators.insert(ppl.point(ppl.Linear_Expression(row, 0)))
     constraints = ppl.C_Polyhedron(generators).minimized_constraints()
     # The library writes a facet as coefficients . point + constant >= 0.
-    normals = [[-int(value) for value in one.coefficients()] for one in constraints]
-    bounds = [int(one.inhomogeneous_term()) for one in constraints]
+    normals = [[-int(value) for value in constraint.coefficients()] for constraint in constraints]
+    bounds = [int(constraint.inhomogeneous_term()) for constraint in constraints]
     return np.array(normals, dtype=np.int64), np.array(bounds, dtype=np.int64)
 
 
@@ -280,7 +280,7 @@ def _generators(scenario: BellScenario) -> Iterator[Relabeling]:
                 parties = list(range(len(sizes)))
                 parties[j], parties[k] = k, j
                 settings = [list(range(n)) for n, _ in sizes]
-                # Each setting takes the place of one with as many outcomes.
+                # Each setting takes the place of a setting with the same number of outcomes.
                 for here, there in ((j, k), (k, j)):
                     order = np.argsort(scenario.num_outcomes[there], kind="stable")
                     settings[here] = order[np.argsort(np.argsort(scenario.num_outcomes[here], kind="stable"))].tolist()

@@ -43,7 +43,7 @@ class WernerInequality(Evidence):
     inequality: BellInequality
     """The inequality, with full correlators only."""
     symmetries: IntArray
-    """Relabelings that leave it unchanged, one a row, shape ``(G, m_1 + m_2)``; G may be 0. Entry s means that a
+    """Relabelings that leave it unchanged, one per row, shape ``(G, m_1 + m_2)``; G may be 0. Entry s means that a
     setting takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative."""
 
     def __post_init__(self) -> None:
@@ -124,7 +124,8 @@ class WernerInequality(Evidence):
         maps = [(row[:first], row[first:]) for row in self.symmetries]
         coefficients = self.inequality.expression.coefficients
         symmetric = Verification(
-            all(leaves_unchanged(coefficients, one) for one in maps), "the symmetries leave the inequality as it is"
+            all(leaves_unchanged(coefficients, relabeling) for relabeling in maps),
+            "the symmetries leave the inequality as it is",
         )
         checks = combine(short, plain, violated, symmetric)
         if not checks:

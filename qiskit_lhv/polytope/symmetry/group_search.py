@@ -29,11 +29,11 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
     """Checks that relabelings leave behaviors unchanged.
 
     Raises:
-        ScenarioError: If one changes by more than ``atol``.
+        ScenarioError: If a behavior changes by more than ``atol``.
     """
-    for one in behaviors:
+    for behavior in behaviors:
         for relabeling in symmetry.generators:
-            change = float(np.abs(relabeling.behavior(one).array - one.array).max())
+            change = float(np.abs(relabeling.behavior(behavior).array - behavior.array).max())
             if change > atol:
                 raise ScenarioError.bad_argument(
                     "symmetry",
@@ -44,15 +44,16 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
 
 
 def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symmetry:
-    """A group of relabelings that leave all the behaviors unchanged.
+    """Finds a group of relabelings that leave all the given behaviors unchanged.
 
     Candidates are permutations of the parties together with, for two outcomes per party, relabelings of settings
     and outcomes; those are found from the Gram matrix of a party's correlators, which any symmetry must leave
     unchanged. For more outcomes only permutations of the parties are tried.
 
     Args:
-        behaviors: Behaviors of one scenario; the search goes by the first.
-        time_limit: Seconds after which the relabelings found so far are all; default: none, see :ref:`time-limits`.
+        behaviors: Behaviors of one scenario; candidates are derived from the first one.
+        time_limit: Seconds after which the search stops and uses the relabelings found so far; default: none,
+            see :ref:`time-limits`.
 
     Returns:
         The group found, not always the largest one.
@@ -74,7 +75,9 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
     for order in orders:
         own = order == tuple(range(scenario.num_parties))
         for candidate in _candidates(behaviors[0], order, deadline):
-            if any(np.abs(candidate.table(one.array) - one.array).max() > _INVARIANT for one in behaviors):
+            if any(
+                np.abs(candidate.table(behavior.array) - behavior.array).max() > _INVARIANT for behavior in behaviors
+            ):
                 continue
             found.append(candidate)
             if not own or len(found) > _ENOUGH:
@@ -90,11 +93,11 @@ def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: Deadline) 
     wanted = behavior.to_correlators()
     given = wanted.transpose(order)
     firsts = [list(_signed_permutations(_gram(given, k), _gram(wanted, k))) for k in range(wanted.ndim - 1)]
-    count = int(np.prod([len(one) for one in firsts], dtype=float))
+    count = int(np.prod([len(matches) for matches in firsts], dtype=float))
     choices: Iterable[tuple[tuple[IntArray, IntArray], ...]] = itertools.product(*firsts)
     if count > _MAX_CANDIDATES:
         # Too many to try all: the same change for all parties, if they are alike.
-        choices = [(one,) * (wanted.ndim - 1) for one in firsts[0] if len({len(f) for f in firsts}) == 1]
+        choices = [(change,) * (wanted.ndim - 1) for change in firsts[0] if len({len(f) for f in firsts}) == 1]
     last = wanted.ndim - 1
     rows = wanted.reshape(-1, wanted.shape[last])
     for choice in choices:

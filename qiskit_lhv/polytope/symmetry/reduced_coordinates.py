@@ -60,7 +60,7 @@ class Reduction:
         """
         scenario = behaviors[0].scenario
         symmetry = Symmetry.trivial(scenario) if symmetry is None else symmetry
-        flips = scenario.num_parties > 1 and all(only_full_correlators(one) for one in behaviors)
+        flips = scenario.num_parties > 1 and all(only_full_correlators(behavior) for behavior in behaviors)
         if not symmetry.num_generators and scenario.num_cells <= _MAX_REMEMBERED:
             return _of_scenario(scenario, flips)
         if flips:
@@ -179,7 +179,7 @@ class Reduction:
         return coordinates.from_party_axes(coordinates.apply_per_party(self.tensor(prices), transposed), self.scenario)
 
     def integer_expression(self, integers: FloatArray) -> FloatArray:
-        """The expression with given whole coefficients on cells, one an orbit, without a common factor."""
+        """The expression with given whole coefficients on cells, one per orbit, without a common factor."""
         # Averages over settings make the coefficients multiples of 1 / prod(m): clear the denominator.
         table = np.rint(math.prod(self.scenario.num_settings) * self.expression(integers * self.sizes))
         return table / np.gcd.reduce(table.astype(np.int64), axis=None)

@@ -103,7 +103,7 @@ class Relabeling(Record):
         settings: Sequence[Sequence[int]] | None = None,
         outcomes: Sequence[ArrayLike] | None = None,
     ) -> Relabeling:
-        """A relabeling given party by party.
+        """Returns the relabeling that is described party by party.
 
         Args:
             scenario: The scenario.
@@ -112,7 +112,7 @@ class Relabeling(Record):
             outcomes: For each party, shape ``(m_k, d_k)``: the new name of each outcome; default: the same.
 
         Raises:
-            ScenarioError: If these are no permutations or do not fit the scenario.
+            ScenarioError: If these are not permutations or do not fit the scenario.
         """
         n, widest = scenario.num_parties, max(scenario.max_outcomes)
         taken = list(range(n)) if parties is None else [int(k) for k in parties]
@@ -217,7 +217,7 @@ class Symmetry(Record):
 
     Args:
         scenario: The scenario.
-        sources: Shape ``(G, m_1 + ... + m_N)``, one row an element; see :class:`Relabeling`.
+        sources: Shape ``(G, m_1 + ... + m_N)``, one row per element; see :class:`Relabeling`.
         outcomes: Shape ``(G, m_1 + ... + m_N, max d)``.
     """
 
@@ -243,10 +243,10 @@ class Symmetry(Record):
     def grown_by(cls, relabelings: Iterable[Relabeling], scenario: BellScenario) -> Symmetry:
         """The group that as many of the relabelings generate, in their order, as stay below the largest size."""
         symmetry = cls.trivial(scenario)
-        for one in relabelings:
-            if one not in symmetry:
+        for relabeling in relabelings:
+            if relabeling not in symmetry:
                 try:
-                    symmetry = cls.generated_by([*symmetry.generators, one], scenario)
+                    symmetry = cls.generated_by([*symmetry.generators, relabeling], scenario)
                 except ScenarioError:
                     break
         return symmetry
@@ -274,12 +274,14 @@ class Symmetry(Record):
         keys = _keys(sources, outcomes)
         known = set(keys)
         generators: list[Relabeling] = []
-        for one in relabelings:
-            if one.scenario != scenario:
-                raise ScenarioError.bad_argument("symmetry", expected=f"relabelings of {scenario}", got=f"one {one}")
-            if _key(one) in known:
+        for relabeling in relabelings:
+            if relabeling.scenario != scenario:
+                raise ScenarioError.bad_argument(
+                    "symmetry", expected=f"relabelings of {scenario}", got=f"one {relabeling}"
+                )
+            if _key(relabeling) in known:
                 continue
-            generators.append(one)
+            generators.append(relabeling)
             # All products of what is known with the new generator, until nothing new comes (breadth first).
             fresh = (sources, outcomes)
             while len(fresh[0]):
@@ -297,7 +299,7 @@ class Symmetry(Record):
                 fresh = (products[0][found], products[1][found])
                 sources, outcomes = np.concatenate([sources, fresh[0]]), np.concatenate([outcomes, fresh[1]])
         position = {key: i for i, key in enumerate(keys)}
-        first = [0, *(position[_key(one)] for one in generators)]
+        first = [0, *(position[_key(relabeling)] for relabeling in generators)]
         chosen = set(first)
         order = first + [i for i in range(len(sources)) if i not in chosen]
         return cls(scenario, sources[order], outcomes[order], len(generators))
@@ -374,12 +376,12 @@ class Symmetry(Record):
         return live[order], signs, starts
 
 
-def _key(one: Relabeling) -> bytes:
-    return _keys(one.source[None], one.outcomes[None])[0]
+def _key(relabeling: Relabeling) -> bytes:
+    return _keys(relabeling.source[None], relabeling.outcomes[None])[0]
 
 
 def _keys(sources: NDArray[np.integer[Any]], outcomes: NDArray[np.integer[Any]]) -> list[bytes]:
-    """What tells elements apart, one for each row."""
+    """Returns a key for each row, by which elements of the group are told apart."""
     count = len(sources)
     whole = np.ascontiguousarray(sources, dtype=np.int16).view(np.uint8).reshape(count, -1)
     names = np.ascontiguousarray(outcomes, dtype=np.int8).view(np.uint8).reshape(count, -1)
@@ -389,7 +391,7 @@ def _keys(sources: NDArray[np.integer[Any]], outcomes: NDArray[np.integer[Any]])
 
 
 def _is_new(key: bytes, known: set[bytes]) -> bool:
-    """Whether a key is not known yet; from now on it is."""
+    """Returns whether a key is new, and adds it to the known keys."""
     before = len(known)
     known.add(key)
     return len(known) > before
@@ -400,8 +402,8 @@ def _products(
 ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     """Each element, then each generator: those of one element next to each other."""
     places = np.arange(sources.shape[1])[:, None]
-    new_sources = np.stack([sources[:, one.source] for one in generators], axis=1)
+    new_sources = np.stack([sources[:, generator.source] for generator in generators], axis=1)
     new_outcomes = np.stack(
-        [one.outcomes.astype(np.int8)[places, outcomes[:, one.source]] for one in generators], axis=1
+        [generator.outcomes.astype(np.int8)[places, outcomes[:, generator.source]] for generator in generators], axis=1
     )
     return new_sources.reshape(-1, *sources.shape[1:]), new_outcomes.reshape(-1, *outcomes.shape[1:])

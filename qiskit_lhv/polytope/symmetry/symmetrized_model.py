@@ -41,7 +41,7 @@ class SymmetrizedModel(LocalModel):
         symmetry: The relabelings.
 
     Raises:
-        ScenarioError: If shapes do not fit, weights are no probabilities or an outcome is out of range.
+        ScenarioError: If shapes do not fit, weights are not probabilities or an outcome is out of range.
     """
 
     weights: FloatArray
@@ -91,7 +91,7 @@ class SymmetrizedModel(LocalModel):
         """The model with every image of every strategy written down.
 
         Raises:
-            ScenarioError: If these are more than a million.
+            ScenarioError: If there are more than a million of them.
         """
         count = len(self.weights) * len(self.symmetry)
         at_most(count, _MAX_LIFTED, "model", ScenarioError, what="strategies", remedy="Use it as it is.")

@@ -38,7 +38,7 @@ __all__ = ["MAX_COORDINATES", "generate_columns", "search_by_gradients"]
 # Above this number of coordinates the linear program takes longer than conditional gradients.
 MAX_COORDINATES = 250
 _TIDY_TOLERANCE = 1e-8
-# Up to so many strategies the exact oracle costs no more than the heuristic one.
+# Up to this number of strategies, the exact oracle costs no more than the heuristic oracle.
 _ALWAYS_EXACT = 1 << 10
 _EXACT_ROUNDS = 1 << 16
 # For the exact bound of the inequality: what is always done, and what is done where the caller has set no time limit.
@@ -190,7 +190,7 @@ class _ThresholdSearch(VisibilitySearch):
         return arrays
 
     def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes up the best mixture."""
+        """Restores the best mixture from a checkpoint."""
         if "best_rows" in arrays:
             self.mixture = (float(arrays["best_visibility"]), arrays["best_rows"], arrays["best_weights"])
 

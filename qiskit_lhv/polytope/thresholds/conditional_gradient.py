@@ -79,9 +79,9 @@ class StrategyOracle:
     reduction: Reduction
     """The coordinates."""
     num_starts: int = _STARTS
-    """Starts of each call."""
+    """Number of random starts of each call."""
     num_atoms: int = _ATOMS_PER_CALL
-    """Atoms that a call returns at most."""
+    """Largest number of atoms that a call returns."""
 
     def search(self, prices: FloatArray, known: IntArray, weights: FloatArray, rng: np.random.Generator) -> IntArray:
         """The best strategies found, distinct in value, best first."""
@@ -155,7 +155,7 @@ class ConditionalGradient:
 
         Args:
             kind: Number of the oracle they belong to.
-            rows: What describes them.
+            rows: Rows that describe the atoms.
             weights: Their weights (the sum of all is to become 1); default: 0, or equal if they are the first.
             atoms: The same as vectors, if known.
         """
@@ -305,7 +305,7 @@ class ConditionalGradient:
         count = len(self.weights)
         gram, weights = self._gram, self.weights.copy()
         squares = gram.diagonal()
-        # Atoms without weight can give none.
+        # Atoms without weight have none to give away.
         barred = np.where(weights > 0, 0.0, -np.inf)
         change, sources = np.empty(count), np.empty(count)
         for _ in range(_STEPS_PER_CALL):
@@ -336,7 +336,7 @@ class ConditionalGradient:
             tolerance: Distance from it that rounding may leave.
 
         Returns:
-            Whether they did; if not, nothing changed.
+            Whether the weights stay positive; if not, nothing is changed.
         """
         from scipy.linalg import LinAlgError, cho_factor, cho_solve
 

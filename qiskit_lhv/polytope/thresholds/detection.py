@@ -37,13 +37,13 @@ class DetectionThreshold(Evidence):
     """The detection efficiency above which a behavior stays nonlocal; from below and from above.
 
     What is local at one efficiency is local at every smaller one, since each party can discard clicks by itself. So a
-    model at ``lower`` and a violation at ``upper`` say all about the efficiencies below and above.
+    model at ``lower`` and a violation at ``upper`` also settle all efficiencies below and above them.
     """
 
     lower: float
-    """Efficiency at which ``model`` reproduces what the parties see; so it is local there and below."""
+    """Efficiency at which ``model`` reproduces the behavior, which is therefore local there and below."""
     upper: float
-    """Efficiency at which ``inequality`` is violated; so it is nonlocal there and above. 1 if there is none."""
+    """Efficiency at and above which the behavior is nonlocal, as it violates ``inequality``; 1 without inequality."""
     behavior: Behavior
     """The behavior with perfect detectors."""
     assign: tuple[int | None, ...]
@@ -55,7 +55,7 @@ class DetectionThreshold(Evidence):
     inequality: BellInequality | None
     """A Bell inequality that is violated at ``upper``; ``None`` if the search met none."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
+    """Whether the caller's time ran out before the search had ended; nothing in the record shows it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "assign", check_assignment(self.assign, self.behavior.scenario))
@@ -75,7 +75,7 @@ class DetectionThreshold(Evidence):
             efficiency: From 0 to 1.
 
         Raises:
-            ScenarioError: If it is not.
+            ScenarioError: If the efficiency is not between 0 and 1.
         """
         return self.behavior.with_efficiency(_efficiencies(efficiency, self.fixed), self.assign)
 
@@ -171,7 +171,7 @@ def _check_fixed(fixed: object, num_parties: int) -> Fixed:
         raise ScenarioError.bad_argument(
             "fixed", expected=f"None, or {num_parties} entries: an efficiency or None", got=repr(fixed)
         )
-    checked = tuple(None if one is None else probability(one, "fixed", ScenarioError) for one in fixed)
+    checked = tuple(None if given is None else probability(given, "fixed", ScenarioError) for given in fixed)
     if None not in checked:
         raise ScenarioError.bad_argument(
             "fixed",
@@ -183,7 +183,7 @@ def _check_fixed(fixed: object, num_parties: int) -> Fixed:
 
 
 def _efficiencies(efficiency: float, fixed: Fixed) -> tuple[float, ...]:
-    return tuple(efficiency if one is None else one for one in fixed)
+    return tuple(efficiency if given is None else given for given in fixed)
 
 
 class _Search:
@@ -201,7 +201,7 @@ class _Search:
 
     def start(self) -> None:
         """Finds a model for efficiency 0."""
-        if all(one is None for one in self.fixed):
+        if all(given is None for given in self.fixed):
             # Nobody clicks: a single strategy, without any search.
             scenario = self.behavior.with_efficiency(0, self.assign).scenario
             pairs = zip(self.assign, scenario.num_outcomes, strict=True)
@@ -246,7 +246,7 @@ class _Search:
         """Looks for a model or an inequality at an efficiency, and keeps it.
 
         Returns:
-            Where the violation of a new inequality begins; ``None`` if there is none.
+            The efficiency at which the violation of a new inequality begins; ``None`` without a new inequality.
         """
         seen = self.behavior.with_efficiency(_efficiencies(efficiency, self.fixed), self.assign)
         threshold = nonlocality_threshold(seen, time_limit=self.deadline.left)
@@ -270,7 +270,7 @@ class _Search:
     def forget(self) -> None:
         """Drops the undecided efficiencies that the bounds have passed."""
         if self.undecided is not None:
-            inside = [one for one in self.undecided if self.lower < one < self.upper]
+            inside = [efficiency for efficiency in self.undecided if self.lower < efficiency < self.upper]
             self.undecided = (min(inside), max(inside)) if inside else None
 
     def proven(self, inequality: BellInequality | None) -> BellInequality | None:

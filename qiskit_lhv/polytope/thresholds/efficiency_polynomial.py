@@ -54,7 +54,9 @@ class EfficiencyPolynomial:
                 if given is not None:
                     weight *= 1 - Fraction(given) if lost[k] else Fraction(given)
             value = exact_value(coefficients, behavior.array) - Fraction(inequality.bound.value)
-            self.losses[sum(one and given is None for one, given in zip(lost, fixed, strict=True))] += weight * value
+            self.losses[sum(loses and given is None for loses, given in zip(lost, fixed, strict=True))] += (
+                weight * value
+            )
         coefficients = inequality.expression.scenario.filled(inequality.expression.coefficients)
         axes = inequality.expression.scenario.outcome_axes
         spread = float(np.ptp(coefficients, axis=axes).sum() * np.prod(inequality.expression.scenario.max_outcomes)) / 2

@@ -41,17 +41,17 @@ class LocalWeight(Evidence):
     """The largest q with ``behavior = q * local + (1 - q) * no-signaling``, from below and from above."""
 
     lower: float
-    """Weight at which ``model`` fits below the behavior: nowhere is ``lower * model`` above it."""
+    """A weight that is reached: ``lower * model`` nowhere exceeds the behavior."""
     upper: float
-    """Weight that ``inequality`` does not let any decomposition exceed; 1 if there is none."""
+    """The largest weight that ``inequality`` allows in any decomposition; 1 without inequality."""
     behavior: Behavior
-    """The behavior asked about."""
+    """The behavior whose local weight is computed."""
     model: DeterministicModel | None
     """The local part of the behavior; ``None`` if it has none."""
     inequality: BellInequality | None
     """``-K . p <= -bound`` with non-negative K; so the weight is at most ``K . behavior / bound``."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
+    """Whether the caller's time ran out before the search had ended; nothing in the record shows it."""
 
     def __str__(self) -> str:
         return f"local weight in [{self.lower:.9g}, {self.upper:.9g}]"
@@ -170,7 +170,7 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_SIGNALING, "behavior")
     deadline = Deadline(time_limit)
     lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, deadline)
-    # No weight exceeds 1, which needs no inequality.
+    # No weight exceeds 1, so this upper limit needs no inequality to prove it.
     upper, inequality = (upper, inequality) if upper < 1 else (1.0, None)
     timed_out = upper - lower > _CLOSE and deadline.over
     return LocalWeight(lower, upper, behavior, model, inequality, timed_out)
@@ -202,7 +202,7 @@ def largest_local_part(
     program.add_strategies(first_strategies(scenario, _ALL_COLUMNS))
 
     def prices(solution: LinearSolution) -> FloatArray:
-        # What padding costs means nothing.
+        # The prices of padding cells have no meaning.
         return np.where(scenario.mask, np.maximum(-solution.duals, 0).reshape(scenario.shape), 0.0)
 
     # Every strategy known so far costs at least 1; a cheaper one improves the program.

@@ -23,25 +23,25 @@ class Atoms(Protocol):
     """Vectors whose inner product is that of tensors over all cells but the normalization."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Returns the number of atoms."""
 
     def add(self, other: Any) -> None:
-        """Adds others of the same kind at the end."""
+        """Appends other atoms of the same kind."""
 
     def keep(self, chosen: NDArray[Any]) -> None:
-        """Keeps those of given numbers, or where a mask holds."""
+        """Keeps only the chosen atoms, given by their numbers or by a mask."""
 
     def mixture(self, weights: FloatArray) -> FloatArray:
-        """The weighted sum."""
+        """Returns the weighted sum of the atoms."""
 
     def along(self, direction: FloatArray) -> FloatArray:
-        """Inner products with a vector, one for each atom."""
+        """Returns the inner product of each atom with a vector."""
 
     def inner(self, other: Any) -> FloatArray:
-        """Inner products with others, shape ``(len(self), len(other))``."""
+        """Returns the inner products with other atoms, shape ``(len(self), len(other))``."""
 
     def vectors(self, chosen: NDArray[Any]) -> FloatArray:
-        """Some of them, one a row."""
+        """Returns the chosen atoms as vectors, one per row."""
 
 
 def atoms_of(reduction: Reduction, parties: list[NDArray[Any]]) -> Atoms:
@@ -52,7 +52,7 @@ def atoms_of(reduction: Reduction, parties: list[NDArray[Any]]) -> Atoms:
         parties: For each party the vectors, shape ``(K, size of its axis)``.
     """
     if reduction.is_plain:
-        return _Products([np.asarray(one, dtype=np.float64) for one in parties])
+        return _Products([np.asarray(vectors, dtype=np.float64) for vectors in parties])
     return _Vectors(reduction.products(parties)[:, 1:] * np.sqrt(reduction.sizes[1:].astype(np.float64)))
 
 
@@ -61,7 +61,7 @@ class _Products:
 
     def __init__(self, parties: list[FloatArray]) -> None:
         self._parties = parties
-        self._shape = tuple(one.shape[1] for one in parties)
+        self._shape = tuple(vectors.shape[1] for vectors in parties)
         self._chunk = max(1, _CHUNK_ENTRIES // max(1, math.prod(self._shape[:-1])))
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class _Products:
         self._parties = [np.concatenate(pair) for pair in zip(self._parties, other._parties, strict=True)]
 
     def keep(self, chosen: NDArray[Any]) -> None:
-        self._parties = [one[chosen] for one in self._parties]
+        self._parties = [vectors[chosen] for vectors in self._parties]
 
     def mixture(self, weights: FloatArray) -> FloatArray:
         used = np.flatnonzero(weights)

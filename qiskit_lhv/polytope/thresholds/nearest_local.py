@@ -38,7 +38,7 @@ class NearestLocal:
     distance: float
     """Largest difference of a probability, as the solver has it."""
     model: DeterministicModel
-    """The model."""
+    """A local model of the nearest local behavior."""
     inequality: BellInequality | None
     """Its violation over the sum of the absolute coefficients is the distance, up to rounding; ``None``: local."""
 
@@ -140,7 +140,7 @@ class _DistanceProgram(StrategyProgram):
     def prices(self, solution: LinearSolution) -> FloatArray:
         """Prices of the cells, shape ``(m_1, ..., m_N, d_1, ..., d_N)``."""
         below, above = np.split(solution.duals[1:], 2)
-        # What padding costs means nothing.
+        # The prices of padding cells have no meaning.
         return np.where(self._scenario.mask, (below + above).reshape(self._scenario.shape), 0.0)
 
     def bound(self, solution: LinearSolution) -> float:

@@ -9,7 +9,7 @@ from ..._support.types import FloatArray, IntArray
 __all__ = ["nearest_mixture"]
 
 
-# Relative to the mean square of the atoms: a smaller squared distance from the plane of the others is none.
+# Relative to the mean square of the atoms: a smaller squared distance from the plane of the others counts as 0.
 _DEPENDENT = 1e-9
 # Relative to the mean square: differences of slopes and squares that rounding may make.
 _ROUNDING = 1e-12

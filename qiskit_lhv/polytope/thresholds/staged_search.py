@@ -30,7 +30,7 @@ _CALLS_BETWEEN_LOOKS = 30
 _PROGRESS = 0.985
 # A goal that lies no farther below the threshold takes more calls than it is worth: finer directions do it faster.
 _ROOM = 3e-3
-# So often a stage is repeated further below.
+# How often a stage is repeated at a lower visibility.
 _FAILURES = 6
 
 
@@ -41,7 +41,7 @@ class VisibilitySearch(ABC):
         gradient: The conditional gradient that approaches points of the line.
         target: Coordinates of the target.
         noise: Coordinates of the noise.
-        margins: Relative distances below the estimated threshold, one a stage. With few coordinates, where the steps
+        margins: Relative distances below the estimated threshold, one per stage. With few coordinates, where the steps
             are cheap, one more stage comes nearer.
     """
 
@@ -96,7 +96,7 @@ class VisibilitySearch(ABC):
             visibility: A visibility to approach instead of the stages; default: the stages.
             max_visibility: Largest visibility considered.
             deadline: When to stop.
-            bar: Shows how far it is.
+            bar: Progress bar that shows how far the search is.
             file: Where the state is kept, if anywhere.
             goal: Visibility that is enough: the stages end once it is proven. Where it lies above the threshold, as far
                 as the oracle can tell, they end after the first one, which proves most of what there is.
@@ -117,7 +117,7 @@ class VisibilitySearch(ABC):
             margin = self.margins[self.stage - 1]
             aim = self.ceiling * (1 - margin)
             if self._in_reach:
-                # No stage below what is asked for.
+                # A stage below the visibility that is asked for would prove too little.
                 aim = max(aim, (self.goal + self.ceiling) / 2)
             aim = min(aim, highest)
             # Once what is missing is small beside what the next stage can bring, go on there.
@@ -222,7 +222,7 @@ class VisibilitySearch(ABC):
         return arrays
 
     def save(self, file: ArrayCheckpoint) -> None:
-        """Writes the state."""
+        """Writes the state to a checkpoint."""
         file.save_arrays(self.state())
 
     def restore(self, file: ArrayCheckpoint) -> None:
@@ -246,4 +246,4 @@ class VisibilitySearch(ABC):
             raise file.refused("a checkpoint of such a search", "another file") from exc
 
     def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:  # noqa: B027  # most hold nothing else
-        """Takes up what else :meth:`state` holds."""
+        """Restores everything else that :meth:`state` holds."""

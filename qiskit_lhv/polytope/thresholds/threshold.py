@@ -33,21 +33,21 @@ class Threshold(Evidence):
     estimate: float
     """Best estimate of the threshold."""
     upper: float
-    """Visibility above which ``inequality`` is violated; the largest one considered, if there is none."""
+    """Visibility above which ``inequality`` is violated; without inequality, the largest visibility considered."""
     upper_is_proven: bool
     """Whether ``upper`` rests on an exact local bound, or the model reaches it."""
     behavior: Behavior
-    """The behavior asked about."""
+    """The behavior whose threshold is searched for."""
     noise: Behavior
-    """The noise it is mixed with."""
+    """The noise that the behavior is mixed with."""
     model: DeterministicModel | SymmetrizedModel
     """A local model of the mixture at visibility ``lower``."""
     inequality: BellInequality | None
     """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search met none."""
     noise_model: DeterministicModel | SymmetrizedModel | None = None
-    """A local model of the noise, so that the mixture is local below ``lower``, too; ``None``: it is white."""
+    """A local model of the noise, so that mixtures below ``lower`` are local, too; ``None`` for white noise."""
     timed_out: bool = False
-    """Whether the caller's time ran out before the search had come to its end; nothing in the record shows it."""
+    """Whether the caller's time ran out before the search had ended; nothing in the record shows it."""
 
     def __str__(self) -> str:
         return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"

@@ -28,7 +28,7 @@ from .threshold import Threshold
 __all__ = ["Threshold", "nonlocality_threshold"]
 
 _ALL_COLUMNS = 300
-# Of the time, for finding symmetries.
+# Share of the time limit that the search for symmetries may use.
 _SHARE_OF_SYMMETRY = 0.3
 
 
@@ -55,7 +55,8 @@ def nonlocality_threshold(
     Args:
         behavior: A no-signaling behavior (within 1e-7).
         noise: A local behavior of the same scenario; default: white noise.
-        symmetry: Relabelings that leave behavior and noise unchanged; default: those that are found. ``None``: none.
+        symmetry: Relabelings that leave behavior and noise unchanged; default: those that are found.
+            ``None``: no symmetry.
         max_visibility: Largest visibility considered. Above 1 the line from the noise through the
             behavior is extended, which tells how far inside the local set the behavior lies.
         max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
@@ -63,7 +64,8 @@ def nonlocality_threshold(
         time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
-            coordinates); if it exists, the search goes on from it. Linear programs are too short for one.
+            coordinates); if it exists, the search goes on from it. Linear programs end too
+            soon to need one.
         progress: Whether to show a progress bar for long searches; default: only on a terminal.
 
     Returns:
@@ -114,7 +116,7 @@ def _parse_symmetry(symmetry: Any, *behaviors: Behavior, deadline: Deadline) -> 
         return Symmetry.trivial(scenario)
     if isinstance(symmetry, Symmetry):
         group = symmetry
-    elif isinstance(symmetry, Sequence) and all(isinstance(one, Relabeling) for one in symmetry):
+    elif isinstance(symmetry, Sequence) and all(isinstance(relabeling, Relabeling) for relabeling in symmetry):
         group = Symmetry.generated_by(symmetry, scenario)
     else:
         raise ScenarioError.bad_argument(
