@@ -117,7 +117,7 @@ class VisibilitySearch(ABC):
             margin = self.margins[self.stage - 1]
             aim = self.ceiling * (1 - margin)
             if self._in_reach:
-                # A stage below the visibility that is asked for would prove too little.
+                # Every stage stays above the visibility that is asked for.
                 aim = max(aim, (self.goal + self.ceiling) / 2)
             aim = min(aim, highest)
             # Once what is missing is small beside what the next stage can bring, go on there.
