@@ -1,1 +1,1 @@
-"""Bell inequalities: expressions with a proven local bound, facets, records."""
+"""Bell inequalities: expressions with a proven local bound, facets of local polytopes, and record inequalities."""

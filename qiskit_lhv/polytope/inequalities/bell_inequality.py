@@ -1,4 +1,4 @@
-"""Bell expressions and the inequalities that their local bounds make of them."""
+"""Bell inequalities: Bell expressions together with their local bounds."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class BellInequality(Evidence):
 
     @classmethod
     def of(cls, expression: BellExpression) -> BellInequality:
-        """The inequality of an expression, with its exact local bound."""
+        """Returns the Bell inequality of an expression, with the exact local bound."""
         return cls(expression, local_bound(expression))
 
     def violation(self, behavior: Behavior) -> float:
-        """Returns by how much a behavior exceeds the local bound; negative if it does not.
+        """Returns the value of a behavior minus the local bound; it is negative if the inequality is not violated.
 
         Raises:
             ScenarioError: If the scenarios differ.
@@ -54,7 +54,7 @@ class BellInequality(Evidence):
         return self.expression.value(behavior) - self.bound.value
 
     def exact_violation(self, behavior: Behavior) -> Fraction:
-        """The violation in rational arithmetic, with coefficients and probabilities as their floats are."""
+        """Returns the violation in rational arithmetic; coefficients and probabilities are taken exactly as stored."""
         behavior.require_scenario(self.expression.scenario, "expression")
         value = exact_value(self.expression.coefficients, behavior.array)
         return value - Fraction(self.bound.value)
@@ -67,10 +67,10 @@ class BellInequality(Evidence):
         prove_bound: bool | None = None,
         symmetries: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
     ) -> Verification:
-        """Re-proves the local bound by another algorithm in integers, and the violation if asked.
+        """Re-proves the local bound by a second algorithm in integer arithmetic, and checks a violation if asked.
 
         Args:
-            behavior: A behavior that should violate the inequality; default: only the bound is checked.
+            behavior: A behavior that should violate the inequality. Default: only the bound is checked.
             rounding_error: Error allowed in each probability of the behavior: the violation must
                 exceed the largest change that such errors can make.
             prove_bound: Whether to prove the bound again, which takes minutes for some 40 settings per party. If not,
@@ -88,7 +88,7 @@ class BellInequality(Evidence):
         coefficients, claim = self.expression.coefficients, Fraction(self.bound.value)
         if not self.bound.exact:
             return Verification.unproven("the bound is heuristic: a local model may exceed it")
-        # A solver rounds up by no more than the rounding errors of its arithmetic.
+        # A solver may exceed the exact bound, but only by the rounding errors of its arithmetic.
         total = sum((abs(Fraction(float(value))) for value in coefficients.flat), Fraction(0))
         rounding = total / 10**9
         try:
@@ -124,11 +124,11 @@ class BellInequality(Evidence):
 
 
 def _largest_change(coefficients: FloatArray, scenario: BellScenario) -> Fraction:
-    """How much a table's value changes at most, per error in each probability, if settings stay normalized."""
+    """Returns the largest change of a table's value per unit of error in each probability, at fixed normalization."""
     n = coefficients.ndim // 2
     total = Fraction(0)
     for setting in np.ndindex(coefficients.shape[:n]):
-        # Half the spread of the coefficients for each of the probabilities.
+        # For each probability, half the difference between the largest and the smallest coefficient.
         part = coefficients[setting][scenario.mask[setting]]
         total += (Fraction(float(part.max())) - Fraction(float(part.min()))) * part.size / 2
     return total

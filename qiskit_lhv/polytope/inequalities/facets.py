@@ -28,7 +28,7 @@ __all__ = ["FacetList", "enumerate_facets"]
 
 
 _MAX_VERTICES = 100
-# Products of remainders fit 64 bits.
+# A prime so small that products of two remainders fit into 64 bits.
 _PRIME = 2**31 - 1
 _MAX_DIMENSION = 24
 _MAX_VERTICES_BESIDE_CHSH = 512
@@ -41,12 +41,12 @@ class FacetList(Evidence):
     scenario: BellScenario
     """The scenario."""
     coefficients: IntArray
-    """Whole numbers, shape ``(F, m_1, ..., m_N, d_1, ..., d_N)``: one Bell expression per facet."""
+    """Integer coefficients, shape ``(F, m_1, ..., m_N, d_1, ..., d_N)``: one Bell expression per facet."""
     bounds: IntArray
     """The local bound of each facet, shape ``(F,)``."""
     classes: IntArray
-    """The class of each facet, shape ``(F,)``; facets of a class are relabelings of each other. The largest class
-    comes last."""
+    """The class of each facet, shape ``(F,)``. Facets of the same class are relabelings of each other. The largest
+    class comes last."""
 
     def __post_init__(self) -> None:
         for name in ("coefficients", "bounds", "classes"):
@@ -61,21 +61,21 @@ class FacetList(Evidence):
 
     @property
     def class_sizes(self) -> tuple[int, ...]:
-        """Number of facets of each class."""
+        """Number of facets in each class."""
         return tuple(np.bincount(self.classes).tolist())
 
     def expression(self, index: int) -> BellExpression:
-        """The Bell expression of a facet; its local bound is ``bounds[index]``."""
+        """Returns the Bell expression of a facet. Its local bound is ``bounds[index]``."""
         return BellExpression(self.coefficients[index].astype(np.float64), self.scenario)
 
     def verify(self) -> Verification:
-        """Re-checks the list against all deterministic strategies, in whole numbers.
+        """Re-checks the list against all deterministic strategies, in integer arithmetic.
 
-        1. Each bound is the largest value of a strategy, and the strategies that reach it span a facet: as many of them
-           as the polytope has dimensions are independent.
+        1. Each bound is the largest value that a strategy reaches. The strategies that reach it span a facet: among
+           them are as many independent ones as the polytope has dimensions.
         2. No facet is listed twice, and each relabeling of a facet belongs to the class of that facet.
-        3. The list is complete: enumerated once more, there are no others. That needs the extra ``facets``; without it
-           the list is not re-proven.
+        3. The list is complete: a second enumeration finds no other facets. This needs the extra ``facets``; without
+           it, the list is not re-proven.
         """
         count = len(self.bounds)
         if self.coefficients.shape != (count, *self.scenario.shape) or self.classes.shape != (count,):
@@ -118,7 +118,7 @@ class FacetList(Evidence):
         return Verification(True, f"{reason}; there are no others")
 
     def representatives(self) -> list[BellInequality]:
-        """One inequality of each class, its local bound computed again."""
+        """Returns one inequality of each class, with its local bound computed again."""
         _, first = np.unique(self.classes, return_index=True)
         return [BellInequality.of(self.expression(int(index))) for index in first]
 
@@ -135,7 +135,7 @@ def enumerate_facets(scenario: BellScenario) -> FacetList:
             with three settings of two outcomes, or two of three, are the largest symmetric ones.
 
     Returns:
-        The facets, positivity among them, with their bounds and classes.
+        All facets, including the positivity of probabilities, with their bounds and classes.
 
     Raises:
         ScenarioError: If the scenario is too large.
@@ -161,7 +161,7 @@ def enumerate_facets(scenario: BellScenario) -> FacetList:
     )
     tight = vertices[:, 1:] @ normals.T == bounds
     classes = _classes(tight, strategies, scenario)
-    # Small classes first; the order within one is that of the numbers, so that it does not depend on the library.
+    # Small classes come first. Within a class, facets are sorted by their coefficients, whatever the library's order.
     sizes = np.bincount(classes)
     order = np.lexsort((*full.T[::-1], classes, sizes[classes]))
     _, first, numbered = np.unique(classes[order], return_index=True, return_inverse=True)
@@ -185,7 +185,7 @@ def _check_size(scenario: BellScenario) -> None:
 
 
 def _vertices(strategies: IntArray, scenario: BellScenario, form: list[FloatArray]) -> IntArray:
-    """Coordinates of the strategies, shape ``(V, size)``; the first is 1."""
+    """Returns the coordinates of the strategies, shape ``(V, size)``; the first coordinate is 1."""
     rows = np.ones((len(strategies), 1))
     start = 0
     for matrix, m, d in zip(form, scenario.num_settings, scenario.max_outcomes, strict=True):
@@ -196,7 +196,7 @@ def _vertices(strategies: IntArray, scenario: BellScenario, form: list[FloatArra
 
 
 def _hull(points: IntArray) -> tuple[IntArray, IntArray]:
-    """Facets ``normal . point <= bound`` of the convex hull of full-dimensional whole-number points."""
+    """Returns normals and bounds of the facets ``normal . point <= bound`` of the hull of integer points."""
     try:
         import ppl
     except ImportError as exc:
@@ -215,7 +215,7 @@ def _hull(points: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _rank(rows: IntArray) -> int:
-    """A lower bound of the rank of a matrix of whole numbers: the rank of the remainders modulo a prime."""
+    """Returns a lower bound on the rank of an integer matrix: its rank modulo a prime."""
     rows = rows % _PRIME
     rank = 0
     for column in range(rows.shape[1]):
@@ -235,7 +235,7 @@ def _rank(rows: IntArray) -> int:
 
 
 def _classes(tight: NDArray[np.bool_], strategies: IntArray, scenario: BellScenario) -> IntArray:
-    """Numbers of the orbits of facets; a facet is known by the strategies that reach its bound.
+    """Returns the orbit number of each facet. A facet is identified by the strategies that reach its bound.
 
     Args:
         tight: Whether a strategy reaches a facet's bound, shape ``(V, F)``.
@@ -261,10 +261,10 @@ def _classes(tight: NDArray[np.bool_], strategies: IntArray, scenario: BellScena
 
 
 def _generators(scenario: BellScenario) -> Iterator[Relabeling]:
-    """Relabelings that generate all: exchanges of neighbors among outcomes, settings and equal parties."""
+    """Yields generators of all relabelings: exchanges of neighboring outcomes, settings and equal parties."""
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     for k, party in enumerate(scenario.num_outcomes):
-        # Of settings with the same number of outcomes, exchanges carry what is done to one to the others.
+        # One setting per number of outcomes is enough: exchanges of settings carry its relabelings to the others.
         places = {d: [x for x, own in enumerate(party) if own == d] for d in party}
         for d, alike in places.items():
             for a in range(d - 1):

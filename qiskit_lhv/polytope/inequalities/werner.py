@@ -1,4 +1,4 @@
-"""A Bell inequality that shows two-qubit Werner states to be nonlocal far below the threshold of CHSH."""
+"""A Bell inequality that two-qubit Werner states violate at visibilities far below the threshold of CHSH."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["WernerInequality", "werner_inequality"]
 class WernerInequality(Evidence):
     """A correlation Bell inequality with the axes at which the singlet violates it.
 
-    The two-qubit Werner state of visibility v gives the correlator ``-v n . m`` for the axes n and m. Axes are binary
-    fractions of length at most 1, so that the singlet's value of the inequality is a rational number. Shorter
-    axes are noisy measurements: those of full length violate the inequality too, or others obtained from it by
-    flipping outcomes.
+    The two-qubit Werner state of visibility v gives the correlator ``-v n . m`` for the axes n and m. The components
+    of the axes are binary fractions, so that the value of the singlet is a rational number. The length of an axis
+    is at most 1; axes shorter than 1 describe noisy measurements. With axes of full length, the inequality or one
+    obtained from it by flipping outcomes is violated, too.
 
     Raises:
         CertificateError: If the shapes do not fit.
@@ -43,8 +43,8 @@ class WernerInequality(Evidence):
     inequality: BellInequality
     """The inequality, with full correlators only."""
     symmetries: IntArray
-    """Relabelings that leave it unchanged, one per row, shape ``(G, m_1 + m_2)``; G may be 0. Entry s means that a
-    setting takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative."""
+    """Relabelings that leave the inequality unchanged, one per row, shape ``(G, m_1 + m_2)``; G may be 0. An entry s
+    means that a setting takes the place of setting ``abs(s) - 1``, with its outcomes swapped if s is negative."""
 
     def __post_init__(self) -> None:
         for name in ("first_axes", "second_axes"):
@@ -74,7 +74,7 @@ class WernerInequality(Evidence):
         return (table[..., 0, 0] - table[..., 0, 1] - table[..., 1, 0] + table[..., 1, 1]) / 4
 
     def singlet_value(self) -> Fraction:
-        """The value of the singlet at these axes, exactly."""
+        """Returns the exact value of the singlet at these axes."""
         first, second = (
             [[Fraction(float(c)) for c in n] for n in axes] for axes in (self.first_axes, self.second_axes)
         )
@@ -86,19 +86,19 @@ class WernerInequality(Evidence):
 
     @property
     def visibility(self) -> float:
-        """Werner states of any larger visibility violate the inequality: bound over singlet value, rounded up."""
+        """Visibility above which all Werner states violate the inequality: bound over singlet value, rounded up."""
         return round_up(Fraction(self.inequality.bound.value) / self.singlet_value())
 
     def behavior(self, visibility: float) -> Behavior:
-        """The behavior of the Werner state of a visibility at these axes."""
+        """Returns the behavior of the Werner state of the given visibility, measured along these axes."""
         return Behavior.from_correlators(-visibility * self.first_axes @ self.second_axes.T, marginals=False)
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks axes, coefficients, symmetries and violation in rational arithmetic, and the local bound.
 
         Args:
-            prove_bound: Whether to prove the local bound again, for the inequality that comes with the package by a
-                tree in about 5 seconds; see ``BellInequality.verify``.
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``. For the inequality that
+                comes with the package, a search tree proves it in about 5 seconds.
 
         Returns:
             Whether all Werner states above ``visibility`` violate the inequality.
@@ -135,9 +135,10 @@ class WernerInequality(Evidence):
 
 @cache
 def werner_inequality() -> WernerInequality:
-    """The inequality that comes with the package; ``benchmarks/werner_nonlocal.py`` found it and proves its bound.
+    """Returns the inequality that comes with the package.
 
-    Two-qubit Werner states are nonlocal above its visibility, below the 0.7071 of CHSH.
+    Two-qubit Werner states above its visibility are nonlocal; this visibility lies below the 0.7071 of CHSH. The
+    script ``benchmarks/werner_nonlocal.py`` found the inequality and proves its bound.
 
     Examples:
         >>> werner_inequality().visibility < 0.7

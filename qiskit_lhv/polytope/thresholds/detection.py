@@ -34,10 +34,11 @@ Model = DeterministicModel | SymmetrizedModel
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DetectionThreshold(Evidence):
-    """The detection efficiency above which a behavior stays nonlocal; from below and from above.
+    """Lower and upper bound on the detection efficiency above which a behavior stays nonlocal.
 
-    What is local at one efficiency is local at every smaller one, since each party can discard clicks by itself. So a
-    model at ``lower`` and a violation at ``upper`` also settle all efficiencies below and above them.
+    A behavior that is local at one efficiency is local at every smaller one, since each party can discard clicks at
+    random. So the model at ``lower`` proves locality at every efficiency below, and the violation at ``upper`` proves
+    nonlocality at every efficiency above.
     """
 
     lower: float
@@ -47,13 +48,13 @@ class DetectionThreshold(Evidence):
     behavior: Behavior
     """The behavior with perfect detectors."""
     assign: tuple[int | None, ...]
-    """For each party the outcome that stands for "no click"; ``None``: an additional one, the last."""
+    """The outcome per party that stands for "no click"; ``None``: an additional outcome, the last."""
     fixed: tuple[float | None, ...]
-    """For each party its efficiency if it is given; ``None``: the one that is asked for."""
+    """The efficiency per party, if it is fixed; ``None``: the efficiency whose threshold is searched for."""
     model: DeterministicModel | SymmetrizedModel | None
     """A local model at ``lower``; ``None`` if none was found at any efficiency."""
     inequality: BellInequality | None
-    """A Bell inequality that is violated at ``upper``; ``None`` if the search met none."""
+    """A Bell inequality that is violated at ``upper``; ``None`` if the search found none."""
     timed_out: bool = False
     """Whether the caller's time ran out before the search had ended; nothing in the record shows it."""
 
@@ -69,7 +70,7 @@ class DetectionThreshold(Evidence):
         return f"detection threshold in [{self.lower:.9g}, {self.upper:.9g}]"
 
     def behavior_at(self, efficiency: float) -> Behavior:
-        """What the parties see if those without a given efficiency have this one.
+        """Returns the behavior that the parties observe if all parties without a fixed efficiency have this one.
 
         Args:
             efficiency: From 0 to 1.
@@ -127,15 +128,15 @@ def detection_threshold(
     Args:
         behavior: A no-signaling behavior (within 1e-7), as seen with perfect detectors.
         assign: The outcome that stands for "no click", or one per party; ``None``: an additional outcome, the last.
-        fixed: For each party a given efficiency, or ``None`` for eta; default: eta for all.
+        fixed: For each party a fixed efficiency, or ``None`` for eta. Default: eta for all parties.
         tolerance: Distance of the two bounds at which the search ends. A violation must exceed rounding errors of 1e-9
             in every probability, which keeps the bounds about 1e-7 apart, and further for violations that are small.
         time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
 
     Returns:
         Lower and upper bound, with the evidence for both. A behavior that is local with perfect detectors has both
-        at 1, with a model and no inequality. One that is nonlocal whatever eta is (because parties of given
-        efficiency are, on their own) has both at 0, with an inequality and no model.
+        at 1, with a model and no inequality. One that is nonlocal at every eta (because the parties of fixed
+        efficiency alone are nonlocal) has both at 0, with an inequality and no model.
 
     Raises:
         ScenarioError: If the behavior is signaling or an argument is out of range.
@@ -187,14 +188,14 @@ def _efficiencies(efficiency: float, fixed: Fixed) -> tuple[float, ...]:
 
 
 class _Search:
-    """Closes in on the threshold: inequalities from above, a model from below."""
+    """Search for the threshold: inequalities lower the upper bound, and models raise the lower bound."""
 
     def __init__(self, behavior: Behavior, assign: Assignment, fixed: Fixed, deadline: Deadline) -> None:
         self.behavior, self.assign, self.fixed, self.deadline = behavior, assign, fixed, deadline
         self.lower, self.upper = 0.0, 1.0
         self.model: Model | None = None
         self.inequality: BellInequality | None = None
-        # Efficiencies at which neither was found: the lowest and the highest of them.
+        # The lowest and the highest efficiency at which neither a model nor an inequality was found.
         self.undecided: tuple[float, float] | None = None
         self.step = 0.0
         self.timed_out = False
@@ -213,7 +214,7 @@ class _Search:
             self.undecided = None
 
     def run(self, tolerance: float) -> None:
-        """Probes until the bounds are near enough, time is over, or probes decide nothing more."""
+        """Probes efficiencies until the bounds are close enough, time is up, or probes decide nothing more."""
         self.step = tolerance / 2
         efficiency = 1.0
         for _ in range(_MAX_PROBES):
@@ -229,13 +230,13 @@ class _Search:
             efficiency = following
 
     def following(self, begin: float | None, tolerance: float) -> float | None:
-        """The next efficiency to try, after an inequality whose violation begins at ``begin``."""
+        """Returns the next efficiency to try, after an inequality whose violation begins at ``begin``."""
         if begin is not None and self.lower < begin < self.upper:
             return begin
         if self.undecided is None:
             return (self.lower + self.upper) / 2
         lowest, highest = self.undecided
-        # Around the undecided, further and further away, but no further than to the middle.
+        # Try efficiencies around the undecided ones, farther away each time, but no farther than the middle of the gap.
         if lowest - self.lower > tolerance / 4:
             return max((self.lower + lowest) / 2, lowest - self.step)
         if self.upper - highest > tolerance / 4:
@@ -274,7 +275,7 @@ class _Search:
             self.undecided = (min(inside), max(inside)) if inside else None
 
     def proven(self, inequality: BellInequality | None) -> BellInequality | None:
-        """The inequality with an exact local bound, if that can be had in time."""
+        """Returns the inequality with an exact local bound, if the bound can be computed in time."""
         if inequality is None or inequality.bound.exact:
             return inequality
         if self.deadline.over:

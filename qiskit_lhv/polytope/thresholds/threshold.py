@@ -19,14 +19,14 @@ from ..symmetry.symmetrized_model import SymmetrizedModel
 __all__ = ["MODEL_ATOL", "Threshold", "crossing_visibility"]
 
 MODEL_ATOL = 1e-9
-# A model of the noise is one at a visibility in white noise of nearly 1.
+# The model of the noise reproduces the noise mixed with very little white noise: at a visibility of nearly 1.
 _NOISE_ATOL = 1e-8
 _WHITE_ATOL = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Threshold(Evidence):
-    """The visibility up to which a behavior, mixed with noise, is local; from below and from above."""
+    """Lower and upper bound on the visibility up to which a behavior, mixed with noise, is local."""
 
     lower: float
     """Visibility at which ``model`` reproduces the mixture."""
@@ -35,7 +35,7 @@ class Threshold(Evidence):
     upper: float
     """Visibility above which ``inequality`` is violated; without inequality, the largest visibility considered."""
     upper_is_proven: bool
-    """Whether ``upper`` rests on an exact local bound, or the model reaches it."""
+    """Whether ``upper`` is proven: by an exact local bound, or because the model reaches it."""
     behavior: Behavior
     """The behavior whose threshold is searched for."""
     noise: Behavior
@@ -43,7 +43,7 @@ class Threshold(Evidence):
     model: DeterministicModel | SymmetrizedModel
     """A local model of the mixture at visibility ``lower``."""
     inequality: BellInequality | None
-    """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search met none."""
+    """A Bell inequality that the mixture violates above ``upper``; ``None`` if the search found none."""
     noise_model: DeterministicModel | SymmetrizedModel | None = None
     """A local model of the noise, so that mixtures below ``lower`` are local, too; ``None`` for white noise."""
     timed_out: bool = False
@@ -53,16 +53,16 @@ class Threshold(Evidence):
         return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
 
     def mixture(self, visibility: float) -> Behavior:
-        """``visibility * behavior + (1 - visibility) * noise``; the visibility may exceed 1."""
+        """Returns ``visibility * behavior + (1 - visibility) * noise``. The visibility may exceed 1."""
         mixed = visibility * self.behavior.array + (1 - visibility) * self.noise.array
         return Behavior(mixed, self.behavior.scenario)
 
     def verify(self, atol: float = MODEL_ATOL, *, prove_bound: bool | None = None) -> Verification:
         """Re-checks model, local bound and threshold in exact arithmetic, without the solver's code.
 
-        The model at ``lower`` and that of the noise are local models of all mixtures between them. A heuristic local
-        bound is not re-checked; then only the lower end is proven, and the reason says so: ``upper_is_proven`` must say
-        just that. ``timed_out`` is the search's own word: nothing shows it, and no proof rests on it.
+        The model at ``lower`` and the model of the noise together give local models of all mixtures between them. A
+        heuristic local bound is not re-checked; then only ``lower`` is proven, the reason says so, and
+        ``upper_is_proven`` must agree. ``timed_out`` cannot be checked, and no proof depends on it.
 
         Args:
             atol: Largest deviation of the model from the mixture, in any probability.
@@ -110,7 +110,7 @@ class Threshold(Evidence):
 
 
 def crossing_visibility(inequality: BellInequality, behavior: Behavior, noise: Behavior) -> Fraction | None:
-    """Visibility at which the mixture reaches the local bound, exactly; ``None`` if it never does."""
+    """Returns the exact visibility at which the mixture reaches the local bound; ``None`` if it never does."""
     coefficients = inequality.expression.coefficients
     at_noise = exact_value(coefficients, noise.array)
     slope = exact_value(coefficients, behavior.array) - at_noise
