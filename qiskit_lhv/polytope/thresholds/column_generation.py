@@ -47,9 +47,9 @@ _LONG_WORK = 5e10
 # Above this number of coordinates, the linear program starts from the atoms of a coarse search; above the second one
 # where its own columns come from the heuristic oracle, whose many rounds each take a solution.
 _WARM_START, _WARM_START_HEURISTIC = 60, 20
-# How often the heuristic oracle looks from other random starts before a program counts as solved.
+# Number of times the heuristic oracle tries other random starts before a program counts as solved.
 _LAST_LOOKS = 10
-# How near the coarse search comes: nearer where no exact oracle finds what it leaves out.
+# Margins of the coarse search: smaller where no exact oracle finds the strategies that it misses.
 _COARSE, _COARSE_HEURISTIC = 1e-2, 1e-4
 _NEAR_ENOUGH_TO_MEND = 1e-2
 _EXACT = 1e-9
@@ -67,7 +67,7 @@ def generate_columns(
     deadline: Deadline,
     seed: int | None,
 ) -> Threshold:
-    """Column generation: the linear program over the strategies known, and an oracle for those that improve it.
+    """Solves the linear program over the known strategies, while an oracle adds strategies that improve it.
 
     Args:
         behavior: The behavior.
@@ -155,7 +155,7 @@ class _ThresholdSearch(VisibilitySearch):
         self._tried, self._pause, self._waited = math.nan, 0, 0
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility itself once weights can be mended to reproduce it, else nothing.
+        """Returns the visibility itself if the weights can be mended to reproduce it, otherwise no visibility.
 
         Mending takes long, so that after every failure, unless ``now``, twice as many calls pass before the next try.
         """
@@ -215,7 +215,7 @@ def search_by_gradients(
     search = _ThresholdSearch(reduction, behavior, noise, seed)
     file = None
     if checkpoint is not None:
-        # Of what is padding and what is an outcome that never happens, the table does not tell.
+        # The table alone does not distinguish padding from outcomes that never happen.
         facts = {} if behavior.scenario.has_equal_outcomes else {"outcomes": behavior.scenario.num_outcomes}
         run = fingerprint(behavior=behavior.array, noise=noise.array, group=len(reduction.symmetry), seed=seed, **facts)
         file = ArrayCheckpoint(checkpoint, run)
@@ -235,7 +235,7 @@ def search_by_gradients(
 
 
 def _proof_timed_out(result: Threshold, deadline: Deadline) -> bool:
-    """Whether the exact bound is missing because time ran out."""
+    """Returns whether the exact bound is missing because time ran out."""
     return not result.upper_is_proven and deadline.over
 
 
@@ -284,7 +284,7 @@ def _result(
 
 
 def _raised(inequality: BellInequality, strategies: IntArray) -> BellInequality:
-    """The inequality with the largest value of some strategies as its bound, if that is larger."""
+    """Returns the inequality with its bound raised to the largest value of these strategies, if that is larger."""
     coefficients = inequality.expression.coefficients
     sizes = inequality.expression.scenario.num_outcomes
     values = [exact_strategy_value(coefficients, row, sizes) for row in strategies.astype(np.int64)]
@@ -305,7 +305,7 @@ def _upper_bound(
     seed: int | None,
     deadline: Deadline,
 ) -> tuple[float, BellInequality | None]:
-    """The inequality of the prices with its exact bound, and the visibility above which it is violated."""
+    """Returns the inequality of the prices with its exact bound, and the visibility above which it is violated."""
     # The price of the normalization only shifts the bound, which is computed again.
     prices = prices.copy()
     prices[0] = 0
@@ -328,7 +328,7 @@ def _upper_bound(
 
 
 def _best_bound(expression: BellExpression, seed: int | None, deadline: Deadline) -> LocalBound:
-    """The exact bound if it takes little work, or fits the caller's time or a budget; else the heuristic one."""
+    """Returns the exact bound if the caller's time or a budget of work suffices, otherwise the heuristic bound."""
     bound = local_bound(expression, seed=seed, max_work=_QUICK_WORK)
     if bound.exact:
         return bound

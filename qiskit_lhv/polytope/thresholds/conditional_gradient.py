@@ -47,7 +47,7 @@ _LATEST = 150
 
 
 class Ending(StrEnum):
-    """Why a run ended; each member is its sentence."""
+    """Why a run ended. The value of each member is a sentence that says so."""
 
     CLOSE = "The mixture is as near as asked."
     SEPARATED = "No atom that was found exceeds the point in the direction of the prices."
@@ -84,7 +84,7 @@ class StrategyOracle:
     """Largest number of atoms that a call returns."""
 
     def search(self, prices: FloatArray, known: IntArray, weights: FloatArray, rng: np.random.Generator) -> IntArray:
-        """The best strategies found, distinct in value, best first."""
+        """Returns the best strategies found, with distinct values, best first."""
         oracle = Alternation(self.reduction.scenario)
         warm = self.num_starts // 2 if len(known) else 0
         starts = oracle.random_starts(self.num_starts - warm, rng)
@@ -258,7 +258,7 @@ class ConditionalGradient:
         deadline: Deadline,
         watch: Callable[[ConditionalGradient, float], bool] | None = None,
     ) -> Ending:
-        """Steps until the mixture is as near as asked, the point is separated, or time is up.
+        """Takes steps until the mixture is within the tolerance, the point is separated, or time is up.
 
         Args:
             target: Coordinates of the point.
@@ -281,7 +281,7 @@ class ConditionalGradient:
                 return Ending.OUT_OF_TIME
 
     def _move_weight(self, target: FloatArray) -> None:
-        """Brings the mixture of the atoms known as near as they allow, or nearly so."""
+        """Changes the weights of the known atoms so that their mixture comes nearly as close as possible."""
         if self._atoms is None:
             return
         slopes = self._atoms.along(self._residual(target))
@@ -296,16 +296,16 @@ class ConditionalGradient:
         self._weigh(weights / math.fsum(weights))
 
     def _moved_in_pairs(self, slopes: FloatArray, tolerance: float) -> FloatArray:
-        """Weights moved from the atom with the largest slope to the one with the smallest, again and again.
+        """Returns weights after repeated moves from the atom with the largest slope to the one with the smallest.
 
         Args:
-            slopes: Of all atoms, which change.
+            slopes: Slopes of all atoms; they are updated in place.
             tolerance: Difference of slopes at which to stop.
         """
         count = len(self.weights)
         gram, weights = self._gram, self.weights.copy()
         squares = gram.diagonal()
-        # Atoms without weight have none to give away.
+        # Weight can be taken only from atoms that carry weight.
         barred = np.where(weights > 0, 0.0, -np.inf)
         change, sources = np.empty(count), np.empty(count)
         for _ in range(_STEPS_PER_CALL):

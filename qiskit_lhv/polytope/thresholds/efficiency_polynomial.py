@@ -21,7 +21,7 @@ _MARGIN = 2
 
 
 class EfficiencyPolynomial:
-    """By how much an inequality is violated, as a function of the efficiency: a polynomial with exact coefficients.
+    """The violation of an inequality as a function of the efficiency: a polynomial with exact coefficients.
 
     The violation is ``sum_j losses[j] * (1 - eta)**j * eta**(n - j)``, j of the n parties with efficiency eta losing.
 
@@ -63,14 +63,14 @@ class EfficiencyPolynomial:
         self.allowance = Fraction(_MARGIN * ROUNDING_ERROR * spread)
 
     def at(self, efficiency: float) -> Fraction:
-        """The violation at an efficiency, exactly."""
+        """Returns the exact violation at an efficiency."""
         eta, degree = Fraction(efficiency), len(self.losses) - 1
         return sum(
             (loss * (1 - eta) ** j * eta ** (degree - j) for j, loss in enumerate(self.losses)), start=Fraction(0)
         )
 
     def crossing(self, lower: float, upper: float) -> tuple[float, float]:
-        """Where the violation begins, and the smallest efficiency found at which it is beyond rounding.
+        """Returns the efficiency where the violation begins, and the smallest one found where it exceeds rounding.
 
         Args:
             lower: The smallest efficiency considered.

@@ -38,7 +38,7 @@ _CLOSE = 1e-8
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalWeight(Evidence):
-    """The largest q with ``behavior = q * local + (1 - q) * no-signaling``, from below and from above."""
+    """Lower and upper bound on the largest q with ``behavior = q * local + (1 - q) * no-signaling``."""
 
     lower: float
     """A weight that is reached: ``lower * model`` nowhere exceeds the behavior."""
@@ -58,11 +58,11 @@ class LocalWeight(Evidence):
 
     @property
     def value(self) -> float:
-        """The local weight, as far as it is proven: ``lower``."""
+        """The proven local weight, which is ``lower``."""
         return self.lower
 
     def remainder(self) -> Behavior | None:
-        """The no-signaling rest of the behavior, normalized; ``None`` if less than 1e-9 is left."""
+        """The no-signaling part of the decomposition, normalized; ``None`` if its weight is below 1e-9."""
         if self.model is None:
             return self.behavior
         rest = 1 - self.lower
@@ -179,7 +179,7 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
 def largest_local_part(
     table: FloatArray, scenario: BellScenario, deadline: Deadline = NO_LIMIT
 ) -> tuple[float, DeterministicModel | None, float, BellInequality | None]:
-    """The heaviest mixture of deterministic strategies that is nowhere above a table, and its dual.
+    """Returns the mixture of deterministic strategies of largest weight that nowhere exceeds a table, and its dual.
 
     Args:
         table: Numbers of at least 0, shape ``(m_1, ..., m_N, d_1, ..., d_N)``; they need not be normalized.
@@ -214,7 +214,7 @@ def largest_local_part(
 def _local_part(
     weights: FloatArray, strategies: IntArray, table: FloatArray, scenario: BellScenario
 ) -> tuple[float, DeterministicModel | None]:
-    """The model of the weights, lowered where it exceeds the table, and the weight that it proves."""
+    """Returns the model with these weights, reduced where it exceeds the table, and the weight that it proves."""
     target = table.ravel()
     used = weights > _IMPOSSIBLE
     if not used.any():
@@ -232,7 +232,7 @@ def _local_part(
     model = DeterministicModel.from_weights(weights[used], strategies[used], scenario)
     entries = exact_model_table(model.weights, model.strategies, scenario.shape)
     pairs = [(float(p), entry) for p, entry in zip(target, entries, strict=True) if entry]
-    # Floats tell which of them can be the smallest.
+    # Floating-point arithmetic selects the candidates for the smallest ratio.
     rough = [p / float(entry) for p, entry in pairs]
     lowest = min(rough) * (1 + _CLOSE)
     exact = min(Fraction(1), *(Fraction(p) / entry for (p, entry), r in zip(pairs, rough, strict=True) if r <= lowest))
@@ -243,7 +243,7 @@ def _local_part(
 def _dual_bound(
     prices: FloatArray, table: FloatArray, lower: float, scenario: BellScenario
 ) -> tuple[float, BellInequality | None]:
-    """The inequality of the prices, with its exact local bound, and the weight that it allows."""
+    """Returns the inequality of the prices, with its exact local bound, and the largest weight that it allows."""
     largest = float(prices.max())
     if largest <= 0:
         return 1.0, None
@@ -267,5 +267,5 @@ def _dual_bound(
 
 
 def _upper(inequality: BellInequality, table: FloatArray) -> Fraction:
-    """The weight q that the inequality allows: the rest adds at least 0 to K, the local part at least q * bound."""
+    """Returns the largest q allowed: the rest adds at least 0 to K, and the local part adds at least q * bound."""
     return exact_value(inequality.expression.coefficients, table) / Fraction(inequality.bound.value)

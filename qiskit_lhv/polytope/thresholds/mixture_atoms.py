@@ -57,7 +57,7 @@ def atoms_of(reduction: Reduction, parties: list[NDArray[Any]]) -> Atoms:
 
 
 class _Products:
-    """Without symmetry the vectors of the parties say all, and inner products are products of theirs."""
+    """Atoms without symmetry: stored as one vector per party, whose inner products are multiplied."""
 
     def __init__(self, parties: list[FloatArray]) -> None:
         self._parties = parties
@@ -148,5 +148,5 @@ class _Vectors:
 
 
 def capacity(count: int) -> int:
-    """Room for a number of atoms: powers of 2, so that it grows rarely."""
+    """Returns the array size for a number of atoms: a power of 2, so that arrays grow rarely."""
     return max(_SMALLEST_CAPACITY, 1 << (count - 1).bit_length())

@@ -1,4 +1,4 @@
-"""The local behavior nearest to given numbers, in the largest difference of a probability."""
+"""The local behavior nearest to a given behavior, in the largest difference of any probability."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MAX_ENUMERATED = 1 << 16
 
 @dataclass(frozen=True)
 class NearestLocal:
-    """The nearest local behavior, and the inequality that separates what is nearer."""
+    """The nearest local behavior, and an inequality which shows that no local behavior is nearer."""
 
     distance: float
-    """Largest difference of a probability, as the solver has it."""
+    """Largest difference of any probability, as computed by the solver."""
     model: DeterministicModel
     """A local model of the nearest local behavior."""
     inequality: BellInequality | None
@@ -44,9 +44,9 @@ class NearestLocal:
 
 
 def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tolerance: float) -> Fraction:
-    """How much is left of a violation, at least, when every probability may be wrong by the tolerance.
+    """Returns the smallest possible violation if every probability may be wrong by the tolerance.
 
-    In rational arithmetic. The true probabilities of each setting combination add up to 1; so a number may be
+    The arithmetic is rational. The true probabilities of each setting combination add up to 1; so a number may be
     subtracted from its coefficients, and from the bound. The median leaves the least sum of absolute coefficients.
 
     Args:
@@ -71,13 +71,13 @@ def violation_beyond_errors(inequality: BellInequality, behavior: Behavior, tole
 
 
 def _real_rows(table: FloatArray, scenario: BellScenario) -> list[list[float]]:
-    """The real entries of a table, setting combination by setting combination."""
+    """Returns the entries of a table without padding, one list per setting combination."""
     shape = (scenario.num_setting_combinations, -1)
     return [row[real].tolist() for row, real in zip(table.reshape(shape), scenario.mask.reshape(shape), strict=True)]
 
 
 def sum_of_coefficients(inequality: BellInequality) -> float:
-    """How much a violation changes, at most, per error of every probability: see :func:`violation_beyond_errors`."""
+    """Returns the largest change of a violation per unit of error; see :func:`violation_beyond_errors`."""
     coefficients, scenario = inequality.expression.coefficients, inequality.expression.scenario
     if not scenario.has_equal_outcomes:
         real = [np.sort(row) for row in _real_rows(coefficients, scenario)]
@@ -94,7 +94,7 @@ def can_find_nearest(scenario: BellScenario) -> bool:
 def nearest_local(
     behavior: Behavior, *, start: IntArray | None = None, time_limit: float | None = None
 ) -> NearestLocal:
-    """Finds the local behavior with the least largest difference of a probability: a linear program and its dual.
+    """Finds the local behavior that minimizes the largest difference of any probability, by a linear program.
 
     Args:
         behavior: The numbers; they may be signaling.

@@ -19,7 +19,7 @@ _EXCHANGES_PER_ATOM = 4
 def nearest_mixture(
     gram: FloatArray, along: FloatArray, square: float, start: FloatArray, tolerance: float
 ) -> FloatArray | None:
-    """The weights of the mixture of some atoms that is nearest to a point.
+    """Returns the weights of the mixture of the given atoms that is nearest to a point.
 
     The atoms that carry weight are always affinely independent, and their weights those of the point nearest in the
     plane through them. The atom with the smallest slope enters, and where that makes weights negative, weight moves
@@ -34,7 +34,7 @@ def nearest_mixture(
 
     Returns:
         Weights of at least 0 with sum 1, whose mixture is no farther from the point than that of ``start``, shape
-        ``(K,)``; ``None`` if rounding or the budget of exchanges does not let that come out.
+        ``(K,)``; ``None`` if rounding errors or the budget of exchanges prevent this result.
 
     References:
         P. Wolfe, Math. Programming 11, 128 (1976) (nearest points in polytopes).
@@ -79,7 +79,7 @@ def nearest_mixture(
         if plane.add(lowest):
             weights = np.append(weights, 0.0)
         elif not (plane.exchanges and plane.set_members(plane.members.copy())):
-            # Not for want of accuracy: it is too near the plane to be of use.
+            # Accuracy is not the reason: the atom is too near the plane to be of use.
             barred[lowest] = True
     else:
         return None

@@ -23,19 +23,19 @@ __all__ = ["VisibilitySearch"]
 _MARGINS = (2e-2, 7e-3, 2.5e-3, 1e-3, 3e-4)
 # The margin of the stage that few coordinates add, relative to the one before.
 _LAST_SHARE = 0.25
-# What may be missing at the end of a stage, relative to its margin.
+# Largest distance from the goal at the end of a stage, relative to the stage's margin.
 _ENOUGH = 0.15
 # A stage that does not come this much closer within so many calls has failed.
 _CALLS_BETWEEN_LOOKS = 30
 _PROGRESS = 0.985
 # A goal that lies no farther below the threshold takes more calls than it is worth: finer directions do it faster.
 _ROOM = 3e-3
-# How often a stage is repeated at a lower visibility.
+# Number of times a stage is repeated at a lower visibility.
 _FAILURES = 6
 
 
 class VisibilitySearch(ABC):
-    """Comes from below to the threshold of a line from noise to target, in stages.
+    """Approaches the threshold on the line from noise to target from below, in stages.
 
     Args:
         gradient: The conditional gradient that approaches points of the line.
@@ -65,11 +65,11 @@ class VisibilitySearch(ABC):
 
     @abstractmethod
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility that the present mixture, made for another one, proves; less if that takes long to tell.
+        """Returns the visibility that the present mixture proves to be local; a smaller one if proving takes long.
 
         Args:
             visibility: The visibility that the mixture was made for.
-            now: Whether to tell however long it takes.
+            now: Whether to compute it however long that takes.
         """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class VisibilitySearch(ABC):
         """Remembers the present mixture as the best one."""
 
     def at(self, visibility: float) -> FloatArray:
-        """Coordinates of a point of the line."""
+        """Returns the coordinates of the point of the line at a visibility."""
         return self.noise + visibility * self.slope
 
     def run(
@@ -90,7 +90,7 @@ class VisibilitySearch(ABC):
         goal: float = math.inf,
         max_calls: float = math.inf,
     ) -> None:
-        """Runs the stages that are left.
+        """Runs the remaining stages.
 
         Args:
             visibility: A visibility to approach instead of the stages; default: the stages.
@@ -146,7 +146,7 @@ class VisibilitySearch(ABC):
         return self.calls_left <= 0 or deadline.over
 
     def _consider(self, visibility: float, *, now: bool = False) -> float:
-        """What the present mixture proves; it is kept if that is the most so far."""
+        """Returns the visibility that the present mixture proves, and keeps the mixture if this is a new maximum."""
         proven = self.proven(visibility, now=now)
         if proven > self.best:
             self.best = proven
@@ -154,7 +154,7 @@ class VisibilitySearch(ABC):
         return proven
 
     def _lower_ceiling(self) -> None:
-        """Uses the oracle's last answer: above this visibility, no atom that it found reaches the line."""
+        """Lowers the ceiling to the visibility above which no atom of the oracle's last answer reaches the line."""
         prices = self.gradient.prices
         slope = float(prices @ self.slope)
         if slope > 0:
@@ -184,7 +184,7 @@ class VisibilitySearch(ABC):
     def _approach(
         self, visibility: float, enough: float, deadline: Deadline, bar: ProgressBar, file: ArrayCheckpoint | None
     ) -> bool:
-        """Comes closer to one visibility until little is missing (true), or nothing is gained any more."""
+        """Approaches one visibility; returns true once it is nearly reached, false once there is no more progress."""
         calls, before = 0, math.inf
 
         def watch(gradient: ConditionalGradient, distance: float) -> bool:
@@ -226,7 +226,7 @@ class VisibilitySearch(ABC):
         file.save_arrays(self.state())
 
     def restore(self, file: ArrayCheckpoint) -> None:
-        """Goes on from a checkpoint, if there is one.
+        """Restores the state from a checkpoint, if there is one.
 
         Raises:
             CertificateError: If the file is damaged or belongs to another run.
