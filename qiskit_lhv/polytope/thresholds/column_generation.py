@@ -155,9 +155,9 @@ class _ThresholdSearch(VisibilitySearch):
         self._tried, self._pause, self._waited = math.nan, 0, 0
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """Returns the visibility itself if the weights can be mended to reproduce it, otherwise no visibility.
+        """Returns the visibility itself if the weights can be mended to reproduce it, otherwise 0.
 
-        Mending takes long, so that after every failure, unless ``now``, twice as many calls pass before the next try.
+        Mending takes long. After every failure about twice as many calls pass before the next try, unless ``now``.
         """
         distance = self.gradient.distance(self.at(visibility))
         if self.near_enough is not None:
