@@ -110,7 +110,7 @@ def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> lis
         num_settings: Setting combinations of a grid.
         measurements: The set of each party.
     """
-    limits = [math.inf if one.size is None else one.size for one in measurements]
+    limits = [math.inf if party_set.size is None else party_set.size for party_set in measurements]
     sizes, budget, left = [0] * len(limits), float(num_settings), len(limits)
     for k in sorted(range(len(limits)), key=lambda k: limits[k]):
         equal = max(2, math.floor(budget ** (1 / left) + 1e-9))

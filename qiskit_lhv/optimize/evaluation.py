@@ -81,9 +81,9 @@ def evaluate_model(
     sets = MeasurementSet.of_parties(measurements, n)
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
-        directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]
+        directions = [party_set.draw(rng, min(_BLOCK, num_settings - start)) for party_set in sets]
         # Every combination is a grid of one direction per party.
-        p = target_probabilities(tensor, [one[:, None, :] for one in directions]).reshape((-1, *(2,) * n))
+        p = target_probabilities(tensor, [vectors[:, None, :] for vectors in directions]).reshape((-1, *(2,) * n))
         # Sums may fall below zero by rounding.
         q = np.maximum(_probabilities(model, directions), 0)
         divisor, change, axes = np.where(p > 0, p, 1), q - p, tuple(range(1, n + 1))

@@ -235,8 +235,8 @@ def _response(response: int | Features | QubitResponse, sets: Sequence[Measureme
         raise ScenarioError.bad_argument(
             "response", expected=f"one for {num_parties} parties", got=f"one for {response.num_parties}"
         )
-    for one in sets:
-        _check_domain(response, one)
+    for party_set in sets:
+        _check_domain(response, party_set)
     return response
 
 
@@ -314,7 +314,7 @@ def _search_continuous(
     )
     facts = {
         **{f"tensor_{i}": tensor.array for i, tensor in enumerate(problem.tensors)},
-        **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(problem.measurements)},
+        **{f"measurements_{k}": repr(encode(party_set)) for k, party_set in enumerate(problem.measurements)},
         "response": response.identity(),
         "grid": problem.num_settings,
         "sampling": problem.sampling,

@@ -230,7 +230,7 @@ def sweep_visibility(
             seed=first_seed,
             optimizer=optimizer,
             grid=grid,
-            **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(sets)},
+            **{f"measurements_{k}": repr(encode(party_set)) for k, party_set in enumerate(sets)},
             **{name: _text(value) for name, value in options.items() if name != "progress"},
         )
         path = _open_folder(folder, run)

@@ -165,7 +165,10 @@ class AllProjectiveCertificate(Evidence):
             off = 0.0 if given is None else _difference(given, own, self.measurements)
             if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
-        across = max(_difference(one, one, self.measurements) for one in (self.correlations, own_noise))
+        across = max(
+            _difference(correlations, correlations, self.measurements)
+            for correlations in (self.correlations, own_noise)
+        )
         if across:
             return Verification(False, f"there are correlations that {self.measurements} do not see", across)
         of_noise: Fraction | None = None

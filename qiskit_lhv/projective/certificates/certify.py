@@ -114,7 +114,7 @@ def certify_all_projective(
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
-        sizes = [len(one) for one in axes]
+        sizes = [len(vectors) for vectors in axes]
         run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, sizes=sizes, axes=np.concatenate(axes))
         file = ArrayCheckpoint(checkpoint, run)
         seeker.restore(file)
@@ -204,20 +204,20 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
                 got=repr(directions),
             ) from exc
         given = [directions] if shared else list(directions)
-        axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)
+        axes = [real_array(vectors, "directions", MeasurementError, ndim=2) for vectors in given] * (n if shared else 1)
     if len(axes) != n:
         raise MeasurementError.bad_argument(
             "directions", expected=f"one array for each of {n} parties", got=f"{len(axes)}"
         )
-    for one in axes:
-        if one.shape[1:] != (3,) or len(one) < 3 or np.abs(np.linalg.norm(one, axis=1) - 1).max() > 1e-6:
+    for vectors in axes:
+        if vectors.shape[1:] != (3,) or len(vectors) < 3 or np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > 1e-6:
             raise MeasurementError.bad_argument(
-                "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {one.shape}"
+                "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {vectors.shape}"
             )
     if in_plane:
-        with_apex = {id(one): _with_apex(one, measurements) for one in axes}
-        axes = [with_apex[id(one)] for one in axes]
-    cells = math.prod(len(one) + 1 for one in axes)
+        with_apex = {id(vectors): _with_apex(vectors, measurements) for vectors in axes}
+        axes = [with_apex[id(vectors)] for vectors in axes]
+    cells = math.prod(len(vectors) + 1 for vectors in axes)
     if cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
             "directions",
@@ -226,10 +226,10 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
             remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} directions per party fit.",
         )
     rounded: dict[int, FloatArray] = {}
-    for one in axes:
-        rounded.setdefault(id(one), np.rint(one * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS)
-        if inradius(rounded[id(one)]) == 0:
+    for vectors in axes:
+        rounded.setdefault(id(vectors), np.rint(vectors * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS)
+        if inradius(rounded[id(vectors)]) == 0:
             raise MeasurementError.bad_argument(
                 "directions", expected="directions that span a polyhedron", got="one plane"
             )
-    return [rounded[id(one)] for one in axes]
+    return [rounded[id(vectors)] for vectors in axes]

@@ -216,8 +216,8 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
     if solution is None:
         return separable
     extended = _rounded(tensor, solution[0], known, solution[1], solution[2])
-    found = [one for one in (separable, extended) if one is not None]
-    return max(found, key=lambda one: one.visibility, default=None)
+    found = [certificate for certificate in (separable, extended) if certificate is not None]
+    return max(found, key=lambda certificate: certificate.visibility, default=None)
 
 
 def separable_certificate(tensor: CorrelationTensor, cap: float) -> ExtensionCertificate | None:

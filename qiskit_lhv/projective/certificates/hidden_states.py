@@ -140,7 +140,11 @@ def find_hidden_states(
     if party is not None and whole_number(party, "party", ScenarioError, minimum=0) > 1:
         raise ScenarioError.bad_argument("party", expected="0 or 1", got=f"{party}")
     found = [_search(tensor, k, count, cap) for k in ((0, 1) if party is None else (party,))]
-    return max((one for one in found if one is not None), key=lambda one: one.visibility, default=None)
+    return max(
+        (certificate for certificate in found if certificate is not None),
+        key=lambda certificate: certificate.visibility,
+        default=None,
+    )
 
 
 @lru_cache(maxsize=4)

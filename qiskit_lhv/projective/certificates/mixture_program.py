@@ -59,7 +59,7 @@ class MixtureProgram:
 
     def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float) -> None:
         self.werner = werner
-        frames = [hidden_state_frame(one, count) for one in (tensor, tensor.T)]
+        frames = [hidden_state_frame(correlations, count) for correlations in (tensor, tensor.T)]
         self.states = [states for states, _, _ in frames]
         self.normals = [normals for _, normals, _ in frames]
         self.widths = [widths for _, _, widths in frames]
@@ -72,8 +72,8 @@ class MixtureProgram:
         self._num = self._parts[1] + 16
         self._fixed = self._constraints(tensor, cap)
         self._cuts: list[NDArray[np.intp]] = []
-        for k, one in enumerate((tensor, tensor.T)):
-            radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
+        for k, correlations in enumerate((tensor, tensor.T)):
+            radii = np.linalg.norm(self.normals[k] @ correlations[1:].T, axis=1)
             self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
 
     def largest_visibility(self, deadline: Deadline = NO_LIMIT) -> float | None:

@@ -69,7 +69,7 @@ class MixtureCertificate(StateCertificate):
             value = getattr(self, name)
             if not isinstance(value, tuple | list) or len(value) != 2:
                 raise CertificateError.bad_argument(name, expected="two arrays", got=repr(value))
-            arrays = tuple(real_array(one, name, CertificateError, ndim=ndim) for one in value)
+            arrays = tuple(real_array(entry, name, CertificateError, ndim=ndim) for entry in value)
             object.__setattr__(self, name, arrays)
         if any(s.shape != (len(w), 3) for s, w in zip(self.hidden_states, self.weights, strict=True)):
             raise CertificateError.bad_argument(
@@ -77,7 +77,7 @@ class MixtureCertificate(StateCertificate):
             )
 
     def __str__(self) -> str:
-        states = " and ".join(str(len(one)) for one in self.weights)
+        states = " and ".join(str(len(weights)) for weights in self.weights)
         return (
             f"local for all projective measurements up to visibility {self.visibility:.9g}: a separable part, parts "
             f"unsteerable from either side ({states} hidden states) and images of a Werner state"
@@ -179,7 +179,7 @@ def mix_local_models(
         found = program.mixture(visibility, deadline)
         if found is None:
             continue
-        weights = [rounded_weights(one) for one in found.weights]
+        weights = [rounded_weights(shares) for shares in found.weights]
         whole = found.maps.copy()
         whole[:, 0, 1:] = 0
         scale = 2.0**_MAP_BITS

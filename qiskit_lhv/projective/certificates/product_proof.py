@@ -31,9 +31,9 @@ def product_certificate(
     n = tensor.num_parties
     own = [tensor.array[tuple(slice(None) if j == k else 0 for j in range(n))] for k in range(n)]
     product = np.ones(())
-    for one in own:
-        product = np.multiply.outer(product, one)
-    vectors = np.stack([one[1:] for one in own])
+    for factor in own:
+        product = np.multiply.outer(product, factor)
+    vectors = np.stack([factor[1:] for factor in own])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if np.abs(product - tensor.array).max() > _ATOL or lengths.max() > 1 + _ATOL:
         return None

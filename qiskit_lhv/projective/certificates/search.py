@@ -69,14 +69,14 @@ class ProjectiveSearch(VisibilitySearch):
         self.noise_proof = noise_proof
         self.directions = directions
         maps = []
-        for one in directions:
-            matrix = np.zeros((len(one) + 1, 4))
+        for vectors in directions:
+            matrix = np.zeros((len(vectors) + 1, 4))
             matrix[0, 0] = 1
-            matrix[1:, 1:] = one / inradius(one)
+            matrix[1:, 1:] = vectors / inradius(vectors)
             maps.append(matrix)
         tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
         symmetry = state_symmetry(tensors, directions)
-        if tensor.num_parties > 1 and all(lower_orders_vanish(one) for one in tensors):
+        if tensor.num_parties > 1 and all(lower_orders_vanish(correlations) for correlations in tensors):
             symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
         atoms = min(max(len(self.reduction.sizes) // _COORDINATES_PER_ATOM, _FEWEST_ATOMS), _MOST_ATOMS)
@@ -96,7 +96,7 @@ class ProjectiveSearch(VisibilitySearch):
     def add_model(self, model: ResponseModel) -> None:
         """Strategies that answer what each hidden variable makes more likely."""
         order = np.argsort(-model.weights, kind="stable")[:2000]
-        settings = model.response.parse_settings([list(one) for one in self.directions])
+        settings = model.response.parse_settings([list(axes) for axes in self.directions])
         rows = []
         for k, vectors in enumerate(self.directions):
             probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
@@ -158,7 +158,7 @@ class ProjectiveSearch(VisibilitySearch):
             correlations=self.tensor,
             mixture_visibility=best.visibility,
             directions=tuple(self.directions),
-            triangles=tuple(hull_triangles(one) for one in self.directions),
+            triangles=tuple(hull_triangles(vectors) for vectors in self.directions),
             weights=first[first > 0],
             strategies=best.strategies.reshape(len(first), symmetry.sources.shape[1])[first > 0],
             sources=symmetry.sources,
@@ -181,7 +181,7 @@ class ProjectiveSearch(VisibilitySearch):
         if not len(rows):
             return np.empty((0, n, 3)), np.empty(0)
         vectors = rows.reshape(-1, n, 3)
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in self.directions])])
+        starts = np.concatenate([[0], np.cumsum([len(axes) for axes in self.directions])])
         images = []
         symmetry = self.reduction.symmetry
         for source, flips in zip(symmetry.sources.astype(np.int64), symmetry.outcomes[:, :, 0], strict=True):
@@ -217,7 +217,7 @@ def _absorbing_weight(block: FloatArray) -> float:
     while len(signs) < len(moved):
         signs = np.block([[signs, signs], [signs, -signs]])
     selected = np.tensordot(signs[:, : len(moved)], moved, axes=(1, 0))
-    return min(norm, sum(_absorbing_weight(one) for one in selected) / len(signs))
+    return min(norm, sum(_absorbing_weight(part) for part in selected) / len(signs))
 
 
 def _quantized(weights: FloatArray) -> FloatArray:

@@ -119,7 +119,7 @@ def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: l
     for k in range(n):
         if len(choices) * len(maps[k]) > _MAX_COMBINATIONS:
             # Too many: only maps that are the same for all parties.
-            count = min(len(one) for one in maps)
+            count = min(len(party_maps) for party_maps in maps)
             choices = np.tile(np.arange(count)[:, None], (1, k + 1))
         else:
             left = np.repeat(choices, len(maps[k]), axis=0)

@@ -72,7 +72,7 @@ def wwzb_settings(
                 break
             value = reached
         if value > best_value:
-            rounded = tuple(rounded_vectors(one) for one in settings)
+            rounded = tuple(rounded_vectors(party_vectors) for party_vectors in settings)
             inequality = BellInequality.of(wwzb(np.clip(_correlators(tensor, list(rounded)), -1, 1)).expression())
             best, best_value = OptimizedSettings(tensor, rounded, inequality), value
     assert best is not None
@@ -82,6 +82,6 @@ def wwzb_settings(
 def _correlators(tensor: CorrelationTensor, settings: list[FloatArray]) -> FloatArray:
     """Full correlators, shape ``(2,) * N``."""
     block = tensor.array[(slice(1, None),) * tensor.num_parties]
-    for one in settings:
-        block = np.tensordot(block, one, axes=(0, 1))
+    for party_vectors in settings:
+        block = np.tensordot(block, party_vectors, axes=(0, 1))
     return block

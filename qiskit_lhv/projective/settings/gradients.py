@@ -94,7 +94,7 @@ def climb_all(
     parties: list[list[FloatArray]] = [[] for _ in range(ratio.tensor.ndim)]
     ratios: list[FloatArray] = []
     with jax.enable_x64(True):
-        problem = tuple(jnp.asarray(one) for one in ratio.arrays())
+        problem = tuple(jnp.asarray(array) for array in ratio.arrays())
         for first in range(0, num_starts, size):
             if first and deadline.over:
                 break
@@ -104,8 +104,8 @@ def climb_all(
                     for name, value in _parameters(np.asarray(vectors), planar).items():
                         start[name][0] = value
             found, reached = _maximize(problem, batch)
-            for kept, one in zip(parties, found, strict=True):
-                kept.append(np.asarray(one))
+            for kept, climbed in zip(parties, found, strict=True):
+                kept.append(np.asarray(climbed))
             ratios.append(np.asarray(reached))
     # The last batch may have had more starts than were asked for.
     return [np.concatenate(kept)[:num_starts] for kept in parties], np.concatenate(ratios)[:num_starts]

@@ -47,12 +47,12 @@ class OptimizedSettings(Evidence):
     """Visibility that each start of the search reached, in the order of the starts; empty for a closed form."""
 
     def __post_init__(self) -> None:
-        settings = tuple(real_array(one, "settings", MeasurementError, ndim=2) for one in self.settings)
-        for one in settings:
-            if one.shape[1] != 3:
-                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {one.shape}")
+        settings = tuple(real_array(vectors, "settings", MeasurementError, ndim=2) for vectors in self.settings)
+        for vectors in settings:
+            if vectors.shape[1] != 3:
+                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {vectors.shape}")
         object.__setattr__(self, "settings", settings)
-        object.__setattr__(self, "history", tuple(float(one) for one in self.history))
+        object.__setattr__(self, "history", tuple(float(visibility) for visibility in self.history))
 
     @property
     def value(self) -> float:
@@ -80,7 +80,9 @@ class OptimizedSettings(Evidence):
     def num_successes(self) -> int:
         """Number of starts that came within 1e-6 of the lowest visibility: if few, more starts may find a lower one."""
         lowest = min(self.history, default=math.inf)
-        return sum(one <= lowest + _SAME_VISIBILITY for one in self.history) if math.isfinite(lowest) else 0
+        return (
+            sum(visibility <= lowest + _SAME_VISIBILITY for visibility in self.history) if math.isfinite(lowest) else 0
+        )
 
     @property
     def shows(self) -> Verdict | None:
@@ -93,7 +95,9 @@ class OptimizedSettings(Evidence):
 
     def operator(self) -> FloatArray:
         """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
-        exact = _operator(rational(self.inequality.expression.coefficients), [rational(one) for one in self.settings])
+        exact = _operator(
+            rational(self.inequality.expression.coefficients), [rational(vectors) for vectors in self.settings]
+        )
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
     def mixed(self, visibility: float) -> OptimizedSettings:
@@ -107,7 +111,7 @@ class OptimizedSettings(Evidence):
         return self.noise or CorrelationTensor.white_noise(self.correlations.dimensions)
 
     def __str__(self) -> str:
-        sizes = " x ".join(str(len(one)) for one in self.settings)
+        sizes = " x ".join(str(len(vectors)) for vectors in self.settings)
         relation = "above" if self.violation > 0 else "not above"
         return (
             f"{sizes} settings: {self.value:.9g}, {relation} the local bound {self.inequality.bound.value:.9g} "
@@ -133,13 +137,13 @@ class OptimizedSettings(Evidence):
         if not off <= rounding_error:
             return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
-        shape = tuple(len(one) for one in self.settings)
+        shape = tuple(len(party_vectors) for party_vectors in self.settings)
         if expression.scenario != BellScenario(shape, (2,) * len(shape)):
             return Verification(False, f"the inequality has {expression.scenario}", math.inf)
         if not math.isfinite(self.inequality.bound.value):
             return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
-        vectors = [rational(one) for one in self.settings]
-        longest = max(sum(x * x for x in row) for one in vectors for row in one)
+        vectors = [rational(party_vectors) for party_vectors in self.settings]
+        longest = max(sum(x * x for x in row) for party_vectors in vectors for row in party_vectors)
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
         operator = _operator(rational(expression.coefficients), vectors)
@@ -183,11 +187,11 @@ def _operator(coefficients: Any, vectors: list[Any]) -> Any:
     """The expression's coefficients on the state's correlations, shape ``(4,) * N``, exactly."""
     n = len(vectors)
     tensor = coefficients.transpose([axis for k in range(n) for axis in (k, n + k)])
-    for one in vectors:
-        effects = np.empty((len(one), 2, 4), dtype=object)
+    for party_vectors in vectors:
+        effects = np.empty((len(party_vectors), 2, 4), dtype=object)
         effects[:, :, 0] = Fraction(1, 2)
-        effects[:, 0, 1:] = one / 2
-        effects[:, 1, 1:] = -one / 2
+        effects[:, 0, 1:] = party_vectors / 2
+        effects[:, 1, 1:] = -party_vectors / 2
         # Contracting the first party's two axes appends the new one at the end: after N steps the order is restored.
         tensor = np.tensordot(tensor, effects, axes=([0, 1], [0, 1]))
     return tensor

@@ -53,16 +53,16 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
     trying = replace(search, deadline=search.deadline.part(_SHARE_OF_SETS))
     found = []
     for vectors in _candidates(trying, sizes):
-        one = trying.at(vectors, _SHARE_OF_SET)
-        found.append((math.inf if one is None else one.visibility, one))
+        candidate = trying.at(vectors, _SHARE_OF_SET)
+        found.append((math.inf if candidate is None else candidate.visibility, candidate))
         if trying.late():
             break
     history = tuple(visibility for visibility, _ in found)
     best: OptimizedSettings | None = None
-    for _, one in sorted(found, key=lambda pair: pair[0]):
-        if one is None:
+    for _, candidate in sorted(found, key=lambda pair: pair[0]):
+        if candidate is None:
             break
-        proven = _proven(one, search.deadline)
+        proven = _proven(candidate, search.deadline)
         if best is None or proven.inequality.bound.exact:
             best = proven
         if proven.inequality.bound.exact or search.late():
@@ -79,17 +79,17 @@ def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatAr
     few = tuple(min(m, _SCREENED) for m in sizes)
     # Which plane is best shows with few settings.
     screened: list[tuple[float, list[list[FloatArray]]]] = []
-    for one in frames:
+    for frame in frames:
         for coarse, fine in zip(
-            polygons(few, one, search.measurements), polygons(sizes, one, search.measurements), strict=True
+            polygons(few, frame, search.measurements), polygons(sizes, frame, search.measurements), strict=True
         ):
             settings = [None if search.late() else search.at(vectors, _SHARE_OF_PLANE) for vectors in coarse]
-            reached = [math.inf if one is None else one.visibility for one in settings]
+            reached = [math.inf if candidate is None else candidate.visibility for candidate in settings]
             screened.append((min(reached), [fine[i] for i in np.argsort(reached, kind="stable")]))
     planes = [turned for _, turned in sorted(screened, key=lambda pair: pair[0])[:_NUM_PLANES]]
     solids: list[list[FloatArray]] = []
     if search.measurements.coordinates.all() and not search.coplanar:
-        solids = [vectors for one in frames for vectors in regular_solids(sizes, one)]
+        solids = [vectors for frame in frames for vectors in regular_solids(sizes, frame)]
     candidates = planes[0] + solids
     if len(sizes) <= _MAX_PARTIES_IN_ORDER and solids:
         candidates.sort(key=lambda vectors: -_num_symmetries(search, vectors))
@@ -101,17 +101,19 @@ def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatAr
 def _frames(search: Search, num_parties: int) -> Iterator[Frames]:
     yield [np.eye(3)] * num_parties
     two = next(search.of_inequalities((2,) * num_parties))
-    axial = [one for k, vectors in enumerate(two) if (one := axial_frame(search.tensor, k, vectors[0])) is not None]
+    axial = [frame for k, vectors in enumerate(two) if (frame := axial_frame(search.tensor, k, vectors[0])) is not None]
     if len(axial) == num_parties:
         yield axial
-    yield [two_setting_frame(one) for one in two]
+    yield [two_setting_frame(pair) for pair in two]
 
 
 def _num_symmetries(search: Search, vectors: list[FloatArray]) -> int:
     tensors = (search.tensor, search.mixed_in)
     seconds = search.deadline.part(_SHARE_OF_PLANE).left
     return len(
-        find_symmetry(*(one.behavior([list(party) for party in vectors]) for one in tensors), time_limit=seconds)
+        find_symmetry(
+            *(correlations.behavior([list(party) for party in vectors]) for correlations in tensors), time_limit=seconds
+        )
     )
 
 

@@ -88,24 +88,24 @@ class Search:
 
             ratio = self._ratio(coefficients, bound)
             found, ratios = climb_all(ratio, num_starts, self.rng, deadline=self.deadline)
-            reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
+            reached = tuple(1 / inverse if inverse > 0 else math.inf for inverse in ratios.tolist())
             best = int(np.argmax(ratios))
-            return self.record([one[best] for one in found], inequality, reached)
+            return self.record([party_vectors[best] for party_vectors in found], inequality, reached)
         found, values = ascend_all(
             self.tensor.array, coefficients, self.measurements, num_starts, self.rng, deadline=self.deadline
         )
         if self.noise is None:
             reference = float(coefficients.flat[0])
             slopes = (values - reference).tolist()
-            reached = tuple((bound - reference) / one if one > 0 else math.inf for one in slopes)
+            reached = tuple((bound - reference) / slope if slope > 0 else math.inf for slope in slopes)
             best = int(np.argmax(values))
-            return self.record([one[best] for one in found], inequality, reached)
-        starts = [self.record([one[i] for one in found], inequality) for i in _distinct(values)]
+            return self.record([party_vectors[best] for party_vectors in found], inequality, reached)
+        starts = [self.record([party_vectors[i] for party_vectors in found], inequality) for i in _distinct(values)]
         ends = [self._lower(start, coefficients) for start in starts]
-        lowest = min(ends, key=lambda one: one.visibility)
+        lowest = min(ends, key=lambda end: end.visibility)
         if math.isinf(lowest.visibility):
-            lowest = max(ends, key=lambda one: one.value)
-        return replace(lowest, history=tuple(one.visibility for one in ends))
+            lowest = max(ends, key=lambda end: end.value)
+        return replace(lowest, history=tuple(end.visibility for end in ends))
 
     def alternate(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
         """Settings, the inequality of the polytope, better settings for it, and so on, until the visibility stalls.
@@ -141,8 +141,8 @@ class Search:
         """
         # Regular ones first: with their symmetries the polytope takes no time.
         yield from self._best_regular(sizes)
-        for one in self.of_inequalities(sizes):
-            filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
+        for known in self.of_inequalities(sizes):
+            filled = [self._filled(vectors, m) for vectors, m in zip(known, sizes, strict=True)]
             yield [_flattened(vectors) for vectors in filled] if self.coplanar else filled
         for _ in range(num_random):
             yield [self.random(m) for m in sizes]
@@ -168,7 +168,7 @@ class Search:
             vectors: Bloch vectors of each party.
             share: Which share of the remaining time this may take.
         """
-        settings = tuple(rounded_vectors(one) for one in vectors)
+        settings = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
         behavior = behavior_of_settings(self.tensor, settings)
         white = Behavior.white_noise(behavior.scenario)
         noise = white if self.noise is None else behavior_of_settings(self.noise, settings)
@@ -245,7 +245,7 @@ class Search:
         self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
     ) -> OptimizedSettings:
         """Settings with an inequality, rounded so that they can be checked exactly."""
-        rounded = tuple(rounded_vectors(one) for one in vectors)
+        rounded = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
         return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
 
     def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:

@@ -38,8 +38,8 @@ def lifted_settings(
     """
     idle = np.eye(3)[projective_set(measurements).axes[0]]
     settings = [idle[None]] * tensor.num_parties
-    for k, one in zip(parties, found.settings, strict=True):
-        settings[k] = one
+    for k, party_vectors in zip(parties, found.settings, strict=True):
+        settings[k] = party_vectors
     expression = found.inequality.expression.lift(tensor.num_parties, parties)
     return OptimizedSettings(tensor, tuple(settings), BellInequality.of(expression))
 
@@ -69,7 +69,7 @@ def subsystem_settings(
         if len(parties) > 2 and deadline.over:
             break
         reduced = tensor.reduce(parties)
-        if any(one.largest_difference(reduced) < _SAME_TENSOR for one in seen):
+        if any(other.largest_difference(reduced) < _SAME_TENSOR for other in seen):
             continue
         seen.append(reduced)
         if len(parties) == 2:

@@ -52,9 +52,9 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
     """
     tensor = qubit_tensor(state)
     other = None if noise is None else qubit_tensor(noise, "noise")
-    for name, one in (("state", tensor), ("noise", other)):
-        if one is not None and one.num_parties != 2:
-            raise MeasurementError.bad_argument(name, expected="two qubits", got=f"{one.num_parties}")
+    for name, given in (("state", tensor), ("noise", other)):
+        if given is not None and given.num_parties != 2:
+            raise MeasurementError.bad_argument(name, expected="two qubits", got=f"{given.num_parties}")
     best = _best(tensor, other, tensor.array[1:, 1:])
     if other is not None:
         # Dinkelbach's method: at the visibility reached, a larger value of the mixture means a lower visibility.
@@ -79,7 +79,7 @@ def _best(tensor: CorrelationTensor, noise: CorrelationTensor | None, block: Flo
         first = known.first_axes @ turn.T @ left.T
         second = -known.second_axes @ turn.T @ right
         ends.append(_alternate(known.correlators, block, first, second))
-    _, first, second = max(ends, key=lambda one: one[0])
+    _, first, second = max(ends, key=lambda end: end[0])
     return OptimizedSettings(tensor, (rounded_vectors(first), rounded_vectors(second)), known.inequality, noise)
 
 
