@@ -1,4 +1,4 @@
-"""The search for a local model on the directions of polyhedra, good enough for a proof for all directions."""
+"""The search for a local model on the directions of polyhedra that proves locality for all directions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = ["DIRECTION_BITS", "ProjectiveSearch"]
 
 DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
-# The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
+# The norm of the residual needs singular values; from this number of cells on, it is not computed in every call.
 _CELLS_PER_LOOK = 1 << 16
-# The more coordinates, the more atoms it takes, and the more are looked for at once.
+# With more coordinates the search needs more atoms, and looks for more of them at once.
 _COORDINATES_PER_ATOM, _FEWEST_ATOMS, _MOST_ATOMS = 20, 30, 120
 _STARTS_PER_ATOM, _ATOMS_PER_PRODUCT, _FEWEST_STARTS = 4, 5, 300
-# Without mending, the best weights of the atoms known are worth their time up to so many coordinates.
+# Without mending, computing the best weights of the known atoms pays off up to this number of coordinates.
 _MAX_CORRECTED = 600
-# Visibilities at which a mixture is looked at that was made for another one.
+# A mixture made for one visibility is also evaluated at these visibilities.
 _STEP_DOWN, _STEPS_DOWN = 0.8, 30
 
 
 @dataclass
 class _Mixture:
-    """A mixture of strategies and product states, made for one visibility."""
+    """A mixture of strategies and product states that was found at a single visibility."""
 
     visibility: float
     strategies: NDArray[np.int8]
@@ -94,7 +94,7 @@ class ProjectiveSearch(VisibilitySearch):
         self._calls = 0
 
     def add_model(self, model: ResponseModel) -> None:
-        """Strategies that answer what each hidden variable makes more likely."""
+        """Adds the strategies that give the more likely outcome of each hidden variable."""
         order = np.argsort(-model.weights, kind="stable")[:2000]
         settings = model.response.parse_settings([list(axes) for axes in self.directions])
         rows = []
@@ -106,10 +106,10 @@ class ProjectiveSearch(VisibilitySearch):
         self.gradient.add(0, distinct, np.zeros(len(distinct)) if weighted else None)
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility that a proof from the present mixture would show, in floats.
+        """Returns the visibility, in floats, that a proof from the present mixture would show.
 
-        The norm of the residual is computed only where a rough estimate promises progress, and, unless ``now``, the
-        less often the larger it is; else the result is 0.
+        The norm of the residual is computed only if a rough estimate promises progress and, unless ``now`` is set,
+        less often for larger residuals. In all other cases the result is 0.
         """
         self._calls += 1
         if not now and self._calls % (1 + len(self.reduction.cells) // _CELLS_PER_LOOK):
@@ -128,22 +128,22 @@ class ProjectiveSearch(VisibilitySearch):
         self._mixture = _Mixture(visibility, *self.gradient.atoms(0), *self.gradient.atoms(1))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that a checkpoint holds."""
+        """Returns the arrays that a checkpoint holds."""
         arrays = super().state()
         if self._mixture is not None:
             arrays |= {f"best_{name}": np.asarray(value) for name, value in vars(self._mixture).items()}
         return arrays
 
     def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes up the best mixture."""
+        """Makes the best mixture the present one."""
         if "best_weights" in arrays:
             values: dict[str, Any] = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
             self._mixture = _Mixture(**values | {"visibility": float(values["visibility"])})
 
     def certificate(self) -> AllProjectiveCertificate:
-        """The certificate of the best mixture, its claim computed by the exact check."""
+        """Returns the certificate of the best mixture, with the visibility that the exact check computes."""
         if self._mixture is None:
-            # No time for a single stage. The present mixture proves something all the same, at the right visibility.
+            # There was no time for a single stage. The present mixture still proves something at the right visibility.
             highest = min(self.ceiling, 1.0)
             self.keep(
                 max((highest * _STEP_DOWN**k for k in range(_STEPS_DOWN)), key=lambda v: self.proven(v, now=True))
@@ -176,7 +176,7 @@ class ProjectiveSearch(VisibilitySearch):
         return certificate.with_claim(claimed_visibility(proven))
 
     def _spread_products(self, rows: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Product states averaged over the symmetry: every image, its Bloch vectors rounded inward."""
+        """Returns product states averaged over the symmetry: every image, with its Bloch vectors rounded inward."""
         n = self.tensor.num_parties
         if not len(rows):
             return np.empty((0, n, 3)), np.empty(0)
@@ -204,7 +204,7 @@ class ProjectiveSearch(VisibilitySearch):
 
 
 def _absorbing_weight(block: FloatArray) -> float:
-    """The weight of noise that absorbs a block of the residual, as the exact check finds it, in floats."""
+    """Returns, in floats, the weight of noise that absorbs a block of the residual in the exact check."""
     if block.ndim == 1:
         return float(np.abs(block).max())
     norm = float(np.linalg.norm(block))
@@ -221,7 +221,7 @@ def _absorbing_weight(block: FloatArray) -> float:
 
 
 def _quantized(weights: FloatArray) -> FloatArray:
-    """The weights rounded to multiples of 2**-40 that sum to 1 exactly."""
+    """Returns the weights rounded to multiples of 2**-40 that sum to 1 exactly."""
     unit = 2**_WEIGHT_BITS
     scaled = weights / math.fsum(weights) * unit
     whole = np.floor(scaled).astype(np.int64)

@@ -42,7 +42,7 @@ def wwzb_settings(
         seed: Seed, or ``None``.
 
     Raises:
-        MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state is not a valid state of 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the number of starts is below 1.
 
     References:

@@ -124,7 +124,7 @@ def horodecki_chsh(state: Any) -> HorodeckiCriterion:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
 
     References:
         R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).
@@ -162,7 +162,7 @@ def horodecki_settings(state: Any) -> OptimizedSettings:
         The settings of :func:`horodecki_chsh`.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
 
     References:
         R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).

@@ -68,7 +68,7 @@ def optimize_settings(
         says nothing.
 
     Raises:
-        MeasurementError: If the state or the noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state or the noise is not valid for 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the expression or a number does not fit, or the noise is not local.
         SolverError: If the time is over before any settings had an inequality.
 

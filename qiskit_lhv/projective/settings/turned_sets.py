@@ -42,7 +42,7 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
         says, which proves the bound again within seconds.
 
     Raises:
-        MeasurementError: If the state or the noise is not one of two qubits.
+        MeasurementError: If the state or the noise is not a valid state of two qubits.
 
     Examples:
         >>> from qiskit_lhv import werner_state
