@@ -23,7 +23,7 @@ def product_certificate(
 
     Args:
         tensor: Correlations of qubits, without those that the measurements do not see.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective measurements, or those in a coordinate plane.
 
     Returns:
         The certificate, whose visibility is 1 up to rounding, or ``None`` if the state is not a product state.

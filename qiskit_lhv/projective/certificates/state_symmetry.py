@@ -94,7 +94,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
 
 
 def _orders(num_parties: int) -> Iterator[tuple[int, ...]]:
-    """Returns the permutations to try: all for few parties, else cyclic shifts, exchanges of two, and the reverse."""
+    """Yields the permutations to try: all for few parties, else cyclic shifts, exchanges of two, and the reverse."""
     whole = tuple(range(num_parties))
     if num_parties <= _MOST_PERMUTED:
         yield from itertools.permutations(whole)

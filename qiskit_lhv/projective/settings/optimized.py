@@ -32,7 +32,7 @@ _UNIT_ATOL = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OptimizedSettings(Evidence):
-    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly so."""
+    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly violate."""
 
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N``."""
@@ -61,12 +61,12 @@ class OptimizedSettings(Evidence):
 
     @property
     def violation(self) -> float:
-        """By how much the state exceeds the local bound; negative if it does not."""
+        """Value of the expression minus the local bound; negative if the inequality is not violated."""
         return self.value - self.inequality.bound.value
 
     @property
     def visibility(self) -> float:
-        """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
+        """Visibility in noise above which the inequality is violated; above 1 if the state does not violate it."""
         noise = self.inequality.expression.value(behavior_of_settings(self._mixed_in, self.settings))
         slope = self.value - noise
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
@@ -78,7 +78,7 @@ class OptimizedSettings(Evidence):
 
     @property
     def num_successes(self) -> int:
-        """Number of starts that came within 1e-6 of the lowest visibility: if few, more starts may find a lower one."""
+        """Number of starts within 1e-6 of the lowest visibility; if it is small, more starts may find a lower one."""
         lowest = min(self.history, default=math.inf)
         return (
             sum(visibility <= lowest + _SAME_VISIBILITY for visibility in self.history) if math.isfinite(lowest) else 0
@@ -101,7 +101,7 @@ class OptimizedSettings(Evidence):
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
     def mixed(self, visibility: float) -> OptimizedSettings:
-        """The same settings and inequality for the state at this visibility in the noise."""
+        """Returns the same settings and inequality for the state at this visibility in the noise."""
         noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
@@ -121,11 +121,11 @@ class OptimizedSettings(Evidence):
     def verify(
         self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
     ) -> Verification:
-        """Re-proves that the state is nonlocal: the local bound in integers, the violation in rational arithmetic.
+        """Re-proves that the state is nonlocal, with the local bound in integers and the violation in rational numbers.
 
         Args:
-            state: A state or correlation tensor that this should be about; default: its own.
-            rounding_error: Error allowed in each correlation: the violation must exceed what such errors can make.
+            state: The state or correlation tensor that the result should be about; default: its own.
+            rounding_error: Error allowed in each correlation; the violation must exceed the effect of such errors.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
@@ -163,19 +163,19 @@ class OptimizedSettings(Evidence):
 
 
 def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
-    """The value of an operator, given by its coefficients on correlations, exactly."""
-    # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
+    """Returns the exact value of an operator that is given by its coefficients on correlations."""
+    # The first correlation is the trace, which is exactly 1, even if rounding has changed it.
     pairs = zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)
     return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
 def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    """The behavior of a tensor under settings that are given by Bloch vectors, of length 1 or less."""
+    """Returns the behavior of a tensor under settings given by Bloch vectors of length at most 1."""
     return tensor.behavior([[_measurement(vector) for vector in vectors] for vectors in settings])
 
 
 def _measurement(vector: FloatArray) -> Any:
-    """A Bloch vector as it is, or the two effects of a shorter one."""
+    """Returns a unit Bloch vector unchanged, or the two effects of a shorter one."""
     if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
         return vector
     x, y, z = vector.tolist()
@@ -184,7 +184,7 @@ def _measurement(vector: FloatArray) -> Any:
 
 
 def _operator(coefficients: Any, vectors: list[Any]) -> Any:
-    """The expression's coefficients on the state's correlations, shape ``(4,) * N``, exactly."""
+    """Returns the expression's exact coefficients on the state's correlations, shape ``(4,) * N``."""
     n = len(vectors)
     tensor = coefficients.transpose([axis for k in range(n) for axis in (k, n + k)])
     for party_vectors in vectors:
@@ -198,6 +198,6 @@ def _operator(coefficients: Any, vectors: list[Any]) -> Any:
 
 
 def rounded_vectors(vectors: FloatArray) -> FloatArray:
-    """Binary fractions, shortened a little so that no vector is longer than 1."""
+    """Returns the vectors as binary fractions, shortened slightly so that no vector is longer than 1."""
     scale = 2.0**_VECTOR_BITS
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale

@@ -1,4 +1,4 @@
-"""Many settings for few parties: regular ones, whose symmetry makes the polytope small."""
+"""Search with many settings for few parties: regular settings, whose symmetry makes the polytope small."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _MAX_PARTIES_IN_ORDER = 3
 _SHARE_OF_PLANE = 0.02
 _SHARE_OF_SET = 0.4
 _SHARE_OF_SETS = 0.6
-# Additions for the exact bound of the best one, where there is no time limit.
+# Limit of additions for the exact bound of the best settings if there is no time limit.
 _MAX_WORK = 2e11
 _LEAST_SECONDS_OF_PROOF = 1.0
 
 
 def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | None:
-    """The best regular settings, improved for the inequality that they violate.
+    """Returns the best regular settings, improved for the inequality that they violate.
 
     Every set is tried along the coordinate axes, along the best two settings of each party, and along the axis that the
     state singles out for each party; those with more symmetries first.
 
     Args:
-        search: What is sought.
+        search: The search, with its state and options.
         sizes: Number of settings of each party.
 
     Returns:
-        The best ones; ``None`` if the polytope had no inequality for any.
+        The best settings, or ``None`` if the polytope gave no inequality for any of them.
     """
     trying = replace(search, deadline=search.deadline.part(_SHARE_OF_SETS))
     found = []
@@ -74,10 +74,10 @@ def best_regular(search: Search, sizes: tuple[int, ...]) -> OptimizedSettings | 
 
 
 def _candidates(search: Search, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
-    """Sets in the order in which they are tried: the best plane and solids, then the next plane."""
+    """Yields sets in the order in which they are tried: the best plane and solids, then the next plane."""
     frames = list(_frames(search, len(sizes)))
     few = tuple(min(m, _SCREENED) for m in sizes)
-    # Which plane is best shows with few settings.
+    # A few settings are enough to show which plane is best.
     screened: list[tuple[float, list[list[FloatArray]]]] = []
     for frame in frames:
         for coarse, fine in zip(
@@ -118,7 +118,7 @@ def _num_symmetries(search: Search, vectors: list[FloatArray]) -> int:
 
 
 def _proven(found: OptimizedSettings, deadline: Deadline) -> OptimizedSettings:
-    """The same with an exact local bound, if there is time to prove it."""
+    """Returns the same settings with an exact local bound, if there is time to prove it."""
     if found.inequality.bound.exact:
         return found
     try:
@@ -128,6 +128,6 @@ def _proven(found: OptimizedSettings, deadline: Deadline) -> OptimizedSettings:
             max_work=None if deadline.limited else _MAX_WORK,
         )
     except ScenarioError:
-        # Too many strategies: the settings remain as a finding without a proof.
+        # There are too many strategies, so the settings are returned without a proof.
         return found
     return replace(found, inequality=BellInequality(found.inequality.expression, bound))

@@ -26,20 +26,20 @@ _QUARTER_TURN = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
-    """The settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
+    """Returns settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
 
-    Its 36 and 91 axes are turned to the singular vectors of the state's correlations, so that a rotated Werner state is
-    seen as one. Then the axes of either party are improved in turn: for a fixed inequality the best ones are known once
-    the other party's are. States whose three singular values are nearly equal violate it where they violate no CHSH
-    inequality.
+    The 36 and 91 axes of the inequality are turned to the singular vectors of the state's correlations, so that a
+    rotated Werner state is treated like a Werner state. Then the axes of both parties are improved in turn: for a fixed
+    inequality, the axes of one party determine the best axes of the other. States whose three singular values are
+    nearly equal can violate this inequality even if they violate no CHSH inequality.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
 
     Returns:
-        The settings, with the inequality and its proven bound; whether the state is nonlocal is what their ``verify()``
-        says, which proves the bound again within seconds.
+        The settings, with the inequality and its proven bound. Their ``verify()`` says whether the state is nonlocal;
+        it proves the bound again within seconds.
 
     Raises:
         MeasurementError: If the state or the noise is not a valid state of two qubits.
@@ -70,7 +70,7 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
 
 
 def _best(tensor: CorrelationTensor, noise: CorrelationTensor | None, block: FloatArray) -> OptimizedSettings:
-    """The settings at which correlations of both parties, shape ``(3, 3)``, give the inequality its largest value."""
+    """Returns settings that maximize the inequality's value for correlations of both parties, shape ``(3, 3)``."""
     known = werner_inequality()
     left, _, right = np.linalg.svd(block)
     ends = []
@@ -86,7 +86,7 @@ def _best(tensor: CorrelationTensor, noise: CorrelationTensor | None, block: Flo
 def _alternate(
     coefficients: FloatArray, block: FloatArray, first: FloatArray, second: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """The value that improving one party's axes after the other's ends at, and the axes."""
+    """Returns the final value and axes after improving one party's axes after the other's."""
     value = -np.inf
     for _ in range(_MAX_SWEEPS):
         first = _directions(coefficients @ (second @ block.T), first)
@@ -99,6 +99,6 @@ def _alternate(
 
 
 def _directions(slopes: FloatArray, before: FloatArray) -> FloatArray:
-    """The unit vectors along the slopes; where nothing depends on a vector, it stays."""
+    """Returns the unit vectors along the slopes; a vector that the value does not depend on stays unchanged."""
     lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
     return np.where(lengths > 1e-12, slopes / np.maximum(lengths, 1e-12), before)
