@@ -34,7 +34,7 @@ def ascend(
         tensor: Correlations of N qubits, shape ``(4,) * N``.
         coefficients: Coefficients of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``; index 0: party absent.
         measurements: All projective measurements, or those in a coordinate plane.
-                num_starts: Number of starts. All are random, unless ``given`` provides the first one.
+        num_starts: Number of starts. All are random, unless ``given`` provides the first one.
         rng: Random generator of the starts.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         max_sweeps: Largest number of times that every party is improved.

@@ -82,7 +82,7 @@ def climb_all(
 
     Args:
         ratio: That inverse, as a function of the settings.
-                num_starts: Number of starts. All are random, unless ``given`` provides the first one.
+        num_starts: Number of starts. All are random, unless ``given`` provides the first one.
         rng: Random generator of the starts.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         deadline: Time after which no further batch is begun.
