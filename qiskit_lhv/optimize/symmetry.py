@@ -1,4 +1,4 @@
-"""Finite symmetries of states: turns of the parties' Bloch vectors, with exchanges of parties, that change nothing."""
+"""Finite symmetries of states: rotations of Bloch vectors and exchanges of parties that leave a state unchanged."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..targets.correlations import CorrelationTensor
 
 __all__ = ["LocalSymmetry", "find_local_symmetry"]
 
-# Largest change of a correlator that is rounding.
+# Changes of a correlator up to this size are rounding.
 _SAME = 1e-9
 # Inner products find the candidates, whose distances are then computed themselves.
 _CANDIDATE = 1e-6
-# Up to as many parties, every combination of turns is tried.
+# Up to this number of parties, every combination of turns is tried.
 _ALL_COMBINATIONS = 3
-# Up to as many parties, every exchange of parties is tried.
+# Up to this number of parties, every exchange of parties is tried.
 _ALL_EXCHANGES = 4
 
 # Largest order of a group.
@@ -87,7 +87,7 @@ def find_local_symmetry(
         arrays = [_turned(array, [seen] * num_parties) for array in arrays]
     frames = _frames(arrays, base, planar)
     local = [_turned(array, [_extended(frame) for frame in frames]) for array in arrays]
-    # In a plane it is the half turn, as no response sees what is across it.
+    # In a plane the inversion is the half turn, as no response depends on the component normal to the plane.
     inversion = tuple(i if planar and i % 3 == 0 else -i for i in range(1, 3 * num_parties + 1))
     group = {_identity(num_parties)}
     generators: list[_Element] = []
