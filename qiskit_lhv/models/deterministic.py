@@ -39,7 +39,7 @@ _CHUNK_ENTRIES = 1 << 22
 
 
 def party_strategies(num_outcomes: Sequence[int]) -> IntArray:
-    """All deterministic strategies of one party.
+    """Returns all deterministic strategies of one party.
 
     Args:
         num_outcomes: Number of outcomes of each of its settings.
@@ -53,17 +53,17 @@ def party_strategies(num_outcomes: Sequence[int]) -> IntArray:
 
 
 def enumerate_strategies(scenario: BellScenario) -> IntArray:
-    """All deterministic strategies of all parties, shape ``(num_strategies, m_1 + ... + m_N)``."""
+    """Returns all deterministic strategies of all parties, shape ``(num_strategies, m_1 + ... + m_N)``."""
     parties = [party_strategies(party) for party in scenario.num_outcomes]
     index = np.indices([len(party) for party in parties]).reshape(len(parties), -1)
     return np.hstack([party[i] for party, i in zip(parties, index, strict=True)])
 
 
 def constant_strategies(scenario: BellScenario) -> IntArray:
-    """The strategies that ignore their settings; their equal mixture is white noise.
+    """Returns the strategies whose outcomes ignore the settings; their equal mixture is white noise.
 
-    Where settings have different numbers of outcomes, the outcome is a number from 0 to 1, read as precisely as each
-    setting does; some mixture of these strategies is white noise.
+    If settings have different numbers of outcomes, a strategy is a number from 0 to 1, which each setting rounds down
+    to one of its outcomes; some mixture of these strategies is white noise.
     """
     if scenario.has_equal_outcomes:
         outcomes = np.indices(scenario.max_outcomes).reshape(scenario.num_parties, -1).T
@@ -77,7 +77,7 @@ def constant_strategies(scenario: BellScenario) -> IntArray:
 
 
 def strategy_tables(strategies: IntArray, scenario: BellScenario) -> FloatArray:
-    """The tables p(a|x) of deterministic strategies, flattened with padding, shape ``(H, num_entries)``."""
+    """Returns the tables p(a|x) of deterministic strategies, flattened with padding, shape ``(H, num_entries)``."""
     n = scenario.num_parties
     rows = np.arange(len(strategies))[:, None]
     tables = np.ones((len(strategies), *[1] * (2 * n)))
@@ -122,7 +122,7 @@ def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario:
     """Checks strategies of a model: whole outcomes in range, shape ``(count, m_1 + ... + m_N)``, read-only.
 
     Raises:
-        ScenarioError: If they are not.
+        ScenarioError: If the check fails.
     """
     array = whole_array(strategies, "strategies", ScenarioError, ndim=2)
     limits = np.concatenate([np.array(party) for party in scenario.num_outcomes])
@@ -139,7 +139,7 @@ def check_strategies(strategies: NDArray[np.integer[Any]], count: int, scenario:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DeterministicModel(LocalModel):
-    """A local model: deterministic strategies and the probability of each.
+    """A local model given by deterministic strategies and the probability of each.
 
     Args:
         weights: Shape ``(H,)``, non-negative, summing to 1 within 1e-9.
@@ -172,12 +172,12 @@ class DeterministicModel(LocalModel):
     def from_weights(
         cls, weights: FloatArray, strategies: IntArray, scenario: BellScenario, *, cutoff: float = 0.0
     ) -> DeterministicModel:
-        """A model from a solver's weights: those at most ``cutoff`` are dropped, the rest normalized."""
+        """Returns a model from a solver's weights, after dropping those of at most ``cutoff`` and normalizing."""
         kept = weights > cutoff
         return cls(weights[kept] / math.fsum(weights[kept]), strategies[kept], scenario)
 
     def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:
-        """The behavior that the model produces.
+        """Returns the behavior that the model produces.
 
         Args:
             settings: For each party the setting to keep, or ``None`` for all of them; default: all.
@@ -196,7 +196,7 @@ class DeterministicModel(LocalModel):
             atol: Largest deviation allowed in any probability.
 
         Returns:
-            Whether the model reproduces the target, with the largest deviation.
+            Whether the model reproduces the target, and the largest deviation.
         """
         if target is None:
             return Verification(True, f"a mixture of {len(self.weights)} deterministic strategies")

@@ -24,7 +24,7 @@ __all__ = ["ResponseModel"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ResponseModel(LocalModel):
-    """A local model: an ensemble of hidden variables and a response function.
+    """A local model given by an ensemble of hidden variables and a response function.
 
     Args:
         hidden_variables: For each party an array of shape ``(H, m_k, d_k)`` (finite scenarios) or
@@ -82,7 +82,7 @@ class ResponseModel(LocalModel):
         return self.response.scenario if isinstance(self.response, TableResponse) else None
 
     def behavior(self, settings: Sequence[Any] | str | None = None) -> Behavior:
-        """The behavior that the model produces.
+        """Returns the behavior that the model produces.
 
         Args:
             settings: In a finite scenario, for each party the setting to keep, or ``None`` for all of them;
@@ -127,7 +127,7 @@ class ResponseModel(LocalModel):
                 that the response function tells apart.
 
         Returns:
-            Whether the model reproduces the target, with the largest deviation.
+            Whether the model reproduces the target, and the largest deviation.
         """
         if target is None:
             return Verification(True, f"an average over {self.num_hidden} products of response functions")

@@ -29,7 +29,7 @@ def check_degree(degree: object, name: str = "degree") -> int:
         name: Name of the argument, for the message.
 
     Raises:
-        ScenarioError: If it is not.
+        ScenarioError: If it is not an odd whole number of at least 1.
     """
     if not is_whole_number(degree) or degree < 1 or degree % 2 == 0:
         raise ScenarioError.bad_argument(
@@ -42,7 +42,7 @@ def check_degree(degree: object, name: str = "degree") -> int:
 
 
 class Features(Record, ABC):
-    """Base of the sets of odd features."""
+    """Base class of the sets of odd features."""
 
     @property
     @abstractmethod
@@ -56,7 +56,7 @@ class Features(Record, ABC):
 
     @abstractmethod
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """The features of unit vectors.
+        """Returns the features of unit vectors.
 
         Args:
             directions: Bloch vectors, shape ``(n, 3)``.
@@ -96,7 +96,7 @@ class SphericalHarmonics(FeaturesOfDegree):
         return (self.degree + 1) * (self.degree + 2) // 2
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """The harmonics, ordered by l, then by m from -l to l; shape ``(n, size)``."""
+        """Returns the harmonics, ordered by l, then by m from -l to l; shape ``(n, size)``."""
         x, y, z = np.asarray(directions, dtype=float).T
         # (x + i y)^m carries the azimuth and the factor sin(theta)^m, so poles need no care.
         power = np.ones_like(x, dtype=complex)
@@ -153,7 +153,7 @@ class PlanarHarmonics(FeaturesOfDegree):
         return PlanarProjective(self.plane)
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """Cosines and sines by turns; shape ``(n, size)``."""
+        """Returns cosines and sines alternately; shape ``(n, size)``."""
         first, second = self.plane @ np.asarray(directions, dtype=float).T
         unit = first + 1j * second
         columns = []
@@ -189,6 +189,6 @@ class OddMonomials(FeaturesOfDegree):
         return len(self.exponents)
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """The monomials, shape ``(n, size)``."""
+        """Returns the monomials, shape ``(n, size)``."""
         x, y, z = np.asarray(directions, dtype=float).T
         return np.stack([x**i * y**j * z**k for i, j, k in self.exponents], axis=1)

@@ -1,4 +1,4 @@
-"""What all local models share."""
+"""The common base of all local models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LocalModel(Evidence, ABC):
 
     @abstractmethod
     def behavior(self, settings: Sequence[int | None] | None = None) -> Behavior:
-        """The behavior that the model produces.
+        """Returns the behavior that the model produces.
 
         Args:
             settings: For each party the setting to keep, or ``None`` for all of them; default: all.
@@ -51,7 +51,7 @@ def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:
     """Checks the weights of a local model: shape ``(count,)``, probabilities that sum to 1 within 1e-9.
 
     Raises:
-        ScenarioError: If they are not.
+        ScenarioError: If the check fails.
     """
     array = real_array(weights, "weights", ScenarioError, ndim=1)
     if count is not None and len(array) != count:
@@ -95,7 +95,7 @@ def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -
 
 
 def reproduction(what: str, deviation: Fraction, atol: float) -> Verification:
-    """What the exact deviation of a model from a target says.
+    """Returns whether a model reproduces a target, given the exact largest deviation.
 
     Args:
         what: What reproduces the target, such as ``"3 deterministic strategies"``.

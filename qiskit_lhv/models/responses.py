@@ -46,11 +46,11 @@ class Response(Record, ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """What the responses answer to, in a few words."""
+        """Returns a short description of what the responses depend on."""
 
     @abstractmethod
     def parse_settings(self, settings: Any) -> list[Any]:
-        """What ``probabilities`` takes as settings, for each party.
+        """Returns the settings of each party in the form that ``probabilities`` takes.
 
         Args:
             settings: Settings as a user names them.
@@ -61,7 +61,7 @@ class Response(Record, ABC):
 
     @abstractmethod
     def probabilities(self, party: int, hidden_variables: FloatArray, settings: Any) -> FloatArray:
-        """Response probabilities p(a|x, lambda) of one party.
+        """Returns the response probabilities p(a|x, lambda) of one party.
 
         Args:
             party: Number of the party.
@@ -74,7 +74,7 @@ class Response(Record, ABC):
 
     @abstractmethod
     def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
-        """The table that a model is checked against, with the settings of each party.
+        """Returns the table that a model is checked against, with the settings of each party.
 
         Args:
             target: What the model should reproduce.
@@ -91,7 +91,7 @@ class Response(Record, ABC):
         """The same probabilities by another path, for checks: a function of setting and outcome, shape ``(H,)``."""
 
     def identity(self) -> str:
-        """A text that tells this response function from others."""
+        """Returns a text that distinguishes this response function from others."""
         return json.dumps(encode(self))
 
 
@@ -258,7 +258,7 @@ class DirectionResponse(QubitResponse):
 
 @dataclass(frozen=True, eq=False)
 class FunctionResponse(QubitResponse):
-    """Your own response function for projective qubit measurements.
+    """A user-defined response function for projective qubit measurements.
 
     Args:
         function: ``function(directions, hidden_variables)`` with Bloch vectors of shape ``(m, 3)`` and hidden

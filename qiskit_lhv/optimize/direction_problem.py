@@ -102,7 +102,7 @@ def _encode(response: QubitResponse, vectors: FloatArray) -> NDArray[np.float32]
 
 
 def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> list[int]:
-    """Number of measurements of each party whose product grid has about ``num_settings`` combinations, at least 2.
+    """Returns the number of measurements of each party for a grid of about ``num_settings`` combinations, at least 2.
 
     A party with a short list of measurements gets all of it, and the others more.
 
@@ -110,7 +110,7 @@ def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> lis
         num_settings: Setting combinations of a grid.
         measurements: The set of each party.
     """
-    limits = [math.inf if one.size is None else one.size for one in measurements]
+    limits = [math.inf if party_set.size is None else party_set.size for party_set in measurements]
     sizes, budget, left = [0] * len(limits), float(num_settings), len(limits)
     for k in sorted(range(len(limits)), key=lambda k: limits[k]):
         equal = max(2, math.floor(budget ** (1 / left) + 1e-9))
@@ -120,7 +120,7 @@ def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> lis
 
 
 def target_correlators(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
-    """Correlators with marginals on product grids, shape ``(..., n_1 + 1, ..., n_N + 1)``.
+    """Returns correlators with marginals on product grids, shape ``(..., n_1 + 1, ..., n_N + 1)``.
 
     Args:
         tensor: Tensor of N qubits.
@@ -142,7 +142,7 @@ def target_correlators(tensor: CorrelationTensor, directions: Sequence[FloatArra
 
 
 def target_probabilities(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
-    """Joint probabilities on product grids, shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
+    """Returns the joint probabilities on product grids, shape ``(..., n_1, ..., n_N, 2, ..., 2)``.
 
     Args:
         tensor: Tensor of N qubits.
@@ -198,13 +198,13 @@ def spread_over_runs(hidden: FloatArray, runs: tuple[int, int]) -> NDArray[np.fl
 def continuous_loss(
     response: QubitResponse, name: str, even: bool, orbits: Orbits | None = None
 ) -> Callable[[Any, Any], jax.Array]:
-    """The loss of every run, mean over the setting combinations of a product grid.
+    """Returns the loss of every run, averaged over the setting combinations of a product grid.
 
     Args:
         response: The response function.
         name: One of ``LOSSES``.
-        even: Whether every hidden variable stands for itself and its opposite.
-        orbits: For which images it stands, too.
+        even: Whether every hidden variable represents itself and its opposite.
+        orbits: The images that it represents as well.
     """
     # The features are in the data, so that all harmonics share one compiled function.
     return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even, orbits)

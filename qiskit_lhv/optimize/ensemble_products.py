@@ -55,7 +55,7 @@ def _backward(rows: list[jax.Array], weights: jax.Array) -> tuple[list[jax.Array
         ]
 
     found = jax.lax.map(gradients, _blocks(rows))
-    return ([jnp.moveaxis(one, 0, 1).reshape(one.shape[1], -1)[:, :num_hidden] for one in found],)
+    return ([jnp.moveaxis(gradient, 0, 1).reshape(gradient.shape[1], -1)[:, :num_hidden] for gradient in found],)
 
 
 sum_of_products.defvjp(_forward, _backward)

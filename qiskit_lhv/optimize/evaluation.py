@@ -1,4 +1,4 @@
-"""How well a model does on directions that training never saw, in float64."""
+"""The evaluation of a model in float64, on directions that training did not use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .direction_problem import correlators_to_probabilities, target_probabilitie
 __all__ = ["Evaluation", "evaluate_model"]
 
 _BLOCK = 200
-# Products of responses that are computed at once.
+# Number of products of responses that are computed at once.
 _PRODUCTS = 2**16
 
 
@@ -60,7 +60,7 @@ def evaluate_model(
     Args:
         model: A model for all projective measurements of N qubits.
         target: A state of N qubits or its ``CorrelationTensor``.
-        measurements: Where settings are drawn; see ``find_local_model``.
+        measurements: Measurements from which the settings are drawn; see ``find_local_model``.
         num_settings: Number of setting combinations, each drawn independently.
         seed: Seed of the settings.
 
@@ -81,14 +81,14 @@ def evaluate_model(
     sets = MeasurementSet.of_parties(measurements, n)
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
-        directions = [one.draw(rng, min(_BLOCK, num_settings - start)) for one in sets]
+        directions = [party_set.draw(rng, min(_BLOCK, num_settings - start)) for party_set in sets]
         # Every combination is a grid of one direction per party.
-        p = target_probabilities(tensor, [one[:, None, :] for one in directions]).reshape((-1, *(2,) * n))
-        # Sums may fall below zero by rounding.
+        p = target_probabilities(tensor, [vectors[:, None, :] for vectors in directions]).reshape((-1, *(2,) * n))
+        # Rounding can make a sum slightly negative.
         q = np.maximum(_probabilities(model, directions), 0)
         divisor, change, axes = np.where(p > 0, p, 1), q - p, tuple(range(1, n + 1))
         ratio = np.where(p > 0, change / divisor, 0)
-        # A model that rules out what happens is infinitely far away.
+        # The divergence is infinite if the model gives probability zero to an outcome that occurs.
         with np.errstate(divide="ignore"):
             kl.append(np.sum(np.where(p > 0, p * (ratio - np.log1p(ratio)), q), axis=axes))
         l1.append(np.abs(change).sum(axis=axes))
@@ -107,7 +107,7 @@ def evaluate_model(
 
 
 def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.ndarray:
-    """Joint probabilities of setting combinations, one direction per party; shape ``(len, 2, ..., 2)``."""
+    """Returns the joint probabilities of setting combinations, one direction per party; shape ``(len, 2, ..., 2)``."""
     n, response = model.num_parties, model.response
     assert isinstance(response, QubitResponse)
     half, num_settings = (n + 1) // 2, len(directions[0])
@@ -125,7 +125,7 @@ def _probabilities(model: ResponseModel, directions: list[np.ndarray]) -> np.nda
 
 
 def _products(means: list[np.ndarray], first: np.ndarray) -> np.ndarray:
-    """Products of the means of every subset of parties, shape ``(settings, subsets, H)``."""
+    """Returns the products of the means of every subset of parties, shape ``(settings, subsets, H)``."""
     result = first
     for own in means:
         result = np.stack([result, result * own[:, None, :]], axis=2).reshape(len(own), -1, own.shape[1])

@@ -1,4 +1,4 @@
-"""Losses between a target's table and a model's, in JAX."""
+"""Losses between the table of a target and that of a model, in JAX."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
 
 
 def over_runs(single: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], jax.Array]:
-    """The loss of many runs at once from that of one.
+    """Returns the loss of many runs at once, from the loss of a single run.
 
     Args:
         single: A loss of one run.
@@ -79,7 +79,7 @@ def over_runs(single: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], j
 
     def many(parameters: Any, data: Any) -> jax.Array:
         if jax.tree.leaves(parameters)[0].shape[:2] == (1, 1):
-            # One run needs no batched matrix products, which are slower.
+            # A single run needs no batched matrix products, which are slower.
             one = single(jax.tree.map(lambda leaf: leaf[0, 0], parameters), {**data, "target": data["target"][0]})
             return one[None, None]
         axes = {name: 0 if name == "target" else None for name in data}

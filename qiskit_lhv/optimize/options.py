@@ -1,4 +1,4 @@
-"""Options of the searches for local models: how the descent goes, and which settings it compares."""
+"""Options of the searches for local models: the gradient descent, and the settings that it compares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAMPLINGS = ("lattice", "uniform")
 
 @dataclass(frozen=True)
 class GradientDescent:
-    """How the gradient descent of ``find_local_model`` goes: where it starts, its rates, and when it ends.
+    """Options of the gradient descent of ``find_local_model``: its start, its learning rates and its end.
 
     Raises:
         LHVError: If a field is out of range.
@@ -80,7 +80,7 @@ class GradientDescent:
 
 @dataclass(frozen=True)
 class SettingsGrid:
-    """On which settings of a state a model is trained and evaluated.
+    """Options for the settings on which a model of a state is trained and evaluated.
 
     Every step draws measurements for each party and compares all their combinations.
 

@@ -26,10 +26,10 @@ _SAME = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Orbits:
-    """How a group acts on the features of all parties.
+    """The action of a group on the features of all parties.
 
-    If each party's response is that of a rotated direction, then to turn the directions is to turn the hidden
-    variables: ``features(R n) @ lambda = features(n) @ (D lambda)``. So the orbits are an ordinary ensemble.
+    Rotating the directions of a party has the same effect as transforming its hidden variables:
+    ``features(R n) @ lambda = features(n) @ (D lambda)``. The orbits therefore form an ordinary ensemble.
     """
 
     sources: tuple[tuple[int, ...], ...]

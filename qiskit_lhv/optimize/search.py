@@ -111,9 +111,9 @@ def find_local_model(
         response: For states, the response function: an odd number, the highest degree of its harmonics (1 is Bell's,
             the default is 5); other features (``OddMonomials(5)``); or a function of your own
             (``FunctionResponse(...)``).
-        num_hidden: Size of the ensemble; default: that of the model to start from, else 1024, for states 16384.
-        optimizer: How the descent goes: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
-        grid: For states, on which settings the model is trained and evaluated; see :class:`SettingsGrid`.
+        num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 16384 for states.
+        optimizer: Options of the descent: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
+        grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
         time_limit: Stop after this many seconds; checked every 100 steps.
         seed: Seed of everything random; the same seed gives the same result.
         progress: Whether to show a progress bar; default: on a terminal.
@@ -127,7 +127,7 @@ def find_local_model(
     Raises:
         ScenarioError: If the target or the response cannot be used.
         MeasurementError: If a target is not a valid state of 1 to 6 qubits, or the measurements are unknown.
-        CertificateError: If the checkpoint is damaged or of another run; it is left as it is.
+        CertificateError: If the checkpoint is damaged or belongs to another run; the file is not changed.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.
 
@@ -170,12 +170,12 @@ def find_local_models(
 
     Args:
         targets: States with the same number of qubits.
-        measurements: As for :func:`find_local_model`, like all that follows.
+        measurements: As for :func:`find_local_model`; the same holds for all arguments below.
         response: The response function.
         num_hidden: Size of the ensemble.
-        optimizer: How the descent goes. With a target loss, the search stops once every state has a start that
+        optimizer: Options of the descent. With a target loss, the search stops once every state has a start that
             reaches it.
-        grid: On which settings the models are trained and evaluated.
+        grid: Settings on which the models are trained and evaluated.
         time_limit: Stop after this many seconds.
         seed: Seed of everything random.
         progress: Whether to show a progress bar.
@@ -235,8 +235,8 @@ def _response(response: int | Features | QubitResponse, sets: Sequence[Measureme
         raise ScenarioError.bad_argument(
             "response", expected=f"one for {num_parties} parties", got=f"one for {response.num_parties}"
         )
-    for one in sets:
-        _check_domain(response, one)
+    for party_set in sets:
+        _check_domain(response, party_set)
     return response
 
 
@@ -272,7 +272,7 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
         start = finite_start(behavior.scenario, num_hidden, run.optimizer.num_starts, run.seed)
         if initial is not None:
             logits = [array[None, None] for array in initial.hidden_variables]
-            # A weight of zero stays free to grow.
+            # A floor under the weights lets a weight of zero grow again.
             log_weights = np.log(np.maximum(initial.weights, 1e-12))
             start = {"logits": logits, "log_weights": log_weights[None, None]}
         problem = Problem(finite_loss(run.optimizer.loss), start, ADAM, data=finite_data(behavior, shares))
@@ -314,7 +314,7 @@ def _search_continuous(
     )
     facts = {
         **{f"tensor_{i}": tensor.array for i, tensor in enumerate(problem.tensors)},
-        **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(problem.measurements)},
+        **{f"measurements_{k}": repr(encode(party_set)) for k, party_set in enumerate(problem.measurements)},
         "response": response.identity(),
         "grid": problem.num_settings,
         "sampling": problem.sampling,
@@ -357,7 +357,7 @@ def _search_continuous(
 
 
 def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun) -> Orbits | None:
-    """The orbits that the free hidden variables stand for, if the states have a symmetry.
+    """Returns the orbits that the free hidden variables represent, if the states have a symmetry.
 
     Args:
         problem: The states, and what is measured.
@@ -385,6 +385,6 @@ def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun)
 
 
 def _is_paired(model: ResponseModel) -> bool:
-    """Whether the second half of the hidden variables is the opposite of the first."""
+    """Returns whether the second half of the hidden variables is the opposite of the first half."""
     half = model.num_hidden // 2
     return all(np.array_equal(array[half:], -array[:half]) for array in model.hidden_variables)

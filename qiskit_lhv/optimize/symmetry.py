@@ -1,4 +1,4 @@
-"""Finite symmetries of states: turns of the parties' Bloch vectors, with exchanges of parties, that change nothing."""
+"""Finite symmetries of states: rotations of Bloch vectors and exchanges of parties that leave a state unchanged."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..targets.correlations import CorrelationTensor
 
 __all__ = ["LocalSymmetry", "find_local_symmetry"]
 
-# Largest change of a correlator that is rounding.
+# Changes of a correlator up to this size are rounding.
 _SAME = 1e-9
 # Inner products find the candidates, whose distances are then computed themselves.
 _CANDIDATE = 1e-6
-# Up to as many parties, every combination of turns is tried.
+# Up to this number of parties, every combination of turns is tried.
 _ALL_COMBINATIONS = 3
-# Up to as many parties, every exchange of parties is tried.
+# Up to this number of parties, every exchange of parties is tried.
 _ALL_EXCHANGES = 4
 
 # Largest order of a group.
@@ -87,7 +87,7 @@ def find_local_symmetry(
         arrays = [_turned(array, [seen] * num_parties) for array in arrays]
     frames = _frames(arrays, base, planar)
     local = [_turned(array, [_extended(frame) for frame in frames]) for array in arrays]
-    # In a plane it is the half turn, as no response sees what is across it.
+    # In a plane the inversion is the half turn, as no response depends on the component normal to the plane.
     inversion = tuple(i if planar and i % 3 == 0 else -i for i in range(1, 3 * num_parties + 1))
     group = {_identity(num_parties)}
     generators: list[_Element] = []
@@ -113,9 +113,9 @@ def find_local_symmetry(
 def _base(measurements: Sequence[MeasurementSet]) -> FloatArray | None:
     """Axes that all parties start with; in a plane the third is across it."""
     first = measurements[0]
-    if all(isinstance(one, AllProjective) for one in measurements):
+    if all(isinstance(party_set, AllProjective) for party_set in measurements):
         return np.eye(3)
-    if isinstance(first, PlanarProjective) and all(one == first for one in measurements):
+    if isinstance(first, PlanarProjective) and all(party_set == first for party_set in measurements):
         return np.vstack([first.vectors, first.normal])
     return None
 
@@ -163,7 +163,7 @@ def _turns(planar: bool) -> tuple[tuple[int, int, int], ...]:
     ]
     # Proper ones first: with an improper one of them, they would make the inversion.
     found.sort(key=lambda turn: -float(np.linalg.det(_matrix(turn))))
-    return tuple(one for one in found if not planar or one[2] == 3)
+    return tuple(permutation for permutation in found if not planar or permutation[2] == 3)
 
 
 def _matrix(turn: tuple[int, int, int]) -> FloatArray:
@@ -201,7 +201,7 @@ def _candidates(arrays: Sequence[FloatArray], planar: bool) -> Iterator[_Element
             continue
         for first, second in itertools.combinations(range(num_parties), 2):
             moved = [np.moveaxis(array, (first, second), (0, 1)).reshape(4, 4, -1) for array in arrays]
-            table = np.asarray(sum(np.einsum("acr,bdr->abcd", one, one) for one in moved)).reshape(16, 16)
+            table = np.asarray(sum(np.einsum("acr,bdr->abcd", image, image) for image in moved)).reshape(16, 16)
             for i, j in fits(matrices @ table @ matrices.T):
                 chosen = [turns[neutral]] * num_parties
                 chosen[first], chosen[second] = turns[i], turns[j]
@@ -243,7 +243,7 @@ def _closure(generators: Sequence[_Element], limit: int) -> set[_Element] | None
     start = _identity(len(generators[0]) // 3)
     group, new = {start}, [start]
     while new:
-        new = list({_after(generator, one) for generator in generators for one in new} - group)
+        new = list({_after(generator, element) for generator in generators for element in new} - group)
         group.update(new)
         if len(group) > limit:
             return None
@@ -274,6 +274,8 @@ def _invariant(element: _Element, arrays: Sequence[FloatArray]) -> bool:
 
 def _symmetry(group: set[_Element], frames: Sequence[FloatArray]) -> LocalSymmetry:
     identity = _identity(len(frames))
-    parts = [_parts(element) for element in sorted(group, key=lambda one: (_parts(one)[0], one != identity, one))]
+    parts = [
+        _parts(element) for element in sorted(group, key=lambda member: (_parts(member)[0], member != identity, member))
+    ]
     rotations = [[frames[k].T @ turns[k] @ frames[parties[k]] for k in range(len(frames))] for parties, turns in parts]
     return LocalSymmetry(np.array([parties for parties, _ in parts]), np.array(rotations))

@@ -38,7 +38,7 @@ Batches = Callable[[int, int], Any]
 
 
 class SearchStatus(StrEnum):
-    """Why a search for a local model stopped; each member is its sentence."""
+    """Reason why a search for a local model stopped; the value of each member is a sentence."""
 
     CONVERGED = "The loss reached its target."
     OUT_OF_STEPS = "All steps were taken."
@@ -93,7 +93,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is minimized, from where, and by which rule."""
+    """The loss to minimize, the initial parameters, and the update rule."""
 
     loss: Loss
     """From parameters and data to the loss of every run, shape ``(targets, starts)``; the same function object for
@@ -111,7 +111,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a training loop leaves behind."""
+    """The result of a training loop."""
 
     parameters: Any
     """Parameters of every run: the last ones, or those of the lowest loss where all steps share their data."""
@@ -188,12 +188,12 @@ def train(
     """Minimizes a loss, one chunk of jitted steps after the other.
 
     Args:
-        problem: What is minimized.
+        problem: The loss to minimize, with initial parameters and update rule.
         schedule: Learning rates.
         diffusion: Standard deviation of Gaussian noise added to all parameters after each step of the main phase.
         seed: Seed of that noise.
         target_loss: Stop once every target has a start whose loss is at most this.
-        deadline: When to stop, once the first chunk of steps is taken; default: never.
+        deadline: Time to stop, checked after the first chunk of steps; default: never.
         progress: Whether to show a progress bar; ``None``: on a terminal.
         checkpoint: Where the state is kept; a run that finds one there goes on from it, and ends as
             it would have ended without the interruption.
@@ -268,7 +268,7 @@ def train(
 def _better(
     best: Any, best_loss: NDArray[np.float64], parameters: Any, losses: NDArray[np.float64]
 ) -> tuple[Any, NDArray[np.float64]]:
-    """The better parameters of every run, and their losses."""
+    """Returns the better parameters of every run, and their losses."""
     better = losses < best_loss
 
     # In NumPy: JAX would compile each of these small steps anew for every shape.
@@ -283,12 +283,12 @@ def _all_finite(parameters: Any) -> bool:
 
 
 def _overall(history: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One number a step: the best start of the worst target."""
+    """Returns one loss per step: that of the best start for the worst target."""
     return history.min(axis=2).max(axis=1)
 
 
 def _current(history: NDArray[np.float64], batches: Batches | None) -> float:
-    """The loss that counts: the last one, or the mean of the last chunk where every step has its own data."""
+    """Returns the current loss: the last one, or the mean of the last chunk if every step has its own data."""
     if not len(history):
         return np.inf
     recent = history[-1:] if batches is None else history[-_CHUNK:]

@@ -17,13 +17,13 @@ class Checkpoint(ArrayCheckpoint):
     """A file that holds the state of one training run, any tree of arrays."""
 
     def load(self, template: Any) -> tuple[Any, NDArray[np.float64]] | None:
-        """The saved state and the loss of every step taken; ``None`` if there is no file yet.
+        """Returns the saved state and the loss of every step taken, or ``None`` if there is no file yet.
 
         Args:
             template: A state of the same structure and shapes.
 
         Raises:
-            CertificateError: If the file is damaged or belongs to another run; it is left as it is.
+            CertificateError: If the file is damaged or belongs to another run; the file is not changed.
         """
         arrays = self.load_arrays()
         if arrays is None:

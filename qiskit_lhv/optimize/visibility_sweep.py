@@ -1,4 +1,4 @@
-"""Sweeps over visibilities: up to where does the search find local models of a noisy state?"""
+"""Sweeps over visibilities, which show up to where the search finds local models of a noisy state."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class VisibilitySweep(Record):
 
     @property
     def floor(self) -> float:
-        """The lowest loss of the sweep: what ensemble and steps can reach."""
+        """Lowest loss of the sweep, which the size of the ensemble and the number of steps limit."""
         return float(self.losses.min())
 
     def floor_visibility(self, factor: float = _LEFT_FLOOR) -> float | None:
-        """Estimates the critical visibility by where the loss leaves its floor.
+        """Estimates the critical visibility as the point where the loss rises above its floor.
 
         Args:
-            factor: The loss has left the floor where it is this many times as large.
+            factor: The loss counts as above the floor if it is larger than the floor by this factor.
 
         Returns:
             The visibility, on the line between two points in the logarithm of the loss; ``None`` if the sweep
@@ -81,7 +81,7 @@ class VisibilitySweep(Record):
         return float(self.visibilities[last] + share * step)
 
     def extrapolated_visibility(self, low: float | None = None, high: float | None = None) -> float | None:
-        """Estimates the critical visibility by where the square root of the loss reaches zero.
+        """Estimates the critical visibility as the point where the fitted square root of the loss reaches zero.
 
         Beyond the critical visibility, the distance to the local set grows in proportion at first, then faster, and the
         divergence with its square.
@@ -89,10 +89,10 @@ class VisibilitySweep(Record):
         Args:
             low: Lowest visibility of the fit; default: the first from which on losses exceed ten times the floor
                 and a hundredth of the largest one.
-            high: Highest one; default: the last.
+            high: Highest visibility of the fit; default: the last.
 
         Returns:
-            The zero of the fitted curve; ``None`` with fewer than three points. See :meth:`curve`.
+            The zero of the fitted curve, or ``None`` with fewer than three points. See :meth:`curve`.
         """
         curve = self.curve(low, high)
         return None if curve is None else curve[0]
@@ -106,7 +106,7 @@ class VisibilitySweep(Record):
 
         Args:
             low: Lowest visibility of the fit; see :meth:`extrapolated_visibility`.
-            high: Highest one.
+            high: Highest visibility of the fit.
         """
         v, losses = self.visibilities, self.losses
         if low is None:
@@ -151,14 +151,14 @@ def sweep_visibility(
 ) -> VisibilitySweep:
     """Searches for local models of a state mixed with noise, each visibility starting from its lower neighbor.
 
-    Two estimates of the critical visibility follow from the losses, by the floor that they leave and by
-    extrapolation of their square root. Estimates: a model that fits to 1e-7 suggests, and does not
-    prove, that one fits exactly.
+    The losses give two estimates of the critical visibility: the point where they rise above their floor, and the
+    extrapolation of their square root to zero. Neither is a proof: a model that fits to 1e-7 suggests, but does not
+    prove, that some model fits exactly.
 
     Args:
         state: A state of 1 to 6 qubits, one per party; see :func:`find_local_model`.
-        visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where they do not.
-        noise: What the rest is: a state of as many qubits; default: white noise.
+        visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where none is found.
+        noise: State of the same number of qubits to mix with; default: white noise.
         measurements: See :func:`find_local_model`.
         first_steps: Gradient steps at the first visibility, which starts at random; default: twice as many as at
             the others.
@@ -174,7 +174,7 @@ def sweep_visibility(
 
     Raises:
         ScenarioError: If the visibilities are not ascending in [0, 1], or as :func:`find_local_model` does.
-        CertificateError: If the folder holds another sweep; it is left as it is.
+        CertificateError: If the folder holds another sweep; the folder is not changed.
         LHVError: As :func:`find_local_model` does.
     """
     deadline = Deadline(time_limit)
@@ -230,7 +230,7 @@ def sweep_visibility(
             seed=first_seed,
             optimizer=optimizer,
             grid=grid,
-            **{f"measurements_{k}": repr(encode(one)) for k, one in enumerate(sets)},
+            **{f"measurements_{k}": repr(encode(party_set)) for k, party_set in enumerate(sets)},
             **{name: _text(value) for name, value in options.items() if name != "progress"},
         )
         path = _open_folder(folder, run)
@@ -273,7 +273,7 @@ def _text(value: Any) -> str:
 
 
 def _open_folder(folder: str | os.PathLike[str], run: str) -> Path:
-    """The folder of a sweep, made if need be; refused if it holds another sweep."""
+    """Returns the folder of a sweep, created if necessary; raises if it holds another sweep."""
     path = writable_folder(folder, "folder")
     mark = path / "sweep.json"
     if not mark.exists():

@@ -26,7 +26,7 @@ from .tolerance import STATE_TOLERANCE
 __all__ = ["CLAIM_DIGITS", "AllProjectiveCertificate", "claimed_visibility"]
 
 
-# Claims are rounded down to so many decimals, so that every machine's check comes to the same one.
+# Claims are rounded down to this number of decimals, so that the check gives the same claim on every machine.
 CLAIM_DIGITS = 7
 _TREMBLE = Fraction(1, 10**11)
 
@@ -122,7 +122,7 @@ class AllProjectiveCertificate(Evidence):
 
     @property
     def shows(self) -> Verdict | None:
-        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        """``Verdict.LOCAL`` if the certificate covers the state with at most 2e-7 of white noise, else ``None``."""
         return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
@@ -138,20 +138,20 @@ class AllProjectiveCertificate(Evidence):
         return not self.measurements.coordinates.all()
 
     def with_claim(self, visibility: float) -> AllProjectiveCertificate:
-        """The same proof with another claim."""
+        """Returns the same proof with another claimed visibility."""
         return dataclasses.replace(self, visibility=visibility)
 
     def verify(self, state: Any = None, noise: Any = None) -> Verification:
         """Re-checks the whole proof in exact rational arithmetic, without the code that found it.
 
-        1. Each party's triangles form a closed surface around the origin; eta is its distance from there.
-        2. The strategies, averaged over the relabelings, and the product states are a local model.
+        1. Each party's triangles form a closed surface around the origin; eta is the distance from the origin to it.
+        2. The strategies, averaged over the relabelings, and the product states form a local model.
         3. Their correlators are compared with those of the mixture, each non-identity index scaled by 1 / eta.
-        4. The difference is absorbed by white noise, block by block; what visibility is left is the claim.
+        4. White noise absorbs the difference, block by block; the visibility that remains is the proven one.
 
         Args:
             state: A state or correlation tensor that the certificate should be about; default: its own.
-            noise: A noise that it should be about; default: its own.
+            noise: The noise that the certificate should be about; default: its own.
 
         Returns:
             Whether the proof holds and shows exactly the claimed visibility.
@@ -165,7 +165,10 @@ class AllProjectiveCertificate(Evidence):
             off = 0.0 if given is None else _difference(given, own, self.measurements)
             if not off <= 1e-12:
                 return Verification(False, f"the certificate is about another {what}, which differs by {off:.3g}", off)
-        across = max(_difference(one, one, self.measurements) for one in (self.correlations, own_noise))
+        across = max(
+            _difference(correlations, correlations, self.measurements)
+            for correlations in (self.correlations, own_noise)
+        )
         if across:
             return Verification(False, f"there are correlations that {self.measurements} do not see", across)
         of_noise: Fraction | None = None
@@ -178,7 +181,7 @@ class AllProjectiveCertificate(Evidence):
             proven, inradii, absorbed = proven_visibility(self.proof(), of_noise)
         except ProofError as exc:
             return Verification(False, str(exc), math.inf)
-        # The witness of the residual's norm comes from floats, whose last digits may differ elsewhere.
+        # The witness of the residual's norm comes from floats, whose last digits may differ on other machines.
         claims = [claimed_visibility(proven + shift) for shift in (0, _TREMBLE, -_TREMBLE)]
         if Fraction(self.visibility) > proven or self.visibility not in claims:
             return Verification(
@@ -195,7 +198,7 @@ class AllProjectiveCertificate(Evidence):
         )
 
     def proof(self) -> Proof:
-        """The parts of the proof, as the exact check takes them."""
+        """Returns the parts of the proof in the form that the exact check needs."""
         return Proof(
             tensor=self.correlations.array,
             noise=None if self.noise is None else self.noise.correlations.array,
@@ -212,7 +215,7 @@ class AllProjectiveCertificate(Evidence):
 
 
 def _difference(given: Any, own: CorrelationTensor, measurements: MeasurementSet) -> float:
-    """The largest difference between the correlations of a state that are seen, and those of a certificate."""
+    """Returns the largest difference between the correlations of a state and a certificate that measurements see."""
     tensor = CorrelationTensor.of(given)
     if tensor.dimensions == own.dimensions:
         tensor = planar_tensor(tensor, measurements)
@@ -220,14 +223,14 @@ def _difference(given: Any, own: CorrelationTensor, measurements: MeasurementSet
 
 
 def claimed_visibility(proven: Fraction) -> float:
-    """The proven visibility rounded down to the digits that a certificate claims."""
+    """Returns the proven visibility, rounded down to the number of digits that a certificate claims."""
     claim = math.floor(proven * 10**CLAIM_DIGITS) / 10**CLAIM_DIGITS
     return claim if Fraction(claim) <= proven else math.nextafter(claim, 0)
 
 
 def _whole(array: Any, name: str, dtype: Any) -> NDArray[Any]:
     if isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 2:
-        # As saved: there is nothing to check, and large proofs have millions of entries.
+        # The entries come from a saved file and need no check here; large proofs have millions of them.
         return frozen(array)
     numbers = whole_array(array, name, CertificateError, ndim=2)
     info = np.iinfo(dtype)

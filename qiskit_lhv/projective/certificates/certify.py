@@ -32,12 +32,12 @@ __all__ = ["certify_all_projective"]
 
 _AXES = {1: 6, 2: 181, 3: 21, 4: 6}
 _PLANAR_AXES = {2: 24, 3: 10}
-# So far away that the polyhedron of a polygon and two such points has the polygon's inradius up to 1e-9.
+# This far away, the polyhedron of a polygon and two such points has the polygon's inradius to within 1e-9.
 _APEX = 2.0**15
 _MAX_CELLS = 1 << 23
-# Noise that is local up to this visibility in white noise serves nearly as well as white noise.
+# Noise that is proven local up to this visibility in white noise is nearly as useful as white noise.
 _ENOUGH_FOR_NOISE = 1.5
-# What the exact check may show less than floats.
+# The visibility from the exact check may be this much smaller than the one computed in floats.
 _ASIDE = 2e-6
 
 
@@ -56,15 +56,16 @@ def certify_all_projective(
 ) -> AllProjectiveCertificate:
     """Proves a state of qubits local for all projective measurements (or all in a plane), up to a visibility in noise.
 
-    Directions of a polyhedron with inradius eta stand for all: if the correlators on them, each non-identity
-    index divided by eta, have a local model, then the state has one for all projective measurements. The model
-    is a mixture of deterministic strategies and of product states, found by conditional gradients in the
-    coordinates that the state's symmetries leave; what it misses is absorbed by a little more noise. For that, noise
-    other than white must hold some white noise: it is first proven local beyond its own visibility.
+    The directions of a polyhedron with inradius eta represent all directions: if the correlators on them, divided by
+    eta once for each party that takes part, have a local model, then the state has a local model for all projective
+    measurements. The model is a mixture of deterministic strategies and of product states. It is found by conditional
+    gradients in the coordinates that the state's symmetries leave free, and a little more noise absorbs what the model
+    does not reproduce. Noise other than white noise must therefore contain some white noise: a first proof shows that
+    the noise stays local with less white noise in it.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits.
-            Where parties are other qubits, pass ``CorrelationTensor.from_state(state, parties)``.
+            If the parties hold the qubits in another order, pass ``CorrelationTensor.from_state(state, parties)``.
         noise: A state of the same qubits to mix with; default: white noise.
         directions: Number of axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer. Or Bloch vectors, shape ``(m, 3)``
@@ -72,17 +73,17 @@ def certify_all_projective(
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
             limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of equally spaced
             axes, by default 24 for two qubits.
-        search: At which visibility the search looks, where it starts and when it ends, see :class:`ProofSearch`.
+        search: The visibility at which the search works, its start and when it ends; see :class:`ProofSearch`.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.
 
     Returns:
-        The certificate; its ``visibility`` may be 0 if time was too short.
+        The certificate. Its ``visibility`` may be 0 if the time was too short.
 
     Raises:
-        MeasurementError: If the state is not one of qubits, or the directions span no polyhedron.
+        MeasurementError: If the state is not a valid state of qubits, or the directions span no polyhedron.
         ScenarioError: If a number is out of range, there are too many directions for the memory, or the noise cannot
             be proven to be local and to hold white noise.
         SolverError: If the proof does not pass its own check.
@@ -114,7 +115,7 @@ def certify_all_projective(
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
-        sizes = [len(one) for one in axes]
+        sizes = [len(vectors) for vectors in axes]
         run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, sizes=sizes, axes=np.concatenate(axes))
         file = ArrayCheckpoint(checkpoint, run)
         seeker.restore(file)
@@ -134,14 +135,14 @@ def _proven_noise(
     deadline: Deadline,
     seed: int | None,
 ) -> AllProjectiveCertificate:
-    """The proof that the noise is local and holds some white noise."""
+    """Returns the proof that the noise is local and contains some white noise."""
     other = CorrelationTensor.of(noise, name="noise")
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
     search = ProjectiveSearch(other, axes, seed)
     with ProgressBar(None, False) as bar:
         for share in (1 / 3, 1.0):
-            # Without a proof for the noise there is none for the state, so it gets all the time if need be.
+            # The state cannot be proven local without a proof for the noise, so that proof may use all the time.
             search.run(None, _ENOUGH_FOR_NOISE, deadline.part(share), bar, max_calls=calls)
             if search.best > 1 or not deadline.limited:
                 break
@@ -157,10 +158,10 @@ def _proven_noise(
 
 
 def _with_apex(axes: FloatArray, measurements: QubitMeasurementSet) -> FloatArray:
-    """The axes of a plane and a point far above it.
+    """Returns the axes of a plane and a point far above it.
 
-    Where no correlation sees the direction across the plane, only the polygon matters: the far point makes
-    the polyhedron's inradius that of the polygon, and its own correlators are all zero.
+    If no correlation depends on the direction normal to the plane, only the polygon matters: with the far point, the
+    polyhedron has the inradius of the polygon, and the correlators of the far point itself are all zero.
     """
     (missing,) = {0, 1, 2} - {*measurements.axes}
     if measurements.distances(axes).max() > 1e-9:
@@ -175,7 +176,7 @@ def _with_apex(axes: FloatArray, measurements: QubitMeasurementSet) -> FloatArra
 
 
 def _regular_axes(count: int, plane: tuple[int, ...]) -> FloatArray:
-    """So many axes of a polygon in a plane, or of a polyhedron with the symmetry of the icosahedron."""
+    """Returns the axes of a polygon in a plane, or of a polyhedron with the symmetry of the icosahedron."""
     try:
         return planar_directions(count, (plane[0], plane[1])) if len(plane) == 2 else icosahedral_directions(count)
     except MeasurementError as exc:
@@ -185,7 +186,7 @@ def _regular_axes(count: int, plane: tuple[int, ...]) -> FloatArray:
 
 
 def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitMeasurementSet) -> list[FloatArray]:
-    """Bloch vectors of each party, rounded to dyadic numbers."""
+    """Returns the Bloch vectors of each party, rounded to dyadic numbers."""
     n = tensor.num_parties
     if set(tensor.dimensions) != {2}:
         raise MeasurementError.bad_argument("state", expected="qubits", got=f"dimensions {tensor.dimensions}")
@@ -204,20 +205,20 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
                 got=repr(directions),
             ) from exc
         given = [directions] if shared else list(directions)
-        axes = [real_array(one, "directions", MeasurementError, ndim=2) for one in given] * (n if shared else 1)
+        axes = [real_array(vectors, "directions", MeasurementError, ndim=2) for vectors in given] * (n if shared else 1)
     if len(axes) != n:
         raise MeasurementError.bad_argument(
             "directions", expected=f"one array for each of {n} parties", got=f"{len(axes)}"
         )
-    for one in axes:
-        if one.shape[1:] != (3,) or len(one) < 3 or np.abs(np.linalg.norm(one, axis=1) - 1).max() > 1e-6:
+    for vectors in axes:
+        if vectors.shape[1:] != (3,) or len(vectors) < 3 or np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > 1e-6:
             raise MeasurementError.bad_argument(
-                "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {one.shape}"
+                "directions", expected="unit vectors, shape (m, 3) with m >= 3", got=f"shape {vectors.shape}"
             )
     if in_plane:
-        with_apex = {id(one): _with_apex(one, measurements) for one in axes}
-        axes = [with_apex[id(one)] for one in axes]
-    cells = math.prod(len(one) + 1 for one in axes)
+        with_apex = {id(vectors): _with_apex(vectors, measurements) for vectors in axes}
+        axes = [with_apex[id(vectors)] for vectors in axes]
+    cells = math.prod(len(vectors) + 1 for vectors in axes)
     if cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
             "directions",
@@ -226,10 +227,10 @@ def _directions(tensor: CorrelationTensor, directions: Any, measurements: QubitM
             remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} directions per party fit.",
         )
     rounded: dict[int, FloatArray] = {}
-    for one in axes:
-        rounded.setdefault(id(one), np.rint(one * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS)
-        if inradius(rounded[id(one)]) == 0:
+    for vectors in axes:
+        rounded.setdefault(id(vectors), np.rint(vectors * 2.0**DIRECTION_BITS) / 2.0**DIRECTION_BITS)
+        if inradius(rounded[id(vectors)]) == 0:
             raise MeasurementError.bad_argument(
                 "directions", expected="directions that span a polyhedron", got="one plane"
             )
-    return [rounded[id(one)] for one in axes]
+    return [rounded[id(vectors)] for vectors in axes]

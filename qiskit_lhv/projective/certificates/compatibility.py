@@ -1,4 +1,4 @@
-"""Proofs that states of qubits are local because the measurements of all parties but one are compatible."""
+"""Proofs that states of qubits are local because the measurements of all parties but one are jointly measurable."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
 _MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
-# White noise that takes the rounding of floats.
+# This share of white noise makes up for the rounding of floats.
 _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CompatibilityCertificate(StateCertificate):
-    """The proof that a state of qubits is local for all measurements because all parties but one see much noise.
+    """Proof that a state of qubits is local for all measurements because all parties but one have much white noise.
 
-    All POVMs of a qubit become jointly measurable once they are mixed with as much white noise as signal. So the
-    state is local if it is a positive operator with every party but one sent through that noise: that is, if its
-    correlation tensor with the Bloch indices of all parties but one enlarged by 2 belongs to a positive operator, or to
-    one whose partial transpose is positive (the parent measurements stay measurements under transposition).
+    All POVMs of a qubit are jointly measurable at visibility 1/2. A state is therefore local if it results from a
+    positive operator when the qubits of all parties but one pass through white noise of weight 1/2. This is checked on
+    the correlation tensor: each Bloch index of all parties but one is multiplied by 2, and the operator with these
+    correlations must be positive, or have a positive partial transpose (a transposed parent measurement is still a
+    measurement).
     """
 
     most_qubits = _MAX_QUBITS
@@ -90,18 +91,18 @@ class CompatibilityCertificate(StateCertificate):
 
 
 def prove_compatible(state: Any) -> CompatibilityCertificate:
-    """Up to which visibility a state of qubits is local because all parties but one see compatible measurements.
+    """Proves a state of qubits local because the measurements of all parties but one are jointly measurable.
 
-    Every party is tried as the one without noise, and every partial transpose.
+    The function tries every party as the one without noise, and every partial transpose.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
 
     Returns:
-        The certificate, for POVMs too; it proves the state local if its visibility is at least 1.
+        The certificate, which holds for POVMs too. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not one of 2 to 6 qubits.
+        MeasurementError: If the state is not a valid state of 2 to 6 qubits.
 
     Examples:
         >>> from qiskit_lhv import ghz_state, werner_state
@@ -119,7 +120,7 @@ def prove_compatible(state: Any) -> CompatibilityCertificate:
     best: tuple[float, int, tuple[int, ...]] = (-1.0, 0, ())
     for party in range(n):
         for size in range(n):
-            # Transposing everything changes nothing, so party 0 need not be among them.
+            # Transposing all parties changes nothing, so party 0 need not be among the transposed ones.
             for transposed in itertools.combinations(range(1, n), size):
                 found = _visibility(_enlarged(tensor.array, party, transposed))
                 if found > best[0] + 1e-9:
@@ -133,7 +134,7 @@ def prove_compatible(state: Any) -> CompatibilityCertificate:
 
 
 def _visibility(enlarged: NDArray[Any]) -> float:
-    """The largest visibility, up to a cap, at which the operator has no negative eigenvalue."""
+    """Returns the largest visibility, up to a cap, at which the operator has no negative eigenvalue."""
     traceless = enlarged.copy()
     traceless[(0,) * traceless.ndim] = 0
     n = traceless.ndim
@@ -146,7 +147,7 @@ def _visibility(enlarged: NDArray[Any]) -> float:
 
 
 def _enlarged(array: Any, party: int, transposed: tuple[int, ...]) -> Any:
-    """The tensor with the Bloch indices of all parties but one doubled, some of them transposed."""
+    """Returns the tensor after doubling the Bloch indices of all parties but one and transposing some parties."""
     result = array.copy()
     for k in range(array.ndim):
         signs = np.ones(4, dtype=int) if k not in transposed else TRANSPOSED
@@ -156,7 +157,7 @@ def _enlarged(array: Any, party: int, transposed: tuple[int, ...]) -> Any:
 
 
 def _operator(coefficients: Any) -> tuple[list[list[Fraction]], list[list[Fraction]]]:
-    """Real and imaginary part of ``sum_i c_i sigma_(i_1) (x) ... (x) sigma_(i_N)``, exactly."""
+    """Returns the exact real and imaginary parts of ``sum_i c_i sigma_(i_1) (x) ... (x) sigma_(i_N)``."""
     n = coefficients.ndim
     size = 2**n
     parts = [[[Fraction(0)] * size for _ in range(size)] for _ in range(2)]
@@ -164,7 +165,7 @@ def _operator(coefficients: Any) -> tuple[list[list[Fraction]], list[list[Fracti
         value = coefficients[index]
         if not value:
             continue
-        # A Pauli product has one entry a row: which column, and which power of i.
+        # A Pauli product has one entry per row, given by its column and its power of i.
         flipped = sum((i in (1, 2)) << (n - 1 - k) for k, i in enumerate(index))
         for row in range(size):
             quarter = 0

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-# Larger caps make the solver less exact, so they follow what is asked for.
+# Larger caps make the solver less exact, so the cap depends on the requested visibility.
 _MAX_VISIBILITY, _ASIDE = 2.0, 1.25
 # Shares of white noise that make a solver's solution strictly feasible.
 _MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
@@ -44,9 +44,9 @@ _MAP_BITS = 48
 
 @cache
 def werner_certificate() -> AllProjectiveCertificate:
-    """The proof, from 961 axes, that Werner states of visibility 0.6900984 are local for all projective measurements.
+    """Returns the proof that Werner states of visibility 0.6900984 are local for all projective measurements.
 
-    It comes with the package; ``verify()`` re-checks it in exact arithmetic within seconds.
+    The proof uses 961 axes and is part of the package; ``verify()`` re-checks it in exact arithmetic within seconds.
     """
     with as_file(files("qiskit_lhv").joinpath("data/werner_local.npz")) as path:
         return AllProjectiveCertificate.load(path)
@@ -56,11 +56,12 @@ def werner_certificate() -> AllProjectiveCertificate:
 class ExtensionCertificate(StateCertificate):
     """A decomposition that shows a two-qubit state to be local for all projective measurements.
 
-    With the singlet-Werner state W of a visibility at which it is proven local, the mixture
+    Let W be the singlet-Werner state at a visibility at which it is proven local. The mixture
     ``visibility * state + (1 - visibility) * white noise`` is a separable operator plus ``(A (x) id)(W)`` plus
-    ``(id (x) B)(W)``, up to normalization. A and B are positive maps that scale the trace: their adjoints take
-    projective measurements of a qubit to mixtures of such, so that the model of W serves. (The images need not be
-    states, nor need the mixture where the visibility exceeds 1: what matters are its correlations.)
+    ``(id (x) B)(W)``, up to normalization. A and B are positive maps that scale the trace: their adjoints turn
+    projective measurements of a qubit into mixtures of projective measurements, so the local model of W applies. (The
+    images need not be states, and the mixture need not be a state if the visibility exceeds 1: only its correlations
+    matter.)
     """
 
     werner_visibility: float
@@ -79,7 +80,7 @@ class ExtensionCertificate(StateCertificate):
 
     @property
     def is_separable(self) -> bool:
-        """Whether the separable part is all, so that the state is local for all measurements."""
+        """Whether there is only the separable part, so that the state is local for all measurements."""
         return not np.any(self.maps)
 
     def __str__(self) -> str:
@@ -93,9 +94,9 @@ class ExtensionCertificate(StateCertificate):
     def verify(self, state: Any = None, *, prove_werner: bool = False) -> Verification:
         """Re-checks the decomposition in exact rational arithmetic.
 
-        1. Each map is the sum of a completely positive map and of one after transposition, and scales the trace.
-        2. What is left of the mixture without the images of the Werner state has no negative eigenvalue, nor has its
-           partial transpose: for two qubits it is separable.
+        1. Each map scales the trace and is a completely positive map plus one that follows a transposition.
+        2. The mixture minus the images of the Werner state has no negative eigenvalue, and neither has its partial
+           transpose. For two qubits it is therefore separable.
         3. The Werner state is local up to ``werner_visibility``, by the certificate of the package.
 
         Args:
@@ -131,7 +132,7 @@ class ExtensionCertificate(StateCertificate):
 
 
 def maps_fail(maps: Any, positive_parts: Any) -> str:
-    """Why two maps are not positive ones that scale the trace; empty if they are.
+    """Returns why two maps are not both positive and trace-scaling, or an empty text if they are.
 
     Args:
         maps: Their rational Pauli coordinates, shape ``(2, 4, 4)``.
@@ -147,13 +148,13 @@ def maps_fail(maps: Any, positive_parts: Any) -> str:
 
 
 def images_of_werner(maps: Any, werner_visibility: float) -> Any:
-    """The rational correlations of ``(A (x) id)(W) + (id (x) B)(W)``, with a Werner state W and the two maps."""
+    """Returns the rational correlations of ``(A (x) id)(W) + (id (x) B)(W)`` for a Werner state W and the two maps."""
     werner = rational(np.diag([1.0, *[-werner_visibility] * 3]))
     return maps[0] @ werner + werner @ maps[1].T
 
 
 def werner_refuted(werner_visibility: float, prove: bool) -> Verification | None:
-    """Why a Werner state is not known to be local; ``None`` if it is, by the certificate of the package.
+    """Returns why the certificate of the package does not show a Werner state to be local, or ``None`` if it does.
 
     Args:
         werner_visibility: Visibility of the Werner state.
@@ -177,21 +178,21 @@ def _mixture(tensor: Any, visibility: Any) -> Any:
 
 
 def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCertificate | None:
-    """Proves a two-qubit state local by extending what is known: separable states and Werner states.
+    """Proves a two-qubit state local by extending the known local models of separable states and Werner states.
 
-    A semidefinite program finds the largest visibility, up to 2 or a little above the one asked for, at which the state
+    A semidefinite program finds the largest visibility, up to 2 or a little above the requested one, at which the state
     is a separable operator plus images of a local Werner state under positive maps of either qubit. Its solution is
     rounded to rational numbers that pass the exact check. Separable states need no maps.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
-        visibility: Visibility that is asked for: a state that is separable up to there needs no program.
+        visibility: Requested visibility. If the state is separable up to this visibility, no program is solved.
 
     Returns:
-        The certificate; it proves the state local if its visibility is at least 1. ``None`` if the solver found none.
+        The certificate, or ``None`` if none was found. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
         ScenarioError: If the visibility is not positive.
         ImportError: If Clarabel is not installed (extra ``sdp``).
 
@@ -216,17 +217,17 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
     if solution is None:
         return separable
     extended = _rounded(tensor, solution[0], known, solution[1], solution[2])
-    found = [one for one in (separable, extended) if one is not None]
-    return max(found, key=lambda one: one.visibility, default=None)
+    found = [certificate for certificate in (separable, extended) if certificate is not None]
+    return max(found, key=lambda certificate: certificate.visibility, default=None)
 
 
 def separable_certificate(tensor: CorrelationTensor, cap: float) -> ExtensionCertificate | None:
-    """The certificate without maps: up to which visibility, at most a cap, two qubits are separable."""
+    """Returns the certificate without maps: the visibility, at most a cap, up to which two qubits are separable."""
     return _rounded(tensor, _separable_visibility(tensor, cap), 0.0, np.zeros((2, 4, 4)), np.zeros((2, 4, 4)))
 
 
 def _separable_visibility(tensor: CorrelationTensor, cap: float) -> float:
-    """The largest visibility, up to a cap, at which mixture and partial transpose have no negative eigenvalue."""
+    """Returns the largest visibility, up to a cap, at which the mixture and its partial transpose are positive."""
     traceless = tensor.array.copy()
     traceless[0, 0] = 0
     lowest = min(float(np.linalg.eigvalsh(_operator(part)).min()) for part in (traceless, traceless * TRANSPOSED))
@@ -241,7 +242,7 @@ _PAULIS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1
 
 
 def _solve(tensor: CorrelationTensor, known: float, cap: float) -> tuple[float, FloatArray, FloatArray] | None:
-    """The largest visibility of the semidefinite program, the maps and their completely positive parts."""
+    """Returns the largest visibility of the semidefinite program, the maps and their completely positive parts."""
     # The variables: the visibility, then the coordinates of both maps and of both parts.
     variables = np.eye(65)
     maps, parts = variables[1:].reshape(2, 2, 16, 65)
@@ -267,13 +268,13 @@ def _solve(tensor: CorrelationTensor, known: float, cap: float) -> tuple[float, 
 def _rounded(
     tensor: CorrelationTensor, visibility: float, werner: float, maps: FloatArray, parts: FloatArray
 ) -> ExtensionCertificate | None:
-    """The certificate, with as little white noise as makes the solution pass the exact check."""
+    """Returns the certificate with the least white noise for which the solution passes the exact check."""
     weights = maps[:, 0, 0]
     for margin in _MARGINS:
         kept = 1 - margin
         whole, positive = kept * maps, kept * parts
         whole[:, 0, 1:] = 0
-        # A little of the map that takes everything to white noise, half of it in either part.
+        # Adds a little of the map that turns every state into white noise, half of it to each part.
         whole[:, 0, 0] += margin * weights / 2
         positive[:, 0, 0] += margin * weights / 4
         scale = 2.0**_MAP_BITS

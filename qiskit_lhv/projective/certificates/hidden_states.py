@@ -28,21 +28,22 @@ __all__ = ["HiddenStateCertificate", "find_hidden_states", "hidden_state_frame",
 
 _MAX_AXES = 46
 _MAX_VISIBILITY = 2.0
-# Shares of white noise that make up for the rounding of hidden states and weights.
+# These shares of white noise make up for the rounding of hidden states and weights.
 _MARGINS = (3e-5, 2e-4, 2e-3)
 _ROUNDS = 60
 _CUTS = 60
 _EXACT = 1e-6
-# Reduced states of purer qubits are taken as they are, without the filter that makes them white.
+# If the reduced state is purer than this, it is not filtered to white noise.
 _PUREST = 1 - 1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HiddenStateCertificate(StateCertificate):
-    """The proof that finitely many hidden states explain what all projective measurements of one qubit do to the other.
+    """Proof of unsteerability by finitely many hidden states of one qubit.
 
-    Whatever the steering party measures, the conditional states of the other party are sums of parts of the hidden
-    states: the ellipsoid of the former lies in the zonotope of the latter.
+    Whatever projective measurement the steering party makes, the conditional states of the other party are sums of
+    fractions of the hidden states: the ellipsoid of the conditional states lies inside the zonotope of the hidden
+    states.
     """
 
     party: int
@@ -105,20 +106,20 @@ def find_hidden_states(
     """Proves a two-qubit state unsteerable from one of its qubits, hence local for all projective measurements.
 
     A linear program chooses the weights of hidden states that lie on given axes, for the largest visibility in white
-    noise. With more and more axes that comes to the visibility at which the state becomes steerable.
+    noise. As the number of axes grows, this visibility approaches the one at which the state becomes steerable.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46: 16 take a tenth of a second, 46 some
             seconds.
-        party: The steering party, 0 or 1; default: the better one.
+        party: The steering party, 0 or 1; default: the party that gives the higher visibility.
         max_visibility: Largest visibility considered.
 
     Returns:
-        The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
+        The certificate, or ``None`` if none was found. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits, or there are no such axes.
+        MeasurementError: If the state is not a valid state of two qubits, or there are no such axes.
         ScenarioError: If a number is out of range.
 
     References:
@@ -140,12 +141,16 @@ def find_hidden_states(
     if party is not None and whole_number(party, "party", ScenarioError, minimum=0) > 1:
         raise ScenarioError.bad_argument("party", expected="0 or 1", got=f"{party}")
     found = [_search(tensor, k, count, cap) for k in ((0, 1) if party is None else (party,))]
-    return max((one for one in found if one is not None), key=lambda one: one.visibility, default=None)
+    return max(
+        (certificate for certificate in found if certificate is not None),
+        key=lambda certificate: certificate.visibility,
+        default=None,
+    )
 
 
 @lru_cache(maxsize=4)
 def _table(count: int) -> tuple[FloatArray, FloatArray]:
-    """Hidden states on axes, ``(1, u)``, and the normals of every facet of their zonotopes, up to sign."""
+    """Returns hidden states ``(1, u)`` on given axes, and the normals of all facets of their zonotopes, up to sign."""
     axes = icosahedral_directions(count)
     states = np.hstack([np.ones((2 * count, 1)), np.concatenate([axes, -axes])])
     triples = np.array(list(itertools.combinations(range(len(states)), 3)))
@@ -163,9 +168,9 @@ def _table(count: int) -> tuple[FloatArray, FloatArray]:
 
 
 def hidden_state_frame(tensor: FloatArray, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Hidden states that suit a state, with the normals of the facets of their zonotopes.
+    """Returns hidden states that suit a state, with the normals of the facets of their zonotopes.
 
-    They lie on icosahedral axes where a filter has made the steered party's state white.
+    They lie on icosahedral axes after a filter has made the steered party's reduced state maximally mixed.
 
     Args:
         tensor: Shape ``(4, 4)``, the steering party's index first.
@@ -195,7 +200,7 @@ def hidden_state_frame(tensor: FloatArray, count: int) -> tuple[FloatArray, Floa
 
 
 def rounded_weights(weights: FloatArray) -> FloatArray:
-    """Weights a little smaller, as multiples of 2**-30 whose leftover is a hidden state itself."""
+    """Returns slightly smaller weights, as multiples of 2**-30, whose remainder is itself a hidden state."""
     scale = 2.0**WEIGHT_BITS
     return np.floor(np.maximum(weights, 0) * (1 - 1e-6) * scale) / scale
 
@@ -248,7 +253,7 @@ class _Program:
         self._program.add_rows(0.0, np.inf, rows)
 
     def largest_visibility(self) -> float:
-        """The largest visibility at which there are weights."""
+        """Returns the largest visibility at which suitable weights exist."""
         best = 0.0
 
         def grow(solution: LinearSolution) -> bool:
@@ -266,7 +271,7 @@ class _Program:
         return float(solution.values[0]) if finished else best
 
     def weights_inside(self, visibility: float) -> FloatArray:
-        """Weights for a smaller visibility that keep as far as possible from the facets."""
+        """Returns weights for a smaller visibility that stay as far as possible from the facets."""
         self._program.change_column(0, cost=0.0, lower=visibility, upper=visibility)
         self._program.change_column(1, cost=-1.0, lower=-np.inf, upper=np.inf)
 

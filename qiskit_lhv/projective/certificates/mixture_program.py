@@ -1,4 +1,4 @@
-"""The conic program that splits a two-qubit state into parts that are local, each for a reason of its own."""
+"""The conic program that splits a two-qubit state into parts that are local for different reasons."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ROUNDS = 40
 _FEW_ROUNDS = 12
 _FIRST_CUTS, _CUTS = 80, 100
 _CANDIDATES = 20_000
-# Cosine of the angle within which facets are neighbors.
+# Facets count as neighbors if the cosine of the angle between them is larger than this.
 _NEIGHBOR = 0.985
 _VIOLATION = 2e-6
-# Facets that are met with more room than this, in units of their width, need not be looked at again.
+# Facets that are satisfied with a margin larger than this, in units of their width, need no further check.
 _ROOM = 0.01
 _MAX_SLACK = 1.0
 
@@ -45,7 +45,7 @@ class Mixture:
 
 
 class MixtureProgram:
-    """Maximizes the visibility of a mixture; facets become constraints as they are found to be violated.
+    """Maximizes the visibility of a mixture, and adds facets as constraints when they turn out to be violated.
 
     The variables are the visibility, a slack (how far inside all cones the solution lies), for either steering party
     the weights of the hidden states and the part's correlations, and the two maps with their completely positive parts.
@@ -59,7 +59,7 @@ class MixtureProgram:
 
     def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float) -> None:
         self.werner = werner
-        frames = [hidden_state_frame(one, count) for one in (tensor, tensor.T)]
+        frames = [hidden_state_frame(correlations, count) for correlations in (tensor, tensor.T)]
         self.states = [states for states, _, _ in frames]
         self.normals = [normals for _, normals, _ in frames]
         self.widths = [widths for _, _, widths in frames]
@@ -72,12 +72,12 @@ class MixtureProgram:
         self._num = self._parts[1] + 16
         self._fixed = self._constraints(tensor, cap)
         self._cuts: list[NDArray[np.intp]] = []
-        for k, one in enumerate((tensor, tensor.T)):
-            radii = np.linalg.norm(self.normals[k] @ one[1:].T, axis=1)
+        for k, correlations in enumerate((tensor, tensor.T)):
+            radii = np.linalg.norm(self.normals[k] @ correlations[1:].T, axis=1)
             self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
 
     def largest_visibility(self, deadline: Deadline = NO_LIMIT) -> float | None:
-        """The largest visibility of a mixture, or one a little below it; ``None`` if the solver fails.
+        """Returns the largest visibility of a mixture or one slightly below it, or ``None`` if the solver fails.
 
         Args:
             deadline: When to stop.
@@ -92,18 +92,18 @@ class MixtureProgram:
             if found is None:
                 return best
             worst = self._tighten(found, 0.0)
-            # White noise makes up for what violates the facets not looked at yet.
+            # White noise makes up for the violation of facets that are not constraints yet.
             best = max(best or 0.0, float(found[0]) / (1 + max(0.0, -worst)))
             if worst > -_VIOLATION or deadline.over:
                 break
         return best
 
     def mixture(self, visibility: float, deadline: Deadline = NO_LIMIT) -> Mixture | None:
-        """A mixture of smaller visibility, as far inside all cones as possible; ``None`` if the solver fails.
+        """Returns a mixture of smaller visibility as far inside all cones as possible, or ``None`` if the solver fails.
 
         Args:
             visibility: The visibility.
-            deadline: When to stop; the mixture of that time may violate facets.
+            deadline: When to stop. The mixture found by then may violate facets.
         """
         cost = np.zeros(self._num)
         cost[1] = -1
@@ -132,7 +132,7 @@ class MixtureProgram:
         )
 
     def _constraints(self, tensor: FloatArray, cap: float) -> list[ConicRows]:
-        """All rows but the facets."""
+        """Returns all rows except those of the facets."""
         one = np.eye(self._num)
         equal: list[FloatArray] = []
         for k in range(2):
@@ -156,11 +156,11 @@ class MixtureProgram:
         ]
 
     def _entry(self, k: int, i: int, j: int) -> int:
-        """The variable of part k with index i of its steering party and j of the other."""
+        """Returns the variable of part k with index i of its steering party and index j of the other party."""
         return self._t[k] + (4 * i + j if k == 0 else 4 * j + i)
 
     def _facets(self, k: int) -> ConicRows:
-        """Second-order cones ``|M C| <= sum_k w_k |C . (1, u_k)| - slack * (mean width)``, four rows each."""
+        """Returns the cones ``|M C| <= sum_k w_k |C . (1, u_k)| - slack * (mean width)``, four rows each."""
         from scipy import sparse
 
         chosen = self._cuts[k]
@@ -191,7 +191,7 @@ class MixtureProgram:
             return None
 
     def _tighten(self, found: FloatArray, least: float) -> float:
-        """Adds facets whose room is below a limit, drops others; returns the least room, in units of their width."""
+        """Returns the smallest margin in units of the width, and adds facets with little margin and drops others."""
         lowest = math.inf
         for k in range(2):
             weights = found[self._q[k] : self._q[k] + self.size]
@@ -205,7 +205,7 @@ class MixtureProgram:
 
 
 def _distinct(normals: FloatArray, room: FloatArray, least: float) -> NDArray[np.intp]:
-    """Facets of less room than a limit, the worst of each neighborhood: neighbors would say nearly the same."""
+    """Returns the facets below a margin, one per neighborhood since neighbors are nearly the same constraint."""
     order = np.argsort(room, kind="stable")[:_CANDIDATES]
     order = order[room[order] < least]
     left = np.ones(len(order), dtype=bool)

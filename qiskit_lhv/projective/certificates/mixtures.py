@@ -39,8 +39,8 @@ class MixtureCertificate(StateCertificate):
 
     The mixture ``visibility * state + (1 - visibility) * white noise`` is a separable operator, plus one that is
     unsteerable from party 0 and one from party 1, plus ``(A (x) id)(W)`` and ``(id (x) B)(W)``, with a Werner state W
-    that is proven local and positive maps A and B that scale the trace. (None but the first need be states: what
-    matters are their correlations.)
+    that is proven local and positive maps A and B that scale the trace. (Only the first part needs to be a state; of
+    the others only the correlations matter.)
     """
 
     unsteerable_parts: FloatArray
@@ -69,7 +69,7 @@ class MixtureCertificate(StateCertificate):
             value = getattr(self, name)
             if not isinstance(value, tuple | list) or len(value) != 2:
                 raise CertificateError.bad_argument(name, expected="two arrays", got=repr(value))
-            arrays = tuple(real_array(one, name, CertificateError, ndim=ndim) for one in value)
+            arrays = tuple(real_array(entry, name, CertificateError, ndim=ndim) for entry in value)
             object.__setattr__(self, name, arrays)
         if any(s.shape != (len(w), 3) for s, w in zip(self.hidden_states, self.weights, strict=True)):
             raise CertificateError.bad_argument(
@@ -77,7 +77,7 @@ class MixtureCertificate(StateCertificate):
             )
 
     def __str__(self) -> str:
-        states = " and ".join(str(len(one)) for one in self.weights)
+        states = " and ".join(str(len(weights)) for weights in self.weights)
         return (
             f"local for all projective measurements up to visibility {self.visibility:.9g}: a separable part, parts "
             f"unsteerable from either side ({states} hidden states) and images of a Werner state"
@@ -86,9 +86,9 @@ class MixtureCertificate(StateCertificate):
     def verify(self, state: Any = None, *, prove_werner: bool = False) -> Verification:
         """Re-checks the decomposition in exact rational arithmetic.
 
-        1. Each unsteerable part has the hidden states, facet by facet of their zonotope.
-        2. Each map is the sum of a completely positive map and of one after transposition, and scales the trace.
-        3. What is left of the mixture has no negative eigenvalue, nor has its partial transpose: it is separable.
+        1. Each unsteerable part is explained by its hidden states, checked facet by facet of their zonotope.
+        2. Each map scales the trace and is a completely positive map plus one that follows a transposition.
+        3. The rest of the mixture and its partial transpose have no negative eigenvalue, so the rest is separable.
         4. The Werner state is local up to ``werner_visibility``, by the certificate of the package.
 
         Args:
@@ -131,7 +131,7 @@ class MixtureCertificate(StateCertificate):
 def mix_local_models(
     state: Any, *, num_axes: int = 16, max_visibility: float = _MAX_VISIBILITY, time_limit: float | None = None
 ) -> MixtureCertificate | None:
-    """Proves a two-qubit state local as a mixture of all that is known to be.
+    """Proves a two-qubit state local as a mixture of separable, unsteerable and Werner states.
 
     One conic program finds the largest visibility at which the state is a separable operator, plus operators that are
     unsteerable from either side by hidden states on given axes, plus images of a local Werner state under positive maps
@@ -141,13 +141,13 @@ def mix_local_models(
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         num_axes: Axes of the hidden states, one of ``icosahedral_sizes`` up to 46.
         max_visibility: Largest visibility considered.
-        time_limit: Seconds; the step that is under way then is ended. Default: none, see :ref:`time-limits`.
+        time_limit: Limit in seconds, after which the current step is ended. Default: none, see :ref:`time-limits`.
 
     Returns:
-        The certificate; it proves the state local if its visibility is at least 1. ``None`` if none was found.
+        The certificate, or ``None`` if none was found. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits, or there are no such axes.
+        MeasurementError: If the state is not a valid state of two qubits, or there are no such axes.
         ScenarioError: If a number is out of range.
         ImportError: If Clarabel is not installed (extra ``sdp``).
 
@@ -168,7 +168,7 @@ def mix_local_models(
     cap = positive_number(max_visibility, "max_visibility", ScenarioError)
     deadline = Deadline(time_limit)
     program = MixtureProgram(tensor.array, count, werner_certificate().visibility, cap)
-    # The rest is for the proof of what has been found.
+    # The remaining time is for the proof of the mixture that has been found.
     best = program.largest_visibility(deadline.part(1 - _SHARE_OF_PROOF))
     if best is None:
         return None
@@ -179,7 +179,7 @@ def mix_local_models(
         found = program.mixture(visibility, deadline)
         if found is None:
             continue
-        weights = [rounded_weights(one) for one in found.weights]
+        weights = [rounded_weights(shares) for shares in found.weights]
         whole = found.maps.copy()
         whole[:, 0, 1:] = 0
         scale = 2.0**_MAP_BITS

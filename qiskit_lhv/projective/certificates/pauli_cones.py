@@ -15,7 +15,7 @@ __all__ = ["decomposition_rows", "images_of_werner_rows"]
 
 
 def images_of_werner_rows(maps: FloatArray, werner: float) -> FloatArray:
-    """The Pauli coefficients of ``(A (x) id)(W) + (id (x) B)(W)``, with a Werner state W, as linear functions.
+    """Returns the Pauli coefficients of ``(A (x) id)(W) + (id (x) B)(W)`` as linear functions, with a Werner state W.
 
     Args:
         maps: The coordinates of A and B as linear functions of a program's variables, shape ``(2, 16, V)``.
@@ -31,22 +31,22 @@ def images_of_werner_rows(maps: FloatArray, werner: float) -> FloatArray:
 
 
 def decomposition_rows(rest: FloatArray, maps: FloatArray, parts: FloatArray, slack: FloatArray) -> ConicRows:
-    """What is left of a state, plus 1 at the identity, is separable; both maps are positive.
+    """Returns rows that make the rest of a state, plus 1 at the identity, separable and both maps positive.
 
-    The rest and its partial transpose have no negative eigenvalue; neither has a map's part after transposition, nor
-    the map without it.
+    The rest and its partial transpose have no negative eigenvalue. The same is demanded of each map's completely
+    positive part, and of the part that follows a transposition.
 
     Args:
-        rest: Pauli coefficients of what is left but the 1, as linear functions of the variables, shape ``(16, V)``.
+        rest: Pauli coefficients of the rest without the 1, as linear functions of the variables, shape ``(16, V)``.
         maps: The maps' coordinates, shape ``(2, 16, V)``.
         parts: Those of their completely positive parts, shape ``(2, 16, V)``.
-        slack: How large the smallest eigenvalues must at least be, shape ``(V,)``.
+        slack: Lower limit of the smallest eigenvalues, as a linear function of the variables, shape ``(V,)``.
     """
     plain, turned = _triangles(False), _triangles(True)
     least = np.outer(plain[:, 0], slack)
     blocks = [least - plain @ rest, least - turned @ rest]
     for whole, part in zip(maps, parts, strict=True):
-        # Maps may be absent, so the slack asks less of them.
+        # A map may be zero, so a smaller slack is demanded of the maps.
         blocks += [least / 8 - turned @ part, least / 8 - plain @ (whole - part)]
     limits = np.zeros((len(blocks), len(plain)))
     limits[0], limits[1] = plain[:, 0], turned[:, 0]
@@ -55,7 +55,7 @@ def decomposition_rows(rest: FloatArray, maps: FloatArray, parts: FloatArray, sl
 
 @cache
 def _triangles(transposed: bool) -> FloatArray:
-    """From Pauli coefficients to the triangle of the operator's real form, shape ``(36, 16)``."""
+    """Returns the matrix from Pauli coefficients to the triangle of the operator's real form, shape ``(36, 16)``."""
     basis = hermitian_basis(2)
     signs = TRANSPOSED if transposed else np.ones(4)
     operators = np.einsum("aij,bkl,b->abikjl", basis, basis, signs).reshape(16, 4, 4)

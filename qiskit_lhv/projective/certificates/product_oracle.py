@@ -1,4 +1,4 @@
-"""The oracle of product states, which are local without any polyhedron."""
+"""The oracle for product states, which are local without any polyhedron."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProductStateOracle:
     def search(
         self, prices: FloatArray, known: FloatArray, weights: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        """The best product states found by alternation, distinct in value, best first."""
+        """Returns product states of distinct values found by alternating optimization, the best one first."""
         n = len(self.maps)
         tensor = self.reduction.tensor(prices)
         for matrix in self.maps:
@@ -44,7 +44,7 @@ class ProductStateOracle:
             vectors[: _STARTS // 2] = known[rng.choice(len(known), _STARTS // 2, p=weights / weights.sum())].reshape(
                 -1, n, 3
             )
-        # A known vector may be zero: that of a party which nothing depends on.
+        # A known vector is zero if no correlation depends on its party.
         vectors /= np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-300)
         best = np.full(_STARTS, -np.inf)
         values = best
@@ -65,7 +65,7 @@ class ProductStateOracle:
         return vectors[order[distinct][: self.num_atoms]].reshape(-1, 3 * n)
 
     def factors(self, rows: FloatArray) -> list[FloatArray]:
-        """Each party's scaled correlators, shapes ``(K, m_k + 1)``."""
+        """Returns the scaled correlators of each party, shape ``(K, m_k + 1)``."""
         vectors = rows.reshape(len(rows), len(self.maps), 3)
         return [_extended(vectors[:, k]) @ matrix.T for k, matrix in enumerate(self.maps)]
 

@@ -23,23 +23,23 @@ def product_certificate(
 
     Args:
         tensor: Correlations of qubits, without those that the measurements do not see.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective measurements, or those in a coordinate plane.
 
     Returns:
-        The certificate, whose visibility misses 1 by no more than rounding; ``None`` if it is no product state.
+        The certificate, whose visibility is 1 up to rounding, or ``None`` if the state is not a product state.
     """
     n = tensor.num_parties
     own = [tensor.array[tuple(slice(None) if j == k else 0 for j in range(n))] for k in range(n)]
     product = np.ones(())
-    for one in own:
-        product = np.multiply.outer(product, one)
-    vectors = np.stack([one[1:] for one in own])
+    for factor in own:
+        product = np.multiply.outer(product, factor)
+    vectors = np.stack([factor[1:] for factor in own])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if np.abs(product - tensor.array).max() > _ATOL or lengths.max() > 1 + _ATOL:
         return None
     scale = 2.0**_VECTOR_BITS
     inward = np.trunc(vectors / np.maximum(1, lengths) * (1 - 2.0**-48) * scale) / scale
-    # Any polyhedron serves, as nothing but rounding goes through it. Of a plane the axis across it is the last.
+    # Any polyhedron works, since only rounding errors depend on it. For a plane, the axis normal to it is the last one.
     measured = projective_set(measurements)
     axes = np.eye(3)[[*measured.axes, *(k for k in range(3) if k not in measured.axes)]]
     certificate = AllProjectiveCertificate(

@@ -1,4 +1,4 @@
-"""The proofs of locality that need no polyhedra, from the cheapest on, and the states that none of them reaches."""
+"""Proofs of locality that need no polyhedra, and a test for states that none of them can prove local."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ StateCertificate = (
 _ASIDE = 1.25
 _MAX_VISIBILITY = 2.0
 _FINE_AXES = 46
-# Probabilities and eigenvalues so small are zero within the rounding of a state.
+# Probabilities and eigenvalues below this are zero within the rounding of a state.
 _ZERO = 1e-9
 
 
 def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator[StateCertificate]:
-    """Certificates for all projective measurements that take no long search, cheapest first.
+    """Yields certificates for all projective measurements that need no long search, the cheapest first.
 
     Args:
         tensor: Correlations of qubits.
-        visibility: Visibility in white noise that is asked for.
+        visibility: Requested visibility in white noise.
     """
     product = product_certificate(tensor)
     if product is not None:
@@ -61,7 +61,7 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
         try:
             certificate = step()
         except ImportError:
-            # Without the extra sdp there are fewer proofs.
+            # Without the optional dependency sdp there are fewer proofs.
             continue
         if certificate is not None:
             yield certificate
@@ -70,12 +70,12 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
 def finer_mixture(
     tensor: CorrelationTensor, time_limit: float | None = None, visibility: float = 1.0
 ) -> MixtureCertificate | None:
-    """The mixture with many hidden states, for two qubits, which takes seconds.
+    """Returns the mixture with many hidden states for two qubits, which takes seconds.
 
     Args:
         tensor: Correlations of two qubits.
         time_limit: Seconds, or ``None``.
-        visibility: Visibility in white noise that is asked for.
+        visibility: Requested visibility in white noise.
     """
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
     try:
@@ -85,7 +85,7 @@ def finer_mixture(
 
 
 def has_vanishing_product(tensor: CorrelationTensor) -> bool:
-    """Whether two qubits are entangled and some product vector has probability zero.
+    """Returns whether two qubits are entangled and some product vector has probability zero.
 
     Then no proof of this package can show them local. Take qubits in which 00 never occurs. Entanglement then needs a
     coherence between 01 and 10, so measurements of one qubit at an angle e from Z leave the other one at an angle of

@@ -1,4 +1,4 @@
-"""The search for a local model on the directions of polyhedra, good enough for a proof for all directions."""
+"""The search for a local model on the directions of polyhedra that proves locality for all directions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = ["DIRECTION_BITS", "ProjectiveSearch"]
 
 DIRECTION_BITS = 30
 _WEIGHT_BITS = 40
-# The norm of the residual takes singular values; for so many cells and more, not every call is worth one.
+# The norm of the residual needs singular values; from this number of cells on, it is not computed in every call.
 _CELLS_PER_LOOK = 1 << 16
-# The more coordinates, the more atoms it takes, and the more are looked for at once.
+# With more coordinates the search needs more atoms, and looks for more of them at once.
 _COORDINATES_PER_ATOM, _FEWEST_ATOMS, _MOST_ATOMS = 20, 30, 120
 _STARTS_PER_ATOM, _ATOMS_PER_PRODUCT, _FEWEST_STARTS = 4, 5, 300
-# Without mending, the best weights of the atoms known are worth their time up to so many coordinates.
+# Without mending, computing the best weights of the known atoms pays off up to this number of coordinates.
 _MAX_CORRECTED = 600
-# Visibilities at which a mixture is looked at that was made for another one.
+# A mixture made for one visibility is also evaluated at these visibilities.
 _STEP_DOWN, _STEPS_DOWN = 0.8, 30
 
 
 @dataclass
 class _Mixture:
-    """A mixture of strategies and product states, made for one visibility."""
+    """A mixture of strategies and product states that was found at a single visibility."""
 
     visibility: float
     strategies: NDArray[np.int8]
@@ -69,14 +69,14 @@ class ProjectiveSearch(VisibilitySearch):
         self.noise_proof = noise_proof
         self.directions = directions
         maps = []
-        for one in directions:
-            matrix = np.zeros((len(one) + 1, 4))
+        for vectors in directions:
+            matrix = np.zeros((len(vectors) + 1, 4))
             matrix[0, 0] = 1
-            matrix[1:, 1:] = one / inradius(one)
+            matrix[1:, 1:] = vectors / inradius(vectors)
             maps.append(matrix)
         tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
         symmetry = state_symmetry(tensors, directions)
-        if tensor.num_parties > 1 and all(lower_orders_vanish(one) for one in tensors):
+        if tensor.num_parties > 1 and all(lower_orders_vanish(correlations) for correlations in tensors):
             symmetry = Symmetry.grown_by([*even_flips(symmetry.scenario), *symmetry.generators], symmetry.scenario)
         self.reduction = Reduction.of(symmetry)
         atoms = min(max(len(self.reduction.sizes) // _COORDINATES_PER_ATOM, _FEWEST_ATOMS), _MOST_ATOMS)
@@ -94,9 +94,9 @@ class ProjectiveSearch(VisibilitySearch):
         self._calls = 0
 
     def add_model(self, model: ResponseModel) -> None:
-        """Strategies that answer what each hidden variable makes more likely."""
+        """Adds the strategies that give the more likely outcome of each hidden variable."""
         order = np.argsort(-model.weights, kind="stable")[:2000]
-        settings = model.response.parse_settings([list(one) for one in self.directions])
+        settings = model.response.parse_settings([list(axes) for axes in self.directions])
         rows = []
         for k, vectors in enumerate(self.directions):
             probabilities = model.response.probabilities(k, model.hidden_variables[k][order], settings[k])
@@ -106,10 +106,10 @@ class ProjectiveSearch(VisibilitySearch):
         self.gradient.add(0, distinct, np.zeros(len(distinct)) if weighted else None)
 
     def proven(self, visibility: float, *, now: bool = False) -> float:
-        """The visibility that a proof from the present mixture would show, in floats.
+        """Returns the visibility, in floats, that a proof from the present mixture would show.
 
-        The norm of the residual is computed only where a rough estimate promises progress, and, unless ``now``, the
-        less often the larger it is; else the result is 0.
+        The norm of the residual is computed only if a rough estimate promises progress and, unless ``now`` is set,
+        less often for larger residuals. In all other cases the result is 0.
         """
         self._calls += 1
         if not now and self._calls % (1 + len(self.reduction.cells) // _CELLS_PER_LOOK):
@@ -128,22 +128,22 @@ class ProjectiveSearch(VisibilitySearch):
         self._mixture = _Mixture(visibility, *self.gradient.atoms(0), *self.gradient.atoms(1))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The arrays that a checkpoint holds."""
+        """Returns the arrays that a checkpoint holds."""
         arrays = super().state()
         if self._mixture is not None:
             arrays |= {f"best_{name}": np.asarray(value) for name, value in vars(self._mixture).items()}
         return arrays
 
     def restore_best(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes up the best mixture."""
+        """Makes the best mixture the present one."""
         if "best_weights" in arrays:
             values: dict[str, Any] = {name: arrays[f"best_{name}"] for name in _Mixture.__dataclass_fields__}
             self._mixture = _Mixture(**values | {"visibility": float(values["visibility"])})
 
     def certificate(self) -> AllProjectiveCertificate:
-        """The certificate of the best mixture, its claim computed by the exact check."""
+        """Returns the certificate of the best mixture, with the visibility that the exact check computes."""
         if self._mixture is None:
-            # No time for a single stage. The present mixture proves something all the same, at the right visibility.
+            # There was no time for a single stage. The present mixture still proves something at the right visibility.
             highest = min(self.ceiling, 1.0)
             self.keep(
                 max((highest * _STEP_DOWN**k for k in range(_STEPS_DOWN)), key=lambda v: self.proven(v, now=True))
@@ -158,7 +158,7 @@ class ProjectiveSearch(VisibilitySearch):
             correlations=self.tensor,
             mixture_visibility=best.visibility,
             directions=tuple(self.directions),
-            triangles=tuple(hull_triangles(one) for one in self.directions),
+            triangles=tuple(hull_triangles(vectors) for vectors in self.directions),
             weights=first[first > 0],
             strategies=best.strategies.reshape(len(first), symmetry.sources.shape[1])[first > 0],
             sources=symmetry.sources,
@@ -176,12 +176,12 @@ class ProjectiveSearch(VisibilitySearch):
         return certificate.with_claim(claimed_visibility(proven))
 
     def _spread_products(self, rows: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Product states averaged over the symmetry: every image, its Bloch vectors rounded inward."""
+        """Returns product states averaged over the symmetry: every image, with its Bloch vectors rounded inward."""
         n = self.tensor.num_parties
         if not len(rows):
             return np.empty((0, n, 3)), np.empty(0)
         vectors = rows.reshape(-1, n, 3)
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in self.directions])])
+        starts = np.concatenate([[0], np.cumsum([len(axes) for axes in self.directions])])
         images = []
         symmetry = self.reduction.symmetry
         for source, flips in zip(symmetry.sources.astype(np.int64), symmetry.outcomes[:, :, 0], strict=True):
@@ -204,7 +204,7 @@ class ProjectiveSearch(VisibilitySearch):
 
 
 def _absorbing_weight(block: FloatArray) -> float:
-    """The weight of noise that absorbs a block of the residual, as the exact check finds it, in floats."""
+    """Returns, in floats, the weight of noise that absorbs a block of the residual in the exact check."""
     if block.ndim == 1:
         return float(np.abs(block).max())
     norm = float(np.linalg.norm(block))
@@ -217,11 +217,11 @@ def _absorbing_weight(block: FloatArray) -> float:
     while len(signs) < len(moved):
         signs = np.block([[signs, signs], [signs, -signs]])
     selected = np.tensordot(signs[:, : len(moved)], moved, axes=(1, 0))
-    return min(norm, sum(_absorbing_weight(one) for one in selected) / len(signs))
+    return min(norm, sum(_absorbing_weight(part) for part in selected) / len(signs))
 
 
 def _quantized(weights: FloatArray) -> FloatArray:
-    """The weights rounded to multiples of 2**-40 that sum to 1 exactly."""
+    """Returns the weights rounded to multiples of 2**-40 that sum to 1 exactly."""
     unit = 2**_WEIGHT_BITS
     scaled = weights / math.fsum(weights) * unit
     whole = np.floor(scaled).astype(np.int64)

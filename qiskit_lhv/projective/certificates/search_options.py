@@ -1,4 +1,4 @@
-"""How the search for a proof goes: which visibility it looks at, where it starts and when it ends."""
+"""Options of the search for a proof: its visibility, its start and its end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ProofSearch"]
 
 @dataclass(frozen=True)
 class ProofSearch:
-    """How :func:`certify_all_projective` looks for a model on the directions.
+    """Options with which :func:`certify_all_projective` searches for a model on the directions.
 
     Raises:
-        ScenarioError: If a number is out of range, or the start is no ``ResponseModel``.
+        ScenarioError: If a number is out of range, or the start is not a ``ResponseModel``.
     """
 
     visibility: float | None = None

@@ -23,9 +23,9 @@ from .tolerance import STATE_TOLERANCE
 __all__ = ["SeparabilityCertificate", "prove_separable"]
 
 
-# How far the trace of a state may be from 1.
+# The trace of a state may differ from 1 by this much.
 _TRACE = Fraction(1, 10**7)
-# White noise for the rounding of states on the boundary, up to what is allowed for every state.
+# Shares of white noise that make up for the rounding of states on the boundary, up to the largest one allowed.
 _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, STATE_TOLERANCE)
 
 
@@ -33,7 +33,7 @@ _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, STATE_TOLERANCE)
 class SeparabilityCertificate(Evidence):
     """A state of two qubits, or of a qubit and a qutrit, whose partial transpose has no negative eigenvalue.
 
-    In these dimensions it is then separable, so it is local for all measurements, POVMs included.
+    In these dimensions such a state is separable, and therefore local for all measurements, including POVMs.
     """
 
     visibility: float
@@ -53,14 +53,14 @@ class SeparabilityCertificate(Evidence):
 
     @property
     def shows(self) -> Verdict | None:
-        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        """``Verdict.LOCAL`` if the certificate covers the state with at most 2e-7 of white noise, else ``None``."""
         return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def __str__(self) -> str:
         return f"separable up to visibility {self.visibility:.9g}, so local for all measurements"
 
     def verify(self, state: Any = None) -> Verification:
-        """Re-checks in rational arithmetic that mixture and partial transpose have no negative eigenvalue.
+        """Re-checks in rational arithmetic that the mixture and its partial transpose have no negative eigenvalue.
 
         Args:
             state: A state that the certificate should be about; default: its own.
@@ -70,7 +70,7 @@ class SeparabilityCertificate(Evidence):
         """
         if state is not None:
             other = DensityMatrix(to_state(state))
-            # Of a matrix alone nobody can tell which of its indices belong to the qubit.
+            # A matrix alone does not show which of its indices belong to the qubit.
             same = other.dims() == self.dimensions and other.data.shape == self.matrix.shape
             off = float(np.abs(other.data - self.matrix).max()) if same else math.inf
             if not off <= 1e-12:
@@ -118,7 +118,7 @@ def prove_separable(state: Any) -> SeparabilityCertificate | None:
         proven separable (then it is entangled, or too close to the boundary).
 
     Raises:
-        MeasurementError: If it is no state, or the dimensions are others.
+        MeasurementError: If the state is not valid, or its dimensions are not among those listed.
 
     Examples:
         >>> from qiskit_lhv import werner_state

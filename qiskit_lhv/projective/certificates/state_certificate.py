@@ -1,4 +1,4 @@
-"""What the proofs of a state's locality have in common, whatever they rest on."""
+"""The common base of all proofs that a state is local."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .tolerance import STATE_TOLERANCE
 
 __all__ = ["StateCertificate"]
 
-# Correlations that differ by no more are those of the same state.
+# Correlations that differ by at most this much belong to the same state.
 _SAME_CORRELATIONS = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateCertificate(Evidence):
-    """The claim that a state of qubits, mixed with white noise, is local up to a visibility; its kinds prove it."""
+    """Base of the certificates that a state of qubits, mixed with white noise, is local up to a visibility."""
 
     most_qubits: ClassVar[int] = 2
     """Largest number of qubits of the state."""
@@ -44,11 +44,11 @@ class StateCertificate(Evidence):
 
     @property
     def shows(self) -> Verdict | None:
-        """``Verdict.LOCAL`` if it claims the state itself, up to white noise of weight 2e-7; else ``None``."""
+        """``Verdict.LOCAL`` if the certificate covers the state with at most 2e-7 of white noise, else ``None``."""
         return Verdict.LOCAL if self.visibility >= 1 - STATE_TOLERANCE else None
 
     def _not_about(self, state: Any) -> Verification | None:
-        """The refutation of a certificate that is about another state than this one; ``None``: it is about this."""
+        """Returns the refutation if the certificate is about another state, or ``None`` if it is about this one."""
         off = 0.0 if state is None else self.correlations.largest_difference(state)
         if off <= _SAME_CORRELATIONS:
             return None

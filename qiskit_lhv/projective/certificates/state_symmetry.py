@@ -1,4 +1,4 @@
-"""Relabelings that a state's symmetries make of the directions in which it is measured."""
+"""Relabelings of the measured directions that follow from a state's symmetries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PERMUTED = 4
 
 
 def axis_symmetries(directions: FloatArray) -> FloatArray:
-    """The orthogonal matrices that map a set of axes to itself.
+    """Returns the orthogonal matrices that map a set of axes to itself.
 
     Args:
         directions: Bloch vectors, shape ``(m, 3)``.
@@ -39,7 +39,7 @@ def axis_symmetries(directions: FloatArray) -> FloatArray:
 
 
 def _frame_images(directions: FloatArray) -> FloatArray:
-    """Rotations that map axes to axes, found from the images of two of them."""
+    """Returns the rotations that map axes to axes, found from the images of two of the axes."""
     first = directions[0]
     overlaps = np.abs(directions @ first)
     second = directions[int(np.where(overlaps < 1 - 1e-6, overlaps, -1).argmax())]
@@ -50,7 +50,7 @@ def _frame_images(directions: FloatArray) -> FloatArray:
     i, j = np.nonzero(np.abs(points @ points.T - first @ second) < 1e-7)
     images = np.stack([points[i], points[j], np.cross(points[i], points[j])], axis=2)
     candidates = images @ np.linalg.inv(frame)
-    # Rotations of a single plane are determined by their axes alone; so are all others.
+    # Rotations of a single plane are determined by their axes alone, and so are all others.
     kept = []
     for begin in range(0, len(candidates), 256):
         block = candidates[begin : begin + 256]
@@ -59,7 +59,7 @@ def _frame_images(directions: FloatArray) -> FloatArray:
 
 
 def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArray]) -> Symmetry:
-    """The relabelings of parties and directions that leave the behaviors of some states unchanged.
+    """Returns the relabelings of parties and directions that leave the behaviors of given states unchanged.
 
     They come from permutations of the parties together with orthogonal maps of each party's axes.
 
@@ -68,7 +68,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
         directions: Bloch vectors of each party, shape ``(m_k, 3)``.
 
     Returns:
-        A group; not always the largest one, if there are too many candidates.
+        A group. It may not be the largest one if there are too many candidates.
     """
     n = tensors[0].ndim
     scenario = BellScenario(tuple(len(d) for d in directions), (2,) * n)
@@ -94,7 +94,7 @@ def state_symmetry(tensors: Sequence[FloatArray], directions: Sequence[FloatArra
 
 
 def _orders(num_parties: int) -> Iterator[tuple[int, ...]]:
-    """Permutations of the parties that are tried: all of few; of more turns, exchanges of two, and the reverse."""
+    """Yields the permutations to try: all for few parties, else cyclic shifts, exchanges of two, and the reverse."""
     whole = tuple(range(num_parties))
     if num_parties <= _MOST_PERMUTED:
         yield from itertools.permutations(whole)
@@ -105,26 +105,26 @@ def _orders(num_parties: int) -> Iterator[tuple[int, ...]]:
         order = list(whole)
         order[j], order[k] = k, j
         exchanges.append(tuple(order))
-    # The others that occur are mostly made of these, and all of them take minutes.
+    # Other permutations that occur are mostly products of these, and trying all of them would take minutes.
     yield from dict.fromkeys([*turns, *exchanges, whole[::-1]])
 
 
 def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray]) -> list[IntArray]:
-    """Choices of one map per party that turn the tensors, their parties permuted, into themselves, shape ``(K, N)``.
+    """Returns choices of one map per party that, with the permutation, leave the tensors unchanged, shape ``(K, N)``.
 
-    Party by party: what the parties chosen so far share must already agree.
+    The search goes party by party: the correlations of the parties chosen so far must already agree.
     """
     n = len(order)
     choices = np.zeros((1, 0), dtype=np.int64)
     for k in range(n):
         if len(choices) * len(maps[k]) > _MAX_COMBINATIONS:
-            # Too many: only maps that are the same for all parties.
-            count = min(len(one) for one in maps)
+            # There are too many choices, so only maps that are the same for all parties are tried.
+            count = min(len(party_maps) for party_maps in maps)
             choices = np.tile(np.arange(count)[:, None], (1, k + 1))
         else:
             left = np.repeat(choices, len(maps[k]), axis=0)
             choices = np.hstack([left, np.tile(np.arange(len(maps[k])), len(choices))[:, None]])
-        # Most fail with one other party already, which takes a look into a small table.
+        # Most choices already fail with one other party, which a look-up in a small table shows.
         for j in range(k if k > 1 else 0):
             fits = _fitting_pairs(tensors, order, maps, j, k)
             choices = choices[fits[choices[:, j], choices[:, k]]]
@@ -142,7 +142,7 @@ def _invariant_maps(tensors: Sequence[FloatArray], order: Sequence[int], maps: l
 def _fitting_pairs(
     tensors: Sequence[FloatArray], order: Sequence[int], maps: list[FloatArray], first: int, second: int
 ) -> NDArray[np.bool_]:
-    """For each choice of maps of two parties whether it turns what these two share into itself, shape ``(G, H)``."""
+    """Returns whether each pair of maps of two parties leaves their joint correlations unchanged, shape ``(G, H)``."""
     fits = np.ones((len(maps[first]), len(maps[second])), dtype=bool)
     index = tuple(slice(None) if j in (first, second) else 0 for j in range(len(order)))
     for tensor in tensors:
@@ -153,7 +153,7 @@ def _fitting_pairs(
 
 
 def _extended(maps: FloatArray) -> FloatArray:
-    """The maps on (1, x, y, z), shape ``(G, 4, 4)``: correlators at the images of the directions."""
+    """Returns the maps on (1, x, y, z), which give correlators at the directions' images, shape ``(G, 4, 4)``."""
     result = np.zeros((len(maps), 4, 4))
     result[:, 0, 0] = 1
     result[:, 1:, 1:] = maps

@@ -1,4 +1,4 @@
-"""How much white noise a proof of locality may leave."""
+"""The largest weight of white noise that a proof of locality may need."""
 
 from __future__ import annotations
 

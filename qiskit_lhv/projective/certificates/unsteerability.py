@@ -35,11 +35,11 @@ _METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnsteerableCertificate(StateCertificate):
-    """The proof that uniformly distributed hidden states explain what one qubit's measurements do to the other.
+    """Proof of unsteerability by hidden states that are uniformly distributed on the Bloch sphere.
 
     After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the
     steering party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit
-    vectors x. Squared, that is a quartic form, whose Gram matrix has no negative eigenvalue.
+    vectors x. Squaring this condition gives a quartic form, whose Gram matrix has no negative eigenvalue.
     """
 
     party: int
@@ -95,11 +95,11 @@ def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) ->
         max_visibility: Largest visibility considered.
 
     Returns:
-        The certificate of the higher visibility, whichever qubit steers; it proves the state local if its visibility is
-        at least 1. ``None`` if none was found.
+        The certificate for the steering qubit that gives the higher visibility, or ``None`` if none was found. It
+        proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
         ImportError: If Clarabel is not installed (extra ``sdp``).
 
     References:
@@ -135,7 +135,7 @@ def _certificate(tensor: CorrelationTensor, party: int, visibility: float) -> Un
 
 
 def _critical(tensor: FloatArray, cap: float) -> float:
-    """The visibility at which the criterion is just met, in floats; the steering party's index first."""
+    """Returns the largest visibility, in floats, that meets the criterion; the steering party's index comes first."""
     lowest, highest = 0.0, cap
     for _ in range(_BISECTIONS):
         visibility = (lowest + highest) / 2
@@ -149,7 +149,7 @@ def _critical(tensor: FloatArray, cap: float) -> float:
 
 
 def _criterion(tensor: FloatArray) -> float:
-    """The largest value of ``(a.x)**2 + 2 |T x|``, from many directions; infinite where it does not apply."""
+    """Returns the largest value of ``(a.x)**2 + 2 |T x|`` over many directions, or infinity if it does not apply."""
     g = tensor[0] @ _METRIC @ tensor[0]
     if g <= 1e-12:
         return math.inf
@@ -170,13 +170,13 @@ _NO_QUARTIC = {(i, j, 4 - i - j): 0.0 for i in range(5) for j in range(5 - i)}
 
 @cache
 def _choice_rows() -> FloatArray:
-    """How the Gram matrix, less its lowest eigenvalue, depends on the six choices and that eigenvalue; triangles."""
+    """Returns how the Gram matrix minus its lowest eigenvalue depends on the six choices and that eigenvalue."""
     grams = [np.array(gram_matrix(_NO_QUARTIC, choices), dtype=np.float64) for choices in np.eye(6).tolist()]
     return triangle(np.stack([*grams, -np.eye(6)])).T
 
 
 def _sum_of_squares(quartic: dict[tuple[int, int, int], float]) -> FloatArray | None:
-    """The free entries of a Gram matrix of a quartic form whose lowest eigenvalue, up to 1, is largest."""
+    """Returns the free entries of a quartic form's Gram matrix that maximize its lowest eigenvalue, up to 1."""
     fixed = triangle(np.array(gram_matrix(quartic, [0.0] * 6), dtype=np.float64))
     lowest = np.eye(7)[6]
     try:

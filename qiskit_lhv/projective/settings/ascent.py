@@ -32,10 +32,10 @@ def ascend(
 
     Args:
         tensor: Correlations of N qubits, shape ``(4,) * N``.
-        coefficients: Of correlators, shape ``(m_1 + 1, ..., m_N + 1)``, index 0: party absent.
-        measurements: All projective ones, or those in a coordinate plane.
-        num_starts: Number of starts, all of them random unless one is given.
-        rng: Where they come from.
+        coefficients: Coefficients of the correlators, shape ``(m_1 + 1, ..., m_N + 1)``; index 0: party absent.
+        measurements: All projective measurements, or those in a coordinate plane.
+        num_starts: Number of starts. All are random, unless ``given`` provides the first one.
+        rng: Random generator of the starts.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
         max_sweeps: Largest number of times that every party is improved.
         deadline: When to stop.
@@ -61,9 +61,9 @@ def ascend_all(
     max_sweeps: int = _MAX_SWEEPS,
     deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], FloatArray]:
-    """What each start of :func:`ascend` leads to.
+    """Returns the result of each start of :func:`ascend`.
 
-    Args as of :func:`ascend`.
+    The arguments are those of :func:`ascend`.
 
     Returns:
         Bloch vectors of each party, shape ``(B, m_k, 3)``, and the values, shape ``(B,)``.
@@ -81,7 +81,7 @@ def ascend_all(
         rows[:, 1:, 1:] = vectors
         settings.append(rows)
     values = np.full(num_starts, -np.inf)
-    # Starts that have converged are left alone, so that a few slow ones do not keep all of them busy.
+    # Converged starts are not updated any more, so that a few slow starts do not cost time for all of them.
     active = np.arange(num_starts)
     for _ in range(max_sweeps):
         moving = [rows[active] for rows in settings]
@@ -90,7 +90,7 @@ def ascend_all(
             slopes = _slopes(tensor, coefficients, moving, k)
             directions = slopes[:, 1:, 1:] * mask
             lengths = np.linalg.norm(directions, axis=2, keepdims=True)
-            # Where nothing depends on a vector, it stays.
+            # A vector stays unchanged if the value does not depend on it.
             better = np.where(lengths > 1e-300, directions / np.maximum(lengths, 1e-300), moving[k][:, 1:, 1:])
             moving[k][:, 1:, 1:] = better
             reached = np.einsum("bij,bij->b", slopes, moving[k])
@@ -105,7 +105,7 @@ def ascend_all(
 
 
 def _slopes(tensor: FloatArray, coefficients: FloatArray, settings: list[FloatArray], k: int) -> FloatArray:
-    """Derivatives of the value with respect to party k's matrix, shape ``(B, m_k + 1, 4)``."""
+    """Returns the derivatives of the value with respect to party k's matrix, shape ``(B, m_k + 1, 4)``."""
     n = tensor.ndim
     count = len(settings[0])
     # Party k goes last; the others are contracted with the state one after the other, start by start.

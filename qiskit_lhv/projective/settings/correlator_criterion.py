@@ -1,4 +1,4 @@
-"""Settings that violate the Werner-Wolf-Zukowski-Brukner condition most: two per party, full correlators."""
+"""Settings with the largest violation of the Werner-Wolf-Zukowski-Brukner condition (two settings per party)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def wwzb_settings(
 ) -> OptimizedSettings:
     """Searches for two settings per party whose full correlators violate the WWZB condition most.
 
-    The condition is one inequality for each pattern of signs; the pattern that is violated most at some settings, and
-    the settings at which that one is violated most, alternate. For two qubits the result is that of
-    ``horodecki_settings``.
+    The condition consists of one inequality for each pattern of signs. The search alternates two steps: it picks the
+    pattern that the present settings violate most, and then the settings that violate this pattern most. For two qubits
+    the result is that of ``horodecki_settings``.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
@@ -42,7 +42,7 @@ def wwzb_settings(
         seed: Seed, or ``None``.
 
     Raises:
-        MeasurementError: If the state is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state is not a valid state of 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the number of starts is below 1.
 
     References:
@@ -72,7 +72,7 @@ def wwzb_settings(
                 break
             value = reached
         if value > best_value:
-            rounded = tuple(rounded_vectors(one) for one in settings)
+            rounded = tuple(rounded_vectors(party_vectors) for party_vectors in settings)
             inequality = BellInequality.of(wwzb(np.clip(_correlators(tensor, list(rounded)), -1, 1)).expression())
             best, best_value = OptimizedSettings(tensor, rounded, inequality), value
     assert best is not None
@@ -80,8 +80,8 @@ def wwzb_settings(
 
 
 def _correlators(tensor: CorrelationTensor, settings: list[FloatArray]) -> FloatArray:
-    """Full correlators, shape ``(2,) * N``."""
+    """Returns the full correlators, shape ``(2,) * N``."""
     block = tensor.array[(slice(1, None),) * tensor.num_parties]
-    for one in settings:
-        block = np.tensordot(block, one, axes=(0, 1))
+    for party_vectors in settings:
+        block = np.tensordot(block, party_vectors, axes=(0, 1))
     return block

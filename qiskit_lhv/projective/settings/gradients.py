@@ -1,4 +1,4 @@
-"""Gradient search for settings, for what has no closed form party by party: planes that are free, ratios."""
+"""Gradient search for settings, for free planes and ratios, which have no closed form party by party."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ...measurements.sets import QubitMeasurementSet
 __all__ = ["ViolationRatio", "climb", "climb_all"]
 
 
-# Starts that are climbed at once: a whole batch is compiled once, and the time limit is looked at between batches.
+# Starts that are optimized at once. A whole batch is compiled once; the time limit is checked between batches.
 _BATCH = 32
 _MAX_STEPS = 1000
 _MEMORY = 20
-# A start has arrived where its gradient vanishes, or where several steps in a row change nothing.
+# A start has converged if its gradient vanishes, or if several steps in a row change nothing.
 _FLAT = 1e-10
 _IDLE = 1e-15
 _IDLE_STEPS = 4
@@ -50,7 +50,7 @@ class ViolationRatio:
     """Whether the settings of each party lie in one plane, whichever is best."""
 
     def arrays(self) -> tuple[FloatArray | float, ...]:
-        """What the compiled functions take."""
+        """Returns the arrays that the compiled functions take."""
         return self.tensor, self.noise, self.coefficients, self.bound, self.measurements.coordinates
 
 
@@ -62,7 +62,7 @@ def climb(
     given: Sequence[FloatArray] | None = None,
     deadline: Deadline = NO_LIMIT,
 ) -> tuple[list[FloatArray], float]:
-    """The best of what :func:`climb_all` finds: Bloch vectors of each party, shape ``(m_k, 3)``, and the ratio."""
+    """Returns the best result of :func:`climb_all`: Bloch vectors of each party, shape ``(m_k, 3)``, and the ratio."""
     settings, ratios = climb_all(ratio, num_starts, rng, given=given, deadline=deadline)
     best = int(np.argmax(ratios))
     return [vectors[best].copy() for vectors in settings], float(ratios[best])
@@ -78,23 +78,23 @@ def climb_all(
 ) -> tuple[list[FloatArray], FloatArray]:
     """Maximizes the inverse of the visibility in noise at which a Bell inequality is violated, by L-BFGS.
 
-    All starts of a batch are climbed at once.
+    All starts of a batch are optimized at once.
 
     Args:
         ratio: That inverse, as a function of the settings.
-        num_starts: Number of starts, all of them random unless one is given.
-        rng: Where they come from.
+        num_starts: Number of starts. All are random, unless ``given`` provides the first one.
+        rng: Random generator of the starts.
         given: The first start: Bloch vectors of each party, shape ``(m_k, 3)``.
-        deadline: After it no further batch is begun.
+        deadline: Time after which no further batch is begun.
 
     Returns:
-        Bloch vectors of each party, shape ``(B, m_k, 3)``, and the ratios, shape ``(B,)``, of the starts climbed.
+        Bloch vectors of each party, shape ``(B, m_k, 3)``, and the ratios, shape ``(B,)``, of the optimized starts.
     """
     size, planar = min(num_starts, _BATCH), ratio.coplanar
     parties: list[list[FloatArray]] = [[] for _ in range(ratio.tensor.ndim)]
     ratios: list[FloatArray] = []
     with jax.enable_x64(True):
-        problem = tuple(jnp.asarray(one) for one in ratio.arrays())
+        problem = tuple(jnp.asarray(array) for array in ratio.arrays())
         for first in range(0, num_starts, size):
             if first and deadline.over:
                 break
@@ -104,8 +104,8 @@ def climb_all(
                     for name, value in _parameters(np.asarray(vectors), planar).items():
                         start[name][0] = value
             found, reached = _maximize(problem, batch)
-            for kept, one in zip(parties, found, strict=True):
-                kept.append(np.asarray(one))
+            for kept, climbed in zip(parties, found, strict=True):
+                kept.append(np.asarray(climbed))
             ratios.append(np.asarray(reached))
     # The last batch may have had more starts than were asked for.
     return [np.concatenate(kept)[:num_starts] for kept in parties], np.concatenate(ratios)[:num_starts]
@@ -118,7 +118,7 @@ def _starts(count: int, size: int, rng: np.random.Generator, planar: bool) -> di
 
 
 def _parameters(vectors: FloatArray, planar: bool) -> dict[str, FloatArray]:
-    """Parameters of given Bloch vectors; if planar, of their projections to the plane nearest to them."""
+    """Returns the parameters of given Bloch vectors or, if planar, of their projections to the nearest plane."""
     if not planar:
         return {"vectors": vectors}
     frame = np.linalg.svd(vectors)[2][:2]

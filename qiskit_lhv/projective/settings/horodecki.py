@@ -24,7 +24,7 @@ __all__ = ["HorodeckiCriterion", "horodecki_chsh", "horodecki_settings"]
 
 
 _CRITERION_ROUNDING = 1e-10
-# How close the settings come: their Bloch vectors are rounded, and the root of a tiny m is less exact than m.
+# The settings reach m within this, as their Bloch vectors are rounded and the root of a tiny m is less exact than m.
 _REACHED = 2e-5
 
 
@@ -45,7 +45,7 @@ class HorodeckiCriterion(Evidence):
 
     @property
     def visibility(self) -> float:
-        """Visibility in white noise above which a CHSH inequality is violated, ``1 / sqrt(m)``; may be above 1."""
+        """Visibility in white noise above which a CHSH inequality is violated, ``1 / sqrt(m)``; it may exceed 1."""
         return 1 / math.sqrt(self.m) if self.m > 0 else math.inf
 
     @property
@@ -63,14 +63,14 @@ class HorodeckiCriterion(Evidence):
     def verify(
         self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
     ) -> Verification:
-        """Re-proves ``m`` from both sides in rational arithmetic, so also that no CHSH inequality is violated.
+        """Re-proves ``m`` from below and above in rational arithmetic, so also that no CHSH inequality is violated.
 
-        ``m`` is the trace of ``T^T T`` without its smallest eigenvalue. That no number below is an eigenvalue, and one
-        right above is, follows from the signs of characteristic polynomials. The settings are checked to reach the
-        value; that the state is nonlocal is what ``settings.verify()`` proves.
+        ``m`` is the trace of ``T^T T`` minus its smallest eigenvalue. The signs of characteristic polynomials show
+        that there is an eigenvalue right above the stated one and none below. The check also confirms that the settings
+        reach the value; ``settings.verify()`` proves that the state is nonlocal.
 
         Args:
-            state: A state or correlation tensor that this should be about; default: its own.
+            state: The state or correlation tensor that the result should be about; default: its own.
             rounding_error: Error allowed in each correlation, if a state is given.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
@@ -106,7 +106,7 @@ class HorodeckiCriterion(Evidence):
 
 
 def _at_least(matrix: Any, value: Fraction) -> bool:
-    """Whether no eigenvalue of a symmetric matrix of rationals is below the value."""
+    """Returns whether no eigenvalue of a symmetric matrix of rationals is below the value."""
     zero = Fraction(0)
     return is_positive_matrix(
         [[(entry - value if i == j else entry, zero) for j, entry in enumerate(row)] for i, row in enumerate(matrix)]
@@ -114,7 +114,7 @@ def _at_least(matrix: Any, value: Fraction) -> bool:
 
 
 def horodecki_chsh(state: Any) -> HorodeckiCriterion:
-    """Horodecki's criterion: the largest CHSH value of a two-qubit state, in closed form.
+    """Returns the largest CHSH value of a two-qubit state in closed form, by Horodecki's criterion.
 
     It is ``2 sqrt(M)``, with M the sum of the two largest eigenvalues of ``T^T T`` for the correlations T of both
     qubits; the state violates CHSH for some settings if and only if M exceeds 1. A state that violates no CHSH
@@ -124,7 +124,7 @@ def horodecki_chsh(state: Any) -> HorodeckiCriterion:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
 
     References:
         R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).
@@ -153,7 +153,7 @@ def horodecki_chsh(state: Any) -> HorodeckiCriterion:
 
 
 def horodecki_settings(state: Any) -> OptimizedSettings:
-    """The settings of CHSH that a two-qubit state violates most, in closed form.
+    """Returns, in closed form, the settings at which a two-qubit state violates a CHSH inequality most.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
@@ -162,7 +162,7 @@ def horodecki_settings(state: Any) -> OptimizedSettings:
         The settings of :func:`horodecki_chsh`.
 
     Raises:
-        MeasurementError: If the state is not one of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits.
 
     References:
         R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).

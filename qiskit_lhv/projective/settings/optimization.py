@@ -1,4 +1,4 @@
-"""Settings at which a state of qubits is most nonlocal, with a proof that it is."""
+"""Settings at which a state of qubits is most nonlocal, with a proof of its nonlocality."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ def optimize_settings(
 ) -> OptimizedSettings:
     """Searches for the settings at which a state of qubits violates a Bell inequality most.
 
-    For a fixed expression, the settings of all parties but one leave a linear function of each Bloch vector of that
-    party, so the best one is known; party by party, from many random starts at once, the value rises to a maximum.
-    Without an expression, that step alternates with the local polytope: the visibility threshold of the behavior gives
-    the inequality that it violates at the lowest visibility, and that one is maximized next. Starts are equally spaced
-    axes, regular solids, the best settings of CHSH, I3322 and chained inequalities (two parties) or of the WWZB
-    condition (more), and random ones.
+    For a fixed expression and fixed settings of all other parties, the value is linear in each Bloch vector of a party,
+    so the best vector is known in closed form. Improving one party after the other, from many random starts at once,
+    raises the value to a maximum. Without an expression, this step alternates with the local polytope: the visibility
+    threshold of the behavior gives the inequality that it violates at the lowest visibility, which is maximized next.
+    The starts are equally spaced axes, regular solids, random settings, and the best settings of CHSH, I3322 and
+    chained inequalities (two parties) or of the WWZB condition (more parties).
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        num_settings: Number of settings, one for all parties or one each; ignored if an expression is given.
+        num_settings: Number of settings, the same for all parties or one number per party; ignored with an expression.
         expression: A Bell expression of two outcomes per party; default: whatever the polytope finds.
         noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
         measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; a
             string or a ``MeasurementSet``.
-        search: How the search goes: its method and starts, see :class:`SettingsSearch`; default: party by party.
+        search: The method and starts of the search, see :class:`SettingsSearch`; default: party by party.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
         progress: Whether to show a progress bar; ``None``: only on a terminal.
 
     Returns:
-        The best settings found. Whether the state is proven nonlocal is what its ``verify()`` says: a search that fails
-        says nothing.
+        The best settings found. Their ``verify()`` says whether the state is proven nonlocal; a search that fails
+        proves nothing.
 
     Raises:
-        MeasurementError: If the state or the noise is not one of 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state or the noise is not valid for 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the expression or a number does not fit, or the noise is not local.
-        SolverError: If the time is over before any settings had an inequality.
+        SolverError: If the time is over before an inequality was found for any settings.
 
     References:
         arXiv:2310.20677 and references there; J. Gruca et al., arXiv:1005.0481 (thresholds of states of many qubits).
@@ -163,12 +163,12 @@ def _found_in_time(search: Search, best: OptimizedSettings | None, sizes: tuple[
             got="none left before it had an inequality",
             remedy="Give more time, or ask for fewer settings.",
         )
-    # Otherwise not even the polytope met an inequality: the state is local for all settings that were tried.
+    # Otherwise the polytope gave no inequality, so the state is local for all settings that were tried.
     return search.nothing(sizes) if best is None else best
 
 
 def _with_local_noise(found: OptimizedSettings) -> OptimizedSettings:
-    """The same settings, unless the noise violates the inequality, too: then no visibility would mean anything."""
+    """Returns the settings, or raises if the noise violates the inequality, as the visibility would mean nothing."""
     if found.noise is not None:
         noise = replace(found, correlations=found.noise, noise=None)
         if noise.violation > _VALUE_ROUNDING:

@@ -32,7 +32,7 @@ _UNIT_ATOL = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OptimizedSettings(Evidence):
-    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly so."""
+    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly violate."""
 
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N``."""
@@ -47,12 +47,12 @@ class OptimizedSettings(Evidence):
     """Visibility that each start of the search reached, in the order of the starts; empty for a closed form."""
 
     def __post_init__(self) -> None:
-        settings = tuple(real_array(one, "settings", MeasurementError, ndim=2) for one in self.settings)
-        for one in settings:
-            if one.shape[1] != 3:
-                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {one.shape}")
+        settings = tuple(real_array(vectors, "settings", MeasurementError, ndim=2) for vectors in self.settings)
+        for vectors in settings:
+            if vectors.shape[1] != 3:
+                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {vectors.shape}")
         object.__setattr__(self, "settings", settings)
-        object.__setattr__(self, "history", tuple(float(one) for one in self.history))
+        object.__setattr__(self, "history", tuple(float(visibility) for visibility in self.history))
 
     @property
     def value(self) -> float:
@@ -61,12 +61,12 @@ class OptimizedSettings(Evidence):
 
     @property
     def violation(self) -> float:
-        """By how much the state exceeds the local bound; negative if it does not."""
+        """Value of the expression minus the local bound; negative if the inequality is not violated."""
         return self.value - self.inequality.bound.value
 
     @property
     def visibility(self) -> float:
-        """Visibility in noise above which the state violates the inequality; above 1 if it does not itself."""
+        """Visibility in noise above which the inequality is violated; above 1 if the state does not violate it."""
         noise = self.inequality.expression.value(behavior_of_settings(self._mixed_in, self.settings))
         slope = self.value - noise
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
@@ -78,9 +78,11 @@ class OptimizedSettings(Evidence):
 
     @property
     def num_successes(self) -> int:
-        """Number of starts that came within 1e-6 of the lowest visibility: if few, more starts may find a lower one."""
+        """Number of starts within 1e-6 of the lowest visibility; if it is small, more starts may find a lower one."""
         lowest = min(self.history, default=math.inf)
-        return sum(one <= lowest + _SAME_VISIBILITY for one in self.history) if math.isfinite(lowest) else 0
+        return (
+            sum(visibility <= lowest + _SAME_VISIBILITY for visibility in self.history) if math.isfinite(lowest) else 0
+        )
 
     @property
     def shows(self) -> Verdict | None:
@@ -93,11 +95,13 @@ class OptimizedSettings(Evidence):
 
     def operator(self) -> FloatArray:
         """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
-        exact = _operator(rational(self.inequality.expression.coefficients), [rational(one) for one in self.settings])
+        exact = _operator(
+            rational(self.inequality.expression.coefficients), [rational(vectors) for vectors in self.settings]
+        )
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
     def mixed(self, visibility: float) -> OptimizedSettings:
-        """The same settings and inequality for the state at this visibility in the noise."""
+        """Returns the same settings and inequality for the state at this visibility in the noise."""
         noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
@@ -107,7 +111,7 @@ class OptimizedSettings(Evidence):
         return self.noise or CorrelationTensor.white_noise(self.correlations.dimensions)
 
     def __str__(self) -> str:
-        sizes = " x ".join(str(len(one)) for one in self.settings)
+        sizes = " x ".join(str(len(vectors)) for vectors in self.settings)
         relation = "above" if self.violation > 0 else "not above"
         return (
             f"{sizes} settings: {self.value:.9g}, {relation} the local bound {self.inequality.bound.value:.9g} "
@@ -117,11 +121,11 @@ class OptimizedSettings(Evidence):
     def verify(
         self, state: Any = None, *, rounding_error: float = 1e-9, prove_bound: bool | None = None
     ) -> Verification:
-        """Re-proves that the state is nonlocal: the local bound in integers, the violation in rational arithmetic.
+        """Re-proves that the state is nonlocal, with the local bound in integers and the violation in rational numbers.
 
         Args:
-            state: A state or correlation tensor that this should be about; default: its own.
-            rounding_error: Error allowed in each correlation: the violation must exceed what such errors can make.
+            state: The state or correlation tensor that the result should be about; default: its own.
+            rounding_error: Error allowed in each correlation; the violation must exceed the effect of such errors.
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
 
         Raises:
@@ -133,13 +137,13 @@ class OptimizedSettings(Evidence):
         if not off <= rounding_error:
             return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
-        shape = tuple(len(one) for one in self.settings)
+        shape = tuple(len(party_vectors) for party_vectors in self.settings)
         if expression.scenario != BellScenario(shape, (2,) * len(shape)):
             return Verification(False, f"the inequality has {expression.scenario}", math.inf)
         if not math.isfinite(self.inequality.bound.value):
             return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
-        vectors = [rational(one) for one in self.settings]
-        longest = max(sum(x * x for x in row) for one in vectors for row in one)
+        vectors = [rational(party_vectors) for party_vectors in self.settings]
+        longest = max(sum(x * x for x in row) for party_vectors in vectors for row in party_vectors)
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
         operator = _operator(rational(expression.coefficients), vectors)
@@ -159,19 +163,19 @@ class OptimizedSettings(Evidence):
 
 
 def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
-    """The value of an operator, given by its coefficients on correlations, exactly."""
-    # The first correlation is the trace, which is 1 for certain, whatever rounding has made of it.
+    """Returns the exact value of an operator that is given by its coefficients on correlations."""
+    # The first correlation is the trace, which is exactly 1, even if rounding has changed it.
     pairs = zip(operator.flat[1:], rational(tensor.array).flat[1:], strict=True)
     return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
 def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    """The behavior of a tensor under settings that are given by Bloch vectors, of length 1 or less."""
+    """Returns the behavior of a tensor under settings given by Bloch vectors of length at most 1."""
     return tensor.behavior([[_measurement(vector) for vector in vectors] for vectors in settings])
 
 
 def _measurement(vector: FloatArray) -> Any:
-    """A Bloch vector as it is, or the two effects of a shorter one."""
+    """Returns a unit Bloch vector unchanged, or the two effects of a shorter one."""
     if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
         return vector
     x, y, z = vector.tolist()
@@ -180,20 +184,20 @@ def _measurement(vector: FloatArray) -> Any:
 
 
 def _operator(coefficients: Any, vectors: list[Any]) -> Any:
-    """The expression's coefficients on the state's correlations, shape ``(4,) * N``, exactly."""
+    """Returns the expression's exact coefficients on the state's correlations, shape ``(4,) * N``."""
     n = len(vectors)
     tensor = coefficients.transpose([axis for k in range(n) for axis in (k, n + k)])
-    for one in vectors:
-        effects = np.empty((len(one), 2, 4), dtype=object)
+    for party_vectors in vectors:
+        effects = np.empty((len(party_vectors), 2, 4), dtype=object)
         effects[:, :, 0] = Fraction(1, 2)
-        effects[:, 0, 1:] = one / 2
-        effects[:, 1, 1:] = -one / 2
+        effects[:, 0, 1:] = party_vectors / 2
+        effects[:, 1, 1:] = -party_vectors / 2
         # Contracting the first party's two axes appends the new one at the end: after N steps the order is restored.
         tensor = np.tensordot(tensor, effects, axes=([0, 1], [0, 1]))
     return tensor
 
 
 def rounded_vectors(vectors: FloatArray) -> FloatArray:
-    """Binary fractions, shortened a little so that no vector is longer than 1."""
+    """Returns the vectors as binary fractions, shortened slightly so that no vector is longer than 1."""
     scale = 2.0**_VECTOR_BITS
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale

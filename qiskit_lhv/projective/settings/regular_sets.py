@@ -31,12 +31,12 @@ _DEGENERATE = 1e-6
 
 
 def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
-    """Equally spaced axes of a plane.
+    """Returns equally spaced axes of a plane.
 
     Args:
         count: Number of axes.
         frame: Two orthonormal vectors that span the plane, shape ``(2, 3)``.
-        offset: By which part of the step they are turned away from the first vector.
+        offset: Fraction of the step by which the axes are turned away from the first vector.
     """
     angles = math.pi * (np.arange(count) + offset) / count
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame
@@ -45,12 +45,12 @@ def equally_spaced(count: int, frame: FloatArray, offset: float) -> FloatArray:
 def polygons(
     sizes: Sequence[int], frames: Sequence[FloatArray], measurements: QubitMeasurementSet
 ) -> Iterator[list[list[FloatArray]]]:
-    """Equally spaced axes of each party, in the planes of any two vectors of its frame that the measurements allow.
+    """Yields equally spaced axes of each party, in the allowed planes that two vectors of its frame span.
 
     Args:
         sizes: Number of settings of each party.
         frames: Three orthonormal vectors of each party, shape ``(3, 3)``, in rows.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective measurements, or those in a coordinate plane.
 
     Yields:
         For each plane, the Bloch vectors of each party, shape ``(m_k, 3)``: with an axis along the first vector, and
@@ -66,14 +66,14 @@ def polygons(
 
 
 def regular_solids(sizes: Sequence[int], frames: Sequence[FloatArray]) -> Iterator[list[FloatArray]]:
-    """Axes with the symmetry of the octahedron or of the icosahedron, with different axes of symmetry along z.
+    """Yields axes with the symmetry of the octahedron or icosahedron, with different symmetry axes along z.
 
     Args:
         sizes: Number of settings of each party.
         frames: Three orthonormal vectors of each party, shape ``(3, 3)``, in rows.
 
     Yields:
-        Bloch vectors of each party, shape ``(m_k, 3)``; nothing where a party's number has no such set.
+        Bloch vectors of each party, shape ``(m_k, 3)``; nothing if no such set has a party's number of settings.
     """
     variants = [_solids(m) for m in sizes]
     if all(variants):
@@ -83,7 +83,7 @@ def regular_solids(sizes: Sequence[int], frames: Sequence[FloatArray]) -> Iterat
 
 
 def largest_solid(count: int) -> FloatArray:
-    """Axes of the largest regular solid, or set with the symmetry of the icosahedron, that has no more of them."""
+    """Returns the axes of the largest regular solid or icosahedral set that has at most this many axes."""
     size = max([s for s in (*_SOLIDS, *icosahedral_sizes(count)) if s <= count], default=0)
     if not size:
         return np.eye(3)[:count]
@@ -92,7 +92,7 @@ def largest_solid(count: int) -> FloatArray:
 
 @cache
 def _solids(count: int) -> list[FloatArray]:
-    """Sets of so many axes, each turned so that another axis of symmetry is along z."""
+    """Returns sets of this many axes, each turned so that a different axis of symmetry is along z."""
     found = []
     if count in octahedral_sizes() and count > 3:
         edge = octahedral_directions(6)[0]
@@ -113,7 +113,7 @@ def _solids(count: int) -> list[FloatArray]:
 
 
 def _turned(vectors: FloatArray, pole: FloatArray) -> FloatArray:
-    """The vectors, turned so that the pole goes to z: a half turn about the axis halfway between."""
+    """Returns the vectors after a half turn that takes the pole to z, about the axis halfway between the two."""
     pole = pole / np.linalg.norm(pole)
     middle = pole + np.array([0.0, 0.0, 1.0])
     middle /= np.linalg.norm(middle)
@@ -121,7 +121,7 @@ def _turned(vectors: FloatArray, pole: FloatArray) -> FloatArray:
 
 
 def two_setting_frame(vectors: FloatArray) -> FloatArray:
-    """Three orthonormal vectors: the first setting, the second one's part across it, and the normal of both.
+    """Returns orthonormal vectors: the first setting, the second one's part normal to it, and the normal of both.
 
     Args:
         vectors: Two Bloch vectors, shape ``(2, 3)``.
@@ -129,14 +129,14 @@ def two_setting_frame(vectors: FloatArray) -> FloatArray:
     first = vectors[0] / np.linalg.norm(vectors[0])
     across = vectors[1] - (vectors[1] @ first) * first
     if np.linalg.norm(across) < 1e-6:
-        # Twice the same setting: any plane through it will do.
+        # Both settings are the same, so any plane through them works.
         across = np.linalg.svd(first[None])[2][1]
     across /= np.linalg.norm(across)
     return np.stack([first, across, np.cross(first, across)])
 
 
 def axial_frame(tensor: CorrelationTensor, party: int, first: FloatArray) -> FloatArray | None:
-    """Three orthonormal vectors, the last along the axis that a state singles out for a party.
+    """Returns three orthonormal vectors, the last along the axis that a state singles out for one party.
 
     The party's Bloch vectors, given what the others measure, spread as an ellipsoid; if two of its axes are equal and
     the third is not, that one is the state's own.
@@ -144,10 +144,10 @@ def axial_frame(tensor: CorrelationTensor, party: int, first: FloatArray) -> Flo
     Args:
         tensor: Correlations of qubits.
         party: Number of the party.
-        first: A Bloch vector of the party, to which the first vector is as close as can be.
+        first: A Bloch vector of the party, to which the first returned vector is as close as possible.
 
     Returns:
-        Shape ``(3, 3)``; ``None`` if no axis is singled out.
+        The vectors, shape ``(3, 3)``, or ``None`` if no axis is singled out.
     """
     matrix = np.moveaxis(tensor.array, party, 0)[1:].reshape(3, -1)
     values, vectors = np.linalg.eigh(matrix @ matrix.T)

@@ -1,4 +1,4 @@
-"""Search for settings: the best ones of an expression, or, in turn with the polytope, of the lowest visibility."""
+"""Search for the best settings of an expression, or for those of the lowest visibility, using the polytope."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LEAST_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Search:
-    """What the settings are sought for, and how."""
+    """The problem and the options of a search for settings."""
 
     tensor: CorrelationTensor
     """Correlations of the state, of qubits."""
@@ -68,53 +68,53 @@ class Search:
 
     @property
     def mixed_in(self) -> CorrelationTensor:
-        """Correlations of the noise, white or not."""
+        """Returns the correlations of the noise, white or not."""
         return self.noise or CorrelationTensor.white_noise(self.tensor.dimensions)
 
     def late(self) -> bool:
-        """Whether the time is over."""
+        """Returns whether the time is over."""
         return self.deadline.over
 
     def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
-        """Settings at which the expression is violated at the lowest visibility, or has the largest value.
+        """Returns settings at which the expression is violated at the lowest visibility, or has the largest value.
 
-        In white noise that is the same; in other noise the value is what counts where no visibility is reached.
+        In white noise both are the same. In other noise the value decides if the inequality is never violated.
         """
         inequality = BellInequality.of(expression)
         coefficients, bound = expression.to_correlators(), inequality.bound.value
         if self.gradients:
-            # Loads JAX, so only here.
+            # The import loads JAX, so it is done only where it is needed.
             from .gradients import climb_all
 
             ratio = self._ratio(coefficients, bound)
             found, ratios = climb_all(ratio, num_starts, self.rng, deadline=self.deadline)
-            reached = tuple(1 / one if one > 0 else math.inf for one in ratios.tolist())
+            reached = tuple(1 / inverse if inverse > 0 else math.inf for inverse in ratios.tolist())
             best = int(np.argmax(ratios))
-            return self.record([one[best] for one in found], inequality, reached)
+            return self.record([party_vectors[best] for party_vectors in found], inequality, reached)
         found, values = ascend_all(
             self.tensor.array, coefficients, self.measurements, num_starts, self.rng, deadline=self.deadline
         )
         if self.noise is None:
             reference = float(coefficients.flat[0])
             slopes = (values - reference).tolist()
-            reached = tuple((bound - reference) / one if one > 0 else math.inf for one in slopes)
+            reached = tuple((bound - reference) / slope if slope > 0 else math.inf for slope in slopes)
             best = int(np.argmax(values))
-            return self.record([one[best] for one in found], inequality, reached)
-        starts = [self.record([one[i] for one in found], inequality) for i in _distinct(values)]
+            return self.record([party_vectors[best] for party_vectors in found], inequality, reached)
+        starts = [self.record([party_vectors[i] for party_vectors in found], inequality) for i in _distinct(values)]
         ends = [self._lower(start, coefficients) for start in starts]
-        lowest = min(ends, key=lambda one: one.visibility)
+        lowest = min(ends, key=lambda end: end.visibility)
         if math.isinf(lowest.visibility):
-            lowest = max(ends, key=lambda one: one.value)
-        return replace(lowest, history=tuple(one.visibility for one in ends))
+            lowest = max(ends, key=lambda end: end.value)
+        return replace(lowest, history=tuple(end.visibility for end in ends))
 
     def alternate(self, vectors: Sequence[FloatArray]) -> OptimizedSettings | None:
-        """Settings, the inequality of the polytope, better settings for it, and so on, until the visibility stalls.
+        """Returns settings improved in turn with the inequality of the polytope, until the visibility stops falling.
 
         Args:
             vectors: Bloch vectors of each party to start from, shape ``(m_k, 3)``.
 
         Returns:
-            The best settings met; ``None`` if the polytope had no inequality to begin with.
+            The best settings found, or ``None`` if the polytope gave no inequality for the first settings.
         """
         best: OptimizedSettings | None = None
         for _ in range(_MAX_ROUNDS):
@@ -130,25 +130,25 @@ class Search:
         return best
 
     def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[FloatArray]]:
-        """Settings to start from: regular ones, those of known inequalities, random ones.
+        """Yields settings to start from: regular settings, those of known inequalities, and random settings.
 
         Args:
             sizes: Number of settings of each party.
-            num_random: Number of random ones.
+            num_random: Number of random settings to start from.
 
         Yields:
             Bloch vectors of each party, shape ``(m_k, 3)``.
         """
-        # Regular ones first: with their symmetries the polytope takes no time.
+        # Regular settings come first, since the polytope takes almost no time with their symmetries.
         yield from self._best_regular(sizes)
-        for one in self.of_inequalities(sizes):
-            filled = [self._filled(vectors, m) for vectors, m in zip(one, sizes, strict=True)]
+        for known in self.of_inequalities(sizes):
+            filled = [self._filled(vectors, m) for vectors, m in zip(known, sizes, strict=True)]
             yield [_flattened(vectors) for vectors in filled] if self.coplanar else filled
         for _ in range(num_random):
             yield [self.random(m) for m in sizes]
 
     def random(self, count: int) -> FloatArray:
-        """Random Bloch vectors that may be settings of one party."""
+        """Returns random Bloch vectors that are allowed as settings of one party."""
         vectors = self.rng.normal(size=(count, 3)) * self.measurements.coordinates
         if self.coplanar:
             normal = self.rng.normal(size=3)
@@ -156,19 +156,19 @@ class Search:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
     def nothing(self, sizes: tuple[int, ...]) -> OptimizedSettings:
-        """What is returned where not even the polytope met an inequality: the state is local for all that was tried."""
+        """Returns the result if the polytope gave no inequality: the state is local for all settings tried."""
         settings = tuple(rounded_vectors(self.random(m)) for m in sizes)
         zero = BellExpression(np.zeros((*sizes, *(2,) * len(sizes))))
         return OptimizedSettings(self.tensor, settings, BellInequality.of(zero), self.noise)
 
     def at(self, vectors: Sequence[FloatArray], share: float = 1.0) -> OptimizedSettings | None:
-        """These settings, with the inequality that they violate at the lowest visibility, if the polytope has one.
+        """Returns the settings with the polytope's inequality that they violate at the lowest visibility, if any.
 
         Args:
             vectors: Bloch vectors of each party.
-            share: Which share of the remaining time this may take.
+            share: Share of the remaining time that this may take.
         """
-        settings = tuple(rounded_vectors(one) for one in vectors)
+        settings = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
         behavior = behavior_of_settings(self.tensor, settings)
         white = Behavior.white_noise(behavior.scenario)
         noise = white if self.noise is None else behavior_of_settings(self.noise, settings)
@@ -185,12 +185,12 @@ class Search:
                 progress=False,
             ).inequality
         except SolverError:
-            # The linear program failed on these settings; others remain.
+            # The linear program failed for these settings, but the search can go on with others.
             return None
         return None if inequality is None else OptimizedSettings(self.tensor, settings, inequality, self.noise)
 
     def improve(self, found: OptimizedSettings) -> list[FloatArray]:
-        """Better settings for the inequality, from its own and a few random ones."""
+        """Returns better settings for the inequality, starting from the present ones and a few random ones."""
         coefficients = found.inequality.expression.to_correlators()
         if self.gradients:
             from .gradients import climb
@@ -210,7 +210,7 @@ class Search:
         )[0]
 
     def _ratio(self, coefficients: FloatArray, bound: float) -> ViolationRatio:
-        """The inverse of the visibility as a function of the settings, which gradients can climb."""
+        """Returns the inverse of the visibility as a function of the settings, for the gradient search."""
         from .gradients import ViolationRatio
 
         return ViolationRatio(
@@ -225,7 +225,7 @@ class Search:
     def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
         """Lowers the visibility in noise: the mixture's value at the last visibility, maximized again and again.
 
-        That is Dinkelbach's method for a ratio: what the mixture exceeds the bound by lowers the visibility.
+        This is Dinkelbach's method for a ratio: a mixture that exceeds the bound allows a lower visibility.
         """
         best = start
         for _ in range(_MAX_RATIO_ROUNDS):
@@ -244,12 +244,12 @@ class Search:
     def record(
         self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
     ) -> OptimizedSettings:
-        """Settings with an inequality, rounded so that they can be checked exactly."""
-        rounded = tuple(rounded_vectors(one) for one in vectors)
+        """Returns settings with an inequality, rounded so that they can be checked exactly."""
+        rounded = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
         return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
 
     def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
-        """Equally spaced axes of a plane, and axes of regular solids: those that do best as they are."""
+        """Returns the best of the equally spaced axes of a plane and the axes of regular solids, unimproved."""
         frames = [np.eye(3)] * len(sizes)
         # Of two settings, a turn by half a step is only a rotation.
         turns = 2 if max(sizes) > 2 else 1
@@ -266,7 +266,7 @@ class Search:
         return [regular[i] for i in best.tolist()]
 
     def of_inequalities(self, sizes: tuple[int, ...]) -> Iterator[list[FloatArray]]:
-        """Best settings of inequalities that are known to be violated by many states."""
+        """Yields the best settings of inequalities that are known to be violated by many states."""
         seen = planar_tensor(self.tensor, self.measurements)
         if len(sizes) > 2:
             seed = int(self.rng.integers(1 << 31))
@@ -284,22 +284,22 @@ class Search:
             )[0]
 
     def _filled(self, vectors: FloatArray, count: int) -> FloatArray:
-        """The settings, and random ones where there are too few."""
+        """Returns the settings, with random ones added if there are too few."""
         return np.concatenate([vectors, self.random(count - len(vectors))]) if len(vectors) < count else vectors[:count]
 
 
 def _flattened(vectors: FloatArray) -> FloatArray:
-    """The Bloch vectors turned into the plane that is nearest to them."""
+    """Returns the Bloch vectors turned into the plane that is nearest to them."""
     frame = np.linalg.svd(vectors)[2][:2]
     coordinates = vectors @ frame.T
-    # A vector across the plane has no nearest direction in it; any will do.
+    # A vector normal to the plane has no nearest direction in it, so any direction works.
     coordinates[np.linalg.norm(coordinates, axis=1) < 1e-6] = [1.0, 0.0]
     flat = coordinates @ frame
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
 
 
 def _distinct(values: FloatArray) -> list[int]:
-    """The first start of each value that was reached, the largest value first."""
+    """Returns the first start of each value that was reached, the largest value first."""
     kept: list[int] = []
     for i in np.argsort(-values, kind="stable").tolist():
         if not kept or values[kept[-1]] - values[i] > _SAME_VALUE:

@@ -1,4 +1,4 @@
-"""How the search for settings goes: by which method, from how many starts, and with which shape of sets."""
+"""Options of the search for settings: its method, the number of starts and the shape of the sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METHODS = ("ascent", "gradient", "regular")
 
 @dataclass(frozen=True)
 class SettingsSearch:
-    """How :func:`optimize_settings` looks for settings.
+    """Options with which :func:`optimize_settings` searches for settings.
 
     Raises:
         ScenarioError: If the method is unknown or the number of starts is below 1.

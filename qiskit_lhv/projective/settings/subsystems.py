@@ -18,7 +18,7 @@ from .optimized import OptimizedSettings
 __all__ = ["lifted_settings", "subsystem_settings"]
 
 _STARTS = 4
-# Reduced states that differ by less in any correlation are the same, as those along a ring.
+# Reduced states whose correlations differ by less than this are the same, such as those along a ring.
 _SAME_TENSOR = 1e-9
 
 
@@ -28,18 +28,18 @@ def lifted_settings(
     parties: tuple[int, ...],
     measurements: MeasurementSet | str = "projective",
 ) -> OptimizedSettings:
-    """Settings of some parties as settings of all: the others have one setting, whose outcome does not matter.
+    """Returns settings of some parties as settings of all; the others get one setting, whose outcome is ignored.
 
     Args:
         found: Settings for the state of those parties.
         tensor: Correlations of all parties.
         parties: The parties that take part, ascending.
-        measurements: All projective ones or those in a coordinate plane; the others' setting is one of them.
+        measurements: All projective measurements, or those in a coordinate plane; the other parties use one of these.
     """
     idle = np.eye(3)[projective_set(measurements).axes[0]]
     settings = [idle[None]] * tensor.num_parties
-    for k, one in zip(parties, found.settings, strict=True):
-        settings[k] = one
+    for k, party_vectors in zip(parties, found.settings, strict=True):
+        settings[k] = party_vectors
     expression = found.inequality.expression.lift(tensor.num_parties, parties)
     return OptimizedSettings(tensor, tuple(settings), BellInequality.of(expression))
 
@@ -47,15 +47,15 @@ def lifted_settings(
 def subsystem_settings(
     tensor: CorrelationTensor, *, measurements: MeasurementSet | str, seed: int | None, time_limit: float | None = None
 ) -> list[tuple[tuple[int, ...], OptimizedSettings]]:
-    """Two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
+    """Returns two settings per party for each reduced state, by the criteria of Horodecki and of WWZB.
 
     Criteria of full correlators say nothing of the reduced states, which may be nonlocal by themselves.
 
     Args:
         tensor: Correlations of three or more qubits.
-        measurements: All projective ones or those in a coordinate plane.
+        measurements: All projective measurements, or those in a coordinate plane.
         seed: Seed, or ``None``.
-        time_limit: Seconds; pairs are looked at in any case. Default: none.
+        time_limit: Limit in seconds, which pairs of parties ignore. Default: none.
 
     Returns:
         Parties and settings of each reduced state that has any, the lowest visibility in white noise first; see
@@ -69,7 +69,7 @@ def subsystem_settings(
         if len(parties) > 2 and deadline.over:
             break
         reduced = tensor.reduce(parties)
-        if any(one.largest_difference(reduced) < _SAME_TENSOR for one in seen):
+        if any(other.largest_difference(reduced) < _SAME_TENSOR for other in seen):
             continue
         seen.append(reduced)
         if len(parties) == 2:

@@ -26,23 +26,23 @@ _QUARTER_TURN = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
-    """The settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
+    """Returns settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
 
-    Its 36 and 91 axes are turned to the singular vectors of the state's correlations, so that a rotated Werner state is
-    seen as one. Then the axes of either party are improved in turn: for a fixed inequality the best ones are known once
-    the other party's are. States whose three singular values are nearly equal violate it where they violate no CHSH
-    inequality.
+    The 36 and 91 axes of the inequality are turned to the singular vectors of the state's correlations, so that a
+    rotated Werner state is treated like a Werner state. Then the axes of both parties are improved in turn: for a fixed
+    inequality, the axes of one party determine the best axes of the other. States whose three singular values are
+    nearly equal can violate this inequality even if they violate no CHSH inequality.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
 
     Returns:
-        The settings, with the inequality and its proven bound; whether the state is nonlocal is what their ``verify()``
-        says, which proves the bound again within seconds.
+        The settings, with the inequality and its proven bound. Their ``verify()`` says whether the state is nonlocal;
+        it proves the bound again within seconds.
 
     Raises:
-        MeasurementError: If the state or the noise is not one of two qubits.
+        MeasurementError: If the state or the noise is not a valid state of two qubits.
 
     Examples:
         >>> from qiskit_lhv import werner_state
@@ -52,9 +52,9 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
     """
     tensor = qubit_tensor(state)
     other = None if noise is None else qubit_tensor(noise, "noise")
-    for name, one in (("state", tensor), ("noise", other)):
-        if one is not None and one.num_parties != 2:
-            raise MeasurementError.bad_argument(name, expected="two qubits", got=f"{one.num_parties}")
+    for name, given in (("state", tensor), ("noise", other)):
+        if given is not None and given.num_parties != 2:
+            raise MeasurementError.bad_argument(name, expected="two qubits", got=f"{given.num_parties}")
     best = _best(tensor, other, tensor.array[1:, 1:])
     if other is not None:
         # Dinkelbach's method: at the visibility reached, a larger value of the mixture means a lower visibility.
@@ -70,7 +70,7 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
 
 
 def _best(tensor: CorrelationTensor, noise: CorrelationTensor | None, block: FloatArray) -> OptimizedSettings:
-    """The settings at which correlations of both parties, shape ``(3, 3)``, give the inequality its largest value."""
+    """Returns settings that maximize the inequality's value for correlations of both parties, shape ``(3, 3)``."""
     known = werner_inequality()
     left, _, right = np.linalg.svd(block)
     ends = []
@@ -79,14 +79,14 @@ def _best(tensor: CorrelationTensor, noise: CorrelationTensor | None, block: Flo
         first = known.first_axes @ turn.T @ left.T
         second = -known.second_axes @ turn.T @ right
         ends.append(_alternate(known.correlators, block, first, second))
-    _, first, second = max(ends, key=lambda one: one[0])
+    _, first, second = max(ends, key=lambda end: end[0])
     return OptimizedSettings(tensor, (rounded_vectors(first), rounded_vectors(second)), known.inequality, noise)
 
 
 def _alternate(
     coefficients: FloatArray, block: FloatArray, first: FloatArray, second: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """The value that improving one party's axes after the other's ends at, and the axes."""
+    """Returns the final value and axes after improving one party's axes after the other's."""
     value = -np.inf
     for _ in range(_MAX_SWEEPS):
         first = _directions(coefficients @ (second @ block.T), first)
@@ -99,6 +99,6 @@ def _alternate(
 
 
 def _directions(slopes: FloatArray, before: FloatArray) -> FloatArray:
-    """The unit vectors along the slopes; where nothing depends on a vector, it stays."""
+    """Returns the unit vectors along the slopes; a vector that the value does not depend on stays unchanged."""
     lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
     return np.where(lengths > 1e-12, slopes / np.maximum(lengths, 1e-12), before)
