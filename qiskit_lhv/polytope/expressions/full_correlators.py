@@ -29,7 +29,7 @@ _LARGEST = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FullCorrelatorBound(Evidence):
-    """The strongest inequality for given full correlators; a local model has a value of at most 1."""
+    """The strongest inequality for given full correlators. Its value is at most 1 for every local model."""
 
     value: float
     """``sum of |transform of the correlators| / 2**N``: full correlators are local if and only if it is at most 1."""

@@ -46,17 +46,17 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
 def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symmetry:
     """Finds a group of relabelings that leave all the given behaviors unchanged.
 
-    Candidates are permutations of the parties together with, for two outcomes per party, relabelings of settings
-    and outcomes; those are found from the Gram matrix of a party's correlators, which any symmetry must leave
-    unchanged. For more outcomes only permutations of the parties are tried.
+    The candidates are permutations of the parties, combined with relabelings of settings and outcomes if all parties
+    have two outcomes. These relabelings are found from the Gram matrix of a party's correlators, which every symmetry
+    must leave unchanged. For more than two outcomes, only permutations of the parties are tried.
 
     Args:
         behaviors: Behaviors of one scenario; candidates are derived from the first one.
-        time_limit: Seconds after which the search stops and uses the relabelings found so far; default: none,
+        time_limit: Number of seconds after which the search stops and uses the relabelings found so far; default: none,
             see :ref:`time-limits`.
 
     Returns:
-        The group found, not always the largest one.
+        The group that was found, which is not always the largest one.
 
     Raises:
         ScenarioError: If there is no behavior.
