@@ -91,7 +91,7 @@ def _reduced(expression: BellExpression, up_to_shift: bool) -> FloatArray:
     # Points are the outcomes that there are.
     tensor = tensor[np.ix_(*(np.flatnonzero(mask.ravel()) for mask in scenario.party_masks))]
     largest = float(np.abs(tensor).max())
-    # What is only rounding of the coefficients is zero.
+    # Values that are only rounding errors of the coefficients are set to zero.
     return tensor / largest if largest > 1e-13 * float(np.abs(expression.coefficients).max()) else 0 * tensor
 
 
@@ -182,7 +182,8 @@ class _Search:
     def _views(self, side: _Points, colors: IntArray) -> list[int]:
         """For each point a hash of the collection of cells it lies in: their labels and other points' colors.
 
-        Two collections with one hash would only be told apart later, so chance cannot make an answer wrong.
+        If two different collections have the same hash, they are only told apart later, so a collision cannot lead to
+        a wrong answer.
         """
         n = side.labels.ndim
         mixed = _mix(colors.astype(np.uint64))

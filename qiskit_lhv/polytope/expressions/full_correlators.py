@@ -69,7 +69,7 @@ class FullCorrelatorBound(Evidence):
         return BellExpression.from_correlators(_walsh_hadamard(self.signs / 2.0**n), marginals=False)
 
     def verify(self) -> Verification:
-        """Re-adds the transform in rational arithmetic and compares with ``value``, and with that of the signs."""
+        """Recomputes the transform in rational arithmetic and compares it with ``value`` and the signs' value."""
         shape = self.correlators.shape
         if self.signs.shape != shape or set(shape) != {2} or not np.isin(self.signs, (-1, 1)).all():
             return Verification(False, "the signs are not one of -1 and 1 for each of (2,) * N correlators", math.inf)

@@ -96,7 +96,7 @@ def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: Deadline) 
     count = int(np.prod([len(matches) for matches in firsts], dtype=float))
     choices: Iterable[tuple[tuple[IntArray, IntArray], ...]] = itertools.product(*firsts)
     if count > _MAX_CANDIDATES:
-        # Too many to try all: the same change for all parties, if they are alike.
+        # There are too many to try all, so the same change is tried for all parties, if they are alike.
         choices = [(change,) * (wanted.ndim - 1) for change in firsts[0] if len({len(f) for f in firsts}) == 1]
     last = wanted.ndim - 1
     rows = wanted.reshape(-1, wanted.shape[last])
@@ -144,7 +144,7 @@ def _signed_permutations(given: FloatArray, wanted: FloatArray) -> Iterator[tupl
     The images of as many independent rows as the rank determine all others.
     """
     size = float(np.abs(wanted).max())
-    # Correlators that are zero but for rounding have no directions that could be told apart.
+    # Correlators that are zero up to rounding have no directions that can be distinguished.
     if size <= _ATOL**2 or given.shape != wanted.shape:
         return
     vectors, images = _embedded(wanted), _embedded(given)
