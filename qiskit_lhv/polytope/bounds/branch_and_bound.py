@@ -18,7 +18,7 @@ Vector = NDArray[np.integer]
 _FRONT_NODES = 1 << 13
 # One entry of a node costs about as much as this number of additions in an enumeration.
 _WORK_PER_ENTRY = 20
-# Below this amount of work, its growth from step to step is no basis for an extrapolation.
+# Below this amount of work, the growth from step to step is too uncertain to extrapolate.
 _MEASURABLE = 10**8
 _FAR_BEYOND = 1000
 _ENOUGH_TO_TRUST = 5 * 10**9
@@ -27,8 +27,8 @@ _ENOUGH_TO_TRUST = 5 * 10**9
 class BranchAndBound:
     """The best score of a form, by deciding one step after the other.
 
-    The score of a sum of vectors is at most the sum of their scores. So what the first steps have reached, plus the
-    best score of the remaining steps alone, bounds every completion. The best scores of the last 1, 2, 3, ...
+    The score of a sum of vectors is at most the sum of their scores. So the score of the first steps plus the best
+    score of the remaining steps alone is an upper bound for every completion. The best scores of the last 1, 2, 3, ...
     steps alone are found first, each with the help of those before (a "Russian doll" search).
 
     Args:
@@ -67,9 +67,9 @@ class BranchAndBound:
         """Searches until the best score is proven.
 
         Args:
-            deadline: When the search gives up.
-            patience: Gives up when more work than this is still needed, as extrapolated.
-            max_work: Gives up when more work than this is done.
+            deadline: Time at which the search gives up.
+            patience: The search gives up if, by extrapolation, it still needs more work than this.
+            max_work: The search gives up when it has done more work than this.
 
         Returns:
             The best score and the option of each step (``None`` if no strategy is better than the known one), or

@@ -25,7 +25,7 @@ __all__ = ["ExactBound", "exact_bound"]
 
 _TOTAL_BITS = 57
 _QUICK_WORK = 1 << 28
-# Work is counted in additions of 16-bit integers by an enumeration, of which two cores do some 5e9 a second.
+# Work is counted in additions of 16-bit integers by an enumeration; two cores do about 5e9 of them per second.
 _WORK_PER_SECOND = 5e9
 _MAX_WORK = 9e12
 _LEAST_PATIENCE = 5e9
@@ -47,7 +47,7 @@ class ExactBound:
 
 @dataclass(frozen=True)
 class _Limits:
-    """When a search stops without a proof."""
+    """The limits after which a search stops without a proof."""
 
     deadline: Deadline
     """When the time limit of the caller is over."""
@@ -70,8 +70,9 @@ def exact_bound(
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, finite.
         scenario: The scenario.
         known: A good strategy, shape ``(m_1 + ... + m_N,)``, to start from.
-        deadline: When to stop without a proof.
-        max_work: Additions of 16-bit integers, some 5e9 a second, after which to stop without a proof; default: none.
+        deadline: Time at which the search stops without a proof.
+        max_work: Number of additions of 16-bit integers, about 5e9 per second, after which the search stops without a
+            proof; default: no limit.
 
     Raises:
         ScenarioError: If there is no limit and the search would take too long.
@@ -79,7 +80,7 @@ def exact_bound(
     work = _MAX_WORK if max_work is None else max_work
     left = deadline.left
     if left is not None:
-        # An enumeration that would not come far in that time is not begun.
+        # An enumeration that cannot get far in that time is not started.
         work = min(work, 10 * left * _WORK_PER_SECOND)
     limits = _Limits(deadline, work, left is None and max_work is None)
     # Where a setting has fewer outcomes than others, the additional ones count as its last: that changes no bound.
@@ -138,7 +139,7 @@ def _two_parties(
 def _more_parties(
     tensor: IntArray, sizes: list[tuple[int, ...]], known_value: int, limits: _Limits
 ) -> tuple[int, list[IntArray] | None, bool]:
-    """Like :func:`_two_parties`: all strategies of all parties but the last two are gone through."""
+    """Best value and strategies, as in :func:`_two_parties`, for each strategy of all parties but the last two."""
     n = tensor.ndim // 2
     # If flipping all outcomes of a party and of the last one changes nothing, its first outcome may be fixed.
     flips = [
@@ -150,7 +151,7 @@ def _more_parties(
     expected = outer * (_WORK_PER_FORM + inner * math.prod(tensor.shape[-2:]) * 2)
     if limits.refuses and expected > limits.work:
         raise _too_large(outer * inner, expected)
-    # A table of so many would not fit; nor would the time be enough. Without a clock, what is too much is not begun.
+    # So large a table would not fit, nor would there be time. Without a clock, too large a search is not started.
     if outer > _MAX_OUTER or (not limits.deadline.limited and expected > limits.work):
         return known_value, None, False
     lists = [party_strategies(own) for own in sizes[:-2]]

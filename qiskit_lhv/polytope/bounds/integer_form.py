@@ -83,7 +83,7 @@ class AnswerForm:
     def _divided(
         cls, steps: list[IntArray], num_answers: int, constant: int, divisor: int, num_extra: int
     ) -> AnswerForm:
-        """Without a common factor and without columns that are zero."""
+        """The form without a common factor and without columns that are zero."""
         factor = int(np.gcd.reduce([np.gcd.reduce(step, axis=None) for step in steps])) or 1
         steps = [step // factor for step in steps]
         if num_answers == 1:

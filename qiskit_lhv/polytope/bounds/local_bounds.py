@@ -67,18 +67,18 @@ def local_bound(
 
     Args:
         expression: The Bell expression.
-        method: ``"exact"`` compares all strategies, by enumeration or by branch and bound, in integers: the
-            result is exact if the coefficients are integers (or binary fractions) that add up to less
-            than 57 bits; otherwise the value is rounded up by no more than rounding errors require.
-            ``"heuristic"`` improves one party after the other from random starts; its value is
-            reached, but may be exceeded.
+        method: ``"exact"`` compares all strategies in integer arithmetic, by enumeration or by branch and bound. The
+            result is exact if the coefficients are integers (or binary fractions) whose sum takes less than 57 bits;
+            otherwise the value is rounded up by no more than the rounding errors require. ``"heuristic"`` improves
+            the strategy of one party after the other, from random starts. A strategy reaches its value, but another
+            strategy may exceed it.
         seed: Seed of the random starts.
-        time_limit: Seconds that ``"exact"`` may search. When they are over, the best value found so far is
+        time_limit: Number of seconds that ``"exact"`` may search. After that time, the best value found so far is
             returned, marked as not exact. Default: no limit, but a search that would take more than about half
             an hour (9e12 additions) is refused. See :ref:`time-limits`.
-        max_work: Work after which the best value found so far is returned, marked as not exact. It is counted in
-            additions of small integers, of which two cores do some 5e9 a second; so, other than with a time limit, the
-            answer is the same on every machine. Default: no limit.
+        max_work: Amount of work after which the best value found so far is returned, marked as not exact. Work is
+            counted in additions of small integers; two cores do about 5e9 of them per second. Unlike with a time
+            limit, the answer is the same on every machine. Default: no limit.
 
     Returns:
         The bound, a strategy that reaches it, and whether it is exact.
@@ -123,12 +123,12 @@ def enumeration_size(scenario: BellScenario) -> int:
 def best_strategies(coefficients: FloatArray, scenario: BellScenario, count: int) -> tuple[FloatArray, IntArray]:
     """The best strategies for a Bell expression, best first, exact up to rounding.
 
-    Each differs from the others in what the enumerated parties do; the largest party answers best.
+    No two of them agree in the strategies of all enumerated parties; the largest party gives the best answers.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         scenario: The scenario.
-        count: How many to return at most.
+        count: Largest number of strategies to return.
 
     Returns:
         Values, shape ``(K,)``, and strategies, shape ``(K, m_1 + ... + m_N)``.

@@ -43,7 +43,7 @@ def parse_level(level: int | str) -> tuple[int, tuple[tuple[int, ...], ...], boo
         order: ``(1, 1)`` for ``AB``, ``(2, 1)`` for ``AAB``; and whether all probabilities have to be positive.
 
     Raises:
-        ScenarioError: If it is none of these.
+        ScenarioError: If the level has none of these forms.
     """
     words = str(level).replace(" ", "").upper().split("+")
     positivity = len(words) > 1 and words[-1] == "P"
@@ -133,7 +133,7 @@ def _what_fits(scenario: BellScenario) -> str:
 
 
 def _num_monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[int, ...]]) -> int:
-    """How many monomials the level has, without making them."""
+    """Number of monomials of the level, computed without listing them."""
     total = 0
     for split in _lengths(scenario.num_parties, highest, groups):
         product = 1
@@ -144,7 +144,7 @@ def _num_monomials(scenario: BellScenario, highest: int, groups: Iterable[tuple[
 
 
 def _num_words(num_outcomes: tuple[int, ...], length: int) -> int:
-    """How many words of one party have a length, where neighbors belong to different settings."""
+    """Number of words of one party with a given length, where neighbors belong to different settings."""
     if not length:
         return 1
     # Words by the setting of their last letter.
@@ -156,7 +156,7 @@ def _num_words(num_outcomes: tuple[int, ...], length: int) -> int:
 
 
 def _lengths(n: int, highest: int, groups: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """How long the word of each of n parties may be, shortest first."""
+    """Possible lengths of the words of each of n parties, shortest first."""
     lengths: dict[tuple[int, ...], None] = {}
     for total in range(highest + 1):
         for split in itertools.product(range(total, -1, -1), repeat=n):

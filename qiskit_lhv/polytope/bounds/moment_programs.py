@@ -22,12 +22,12 @@ _CALLER = "quantum_bound"
 def dual_of_moments(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatArray | None]:
     """The dual of: maximize ``costs . y`` over moments y whose matrix and probabilities are positive.
 
-    1. For full correlators of two parties with two outcomes, level 1 has the value of all levels (Tsirelson), so rows
-       of products stay away.
-    2. Where every moment has one place of its own, the matrices are all correlation matrices, and the dual program has
-       one variable per row.
-    3. Else swaps of outcomes that leave the expression as it is make all other moments vanish: the matrix falls into
-       blocks.
+    1. For full correlators of two parties with two outcomes, level 1 has the same value as all levels (Tsirelson), so
+       rows of products are left out.
+    2. If every moment has one place of its own, the moment matrices are exactly the correlation matrices, and the dual
+       program has one variable per row.
+    3. Otherwise, swaps of outcomes that leave the expression unchanged are used: all moments whose sign they change can
+       be set to 0, so the matrix splits into blocks.
 
     Args:
         moments: The moment matrix.

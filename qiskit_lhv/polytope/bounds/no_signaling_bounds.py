@@ -30,7 +30,7 @@ _MAX_CELLS = 1 << 14
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NoSignalingBound(Evidence):
-    """The largest value of a Bell expression over no-signaling behaviors, with proofs from both sides."""
+    """The largest value of a Bell expression over no-signaling behaviors, with proofs of both directions."""
 
     value: float
     """The bound, rounded up: no no-signaling behavior exceeds it, as ``multipliers`` prove."""

@@ -37,7 +37,7 @@ _HALF = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantumBound(Evidence):
-    """A proven upper bound of the quantum value of a Bell expression, and a value that is reached."""
+    """A proven upper bound on the quantum value of a Bell expression, and a value that a quantum state reaches."""
 
     upper: float
     """No quantum state and measurements of any dimension exceed it; ``factor`` proves it."""
@@ -75,7 +75,7 @@ class QuantumBound(Evidence):
 
     @property
     def gap(self) -> float:
-        """``upper - lower``."""
+        """Difference of the two bounds, ``upper - lower``."""
         return self.upper - self.lower
 
     @property
@@ -119,27 +119,29 @@ def quantum_bound(
 ) -> QuantumBound:
     """Bounds the quantum value of a Bell expression from above and from below.
 
-    From above, the Navascues-Pironio-Acin hierarchy: a semidefinite program whose value no quantum state and
-    measurements of any dimension exceed. Of the solver's answer only the dual solution is used, so its tolerances
-    do not matter: rounded to a grid it is ``Z = L L^T``, positive by construction. For every moment matrix
-    ``<Z, moments> >= 0``, and with ``+P`` probabilities times the ``multipliers`` are positive too, so the expression
-    is at most the sum. Without the solver's error all coefficients of this sum would vanish but that of the identity.
-    They are computed in rational arithmetic, and their absolute values are added, since no moment is larger than 1. The
-    result is rounded up.
+    The upper bound comes from the Navascues-Pironio-Acin hierarchy: a semidefinite program whose value no quantum
+    state and measurements of any dimension exceed. Only the dual solution of the solver's answer is used, so the
+    solver's tolerances do not matter. Rounded to a grid, the dual solution is ``Z = L L^T``, which is positive
+    semidefinite by construction. Every moment matrix satisfies ``<Z, moments> >= 0``, and with ``+P`` the probabilities
+    times the ``multipliers`` are non-negative too. So the expression is at most the sum of itself and these terms. If
+    the solver made no error, only the coefficient of the identity in this sum would be nonzero. The coefficients are
+    computed in rational arithmetic, and their absolute values are added, since no moment is larger than 1. The result
+    is rounded up.
 
-    From below, a seesaw: from twelve random starts, state and measurements are improved in turn. It may miss the
-    best value; ``lower`` is evaluated anew from the state and the measurements in the result.
+    The lower bound comes from a seesaw, which improves the state and the measurements in turn, from twelve random
+    starts. It may miss the best value. ``lower`` is recomputed from the state and the measurements in the result.
 
     Args:
         expression: The Bell expression, of any scenario whose moment matrix is small enough: with full
             correlators, four parties with two settings fit, five do not.
-        level: What the rows of the moment matrix are. 1, 2, 3, ...: products of at most so many projectors, as in the
-            literature; ``"1+AB"``: projectors and products of two of different parties; ``"1+AB+ABC"`` adds those of
-            three, ``"1+AAB"`` those of two of one party with one of another, and so on. With ``"+P"`` at the end, such
-            as ``"1+P"``, all probabilities have to be positive, too, which makes level 1 of two parties and all levels
-            without ``ABC`` of three parties tighter (for I3322: 1.366 instead of 1.375); it follows by itself where
-            the rows hold products of one projector of every party.
-        dimension: Dimension of each party's space for the value from below.
+        level: Level of the hierarchy, which names the rows of the moment matrix. At level 1, 2, 3, ... they are the
+            products of at most that many projectors, as in the literature. At ``"1+AB"`` they are the projectors and
+            the products of two projectors of different parties; ``"1+AB+ABC"`` adds products of three projectors of
+            different parties, ``"1+AAB"`` adds products of two projectors of one party and one of another, and so on.
+            With ``"+P"`` at the end, as in ``"1+P"``, all probabilities must be non-negative as well. This makes level
+            1 of two parties, and all levels without ``ABC`` of three parties, tighter (for I3322: 1.366 instead of
+            1.375). It holds automatically if the rows include the products of one projector of every party.
+        dimension: Dimension of each party's Hilbert space for the lower bound.
         seed: Seed of the seesaw, or ``None``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Quantum values of a Bell expression from below: state and measurements improved in turn."""
+"""Lower bounds on quantum values of Bell expressions, by improving state and measurements in turn."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _TOLERANCE = 1e-13
 def seesaw(
     expression: BellExpression, dimension: int, rng: np.random.Generator, starts: int = _STARTS
 ) -> tuple[ComplexArray, list[ComplexArray]]:
-    """The best state and measurements found in a local dimension; from many random starts at once.
+    """The best state and measurements found in a local dimension, from many random starts at once.
 
-    The state is the top eigenvector of the Bell operator. One party's two-outcome measurement is the best one for
-    the others' and the state; measurements with more outcomes take steps that cannot lower the value.
+    The state is the eigenvector of the Bell operator with the largest eigenvalue. A two-outcome measurement of one
+    party is replaced by the best one for the state and the other parties' measurements. A measurement with more
+    outcomes is changed in steps that cannot lower the value.
 
     Args:
         expression: The Bell expression.

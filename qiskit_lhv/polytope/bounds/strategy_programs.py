@@ -61,7 +61,7 @@ class StrategyProgram(LinearProgram):
 
         Args:
             improving: The oracle: strategies that improve a solution, shape ``(K, m_1 + ... + m_N)``; none if K is 0.
-            deadline: When to stop.
+            deadline: Time at which to stop.
 
         Returns:
             The last solution, and whether no strategy improves it.
@@ -86,12 +86,12 @@ def first_strategies(scenario: BellScenario, most: int) -> IntArray:
 
 
 def improving_strategies(prices: FloatArray, scenario: BellScenario, least: float = 0.0) -> IntArray:
-    """The strategies that collect most of the prices of cells, by an exact search, best first.
+    """The strategies with the largest sums of the prices of their cells, by an exact search, best first.
 
     Args:
         prices: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         scenario: The scenario.
-        least: What a strategy must exceed, by more than ``PRICE_TOLERANCE``.
+        least: Value that a strategy must exceed by more than ``PRICE_TOLERANCE``.
 
     Raises:
         ScenarioError: If the scenario is too large to enumerate all parties but one.

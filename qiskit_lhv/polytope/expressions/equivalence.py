@@ -1,9 +1,10 @@
-"""Whether two Bell expressions are the same up to names of parties, settings and outcomes.
+"""Test of whether two Bell expressions are the same up to the names of parties, settings and outcomes.
 
-Two expressions that agree on every no-signaling behavior count as one, so both are first reduced to the part
-that such behaviors see. Then this is an isomorphism problem: points are the triples (party, setting, outcome),
-and a relabeling is a bijection of points that keeps settings and parties together and preserves the values of
-all cells. It is decided by color refinement and, where colors do not tell points apart, by trying one of them.
+Two expressions that agree on every no-signaling behavior count as the same, so both are first reduced to the part
+that matters for such behaviors. What remains is an isomorphism problem. Its points are the triples (party, setting,
+outcome), and a relabeling is a bijection of points that keeps settings and parties together and preserves the values
+of all cells. The problem is solved by color refinement; where several points have the same color, the search picks one
+of them and tries its possible images.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ _MAX_TRIALS = 20000
 def are_equivalent(
     first: BellExpression, second: BellExpression, *, up_to_shift: bool = False, atol: float = 1e-9
 ) -> bool:
-    """Whether one expression becomes a positive multiple of the other by relabeling.
+    """Whether a relabeling turns one expression into a positive multiple of the other.
 
-    Parties, settings and outcomes may be renamed, and terms added that vanish on no-signaling behaviors.
+    Parties, settings and outcomes may be renamed, and terms that vanish on no-signaling behaviors may be added.
 
     Args:
         first: A Bell expression.
         second: Another Bell expression.
-        up_to_shift: Whether a constant may be added too, as when only the inequalities matter.
-        atol: Coefficients of the reduced expressions, scaled to a largest one of 1, that differ by less are
-            taken as equal.
+        up_to_shift: Whether a constant may be added as well, which is useful if only the inequalities matter.
+        atol: Tolerance below which two coefficients count as equal. It applies to the reduced expressions, scaled
+            so that the largest coefficient is 1.
 
     Returns:
         Whether the two expressions are equivalent. If their scenarios differ in more than the order of the
@@ -90,7 +91,7 @@ def _reduced(expression: BellExpression, up_to_shift: bool) -> FloatArray:
     # Points are the outcomes that there are.
     tensor = tensor[np.ix_(*(np.flatnonzero(mask.ravel()) for mask in scenario.party_masks))]
     largest = float(np.abs(tensor).max())
-    # What is only rounding of the coefficients is zero.
+    # Values that are only rounding errors of the coefficients are set to zero.
     return tensor / largest if largest > 1e-13 * float(np.abs(expression.coefficients).max()) else 0 * tensor
 
 
@@ -181,7 +182,8 @@ class _Search:
     def _views(self, side: _Points, colors: IntArray) -> list[int]:
         """For each point a hash of the collection of cells it lies in: their labels and other points' colors.
 
-        Two collections with one hash would only be told apart later, so chance cannot make an answer wrong.
+        If two different collections have the same hash, they are only told apart later, so a collision cannot lead to
+        a wrong answer.
         """
         n = side.labels.ndim
         mixed = _mix(colors.astype(np.uint64))

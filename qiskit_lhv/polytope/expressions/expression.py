@@ -95,8 +95,8 @@ class BellExpression(Record):
     def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> BellExpression:
         """A Bell expression given by its coefficients on the Collins-Gisin table.
 
-        A probability of fewer than all parties is read off where the others have setting 0, so whole
-        numbers stay whole numbers.
+        A marginal probability of some of the parties is taken from the table entries where the other parties have
+        setting 0, so integer coefficients remain integers.
 
         Args:
             table: Shape ``(m_1 (d_1 - 1) + 1, ...)``; see ``Behavior.to_collins_gisin``.
@@ -136,10 +136,10 @@ class BellExpression(Record):
     def to_sympy(self) -> Any:
         """The expression as a SymPy sum with rational coefficients.
 
-        Its symbols are commuting: correlators such as ``<A0 B1>`` if every party has two outcomes, else
-        probabilities such as ``p(0 2|1 0)`` (outcomes, then settings). A coefficient within rounding of a
-        rational with a denominator of at most 10000 becomes that, so 1/3 is 1/3 again; any other becomes the rational
-        that its float is.
+        Its symbols commute. They are correlators such as ``<A0 B1>`` if every party has two outcomes, otherwise
+        probabilities such as ``p(0 2|1 0)`` (outcomes, then settings). A coefficient that equals a rational number with
+        a denominator of at most 10000 up to rounding is converted to that number, so 1/3 is 1/3 again. Any other
+        coefficient is converted to the exact value of its float.
 
         Examples:
             >>> from qiskit_lhv import chsh
@@ -166,7 +166,7 @@ class BellExpression(Record):
     ) -> BellExpression:
         """The expression with parties, settings and outcomes renamed.
 
-        Local, quantum and no-signaling bounds stay as they are.
+        Local, quantum and no-signaling bounds do not change.
 
         Args:
             parties: For each party, the party whose place it takes; default: its own.
@@ -189,12 +189,12 @@ class BellExpression(Record):
     def lift(self, num_parties: int, parties: Sequence[int]) -> BellExpression:
         """The expression for more parties, of whom only some take part; the others have one setting of two outcomes.
 
-        The value is that on the behavior of the parties that take part, so local, quantum and no-signaling bounds stay
-        as they are.
+        Its value is the value of the original expression on the behavior of the parties that take part, so local,
+        quantum and no-signaling bounds do not change.
 
         Args:
             num_parties: Number of parties afterwards.
-            parties: For each party, which one it becomes; ascending.
+            parties: For each party, its new number, in ascending order.
 
         Raises:
             ScenarioError: If the parties are not distinct and in ascending order.
@@ -228,11 +228,12 @@ class BellExpression(Record):
     def lift_outcomes(self, outcomes: OutcomeNames) -> BellExpression:
         """The expression for settings with more outcomes, some of which count as the same.
 
-        The value is that on the coarse-grained behavior, so local, quantum and no-signaling bounds stay as they are.
+        Its value is the value of the original expression on the coarse-grained behavior, so local, quantum and
+        no-signaling bounds do not change.
 
         Args:
-            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: for each outcome that
-                it is to have, the present outcome that it counts as. Settings that are not named stay as they are.
+            outcomes: Mapping from ``(k, x)``, setting x of party k, or from k, all settings of party k, to a list with
+                one entry per new outcome: the present outcome that it counts as. Other settings do not change.
 
         Raises:
             ScenarioError: If a setting is out of range or its numbers do not fit.
@@ -250,17 +251,17 @@ class BellExpression(Record):
         return BellExpression(change.spread(self.coefficients), change.fine)
 
     def coarse_grain(self, outcomes: OutcomeNames) -> BellExpression:
-        """The expression for settings with fewer outcomes, where those that are merged count the same.
+        """The expression for settings with fewer outcomes, where merged outcomes have the same coefficients.
 
         It undoes :meth:`lift_outcomes` with the same map.
 
         Args:
-            outcomes: For ``(k, x)``, setting x of party k, or for k, all settings of party k: the new number of each
-                outcome. Outcomes with the same number are merged; settings that are not named stay as they are.
+            outcomes: Mapping from ``(k, x)``, setting x of party k, or from k, all settings of party k, to the new
+                number of each outcome. Outcomes with the same number are merged. Other settings do not change.
 
         Raises:
             ScenarioError: If a setting is out of range, its numbers do not fit, or outcomes with different
-                coefficients are merged, so that the expression is no function of the coarser probabilities.
+                coefficients are merged, so that the expression is not a function of the coarse-grained probabilities.
         """
         change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
         coarse = change.pick(self.coefficients)
@@ -286,7 +287,7 @@ class BellExpression(Record):
         return float(np.sum(self.coefficients * behavior.array))
 
     def operator(self, settings: Sequence[Sequence[Any]] | str) -> SparsePauliOp:
-        """The Bell operator of qubits: its expectation value in a state is the expression's value.
+        """The Bell operator for qubits, whose expectation value in a state is the value of the expression.
 
         Args:
             settings: One sequence of single-qubit measurements per party, or a name.

@@ -49,7 +49,7 @@ def _chsh(minus: tuple[int, ...]) -> BellExpression:
 def mermin(num_parties: int) -> BellExpression:
     """The Mermin expression of N parties with two settings: the real part of ``prod_k (A_k0 + i A_k1)``.
 
-    For settings X and Y, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1).
+    With the settings X and Y for every party, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1).
 
     Args:
         num_parties: Number of parties, at least 2.
@@ -66,7 +66,7 @@ def mermin(num_parties: int) -> BellExpression:
 
 
 def chained(num_settings: int) -> BellExpression:
-    """The chained expression of m settings per party, which goes from each setting to the next and back with a minus.
+    """The chained expression of m settings per party: a closed chain of correlators, the last with a minus sign.
 
     It is ``A0 B0 + A1 B0 + A1 B1 + ... + A(m-1) B(m-1) - A0 B(m-1)``. Its local bound is 2 m - 2, its quantum bound
     2 m cos(pi / 2 m), its no-signaling bound 2 m. For two settings it is CHSH.
@@ -87,7 +87,7 @@ def chained(num_settings: int) -> BellExpression:
 
 
 def elegant() -> BellExpression:
-    """Gisin's elegant expression: three settings against four, with the signs of a tetrahedron's corners.
+    """Gisin's elegant expression: three settings against four, with signs given by the corners of a tetrahedron.
 
     Its local bound is 6, its quantum bound 4 sqrt(3), reached on two qubits by three orthogonal directions
     against the four corners of a tetrahedron.

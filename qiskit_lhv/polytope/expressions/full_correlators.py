@@ -29,7 +29,7 @@ _LARGEST = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FullCorrelatorBound(Evidence):
-    """The strongest inequality for given full correlators; a local model has a value of at most 1."""
+    """The strongest inequality for given full correlators. Its value is at most 1 for every local model."""
 
     value: float
     """``sum of |transform of the correlators| / 2**N``: full correlators are local if and only if it is at most 1."""
@@ -69,7 +69,7 @@ class FullCorrelatorBound(Evidence):
         return BellExpression.from_correlators(_walsh_hadamard(self.signs / 2.0**n), marginals=False)
 
     def verify(self) -> Verification:
-        """Re-adds the transform in rational arithmetic and compares with ``value``, and with that of the signs."""
+        """Recomputes the transform in rational arithmetic and compares it with ``value`` and the signs' value."""
         shape = self.correlators.shape
         if self.signs.shape != shape or set(shape) != {2} or not np.isin(self.signs, (-1, 1)).all():
             return Verification(False, "the signs are not one of -1 and 1 for each of (2,) * N correlators", math.inf)

@@ -34,8 +34,8 @@ _WITHIN_INT64 = 2**62
 def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatArray]:
     """Maps each party's axis of ``m d`` to correlators or the Collins-Gisin form, reading marginals at setting 0.
 
-    They differ from those of ``targets.coordinates`` only in row 0, which averages over settings there. Their
-    entries are 0, 1 and -1, so whole numbers stay whole numbers.
+    The matrices differ from those of ``targets.coordinates`` only in row 0, which is an average over settings there.
+    Their entries are 0, 1 and -1, so integer coefficients remain integers.
 
     Args:
         scenario: The scenario.
@@ -50,10 +50,10 @@ def table_matrices(scenario: BellScenario, *, correlators: bool) -> list[FloatAr
 
 
 def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> FloatArray:
-    """What is left of the coefficients when those parts are removed that no no-signaling behavior sees.
+    """The coefficients without the part that vanishes on every no-signaling behavior.
 
-    It is the orthogonal projection onto the span of the no-signaling tables, and therefore relabeled as the
-    coefficients are.
+    This is the orthogonal projection onto the span of the no-signaling tables. A relabeling of the coefficients
+    therefore relabels it in the same way.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
@@ -66,7 +66,7 @@ def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> Float
     for party, mask in zip(scenario.num_outcomes, scenario.party_masks, strict=True):
         m, d = mask.shape
         if len(set(party)) > 1:
-            # Of settings with more outcomes, each outcome takes a smaller part of the change.
+            # For a setting with more outcomes, each outcome takes a smaller part of the change.
             parts = (mask / np.array(party)[:, None]).ravel()
             blocks = np.kron(np.eye(m), np.ones((d, d))) * parts * mask.ravel()[:, None]
             common = np.outer(parts, parts) / np.sum(1 / np.array(party))
@@ -81,7 +81,7 @@ def no_signaling_part(coefficients: FloatArray, scenario: BellScenario) -> Float
 def exact_coefficients(
     coefficients: FloatArray, scenario: BellScenario, tables: Sequence[FloatArray], added: FloatArray | None = None
 ) -> tuple[NDArray[Any], int]:
-    """Coefficients on a shorter form of behaviors, exactly.
+    """Exact coefficients on a shorter form of behaviors.
 
     Args:
         coefficients: Shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
@@ -115,7 +115,7 @@ def _largest(integers: NDArray[Any]) -> int:
 
 
 def simplest_fraction(value: float, scale: float) -> Fraction:
-    """The simple rational that the float is up to rounding, such as 1/3, if there is one; else the float exactly.
+    """The simple fraction, such as 1/3, that equals the float up to rounding; if there is none, the exact float.
 
     Args:
         value: The float.

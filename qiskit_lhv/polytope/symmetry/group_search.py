@@ -46,17 +46,17 @@ def check_symmetry(symmetry: Symmetry, *behaviors: Behavior, atol: float = _INVA
 def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symmetry:
     """Finds a group of relabelings that leave all the given behaviors unchanged.
 
-    Candidates are permutations of the parties together with, for two outcomes per party, relabelings of settings
-    and outcomes; those are found from the Gram matrix of a party's correlators, which any symmetry must leave
-    unchanged. For more outcomes only permutations of the parties are tried.
+    The candidates are permutations of the parties, combined with relabelings of settings and outcomes if all parties
+    have two outcomes. These relabelings are found from the Gram matrix of a party's correlators, which every symmetry
+    must leave unchanged. For more than two outcomes, only permutations of the parties are tried.
 
     Args:
         behaviors: Behaviors of one scenario; candidates are derived from the first one.
-        time_limit: Seconds after which the search stops and uses the relabelings found so far; default: none,
+        time_limit: Number of seconds after which the search stops and uses the relabelings found so far; default: none,
             see :ref:`time-limits`.
 
     Returns:
-        The group found, not always the largest one.
+        The group that was found, which is not always the largest one.
 
     Raises:
         ScenarioError: If there is no behavior.
@@ -96,7 +96,7 @@ def _candidates(behavior: Behavior, order: tuple[int, ...], deadline: Deadline) 
     count = int(np.prod([len(matches) for matches in firsts], dtype=float))
     choices: Iterable[tuple[tuple[IntArray, IntArray], ...]] = itertools.product(*firsts)
     if count > _MAX_CANDIDATES:
-        # Too many to try all: the same change for all parties, if they are alike.
+        # There are too many to try all, so the same change is tried for all parties, if they are alike.
         choices = [(change,) * (wanted.ndim - 1) for change in firsts[0] if len({len(f) for f in firsts}) == 1]
     last = wanted.ndim - 1
     rows = wanted.reshape(-1, wanted.shape[last])
@@ -144,7 +144,7 @@ def _signed_permutations(given: FloatArray, wanted: FloatArray) -> Iterator[tupl
     The images of as many independent rows as the rank determine all others.
     """
     size = float(np.abs(wanted).max())
-    # Correlators that are zero but for rounding have no directions that could be told apart.
+    # Correlators that are zero up to rounding have no directions that can be distinguished.
     if size <= _ATOL**2 or given.shape != wanted.shape:
         return
     vectors, images = _embedded(wanted), _embedded(given)

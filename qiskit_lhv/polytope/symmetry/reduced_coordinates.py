@@ -1,4 +1,4 @@
-"""Coordinates of the no-signaling space in which a search for local models is as small as its data allow."""
+"""Coordinates of the no-signaling space that make a search for local models as small as its data allow."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _CHUNK_ENTRIES = 1 << 18
 class Reduction:
     """A vector of coordinates for behaviors that a group of relabelings leaves unchanged.
 
-    Behind it stands a tensor with one axis per party: correlators if all parties have two outcomes, else
-    the Collins-Gisin table (without symmetry) or the table itself, with marginals. A coordinate is the mean over an
-    orbit of its cells, signs included; a strategy stands for its average over the group.
+    The coordinates are computed from a tensor with one axis per party. It holds correlators if all parties have two
+    outcomes, otherwise the Collins-Gisin table (without symmetry) or the table itself, with marginals. Each coordinate
+    is the mean over an orbit of the tensor's cells, signs included. A strategy represents its average over the group.
     """
 
     symmetry: Symmetry
@@ -51,12 +51,12 @@ class Reduction:
     def fitting(cls, *behaviors: Behavior, symmetry: Symmetry | None = None) -> Reduction:
         """The smallest reduction that describes all the behaviors, which share one scenario.
 
-        If they have only full correlators, they stay the same when two parties flip all their outcomes:
-        that joins the group.
+        If they have only full correlators, they do not change when two parties flip all their outcomes. These flips
+        are then added to the group.
 
         Args:
             behaviors: Behaviors of one scenario.
-            symmetry: Relabelings that leave all of them unchanged; default: none known.
+            symmetry: Group of relabelings that leave all behaviors unchanged; default: no symmetry is known.
         """
         scenario = behaviors[0].scenario
         symmetry = Symmetry.trivial(scenario) if symmetry is None else symmetry
@@ -103,17 +103,17 @@ class Reduction:
         return np.unravel_index(self.cells, self._shape)
 
     def coordinates(self, behavior: Behavior) -> FloatArray:
-        """Coordinates of a behavior, one axis."""
+        """Coordinates of a behavior, as an array with one axis."""
         axes = coordinates.to_party_axes(behavior.array, self.scenario)
         return self.of_tensor(coordinates.apply_per_party(axes, self.maps))
 
     def of_tensor(self, tensor: FloatArray) -> FloatArray:
-        """Coordinates of a tensor: the mean over each orbit."""
+        """Coordinates of a tensor, which are its means over the orbits."""
         return np.add.reduceat(tensor.ravel()[self.cells] * self.signs, self.starts) / self.sizes
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether there is no symmetry: then the coordinates are the tensor's cells, in order."""
+        """Whether there is no symmetry, so that the coordinates are the tensor's cells, in order."""
         return len(self.starts) == len(self.cells) == math.prod(self._shape)
 
     def columns(self, strategies: IntArray) -> FloatArray:
@@ -161,7 +161,7 @@ class Reduction:
         return self.spread(prices / self.sizes)
 
     def spread(self, point: FloatArray) -> FloatArray:
-        """The tensor whose cells have given coordinates, the same all over an orbit but for the signs."""
+        """The tensor with given coordinates, whose cells in an orbit are equal except for their signs."""
         full = np.zeros(self._shape)
         full.flat[self.cells] = np.repeat(point, self.sizes) * self.signs
         return full
@@ -200,7 +200,7 @@ class Reduction:
 
 @lru_cache(maxsize=32)
 def _of_scenario(scenario: BellScenario, flips: bool) -> Reduction:
-    """The reduction without symmetry but, perhaps, even flips: for small problems, making it takes longer than they."""
+    """The reduction without symmetry, possibly with even flips. It is kept: small problems take less time than it."""
     return Reduction.of(Symmetry.grown_by(even_flips(scenario) if flips else [], scenario))
 
 

@@ -33,7 +33,7 @@ _MAX_LIFTED = 1 << 20
 class SymmetrizedModel(LocalModel):
     """A local model: deterministic strategies, each averaged over a group of relabelings.
 
-    It stands for a :class:`~qiskit_lhv.models.DeterministicModel` that would be too large to write down.
+    It represents a :class:`~qiskit_lhv.models.DeterministicModel` that would be too large to write down.
 
     Args:
         weights: Shape ``(H,)``, non-negative, summing to 1 within 1e-9.
@@ -80,7 +80,7 @@ class SymmetrizedModel(LocalModel):
         """The behavior that the model produces.
 
         Args:
-            settings: For each party the setting to keep, or ``None`` for all of them; default: all.
+            settings: For each party, the setting to keep, or ``None`` to keep all its settings; default: keep all.
 
         Raises:
             ScenarioError: If a setting is out of range.
