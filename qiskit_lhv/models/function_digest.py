@@ -1,4 +1,4 @@
-"""A digest of a user's function that tells it from others, in this session and the next."""
+"""A digest of a user's function that distinguishes it from others, in this session and in later ones."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Response(Record, ABC):
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: Any
     ) -> Callable[[int, int], FloatArray]:
-        """The same probabilities by another path, for checks: a function of setting and outcome, shape ``(H,)``."""
+        """Returns the same probabilities computed differently, for checks; a function of setting and outcome."""
 
     def identity(self) -> str:
         """Returns a text that distinguishes this response function from others."""

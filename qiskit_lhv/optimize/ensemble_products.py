@@ -10,18 +10,18 @@ import jax.numpy as jnp
 
 __all__ = ["sum_of_products"]
 
-# Hidden variables that are taken at once on a processor, so that their products stay in its cache.
+# Hidden variables per block on a processor, so that their products stay in its cache.
 _BLOCK = 256
-# Sums over at most as many directions are written out term by term, which XLA fuses into one pass.
+# Sums over at most this number of directions are written out term by term, which XLA fuses into one pass.
 _WRITTEN_OUT = 64
 
 
 @jax.custom_vjp
 def sum_of_products(rows: list[jax.Array]) -> jax.Array:
-    """The sums over hidden variables of products of one row per party, as a matrix.
+    """Returns, as a matrix, the sums over hidden variables of products of one row per party.
 
     The gradient that JAX derives from broadcast products sums over the middle axis of arrays of three axes, for which
-    XLA makes slow code on processors. This one writes those sums out, and takes the hidden variables in blocks.
+    XLA makes slow code on processors. This function writes the sums out and takes the hidden variables in blocks.
 
     Args:
         rows: One array of shape ``(n_k, H)`` for each of at least two parties.

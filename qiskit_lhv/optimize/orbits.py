@@ -18,7 +18,7 @@ from .symmetry import LocalSymmetry
 
 __all__ = ["Orbits"]
 
-# Largest part of rotated features that is none of the features.
+# Largest part of rotated features that may lie outside the span of the features.
 _CLOSED = 1e-8
 # Hidden variables that are the same but for rounding, relative to the largest.
 _SAME = 1e-9
@@ -39,7 +39,7 @@ class Orbits:
 
     @classmethod
     def of(cls, symmetry: LocalSymmetry, features: Features) -> Orbits | None:
-        """The action of a group on some features; ``None`` if rotated features are no mixtures of the features.
+        """Returns the action of a group on features, or ``None`` if rotated features are not combinations of them.
 
         Args:
             symmetry: The group.
@@ -74,7 +74,7 @@ class Orbits:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What tells this action from others."""
+        """Value that distinguishes this action from others."""
         return self.sources, tuple(tuple(np.round(stack, 9).tobytes() for stack in stacks) for stacks in self.matrices)
 
     def __eq__(self, other: object) -> bool:
@@ -105,7 +105,7 @@ class Orbits:
         return result
 
     def expanded(self, hidden: Sequence[FloatArray]) -> list[FloatArray]:
-        """The whole ensemble of the free hidden variables, which come first.
+        """Returns the whole ensemble of the free hidden variables, which come first.
 
         Args:
             hidden: Free hidden variables of each party, shape ``(h, F)``.
@@ -125,7 +125,7 @@ class Orbits:
         ]
 
     def contains(self, hidden: Sequence[FloatArray]) -> bool:
-        """Whether an ensemble consists of whole orbits, in the order of :meth:`expanded`.
+        """Returns whether an ensemble consists of whole orbits, in the order of :meth:`expanded`.
 
         Args:
             hidden: Hidden variables of each party, shape ``(H, F)``.

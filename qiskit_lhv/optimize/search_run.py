@@ -1,4 +1,4 @@
-"""One search for a local model: its size, its descent, its time and its checkpoint, checked."""
+"""The checked options of one search for a local model: its size, descent, time limit and checkpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SearchRun"]
 
 @dataclass(frozen=True)
 class SearchRun:
-    """What all kinds of search have in common; see ``find_local_model``. Its time begins when it is made."""
+    """The options that all kinds of search share; see ``find_local_model``. The time limit starts at construction."""
 
     num_hidden: int | None
     optimizer: GradientDescent
@@ -41,7 +41,7 @@ class SearchRun:
         progress: bool | None,
         checkpoint: str | os.PathLike[str] | None,
     ) -> SearchRun:
-        """A run with these options of a caller.
+        """Returns a run with the options of a caller, after checking them.
 
         Raises:
             LHVError: If one is out of range.
@@ -58,14 +58,14 @@ class SearchRun:
         return cls(num_hidden, descent, Deadline(time_limit), seed, progress, checkpoint)
 
     def ensemble_size(self, default: int) -> int:
-        """The number of hidden variables: as asked, as in the initial model, or the default."""
+        """Returns the number of hidden variables: the requested one, that of the initial model, or the default."""
         model = self.optimizer.initial_model
         if self.num_hidden is None and model is not None:
             return model.num_hidden
         return int(self.num_hidden or default)
 
     def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
-        """The model to start from, if there is one and it fits."""
+        """Returns the model to start from, if there is one and it fits."""
         model = self.optimizer.initial_model
         if model is not None and (model.response != response or model.num_hidden != num_hidden):
             raise ScenarioError.bad_argument(
@@ -77,7 +77,7 @@ class SearchRun:
         return model
 
     def train(self, problem: Problem, schedule: Schedule, facts: dict[str, Any], noise_seed: int) -> TrainingRun:
-        """Runs the training loop; ``facts`` and the options tell this run from others."""
+        """Returns the result of the training loop; ``facts`` and the options distinguish this run from others."""
         model = self.optimizer.initial_model
         start = [] if model is None else [*model.hidden_variables, model.weights]
         options = {

@@ -60,20 +60,21 @@ def find_local_symmetry(
     allowed: Callable[[int], bool],
     even: bool = False,
 ) -> LocalSymmetry | None:
-    """A group, as large as allowed, that leaves all tensors and all sets of measurements as they are.
+    """Returns a group, as large as allowed, that leaves all tensors and all sets of measurements unchanged.
 
-    Tried are signed permutations of three axes per party: the coordinate axes, or those in which the correlations of
-    two parties are diagonal. For more than three parties, turns of single parties, of two, and the same of all.
+    The search tries signed permutations of three axes per party: the coordinate axes, or the axes in which the
+    correlations of two parties are diagonal. For more than three parties, it tries turns of single parties, turns of
+    two parties, and the same turn of all parties.
 
     Args:
         tensors: Tensors of N qubits, as many for each.
         measurements: The set of each party.
-        allowed: Whether a group may have so many elements.
-        even: Whether the inversion of all Bloch vectors, a symmetry then, is left out.
+        allowed: Function that tells whether a group may have a given number of elements.
+        even: Whether to leave out the inversion of all Bloch vectors, which is then a symmetry.
 
     Returns:
-        The group; ``None`` where only the identity is found, or the measurements are neither all projective ones nor
-        all in one plane.
+        The group, or ``None`` if only the identity is found, or if the measurements are neither all projective
+        measurements nor all those in one plane.
     """
     base = _base(measurements)
     if base is None:
@@ -111,7 +112,7 @@ def find_local_symmetry(
 
 
 def _base(measurements: Sequence[MeasurementSet]) -> FloatArray | None:
-    """Axes that all parties start with; in a plane the third is across it."""
+    """Returns the axes that all parties start with; in a plane the third axis is normal to it."""
     first = measurements[0]
     if all(isinstance(party_set, AllProjective) for party_set in measurements):
         return np.eye(3)
@@ -128,14 +129,14 @@ def _extended(matrix: FloatArray) -> FloatArray:
 
 
 def _turned(array: FloatArray, matrices: Sequence[FloatArray]) -> FloatArray:
-    """A tensor with a matrix applied to each axis."""
+    """Returns a tensor with a matrix applied to each axis."""
     for k, matrix in enumerate(matrices):
         array = np.moveaxis(np.tensordot(matrix, array, axes=(1, k)), 0, k)
     return array
 
 
 def _frames(arrays: Sequence[FloatArray], base: FloatArray, planar: bool) -> list[FloatArray]:
-    """For each party the axes, as rows, that its turns permute."""
+    """Returns, for each party, the axes that its turns permute, as rows."""
     num_parties, size = arrays[0].ndim, 2 if planar else 3
     local = [_turned(array, [_extended(base)] * num_parties) for array in arrays]
     turns = [np.eye(3) for _ in range(num_parties)]
@@ -155,13 +156,13 @@ def _frames(arrays: Sequence[FloatArray], base: FloatArray, planar: bool) -> lis
 
 @cache
 def _turns(planar: bool) -> tuple[tuple[int, int, int], ...]:
-    """Signed permutations of three axes, as signed numbers from 1 on; in a plane the third axis stays."""
+    """Returns the signed permutations of three axes as signed numbers from 1 on; a plane fixes the third axis."""
     found = [
         (signs[0] * (axes[0] + 1), signs[1] * (axes[1] + 1), signs[2] * (axes[2] + 1))
         for axes in itertools.permutations(range(3))
         for signs in itertools.product((1, -1), repeat=3)
     ]
-    # Proper ones first: with an improper one of them, they would make the inversion.
+    # Proper rotations come first: together with an improper one of them, they would generate the inversion.
     found.sort(key=lambda turn: -float(np.linalg.det(_matrix(turn))))
     return tuple(permutation for permutation in found if not planar or permutation[2] == 3)
 
@@ -174,7 +175,7 @@ def _matrix(turn: tuple[int, int, int]) -> FloatArray:
 
 
 def _candidates(arrays: Sequence[FloatArray], planar: bool) -> Iterator[_Element]:
-    """Elements that leave the tensors as they are, as far as inner products tell."""
+    """Yields elements that leave the tensors unchanged, as far as inner products tell."""
     num_parties = arrays[0].ndim
     turns = _turns(planar)
     matrices = np.stack([_extended(_matrix(turn)).ravel() for turn in turns])
@@ -209,7 +210,7 @@ def _candidates(arrays: Sequence[FloatArray], planar: bool) -> Iterator[_Element
 
 
 def _exchanges(num_parties: int) -> list[tuple[int, ...]]:
-    """Permutations of the parties that are tried, the identity first."""
+    """Returns the permutations of the parties to try, with the identity first."""
     if num_parties <= _ALL_EXCHANGES:
         return list(itertools.permutations(range(num_parties)))
     places = list(range(num_parties))
@@ -234,12 +235,12 @@ def _identity(num_parties: int) -> _Element:
 
 
 def _after(second: _Element, first: _Element) -> _Element:
-    """The element that acts as the first, then as the second."""
+    """Returns the element that acts as the first, then as the second."""
     return tuple(first[i - 1] if i > 0 else -first[-i - 1] for i in second)
 
 
 def _closure(generators: Sequence[_Element], limit: int) -> set[_Element] | None:
-    """The group that some elements make; ``None`` if it has more elements than the limit."""
+    """Returns the group that given elements generate, or ``None`` if it has more elements than the limit."""
     start = _identity(len(generators[0]) // 3)
     group, new = {start}, [start]
     while new:

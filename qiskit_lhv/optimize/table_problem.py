@@ -24,7 +24,7 @@ _START_WIDTH = 3.0
 
 
 def finite_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed: int | None) -> dict[str, Any]:
-    """Random logits of every party and equal weights, with leading axes ``(1, num_starts)``."""
+    """Returns random logits of every party and equal weights, with leading axes ``(1, num_starts)``."""
     rng = generator(seed)
     sizes = list(zip(scenario.num_settings, scenario.max_outcomes, strict=True))
     starts = [[_START_WIDTH * rng.standard_normal((num_hidden, m, d)) for m, d in sizes] for _ in range(num_starts)]
@@ -46,7 +46,7 @@ def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, NDAr
 
 @cache
 def finite_loss(name: str) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
-    """The loss of every start, shape ``(1, num_starts)``, between the target and the ensemble's table.
+    """Returns the loss of every start, shape ``(1, num_starts)``, between the target and the ensemble's table.
 
     Args:
         name: One of ``LOSSES``.

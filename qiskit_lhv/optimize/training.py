@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _CHUNK = 100
-# The least relative fall of the mean loss that is no plateau.
+# A smaller relative fall of the mean loss counts as a plateau.
 _LEAST_FALL = 0.01
 
 # From parameters and data to the loss of every run, shape (targets, starts).
@@ -64,7 +64,7 @@ class Schedule:
     """Steps over which the mean loss must fall by 1%, else the final phase begins at once."""
 
     def turn(self, losses: NDArray[np.float64]) -> tuple[int, bool]:
-        """First step of the final phase, as far as the losses so far tell, and whether a plateau set it."""
+        """Returns the first step of the final phase, given the losses so far, and whether a plateau set it."""
         planned = self.num_steps - self.final_steps
         if self.patience is not None:
             for end in range(2 * self.patience, min(len(losses), planned) + 1):
@@ -80,7 +80,7 @@ class Schedule:
         return max(1, round(self.final_share * self.num_steps))
 
     def rates(self, turn: int, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The rates of some steps, when the final phase begins at step ``turn``.
+        """Returns the rates of given steps if the final phase begins at step ``turn``.
 
         Args:
             turn: First step of the final phase.
@@ -163,7 +163,7 @@ def _chunk(
     steps: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     batch: Any,
 ) -> tuple[tuple[Any, Any], NDArray[np.float64]]:
-    """Takes some steps, at most a whole chunk, and returns where they lead and the losses before each."""
+    """Returns the state after some steps, at most a whole chunk, and the loss before each step."""
     count = len(steps[0])
 
     def fill(array: Any) -> NDArray[Any]:
@@ -209,7 +209,7 @@ def train(
     loss, data, batches = problem.loss, problem.data, problem.batches
     parameters = problem.parameters
     runs = jax.tree.leaves(parameters)[0].shape[:2]
-    # Step by step, JAX would compile every line of it.
+    # Without compilation as a whole, JAX would compile every line separately.
     state = (parameters, jax.jit(problem.optimizer.init)(parameters), parameters, np.full(runs, np.inf))
     history, saved = np.empty((0, *runs)), None if checkpoint is None else checkpoint.load(state)
     if saved is not None:
