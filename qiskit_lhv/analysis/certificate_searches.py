@@ -12,7 +12,7 @@ from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
 from ..projective.certificates.product_proof import product_certificate
-from ..projective.certificates.quick_proofs import StateCertificate, finer_mixture, quick_proofs
+from ..projective.certificates.quick_proofs import LocalityProof, finer_mixture, quick_proofs
 from ..projective.certificates.search_options import ProofSearch
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
@@ -53,7 +53,7 @@ class CertificateStore(Protocol):
 
 def quick_certificates(
     tensor: CorrelationTensor, measurements: MeasurementSet | str = "projective", visibility: float = 1.0
-) -> Iterator[StateCertificate]:
+) -> Iterator[LocalityProof]:
     """Yields certificates that take no long search, the cheapest first.
 
     Args:
@@ -80,7 +80,7 @@ def searched_certificates(
     known: float = 0.0,
     seed: int | None = None,
     store: CertificateStore | None = None,
-) -> Iterator[StateCertificate]:
+) -> Iterator[LocalityProof]:
     """Yields certificates from polyhedra, coarse ones first, and for two qubits from finer mixtures if these may do.
 
     Args:

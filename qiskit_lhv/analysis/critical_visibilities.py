@@ -13,16 +13,15 @@ import numpy as np
 
 from .._support.deadlines import Deadline
 from .._support.files import writable_folder
-from .._support.validation import instance, shown, whole_number
+from .._support.validation import shown
 from ..exceptions import CertificateError, LHVError, MeasurementError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..models.features import Features, check_degree
 from ..models.responses import QubitResponse
-from ..optimize.options import SettingsGrid
 from ..optimize.search_run import SearchRun
-from ..optimize.visibility_sweep import VisibilitySweep, sweep_visibility
+from ..optimize.visibility_sweep import VisibilitySweep, checked_options, sweep_visibility
 from ..projective.certificates.certificate import AllProjectiveCertificate
-from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor, qubit_tensor
@@ -43,8 +42,6 @@ _OPTIONS_OF_SWEEP = ("first_steps", "response", "num_hidden", "optimizer", "grid
 # States are the same if none of their correlations differs by more.
 _LARGEST_DIFFERENCE = 1e-12
 
-Certificate = StateCertificate
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalVisibility(Evidence):
@@ -54,7 +51,7 @@ class CriticalVisibility(Evidence):
     """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""
     upper: float
     """The visibility above which ``settings`` prove the state nonlocal; infinite without settings."""
-    certificate: Certificate | None
+    certificate: LocalityProof | None
     """The proof of locality, which gives the lower bound."""
     settings: OptimizedSettings | None
     """The settings and the inequality that give the upper bound."""
@@ -240,13 +237,8 @@ def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:
         raise LHVError.bad_argument(
             unknown[0], expected=f"one of the options {', '.join(_OPTIONS_OF_SWEEP)}", got=shown(options[unknown[0]])
         )
-    run = SearchRun.checked(options.get("num_hidden"), options.get("optimizer"), None, seed, None, None)
-    if run.optimizer.start != 1:
-        raise LHVError.bad_argument("start", expected="one random start in a sweep", got=shown(run.optimizer.start))
-    if options.get("grid") is not None:
-        instance(options["grid"], SettingsGrid, "grid", LHVError)
-    if options.get("first_steps") is not None:
-        whole_number(options["first_steps"], "first_steps", LHVError)
+    optimizer, *_ = checked_options(*(options.get(name) for name in ("optimizer", "grid", "first_steps")))
+    SearchRun.checked(options.get("num_hidden"), optimizer, None, seed, None, None)
     if not isinstance(options.get("response"), Features | QubitResponse | None):
         check_degree(options["response"], "response")
 
@@ -315,7 +307,7 @@ class _Run:
         _require_not_refuted(file, combine(*checks))
         return loaded
 
-    def keep_settings(self, found: Sequence[OptimizedSettings | StateCertificate]) -> OptimizedSettings | None:
+    def keep_settings(self, found: Sequence[OptimizedSettings | LocalityProof]) -> OptimizedSettings | None:
         """Keeps and returns the settings of the lowest visibility among those with a proven local bound."""
         settings = [proof for proof in found if isinstance(proof, OptimizedSettings) and proof.inequality.bound.exact]
         best = min(settings, key=lambda proof: proof.visibility, default=None)

@@ -10,7 +10,7 @@ import numpy as np
 from .._support.validation import probability
 from ..exceptions import CountsError
 from ..projective.certificates.certificate import AllProjectiveCertificate
-from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
 from ..statistics.assumptions.same_state import SameStateTest
 from ..statistics.intervals.absorbing_noise import absorbing_noise
@@ -97,7 +97,7 @@ class EstimatedViolation(Evidence):
 class EstimatedLocality(Evidence):
     """A certificate for an estimate, which may show that all correlations within its errors are local."""
 
-    certificate: StateCertificate
+    certificate: LocalityProof
     """The proof that the estimate is local up to some visibility in white noise, which may exceed 1."""
     estimate: TensorEstimate
     """The estimate."""

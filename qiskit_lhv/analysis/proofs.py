@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .._support.deadlines import Deadline
 from ..measurements.sets import MeasurementSet
-from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
 from ..targets.correlations import CorrelationTensor
 from .certificate_searches import CertificateStore, quick_certificates, searched_certificates
@@ -27,7 +27,7 @@ def proofs(
     thorough: bool = False,
     seed: int | None = None,
     store: CertificateStore | None = None,
-) -> Iterator[OptimizedSettings | StateCertificate]:
+) -> Iterator[OptimizedSettings | LocalityProof]:
     """Yields what may settle whether a state is local, the quickest first, until the caller stops or the time is over.
 
     Args:

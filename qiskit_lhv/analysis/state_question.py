@@ -14,7 +14,7 @@ from ..exceptions import MeasurementError
 from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
-from ..projective.certificates.quick_proofs import StateCertificate, has_vanishing_product
+from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_product
 from ..projective.certificates.separability import SeparabilityCertificate
 from ..projective.certificates.tolerance import STATE_TOLERANCE
 from ..projective.settings.optimization import OptimizedSettings
@@ -48,7 +48,7 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
     return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
 
-def covers(certificate: StateCertificate, measurements: MeasurementSet) -> bool:
+def covers(certificate: LocalityProof, measurements: MeasurementSet) -> bool:
     """Returns whether a proof covers all measurements that were asked about, in white noise.
 
     Args:
@@ -105,7 +105,7 @@ class StateQuestion(Question):
     def report(
         self,
         violation: OptimizedSettings | None,
-        certificate: StateCertificate | SeparabilityCertificate | None,
+        certificate: LocalityProof | SeparabilityCertificate | None,
         *,
         inequality: BellInequality | None = None,
         found: float | None = None,
@@ -196,7 +196,7 @@ class StateQuestion(Question):
         for piece in report.evidence:
             if isinstance(piece, OptimizedSettings) and violation is None:
                 violation = piece
-            elif isinstance(piece, StateCertificate | SeparabilityCertificate) and certificate is None:
+            elif isinstance(piece, LocalityProof | SeparabilityCertificate) and certificate is None:
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
@@ -225,7 +225,7 @@ class StateQuestion(Question):
             return f"the settings are not in the plane {self.measurements.name}"
         return "" if settings.shows else "the settings violate nothing"
 
-    def _fault_of_proof(self, certificate: StateCertificate | SeparabilityCertificate | None) -> str:
+    def _fault_of_proof(self, certificate: LocalityProof | SeparabilityCertificate | None) -> str:
         """Returns what is wrong with a proof as evidence for an answer, or an empty text."""
         if certificate is None:
             return ""

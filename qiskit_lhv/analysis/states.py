@@ -11,7 +11,7 @@ from .._support.deadlines import Deadline, checks_within
 from .._support.validation import generator
 from ..exceptions import MeasurementError
 from ..measurements.sets import MeasurementSet, projective_set
-from ..projective.certificates.quick_proofs import StateCertificate
+from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import lowest_eigenvalue
@@ -138,12 +138,12 @@ class _Findings:
 
     def __init__(self, question: StateQuestion) -> None:
         self.question = question
-        self.certificate: StateCertificate | None = None
+        self.certificate: LocalityProof | None = None
         self.settings: OptimizedSettings | None = None
         self.loss: float | None = None
         self.verdict: Verdict = Verdict.INCONCLUSIVE
 
-    def add(self, proof: OptimizedSettings | StateCertificate) -> bool:
+    def add(self, proof: OptimizedSettings | LocalityProof) -> bool:
         """Keeps a proof if it is the best of its kind so far, and returns whether the question is decided."""
         return self._add_settings(proof) if isinstance(proof, OptimizedSettings) else self._add_certificate(proof)
 
@@ -156,7 +156,7 @@ class _Findings:
             self.verdict = Verdict.NONLOCAL
         return self.verdict is Verdict.NONLOCAL
 
-    def _add_certificate(self, certificate: StateCertificate) -> bool:
+    def _add_certificate(self, certificate: LocalityProof) -> bool:
         """Keeps the certificate of the highest visibility, and returns whether a verified one decides."""
         if self.certificate is None or certificate.visibility > self.certificate.visibility:
             self.certificate = certificate

@@ -15,7 +15,7 @@ from .._support.deadlines import Deadline
 from .._support.files import parse_json, writable_folder, write_whole
 from .._support.records import Record, encode
 from .._support.types import FloatArray
-from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, whole_number
+from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, shown, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..measurements.sets import MeasurementSet
 from ..models.responses import FunctionResponse, Response
@@ -27,7 +27,7 @@ from .search import LocalModelResult, find_local_model
 from .training import SearchStatus
 from .tree_checkpoints import fingerprint
 
-__all__ = ["VisibilitySweep", "sweep_visibility"]
+__all__ = ["VisibilitySweep", "checked_options", "sweep_visibility"]
 
 
 # A loss beyond this multiple of the floor has left it; one beyond the second is far from it.
@@ -137,6 +137,28 @@ class VisibilitySweep(Record):
         return f"{len(self.visibilities)} visibilities, floor {self.floor:.2g}: {'; '.join(texts)}"
 
 
+def checked_options(optimizer: Any, grid: Any, first_steps: Any) -> tuple[GradientDescent, SettingsGrid, int | None]:
+    """Returns the options of a sweep, with the defaults of those that are ``None``.
+
+    Args:
+        optimizer: How the descent goes.
+        grid: The settings of training and evaluation.
+        first_steps: Number of steps at the first visibility.
+
+    Raises:
+        LHVError: If one is of another kind or out of range, or the descent has more starts than one random one.
+    """
+    optimizer = instance(GradientDescent() if optimizer is None else optimizer, GradientDescent, "optimizer", LHVError)
+    grid = instance(
+        SettingsGrid(num_evaluated=_NUM_EVALUATED) if grid is None else grid, SettingsGrid, "grid", LHVError
+    )
+    if optimizer.start != 1:
+        raise LHVError.bad_argument("start", expected="one random start in a sweep", got=shown(optimizer.start))
+    if first_steps is not None:
+        first_steps = whole_number(first_steps, "first_steps", LHVError)
+    return optimizer, grid, first_steps
+
+
 def sweep_visibility(
     state: Any,
     visibilities: Sequence[float] | FloatArray,
@@ -191,17 +213,11 @@ def sweep_visibility(
         raise ScenarioError.bad_argument(
             "visibilities", expected="ascending numbers from 0 to 1", got=f"{line.tolist()}"
         )
-    optimizer, grid = options.pop("optimizer", None), options.pop("grid", None)
-    optimizer = instance(GradientDescent() if optimizer is None else optimizer, GradientDescent, "optimizer", LHVError)
-    grid = instance(
-        SettingsGrid(num_evaluated=_NUM_EVALUATED) if grid is None else grid, SettingsGrid, "grid", LHVError
+    optimizer, grid, first_steps = checked_options(
+        options.pop("optimizer", None), options.pop("grid", None), first_steps
     )
     if "checkpoint" in options:
         raise LHVError.bad_argument("checkpoint", expected="none in a sweep", got=repr(options["checkpoint"]))
-    if optimizer.start != 1:
-        raise LHVError.bad_argument("start", expected="one random start in a sweep", got=repr(optimizer.start))
-    if first_steps is not None:
-        first_steps = whole_number(first_steps, "first_steps", LHVError)
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")

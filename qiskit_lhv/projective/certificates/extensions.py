@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from ..._support.conic import Cone, ConicRows, minimize_over_cones
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array
-from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
+from ...exceptions import CertificateError, ScenarioError, SolverError
 from ...targets.correlations import CorrelationTensor
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .certificate import AllProjectiveCertificate
 from .pauli_cones import decomposition_rows, images_of_werner_rows
-from .state_certificate import StateCertificate
+from .state_certificate import StateCertificate, tensor_of_two_qubits
 
 __all__ = [
     "ExtensionCertificate",
@@ -204,9 +204,7 @@ def extend_local_models(state: Any, *, visibility: float = 1.0) -> ExtensionCert
         >>> certificate.visibility >= 1, bool(certificate.verify(noisy))
         (True, True)
     """
-    tensor = CorrelationTensor.of(state)
-    if tensor.dimensions != (2, 2):
-        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    tensor = tensor_of_two_qubits(state)
     visibility = positive_number(visibility, "visibility", ScenarioError)
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
     separable = separable_certificate(tensor, cap)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ..._support.highs import LinearProgram, LinearSolution
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
-from ...exceptions import CertificateError, MeasurementError, ScenarioError, SolverError
+from ...exceptions import CertificateError, ScenarioError, SolverError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
 from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, hidden_states_fail
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .state_certificate import StateCertificate
+from .state_certificate import StateCertificate, tensor_of_two_qubits
 
 __all__ = ["HiddenStateCertificate", "find_hidden_states", "hidden_state_frame", "rounded_weights"]
 
@@ -131,9 +131,7 @@ def find_hidden_states(
         >>> 0.48 < certificate.visibility < 0.5, bool(certificate.verify())
         (True, True)
     """
-    tensor = CorrelationTensor.of(state)
-    if tensor.dimensions != (2, 2):
-        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    tensor = tensor_of_two_qubits(state)
     (count,) = (whole_number(num_axes, "num_axes", ScenarioError),)
     if count > _MAX_AXES:
         raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")

@@ -12,8 +12,7 @@ import numpy as np
 from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
-from ...exceptions import CertificateError, MeasurementError, ScenarioError
-from ...targets.correlations import CorrelationTensor
+from ...exceptions import CertificateError, ScenarioError
 from ...verification.hidden_states import hidden_states_fail
 from ...verification.positivity import TRANSPOSED, is_positive
 from ...verification.rationals import rational
@@ -21,7 +20,7 @@ from ...verification.result import Verification
 from .extensions import images_of_werner, maps_fail, werner_certificate, werner_refuted
 from .hidden_states import rounded_weights
 from .mixture_program import MixtureProgram
-from .state_certificate import StateCertificate
+from .state_certificate import StateCertificate, tensor_of_two_qubits
 
 __all__ = ["MixtureCertificate", "mix_local_models"]
 
@@ -159,9 +158,7 @@ def mix_local_models(
         >>> certificate.visibility >= 1, bool(certificate.verify(noisy))
         (True, True)
     """
-    tensor = CorrelationTensor.of(state)
-    if tensor.dimensions != (2, 2):
-        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    tensor = tensor_of_two_qubits(state)
     count = whole_number(num_axes, "num_axes", ScenarioError)
     if count > _MAX_AXES:
         raise ScenarioError.bad_argument("num_axes", expected=f"at most {_MAX_AXES}", got=f"{count}")

@@ -18,9 +18,10 @@ from .mixtures import MixtureCertificate, mix_local_models
 from .product_proof import product_certificate
 from .unsteerability import UnsteerableCertificate, prove_unsteerable
 
-__all__ = ["StateCertificate", "finer_mixture", "has_vanishing_product", "quick_proofs"]
+__all__ = ["LocalityProof", "finer_mixture", "has_vanishing_product", "quick_proofs"]
 
-StateCertificate = (
+# Each kind by its name: of their bases alone nothing is proven, so no file may hold one as a proof.
+LocalityProof = (
     AllProjectiveCertificate
     | CompatibilityCertificate
     | ExtensionCertificate
@@ -36,7 +37,7 @@ _FINE_AXES = 46
 _ZERO = 1e-9
 
 
-def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator[StateCertificate]:
+def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator[LocalityProof]:
     """Yields certificates for all projective measurements that need no long search, the cheapest first.
 
     Args:
@@ -50,7 +51,7 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
     if tensor.num_parties > 2:
         return
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
-    steps: tuple[Callable[[], StateCertificate | None], ...] = (
+    steps: tuple[Callable[[], LocalityProof | None], ...] = (
         lambda: separable_certificate(tensor, cap),
         lambda: find_hidden_states(tensor, max_visibility=cap),
         lambda: prove_unsteerable(tensor, max_visibility=cap),

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..._support.validation import real_array
-from ...exceptions import CertificateError
+from ...exceptions import CertificateError, MeasurementError
 from ...targets.correlations import CorrelationTensor
 from ...verification.evidence import Evidence
 from ...verification.result import Verification
 from ...verification.verdict import Verdict
 from .tolerance import STATE_TOLERANCE
 
-__all__ = ["StateCertificate"]
+__all__ = ["StateCertificate", "tensor_of_two_qubits"]
 
 # Correlations that differ by at most this much belong to the same state.
 _SAME_CORRELATIONS = 1e-12
@@ -53,3 +53,18 @@ class StateCertificate(Evidence):
         if off <= _SAME_CORRELATIONS:
             return None
         return Verification(False, f"the certificate is about another state, which differs by {off:.3g}", off)
+
+
+def tensor_of_two_qubits(state: Any) -> CorrelationTensor:
+    """Returns the correlation tensor of a state of two qubits.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
+
+    Raises:
+        MeasurementError: If it is not a valid state of two qubits.
+    """
+    tensor = CorrelationTensor.of(state)
+    if tensor.dimensions != (2, 2):
+        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    return tensor

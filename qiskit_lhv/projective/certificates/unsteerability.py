@@ -13,14 +13,14 @@ import numpy as np
 from ..._support.conic import Cone, ConicRows, minimize_over_cones, triangle
 from ..._support.types import FloatArray
 from ..._support.validation import real_array, whole_number
-from ...exceptions import CertificateError, MeasurementError, SolverError
+from ...exceptions import CertificateError, SolverError
 from ...measurements.axes import icosahedral_directions
 from ...targets.correlations import CorrelationTensor
 from ...verification.hidden_states import gram_matrix, steering_quartic
 from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
-from .state_certificate import StateCertificate
+from .state_certificate import StateCertificate, tensor_of_two_qubits
 
 __all__ = ["UnsteerableCertificate", "prove_unsteerable"]
 
@@ -111,9 +111,7 @@ def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) ->
         >>> certificate.visibility > 1, bool(certificate.verify(werner_state(0.49)))
         (True, True)
     """
-    tensor = CorrelationTensor.of(state)
-    if tensor.dimensions != (2, 2):
-        raise MeasurementError.bad_argument("state", expected="two qubits", got=f"dimensions {tensor.dimensions}")
+    tensor = tensor_of_two_qubits(state)
     visibilities = [_critical(part, max_visibility) for part in (tensor.array, tensor.array.T)]
     for party in sorted((0, 1), key=lambda k: -visibilities[k]):
         for margin in _MARGINS:
