@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .exceptions import LHVError
-from .measurements.sets import PlanarProjective
+from .measurements.qubit_sets import PlanarProjective
 from .models.ensemble import ResponseModel
 from .models.responses import QubitResponse
 from .polytope.thresholds.visibility import Threshold

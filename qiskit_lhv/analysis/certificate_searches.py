@@ -8,7 +8,9 @@ from typing import Protocol
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.sets import MeasurementSet
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
 from ..projective.certificates.product_proof import product_certificate

@@ -15,7 +15,9 @@ from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import shown
 from ..exceptions import CertificateError, LHVError, MeasurementError
-from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.sets import MeasurementSet
 from ..models.features import Features, check_degree
 from ..models.responses import QubitResponse
 from ..optimize.search_run import SearchRun

@@ -9,7 +9,8 @@ from typing import Any, overload
 from .._support.validation import positive_number, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
-from ..measurements.sets import MeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.sets import MeasurementSet
 from ..quantum.parties import QUANTUM_STATES
 from ..reports.devices import DeviceReport
 from ..reports.group_lists import group_lists

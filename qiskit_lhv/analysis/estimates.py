@@ -10,7 +10,9 @@ import numpy as np
 from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, whole_number
 from ..exceptions import CountsError, LHVError, SolverError
-from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.sets import MeasurementSet
 from ..projective.settings.optimization import OptimizedSettings
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport

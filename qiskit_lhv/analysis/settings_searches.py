@@ -9,7 +9,8 @@ import numpy as np
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.sets import MeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.sets import MeasurementSet
 from ..projective.settings.correlator_criterion import wwzb_settings
 from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
 from ..projective.settings.search_options import SettingsSearch

@@ -11,7 +11,9 @@ from qiskit.quantum_info import DensityMatrix
 
 from .._support.words import counted
 from ..exceptions import MeasurementError
-from ..measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.sets import MeasurementSet
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_product

@@ -10,7 +10,8 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 from .._support.deadlines import Deadline, checks_within
 from .._support.validation import generator
 from ..exceptions import MeasurementError
-from ..measurements.sets import MeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.sets import MeasurementSet
 from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings

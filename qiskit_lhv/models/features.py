@@ -16,7 +16,7 @@ from .._support.records import Record
 from .._support.types import FloatArray
 from .._support.validation import is_whole_number
 from ..exceptions import ScenarioError
-from ..measurements.sets import AllProjective, PlanarProjective, QubitMeasurementSet
+from ..measurements.qubit_sets import AllProjective, PlanarProjective, QubitMeasurementSet
 
 __all__ = ["Features", "OddMonomials", "PlanarHarmonics", "SphericalHarmonics", "check_degree"]
 

@@ -17,7 +17,8 @@ from .._support.types import FloatArray
 from .._support.validation import generator, whole_number
 from ..exceptions import ScenarioError
 from ..measurements.bloch_vectors import bloch_vectors
-from ..measurements.sets import AllProjective, MeasurementSet, QubitMeasurementSet
+from ..measurements.named_sets import measurement_sets
+from ..measurements.qubit_sets import AllProjective, QubitMeasurementSet
 from ..quantum.parties import QUANTUM_STATES
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
@@ -199,7 +200,7 @@ class QubitResponse(Response, ABC):
             return None
         count = min(_CHECKED_DIRECTIONS, max(2, math.floor(_CHECKED_SETTINGS ** (1 / self.num_parties) + 1e-9)))
         rng = generator(0)
-        sets = MeasurementSet.of_parties(self.domain if measurements is None else measurements, self.num_parties)
+        sets = measurement_sets(self.domain if measurements is None else measurements, (2,) * self.num_parties)
         directions = [party.draw(rng, count) for party in sets]
         return target.behavior([list(party) for party in directions]), list(directions)
 

@@ -10,7 +10,7 @@ import numpy as np
 from .._support.records import Record
 from .._support.validation import generator, whole_number
 from ..exceptions import LHVError, ScenarioError
-from ..measurements.sets import MeasurementSet
+from ..measurements.named_sets import measurement_sets
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
 from ..targets.qubits import qubit_tensor
@@ -78,7 +78,7 @@ def evaluate_model(
         )
     num_settings = whole_number(num_settings, "num_settings", LHVError, minimum=2)
     n, rng = model.num_parties, generator(seed)
-    sets = MeasurementSet.of_parties(measurements, n)
+    sets = measurement_sets(measurements, tensor.dimensions)
     kl, l1, l2, largest = [], [], [], 0.0
     for start in range(0, num_settings, _BLOCK):
         directions = [party_set.draw(rng, min(_BLOCK, num_settings - start)) for party_set in sets]

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from .._support.records import Record, encode
 from .._support.validation import frozen, instance, seed_or_fresh
 from ..exceptions import LHVError, ScenarioError
-from ..measurements.sets import MeasurementSet, PlanarProjective
+from ..measurements.named_sets import measurement_sets
+from ..measurements.qubit_sets import PlanarProjective
+from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.features import Features, PlanarHarmonics, SphericalHarmonics, check_degree
 from ..models.responses import DirectionResponse, QubitResponse, TableResponse
@@ -213,7 +215,7 @@ def _search_states(
             expected="states with the same number of qubits",
             got=f"{sorted({tensor.num_parties for tensor in tensors})} qubits",
         )
-    sets = tuple(MeasurementSet.of_parties(measurements, num_parties))
+    sets = tuple(measurement_sets(measurements, tensors[0].dimensions))
     grid = instance(SettingsGrid() if grid is None else grid, SettingsGrid, "grid", LHVError)
     num_settings = grid.num_settings or _NUM_SETTINGS.get(num_parties, _MANY_SETTINGS)
     function = _response(_DEGREE if response is None else response, sets)

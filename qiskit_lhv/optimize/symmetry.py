@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.types import FloatArray
-from ..measurements.sets import AllProjective, MeasurementSet, PlanarProjective
+from ..measurements.qubit_sets import AllProjective, PlanarProjective
+from ..measurements.sets import MeasurementSet
 from ..targets.correlations import CorrelationTensor
 
 __all__ = ["LocalSymmetry", "find_local_symmetry"]

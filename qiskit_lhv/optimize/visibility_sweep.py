@@ -17,7 +17,7 @@ from .._support.records import Record, encode
 from .._support.types import FloatArray
 from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, shown, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
-from ..measurements.sets import MeasurementSet
+from ..measurements.named_sets import measurement_sets
 from ..models.responses import FunctionResponse, Response
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import qubit_tensor
@@ -237,7 +237,7 @@ def sweep_visibility(
     steps = [2 * num_steps if first_steps is None else first_steps, *[num_steps] * (len(line) - 1)]
     path = None
     if folder is not None:
-        sets = MeasurementSet.of_parties(measurements, tensor.num_parties)
+        sets = measurement_sets(measurements, tensor.dimensions)
         run = fingerprint(
             tensor=tensor.array,
             noise=noise_tensor,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import MeasurementError
-from ..measurements.sets import MeasurementSet, projective_set
+from ..measurements.named_sets import projective_set
+from ..measurements.sets import MeasurementSet
 from .correlations import CorrelationTensor
 from .state_tensors import rounded_to_state
 

@@ -7,9 +7,16 @@ from qiskit.quantum_info import Statevector, random_density_matrix
 from qiskit_lhv import CorrelationTensor
 from qiskit_lhv.analysis.state_question import StateQuestion
 from qiskit_lhv.exceptions import MeasurementError
-from qiskit_lhv.measurements import AllProjective, ListedProjective, MeasurementSet, PlanarProjective
+from qiskit_lhv.measurements import (
+    AllProjective,
+    ListedProjective,
+    MeasurementSet,
+    PlanarProjective,
+    measurement_set,
+    measurement_sets,
+)
 from qiskit_lhv.measurements.bloch_vectors import bloch_vectors
-from qiskit_lhv.measurements.sets import projective_set
+from qiskit_lhv.measurements.named_sets import projective_set
 from qiskit_lhv.projective import AllProjectiveCertificate
 from qiskit_lhv.projective.certificates.product_proof import product_certificate
 from qiskit_lhv.targets.qubits import planar_tensor
@@ -131,22 +138,22 @@ def test_lists_of_something_else_are_refused(vectors):
 
 
 def test_projective_means_all_directions():
-    assert MeasurementSet.of_parties("projective", 3) == [AllProjective()] * 3
+    assert measurement_sets("projective", (2,) * 3) == [AllProjective()] * 3
 
 
 @pytest.mark.parametrize("name", ["xy", "yx", "xz", "zx", "yz", "zy"])
 def test_planes_have_names(name):
     expected = PlanarProjective(AXES[["xyz".index(letter) for letter in name]])
-    assert MeasurementSet.of_parties(name, 2) == [expected] * 2
+    assert measurement_sets(name, (2,) * 2) == [expected] * 2
 
 
 @pytest.mark.parametrize("plane", [TILTED, np.array(TILTED), tuple(map(tuple, TILTED)), [np.array(v) for v in TILTED]])
 def test_two_orthonormal_vectors_span_a_plane(plane):
-    assert MeasurementSet.of_parties(plane, 2) == [PlanarProjective(TILTED)] * 2
+    assert measurement_sets(plane, (2,) * 2) == [PlanarProjective(TILTED)] * 2
 
 
 def test_sets_of_directions_are_taken_for_every_party():
-    assert MeasurementSet.of_parties(PlanarProjective(TILTED), 3) == [PlanarProjective(TILTED)] * 3
+    assert measurement_sets(PlanarProjective(TILTED), (2,) * 3) == [PlanarProjective(TILTED)] * 3
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,7 @@ def test_sets_of_directions_are_taken_for_every_party():
     ids=["labels", "tuples", "vectors", "arrays", "mixed", "observables"],
 )
 def test_lists_of_each_party(lists):
-    first, second = MeasurementSet.of_parties(lists, 2)
+    first, second = measurement_sets(lists, (2,) * 2)
     np.testing.assert_allclose(first.vectors, [[1, 0, 0], [0, 0, -1]], atol=1e-12)
     np.testing.assert_allclose(second.vectors, [[0, 1, 0]], atol=1e-12)
 
@@ -170,7 +177,7 @@ def test_lists_of_each_party(lists):
 @pytest.mark.parametrize("num_parties", [1, 2, 3])
 def test_array_of_all_lists(num_parties):
     vectors = AllProjective().draw(np.random.default_rng(0), 4 * num_parties).reshape(num_parties, 4, 3)
-    parsed = MeasurementSet.of_parties(vectors, num_parties)
+    parsed = measurement_sets(vectors, (2,) * num_parties)
     assert len(parsed) == num_parties
     for one, expected in zip(parsed, vectors, strict=True):
         np.testing.assert_allclose(one.vectors, expected, atol=1e-12)
@@ -209,7 +216,7 @@ def test_measurements_that_are_none_are_refused(measurements):
     with pytest.raises(
         MeasurementError, match=r"^measurements: expected 'projective', a plane such as 'xz', two ortho"
     ):
-        MeasurementSet.of_parties(measurements, 2)
+        measurement_sets(measurements, (2,) * 2)
 
 
 @pytest.mark.parametrize(
@@ -229,18 +236,18 @@ def test_measurements_that_are_none_are_refused(measurements):
 )
 def test_planes_that_are_none_are_refused(plane):
     with pytest.raises(MeasurementError, match=r"^plane: expected"):
-        MeasurementSet.of_parties(plane, 2)
+        measurement_sets(plane, (2,) * 2)
 
 
 def test_labels_may_come_in_an_array():
-    first, second = MeasurementSet.of_parties(np.array([["X", "-Z"], ["Y", "X"]]), 2)
+    first, second = measurement_sets(np.array([["X", "-Z"], ["Y", "X"]]), (2,) * 2)
     np.testing.assert_allclose(first.vectors, [[1, 0, 0], [0, 0, -1]], atol=1e-12)
     np.testing.assert_allclose(second.vectors, [[0, 1, 0], [1, 0, 0]], atol=1e-12)
 
 
 def test_the_reason_is_kept_as_the_cause():
     with pytest.raises(MeasurementError) as caught:
-        MeasurementSet.of_parties([["X"], ["XX"]], 2)
+        measurement_sets([["X"], ["XX"]], (2,) * 2)
     assert "settings[1][0]" in str(caught.value.__cause__)
 
 
@@ -257,10 +264,10 @@ PLANES = ["xy", "xz", "yz"]
 
 @pytest.mark.parametrize("name", ["projective", *PLANES])
 def test_names_lead_to_the_set_and_back(name):
-    found = MeasurementSet.of(name)
+    found = measurement_set(name)
     assert (found.name, found.dimension, found.size) == (name, 2, None)
     assert projective_set(name) == projective_set(found) == found
-    assert MeasurementSet.of(found) is found
+    assert measurement_set(found) is found
     assert str(found) == "all projective measurements" + ("" if name == "projective" else f" in the plane {name}")
 
 
@@ -274,8 +281,8 @@ def test_sets_without_a_name():
 
 def test_one_plane_has_one_name_however_it_is_spanned():
     turned = PlanarProjective([[0.6, 0, 0.8], [-0.8, 0, 0.6]])
-    assert turned.name == MeasurementSet.of("zx").name == "xz"
-    assert projective_set(turned) == projective_set("zx") == MeasurementSet.of("xz")
+    assert turned.name == measurement_set("zx").name == "xz"
+    assert projective_set(turned) == projective_set("zx") == measurement_set("xz")
     np.testing.assert_array_equal(turned.coordinates, [1, 0, 1])
     np.testing.assert_array_equal(AllProjective().coordinates, [1, 1, 1])
     assert turned.axes == (0, 2)
@@ -288,7 +295,7 @@ def test_proofs_know_coordinate_planes_only(measurements):
 
 
 def test_sets_contain_measurements_whatever_names_them():
-    plane, listed = MeasurementSet.of("xz"), ListedProjective([[1, 0, 0], [0, 0.6, 0.8]])
+    plane, listed = measurement_set("xz"), ListedProjective([[1, 0, 0], [0, 0.6, 0.8]])
     for spec, inside in (("X", True), ("-Z", True), ("Y", False), ([0.6, 0, 0.8], True), ([0.6, 0.8, 0], False)):
         assert plane.contains(spec) is inside
         assert AllProjective().contains(spec)
@@ -300,7 +307,7 @@ def test_sets_contain_measurements_whatever_names_them():
 
 
 def test_sets_cover_their_parts_and_nothing_else():
-    everything, xz, tilted = AllProjective(), MeasurementSet.of("xz"), PlanarProjective(TILTED)
+    everything, xz, tilted = AllProjective(), measurement_set("xz"), PlanarProjective(TILTED)
     in_xz = ListedProjective([[1, 0, 0], [0, 0, -1]])
     sets = [
         everything,
@@ -325,7 +332,7 @@ def test_sets_cover_their_parts_and_nothing_else():
 def test_measurements_in_the_plane_see_the_planar_tensor_and_nothing_across(plane):
     tensor = CorrelationTensor.from_state(random_density_matrix(8, seed=1))
     planar = planar_tensor(tensor, plane)
-    vectors = MeasurementSet.of(plane).draw(np.random.default_rng(2), 6).reshape(3, 2, 3)
+    vectors = measurement_set(plane).draw(np.random.default_rng(2), 6).reshape(3, 2, 3)
     settings = [list(party) for party in vectors]
     np.testing.assert_allclose(planar.behavior(settings).array, tensor.behavior(settings).array, atol=1e-14)
     across = ({*"xyz"} - {*plane}).pop()
@@ -392,7 +399,7 @@ def test_certificates_saved_by_the_version_before_load(plane, name, tmp_path):
 
 
 def test_questions_saved_with_a_name_hold_its_set(tmp_path):
-    question = StateQuestion(CorrelationTensor.from_state(Statevector.from_label("+0")), MeasurementSet.of("xz"))
+    question = StateQuestion(CorrelationTensor.from_state(Statevector.from_label("+0")), measurement_set("xz"))
     path = tmp_path / "question.json"
     question.save(path)
     data = json.loads(path.read_text())

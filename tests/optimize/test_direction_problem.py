@@ -17,7 +17,7 @@ from qiskit_lhv import (
     werner_state,
 )
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
-from qiskit_lhv.measurements import AllProjective, ListedProjective, MeasurementSet, PlanarProjective
+from qiskit_lhv.measurements import AllProjective, ListedProjective, PlanarProjective, measurement_sets
 from qiskit_lhv.models import DirectionResponse, OddMonomials, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import GradientDescent, LocalModelResult, evaluate_model
 from qiskit_lhv.optimize.direction_problem import (
@@ -39,9 +39,7 @@ def problem_of(*states, measurements="projective", degree=3, num_settings=64, sa
     tensors = tuple(CorrelationTensor.from_state(state) for state in states)
     n = tensors[0].num_parties
     response = response or DirectionResponse(SphericalHarmonics(degree), n)
-    return ContinuousProblem(
-        tensors, tuple(MeasurementSet.of_parties(measurements, n)), response, num_settings, sampling
-    )
+    return ContinuousProblem(tensors, tuple(measurement_sets(measurements, (2,) * n)), response, num_settings, sampling)
 
 
 def step_of(batches, number):

@@ -3,7 +3,7 @@ import pytest
 from qiskit.quantum_info import DensityMatrix, Operator, Statevector, random_density_matrix, random_unitary
 from qiskit_lhv import CorrelationTensor, find_local_model, ghz_state, werner_state
 from qiskit_lhv.exceptions import LHVError, ScenarioError
-from qiskit_lhv.measurements import AllProjective, MeasurementSet
+from qiskit_lhv.measurements import AllProjective, measurement_set, measurement_sets
 from qiskit_lhv.models import DirectionResponse, OddMonomials, PlanarHarmonics, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import (
     GradientDescent,
@@ -36,7 +36,7 @@ def symmetry_of(*states, measurements="projective", even=False, largest=48):
     tensors = [
         state if isinstance(state, CorrelationTensor) else CorrelationTensor.from_state(state) for state in states
     ]
-    sets = MeasurementSet.of_parties(measurements, tensors[0].num_parties)
+    sets = measurement_sets(measurements, (2,) * tensors[0].num_parties)
     return find_local_symmetry(tensors, sets, allowed=lambda order: order <= largest, even=even)
 
 
@@ -148,11 +148,11 @@ def test_what_a_plane_shows_is_all_that_counts():
     # Half turns in the plane are inversions there, and no group of pairs.
     group = symmetry_of(state, measurements="xz", even=True)
     assert group.order == 4
-    assert_invariant(group, state, MeasurementSet.of("xz"))
+    assert_invariant(group, state, measurement_set("xz"))
     np.testing.assert_allclose(group.rotations[..., 1, 1], 1)
     slanted = [[0.6, 0.8, 0], [0, 0, 1]]
     werner = CorrelationTensor.from_state(werner_state(0.5))
-    assert_invariant(symmetry_of(werner, measurements=slanted, even=True), werner, MeasurementSet.of(slanted))
+    assert_invariant(symmetry_of(werner, measurements=slanted, even=True), werner, measurement_set(slanted))
 
 
 def test_chosen_measurements_have_no_symmetry():
@@ -182,7 +182,7 @@ def test_every_state_without_correlations_is_done_quickly():
 )
 def test_orbits_are_an_ordinary_ensemble_with_the_symmetry(state, features, measurements):
     tensor = CorrelationTensor.from_state(state)
-    sets = tuple(MeasurementSet.of_parties(measurements, tensor.num_parties))
+    sets = tuple(measurement_sets(measurements, (2,) * tensor.num_parties))
     response = DirectionResponse(features, tensor.num_parties)
     problem = ContinuousProblem((tensor,), sets, response, 64, "lattice")
     even = problem.even

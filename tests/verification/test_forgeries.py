@@ -43,7 +43,7 @@ from qiskit_lhv.analysis import (
     EstimatedViolation,
     StateQuestion,
 )
-from qiskit_lhv.measurements import MeasurementSet
+from qiskit_lhv.measurements import measurement_set
 from qiskit_lhv.models import DeterministicModel
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.optimize import GradientDescent
@@ -857,7 +857,7 @@ def forged_record(record, rng):
     fields = dataclasses.fields(record)
     if not fields:
         # The set of all measurements; a plane has fewer.
-        return MeasurementSet.of("xz")
+        return measurement_set("xz")
     field = fields[rng.integers(len(fields))]
     return dataclasses.replace(record, **{field.name: forged(getattr(record, field.name), rng)})
 

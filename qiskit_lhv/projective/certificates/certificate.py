@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, real_array, whole_array
 from ...exceptions import CertificateError, MeasurementError
-from ...measurements.sets import AllProjective, MeasurementSet, QubitMeasurementSet, projective_set
+from ...measurements.named_sets import projective_set
+from ...measurements.qubit_sets import AllProjective, QubitMeasurementSet
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from ...verification.evidence import Evidence

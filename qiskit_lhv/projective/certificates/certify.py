@@ -19,8 +19,10 @@ from ..._support.types import FloatArray
 from ..._support.validation import instance, is_whole_number, real_array
 from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.axes import icosahedral_directions, planar_directions
+from ...measurements.named_sets import projective_set
 from ...measurements.polyhedra import inradius
-from ...measurements.sets import MeasurementSet, QubitMeasurementSet, projective_set
+from ...measurements.qubit_sets import QubitMeasurementSet
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from .certificate import AllProjectiveCertificate

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...measurements.named_sets import projective_set
 from ...measurements.polyhedra import hull_triangles
-from ...measurements.sets import MeasurementSet, projective_set
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...verification.projective import ProofError, proven_visibility
 from .certificate import AllProjectiveCertificate, claimed_visibility

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
+from ...measurements.named_sets import projective_set
 from ...measurements.polyhedra import hull_triangles, inradius
-from ...measurements.sets import QubitMeasurementSet, projective_set
+from ...measurements.qubit_sets import QubitMeasurementSet
 from ...models.ensemble import ResponseModel
 from ...polytope.symmetry.reduced_coordinates import Reduction, even_flips, lower_orders_vanish
 from ...polytope.symmetry.relabelings import Symmetry

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
-from ...measurements.sets import QubitMeasurementSet
+from ...measurements.qubit_sets import QubitMeasurementSet
 
 __all__ = ["ascend", "ascend_all"]
 

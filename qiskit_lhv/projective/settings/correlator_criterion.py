@@ -9,7 +9,8 @@ import numpy as np
 from ..._support.types import FloatArray
 from ..._support.validation import generator, whole_number
 from ...exceptions import ScenarioError
-from ...measurements.sets import MeasurementSet, projective_set
+from ...measurements.named_sets import projective_set
+from ...measurements.sets import MeasurementSet
 from ...polytope.expressions.full_correlators import wwzb
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlations import CorrelationTensor

@@ -13,7 +13,7 @@ import optax
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
-from ...measurements.sets import QubitMeasurementSet
+from ...measurements.qubit_sets import QubitMeasurementSet
 
 __all__ = ["ViolationRatio", "climb", "climb_all"]
 

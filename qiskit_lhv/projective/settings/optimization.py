@@ -14,7 +14,8 @@ from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
 from ..._support.validation import generator, instance, whole_numbers
 from ...exceptions import MeasurementError, ScenarioError, SolverError
-from ...measurements.sets import MeasurementSet, projective_set
+from ...measurements.named_sets import projective_set
+from ...measurements.sets import MeasurementSet
 from ...polytope.expressions.expression import BellExpression
 from ...targets.qubits import qubit_tensor
 from .horodecki import horodecki_settings

@@ -17,7 +17,7 @@ from ...measurements.axes import (
     octahedral_sizes,
     platonic_directions,
 )
-from ...measurements.sets import QubitMeasurementSet
+from ...measurements.qubit_sets import QubitMeasurementSet
 from ...targets.correlations import CorrelationTensor
 
 __all__ = ["axial_frame", "equally_spaced", "largest_solid", "polygons", "regular_solids", "two_setting_frame"]

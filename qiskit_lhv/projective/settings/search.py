@@ -12,7 +12,7 @@ import numpy as np
 from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
-from ...measurements.sets import QubitMeasurementSet
+from ...measurements.qubit_sets import QubitMeasurementSet
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.expressions.families import chained, i3322
 from ...polytope.inequalities.bell_inequality import BellInequality

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from ..._support.deadlines import Deadline
-from ...measurements.sets import MeasurementSet, projective_set
+from ...measurements.named_sets import projective_set
+from ...measurements.sets import MeasurementSet
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor

@@ -8,7 +8,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Statevector
 from qiskit_lhv.exceptions import CertificateError, LHVError, MeasurementError, ScenarioError
-from qiskit_lhv.measurements import MeasurementSet
+from qiskit_lhv.measurements import measurement_set
 from qiskit_lhv.measurements.axes import (
     icosahedral_directions,
     planar_directions,
@@ -640,8 +640,8 @@ def test_a_plane_sees_only_its_own_correlations():
 def test_certificates_of_a_plane_claim_no_more():
     certificate = certify_all_projective(werner_state(1), measurements="xz", directions=8, seed=1)
     # For all measurements it proves nothing about the state: its correlations lack those in Y.
-    assert not dataclasses.replace(certificate, measurements=MeasurementSet.of("projective")).verify(werner_state(1))
-    assert not dataclasses.replace(certificate, measurements=MeasurementSet.of("xy")).verify()
+    assert not dataclasses.replace(certificate, measurements=measurement_set("projective")).verify(werner_state(1))
+    assert not dataclasses.replace(certificate, measurements=measurement_set("xy")).verify()
     full = CorrelationTensor.from_state(werner_state(1))
     assert not dataclasses.replace(certificate, correlations=full).verify()
 
