@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .._support.types import ComplexArray
-from .._support.validation import frozen, whole_number, whole_numbers
+from .._support.validation import frozen, shown, whole_number, whole_numbers
 from ..exceptions import MeasurementError
-from .qubit_sets import QubitMeasurementSet
+from .qubit_sets import PlanarProjective
 from .random_effects import (
     convex_mixtures,
     haar_unitaries,
@@ -23,11 +23,10 @@ from .random_effects import (
     rank_one_povms,
 )
 from .sets import MeasurementSet
-from .specification import Measurement, measurement
+from .specification import PROJECTOR_ATOL, Measurement, measurement
 
 __all__ = ["EffectSet", "ListedMeasurements", "POVMs", "PVMs"]
 
-_ATOL = 1e-9
 _DISTRIBUTIONS = ("haar", "rank-deficient", "mixtures", "mixed")
 
 
@@ -111,24 +110,20 @@ class PVMs(EffectSet):
     def contains(self, spec: Any) -> bool:
         """Whether ``spec`` is a projective measurement of this dimension, with these ranks if some are prescribed."""
         given = measurement(spec)
-        if given.dimension != self.dimension:
+        if given.dimension != self.dimension or given.basis is None:
             return False
-        ranks = np.einsum("aii->a", given.effects).real
-        if np.abs(given.effects @ given.effects - given.effects).max() > _ATOL:
-            return False
-        return self.ranks is None or sorted(np.rint(ranks[ranks > 0.5]).astype(int).tolist()) == sorted(self.ranks)
+        ranks = np.rint(np.einsum("aii->a", given.effects).real).astype(int)
+        return self.ranks is None or sorted(ranks[ranks > 0].tolist()) == sorted(self.ranks)
 
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other set consists of projective measurements that belong to this one."""
+    def _covers_all_of(self, other: MeasurementSet) -> bool:
         if other.dimension != self.dimension or not other.is_projective:
             return False
         if self.ranks is None:
             return True
         if isinstance(other, PVMs):
             return other.ranks is not None and sorted(other.ranks) == sorted(self.ranks)
-        if isinstance(other, QubitMeasurementSet):
-            return self.ranks == (1, 1)
-        return isinstance(other, ListedMeasurements) and all(map(self.contains, other.measurements))
+        # All projective measurements of a qubit include those with one outcome.
+        return self.ranks == (1, 1) and isinstance(other, PlanarProjective)
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
         """Effects of Haar-random bases, shape ``(count, most_outcomes, D, D)``."""
@@ -188,6 +183,8 @@ class POVMs(EffectSet):
         object.__setattr__(self, "dimension", int(self.dimension))
         if self.num_outcomes is not None:
             numbers = whole_numbers(self.num_outcomes, "num_outcomes", MeasurementError, minimum=self.dimension)
+            if not numbers:
+                raise MeasurementError.bad_argument("num_outcomes", expected="at least one number", got="none")
             object.__setattr__(self, "num_outcomes", numbers[0] if len(numbers) == 1 else numbers)
         if self.distribution not in _DISTRIBUTIONS:
             raise MeasurementError.bad_argument(
@@ -227,19 +224,17 @@ class POVMs(EffectSet):
 
     def contains(self, spec: Any) -> bool:
         """Whether ``spec`` is a measurement of this dimension, with at most the largest number of outcomes."""
-        given = measurement(spec)
-        seen = int(np.sum(np.einsum("aii->a", given.effects).real > _ATOL))
-        return given.dimension == self.dimension and (self.num_outcomes is None or seen <= self.most_outcomes)
+        given = measurement(spec).without_missing_outcomes()
+        few = self.num_outcomes is None or given.num_outcomes <= self.most_outcomes
+        return given.dimension == self.dimension and few
 
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether all measurements of the other set have this dimension and no more outcomes than these."""
+    def _covers_all_of(self, other: MeasurementSet) -> bool:
         if other.dimension != self.dimension:
             return False
+        # No set has fewer than D outcomes here, and projective measurements do not have more.
         if self.num_outcomes is None or other.is_projective:
             return True
-        if isinstance(other, POVMs):
-            return other.num_outcomes is not None and other.most_outcomes <= self.most_outcomes
-        return isinstance(other, EffectSet) and other.most_outcomes <= self.most_outcomes
+        return isinstance(other, POVMs) and other.num_outcomes is not None and other.most_outcomes <= self.most_outcomes
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
         """Effects of independent POVMs, shape ``(count, most_outcomes, D, D)``."""
@@ -289,13 +284,24 @@ class ListedMeasurements(EffectSet):
     """Effects, shape ``(m, num_outcomes, D, D)``."""
 
     def __post_init__(self) -> None:
-        array = np.array(self.effects, dtype=complex)
+        try:
+            array = np.array(self.effects, dtype=complex)
+        except (TypeError, ValueError) as exc:
+            raise MeasurementError.bad_argument(
+                "effects",
+                expected="numbers, shape (m, num_outcomes, D, D)",
+                got=shown(self.effects),
+                remedy="Of measurements with unequal numbers of outcomes: ListedMeasurements.of([...]).",
+            ) from exc
         if array.ndim != 4 or not array.size or array.shape[2] != array.shape[3] or array.shape[2] < 2:
             raise MeasurementError.bad_argument(
                 "effects", expected="shape (m, num_outcomes, D, D) with D >= 2", got=f"shape {array.shape}"
             )
-        for own in array:
-            measurement(own)
+        for i, own in enumerate(array):
+            try:
+                measurement(own)
+            except MeasurementError as exc:
+                raise MeasurementError(f"effects[{i}]: {exc.message}") from exc
         object.__setattr__(self, "effects", frozen(array))
 
     @classmethod
@@ -344,7 +350,7 @@ class ListedMeasurements(EffectSet):
     @property
     def is_projective(self) -> bool:
         """Whether all of them are projective."""
-        return bool(np.abs(self.effects @ self.effects - self.effects).max() <= _ATOL)
+        return all(own.basis is not None for own in self.measurements)
 
     @property
     def most_outcomes(self) -> int:
@@ -355,10 +361,6 @@ class ListedMeasurements(EffectSet):
         """Whether ``spec`` is in the list, up to the order of its outcomes and to effects that are zero."""
         given = measurement(spec)
         return given.dimension == self.dimension and any(_same(given.effects, own) for own in self.effects)
-
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other set is a list whose measurements all belong to this one."""
-        return isinstance(other, ListedMeasurements) and all(self.contains(own) for own in other.effects)
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
         """Effects of independent members of the list."""
@@ -373,12 +375,12 @@ class ListedMeasurements(EffectSet):
 
 def _same(first: ComplexArray, second: ComplexArray) -> bool:
     """Whether two measurements have the same effects in any order, apart from effects that are zero."""
-    left = [effect for effect in first if np.abs(effect).max() > _ATOL]
-    right = [effect for effect in second if np.abs(effect).max() > _ATOL]
+    left = [effect for effect in first if np.abs(effect).max() > PROJECTOR_ATOL]
+    right = [effect for effect in second if np.abs(effect).max() > PROJECTOR_ATOL]
     if len(left) != len(right):
         return False
     for effect in left:
-        match = next((i for i, other in enumerate(right) if np.abs(effect - other).max() <= _ATOL), None)
+        match = next((i for i, other in enumerate(right) if np.abs(effect - other).max() <= PROJECTOR_ATOL), None)
         if match is None:
             return False
         del right[match]

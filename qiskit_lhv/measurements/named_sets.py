@@ -14,7 +14,7 @@ from .bloch_vectors import are_vectors, bloch_vector_of
 from .effect_sets import ListedMeasurements, POVMs, PVMs
 from .qubit_sets import AllProjective, ListedProjective, PlanarProjective, QubitMeasurementSet
 from .sets import MeasurementSet
-from .specification import parse_settings
+from .specification import settings_of_party
 
 __all__ = ["measurement_set", "measurement_sets", "projective_set"]
 
@@ -80,8 +80,8 @@ def measurement_sets(measurements: Any, dimensions: Sequence[int]) -> list[Measu
             "measurements", expected=f"one set for each of {len(dimensions)} parties", got=f"{len(measurements)}"
         )
     return [
-        measurement_set(given, dimension) if isinstance(given, str | MeasurementSet) else _listed(given, dimension)
-        for given, dimension in zip(measurements, dimensions, strict=True)
+        measurement_set(given, dimension) if isinstance(given, str | MeasurementSet) else _listed(given, dimension, k)
+        for k, (given, dimension) in enumerate(zip(measurements, dimensions, strict=True))
     ]
 
 
@@ -120,10 +120,10 @@ def _named(measurements: Any, dimension: int) -> MeasurementSet | None:
     return PlanarProjective(measurements) if are_vectors(measurements) else None
 
 
-def _listed(specs: Any, dimension: int) -> MeasurementSet:
-    """A list of measurements: of Bloch vectors if all are projective measurements of a qubit."""
+def _listed(specs: Any, dimension: int, number: int) -> MeasurementSet:
+    """The list of measurements of a party: of Bloch vectors if all are projective measurements of a qubit."""
     try:
-        (party,) = parse_settings([specs], [dimension])
+        party = settings_of_party(specs, dimension, number)
     except LHVError as exc:
         raise _unknown(specs) from exc
     vectors = [bloch_vector_of(given) for given in party]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._support.types import FloatArray
-from .._support.validation import real_array
+from .._support.validation import frozen, real_array
 from ..exceptions import MeasurementError
 from .bloch_vectors import bloch_vector_of
 from .lattices import fibonacci_half, random_rotation
@@ -64,8 +64,7 @@ class QubitMeasurementSet(MeasurementSet):
 
     def contains(self, spec: Any) -> bool:
         """Whether ``spec`` is a projective measurement of a qubit whose Bloch vector is in the set, up to 1e-9."""
-        given = spec if isinstance(spec, Measurement) else measurement(spec)
-        vector = bloch_vector_of(given)
+        vector = bloch_vector_of(measurement(spec).without_missing_outcomes())
         if vector is None:
             return False
         # Swapping the outcomes turns the vector over and leaves the measurement the same.
@@ -74,7 +73,10 @@ class QubitMeasurementSet(MeasurementSet):
 
 @dataclass(frozen=True, eq=False)
 class AllProjective(QubitMeasurementSet):
-    """All projective measurements of a qubit, named ``"projective"``."""
+    """All projective measurements of a qubit, named ``"projective"``.
+
+    Those that always have the same outcome belong to it, too, but are not drawn.
+    """
 
     def __str__(self) -> str:
         return "all projective measurements"
@@ -98,8 +100,12 @@ class AllProjective(QubitMeasurementSet):
         """Zeros, since every unit vector belongs to the set."""
         return np.zeros(len(vectors))
 
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other set consists of projective measurements of a qubit."""
+    def contains(self, spec: Any) -> bool:
+        """Whether ``spec`` is a projective measurement of a qubit."""
+        given = measurement(spec)
+        return given.dimension == 2 and given.basis is not None
+
+    def _covers_all_of(self, other: MeasurementSet) -> bool:
         return other.dimension == 2 and other.is_projective
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
@@ -124,7 +130,7 @@ class PlanarProjective(QubitMeasurementSet):
     """
 
     vectors: FloatArray
-    """Orthonormal vectors that span the plane, shape ``(2, 3)``."""
+    """Orthonormal vectors that span the plane, shape ``(2, 3)``; of a coordinate plane, its two axes."""
 
     def __post_init__(self) -> None:
         array = real_array(self.vectors, "plane", MeasurementError)
@@ -132,7 +138,9 @@ class PlanarProjective(QubitMeasurementSet):
             raise MeasurementError.bad_argument(
                 "plane", expected="two orthonormal vectors, shape (2, 3)", got=f"{array.tolist()}"
             )
-        object.__setattr__(self, "vectors", array)
+        axes = np.flatnonzero(np.any(array != 0, axis=0))
+        # Two vectors with two coordinates span a coordinate plane, however they are turned: one plane, one object.
+        object.__setattr__(self, "vectors", frozen(np.eye(3)[axes]) if len(axes) == 2 else array)
 
     def __str__(self) -> str:
         plane = self.name or f"of {self.vectors[0].tolist()} and {self.vectors[1].tolist()}"
@@ -166,11 +174,8 @@ class PlanarProjective(QubitMeasurementSet):
             return np.abs(vectors[:, across])
         return np.abs(vectors @ self.normal)
 
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether all Bloch vectors of the other set lie in this plane."""
-        if not isinstance(other, PlanarProjective | ListedProjective):
-            return False
-        return bool(self.distances(other.vectors).max() <= _DIRECTION_ATOL)
+    def _covers_all_of(self, other: MeasurementSet) -> bool:
+        return isinstance(other, PlanarProjective) and bool(self.distances(other.vectors).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent, uniform Bloch vectors, shape ``(count, 3)``."""
@@ -220,6 +225,11 @@ class ListedProjective(QubitMeasurementSet):
         return len(self.vectors)
 
     @property
+    def measurements(self) -> list[Measurement]:
+        """The measurements."""
+        return [measurement(vector) for vector in self.vectors]
+
+    @property
     def coordinates(self) -> FloatArray:
         """1 for each coordinate in which some vector of the list differs from zero, else 0; shape ``(3,)``."""
         return np.any(self.vectors != 0, axis=0).astype(float)
@@ -228,13 +238,6 @@ class ListedProjective(QubitMeasurementSet):
         """Distances from the nearest vector of the list."""
         distances: FloatArray = np.linalg.norm(vectors[:, None] - self.vectors[None], axis=2).min(axis=1)
         return distances
-
-    def covers(self, other: MeasurementSet) -> bool:
-        """Whether the other set is a list whose measurements all belong to this one."""
-        if not isinstance(other, ListedProjective):
-            return False
-        both = [self.distances(sign * other.vectors) for sign in (1, -1)]
-        return bool(np.minimum(*both).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
         """Independent members of the list, shape ``(count, 3)``."""

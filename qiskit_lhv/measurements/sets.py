@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.records import Record
+from .specification import Measurement
 
 __all__ = ["MeasurementSet"]
 
@@ -43,6 +44,11 @@ class MeasurementSet(Record, ABC):
     def is_projective(self) -> bool:
         """Whether all measurements of the set are projective."""
 
+    @property
+    def measurements(self) -> list[Measurement] | None:
+        """The measurements, if there are finitely many; else ``None``."""
+        return None
+
     @abstractmethod
     def contains(self, spec: Any) -> bool:
         """Whether a measurement belongs to the set.
@@ -54,17 +60,22 @@ class MeasurementSet(Record, ABC):
             MeasurementError: If ``spec`` is not a measurement.
         """
 
-    @abstractmethod
     def covers(self, other: MeasurementSet) -> bool:
-        """Whether every measurement of another set belongs to this one.
+        """Whether every measurement of another set is known to belong to this one.
 
         Args:
             other: The other set.
         """
+        listed = other.measurements
+        return self._covers_all_of(other) if listed is None else all(map(self.contains, listed))
+
+    def _covers_all_of(self, other: MeasurementSet) -> bool:
+        """Whether every measurement of another set, which has infinitely many, is known to belong to this one."""
+        return False
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> NDArray[Any]:
-        """Members that are drawn independently and uniformly.
+        """Members that are drawn independently, from one distribution.
 
         Those of a ``QubitMeasurementSet`` are Bloch vectors, shape ``(count, 3)``; those of an ``EffectSet`` are
         effects, shape ``(count, num_outcomes, D, D)``.

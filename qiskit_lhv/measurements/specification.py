@@ -22,7 +22,10 @@ from .._support.types import ComplexArray
 from .._support.validation import frozen
 from ..exceptions import MeasurementError
 
-__all__ = ["Measurement", "measurement", "named_settings", "parse_settings"]
+__all__ = ["PROJECTOR_ATOL", "Measurement", "measurement", "named_settings", "parse_settings", "settings_of_party"]
+
+PROJECTOR_ATOL = 1e-9
+"""Effects that differ from their squares by no more are projectors, and those that are no larger are zero."""
 
 _ATOL = 1e-8
 _PAULIS = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=complex)
@@ -61,6 +64,11 @@ class Measurement(ReadOnlyArrays):
         """Dimension of the party's space."""
         return int(self.effects.shape[1])
 
+    def without_missing_outcomes(self) -> Measurement:
+        """The same measurement without outcomes whose effects are zero."""
+        present = [effect for effect in self.effects if np.abs(effect).max() > PROJECTOR_ATOL]
+        return self if len(present) == self.num_outcomes else measurement(present)
+
     @cached_property
     def bloch_vectors(self) -> NDArray[np.float64] | None:
         """Unit Bloch vector of each qubit if the basis is a product basis, shape ``(q, 3)``; else ``None``.
@@ -92,7 +100,8 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
         spec: One of: a Pauli label such as ``"X"`` or ``"-Z"``; a Bloch vector of length 3; a
             ``Pauli``, ``SparsePauliOp``, ``SparseObservable`` or ``Operator`` (an observable: its outcomes are its
             distinct eigenvalues in descending order, so outcome 0 of a qubit observable is +1); a list of
-            effects or an array of shape ``(d, D, D)`` (a POVM); or a ``Measurement``, returned as is.
+            effects or an array of shape ``(d, D, D)`` (a POVM, or a projective measurement if they are
+            projectors); or a ``Measurement``, returned as is.
         basis: A unitary (``Operator``, ``Clifford``, gate, or array) or a ``QuantumCircuit`` whose rotated
             computational basis is measured: outcome b is the basis vector U|b>, so a circuit that
             prepares Bell states from bits names the Bell basis. A Pauli label names the product of
@@ -182,26 +191,40 @@ def parse_settings(settings: Sequence[Sequence[Any]] | str, dimensions: Sequence
             got=f"{len(settings)} sequences",
             remedy="Choose the parties with parties=[...].",
         )
+    return [
+        settings_of_party(specs, dimension, k)
+        for k, (specs, dimension) in enumerate(zip(settings, dimensions, strict=True))
+    ]
+
+
+def settings_of_party(specs: Any, dimension: int, party: int) -> list[Measurement]:
+    """Returns the measurements of one party.
+
+    Args:
+        specs: A sequence of measurement specs.
+        dimension: Dimension of the party's space.
+        party: Number of the party, for messages.
+
+    Raises:
+        MeasurementError: If it is not a non-empty sequence, or a measurement has the wrong dimension.
+    """
+    if isinstance(specs, str) or not hasattr(specs, "__len__") or len(specs) == 0:
+        raise MeasurementError.bad_argument(
+            f"settings[{party}]", expected="a non-empty sequence of measurements", got=repr(specs)
+        )
     parsed = []
-    for k, (specs, dimension) in enumerate(zip(settings, dimensions, strict=True)):
-        if isinstance(specs, str) or not hasattr(specs, "__len__") or len(specs) == 0:
+    for x, spec in enumerate(specs):
+        try:
+            checked = measurement(spec)
+        except MeasurementError as exc:
+            raise MeasurementError(f"settings[{party}][{x}]: {exc.message}") from exc
+        if checked.dimension != dimension:
             raise MeasurementError.bad_argument(
-                f"settings[{k}]", expected="a non-empty sequence of measurements", got=repr(specs)
+                f"settings[{party}][{x}]",
+                expected=f"a measurement of dimension {dimension}, as party {party} has",
+                got=f"dimension {checked.dimension}",
             )
-        party = []
-        for x, spec in enumerate(specs):
-            try:
-                checked = measurement(spec)
-            except MeasurementError as exc:
-                raise MeasurementError(f"settings[{k}][{x}]: {exc.message}") from exc
-            if checked.dimension != dimension:
-                raise MeasurementError.bad_argument(
-                    f"settings[{k}][{x}]",
-                    expected=f"a measurement of dimension {dimension}, as party {k} has",
-                    got=f"dimension {checked.dimension}",
-                )
-            party.append(checked)
-        parsed.append(party)
+        parsed.append(checked)
     return parsed
 
 
@@ -348,8 +371,13 @@ def _from_effects(effects: ComplexArray) -> Measurement:
         raise MeasurementError.bad_argument(
             "spec", expected="effects that sum to the identity", got=f"a sum that is off by {excess:.3g}"
         )
-    frozen_effects = frozen((effects + effects.conj().transpose(0, 2, 1)) / 2)
-    return Measurement(frozen_effects, None, None, f"POVM of {len(effects)} effects")
+    hermitian = frozen((effects + effects.conj().transpose(0, 2, 1)) / 2)
+    if np.abs(hermitian @ hermitian - hermitian).max() > PROJECTOR_ATOL:
+        return Measurement(hermitian, None, None, f"POVM of {len(effects)} effects")
+    # Projectors that sum to the identity are orthogonal, so that outcome a is the eigenvalue a of this observable.
+    values, vectors = np.linalg.eigh(np.tensordot(np.arange(len(effects)), hermitian, axes=1))
+    outcome_of = tuple(int(a) for a in np.rint(values))
+    return Measurement(hermitian, frozen(vectors), outcome_of, f"projectors, {len(effects)} of them")
 
 
 def _projective(basis: ComplexArray, outcome_of: tuple[int, ...], name: str) -> Measurement:

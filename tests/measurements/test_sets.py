@@ -9,9 +9,13 @@ from qiskit_lhv.analysis.state_question import StateQuestion
 from qiskit_lhv.exceptions import MeasurementError
 from qiskit_lhv.measurements import (
     AllProjective,
+    ListedMeasurements,
     ListedProjective,
     MeasurementSet,
     PlanarProjective,
+    POVMs,
+    PVMs,
+    measurement,
     measurement_set,
     measurement_sets,
 )
@@ -24,6 +28,8 @@ from scipy.stats import kstest
 
 TILTED = [[0.6, 0.8, 0.0], [0.0, 0.0, 1.0]]
 AXES = np.eye(3)
+PAULIS = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+TRINE = np.array([[0, 0, 1], [np.sqrt(0.75), 0, -0.5], [-np.sqrt(0.75), 0, -0.5]])
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
 CONTINUOUS = [AllProjective(), PlanarProjective([[1, 0, 0], [0, 0, 1]]), PlanarProjective(TILTED)]
 
@@ -174,6 +180,23 @@ def test_lists_of_each_party(lists):
     np.testing.assert_allclose(second.vectors, [[0, 1, 0]], atol=1e-12)
 
 
+def test_every_party_may_have_a_set_of_another_kind():
+    trine = [[np.eye(2) / 3 + sum(c * p for c, p in zip(v, PAULIS, strict=True)) / 3 for v in TRINE]]
+    sets = measurement_sets(["xz", "projective", trine, ["I"], POVMs(3)], (2, 2, 2, 2, 3))
+    assert sets[:2] == [measurement_set("xz"), AllProjective()]
+    assert [type(one) for one in sets[2:]] == [ListedMeasurements, ListedMeasurements, POVMs]
+    np.testing.assert_allclose(sets[2].effects, trine, atol=1e-12)
+    np.testing.assert_allclose(sets[3].effects, [[np.eye(2)]], atol=1e-12)
+    assert measurement_sets("povm", (2, 3)) == [POVMs(2), POVMs(3)]
+    assert measurement_sets("projective", (3, 2)) == [PVMs(3), AllProjective()]
+
+
+@pytest.mark.parametrize(("given", "dimension"), [("xz", 3), (PVMs(3), 2), (AllProjective(), 4), (POVMs(2), 3)])
+def test_sets_of_another_dimension_are_refused(given, dimension):
+    with pytest.raises(MeasurementError, match=f"^measurements: expected measurements of dimension {dimension}, got"):
+        measurement_set(given, dimension)
+
+
 @pytest.mark.parametrize("num_parties", [1, 2, 3])
 def test_array_of_all_lists(num_parties):
     vectors = AllProjective().draw(np.random.default_rng(0), 4 * num_parties).reshape(num_parties, 4, 3)
@@ -198,11 +221,10 @@ def test_array_of_all_lists(num_parties):
         [["X"]],
         [["X"], ["Y"], ["Z"]],
         [[], ["X"]],
-        ["xz", "xy"],
+        ["xz", "xyz"],
         [["XX"], ["Z"]],
-        [["I"], ["Z"]],
         [["S"], ["Z"]],
-        [[[np.eye(2) / 2, np.eye(2) / 2]], ["Z"]],
+        [[[np.eye(2) / 2, np.eye(2) / 3]], ["Z"]],
         [[[2, 0, 0]], [[1, 0, 0]]],
         [[[0.9, 0, 0]], ["Z"]],
         [[[1, 0]], [[0, 1]]],
@@ -214,7 +236,8 @@ def test_array_of_all_lists(num_parties):
 )
 def test_measurements_that_are_none_are_refused(measurements):
     with pytest.raises(
-        MeasurementError, match=r"^measurements: expected 'projective', a plane such as 'xz', two ortho"
+        MeasurementError,
+        match=r"^measurements: expected ('projective', 'povm', a plane such|one set for each of 2 par)",
     ):
         measurement_sets(measurements, (2,) * 2)
 
@@ -282,7 +305,7 @@ def test_sets_without_a_name():
 def test_one_plane_has_one_name_however_it_is_spanned():
     turned = PlanarProjective([[0.6, 0, 0.8], [-0.8, 0, 0.6]])
     assert turned.name == measurement_set("zx").name == "xz"
-    assert projective_set(turned) == projective_set("zx") == measurement_set("xz")
+    assert projective_set(turned) == projective_set("zx") == measurement_set("xz") == measurement_set("zx") == turned
     np.testing.assert_array_equal(turned.coordinates, [1, 0, 1])
     np.testing.assert_array_equal(AllProjective().coordinates, [1, 1, 1])
     assert turned.axes == (0, 2)
@@ -301,9 +324,19 @@ def test_sets_contain_measurements_whatever_names_them():
         assert AllProjective().contains(spec)
     for spec, inside in (("X", True), ("-X", True), ([0, -0.6, -0.8], True), ("Z", False)):
         assert listed.contains(spec) is inside
-    # A POVM, an observable of two qubits, and one with a single outcome.
-    for spec in ([np.eye(2) / 2, np.eye(2) / 2], "XX", "I"):
+    # Effects that are projectors, also with an outcome that never comes.
+    projectors = measurement([0.6, 0, 0.8]).effects
+    for effects in (projectors, projectors[::-1], [*projectors, np.zeros((2, 2))]):
+        assert plane.contains(effects)
+        assert AllProjective().contains(effects)
+        assert not listed.contains(effects)
+    # A POVM and an observable of two qubits.
+    for spec in ([np.eye(2) / 2, np.eye(2) / 2], "XX"):
         assert not AllProjective().contains(spec)
+    # A measurement with a single outcome is projective, and has no direction.
+    assert AllProjective().contains("I")
+    assert not plane.contains("I")
+    assert not listed.contains("I")
 
 
 def test_sets_cover_their_parts_and_nothing_else():
