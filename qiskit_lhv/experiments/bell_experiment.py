@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from qiskit import QuantumCircuit
+from qiskit import AncillaRegister, QuantumCircuit
 
 from .._support.words import counted
 from ..exceptions import MeasurementError
@@ -30,6 +30,7 @@ from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vec
 __all__ = ["BellExperiment"]
 
 _REGISTER = "outcomes"
+_ANCILLAS = "ancillas"
 
 
 class BellExperiment(SampledExperiment[BellCounts]):
@@ -37,8 +38,8 @@ class BellExperiment(SampledExperiment[BellCounts]):
 
     If every setting measures a product basis (always so for single-qubit parties), one parameterized
     circuit with measurements serves all settings: one PUB whose parameter array has the shape of the settings
-    grid. Settings in joint bases take one circuit for each setting combination. POVMs have no circuit:
-    only :meth:`behavior` takes them.
+    grid. Settings in joint bases take one circuit for each setting combination, and so do POVMs, which are
+    measured together with ancillas: qubits of the circuit that nothing acts on, or further ones.
 
     Args:
         circuit: The circuit that prepares the state, without measurements or free parameters. It may have more qubits
@@ -79,7 +80,8 @@ class BellExperiment(SampledExperiment[BellCounts]):
         require_unmeasured(circuit)
         self._circuit = circuit
         groups = parse_parties(parties, circuit)
-        self._measurements = SettingCircuits(parse_settings(settings, [2 ** len(group) for group in groups]), groups)
+        parsed = parse_settings(settings, [2 ** len(group) for group in groups])
+        self._measurements = SettingCircuits(parsed, groups, circuit)
 
     def __repr__(self) -> str:
         return f"BellExperiment({self.scenario}, {counted(self._circuit.num_qubits, 'qubit')})"
@@ -108,6 +110,11 @@ class BellExperiment(SampledExperiment[BellCounts]):
     def uses_one_circuit(self) -> bool:
         """Whether all settings measure product bases, so that one parameterized circuit serves them."""
         return self._measurements.uses_one_circuit
+
+    @property
+    def ancillas(self) -> tuple[tuple[int, ...], ...]:
+        """The ancillas of each party, empty unless it measures a POVM; further qubits follow those of the circuit."""
+        return self._measurements.ancillas
 
     def behavior(self) -> Behavior:
         """The exact behavior of the circuit's state, without noise or shots."""
@@ -172,10 +179,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
     @cached_property
     def _register_name(self) -> str:
         """Name of the register of the results, one that the circuit does not have."""
-        name, taken = _REGISTER, {register.name for register in self._circuit.cregs}
-        while name in taken:
-            name += "_"
-        return name
+        return _name_apart_from({register.name for register in self._circuit.cregs}, _REGISTER)
 
     @cached_property
     def _signature(self) -> dict[str, str]:
@@ -194,11 +198,16 @@ class BellExperiment(SampledExperiment[BellCounts]):
         for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
         choice.require_backend(backend)
-        copies = {self._register_name: range(self._circuit.num_qubits)}
+        prepared, further = self._circuit, self._measurements.num_further_qubits
+        if further:
+            prepared = prepared.copy()
+            taken = {register.name for register in prepared.qregs}
+            prepared.add_register(AncillaRegister(further, _name_apart_from(taken, _ANCILLAS)))
+        copies = {self._register_name: range(prepared.num_qubits)}
         transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
         if for_any_sampler:
             transpile = refusing_state_vectors(transpile)
-        return self._measurements.pubs(self._circuit, copies, plan, transpile, self._signature)
+        return self._measurements.pubs(prepared, copies, plan, transpile, self._signature)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
         log = RunLog()
@@ -217,3 +226,10 @@ class BellExperiment(SampledExperiment[BellCounts]):
             plan.schedule.design,
             plan.schedule.setting_probabilities,
         )
+
+
+def _name_apart_from(taken: set[str], name: str) -> str:
+    """The name, with underscores where it is taken."""
+    while name in taken:
+        name += "_"
+    return name

@@ -78,7 +78,15 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
         coupling_map: Any = None,
     ) -> None:
         self._experiment = BellExperiment(circuit, settings, parties)
-        self._measurements = SettingCircuits(self._experiment.settings, self._experiment.parties)
+        self._measurements = SettingCircuits(self._experiment.settings, self._experiment.parties, circuit)
+        if self._measurements.num_further_qubits:
+            needed = sum(map(len, self._measurements.ancillas))
+            raise MeasurementError.bad_argument(
+                "circuit",
+                expected=f"{counted(needed, 'qubit')} that no gate acts on and no party has, as ancillas of POVMs",
+                got=f"{self._measurements.num_further_qubits} too few",
+                remedy="Give the circuit more qubits, and each group a place for them.",
+            )
         self._graph: rx.PyGraph | None = None if coupling_map is None else coupling_graph(coupling_map)
         spacing = whole_number(spacing, "spacing", MeasurementError)
         if spacing > 1 and self._graph is None:
@@ -170,7 +178,6 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
         choice: TranspilerChoice | None = None,
         for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
-        self._measurements.require_projective()
         choice = choice or TranspilerChoice()
         choice.require_backend(backend)
         graph, size = self._graph, 1 + max(max(group) for group in self._groups)

@@ -26,9 +26,13 @@ def interactions(circuit: QuantumCircuit, measurements: SettingCircuits) -> tupl
         for instruction in unrolled.data
         if len(instruction.qubits) == 2 and instruction.operation.name not in IDLE
     }
-    for party, qubits in zip(measurements.settings, measurements.parties, strict=True):
-        if len(qubits) == 2 and not measurements.uses_one_circuit:
-            pairs |= {tuple(sorted(qubits)) for setting in party if setting.bloch_vectors is None}
+    if not measurements.uses_one_circuit:
+        groups = zip(measurements.settings, measurements.parties, measurements.ancillas, strict=True)
+        for party, own, ancillas in groups:
+            for setting in party:
+                qubits = own if setting.basis is not None else own + ancillas
+                if len(qubits) == 2 and setting.bloch_vectors is None:
+                    pairs.add(tuple(sorted(qubits)))
     return tuple(sorted((a, b) for a, b in pairs))
 
 

@@ -57,7 +57,7 @@ class PubPlan:
                 remedy="Make it with experiment.scenario.num_settings.",
             )
         if len(plan.shapes) > _MAX_PUBS:
-            reason = "runs of unequal shots" if one_circuit else "joint bases"
+            reason = "runs of unequal shots" if one_circuit else "joint bases and POVMs"
             remedy = (
                 "Give every run the same shots (interleaved: a multiple of the rounds)."
                 if one_circuit

@@ -44,9 +44,9 @@ class SampledExperiment(ABC, Generic[CountsT]):
 
         Returns:
             PUBs ``(circuit, parameter values, shots)``. For equal shots, there is one whose parameter values have
-            the shape of the grid of settings; for unequal shots or joint bases, one for each setting
+            the shape of the grid of settings; for unequal shots, joint bases or POVMs, one for each setting
             combination in the order of ``numpy.ndindex``. For a schedule, there is one for each stretch of runs with
-            equal shots, whose parameter values have the runs as their axis; with joint bases, one per run. A
+            equal shots, whose parameter values have the runs as their axis; with joint bases or POVMs, one per run. A
             :class:`DeviceExperiment` has all of these for each layer; every group has a register of its own, named
             after its qubits, such as ``q3_4``.
 
@@ -56,7 +56,7 @@ class SampledExperiment(ABC, Generic[CountsT]):
 
         Raises:
             CountsError: If a shot number is not a positive whole number, or a schedule does not fit.
-            MeasurementError: If a setting is a POVM, or circuit and backend or pass manager do not fit each other. A
+            MeasurementError: If circuit and backend or pass manager do not fit each other. A
                 :class:`DeviceExperiment` never moves qubits: the device must have the couplings that its circuit
                 needs, and a pass manager must keep qubit q on physical qubit q
                 (``initial_layout=range(num_qubits)``).

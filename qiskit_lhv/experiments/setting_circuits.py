@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,9 +13,9 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.primitives.containers.bindings_array import BindingsArray
 
-from ..exceptions import MeasurementError
 from ..measurements.specification import Measurement
 from ..targets.scenario import BellScenario
+from .dilations import Dilation, idle_qubits, num_ancillas
 from .pub_results import PubPlan, pub_signature, read_runs
 from .repeats import RunLog
 from .signatures import digest_of_settings, signed
@@ -26,14 +27,29 @@ __all__ = ["SettingCircuits"]
 class SettingCircuits:
     """The settings of the parties, on the qubits of a circuit or of several copies of it.
 
+    A party that has POVMs among its settings also has ancillas: qubits of the circuit that nothing acts on, and, where
+    these do not suffice, further ones, whose numbers follow those of the circuit's qubits.
+
     Args:
         settings: Checked measurements of each party.
         parties: Qubits of each party.
+        circuit: The circuit that prepares the state.
     """
 
-    def __init__(self, settings: Sequence[Sequence[Measurement]], parties: Sequence[tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        settings: Sequence[Sequence[Measurement]],
+        parties: Sequence[tuple[int, ...]],
+        circuit: QuantumCircuit,
+    ) -> None:
         self.settings = tuple(tuple(party) for party in settings)
         self.parties = tuple(parties)
+        needed = [max(map(num_ancillas, party)) for party in self.settings]
+        own = {qubit for party in self.parties for qubit in party}
+        idle = [qubit for qubit in idle_qubits(circuit) if qubit not in own]
+        self.num_further_qubits = max(0, sum(needed) - len(idle))
+        free = iter([*idle, *range(circuit.num_qubits, circuit.num_qubits + self.num_further_qubits)])
+        self.ancillas = tuple(tuple(itertools.islice(free, number)) for number in needed)
 
     @cached_property
     def scenario(self) -> BellScenario:
@@ -50,25 +66,26 @@ class SettingCircuits:
 
     @cached_property
     def measured(self) -> tuple[int, ...]:
-        """The qubits of all parties in order; classical bit i reads the i-th."""
-        return tuple(qubit for party in self.parties for qubit in party)
+        """The qubits of all parties in order, each party's ancillas after its own; classical bit i reads the i-th."""
+        return tuple(qubit for group in self._groups for qubit in group)
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[int, ...], ...]:
+        """The qubits of each party, followed by its ancillas."""
+        return tuple(own + further for own, further in zip(self.parties, self.ancillas, strict=True))
+
+    @cached_property
+    def _dilations(self) -> tuple[tuple[Dilation, ...], ...]:
+        """The measurements of each party on its qubits and its ancillas."""
+        return tuple(
+            tuple(Dilation.of(setting, len(ancillas)) for setting in party)
+            for party, ancillas in zip(self.settings, self.ancillas, strict=True)
+        )
 
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the settings and the qubits that they measure."""
         return digest_of_settings(self.settings, self.parties)
-
-    def require_projective(self) -> None:
-        """Raises MeasurementError if a setting is a POVM."""
-        for k, party in enumerate(self.settings):
-            for x, setting in enumerate(party):
-                if setting.basis is None:
-                    raise MeasurementError.bad_argument(
-                        f"settings[{k}][{x}]",
-                        expected="a projective measurement",
-                        got="a POVM, which devices do not measure directly",
-                        remedy="Use behavior() for its exact statistics, or a projective dilation on more qubits.",
-                    )
 
     # Circuits and PUBs
 
@@ -89,11 +106,7 @@ class SettingCircuits:
             plan: What to run.
             transpile: Applied to every circuit.
             signature: What the PUBs are signed with, apart from settings and plan.
-
-        Raises:
-            MeasurementError: If a setting is a POVM.
         """
-        self.require_projective()
         positions, shots = plan.schedule.positions, plan.schedule.shots
         own = {**signature, "settings": self.digest, "schedule": plan.digest}
         if not self.uses_one_circuit:
@@ -139,10 +152,14 @@ class SettingCircuits:
     ) -> QuantumCircuit:
         circuit = prepared.copy()
         for qubits in copies.values():
-            for x, party, group in zip(position, self.settings, self.parties, strict=True):
-                basis = party[x].basis
-                assert basis is not None
-                circuit.unitary(basis.conj().T, [qubits[qubit] for qubit in group], label="basis")
+            for k, x in enumerate(position):
+                basis = self.settings[k][x].basis
+                if basis is None:
+                    unitary, group = self._dilations[k][x].unitary, self._groups[k]
+                else:
+                    # The ancillas are read out as they are.
+                    unitary, group = basis.conj().T, self.parties[k]
+                circuit.unitary(unitary, [qubits[qubit] for qubit in group], label="basis")
         self._measure(circuit, copies)
         return circuit
 
@@ -183,16 +200,15 @@ class SettingCircuits:
         Raises:
             CountsError: If the results are not those of the PUBs.
         """
-        self.require_projective()
         own, grid = {**signature, "settings": self.digest}, self.scenario.num_settings
         for part in read_runs(pub_results, name, len(self.measured), grid, plan, own, self.uses_one_circuit):
             log.add(part)
             settings = np.broadcast_to(part.positions[:, None, :], (*part.counted.shape, len(self.parties)))
             outcomes = np.empty(settings.shape, dtype=np.int64)
             start = 0
-            for k, (party, qubits) in enumerate(zip(self.settings, self.parties, strict=True)):
+            for k, (party, qubits) in enumerate(zip(self._dilations, self._groups, strict=True)):
                 number = part.bits[..., start : start + len(qubits)] @ (1 << np.arange(len(qubits)))
-                meaning = np.array([setting.outcome_of for setting in party])
+                meaning = np.array([dilation.outcome_of for dilation in party])
                 outcomes[..., k] = meaning[settings[..., k], number]
                 start += len(qubits)
             yield settings[part.counted], outcomes[part.counted]

@@ -173,7 +173,7 @@ def transpiler(backend: Any, pass_manager: Any, choice: TranspilerChoice | None 
             raise MeasurementError.bad_argument(
                 "circuit",
                 expected=f"at most {size} qubits, as many as the backend has",
-                got=f"{circuit.num_qubits}",
+                got=f"{circuit.num_qubits}{', with ancillas for POVMs' if circuit.num_ancillas else ''}",
                 remedy="Take a larger backend, or leave out qubits that are not used.",
             )
         return _run(manager, opened(circuit) if here else circuit, "circuit")

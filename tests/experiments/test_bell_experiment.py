@@ -242,15 +242,15 @@ def trine():
     return np.array([(np.eye(2) + np.tensordot(n, PAULIS, axes=1)) / 3 for n in directions])
 
 
-def test_povms_have_a_behavior_but_no_circuit():
+def test_povms_have_a_behavior_and_an_ancilla():
     experiment = BellExperiment(bell_basis_circuit(), [["Z"], [trine()]])
     array = experiment.behavior().array
     assert array.shape == (1, 1, 2, 3)
     np.testing.assert_allclose(array[0, 0, 0], np.real(trine()[:, 0, 0]) / 2, atol=1e-15)
     np.testing.assert_allclose(array[0, 0, 1], np.real(trine()[:, 1, 1]) / 2, atol=1e-15)
-    for call in (lambda: experiment.pubs(10), lambda: experiment.run(StatevectorSampler(), 10)):
-        with pytest.raises(MeasurementError, match=r"^settings\[1\]\[0\]: .*got a POVM.*Use behavior\(\)"):
-            call()
+    assert experiment.ancillas == ((), (2,))
+    assert [SamplerPub.coerce(pub).circuit.num_qubits for pub in experiment.pubs(10)] == [3]
+    assert_within_five_standard_errors(experiment.run(StatevectorSampler(seed=2), 20_000), array)
 
 
 # Results that do not belong

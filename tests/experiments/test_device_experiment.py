@@ -345,13 +345,6 @@ def test_joint_bases_need_their_coupling():
 # Bad input
 
 
-def test_povms_are_refused():
-    effects = np.array([np.diag([0.5, 0.25]), np.diag([0.5, 0.75])])
-    experiment = DeviceExperiment(bell_circuit(), [[effects], ["Z"]], [(0, 1)])
-    with pytest.raises(MeasurementError, match=r"^settings\[0\]\[0\]: .*got a POVM"):
-        experiment.pubs(10)
-
-
 @pytest.mark.parametrize(
     ("groups", "options", "words"),
     [
