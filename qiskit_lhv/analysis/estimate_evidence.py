@@ -14,7 +14,7 @@ from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
 from ..statistics.assumptions.same_state import SameStateTest
 from ..statistics.intervals.absorbing_noise import absorbing_noise
-from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
+from ..targets.tensor_estimates import TensorEstimate, estimate_of_counts
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
@@ -158,7 +158,7 @@ def _from_one_state(estimate: TensorEstimate, test: SameStateTest | None) -> Ver
         return Verification(False, "the shots are not among those tested for one state", math.inf)
     if test.refuted:
         return Verification(False, "the bases do not measure the same state", math.inf)
-    again = estimate_tensor(estimate.counts)
+    again = estimate_of_counts(estimate.counts, estimate.measurements)
     difference = max(
         float(np.abs(recomputed - given).max())
         for recomputed, given in (

@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .._support.deadlines import Deadline
-from .._support.validation import probability, seed_or_fresh, whole_number
-from ..exceptions import CountsError, LHVError, SolverError
+from .._support.validation import probability, seed_or_fresh, shown, whole_number
+from ..exceptions import CountsError, LHVError, MeasurementError, SolverError
 from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.qubit_sets import AllProjective, QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
 from ..projective.settings.optimization import OptimizedSettings
 from ..reports.figure_names import Figure
@@ -20,7 +20,7 @@ from ..reports.questions import Question
 from ..statistics.assumptions.same_state import SameStateTest, same_state_test
 from ..statistics.intervals.absorbing_noise import absorbing_noise
 from ..targets.correlations import CorrelationTensor
-from ..targets.tensor_estimates import TensorEstimate, estimate_tensor
+from ..targets.tensor_estimates import TensorEstimate, estimate_of_counts
 from ..verification.evidence import agree
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
@@ -55,13 +55,19 @@ class EstimateQuestion(Question):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", projective_set(self.measurements))
+        if not self.estimate.of_qubits and not isinstance(self.measurements, AllProjective):
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected=f"'projective' for {self.estimate.parties_in_words}",
+                got=shown(self.measurements.name),
+                remedy="A plane is one of Bloch vectors, which qubits have.",
+            )
         for name in ("alpha", "signaling_level"):
             object.__setattr__(self, name, probability(getattr(self, name), name, CountsError, open_interval=True))
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
 
     def __str__(self) -> str:
-        qubits = self.estimate.num_qubits
-        return f"state of {qubits} qubits with estimated correlations, {self.measurements}"
+        return f"state of {self.estimate.parties_in_words} with estimated correlations, {self.measurements}"
 
     def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
         """Returns the estimate that chooses the settings and the one that tests them.
@@ -91,10 +97,15 @@ class EstimateQuestion(Question):
             fault = self._fault(piece)
             if fault:
                 return _refuted(fault)
-        if self.estimate.counts is not None and not agree(estimate_tensor(self.estimate.counts), self.estimate, 1e-9):
+        counts, measured = self.estimate.counts, self.estimate.measurements
+        if counts is not None and not agree(estimate_of_counts(counts, measured), self.estimate, 1e-9):
             return _refuted("the estimate is not that of its counts")
+        if not self.estimate.of_qubits and (others or not isinstance(first, SameStateTest)):
+            return _refuted("parties that are no qubits have no evidence but the test of one state")
         test = first if isinstance(first, SameStateTest) else first.same_state
         figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
+        if not self.estimate.of_qubits:
+            figures |= _figures_of_region(self)
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
         if not isinstance(first, SameStateTest) and first.shows is not Verdict.NONLOCAL:
@@ -174,6 +185,10 @@ def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
     }
 
 
+def _figures_of_region(question: EstimateQuestion) -> dict[str, float]:
+    return {Figure.LARGEST_DEVIATION: float(question.estimate.limits(question.alpha).max())}
+
+
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
     return {
         Figure.ABSORBING_NOISE: proof.radius,
@@ -204,6 +219,8 @@ def analyze_estimate(
     For LOCAL, a certificate for the estimate leaves room for the errors of all correlations. The verdict is SIGNALING
     if the outcomes of some qubits depend on the bases of the others: then the counts do not come from a single state,
     and their correlations prove nothing. Expectation values are given once each, so this cannot be tested for them.
+    If a party has another dimension than 2, the report has the region of the correlations, and is INCONCLUSIVE or
+    SIGNALING.
 
     Args:
         estimate: The result of ``estimate_tensor`` or ``estimate_from_expectations``.
@@ -216,7 +233,8 @@ def analyze_estimate(
 
     Raises:
         CountsError: If ``alpha`` or ``signaling_level`` is not between 0 and 1.
-        MeasurementError: If the estimate has fewer than 2 qubits, or if the measurements are unknown.
+        MeasurementError: If the estimate has fewer than 2 qubits, or if the measurements are unknown, or are those of a
+            plane although a party is no qubit.
         SolverError: If a violation is found but its local bound cannot be proven.
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
@@ -227,6 +245,8 @@ def analyze_estimate(
     question = EstimateQuestion(estimate, alpha, signaling_level, measured, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
+    if test is not None and not estimate.of_qubits:
+        return _report(question, (test,), figures | _figures_of_region(question))
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
@@ -302,7 +322,8 @@ def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures:
     """Returns the report that follows from the evidence, whose first piece decides."""
     first = evidence[0]
     verdict = first.shows or Verdict.INCONCLUSIVE
-    assumptions = ["every basis measures the same state, with the Pauli matrices that it is meant to measure"]
+    meant = "Pauli matrices" if question.estimate.of_qubits else "effects"
+    assumptions = [f"every basis measures the same state, with the {meant} that it is meant to measure"]
     if question.estimate.counts is None:
         assumptions[0] += " (each correlation is given once, so this cannot be tested)"
         assumptions.append("errors of the expectation values are normal with the standard errors given")
@@ -311,6 +332,12 @@ def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures:
     advice = ""
     if verdict is Verdict.INCONCLUSIVE:
         advice = "More shots make the confidence region smaller."
+        if not question.estimate.of_qubits:
+            advice = (
+                "Regions of correlations are proven local or nonlocal for qubits alone. analyze of the nearest state, "
+                "estimate.physical_state(), answers without confidence; if it finds settings that violate an "
+                "inequality, measure these: analyze(counts) tests them with confidence."
+            )
     elif isinstance(first, SameStateTest):
         advice = (
             f"Outcomes of some qubits depend on the basis in which others are measured (p = {first.p_value:.2g}): "

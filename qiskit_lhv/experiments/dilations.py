@@ -38,8 +38,8 @@ class Dilation:
         size = setting.dimension << ancillas
         if setting.basis is not None and setting.outcome_of is not None:
             # The ancillas are more significant than the party's qubits.
-            alone: ComplexArray = np.kron(np.eye(1 << ancillas, dtype=complex), setting.basis.conj().T)
-            return cls(alone, setting.outcome_of * (1 << ancillas))
+            alone = np.kron(np.eye(1 << ancillas), setting.basis.conj().T)
+            return cls(np.asarray(alone, dtype=complex), setting.outcome_of * (1 << ancillas))
         rows, outcomes = _rank_one_rows(setting)
         isometry = np.zeros((size, setting.dimension), dtype=complex)
         isometry[: len(rows)] = rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,21 @@ __all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
 
 
 def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
-    """The operator with the expectation values of a tensor, shape ``(2**N, 2**N)``, in Qiskit's order.
+    """The operator with the expectation values of a tensor, shape ``(D, D)`` for the whole space, in Qiskit's order.
 
     Args:
-        tensor: Correlations of N qubits.
+        tensor: Correlations of parties of any dimensions.
     """
     n = tensor.num_parties
     matrix = tensor.array.astype(complex)
-    for _ in range(n):
-        matrix = np.tensordot(matrix, hermitian_basis(2) / 2, axes=(0, 0))
+    for dimension in tensor.dimensions:
+        norms = np.full(dimension**2, 2.0)
+        norms[0] = dimension
+        matrix = np.tensordot(matrix, hermitian_basis(dimension) / norms[:, None, None], axes=(0, 0))
     # Party 0 is the least significant.
     order = [*range(2 * n - 2, -1, -2), *range(2 * n - 1, 0, -2)]
-    return np.asarray(matrix.transpose(order).reshape(2**n, 2**n))
+    size = math.prod(tensor.dimensions)
+    return np.asarray(matrix.transpose(order).reshape(size, size))
 
 
 def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, float]:

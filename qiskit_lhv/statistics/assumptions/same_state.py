@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..._support.validation import fresh_seed, probability, whole_number
 from ...exceptions import CountsError
 from ...targets.counts import BellCounts, require_counts
+from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence, readable
 from ...verification.result import Verification
 from ...verification.verdict import Verdict
@@ -71,7 +72,7 @@ def same_state_test(counts: BellCounts, level: float = 0.01, seed: int | None = 
     many bases of the others.
 
     Args:
-        counts: Counts in all Pauli bases.
+        counts: Counts of all combinations of settings.
         level: A p-value of at most this level refutes that there is one state.
         seed: Seed of the random tables; ``None`` draws a fresh one. The result records it.
 
@@ -91,4 +92,6 @@ def _parts(counts: BellCounts) -> Iterator[BellCounts]:
         for kept in itertools.combinations(range(n), size):
             rest = [k for k in range(n) if k not in kept]
             table: NDArray[np.int64] = counts.array.sum(axis=(*rest, *(n + k for k in rest)))
-            yield BellCounts(table)
+            own = counts.scenario
+            scenario = BellScenario([own.num_settings[k] for k in kept], [own.num_outcomes[k] for k in kept])
+            yield BellCounts(table, scenario=scenario)

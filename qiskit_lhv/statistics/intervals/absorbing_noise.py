@@ -18,7 +18,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..._support.types import FloatArray
-from ...targets.tensor_estimates import TensorEstimate, pooled_shots
+from ...targets.tensor_estimates import TensorEstimate
+from ...targets.tomography import pooled_shots
 
 __all__ = ["absorbing_noise", "deviation_norms", "noise_factor"]
 
@@ -50,7 +51,7 @@ def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, flo
     References:
         arXiv:1110.2842 (quadratic forms of subgaussian vectors).
     """
-    n = estimate.num_qubits
+    n = estimate.num_parties
     sets = 2**n - 1
     if estimate.counts is None:
         limits = estimate.limits(alpha)
@@ -65,7 +66,12 @@ def absorbing_noise(estimate: TensorEstimate, alpha: float) -> float:
     Args:
         estimate: The estimate.
         alpha: Probability that the truth deviates more.
+
+    Returns:
+        The weight; infinite unless all parties are qubits, since nothing is known of others.
     """
+    if not estimate.of_qubits:
+        return math.inf
     return sum(noise_factor(len(parties)) * norm for parties, norm in deviation_norms(estimate, alpha).items())
 
 
