@@ -230,8 +230,9 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
         MeasurementError: If the settings cannot be used.
 
     Examples:
-        >>> from qiskit_lhv import Behavior, isotropic_state, measurement
+        >>> from qiskit_lhv import Behavior
         >>> from qiskit_lhv.measurements import PVMs
+        >>> from qiskit_lhv.quantum import isotropic_state
         >>> bases = list(PVMs(3).spread(np.random.default_rng(1), 4))
         >>> counts = Behavior.from_state(isotropic_state(0.5, 3), [bases, bases]).sample(1000, seed=1)
         >>> print(estimate_tensor(counts, [bases, bases]))

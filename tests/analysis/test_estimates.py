@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -17,14 +18,18 @@ from qiskit_lhv import (
     certify_all_projective,
     estimate_tensor,
     ghz_state,
+    measurement,
     werner_state,
 )
 from qiskit_lhv.analysis import EstimatedLocality
 from qiskit_lhv.analysis.estimates import analyze_estimate
-from qiskit_lhv.exceptions import CountsError
+from qiskit_lhv.exceptions import CountsError, MeasurementError
+from qiskit_lhv.measurements.random_effects import mutually_unbiased_bases
 from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.projective.settings.optimization import horodecki_settings
+from qiskit_lhv.quantum import isotropic_state
 from qiskit_lhv.statistics.assumptions.same_state import _parts, same_state_test
+from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
 
 
@@ -322,3 +327,59 @@ def test_edited_reports_are_refuted():
             {"admits_local_model": {True: None, False: None, None: True}[report.admits_local_model]},
         ):
             assert not dataclasses.replace(report, **change).verify(), change
+
+
+# Parties that are no qubits
+
+MUB = [measurement(basis=basis) for basis in mutually_unbiased_bases(3)]
+
+
+def of_qutrits(visibility=0.8, shots=300, seed=1):
+    return estimate_tensor(
+        Behavior.from_state(isotropic_state(visibility, 3), [MUB, MUB]).sample(shots, seed), [MUB, MUB]
+    )
+
+
+def test_qutrits_have_a_region_and_no_verdict(tmp_path):
+    qutrits = of_qutrits()
+    report = analyze(qutrits, seed=1)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.verify()
+    assert report.statistics["largest_deviation"] == qutrits.limits(0.01).max()
+    assert "parties of dimensions 3, 3" in str(report)
+    assert "physical_state()" in report.advice
+    report.save(tmp_path / "report.json")
+    loaded = LocalityReport.load(tmp_path / "report.json")
+    assert loaded == report
+    assert loaded.verify()
+    forged = dataclasses.replace(report, verdict=Verdict.LOCAL)
+    assert not forged.verify()
+
+
+def test_pairs_of_qubits_that_contradict_one_state_are_signaling():
+    bases = [measurement(basis=a + b) for a, b in itertools.product("XYZ", repeat=2)]
+    behavior = Behavior.from_state(isotropic_state(0.8, 4), [bases, bases])
+    table = np.asarray(behavior.sample(200, 1).array).copy()
+    # Whenever the second party measures XX, the first one always has outcome 0.
+    table[:, 0, 0] += table[:, 0, 1:].sum(axis=1)
+    table[:, 0, 1:] = 0
+    report = analyze(estimate_tensor(BellCounts(table), [bases, bases]), seed=1)
+    assert report.verdict is Verdict.SIGNALING
+    assert report.verify()
+
+
+def test_planes_are_for_qubits():
+    with pytest.raises(MeasurementError, match="measurements: expected 'projective' for parties of dimensions 3, 3"):
+        analyze(of_qutrits(), measurements="xz")
+
+
+def test_evidence_of_qubits_is_refused_for_others():
+    qutrits = of_qutrits()
+    assert absorbing_noise(qutrits, 0.01) == math.inf
+    report = analyze(qutrits, seed=1)
+    qubits = analyze(estimate(0.2, 20_000, 1), seed=1)
+    assert qubits.verdict is Verdict.LOCAL
+    moved = dataclasses.replace(qubits.evidence[0], estimate=qutrits, same_state=report.evidence[0])
+    assert moved.shows is None
+    assert not dataclasses.replace(report, evidence=(moved,)).verify()
+    assert not dataclasses.replace(report, verdict=Verdict.LOCAL, evidence=qubits.evidence).verify()
