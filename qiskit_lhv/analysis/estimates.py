@@ -55,6 +55,8 @@ class EstimateQuestion(Question):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", projective_set(self.measurements))
+        if not self.estimate.of_qubits and self.estimate.num_parties < 2:
+            raise MeasurementError.bad_argument("target", expected="at least two parties", got="one")
         if not self.estimate.of_qubits and not isinstance(self.measurements, AllProjective):
             raise MeasurementError.bad_argument(
                 "measurements",
@@ -186,7 +188,10 @@ def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
 
 
 def _figures_of_region(question: EstimateQuestion) -> dict[str, float]:
-    return {Figure.LARGEST_DEVIATION: float(question.estimate.limits(question.alpha).max())}
+    return {
+        Figure.LARGEST_DEVIATION: float(question.estimate.limits(question.alpha).max()),
+        Figure.ABSORBING_NOISE: absorbing_noise(question.estimate, question.alpha),
+    }
 
 
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:

@@ -7,6 +7,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.primitives import BackendSamplerV2
 from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import (
     Behavior,
     BellCounts,
@@ -368,6 +369,12 @@ def test_pairs_of_qubits_that_contradict_one_state_are_signaling():
     assert report.verify()
 
 
+def test_one_party_has_no_question():
+    counts = Behavior.from_state(DensityMatrix(np.eye(3) / 3, dims=(3,)), [MUB]).sample(100, 1)
+    with pytest.raises(MeasurementError, match=r"^target: expected at least two parties, got one"):
+        analyze(estimate_tensor(counts, [MUB]))
+
+
 def test_planes_are_for_qubits():
     with pytest.raises(MeasurementError, match="measurements: expected 'projective' for parties of dimensions 3, 3"):
         analyze(of_qutrits(), measurements="xz")
@@ -375,8 +382,8 @@ def test_planes_are_for_qubits():
 
 def test_evidence_of_qubits_is_refused_for_others():
     qutrits = of_qutrits()
-    assert absorbing_noise(qutrits, 0.01) == math.inf
     report = analyze(qutrits, seed=1)
+    assert report.statistics["absorbing_noise"] == absorbing_noise(qutrits, 0.01)
     qubits = analyze(estimate(0.2, 20_000, 1), seed=1)
     assert qubits.verdict is Verdict.LOCAL
     moved = dataclasses.replace(qubits.evidence[0], estimate=qutrits, same_state=report.evidence[0])

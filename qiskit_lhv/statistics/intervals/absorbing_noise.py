@@ -7,21 +7,24 @@ local for all projective measurements. Draw directions l_1, ..., l_(k-1) evenly 
 that gives T times ``2 ** (k - 1)`` over the mean of the weight, which is at most
 ``|T| / 3 ** ((k - 1) / 2)`` by Jensen's inequality. Random signs whose product is 1 remove the correlations of fewer
 parties. (For one party that is the Bloch ball; for two, the criterion of arXiv:1411.1517 at its simplest.)
+
+Where parties have other dimensions, white noise plus a deviation whose Frobenius norm is at most the radius of a ball
+of separable states is separable.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..._support.types import FloatArray
 from ...targets.tensor_estimates import TensorEstimate
-from ...targets.tomography import pooled_shots
+from ...targets.tomography import pooled_shots, settings_of_effects
 
-__all__ = ["absorbing_noise", "deviation_norms", "noise_factor"]
+__all__ = ["absorbing_noise", "deviation_norm", "deviation_norms", "noise_factor", "separable_radius"]
 
 
 Parties = tuple[int, ...]
@@ -68,11 +71,59 @@ def absorbing_noise(estimate: TensorEstimate, alpha: float) -> float:
         alpha: Probability that the truth deviates more.
 
     Returns:
-        The weight; infinite unless all parties are qubits, since nothing is known of others.
+        The weight. Where not all parties are qubits, deviations are made separable, so that they are local for all
+        measurements.
     """
     if not estimate.of_qubits:
-        return math.inf
+        return deviation_norm(estimate, alpha) / separable_radius(estimate.tensor.dimensions)
     return sum(noise_factor(len(parties)) * norm for parties, norm in deviation_norms(estimate, alpha).items())
+
+
+def deviation_norm(estimate: TensorEstimate, alpha: float) -> float:
+    """Largest Frobenius norm of the difference between the estimated operator and the true one, at level 1 - alpha.
+
+    The expected norm is at most the root of the expected square, a sum over independent shots, whatever their
+    distribution; and the norm exceeds it by more than t with a probability that McDiarmid's inequality limits, since
+    one shot changes it only a little.
+
+    Args:
+        estimate: An estimate from counts, of parties that are not all qubits.
+        alpha: Probability that the norm is larger.
+
+    References:
+        C. McDiarmid, On the method of bounded differences, in Surveys in Combinatorics (1989), page 148.
+    """
+    counts, measurements = estimate.counts, estimate.measurements
+    assert counts is not None
+    assert measurements is not None
+    scales = np.ones(())
+    for dimension in estimate.tensor.dimensions:
+        # Squares of the Gell-Mann matrices have the trace 2, that of the identity D.
+        scales = np.multiply.outer(scales, np.array([dimension, *[2] * (dimension**2 - 1)]) ** -0.5)
+    expected = changes = 0.0
+    for setting in settings_of_effects(counts, measurements):
+        operators = setting.values.T * scales.ravel()[setting.entries]
+        centered = operators - operators.mean(axis=0)
+        products = centered @ centered.T
+        squares = np.diag(products)
+        expected += float(squares.max()) / setting.shots
+        changes += float((squares[:, None] + squares - 2 * products).max()) / setting.shots
+    return math.sqrt(expected) + math.sqrt(changes * math.log(1 / alpha) / 2)
+
+
+def separable_radius(dimensions: Sequence[int]) -> float:
+    """Frobenius distance from white noise within which all operators of trace 1 are separable states.
+
+    Args:
+        dimensions: Dimension of each party's space.
+
+    References:
+        L. Gurvits and H. Barnum, arXiv:quant-ph/0204159 (two parties), arXiv:quant-ph/0302102 (more parties).
+    """
+    size = math.prod(dimensions)
+    if len(dimensions) == 2:
+        return 1 / math.sqrt(size * (size - 1))
+    return 2 ** (1 - max(len(dimensions), 2) / 2) / size
 
 
 def _blocks(num_parties: int) -> Iterator[tuple[Parties, tuple[slice | int, ...]]]:

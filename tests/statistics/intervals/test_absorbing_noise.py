@@ -2,11 +2,20 @@ import itertools
 
 import numpy as np
 import pytest
-from qiskit_lhv import CorrelationTensor, ghz_state
+from qiskit.quantum_info import DensityMatrix
+from qiskit_lhv import Behavior, CorrelationTensor, estimate_tensor, ghz_state, measurement, werner_state
 from qiskit_lhv.measurements import random_directions
-from qiskit_lhv.quantum import random_state
-from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise, deviation_norms, noise_factor
+from qiskit_lhv.measurements.random_effects import mutually_unbiased_bases
+from qiskit_lhv.quantum import isotropic_state, random_state
+from qiskit_lhv.statistics.intervals.absorbing_noise import (
+    absorbing_noise,
+    deviation_norm,
+    deviation_norms,
+    noise_factor,
+    separable_radius,
+)
 from qiskit_lhv.targets import estimate_from_expectations, pauli_labels
+from qiskit_lhv.targets.state_tensors import density_matrix
 
 from helpers import sampled_tensor
 
@@ -95,3 +104,54 @@ def test_expectation_values_use_their_normal_limits():
     limit = estimate.limits(0.05)[1, 1]
     assert deviation_norms(estimate, 0.05)[0, 1] == pytest.approx(3 * limit)
     assert deviation_norms(estimate, 0.05)[1,] == pytest.approx(np.sqrt(3) * limit)
+
+
+# Parties that are no qubits
+
+MUB = [measurement(basis=basis) for basis in mutually_unbiased_bases(3)]
+
+
+@pytest.mark.parametrize(
+    ("state", "settings"),
+    [
+        (isotropic_state(0.3, 3), [MUB, MUB]),
+        (DensityMatrix(np.diag([0.9, 0.1, 0, 0, 0, 0]), dims=(2, 3)), [["X", "Y", "Z"], MUB]),
+        (DensityMatrix(np.eye(27) / 27, dims=(3, 3, 3)), [MUB, MUB, MUB]),
+    ],
+)
+def test_operators_deviate_by_less_than_the_limit(state, settings):
+    exact = DensityMatrix(density_matrix(CorrelationTensor.from_state(state))).data
+    behavior = Behavior.from_state(state, settings)
+    norms = []
+    for seed in range(12):
+        estimate = estimate_tensor(behavior.sample(50, seed), settings)
+        limit = deviation_norm(estimate, 0.5)
+        norms.append(np.linalg.norm(density_matrix(estimate.tensor) - exact))
+    # The norm varies little around its mean, which is what the limit allows and most of it.
+    assert max(norms) < limit < 2.5 * np.mean(norms)
+    noise = [absorbing_noise(estimate, alpha) for alpha in (0.5, 0.01)]
+    assert noise[0] == pytest.approx(limit / separable_radius(state.dims()))
+    assert noise[0] < noise[1]
+    more = estimate_tensor(behavior.sample(200, 1), settings)
+    assert absorbing_noise(more, 0.5) == pytest.approx(noise[0] / 2)
+
+
+def test_white_noise_plus_a_deviation_within_the_radius_is_separable():
+    # At the boundary for two qubits: the Werner state at 1/3, whose deviation has the norm 1/sqrt(12).
+    assert np.linalg.norm(werner_state(1 / 3).data - np.eye(4) / 4) == pytest.approx(separable_radius((2, 2)))
+    # Two parties: the partial transpose stays positive.
+    rng = np.random.default_rng(1)
+    for d1, d2 in ((2, 3), (3, 3), (2, 4)):
+        size = d1 * d2
+        for _ in range(20):
+            unitary, _ = np.linalg.qr(rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size)))
+            # Those of low rank are the worst.
+            values = np.zeros(size)
+            values[: rng.integers(1, size)] = rng.normal()
+            deviation = (unitary * values) @ unitary.conj().T
+            deviation -= np.eye(size) * np.trace(deviation) / size
+            matrix = np.eye(size) / size + deviation * separable_radius((d1, d2)) / np.linalg.norm(deviation)
+            assert np.linalg.eigvalsh(matrix).min() > -1e-12
+            turned = matrix.reshape(d2, d1, d2, d1).swapaxes(1, 3).reshape(size, size)
+            assert np.linalg.eigvalsh(turned).min() > -1e-12
+    assert separable_radius((3, 3, 3)) == pytest.approx(2**-0.5 / 27)
