@@ -8,8 +8,7 @@ from typing import Protocol
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.named_sets import projective_members, qubit_set
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
@@ -60,12 +59,12 @@ def quick_certificates(
 
     Args:
         tensor: Correlations of qubits.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
         visibility: The visibility in white noise that is asked about.
     """
-    measured = projective_set(measurements)
-    if measured.coordinates.all():
-        yield from quick_proofs(tensor, visibility)
+    measured = qubit_set(measurements)
+    if projective_members(measured).coordinates.all():
+        yield from quick_proofs(tensor, visibility, measured)
         return
     certificate = product_certificate(planar_tensor(tensor, measured), measured)
     if certificate is not None:
@@ -89,15 +88,15 @@ def searched_certificates(
         tensor: Correlations of qubits.
         clock: The deadline of the search.
         noise: Noise other than white. Default: white noise.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
         visibility: The visibility at which a proof is enough, or ``None`` to look for the highest one.
         known: The visibility up to which the quick certificates prove the state local.
         seed: Seed, or ``None``.
         store: Where certificates are kept between calls.
     """
-    measured = projective_set(measurements)
+    measured = qubit_set(measurements)
     search = _PolyhedronSearch(tensor, noise, measured, visibility, seed, store)
-    n, everywhere = tensor.num_parties, bool(measured.coordinates.all())
+    n, everywhere = tensor.num_parties, bool(projective_members(measured).coordinates.all())
     axes = axes_to_try(n, not everywhere, visibility is None)
     best = known
     for i, count in enumerate(axes):
@@ -119,7 +118,7 @@ def searched_certificates(
         may_suffice = visibility is not None and known > visibility * (1 - _GAIN_OF_MIXTURE)
         if visibility is not None and may_suffice and i == 0 and n == 2 and everywhere:
             with clock.step(SHARE_OF_MIXTURE) as seconds:
-                mixture = finer_mixture(tensor, seconds, visibility)
+                mixture = finer_mixture(tensor, seconds, visibility, measured)
             if mixture is not None:
                 best = max(best, mixture.visibility)
                 yield mixture
@@ -132,7 +131,7 @@ class _PolyhedronSearch:
         self,
         tensor: CorrelationTensor,
         noise: CorrelationTensor | None,
-        measurements: QubitMeasurementSet,
+        measurements: MeasurementSet,
         visibility: float | None,
         seed: int | None,
         store: CertificateStore | None,

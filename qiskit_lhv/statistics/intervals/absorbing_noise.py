@@ -7,6 +7,10 @@ local for all projective measurements. Draw directions l_1, ..., l_(k-1) evenly 
 that gives T times ``2 ** (k - 1)`` over the mean of the weight, which is at most
 ``|T| / 3 ** ((k - 1) / 2)`` by Jensen's inequality. Random signs whose product is 1 remove the correlations of fewer
 parties. (For one party that is the Bloch ball; for two, the criterion of arXiv:1411.1517 at its simplest.)
+
+For all POVMs, ``2 ** (-(k - 1) / 2)`` takes the place of ``(3/4) ** ((k - 1) / 2)``. The last party answers as a quantum
+state of Bloch vector u would, whatever it measures. For the others, T is enlarged by sqrt(3/2) per party, as a POVM whose
+Bloch vectors are shrunk by sqrt(2/3) is a mixture of projective measurements (see ``verification.projective``).
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..._support.types import FloatArray
+from ...measurements.sets import MeasurementSet
 from ...targets.tensor_estimates import TensorEstimate, pooled_shots
 
 __all__ = ["absorbing_noise", "deviation_norms", "noise_factor"]
@@ -26,13 +31,14 @@ __all__ = ["absorbing_noise", "deviation_norms", "noise_factor"]
 Parties = tuple[int, ...]
 
 
-def noise_factor(num_parties: int) -> float:
+def noise_factor(num_parties: int, for_povms: bool = False) -> float:
     """Weight of white noise that a deviation of 2-norm 1 in the correlations of exactly so many parties needs.
 
     Args:
         num_parties: Number of parties k.
+        for_povms: Whether they may measure any POVMs, rather than projective measurements.
     """
-    return math.sqrt(4 / 3) ** (num_parties - 1)
+    return math.sqrt(2 if for_povms else 4 / 3) ** (num_parties - 1)
 
 
 def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, float]:
@@ -59,14 +65,16 @@ def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, flo
     return {parties: _norm_limit(1 / shots[block].ravel(), alpha / sets) for parties, block in _blocks(n)}
 
 
-def absorbing_noise(estimate: TensorEstimate, alpha: float) -> float:
+def absorbing_noise(estimate: TensorEstimate, alpha: float, measurements: MeasurementSet) -> float:
     """Weight of white noise that makes every deviation from the estimate, with confidence 1 - alpha, local.
 
     Args:
         estimate: The estimate.
         alpha: Probability that the truth deviates more.
+        measurements: For which measurements it is local: projective ones, or POVMs.
     """
-    return sum(noise_factor(len(parties)) * norm for parties, norm in deviation_norms(estimate, alpha).items())
+    norms = deviation_norms(estimate, alpha).items()
+    return sum(noise_factor(len(parties), not measurements.is_projective) * norm for parties, norm in norms)
 
 
 def _blocks(num_parties: int) -> Iterator[tuple[Parties, tuple[slice | int, ...]]]:
