@@ -117,7 +117,7 @@ class EstimatedLocality(Evidence):
     @property
     def radius(self) -> float:
         """The weight of white noise that makes every deviation within the errors local."""
-        return absorbing_noise(self.estimate, self.alpha, self.measurements)
+        return absorbing_noise(self.estimate, self.alpha, not self.measurements.is_projective)
 
     @property
     def needed(self) -> float:

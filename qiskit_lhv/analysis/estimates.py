@@ -183,7 +183,7 @@ def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
 
 def _room(estimate: TensorEstimate, alpha: float, measurements: MeasurementSet) -> tuple[float, float]:
     """Returns the weight of white noise that absorbs the errors, and the visibility that a certificate must reach."""
-    radius = absorbing_noise(estimate, alpha, measurements)
+    radius = absorbing_noise(estimate, alpha, not measurements.is_projective)
     return radius, 1 / (1 - radius) if radius < 1 else math.inf
 
 

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..._support.types import FloatArray
-from ...measurements.sets import MeasurementSet
 from ...targets.tensor_estimates import TensorEstimate, pooled_shots
 
 __all__ = ["absorbing_noise", "deviation_norms", "noise_factor"]
@@ -65,16 +64,16 @@ def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, flo
     return {parties: _norm_limit(1 / shots[block].ravel(), alpha / sets) for parties, block in _blocks(n)}
 
 
-def absorbing_noise(estimate: TensorEstimate, alpha: float, measurements: MeasurementSet) -> float:
+def absorbing_noise(estimate: TensorEstimate, alpha: float, for_povms: bool = False) -> float:
     """Weight of white noise that makes every deviation from the estimate, with confidence 1 - alpha, local.
 
     Args:
         estimate: The estimate.
         alpha: Probability that the truth deviates more.
-        measurements: For which measurements it is local: projective ones, or POVMs.
+        for_povms: Whether it is to be local for all POVMs, rather than for projective measurements.
     """
     norms = deviation_norms(estimate, alpha).items()
-    return sum(noise_factor(len(parties), not measurements.is_projective) * norm for parties, norm in norms)
+    return sum(noise_factor(len(parties), for_povms) * norm for parties, norm in norms)
 
 
 def _blocks(num_parties: int) -> Iterator[tuple[Parties, tuple[slice | int, ...]]]:
