@@ -12,6 +12,7 @@ from ..measurements.named_sets import projective_members, qubit_set
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
+from ..projective.certificates.mixtures import MixtureCertificate
 from ..projective.certificates.product_proof import product_certificate
 from ..projective.certificates.quick_proofs import LocalityProof, finer_mixture, quick_proofs
 from ..projective.certificates.search_options import ProofSearch
@@ -84,6 +85,8 @@ def searched_certificates(
 ) -> Iterator[LocalityProof]:
     """Yields certificates from polyhedra, coarse ones first, and for two qubits from finer mixtures if these may do.
 
+    For two qubits and POVMs, the finer mixtures alone are looked for.
+
     Args:
         tensor: Correlations of qubits.
         clock: The deadline of the search.
@@ -99,6 +102,12 @@ def searched_certificates(
     n, everywhere = tensor.num_parties, bool(projective_members(measured).coordinates.all())
     axes = axes_to_try(n, not everywhere, visibility is None)
     best = known
+    may_suffice = visibility is None or known > visibility * (1 - _GAIN_OF_MIXTURE)
+    if n == 2 and not measured.is_projective:
+        # Polyhedra that are made with eta sqrt(2/3) prove less than mixtures do.
+        if may_suffice and noise is None:
+            yield from _finer_mixtures(tensor, clock, 1.0 if visibility is None else visibility, measured)
+        return
     for i, count in enumerate(axes):
         if store is not None and store.has_certificate(count):
             kept = store.certificate(count)
@@ -115,13 +124,20 @@ def searched_certificates(
         if found is not None:
             best = max(best, found.visibility)
             yield found
-        may_suffice = visibility is not None and known > visibility * (1 - _GAIN_OF_MIXTURE)
         if visibility is not None and may_suffice and i == 0 and n == 2 and everywhere:
-            with clock.step(SHARE_OF_MIXTURE) as seconds:
-                mixture = finer_mixture(tensor, seconds, visibility, measured)
-            if mixture is not None:
+            for mixture in _finer_mixtures(tensor, clock, visibility, measured):
                 best = max(best, mixture.visibility)
                 yield mixture
+
+
+def _finer_mixtures(
+    tensor: CorrelationTensor, clock: Deadline, visibility: float, measurements: MeasurementSet
+) -> Iterator[MixtureCertificate]:
+    """Yields the mixture with many hidden states, if it is found in a part of the time."""
+    with clock.step(SHARE_OF_MIXTURE) as seconds:
+        mixture = finer_mixture(tensor, seconds, visibility, measurements)
+    if mixture is not None:
+        yield mixture
 
 
 class _PolyhedronSearch:
