@@ -47,7 +47,7 @@ _LARGEST_DIFFERENCE = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalVisibility(Evidence):
-    """The visibility up to which a noisy state is local for all projective measurements, all in a plane, or all POVMs."""
+    """The visibility up to which a noisy state is local for all projective measurements (or in a plane), or all POVMs."""
 
     lower: float
     """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""
@@ -71,7 +71,8 @@ class CriticalVisibility(Evidence):
         measured = self.measurements
         if measured is None:
             # Of all POVMs, only the projective ones are claimed where nothing is said.
-            measured = projective_members(AllProjective() if self.certificate is None else self.certificate.measurements)
+            proven = AllProjective() if self.certificate is None else self.certificate.measurements
+            measured = projective_members(proven)
         object.__setattr__(self, "measurements", qubit_set(measured))
 
     @property

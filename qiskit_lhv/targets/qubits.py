@@ -49,7 +49,7 @@ def planar_tensor(tensor: CorrelationTensor, measurements: MeasurementSet | str)
         measurements: A coordinate plane; all projective measurements, or all POVMs, leave it as it is.
 
     Raises:
-        MeasurementError: If it is none of ``"projective"``, ``"povm"`` and the planes, or the tensor is not one of qubits.
+        MeasurementError: If it is not ``"projective"``, ``"povm"`` or a plane, or the tensor is not one of qubits.
     """
     seen = projective_members(measurements).coordinates
     if seen.all():

@@ -20,16 +20,16 @@ all z_a so that the largest of these values is 1. With r_a = 1 - z_a >= 0, then 
 centers y_a and radii r_a intersect pairwise. Below it is shown that some c has |y_a - c| <= rho r_a for all a, with
 rho^2 = 3/2. The value for the shrunk POVM is sum_a w_a (z_a + t s_a n_a . (y_a - c)), which is at most
 1 - sum_a w_a r_a + t rho sum_a w_a r_a, so not above 1 for t = 1 / rho: a contradiction. The point c: if some r_a is 0,
-then y_a lies in all balls. Else let c, put at the origin, minimize the largest |y_a - c|^2 / r_a^2, and let rho^2 > 1 be
-this minimum. On the outcomes at which it is reached, y_a = rho r_a u_a with unit vectors u_a, and (the gradients vanish
-in a mixture) sum_a m_a u_a = 0 for some weights m_a >= 0 of sum 1, not more than four of them positive. Pairwise
+then y_a lies in all balls. Else let c, put at the origin, minimize the largest |y_a - c|^2 / r_a^2, and let rho^2 > 1
+be this minimum. On the outcomes at which it is reached, y_a = rho r_a u_a with unit vectors u_a, and (the gradients
+vanish in a mixture) sum_a m_a u_a = 0 for some weights m_a >= 0 of sum 1, at most four of them positive. Pairwise
 intersection gives u_a . u_b >= 1 - 2 / rho^2. With S = sum_a m_a^2 >= 1/4 follows
 0 = |sum_a m_a u_a|^2 >= S + (1 - S) (1 - 2 / rho^2), hence rho^2 <= 2 (1 - S) <= 3/2. (This is Jung's theorem for
 balls of different radii.)
 
 References:
-    arXiv:1609.06114, arXiv:2302.04721 (polyhedra, absorption by the 2-norm); arXiv:1609.06139 (shrunk POVMs); J. L. Krivine, C. R. Acad. Sci. Paris A
-    284, 445 (1977) (Grothendieck's constant is at most pi / (2 log(1 + sqrt 2)) < 1.7823).
+    arXiv:1609.06114, arXiv:2302.04721 (polyhedra, absorption by the 2-norm); arXiv:1609.06139 (shrunk POVMs);
+    J. L. Krivine, C. R. Acad. Sci. Paris A 284, 445 (1977) (Grothendieck's constant is at most pi / (2 log(1 + sqrt 2)) < 1.7823).
 """
 
 from __future__ import annotations

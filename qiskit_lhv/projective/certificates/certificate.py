@@ -146,8 +146,8 @@ class AllProjectiveCertificate(Evidence):
     def verify(self, state: Any = None, noise: Any = None) -> Verification:
         """Re-checks the whole proof in exact rational arithmetic, without the code that found it.
 
-        1. Each party's triangles form a closed surface around the origin; eta is the distance from the origin to it. For
-           POVMs, eta is multiplied by sqrt(2/3): a POVM whose Bloch vectors are shrunk so much is a mixture of
+        1. Each party's triangles form a closed surface around the origin; eta is the distance from the origin to it.
+           For POVMs, eta is multiplied by sqrt(2/3): a POVM whose Bloch vectors are shrunk so much is a mixture of
            projective measurements.
         2. The strategies, averaged over the relabelings, and the product states form a local model.
         3. Their correlators are compared with those of the mixture, each non-identity index scaled by 1 / eta.

@@ -117,12 +117,13 @@ class ExtensionCertificate(StateCertificate):
 
         Args:
             state: A state or correlation tensor that the certificate should be about; default: its own.
-            prove_werner: For projective measurements, whether to re-check the Werner state's certificate, which takes seconds.
+            prove_werner: For projective measurements, whether to re-check the Werner state's certificate, which takes
+                seconds.
 
         References:
             Horodecki et al., Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability of two qubits);
-            E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132, 250202
-            (2024), arXiv:2309.12290, and Y. Zhang, E. Chitambar, Phys. Rev. Lett. 132, 250201 (2024) (POVMs).
+            E. Stormer, Acta Math. 110, 233 (1963) (positive maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132,
+            250202 (2024), arXiv:2309.12290, and Y. Zhang, E. Chitambar, Phys. Rev. Lett. 132, 250201 (2024) (POVMs).
         """
         another = self._not_about(state)
         if another is not None:

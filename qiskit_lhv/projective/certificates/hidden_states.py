@@ -117,7 +117,7 @@ def find_hidden_states(
     max_visibility: float = _MAX_VISIBILITY,
     measurements: MeasurementSet | str = "projective",
 ) -> HiddenStateCertificate | None:
-    """Proves a two-qubit state unsteerable from one of its qubits, hence local for all projective measurements or POVMs.
+    """Proves a two-qubit state unsteerable from one of its qubits, hence local for projective measurements, or POVMs.
 
     A linear program chooses the weights of hidden states that lie on given axes, for the largest visibility in white
     noise. As the number of axes grows, this visibility approaches the one at which the state becomes steerable.

@@ -101,7 +101,8 @@ class MixtureCertificate(StateCertificate):
 
         Args:
             state: A state or correlation tensor that the certificate should be about; default: its own.
-            prove_werner: For projective measurements, whether to re-check the Werner state's certificate, which takes seconds.
+            prove_werner: For projective measurements, whether to re-check the Werner state's certificate, which takes
+                seconds.
 
         References:
             arXiv:1604.03815, arXiv:1808.09349 (hidden states); arXiv:quant-ph/9605038 (separability);

@@ -67,8 +67,7 @@ class UnsteerableCertificate(StateCertificate):
 
     def __str__(self) -> str:
         return (
-            f"local for {self.measurements} up to visibility {self.visibility:.9g}: "
-            f"unsteerable from party {self.party}"
+            f"local for {self.measurements} up to visibility {self.visibility:.9g}: unsteerable from party {self.party}"
         )
 
     def verify(self, state: Any = None) -> Verification:

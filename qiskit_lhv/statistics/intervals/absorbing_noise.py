@@ -8,9 +8,10 @@ that gives T times ``2 ** (k - 1)`` over the mean of the weight, which is at mos
 ``|T| / 3 ** ((k - 1) / 2)`` by Jensen's inequality. Random signs whose product is 1 remove the correlations of fewer
 parties. (For one party that is the Bloch ball; for two, the criterion of arXiv:1411.1517 at its simplest.)
 
-For all POVMs, ``2 ** (-(k - 1) / 2)`` takes the place of ``(3/4) ** ((k - 1) / 2)``. The last party answers as a quantum
-state of Bloch vector u would, whatever it measures. For the others, T is enlarged by sqrt(3/2) per party, as a POVM whose
-Bloch vectors are shrunk by sqrt(2/3) is a mixture of projective measurements (see ``verification.projective``).
+For all POVMs, ``2 ** (-(k - 1) / 2)`` takes the place of ``(3/4) ** ((k - 1) / 2)``. The last party answers as a
+quantum state of Bloch vector u would, whatever it measures. For the others, T is enlarged by sqrt(3/2) per party, as a
+POVM whose Bloch vectors are shrunk by sqrt(2/3) is a mixture of projective measurements (proof in
+``verification.projective``).
 """
 
 from __future__ import annotations

@@ -57,9 +57,7 @@ def is_mixture_of_projective(weights, vectors):
         right.append(weight)
         for k in range(3):
             rows.append(
-                sum(
-                    (1 if a == pair[0] else -1) * one[4 * i + 1 + k] / 2 for i, pair in enumerate(pairs) if a in pair
-                )
+                sum((1 if a == pair[0] else -1) * one[4 * i + 1 + k] / 2 for i, pair in enumerate(pairs) if a in pair)
             )
             right.append(vectors[a, k])
     try:
