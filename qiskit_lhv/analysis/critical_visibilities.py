@@ -47,7 +47,7 @@ _LARGEST_DIFFERENCE = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalVisibility(Evidence):
-    """The visibility up to which a noisy state is local for all projective measurements (or in a plane), or all POVMs."""
+    """The visibility up to which a noisy state is local for all projective measurements, those in a plane, or POVMs."""
 
     lower: float
     """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""

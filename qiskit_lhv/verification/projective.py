@@ -29,7 +29,8 @@ balls of different radii.)
 
 References:
     arXiv:1609.06114, arXiv:2302.04721 (polyhedra, absorption by the 2-norm); arXiv:1609.06139 (shrunk POVMs);
-    J. L. Krivine, C. R. Acad. Sci. Paris A 284, 445 (1977) (Grothendieck's constant is at most pi / (2 log(1 + sqrt 2)) < 1.7823).
+    J. L. Krivine, C. R. Acad. Sci. Paris A 284, 445 (1977) (Grothendieck's constant is at most
+    pi / (2 log(1 + sqrt 2)) < 1.7823).
 """
 
 from __future__ import annotations
