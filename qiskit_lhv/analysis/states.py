@@ -38,7 +38,7 @@ def analyze_state(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Returns a report on whether a state of qubits is local for projective measurements (or those in a plane), or POVMs.
+    """Returns a report on whether a state of qubits is local for projective measurements, those in a plane, or POVMs.
 
     The following proofs are tried in this order, until one of them decides:
 
