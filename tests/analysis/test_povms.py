@@ -8,7 +8,7 @@ from qiskit_lhv import Behavior, Verdict, analyze, critical_visibility, estimate
 from qiskit_lhv.analysis import CriticalVisibility, EstimatedLocality
 from qiskit_lhv.exceptions import MeasurementError
 from qiskit_lhv.measurements import AllProjective, POVMs
-from qiskit_lhv.projective import extend_local_models, prove_compatible
+from qiskit_lhv.projective import extend_local_models, horodecki_settings, prove_compatible
 from qiskit_lhv.quantum import mix_with_noise
 from qiskit_lhv.reports import LocalityReport
 
@@ -70,19 +70,28 @@ def test_a_proof_for_povms_answers_about_projective_measurements():
     assert not report.verify(prove_bound=False).refuted
 
 
-def test_critical_visibility_of_werner_states(tmp_path):
+@pytest.mark.slow
+def test_critical_visibility_of_werner_states():
     found = critical_visibility(werner_state(1), measurements="povm", time_limit=0.2, seed=1)
     assert found.lower == pytest.approx(0.5, abs=1e-6)
     assert 0.69 < found.upper < 0.7072
     assert (found.measurements, found.sweep, found.estimate) == (POVM, None, None)
     assert not found.verify(prove_bound=False).refuted
+
+
+def test_bounds_say_for_which_measurements_they_hold(tmp_path):
+    state = werner_state(1)
+    settings, proof = horodecki_settings(state), prove_compatible(state)
+    upper = settings.visibility * (1 + 1e-8)
+    found = CriticalVisibility(proof.visibility, upper, proof, settings, None, measurements=POVM)
+    assert found.verify()
     found.save(tmp_path / "found.npz")
     assert CriticalVisibility.load(tmp_path / "found.npz") == found
-    projective = extend_local_models(werner_state(1))
+    projective = extend_local_models(state)
     forged = dataclasses.replace(found, lower=projective.visibility, certificate=projective)
-    assert "not about all POVMs" in forged.verify(prove_bound=False).reason
+    assert "not about all POVMs" in forged.verify().reason
     # Where nothing is said, only projective measurements are claimed.
-    assert CriticalVisibility(0.0, np.inf, found.certificate, None, None).measurements == AllProjective()
+    assert CriticalVisibility(0.0, np.inf, proof, None, None).measurements == AllProjective()
 
 
 def test_estimates_need_more_noise_for_povms():
