@@ -8,11 +8,11 @@ from typing import Protocol
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.named_sets import projective_members, qubit_set
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.certify import certify_all_projective
+from ..projective.certificates.mixtures import MixtureCertificate
 from ..projective.certificates.product_proof import product_certificate
 from ..projective.certificates.quick_proofs import LocalityProof, finer_mixture, quick_proofs
 from ..projective.certificates.search_options import ProofSearch
@@ -60,12 +60,12 @@ def quick_certificates(
 
     Args:
         tensor: Correlations of qubits.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
         visibility: The visibility in white noise that is asked about.
     """
-    measured = projective_set(measurements)
-    if measured.coordinates.all():
-        yield from quick_proofs(tensor, visibility)
+    measured = qubit_set(measurements)
+    if projective_members(measured).coordinates.all():
+        yield from quick_proofs(tensor, visibility, measured)
         return
     certificate = product_certificate(planar_tensor(tensor, measured), measured)
     if certificate is not None:
@@ -85,21 +85,29 @@ def searched_certificates(
 ) -> Iterator[LocalityProof]:
     """Yields certificates from polyhedra, coarse ones first, and for two qubits from finer mixtures if these may do.
 
+    For two qubits and POVMs, the finer mixtures alone are looked for.
+
     Args:
         tensor: Correlations of qubits.
         clock: The deadline of the search.
         noise: Noise other than white. Default: white noise.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
         visibility: The visibility at which a proof is enough, or ``None`` to look for the highest one.
         known: The visibility up to which the quick certificates prove the state local.
         seed: Seed, or ``None``.
         store: Where certificates are kept between calls.
     """
-    measured = projective_set(measurements)
+    measured = qubit_set(measurements)
     search = _PolyhedronSearch(tensor, noise, measured, visibility, seed, store)
-    n, everywhere = tensor.num_parties, bool(measured.coordinates.all())
+    n, everywhere = tensor.num_parties, bool(projective_members(measured).coordinates.all())
     axes = axes_to_try(n, not everywhere, visibility is None)
     best = known
+    may_suffice = visibility is None or known > visibility * (1 - _GAIN_OF_MIXTURE)
+    if n == 2 and not measured.is_projective:
+        # Polyhedra that are made with eta sqrt(2/3) prove less than mixtures do.
+        if may_suffice and noise is None:
+            yield from _finer_mixtures(tensor, clock, 1.0 if visibility is None else visibility, measured)
+        return
     for i, count in enumerate(axes):
         if store is not None and store.has_certificate(count):
             kept = store.certificate(count)
@@ -116,13 +124,20 @@ def searched_certificates(
         if found is not None:
             best = max(best, found.visibility)
             yield found
-        may_suffice = visibility is not None and known > visibility * (1 - _GAIN_OF_MIXTURE)
         if visibility is not None and may_suffice and i == 0 and n == 2 and everywhere:
-            with clock.step(SHARE_OF_MIXTURE) as seconds:
-                mixture = finer_mixture(tensor, seconds, visibility)
-            if mixture is not None:
+            for mixture in _finer_mixtures(tensor, clock, visibility, measured):
                 best = max(best, mixture.visibility)
                 yield mixture
+
+
+def _finer_mixtures(
+    tensor: CorrelationTensor, clock: Deadline, visibility: float, measurements: MeasurementSet
+) -> Iterator[MixtureCertificate]:
+    """Yields the mixture with many hidden states, if it is found in a part of the time."""
+    with clock.step(SHARE_OF_MIXTURE) as seconds:
+        mixture = finer_mixture(tensor, seconds, visibility, measurements)
+    if mixture is not None:
+        yield mixture
 
 
 class _PolyhedronSearch:
@@ -132,7 +147,7 @@ class _PolyhedronSearch:
         self,
         tensor: CorrelationTensor,
         noise: CorrelationTensor | None,
-        measurements: QubitMeasurementSet,
+        measurements: MeasurementSet,
         visibility: float | None,
         seed: int | None,
         store: CertificateStore | None,

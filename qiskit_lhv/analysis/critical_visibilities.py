@@ -15,8 +15,8 @@ from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import shown
 from ..exceptions import CertificateError, LHVError, MeasurementError
-from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.named_sets import projective_members, qubit_set
+from ..measurements.qubit_sets import AllProjective
 from ..measurements.sets import MeasurementSet
 from ..models.features import Features, check_degree
 from ..models.responses import QubitResponse
@@ -47,7 +47,7 @@ _LARGEST_DIFFERENCE = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalVisibility(Evidence):
-    """The visibility up to which a noisy state is local for all projective measurements, or all in a plane."""
+    """The visibility up to which a noisy state is local for all projective measurements, those in a plane, or POVMs."""
 
     lower: float
     """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""
@@ -59,10 +59,21 @@ class CriticalVisibility(Evidence):
     """The settings and the inequality that give the upper bound."""
     sweep: VisibilitySweep | None
     """The losses of local models at several visibilities, from which the estimate comes; ``None`` if there was no time
-    for them."""
+    for them, or for POVMs."""
     timed_out: bool = False
     """Whether the time limit cut a search short, so that more time may give a narrower interval. ``verify()`` cannot
     check this field."""
+    measurements: MeasurementSet | None = None
+    """For which measurements both bounds hold: all projective ones, those in a plane, or all POVMs. Default: projective
+    ones, those in a plane if the certificate is about no others."""
+
+    def __post_init__(self) -> None:
+        measured = self.measurements
+        if measured is None:
+            # Of all POVMs, only the projective ones are claimed where nothing is said.
+            proven = AllProjective() if self.certificate is None else self.certificate.measurements
+            measured = projective_members(proven)
+        object.__setattr__(self, "measurements", qubit_set(measured))
 
     @property
     def estimate(self) -> float | None:
@@ -108,7 +119,9 @@ class CriticalVisibility(Evidence):
     def _about_one_state(self, state: Any) -> Verification:
         """Checks that both proofs are about the same state, noise and measurements."""
         below, above = self.certificate, self.settings
-        seen = projective_set(below.measurements if isinstance(below, AllProjectiveCertificate) else "projective")
+        seen = qubit_set(self.measurements)
+        if below is not None and not below.measurements.covers(seen):
+            return Verification(False, f"the certificate is not about {seen}", math.inf)
         tensors = [proof.correlations for proof in (below, above) if proof is not None]
         noises = []
         if below is not None:
@@ -159,7 +172,8 @@ def critical_visibility(
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
         noise: A state of the same qubits. Default: white noise.
-        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: ``"projective"``; ``"povm"``: all POVMs, for which there is no estimate; or a plane: ``"xy"``,
+            ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds for all parts together. The result says whether it cut a search short. Default:
             no limit; the work is bounded instead, so that the answer is the same on every machine.
         seed: Seed of the searches, or ``None``.
@@ -174,7 +188,7 @@ def critical_visibility(
         LHVError: If a number is out of range, or if a folder is given without a seed.
     """
     clock = Deadline(time_limit)
-    measured = projective_set(measurements)
+    measured = qubit_set(measurements)
     tensor = _tensor(state, "state", measured)
     other = None if noise is None else _tensor(noise, "noise", measured)
     if other is not None and other.array.shape != tensor.array.shape:
@@ -214,7 +228,7 @@ def critical_visibility(
         settings, upper = None, math.inf
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    if lower < min(upper, 1.0) and time_for_models(clock, _NUM_POINTS):
+    if measured.is_projective and lower < min(upper, 1.0) and time_for_models(clock, _NUM_POINTS):
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"
@@ -229,7 +243,7 @@ def critical_visibility(
                 folder=where,
                 **options,
             )
-    return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out)
+    return CriticalVisibility(lower, upper, certificate, settings, sweep, clock.ran_out, measured)
 
 
 def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:
@@ -245,13 +259,13 @@ def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:
         check_degree(options["response"], "response")
 
 
-def _tensor(state: Any, name: str, measurements: QubitMeasurementSet) -> CorrelationTensor:
+def _tensor(state: Any, name: str, measurements: MeasurementSet) -> CorrelationTensor:
     """Returns the correlations of a state of 2 to 6 qubits.
 
     For measurements in a plane, any correlation tensor will do, also one that does not belong to a state.
     """
     tensor = qubit_tensor(state, name)
-    everything = measurements.coordinates.all()
+    everything = projective_members(measurements).coordinates.all()
     return tensor if not everything and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
 
 
@@ -271,7 +285,7 @@ class _Run:
 
     tensor: CorrelationTensor
     noise: CorrelationTensor | None
-    measurements: QubitMeasurementSet
+    measurements: MeasurementSet
     folder: Path | None
 
     def _place(self, name: str) -> Path:
@@ -300,7 +314,7 @@ class _Run:
             return None
         file = self._place("settings.json")
         loaded = OptimizedSettings.load(file)
-        inside = self.measurements if among(loaded, self.measurements) else projective_set("projective")
+        inside = self.measurements if among(loaded, self.measurements) else qubit_set("projective")
         self._require_same(file, loaded.correlations, loaded.noise, inside)
         above = loaded.visibility * (1 + 1e-8)
         checks = [loaded.inequality.verify()]

@@ -9,7 +9,7 @@ from typing import Any, overload
 from .._support.validation import positive_number, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
-from ..measurements.named_sets import projective_set
+from ..measurements.named_sets import qubit_set
 from ..measurements.sets import MeasurementSet
 from ..quantum.parties import QUANTUM_STATES
 from ..reports.devices import DeviceReport
@@ -85,7 +85,7 @@ def analyze(
         alpha: For counts and estimates, the largest probability of a wrong NONLOCAL. For many groups, the false
             discovery rate.
         tolerance: For behaviors, the largest difference between a given probability and the true one.
-        measurements: For states, ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: For states, ``"projective"``; ``"povm"``: all POVMs; or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead. For counts, the
             declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
         progress: Whether to show a progress bar over many groups. Default: only on a terminal.
@@ -114,7 +114,7 @@ def analyze(
     # Every argument is checked, also where the target leaves it without use.
     call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     positive_number(tolerance, "tolerance", ScenarioError)
-    projective_set(measurements)
+    qubit_set(measurements)
     if isinstance(target, BellExperiment):
         target = target.behavior()
     if isinstance(target, Behavior):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._support.validation import probability
 from ..exceptions import CountsError
+from ..measurements.named_sets import qubit_set
+from ..measurements.qubit_sets import AllProjective
+from ..measurements.sets import MeasurementSet
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
@@ -105,11 +108,16 @@ class EstimatedLocality(Evidence):
     """The errors of all correlations hold together with confidence 1 - alpha."""
     same_state: SameStateTest | None
     """For counts, the test whether all bases measure the same state."""
+    measurements: MeasurementSet = field(default_factory=AllProjective)
+    """For which measurements the correlations are local: all projective ones, those in a plane, or all POVMs."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
 
     @property
     def radius(self) -> float:
         """The weight of white noise that makes every deviation within the errors local."""
-        return absorbing_noise(self.estimate, self.alpha)
+        return absorbing_noise(self.estimate, self.alpha, not self.measurements.is_projective)
 
     @property
     def needed(self) -> float:
@@ -143,6 +151,8 @@ class EstimatedLocality(Evidence):
         reached = Verification(True, str(self) if self.inside else "no claim is made")
         if isinstance(self.certificate, AllProjectiveCertificate) and self.certificate.noise is not None:
             return Verification(False, "the certificate is about noise that is not white", math.inf)
+        if not self.certificate.measurements.covers(self.measurements):
+            return Verification(False, f"the certificate is not about {self.measurements}", math.inf)
         proof = self.certificate.verify(self.estimate.tensor)
         return combine(proof, reached, _from_one_state(self.estimate, self.same_state))
 

@@ -10,8 +10,8 @@ import numpy as np
 from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, shown, whole_number
 from ..exceptions import CountsError, LHVError, MeasurementError, SolverError
-from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import AllProjective, QubitMeasurementSet
+from ..measurements.named_sets import qubit_set
+from ..measurements.qubit_sets import AllProjective
 from ..measurements.sets import MeasurementSet
 from ..projective.settings.optimization import OptimizedSettings
 from ..reports.figure_names import Figure
@@ -48,13 +48,13 @@ class EstimateQuestion(Question):
     """The error probability of NONLOCAL and of LOCAL."""
     signaling_level: float
     """The level of significance at which counts contradict that all bases measure the same state."""
-    measurements: QubitMeasurementSet
-    """All projective measurements, or those in a coordinate plane."""
+    measurements: MeasurementSet
+    """All projective measurements, those in a coordinate plane, or all POVMs."""
     seed: int
     """The seed of the split of the shots and of the searches."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "measurements", projective_set(self.measurements))
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
         if not self.estimate.of_qubits and self.estimate.num_parties < 2:
             raise MeasurementError.bad_argument("target", expected="at least two parties", got="one")
         if not self.estimate.of_qubits and not isinstance(self.measurements, AllProjective):
@@ -111,7 +111,7 @@ class EstimateQuestion(Question):
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
         if not isinstance(first, SameStateTest) and first.shows is not Verdict.NONLOCAL:
-            figures[Figure.ABSORBING_NOISE] = _room(self.estimate, self.alpha)[0]
+            figures[Figure.ABSORBING_NOISE] = _room(self.estimate, self.alpha, self.measurements)[0]
         if others:
             (proof,) = others
             if not isinstance(first, EstimatedViolation) or not isinstance(proof, EstimatedLocality) or first.shows:
@@ -169,7 +169,7 @@ class EstimateQuestion(Question):
         elif isinstance(piece, EstimatedLocality):
             if not (piece.estimate == self.estimate and piece.alpha == self.alpha):
                 return "another estimate is said to be local, or with another error probability"
-            if not covers(piece.certificate, self.measurements):
+            if piece.measurements != self.measurements or not covers(piece.certificate, self.measurements):
                 return "the proof is about other measurements"
         return ""
 
@@ -202,9 +202,9 @@ def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
     }
 
 
-def _room(estimate: TensorEstimate, alpha: float) -> tuple[float, float]:
+def _room(estimate: TensorEstimate, alpha: float, measurements: MeasurementSet) -> tuple[float, float]:
     """Returns the weight of white noise that absorbs the errors, and the visibility that a certificate must reach."""
-    radius = absorbing_noise(estimate, alpha)
+    radius = absorbing_noise(estimate, alpha, not measurements.is_projective)
     return radius, 1 / (1 - radius) if radius < 1 else math.inf
 
 
@@ -231,7 +231,7 @@ def analyze_estimate(
         estimate: The result of ``estimate_tensor`` or ``estimate_from_expectations``.
         alpha: The error probability of NONLOCAL and of LOCAL.
         signaling_level: The level of significance at which counts contradict that all bases measure the same state.
-        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: ``"projective"``; ``"povm"``: all POVMs; or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
             bounded instead.
         seed: Seed of the split of the shots and of the searches, or ``None``.
@@ -246,7 +246,7 @@ def analyze_estimate(
     signaling_level = probability(signaling_level, "signaling_level", CountsError, open_interval=True)
     clock = Deadline(time_limit)
     seed = seed_or_fresh(seed)
-    measured = projective_set(measurements)
+    measured = qubit_set(measurements)
     question = EstimateQuestion(estimate, alpha, signaling_level, measured, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
@@ -266,7 +266,7 @@ def analyze_estimate(
     of_test = _figures_of_test(best)
     if best.violated:
         return replace(_report(question, evidence, figures | of_test), timed_out=clock.ran_out)
-    radius, needed = _room(estimate, alpha)
+    radius, needed = _room(estimate, alpha, measured)
     figures[Figure.ABSORBING_NOISE] = radius
     # If the errors are so large that no visibility is enough, no certificate is looked for.
     found = (
@@ -277,7 +277,7 @@ def analyze_estimate(
     furthest: EstimatedLocality | None = None
     for certificate in found:
         assert not isinstance(certificate, OptimizedSettings)
-        region = EstimatedLocality(certificate, estimate, alpha, test)
+        region = EstimatedLocality(certificate, estimate, alpha, test, measured)
         if region.inside and region.verify():
             report = _report(question, (region,), figures | _figures_of_proof(region))
             return replace(report, timed_out=clock.ran_out)
@@ -292,7 +292,7 @@ def analyze_estimate(
 
 
 def _candidates(
-    estimate: TensorEstimate, measurements: QubitMeasurementSet, seed: int, clock: Deadline
+    estimate: TensorEstimate, measurements: MeasurementSet, seed: int, clock: Deadline
 ) -> tuple[list[OptimizedSettings], int]:
     """Returns the settings that are to be tested, and the number of tests that share the error probability.
 
@@ -309,7 +309,7 @@ def _candidates(
 
 
 def _first_settings(
-    tensor: CorrelationTensor, step: Step, measurements: QubitMeasurementSet, seed: int, clock: Deadline
+    tensor: CorrelationTensor, step: Step, measurements: MeasurementSet, seed: int, clock: Deadline
 ) -> OptimizedSettings | None:
     """Returns the first settings that a step of the plan finds, or ``None``."""
     # ``Step.MODELS`` leaves the rest of the time for tests and certificates.

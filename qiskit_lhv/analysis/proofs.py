@@ -36,7 +36,7 @@ def proofs(
             nothing here except to leave a share of the time.
         clock: The deadline of the call.
         noise: Noise other than white, in which the highest visibility is asked for. Default: white noise.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
         visibility: The visibility at which a proof of locality is enough, or ``None`` to look for the highest one.
         thorough: Whether to try more settings.
         seed: Seed, or ``None``.

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._support.deadlines import Deadline
 from ..exceptions import SolverError
-from ..measurements.named_sets import projective_set
+from ..measurements.named_sets import projective_members
 from ..measurements.sets import MeasurementSet
 from ..projective.settings.correlator_criterion import wwzb_settings
 from ..projective.settings.optimization import OptimizedSettings, horodecki_settings, optimize_settings
@@ -44,9 +44,11 @@ def closed_settings(
     Args:
         tensor: Correlations of qubits.
         noise: Noise other than white, in which the lowest visibility is looked for. Default: white noise.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs, of which the projective ones are
+            searched.
         seed: Seed, or ``None``.
     """
+    measurements = projective_members(measurements)
     seen = planar_tensor(tensor, measurements)
     n = tensor.num_parties
     # Measurements in a plane see only a part of the state, but the settings belong to the whole state.
@@ -56,7 +58,7 @@ def closed_settings(
     elif noise is None:
         found = wwzb_settings(seen, measurements=measurements, num_starts=_STARTS_OF_CRITERION, seed=seed)
         yield replace(found, correlations=tensor)
-    if n == 2 and projective_set(measurements).coordinates.all():
+    if n == 2 and measurements.coordinates.all():
         yield replace(werner_settings(tensor, noise), correlations=tensor)
 
 
@@ -79,13 +81,15 @@ def searched_settings(
         tensor: Correlations of qubits.
         clock: The deadline of the call.
         noise: Noise other than white, in which the lowest visibility is looked for. Default: white noise.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs, of which the projective ones are
+            searched.
         thorough: Whether to try more settings.
         seed: Seed, or ``None``.
 
     Yields:
         Settings for the state that was given.
     """
+    measurements = projective_members(measurements)
     n = tensor.num_parties
     cleaned = without_white_noise(tensor) if noise is None else tensor
     if noise is None and n > 2:

@@ -11,8 +11,8 @@ from qiskit.quantum_info import DensityMatrix
 
 from .._support.words import counted
 from ..exceptions import MeasurementError
-from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
+from ..measurements.named_sets import projective_members, qubit_set
+from ..measurements.qubit_sets import AllProjective
 from ..measurements.sets import MeasurementSet
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
@@ -44,9 +44,9 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
 
     Args:
         settings: Settings of qubits.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
     """
-    asked = projective_set(measurements)
+    asked = projective_members(measurements)
     return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
 
@@ -55,11 +55,10 @@ def covers(certificate: LocalityProof, measurements: MeasurementSet) -> bool:
 
     Args:
         certificate: The proof.
-        measurements: All projective ones, or those in a coordinate plane.
+        measurements: All projective ones, those in a coordinate plane, or all POVMs.
     """
-    if not isinstance(certificate, AllProjectiveCertificate):
-        return True
-    return certificate.measurements.covers(measurements) and certificate.noise is None
+    in_white_noise = not isinstance(certificate, AllProjectiveCertificate) or certificate.noise is None
+    return certificate.measurements.covers(measurements) and in_white_noise
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,13 +67,13 @@ class StateQuestion(Question):
 
     correlations: CorrelationTensor
     """The correlation tensor of the state: one of qubits, or of a qubit and a qutrit."""
-    measurements: QubitMeasurementSet
-    """All projective measurements, or those in a coordinate plane."""
+    measurements: MeasurementSet
+    """All projective measurements, those in a coordinate plane, or all POVMs."""
     clipped: float = 0.0
     """The negative eigenvalue of the given matrix, if there is one. It is a rounding error, and was set to zero."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "measurements", projective_set(self.measurements))
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
         if self.measurements.name != "projective" and not self._of_qubits:
             raise MeasurementError.bad_argument(
                 "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements.name)
@@ -96,7 +95,7 @@ class StateQuestion(Question):
     @cached_property
     def out_of_reach(self) -> bool:
         """Whether no proof of locality can succeed; see ``has_vanishing_product``."""
-        return self.measurements.name == "projective" and has_vanishing_product(self.correlations)
+        return self.measurements.covers(AllProjective()) and has_vanishing_product(self.correlations)
 
     @property
     def allowed_noise(self) -> float:

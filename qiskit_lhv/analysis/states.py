@@ -10,7 +10,8 @@ from qiskit.quantum_info import DensityMatrix, Statevector
 from .._support.deadlines import Deadline, checks_within
 from .._support.validation import generator
 from ..exceptions import MeasurementError
-from ..measurements.named_sets import projective_set
+from ..measurements.named_sets import projective_members, qubit_set
+from ..measurements.qubit_sets import AllProjective
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.certificates.separability import prove_separable
@@ -37,7 +38,7 @@ def analyze_state(
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Returns a report on whether a state of qubits is local for all projective measurements, or for all in a plane.
+    """Returns a report on whether a state of qubits is local for projective measurements, those in a plane, or POVMs.
 
     The following proofs are tried in this order, until one of them decides:
 
@@ -50,9 +51,11 @@ def analyze_state(
     5. optimized settings;
     6. polyhedra, from coarse to fine, and finer mixtures.
 
+    For POVMs, LOCAL needs a proof for all of them; projective measurements, which are POVMs, prove NONLOCAL.
+
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: ``"projective"``; ``"povm"``: all POVMs; or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
             bounded instead, so that the answer is the same on every machine. An open question then takes some minutes.
         seed: Seed of the searches, or ``None``.
@@ -62,8 +65,8 @@ def analyze_state(
     """
     generator(seed)
     clock = Deadline(time_limit)
-    measured = projective_set(measurements)
-    everything = bool(measured.coordinates.all())
+    measured = qubit_set(measurements)
+    everything = bool(projective_members(measured).coordinates.all())
     if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
         if not everything:
             raise MeasurementError.bad_argument(
@@ -101,7 +104,8 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
     ):
         if findings.add(proof):
             return
-    if Step.MODELS in steps and time_for_models(clock):
+    # The estimate comes from models of the responses to projective measurements.
+    if Step.MODELS in steps and question.measurements.is_projective and time_for_models(clock):
         with clock.step() as seconds:
             findings.loss = _loss(question.correlations, question.measurements, seed, seconds)
 
@@ -130,7 +134,7 @@ def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
     certificate = prove_separable(state)
     if certificate is not None and certificate.shows is None:
         certificate = None
-    question = StateQuestion(CorrelationTensor.of(state), projective_set("projective"), lowest_eigenvalue(state))
+    question = StateQuestion(CorrelationTensor.of(state), AllProjective(), lowest_eigenvalue(state))
     return question.report(None, certificate)
 
 

@@ -16,7 +16,7 @@ from .qubit_sets import AllProjective, ListedProjective, PlanarProjective, Qubit
 from .sets import MeasurementSet
 from .specification import settings_of_party
 
-__all__ = ["measurement_set", "measurement_sets", "projective_set"]
+__all__ = ["measurement_set", "measurement_sets", "projective_members", "projective_set", "qubit_set"]
 
 _PROJECTIVE, _POVM = AllProjective().name, POVMs(2).name
 # The sets of qubits that proofs and searches for settings know, by the coordinates that their Bloch vectors use.
@@ -85,6 +85,24 @@ def measurement_sets(measurements: Any, dimensions: Sequence[int]) -> list[Measu
     ]
 
 
+def qubit_set(measurements: Any) -> MeasurementSet:
+    """Returns the set that a user names, if it is one about which proofs for states of qubits speak.
+
+    Args:
+        measurements: What ``measurement_set`` takes: ``"projective"``, a coordinate plane, or ``"povm"``.
+
+    Raises:
+        MeasurementError: If it is another set, or not a set.
+    """
+    found = _found(measurements)
+    if isinstance(found, POVMs) and found.name:
+        # How members are drawn makes no difference to a proof.
+        return POVMs(2)
+    if isinstance(found, AllProjective | PlanarProjective) and found.name:
+        return _BY_COORDINATES[found.axes]
+    raise _not_of_qubits(measurements, f"{_PROJECTIVE!r}, {_POVM!r}")
+
+
 def projective_set(measurements: Any) -> QubitMeasurementSet:
     """Returns the set that a user names, if it holds all projective measurements of a qubit or those of a plane.
 
@@ -94,15 +112,36 @@ def projective_set(measurements: Any) -> QubitMeasurementSet:
     Raises:
         MeasurementError: If it is another set, or not a set.
     """
-    try:
-        found: MeasurementSet | None = measurement_set(measurements)
-    except LHVError:
-        found = None
+    found = _found(measurements)
     if isinstance(found, AllProjective | PlanarProjective) and found.name:
         return _BY_COORDINATES[found.axes]
+    raise _not_of_qubits(measurements, repr(_PROJECTIVE))
+
+
+def projective_members(measurements: Any) -> QubitMeasurementSet:
+    """Returns the projective measurements of a set about which proofs for states of qubits speak.
+
+    Args:
+        measurements: What :func:`qubit_set` takes. The projective ones among all POVMs are all projective ones.
+
+    Raises:
+        MeasurementError: If it is another set, or not a set.
+    """
+    found = qubit_set(measurements)
+    return found if isinstance(found, QubitMeasurementSet) else AllProjective()
+
+
+def _found(measurements: Any) -> MeasurementSet | None:
+    try:
+        return measurement_set(measurements)
+    except LHVError:
+        return None
+
+
+def _not_of_qubits(measurements: Any, others: str) -> MeasurementError:
     names = ", ".join(repr(known.name) for known in _BY_COORDINATES.values() if known.name != _PROJECTIVE)
-    raise MeasurementError.bad_argument(
-        "measurements", expected=f"{_PROJECTIVE!r} or one of {names}", got=shown(measurements)
+    return MeasurementError.bad_argument(
+        "measurements", expected=f"{others} or one of {names}", got=shown(measurements)
     )
 
 

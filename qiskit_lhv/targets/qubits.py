@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import MeasurementError
-from ..measurements.named_sets import projective_set
+from ..measurements.named_sets import projective_members
 from ..measurements.sets import MeasurementSet
 from .correlations import CorrelationTensor
 from .state_tensors import rounded_to_state
@@ -46,12 +46,12 @@ def planar_tensor(tensor: CorrelationTensor, measurements: MeasurementSet | str)
 
     Args:
         tensor: Correlations of qubits.
-        measurements: A coordinate plane; all projective measurements leave it as it is.
+        measurements: A coordinate plane; all projective measurements, or all POVMs, leave it as it is.
 
     Raises:
-        MeasurementError: If it is neither ``"projective"`` nor a plane, or the tensor is not one of qubits.
+        MeasurementError: If it is not ``"projective"``, ``"povm"`` or a plane, or the tensor is not one of qubits.
     """
-    seen = projective_set(measurements).coordinates
+    seen = projective_members(measurements).coordinates
     if seen.all():
         return tensor
     if set(tensor.dimensions) != {2}:

@@ -11,6 +11,9 @@ sums are a zonotope, centered at half the sum of the hidden states; the conditio
 dimensions every facet of a full-dimensional zonotope holds three independent generators, whose normal is their cross
 product.
 
+The same holds for all POVMs of the steering party if it holds with its Bloch vectors enlarged by sqrt(3/2): a POVM
+whose Bloch vectors are shrunk by sqrt(2/3) is a mixture of projective measurements (proof in :mod:`.projective`).
+
 References:
     arXiv:1604.03815, arXiv:1808.09349 (the geometry); arXiv:1510.06721 (the closed criterion).
 """
@@ -18,6 +21,7 @@ References:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -30,6 +34,7 @@ from .remembered_checks import remembered
 __all__ = [
     "STATE_BITS",
     "WEIGHT_BITS",
+    "enlarged_for_povms",
     "gram_matrix",
     "hidden_states_fail",
     "steering_quartic",
@@ -37,9 +42,23 @@ __all__ = [
 
 # Bloch vectors are multiples of 2**-15 and weights of 2**-30, so that 4 x 4 determinants and their sums fit 64 bits.
 STATE_BITS, WEIGHT_BITS = 15, 30
+# A binary fraction just above sqrt(3/2).
+_ENLARGEMENT_BITS = 20
+_ENLARGEMENT = Fraction(math.isqrt(3 << (2 * _ENLARGEMENT_BITS - 1)) + 1, 1 << _ENLARGEMENT_BITS)
 _MAX_STATES = 400
 _HALF_BITS = 31
 _NORMALS_PER_BATCH = 1 << 16
+
+
+def enlarged_for_povms(tensor: Any) -> Any:
+    """The tensor that must be unsteerable for projective measurements to be so for all POVMs of the first party.
+
+    Args:
+        tensor: Rational numbers or floats, shape ``(4, 4)``, the steering party's index first.
+    """
+    enlarged = tensor.copy()
+    enlarged[1:] = enlarged[1:] * (_ENLARGEMENT if tensor.dtype == object else float(_ENLARGEMENT))
+    return enlarged
 
 
 def hidden_states_fail(tensor: Any, states: NDArray[np.float64], weights: NDArray[np.float64]) -> str:

@@ -1,4 +1,6 @@
-"""Exact check of the proof that a state is local for all projective measurements, without the code that found it.
+"""Exact check of the proof that a state is local for all projective measurements, or for all POVMs, of its qubits.
+
+It shares no code with what found the proof.
 
 Floats are taken as the rational numbers that they are. Bloch vectors, weights and the tensor become integers;
 matrix products of integers are done in floats only where every partial sum is exact.
@@ -9,9 +11,26 @@ averaged over relabelings, and product states. (3) The residual: what the model 
 each index scaled by 1 / eta. (4) Its absorption: a block of correlators of the parties S is local if its norm is at
 most 1, so white noise of relative weight sum_S norm_S makes up for it.
 
+For all POVMs, eta sqrt(2/3) takes the place of eta: a POVM of a qubit whose Bloch vectors are shrunk by sqrt(2/3) is a
+mixture of projective measurements, whatever the number of its outcomes. Proof. Let E_a = w_a (1 + s_a n_a . sigma) with
+sum_a w_a = 1, sum_a w_a s_a n_a = 0, |s_a| <= 1. If the POVM shrunk by t were no such mixture, some functional
+sum_a tr(E_a (z_a + y_a . sigma)) / 2 would be larger for it than for all projective measurements with one outcome a
+(value z_a) or two outcomes a and b (value at most (z_a + z_b + |y_a - y_b|) / 2, which is reached); add a constant to
+all z_a so that the largest of these values is 1. With r_a = 1 - z_a >= 0, then |y_a - y_b| <= r_a + r_b: the balls of
+centers y_a and radii r_a intersect pairwise. Below it is shown that some c has |y_a - c| <= rho r_a for all a, with
+rho^2 = 3/2. The value for the shrunk POVM is sum_a w_a (z_a + t s_a n_a . (y_a - c)), which is at most
+1 - sum_a w_a r_a + t rho sum_a w_a r_a, so not above 1 for t = 1 / rho: a contradiction. The point c: if some r_a is 0,
+then y_a lies in all balls. Else let c, put at the origin, minimize the largest |y_a - c|^2 / r_a^2, and let rho^2 > 1
+be this minimum. On the outcomes at which it is reached, y_a = rho r_a u_a with unit vectors u_a, and (the gradients
+vanish in a mixture) sum_a m_a u_a = 0 for some weights m_a >= 0 of sum 1, at most four of them positive. Pairwise
+intersection gives u_a . u_b >= 1 - 2 / rho^2. With S = sum_a m_a^2 >= 1/4 follows
+0 = |sum_a m_a u_a|^2 >= S + (1 - S) (1 - 2 / rho^2), hence rho^2 <= 2 (1 - S) <= 3/2. (This is Jung's theorem for
+balls of different radii.)
+
 References:
-    arXiv:1609.06114, arXiv:2302.04721 (polyhedra, absorption by the 2-norm); J. L. Krivine, C. R. Acad. Sci. Paris A
-    284, 445 (1977) (Grothendieck's constant is at most pi / (2 log(1 + sqrt 2)) < 1.7823).
+    arXiv:1609.06114, arXiv:2302.04721 (polyhedra, absorption by the 2-norm); arXiv:1609.06139 (shrunk POVMs);
+    J. L. Krivine, C. R. Acad. Sci. Paris A 284, 445 (1977) (Grothendieck's constant is at most
+    pi / (2 log(1 + sqrt 2)) < 1.7823).
 """
 
 from __future__ import annotations
@@ -28,10 +47,12 @@ from numpy.typing import NDArray
 
 from .remembered_checks import remembered
 
-__all__ = ["GROTHENDIECK_BOUND", "Proof", "ProofError", "proven_visibility"]
+__all__ = ["GROTHENDIECK_BOUND", "SHRINKING_OF_POVMS", "Proof", "ProofError", "proven_visibility"]
 
 # Krivine's upper bound of Grothendieck's constant, rounded up.
 GROTHENDIECK_BOUND = Fraction(17823, 10000)
+SHRINKING_OF_POVMS = Fraction(2, 3)
+"""The square of the factor by which Bloch vectors of a qubit's POVMs shrink to those of projective measurements."""
 
 _MAX_WEIGHT_BITS = 52
 _RESIDUAL_BITS = 60
@@ -58,6 +79,7 @@ class Proof:
     flips: NDArray[np.int8]
     product_weights: NDArray[np.float64]
     product_vectors: NDArray[np.float64]
+    for_povms: bool = False
 
 
 def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) -> tuple[Fraction, list[float], float]:
@@ -84,7 +106,8 @@ def proven_visibility(proof: Proof, noise_visibility: Fraction | None = None) ->
 
 def _proven_visibility(proof: Proof, noise_visibility: Fraction | None) -> tuple[Fraction, list[float], float]:
     inradii = [_squared_inradius(d, t) for d, t in zip(proof.directions, proof.triangles, strict=True)]
-    residual, scale = _residual(proof, inradii)
+    shrinking = SHRINKING_OF_POVMS if proof.for_povms else Fraction(1)
+    residual, scale = _residual(proof, [shrinking * eta2 for eta2 in inradii])
     n = residual.ndim
     total = Fraction(0)
     for size in range(1, n + 1):
@@ -146,8 +169,11 @@ def _squared_inradius(directions: NDArray[np.float64], triangles: NDArray[np.int
     return smallest / 4**exponent
 
 
-def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]:
-    """Model minus scaled target as whole numbers in units of 2**-k, rounded to nearest, and k."""
+def _residual(proof: Proof, shrinking: list[Fraction]) -> tuple[NDArray[Any], int]:
+    """Model minus scaled target as whole numbers in units of 2**-k, rounded to nearest, and k.
+
+    The numbers given are the squares of the lengths by which each party's non-identity index is divided.
+    """
     n = proof.tensor.ndim
     weights, weight_bits = _integers(
         np.concatenate([proof.weights, proof.product_weights]), _MAX_WEIGHT_BITS, "weights"
@@ -182,9 +208,9 @@ def _residual(proof: Proof, inradii: list[Fraction]) -> tuple[NDArray[Any], int]
     target[(0,) * n] = Fraction(1)
     bits = weight_bits + n * vector_bits
     rest = target - np.array([Fraction(int(x), 2**bits) for x in separable.flat], dtype=object).reshape(target.shape)
-    # Each non-identity index is divided by a rational lower bound of its inradius.
+    # Each non-identity index is divided by a rational lower bound of what the polyhedron allows.
     maps = []
-    for directions, eta2 in zip(proof.directions, inradii, strict=True):
+    for directions, eta2 in zip(proof.directions, shrinking, strict=True):
         eta = _root_below(eta2)
         integers, exponent = _integers(directions, 64, "directions")
         matrix = np.zeros((len(directions) + 1, 4), dtype=object)

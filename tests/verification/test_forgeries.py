@@ -231,6 +231,13 @@ def unsteerable(record):
     return below_chsh(record) and record.visibility <= found.visibility + 1e-6
 
 
+def below_werner_bounds(record):
+    """Whether a proof that began with a Werner state shows no more than all proofs of its kind can show."""
+    if not record.measurements.is_projective and record.correlations == CorrelationTensor.of(werner_state(1)):
+        return 0 <= record.visibility <= 0.5
+    return below_chsh(record)
+
+
 def compatible(record):
     return 0 <= record.visibility <= prove_compatible(record.correlations).visibility + 1e-9
 
@@ -662,6 +669,22 @@ RECORDS = {
     "compatible": (lambda: prove_compatible(werner_state(0.9)), compatible),
     "hidden states": (lambda: find_hidden_states(noisy_singlet(), num_axes=6), below_chsh),
     "mixture": (lambda: mix_local_models(noisy_singlet(), num_axes=6), below_chsh),
+    "projective for POVMs": (
+        lambda: certify_all_projective(
+            werner_state(1), directions=6, measurements="povm", time_limit=2, seed=1, progress=False
+        ),
+        below_werner_bounds,
+    ),
+    "extension for POVMs": (lambda: extend_local_models(werner_state(1), measurements="povm"), below_werner_bounds),
+    "unsteerable for POVMs": (lambda: prove_unsteerable(werner_state(1), measurements="povm"), below_werner_bounds),
+    "hidden states for POVMs": (
+        lambda: find_hidden_states(werner_state(1), num_axes=6, measurements="povm"),
+        below_werner_bounds,
+    ),
+    "mixture for POVMs": (
+        lambda: mix_local_models(werner_state(1), num_axes=6, measurements="povm"),
+        below_werner_bounds,
+    ),
     "estimated violation": (lambda: analyze(estimate(0.95), seed=1).evidence[0], estimated_violation_holds),
     "estimated locality": (lambda: analyze(estimate(0.3), seed=1).evidence[0], estimated_locality_holds),
     "ground state": (lambda: ground_state(ISING), ground_state_holds),
@@ -736,6 +759,7 @@ RECORDS = {
     "report on suspicious settings": (lambda: counts_report(suspicious_counts()), report_holds),
     "standing result": (standing_result, standing_holds),
     "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
+    "report on POVMs": (lambda: analyze(werner_state(0.9), measurements="povm", seed=1), report_holds),
     "report on a plane": (lambda: analyze(werner_state(0.9), measurements="xz", seed=1), report_holds),
     "report on a qutrit": (lambda: analyze(DensityMatrix(np.eye(6) / 6, dims=(2, 3))), report_holds),
     "device": (device_report, device_holds),

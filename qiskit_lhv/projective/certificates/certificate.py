@@ -1,4 +1,4 @@
-"""The certificate that a state is local for all projective measurements."""
+"""The certificate from polyhedra that a state is local for all projective measurements, or for all POVMs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, real_array, whole_array
 from ...exceptions import CertificateError, MeasurementError
-from ...measurements.named_sets import projective_set
-from ...measurements.qubit_sets import AllProjective, QubitMeasurementSet
+from ...measurements.named_sets import projective_members, qubit_set
+from ...measurements.qubit_sets import AllProjective
 from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
@@ -35,7 +35,7 @@ _TREMBLE = Fraction(1, 10**11)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AllProjectiveCertificate(Evidence):
-    """A proof that a state of qubits, mixed with noise, is local for all projective measurements.
+    """A proof that a state of qubits, mixed with noise, is local for all projective measurements, or for all POVMs.
 
     The mixture ``mixture_visibility * state + (1 - mixture_visibility) * noise`` consists, up to a small
     residual, of product states and of a local model on the directions of polyhedra; see :meth:`verify`.
@@ -65,8 +65,8 @@ class AllProjectiveCertificate(Evidence):
     """Bloch vectors of their parties, shape ``(P, N, 3)``, multiples of 2**-30."""
     noise: AllProjectiveCertificate | None = None
     """For noise that is not white: its own proof, beyond visibility 1 in white noise. ``None``: white noise."""
-    measurements: QubitMeasurementSet = field(default_factory=AllProjective)
-    """For which measurements it is local: all projective ones, or those in a coordinate plane. In a plane
+    measurements: MeasurementSet = field(default_factory=AllProjective)
+    """For which measurements it is local: all projective ones, those in a coordinate plane, or all POVMs. In a plane
     ``correlations`` have no entries across it, and the last direction of each party is a point far above it."""
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class AllProjectiveCertificate(Evidence):
             raise CertificateError.bad_argument(
                 "noise", expected=f"a certificate of {n} qubits in white noise", got=repr(self.noise)
             )
-        object.__setattr__(self, "measurements", projective_set(self.measurements))
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
         directions = tuple(real_array(d, "directions", MeasurementError, ndim=2) for d in self.directions)
         if len(directions) != n or any(d.shape[1] != 3 for d in directions) or len(self.triangles) != n:
             raise CertificateError.bad_argument(
@@ -137,7 +137,7 @@ class AllProjectiveCertificate(Evidence):
 
     @property
     def _in_plane(self) -> bool:
-        return not self.measurements.coordinates.all()
+        return not projective_members(self.measurements).coordinates.all()
 
     def with_claim(self, visibility: float) -> AllProjectiveCertificate:
         """Returns the same proof with another claimed visibility."""
@@ -147,6 +147,8 @@ class AllProjectiveCertificate(Evidence):
         """Re-checks the whole proof in exact rational arithmetic, without the code that found it.
 
         1. Each party's triangles form a closed surface around the origin; eta is the distance from the origin to it.
+           For POVMs, eta is multiplied by sqrt(2/3): a POVM whose Bloch vectors are shrunk so much is a mixture of
+           projective measurements.
         2. The strategies, averaged over the relabelings, and the product states form a local model.
         3. Their correlators are compared with those of the mixture, each non-identity index scaled by 1 / eta.
         4. White noise absorbs the difference, block by block; the visibility that remains is the proven one.
@@ -159,7 +161,8 @@ class AllProjectiveCertificate(Evidence):
             Whether the proof holds and shows exactly the claimed visibility.
 
         References:
-            arXiv:1609.06114, arXiv:2302.04721.
+            arXiv:1609.06114, arXiv:2302.04721 (polyhedra); arXiv:1609.06139 (POVMs; the proof is in the source of the
+            check).
         """
         white = CorrelationTensor.white_noise(self.correlations.dimensions)
         own_noise = white if self.noise is None else self.noise.correlations
@@ -175,6 +178,8 @@ class AllProjectiveCertificate(Evidence):
             return Verification(False, f"there are correlations that {self.measurements} do not see", across)
         of_noise: Fraction | None = None
         if self.noise is not None:
+            if not self.noise.measurements.covers(self.measurements):
+                return Verification(False, f"the proof for the noise is not about {self.measurements}", math.inf)
             check = self.noise.verify()
             if not check:
                 return dataclasses.replace(check, reason=f"the proof for the noise: {check.reason}")
@@ -213,6 +218,7 @@ class AllProjectiveCertificate(Evidence):
             flips=self.flips,
             product_weights=self.product_weights,
             product_vectors=self.product_vectors,
+            for_povms=not self.measurements.is_projective,
         )
 
 

@@ -1,4 +1,4 @@
-"""Proofs that a state is local for all projective measurements, from polyhedra of directions."""
+"""Proofs from polyhedra of directions that a state is local for all projective measurements, or for all POVMs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..._support.types import FloatArray
 from ..._support.validation import instance, is_whole_number, real_array
 from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.axes import icosahedral_directions, planar_directions
-from ...measurements.named_sets import projective_set
+from ...measurements.named_sets import projective_members, qubit_set
 from ...measurements.polyhedra import inradius
-from ...measurements.qubit_sets import QubitMeasurementSet
+from ...measurements.qubit_sets import AllProjective, QubitMeasurementSet
 from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
@@ -56,14 +56,14 @@ def certify_all_projective(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> AllProjectiveCertificate:
-    """Proves a state of qubits local for all projective measurements (or all in a plane), up to a visibility in noise.
+    """Proves a state of qubits local for all projective measurements (or all POVMs), up to a visibility in noise.
 
     The directions of a polyhedron with inradius eta represent all directions: if the correlators on them, divided by
     eta once for each party that takes part, have a local model, then the state has a local model for all projective
     measurements. The model is a mixture of deterministic strategies and of product states. It is found by conditional
     gradients in the coordinates that the state's symmetries leave free, and a little more noise absorbs what the model
     does not reproduce. Noise other than white noise must therefore contain some white noise: a first proof shows that
-    the noise stays local with less white noise in it.
+    the noise stays local with less white noise in it. For POVMs, eta sqrt(2/3) takes the place of eta.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits.
@@ -72,9 +72,9 @@ def certify_all_projective(
         directions: Number of axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer. Or Bloch vectors, shape ``(m, 3)``
             for all parties or one such array per party.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all measurements are
-            limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of equally spaced
-            axes, by default 24 for two qubits.
+        measurements: ``"projective"``; ``"povm"``: all POVMs; or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all
+            measurements are limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of
+            equally spaced axes, by default 24 for two qubits.
         search: The visibility at which the search works, its start and when it ends; see :class:`ProofSearch`.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
@@ -91,7 +91,7 @@ def certify_all_projective(
         SolverError: If the proof does not pass its own check.
 
     References:
-        arXiv:1609.06114, arXiv:2302.04721.
+        arXiv:1609.06114, arXiv:2302.04721 (polyhedra); arXiv:1609.06139 (POVMs).
 
     Examples:
         >>> from qiskit_lhv import werner_state
@@ -99,10 +99,11 @@ def certify_all_projective(
         >>> 0.59 < certificate.visibility < 0.605, bool(certificate.verify())
         (True, True)
     """
-    measured = projective_set(measurements)
+    measured = qubit_set(measurements)
+    members = projective_members(measured)
     tensor = planar_tensor(CorrelationTensor.of(state), measured)
     noise = noise if noise is None else planar_tensor(CorrelationTensor.of(noise, name="noise"), measured)
-    axes = _directions(tensor, directions, measured)
+    axes = _directions(tensor, directions, members)
     options = instance(ProofSearch() if search is None else search, ProofSearch, "search", ScenarioError)
     deadline = Deadline(time_limit)
     if options.start is not None and options.start.num_parties != tensor.num_parties:
@@ -112,13 +113,20 @@ def certify_all_projective(
     calls = math.inf if options.max_calls is None else options.max_calls
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
-    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, calls, deadline, seed)
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, measured, calls, deadline, seed)
     seeker = ProjectiveSearch(tensor, axes, seed, noise_proof, measured)
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
         sizes = [len(vectors) for vectors in axes]
-        run = fingerprint(tensor=tensor.array, noise=noise_array, seed=seed, sizes=sizes, axes=np.concatenate(axes))
+        run = fingerprint(
+            tensor=tensor.array,
+            noise=noise_array,
+            seed=seed,
+            sizes=sizes,
+            axes=np.concatenate(axes),
+            **({} if measured.is_projective else {"measurements": measured.name}),
+        )
         file = ArrayCheckpoint(checkpoint, run)
         seeker.restore(file)
     if options.start is not None:
@@ -133,6 +141,7 @@ def _proven_noise(
     noise: Any,
     tensor: CorrelationTensor,
     axes: list[FloatArray],
+    measurements: MeasurementSet,
     calls: float,
     deadline: Deadline,
     seed: int | None,
@@ -141,7 +150,9 @@ def _proven_noise(
     other = CorrelationTensor.of(noise, name="noise")
     if other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument("noise", expected=f"a state as {tensor!r}", got=repr(other))
-    search = ProjectiveSearch(other, axes, seed)
+    # The polyhedron over a polygon proves more than what is asked for in a plane.
+    everything = measurements if measurements.covers(AllProjective()) else AllProjective()
+    search = ProjectiveSearch(other, axes, seed, measurements=everything)
     with ProgressBar(None, False) as bar:
         for share in (1 / 3, 1.0):
             # The state cannot be proven local without a proof for the noise, so that proof may use all the time.

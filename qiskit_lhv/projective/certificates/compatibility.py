@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..._support.validation import whole_number, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
+from ...measurements.effect_sets import POVMs
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED, is_positive_semidefinite
@@ -57,6 +58,11 @@ class CompatibilityCertificate(StateCertificate):
                 "party, transposed", expected="parties of the state", got=f"{self.party}, {self.transposed}"
             )
 
+    @property
+    def measurements(self) -> POVMs:
+        """For which measurements the proof holds: all POVMs."""
+        return POVMs(2)
+
     def __str__(self) -> str:
         return (
             f"local for all measurements up to visibility {self.visibility:.9g}: all parties but {self.party} see so "
@@ -71,7 +77,7 @@ class CompatibilityCertificate(StateCertificate):
 
         References:
             M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290 (all POVMs of a qubit are jointly
-            measurable at visibility 1/2).
+            measurable at visibility 1/2); Y. Zhang, E. Chitambar, Phys. Rev. Lett. 132, 250201 (2024).
         """
         another = self._not_about(state)
         if another is not None:

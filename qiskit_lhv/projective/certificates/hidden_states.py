@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -17,8 +17,11 @@ from ..._support.types import FloatArray
 from ..._support.validation import positive_number, real_array, whole_number
 from ...exceptions import CertificateError, ScenarioError, SolverError
 from ...measurements.axes import icosahedral_directions
+from ...measurements.named_sets import qubit_set
+from ...measurements.qubit_sets import AllProjective
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
-from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, hidden_states_fail
+from ...verification.hidden_states import STATE_BITS, WEIGHT_BITS, enlarged_for_povms, hidden_states_fail
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .state_certificate import StateCertificate, tensor_of_two_qubits
@@ -43,15 +46,17 @@ class HiddenStateCertificate(StateCertificate):
 
     Whatever projective measurement the steering party makes, the conditional states of the other party are sums of
     fractions of the hidden states: the ellipsoid of the conditional states lies inside the zonotope of the hidden
-    states.
+    states. For all POVMs of the steering party, the same holds with its Bloch vectors enlarged by sqrt(3/2).
     """
 
     party: int
-    """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
+    """The steering party, 0 or 1: the one with these measurements; those of the other may be any."""
     hidden_states: FloatArray
     """Bloch vectors of the other party, multiples of 2**-15, shape ``(K, 3)``."""
     weights: FloatArray
     """Their weights, multiples of 2**-30, shape ``(K,)``."""
+    measurements: MeasurementSet = field(default_factory=AllProjective)
+    """For which measurements the proof holds: all projective ones, or all POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,10 +72,11 @@ class HiddenStateCertificate(StateCertificate):
         object.__setattr__(self, "party", party)
         object.__setattr__(self, "hidden_states", states)
         object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
 
     def __str__(self) -> str:
         return (
-            f"local for all projective measurements up to visibility {self.visibility:.9g}: "
+            f"local for {self.measurements} up to visibility {self.visibility:.9g}: "
             f"unsteerable from party {self.party} ({len(self.weights)} hidden states)"
         )
 
@@ -82,7 +88,7 @@ class HiddenStateCertificate(StateCertificate):
 
         References:
             H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne,
-            Phys. Rev. Lett. 122, 240401 (2019), arXiv:1808.09349.
+            Phys. Rev. Lett. 122, 240401 (2019), arXiv:1808.09349; arXiv:1609.06139 (POVMs).
         """
         another = self._not_about(state)
         if another is not None:
@@ -91,19 +97,27 @@ class HiddenStateCertificate(StateCertificate):
             return Verification(False, "the visibility is negative", math.inf)
         mixture = rational(self.correlations.array) * Fraction(self.visibility)
         mixture[0, 0] = Fraction(1)
-        reason = hidden_states_fail(mixture if self.party == 0 else mixture.T, self.hidden_states, self.weights)
+        steering = mixture if self.party == 0 else mixture.T
+        if not self.measurements.is_projective:
+            steering = enlarged_for_povms(steering)
+        reason = hidden_states_fail(steering, self.hidden_states, self.weights)
         if reason:
             return Verification(False, reason, math.inf)
-        reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
+        reason = f"local for {self.measurements} up to visibility {self.visibility:.9g}"
         return Verification(
             True, f"{reason} (unsteerable from party {self.party}, by {len(self.weights)} hidden states)"
         )
 
 
 def find_hidden_states(
-    state: Any, *, num_axes: int = 16, party: int | None = None, max_visibility: float = _MAX_VISIBILITY
+    state: Any,
+    *,
+    num_axes: int = 16,
+    party: int | None = None,
+    max_visibility: float = _MAX_VISIBILITY,
+    measurements: MeasurementSet | str = "projective",
 ) -> HiddenStateCertificate | None:
-    """Proves a two-qubit state unsteerable from one of its qubits, hence local for all projective measurements.
+    """Proves a two-qubit state unsteerable from one of its qubits, hence local for projective measurements, or POVMs.
 
     A linear program chooses the weights of hidden states that lie on given axes, for the largest visibility in white
     noise. As the number of axes grows, this visibility approaches the one at which the state becomes steerable.
@@ -114,12 +128,14 @@ def find_hidden_states(
             seconds.
         party: The steering party, 0 or 1; default: the party that gives the higher visibility.
         max_visibility: Largest visibility considered.
+        measurements: ``"projective"``, or ``"povm"``: all POVMs.
 
     Returns:
         The certificate, or ``None`` if none was found. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not a valid state of two qubits, or there are no such axes.
+        MeasurementError: If the state is not a valid state of two qubits, or there are no such axes, or the
+            measurements are unknown.
         ScenarioError: If a number is out of range.
 
     References:
@@ -138,7 +154,8 @@ def find_hidden_states(
     cap = positive_number(max_visibility, "max_visibility", ScenarioError)
     if party is not None and whole_number(party, "party", ScenarioError, minimum=0) > 1:
         raise ScenarioError.bad_argument("party", expected="0 or 1", got=f"{party}")
-    found = [_search(tensor, k, count, cap) for k in ((0, 1) if party is None else (party,))]
+    measured = qubit_set(measurements)
+    found = [_search(tensor, k, count, cap, measured) for k in ((0, 1) if party is None else (party,))]
     return max(
         (certificate for certificate in found if certificate is not None),
         key=lambda certificate: certificate.visibility,
@@ -203,8 +220,12 @@ def rounded_weights(weights: FloatArray) -> FloatArray:
     return np.floor(np.maximum(weights, 0) * (1 - 1e-6) * scale) / scale
 
 
-def _search(tensor: CorrelationTensor, party: int, count: int, cap: float) -> HiddenStateCertificate | None:
+def _search(
+    tensor: CorrelationTensor, party: int, count: int, cap: float, measurements: MeasurementSet
+) -> HiddenStateCertificate | None:
     array = tensor.array if party == 0 else tensor.array.T
+    if not measurements.is_projective:
+        array = enlarged_for_povms(array)
     states, normals, widths = hidden_state_frame(array, count)
     program = _Program(array, states, normals, widths, cap)
     try:
@@ -213,7 +234,9 @@ def _search(tensor: CorrelationTensor, party: int, count: int, cap: float) -> Hi
             visibility = best * (1 - margin)
             weights = rounded_weights(program.weights_inside(visibility))
             kept = weights > 0
-            certificate = HiddenStateCertificate(visibility, tensor, party, states[kept, 1:], weights[kept])
+            certificate = HiddenStateCertificate(
+                visibility, tensor, party, states[kept, 1:], weights[kept], measurements
+            )
             if certificate.verify():
                 return certificate
     except SolverError:

@@ -12,6 +12,7 @@ from ..._support.conic import Cone, ConicRows, minimize_over_cones
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
+from ...verification.hidden_states import enlarged_for_povms
 from .hidden_states import hidden_state_frame
 from .pauli_cones import decomposition_rows, images_of_werner_rows
 
@@ -55,11 +56,14 @@ class MixtureProgram:
         count: Number of axes of the hidden states.
         werner: Visibility of the Werner state.
         cap: Largest visibility.
+        for_povms: Whether the parts must be local for all POVMs. Then the steering parties' Bloch vectors are enlarged,
+            and the maps need not scale the trace.
     """
 
-    def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float) -> None:
+    def __init__(self, tensor: FloatArray, count: int, werner: float, cap: float, for_povms: bool = False) -> None:
         self.werner = werner
-        frames = [hidden_state_frame(correlations, count) for correlations in (tensor, tensor.T)]
+        self.for_povms = for_povms
+        frames = [hidden_state_frame(self._steering(correlations), count) for correlations in (tensor, tensor.T)]
         self.states = [states for states, _, _ in frames]
         self.normals = [normals for _, normals, _ in frames]
         self.widths = [widths for _, _, widths in frames]
@@ -73,7 +77,7 @@ class MixtureProgram:
         self._fixed = self._constraints(tensor, cap)
         self._cuts: list[NDArray[np.intp]] = []
         for k, correlations in enumerate((tensor, tensor.T)):
-            radii = np.linalg.norm(self.normals[k] @ correlations[1:].T, axis=1)
+            radii = np.linalg.norm(self.normals[k] @ self._steering(correlations)[1:].T, axis=1)
             self._cuts.append(np.argsort(-radii / self.means[k], kind="stable")[:_FIRST_CUTS])
 
     def largest_visibility(self, deadline: Deadline = NO_LIMIT) -> float | None:
@@ -131,6 +135,11 @@ class MixtureProgram:
             np.stack([square(start) for start in self._parts]),
         )
 
+    def _steering(self, tensor: FloatArray) -> FloatArray:
+        """Returns the correlations, the steering party's index first, that must be those of an unsteerable part."""
+        enlarged: FloatArray = enlarged_for_povms(tensor) if self.for_povms else tensor
+        return enlarged
+
     def _constraints(self, tensor: FloatArray, cap: float) -> list[ConicRows]:
         """Returns all rows except those of the facets."""
         one = np.eye(self._num)
@@ -141,7 +150,8 @@ class MixtureProgram:
                 row[self._q[k] : self._q[k] + self.size] = self.states[k][:, j]
                 row[self._entry(k, 0, j)] = -1
                 equal.append(row)
-            equal += [one[self._maps[k] + j] for j in (1, 2, 3)]
+            if not self.for_povms:
+                equal += [one[self._maps[k] + j] for j in (1, 2, 3)]
         positive = [-one[start + i] for start in self._q for i in range(self.size)]
         maps, parts = (np.stack([one[start : start + 16] for start in starts]) for starts in (self._maps, self._parts))
         rest = -images_of_werner_rows(maps, self.werner)
@@ -165,6 +175,7 @@ class MixtureProgram:
 
         chosen = self._cuts[k]
         num = len(chosen)
+        (scale,) = self._steering(np.ones((2, 1)))[1]
         heads = np.zeros((num, self._num))
         heads[:, self._q[k] : self._q[k] + self.size] = -self.widths[k][chosen]
         heads[:, 1] = self.means[k][chosen]
@@ -173,7 +184,7 @@ class MixtureProgram:
             for j in range(4):
                 rows.append(4 * np.arange(num) + i)
                 columns.append(np.full(num, self._entry(k, i, j)))
-                values.append(-self.normals[k][chosen, j])
+                values.append(-scale * self.normals[k][chosen, j])
         r, c = np.nonzero(heads)
         rows.append(4 * r)
         columns.append(c)
@@ -196,7 +207,7 @@ class MixtureProgram:
         for k in range(2):
             weights = found[self._q[k] : self._q[k] + self.size]
             part = found[self._t[k] : self._t[k] + 16].reshape(4, 4)
-            part = part if k == 0 else part.T
+            part = self._steering(part if k == 0 else part.T)
             room = (self.widths[k] @ weights - np.linalg.norm(self.normals[k] @ part[1:].T, axis=1)) / self.means[k]
             lowest = min(lowest, float(room.min()))
             kept = self._cuts[k][room[self._cuts[k]] < least + _ROOM]

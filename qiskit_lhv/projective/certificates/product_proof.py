@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...measurements.named_sets import projective_set
+from ...measurements.named_sets import projective_members, qubit_set
 from ...measurements.polyhedra import hull_triangles
 from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
@@ -24,7 +24,7 @@ def product_certificate(
 
     Args:
         tensor: Correlations of qubits, without those that the measurements do not see.
-        measurements: All projective measurements, or those in a coordinate plane.
+        measurements: All projective measurements, those in a coordinate plane, or all POVMs.
 
     Returns:
         The certificate, whose visibility is 1 up to rounding, or ``None`` if the state is not a product state.
@@ -41,8 +41,9 @@ def product_certificate(
     scale = 2.0**_VECTOR_BITS
     inward = np.trunc(vectors / np.maximum(1, lengths) * (1 - 2.0**-48) * scale) / scale
     # Any polyhedron works, since only rounding errors depend on it. For a plane, the axis normal to it is the last one.
-    measured = projective_set(measurements)
-    axes = np.eye(3)[[*measured.axes, *(k for k in range(3) if k not in measured.axes)]]
+    measured = qubit_set(measurements)
+    seen = projective_members(measured).axes
+    axes = np.eye(3)[[*seen, *(k for k in range(3) if k not in seen)]]
     certificate = AllProjectiveCertificate(
         visibility=0.0,
         correlations=tensor,

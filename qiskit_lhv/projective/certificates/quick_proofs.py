@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED
@@ -37,14 +38,17 @@ _FINE_AXES = 46
 _ZERO = 1e-9
 
 
-def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator[LocalityProof]:
-    """Yields certificates for all projective measurements that need no long search, the cheapest first.
+def quick_proofs(
+    tensor: CorrelationTensor, visibility: float = 1.0, measurements: MeasurementSet | str = "projective"
+) -> Iterator[LocalityProof]:
+    """Yields certificates that need no long search, the cheapest first.
 
     Args:
         tensor: Correlations of qubits.
         visibility: Requested visibility in white noise.
+        measurements: All projective measurements, or all POVMs.
     """
-    product = product_certificate(tensor)
+    product = product_certificate(tensor, measurements)
     if product is not None:
         yield product
     yield prove_compatible(tensor)
@@ -53,10 +57,10 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
     steps: tuple[Callable[[], LocalityProof | None], ...] = (
         lambda: separable_certificate(tensor, cap),
-        lambda: find_hidden_states(tensor, max_visibility=cap),
-        lambda: prove_unsteerable(tensor, max_visibility=cap),
-        lambda: extend_local_models(tensor, visibility=visibility),
-        lambda: mix_local_models(tensor, max_visibility=cap),
+        lambda: find_hidden_states(tensor, max_visibility=cap, measurements=measurements),
+        lambda: prove_unsteerable(tensor, max_visibility=cap, measurements=measurements),
+        lambda: extend_local_models(tensor, visibility=visibility, measurements=measurements),
+        lambda: mix_local_models(tensor, max_visibility=cap, measurements=measurements),
     )
     for step in steps:
         try:
@@ -69,7 +73,10 @@ def quick_proofs(tensor: CorrelationTensor, visibility: float = 1.0) -> Iterator
 
 
 def finer_mixture(
-    tensor: CorrelationTensor, time_limit: float | None = None, visibility: float = 1.0
+    tensor: CorrelationTensor,
+    time_limit: float | None = None,
+    visibility: float = 1.0,
+    measurements: MeasurementSet | str = "projective",
 ) -> MixtureCertificate | None:
     """Returns the mixture with many hidden states for two qubits, which takes seconds.
 
@@ -77,10 +84,13 @@ def finer_mixture(
         tensor: Correlations of two qubits.
         time_limit: Seconds, or ``None``.
         visibility: Requested visibility in white noise.
+        measurements: All projective measurements, or all POVMs.
     """
     cap = max(_MAX_VISIBILITY, _ASIDE * visibility)
     try:
-        return mix_local_models(tensor, num_axes=_FINE_AXES, max_visibility=cap, time_limit=time_limit)
+        return mix_local_models(
+            tensor, num_axes=_FINE_AXES, max_visibility=cap, measurements=measurements, time_limit=time_limit
+        )
     except ImportError:
         return None
 

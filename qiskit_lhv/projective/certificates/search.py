@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ..._support.types import FloatArray
 from ...exceptions import SolverError
-from ...measurements.named_sets import projective_set
 from ...measurements.polyhedra import hull_triangles, inradius
-from ...measurements.qubit_sets import QubitMeasurementSet
+from ...measurements.qubit_sets import AllProjective
+from ...measurements.sets import MeasurementSet
 from ...models.ensemble import ResponseModel
 from ...polytope.symmetry.reduced_coordinates import Reduction, even_flips, lower_orders_vanish
 from ...polytope.symmetry.relabelings import Symmetry
@@ -22,7 +22,7 @@ from ...polytope.thresholds.conditional_gradient import ConditionalGradient, Ora
 from ...polytope.thresholds.staged_search import VisibilitySearch
 from ...targets.coordinates import apply_per_party
 from ...targets.correlations import CorrelationTensor
-from ...verification.projective import GROTHENDIECK_BOUND, ProofError, proven_visibility
+from ...verification.projective import GROTHENDIECK_BOUND, SHRINKING_OF_POVMS, ProofError, proven_visibility
 from .certificate import AllProjectiveCertificate, claimed_visibility
 from .product_oracle import ProductStateOracle
 from .state_symmetry import state_symmetry
@@ -63,17 +63,19 @@ class ProjectiveSearch(VisibilitySearch):
         directions: list[FloatArray],
         seed: int | None,
         noise_proof: AllProjectiveCertificate | None = None,
-        measurements: QubitMeasurementSet | None = None,
+        measurements: MeasurementSet | None = None,
     ) -> None:
         self.tensor = tensor
-        self.measurements = projective_set("projective") if measurements is None else measurements
+        self.measurements = AllProjective() if measurements is None else measurements
         self.noise_proof = noise_proof
         self.directions = directions
+        # Bloch vectors of POVMs shrink to those of projective measurements, which shrink into the polyhedron.
+        shrinking = 1.0 if self.measurements.is_projective else math.sqrt(SHRINKING_OF_POVMS)
         maps = []
         for vectors in directions:
             matrix = np.zeros((len(vectors) + 1, 4))
             matrix[0, 0] = 1
-            matrix[1:, 1:] = vectors / inradius(vectors)
+            matrix[1:, 1:] = vectors / (shrinking * inradius(vectors))
             maps.append(matrix)
         tensors = [tensor.array] if noise_proof is None else [tensor.array, noise_proof.correlations.array]
         symmetry = state_symmetry(tensors, directions)

@@ -13,6 +13,7 @@ from qiskit.quantum_info import DensityMatrix
 from ..._support.types import ComplexArray
 from ..._support.validation import frozen, real_array, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
+from ...measurements.effect_sets import POVMs
 from ...quantum.parties import to_state
 from ...verification.evidence import Evidence
 from ...verification.positivity import is_positive_matrix
@@ -50,6 +51,11 @@ class SeparabilityCertificate(Evidence):
         object.__setattr__(self, "dimensions", dimensions)
         visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
         object.__setattr__(self, "visibility", float(visibility))
+
+    @property
+    def measurements(self) -> tuple[POVMs, ...]:
+        """For which measurements the proof holds: all POVMs of subsystems 0 and 1."""
+        return tuple(POVMs(dimension) for dimension in self.dimensions)
 
     @property
     def shows(self) -> Verdict | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -15,8 +15,11 @@ from ..._support.types import FloatArray
 from ..._support.validation import real_array, whole_number
 from ...exceptions import CertificateError, SolverError
 from ...measurements.axes import icosahedral_directions
+from ...measurements.named_sets import qubit_set
+from ...measurements.qubit_sets import AllProjective
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
-from ...verification.hidden_states import gram_matrix, steering_quartic
+from ...verification.hidden_states import enlarged_for_povms, gram_matrix, steering_quartic
 from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
@@ -40,12 +43,15 @@ class UnsteerableCertificate(StateCertificate):
     After a filter of the steered party that makes its reduced state white, the state has a Bloch vector a of the
     steering party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit
     vectors x. Squaring this condition gives a quartic form, whose Gram matrix has no negative eigenvalue.
+    For all POVMs of the steering party, the same holds with its Bloch vectors enlarged by sqrt(3/2).
     """
 
     party: int
-    """The steering party, 0 or 1: the one with projective measurements; those of the other may be any."""
+    """The steering party, 0 or 1: the one with these measurements; those of the other may be any."""
     gram: FloatArray
     """The six entries of the form's Gram matrix that are free to choose, shape ``(6,)``."""
+    measurements: MeasurementSet = field(default_factory=AllProjective)
+    """For which measurements the proof holds: all projective ones, or all POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,11 +63,11 @@ class UnsteerableCertificate(StateCertificate):
             )
         object.__setattr__(self, "party", party)
         object.__setattr__(self, "gram", gram)
+        object.__setattr__(self, "measurements", qubit_set(self.measurements))
 
     def __str__(self) -> str:
         return (
-            f"local for all projective measurements up to visibility {self.visibility:.9g}: "
-            f"unsteerable from party {self.party}"
+            f"local for {self.measurements} up to visibility {self.visibility:.9g}: unsteerable from party {self.party}"
         )
 
     def verify(self, state: Any = None) -> Verification:
@@ -71,35 +77,39 @@ class UnsteerableCertificate(StateCertificate):
             state: A state or correlation tensor that the certificate should be about; default: its own.
 
         References:
-            J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721.
+            J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721;
+            arXiv:1609.06139 (POVMs).
         """
         another = self._not_about(state)
         if another is not None:
             return another
         mixture = rational(self.correlations.array) * Fraction(self.visibility)
         mixture[0, 0] = Fraction(1)
-        quartic = steering_quartic(mixture if self.party == 0 else mixture.T)
+        quartic = steering_quartic(_steering(mixture, self.party, self.measurements))
         if quartic is None:
             return Verification(False, "the reduced states do not allow the criterion", math.inf)
         if self.visibility < 0 or not is_positive_semidefinite(gram_matrix(quartic, rational(self.gram))):
             return Verification(False, "the criterion is not proven", math.inf)
-        reason = f"local for all projective measurements up to visibility {self.visibility:.9g}"
+        reason = f"local for {self.measurements} up to visibility {self.visibility:.9g}"
         return Verification(True, f"{reason} (unsteerable from party {self.party}: a sum of squares)")
 
 
-def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) -> UnsteerableCertificate | None:
+def prove_unsteerable(
+    state: Any, *, max_visibility: float = _MAX_VISIBILITY, measurements: MeasurementSet | str = "projective"
+) -> UnsteerableCertificate | None:
     """Proves a two-qubit state unsteerable from one of its qubits, hence local, by a criterion in closed form.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
         max_visibility: Largest visibility considered.
+        measurements: ``"projective"``, or ``"povm"``: all POVMs.
 
     Returns:
         The certificate for the steering qubit that gives the higher visibility, or ``None`` if none was found. It
         proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not a valid state of two qubits.
+        MeasurementError: If the state is not a valid state of two qubits, or the measurements are unknown.
         ImportError: If Clarabel is not installed (extra ``sdp``).
 
     References:
@@ -112,24 +122,33 @@ def prove_unsteerable(state: Any, *, max_visibility: float = _MAX_VISIBILITY) ->
         (True, True)
     """
     tensor = tensor_of_two_qubits(state)
-    visibilities = [_critical(part, max_visibility) for part in (tensor.array, tensor.array.T)]
+    measured = qubit_set(measurements)
+    visibilities = [_critical(_steering(tensor.array, party, measured), max_visibility) for party in (0, 1)]
     for party in sorted((0, 1), key=lambda k: -visibilities[k]):
         for margin in _MARGINS:
-            certificate = _certificate(tensor, party, visibilities[party] * (1 - margin))
+            certificate = _certificate(tensor, party, visibilities[party] * (1 - margin), measured)
             if certificate is not None and certificate.verify():
                 return certificate
     return None
 
 
-def _certificate(tensor: CorrelationTensor, party: int, visibility: float) -> UnsteerableCertificate | None:
+def _steering(tensor: Any, party: int, measurements: MeasurementSet) -> Any:
+    """Returns the tensor whose first index is that of the steering party, enlarged as these measurements need it."""
+    steering = tensor if party == 0 else tensor.T
+    return steering if measurements.is_projective else enlarged_for_povms(steering)
+
+
+def _certificate(
+    tensor: CorrelationTensor, party: int, visibility: float, measurements: MeasurementSet
+) -> UnsteerableCertificate | None:
     mixture = tensor.array * visibility
     mixture[0, 0] = 1
-    quartic = steering_quartic(mixture if party == 0 else mixture.T)
+    quartic = steering_quartic(_steering(mixture, party, measurements))
     choices = None if quartic is None else _sum_of_squares({key: float(value) for key, value in quartic.items()})
     if choices is None:
         return None
     rounded = np.rint(choices * 2.0**_CHOICE_BITS) / 2.0**_CHOICE_BITS
-    return UnsteerableCertificate(visibility, tensor, party, rounded)
+    return UnsteerableCertificate(visibility, tensor, party, rounded, measurements)
 
 
 def _critical(tensor: FloatArray, cap: float) -> float:

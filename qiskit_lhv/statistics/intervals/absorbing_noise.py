@@ -8,6 +8,11 @@ that gives T times ``2 ** (k - 1)`` over the mean of the weight, which is at mos
 ``|T| / 3 ** ((k - 1) / 2)`` by Jensen's inequality. Random signs whose product is 1 remove the correlations of fewer
 parties. (For one party that is the Bloch ball; for two, the criterion of arXiv:1411.1517 at its simplest.)
 
+For all POVMs, ``2 ** (-(k - 1) / 2)`` takes the place of ``(3/4) ** ((k - 1) / 2)``. The last party answers as a
+quantum state of Bloch vector u would, whatever it measures. For the others, T is enlarged by sqrt(3/2) per party, as a
+POVM whose Bloch vectors are shrunk by sqrt(2/3) is a mixture of projective measurements (proof in
+``verification.projective``).
+
 Where parties have other dimensions, white noise plus a deviation whose Frobenius norm is at most the radius of a ball
 of separable states is separable.
 """
@@ -30,13 +35,14 @@ __all__ = ["absorbing_noise", "deviation_norm", "deviation_norms", "noise_factor
 Parties = tuple[int, ...]
 
 
-def noise_factor(num_parties: int) -> float:
+def noise_factor(num_parties: int, for_povms: bool = False) -> float:
     """Weight of white noise that a deviation of 2-norm 1 in the correlations of exactly so many parties needs.
 
     Args:
         num_parties: Number of parties k.
+        for_povms: Whether they may measure any POVMs, rather than projective measurements.
     """
-    return math.sqrt(4 / 3) ** (num_parties - 1)
+    return math.sqrt(2 if for_povms else 4 / 3) ** (num_parties - 1)
 
 
 def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, float]:
@@ -63,12 +69,13 @@ def deviation_norms(estimate: TensorEstimate, alpha: float) -> dict[Parties, flo
     return {parties: _norm_limit(1 / shots[block].ravel(), alpha / sets) for parties, block in _blocks(n)}
 
 
-def absorbing_noise(estimate: TensorEstimate, alpha: float) -> float:
+def absorbing_noise(estimate: TensorEstimate, alpha: float, for_povms: bool = False) -> float:
     """Weight of white noise that makes every deviation from the estimate, with confidence 1 - alpha, local.
 
     Args:
         estimate: The estimate.
         alpha: Probability that the truth deviates more.
+        for_povms: Whether it is to be local for all POVMs, rather than for projective measurements.
 
     Returns:
         The weight. Where not all parties are qubits, deviations are made separable, so that they are local for all
@@ -76,7 +83,8 @@ def absorbing_noise(estimate: TensorEstimate, alpha: float) -> float:
     """
     if not estimate.of_qubits:
         return deviation_norm(estimate, alpha) / separable_radius(estimate.tensor.dimensions)
-    return sum(noise_factor(len(parties)) * norm for parties, norm in deviation_norms(estimate, alpha).items())
+    norms = deviation_norms(estimate, alpha).items()
+    return sum(noise_factor(len(parties), for_povms) * norm for parties, norm in norms)
 
 
 def deviation_norm(estimate: TensorEstimate, alpha: float) -> float:
