@@ -29,8 +29,8 @@ __all__ = ["EffectProblem", "outcome_table"]
 
 # Width of the start: small hidden variables give smooth responses, and those of higher degrees, whose noise in fine
 # details the steps remove last, are smaller still.
-_START_WIDTH, _WIDTH_PER_DEGREE = 0.5, 0.1
-_RATE = 0.1
+_START_WIDTH, _WIDTH_PER_DEGREE = 0.1, 0.3
+_RATE = 0.01
 # Arrays of the size of the hidden variables, and of the responses, that a step keeps.
 _COPIES = 5
 
@@ -42,7 +42,7 @@ class EffectProblem(StateProblem):
     response: MeasurementResponse
     """The response function."""
     default_hidden = 4096
-    default_steps = 1500
+    default_steps = 2000
 
     def rate(self, num_hidden: int) -> float:
         """The same for all ensembles."""
