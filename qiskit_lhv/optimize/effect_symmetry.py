@@ -137,7 +137,7 @@ def _shifts(dimension: int) -> ComplexArray:
 
 @cache
 def _exponents(dimension: int) -> NDArray[np.int64]:
-    """Exponent of the root of unity by which operator g multiplies operator w when it turns it, shape ``(D**2, D**2)``."""
+    """Exponent of the root of unity by which turning by operator g multiplies operator w, shape ``(D**2, D**2)``."""
     a, b = np.divmod(np.arange(dimension**2), dimension)
     # Z X = w X Z with w = exp(2 pi i / D).
     return (np.outer(b, a) - np.outer(a, b)) % dimension
@@ -160,7 +160,10 @@ def _maps(dimension: int) -> FloatArray:
 
 
 def _feature_matrix(
-    features: Sequence[EffectFeatures], known: dict[tuple[int, bytes], FloatArray | None], party: int, change: FloatArray
+    features: Sequence[EffectFeatures],
+    known: dict[tuple[int, bytes], FloatArray | None],
+    party: int,
+    change: FloatArray,
 ) -> FloatArray | None:
     """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
     own = features[party]

@@ -236,7 +236,7 @@ def test_several_states_and_starts():
     options = {**QUICK, "num_steps": 40, "response": 1}
     together = find_local_models(states, **grouped(start=2, **options))
     assert [result.start_losses.shape for result in together] == [(2,), (2,)]
-    with pytest.raises(ScenarioError, match="^targets: expected states with the same number of parties"):
+    with pytest.raises(ScenarioError, match=r"^targets: expected states with the same number of parties"):
         find_local_models([isotropic_state(0.1, 3), werner_state(0.1)], **grouped(**options))
 
 
@@ -270,15 +270,15 @@ def test_bad_arguments():
         find_local_model(state, **grouped(response=12, **quick))
     with pytest.raises(MeasurementError, match=r"^num_hidden: .*GiB"):
         find_local_model(state, **grouped(**{**quick, "num_hidden": 10**9}))
-    with pytest.raises(ScenarioError, match="^response: expected a degree of at least 1"):
+    with pytest.raises(ScenarioError, match=r"^response: expected a degree of at least 1"):
         find_local_model(state, **grouped(response=0, **quick))
     with pytest.raises(ScenarioError, match=r"^response: expected one for parties of dimensions \(3, 3\)"):
         find_local_model(state, **grouped(response=EffectFeatures(PVMs(2), 1), **quick))
-    with pytest.raises(MeasurementError, match="larger parties of a whole dimension up to 4096"):
+    with pytest.raises(MeasurementError, match=r"larger parties of a whole dimension up to 4096"):
         find_local_model(CorrelationTensor.white_noise((3,) * 8))
-    with pytest.raises(LHVError, match="^parties"):
+    with pytest.raises(LHVError, match=r"^parties"):
         find_local_model(Behavior.from_state(werner_state(0.2), "chsh"), parties=[[0], [1]])
-    with pytest.raises(ScenarioError, match="^symmetry"):
+    with pytest.raises(ScenarioError, match=r"^symmetry"):
         find_local_model(state, **grouped(symmetry=[werner_state(0.2)], **quick))
     model = find_local_model(werner_state(0.2), **grouped(**quick)).model
     with pytest.raises(MeasurementError, match="projective measurements of qubits"):
