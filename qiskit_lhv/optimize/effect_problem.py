@@ -34,6 +34,8 @@ __all__ = ["EffectProblem", "outcome_table"]
 # details the steps remove last, are smaller still.
 _START_WIDTH, _WIDTH_PER_DEGREE = 0.1, 0.3
 _RATE = 0.01
+# Turned features, relative to hidden variables: more would take most of the time.
+_FEATURES_PER_HIDDEN = 2
 # Arrays of the size of the hidden variables, and of the responses, that a step keeps.
 _COPIES = 5
 
@@ -73,11 +75,15 @@ class EffectProblem(StateProblem):
                 got=f"dimensions {tensors[-1].dimensions}",
             )
         open_size = run.num_hidden is None and descent.initial_model is None
+        features = max(own.size for own in self.response.features)
         return effect_orbits(
             tensors,
             self.measurements,
             self.response.features,
-            allowed=lambda order: num_hidden >= order * LEAST_ORBITS and (open_size or num_hidden % order == 0),
+            allowed=lambda order: (
+                order * max(LEAST_ORBITS, features / _FEATURES_PER_HIDDEN) <= num_hidden
+                and (open_size or num_hidden % order == 0)
+            ),
         )
 
     def _require_memory(self, run: SearchRun, num_hidden: int) -> None:

@@ -30,6 +30,8 @@ _ZERO = 1e-9
 _CLOSED = 1e-8
 # Products of elements and of expectation values that are compared, at most.
 _MOST_COMPARISONS = 10**7
+# Parties and elements of a group that is extended, at most.
+_MOST_PARTIES, _MOST_ELEMENTS = 3, 432
 
 # One element: from which party each party's measurement comes, and the maps of effects' coordinates.
 _Element = tuple[tuple[int, ...], tuple[FloatArray, ...]]
@@ -45,7 +47,8 @@ def effect_orbits(
     """Returns the action on features of a group that leaves all tensors and all sets of measurements unchanged.
 
     For qubits these are rotations, also improper ones, which take POVMs to POVMs as well; for other parties products of
-    shifts and phases (the Heisenberg-Weyl group).
+    shifts and phases (the Heisenberg-Weyl group), and where the parties are alike also Clifford operators,
+    transpositions and exchanges of parties.
 
     Args:
         tensors: Tensors of the states.
@@ -62,7 +65,7 @@ def effect_orbits(
     if set(tensors[0].dimensions) == {2} and all(own == features[0] for own in features):
         elements = _rotations(tensors, allowed)
     else:
-        elements = shift_and_phase_symmetry(tensors)
+        elements = _extended(shift_and_phase_symmetry(tensors), tensors, features, allowed)
     if not (len(elements) > 1 and allowed(len(elements))):
         return None
     sources, matrices = [], []
@@ -124,6 +127,94 @@ def shift_and_phase_symmetry(tensors: Sequence[CorrelationTensor]) -> list[_Elem
         if not np.any(total % common):
             elements.append((parties, tuple(_maps(d)[n] for d, n in zip(dimensions, numbers, strict=True))))
     return elements
+
+
+def _extended(
+    elements: list[_Element],
+    tensors: Sequence[CorrelationTensor],
+    features: Sequence[EffectFeatures],
+    allowed: Callable[[int], bool],
+) -> list[_Element]:
+    """A larger group, if parties are alike: with exchanges of parties, and with Clifford operators and transpositions.
+
+    Transposition takes POVMs to POVMs, and bases to bases, as unitary operators do.
+    """
+    num_parties = tensors[0].num_parties
+    alike = all(own == features[0] for own in features)
+    if not (1 < num_parties <= _MOST_PARTIES and alike):
+        return elements
+    if not allowed(len(elements)):
+        dimension = tensors[0].dimensions[0]
+        elements = [(tuple(range(num_parties)), (np.eye(dimension**2),) * num_parties)]
+    largest = max(order for order in range(1, _MOST_ELEMENTS + 1) if allowed(order))
+    group = {_key(element): element for element in elements}
+    generators = list(elements)
+    for candidate in _candidates(tensors[0].dimensions[0], num_parties):
+        if _key(candidate) in group or not all(_is_invariant(candidate, tensor) for tensor in tensors):
+            continue
+        larger = _closure([*generators, candidate], group, largest)
+        if larger is not None and allowed(len(larger)):
+            group, generators = larger, [*generators, candidate]
+    first = _key(elements[0])
+    # Elements with one exchange of parties are neighbors, and the identity comes first.
+    return [group[key] for key in sorted(group, key=lambda key: (group[key][0], key != first, key))]
+
+
+def _candidates(dimension: int, num_parties: int) -> list[_Element]:
+    """Elements that may extend a group, those that enlarge it least first."""
+    same = tuple(range(num_parties))
+    identity = np.eye(dimension**2)
+    levels = np.arange(dimension)
+    fourier = np.exp(2j * np.pi * np.outer(levels, levels) / dimension) / np.sqrt(dimension)
+    exponents = levels * (levels - 1) if dimension % 2 else levels**2
+    quadratic = np.diag(np.exp(1j * np.pi * exponents / dimension))
+    transposed = coordinates_of_effects(hermitian_basis(dimension).swapaxes(1, 2)).T
+    found: list[_Element] = [(same, (transposed,) * num_parties)]
+    found += [(order, (identity,) * num_parties) for order in itertools.permutations(same) if order != same]
+    for operator in (fourier @ fourier, fourier, quadratic):
+        both = [_map_of(operator), _map_of(operator.conj())]
+        found += [(same, maps) for maps in itertools.product(both, repeat=num_parties)]
+    return found
+
+
+def _map_of(operator: ComplexArray) -> FloatArray:
+    """The map of the coordinates of effects, from E to ``U E U^+``."""
+    turned = operator @ hermitian_basis(len(operator)) @ operator.conj().T
+    return coordinates_of_effects(turned).T
+
+
+def _key(element: _Element) -> tuple[tuple[int, ...], bytes]:
+    # Adding zero makes no difference between zeros of either sign.
+    return element[0], b"".join((np.round(change, 6) + 0.0).tobytes() for change in element[1])
+
+
+def _after(second: _Element, first: _Element) -> _Element:
+    """Returns the element that acts as the first, then as the second."""
+    parties = tuple(first[0][k] for k in second[0])
+    return parties, tuple(own @ first[1][k] for k, own in zip(second[0], second[1], strict=True))
+
+
+def _closure(
+    generators: Sequence[_Element], known: dict[tuple[tuple[int, ...], bytes], _Element], limit: int
+) -> dict[tuple[tuple[int, ...], bytes], _Element] | None:
+    """Returns the group that elements generate, or ``None`` if it has more elements than the limit."""
+    group, new = dict(known), [*known.values(), generators[-1]]
+    while new:
+        products = [_after(generator, element) for generator in generators for element in new]
+        fresh = {_key(element): element for element in products if _key(element) not in group}
+        group |= fresh
+        if len(group) > limit:
+            return None
+        new = list(fresh.values())
+    return group
+
+
+def _is_invariant(element: _Element, tensor: CorrelationTensor) -> bool:
+    turned = tensor.array
+    for k, change in enumerate(element[1]):
+        turned = np.moveaxis(np.tensordot(change, turned, axes=(0, k)), 0, k)
+    # Axis k of the turned tensor belongs to party parties[k].
+    return bool(np.abs(np.transpose(turned, np.argsort(element[0])) - tensor.array).max() <= _ZERO)
 
 
 @cache

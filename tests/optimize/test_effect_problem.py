@@ -141,6 +141,24 @@ def test_orbits_are_an_ordinary_ensemble_with_the_symmetry(state, own):
     assert float(of_orbits[0, 0]) == pytest.approx(float(plain[0, 0]), rel=1e-4)
 
 
+def test_groups_grow_by_exchanges_transpositions_and_clifford_operators():
+    problem = problem_of(isotropic_state(0.4, 3), PVMs(3), PVMs(3), degree=1)
+
+    def order(*sizes):
+        orbits = effect_orbits(
+            problem.tensors, (PVMs(3),) * 2, problem.response.features, allowed=lambda order: order in sizes
+        )
+        return None if orbits is None else orbits.order
+
+    # 9 shifts and phases, times 24 Clifford operators up to these, transposition and exchange.
+    sizes = (9, 18, 36, 72, 144, 288, 432, 864)
+    assert order(1, *sizes[:4]) == 72
+    assert order(9, 18) == 18
+    # Where shifts and phases are too many, the others remain.
+    assert order(1, 2, 4) == 4
+    assert order(1) is None
+
+
 def test_sets_that_a_symmetry_moves_have_no_orbits():
     listed = ListedMeasurements(PVMs(3).draw(np.random.default_rng(0), 3))
     problem = problem_of(isotropic_state(0.4, 3), listed, listed, degree=1)
