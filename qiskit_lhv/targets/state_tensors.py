@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit.quantum_info import DensityMatrix
 
 from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue, to_state
+from ..quantum.qubit_layouts import PhysicalQubits
 from .correlations import CorrelationTensor
 from .operator_basis import hermitian_basis
 
@@ -15,25 +19,31 @@ __all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
 
 
 def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
-    """The operator with the expectation values of a tensor, shape ``(2**N, 2**N)``, in Qiskit's order.
+    """The operator with the expectation values of a tensor, shape ``(D, D)`` for the whole space, in Qiskit's order.
 
     Args:
-        tensor: Correlations of N qubits.
+        tensor: Correlations of parties of any dimensions.
     """
     n = tensor.num_parties
     matrix = tensor.array.astype(complex)
-    for _ in range(n):
-        matrix = np.tensordot(matrix, hermitian_basis(2) / 2, axes=(0, 0))
+    for dimension in tensor.dimensions:
+        norms = np.full(dimension**2, 2.0)
+        norms[0] = dimension
+        matrix = np.tensordot(matrix, hermitian_basis(dimension) / norms[:, None, None], axes=(0, 0))
     # Party 0 is the least significant.
     order = [*range(2 * n - 2, -1, -2), *range(2 * n - 1, 0, -2)]
-    return np.asarray(matrix.transpose(order).reshape(2**n, 2**n))
+    size = math.prod(tensor.dimensions)
+    return np.asarray(matrix.transpose(order).reshape(size, size))
 
 
-def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, float]:
+def state_tensor(
+    state: Any, name: str = "state", parties: Sequence[Any] | PhysicalQubits | None = None
+) -> tuple[CorrelationTensor, float]:
     """The correlations of a state, and its lowest eigenvalue where that was negative and has been set to zero.
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit``, or a ``CorrelationTensor`` of qubits.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit``, or a ``CorrelationTensor``.
+        parties: The qubits of each party of a state; default: one party per subsystem.
         name: Name of the argument, for messages.
 
     Returns:
@@ -42,12 +52,10 @@ def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, fl
     Raises:
         MeasurementError: If it is not a valid state, or a tensor that belongs to no state.
     """
-    tensor = CorrelationTensor.of(state, name=name)
+    tensor = CorrelationTensor.of(state, parties, name=name)
     if not isinstance(state, CorrelationTensor):
         return tensor, lowest_eigenvalue(state)
-    if set(tensor.dimensions) != {2}:
-        return tensor, 0.0
-    matrix = density_matrix(tensor)
+    matrix = DensityMatrix(density_matrix(tensor), dims=tensor.dimensions)
     to_state(matrix, name)
     lowest = lowest_eigenvalue(matrix)
     return (CorrelationTensor.of(matrix, name=name) if lowest < 0 else tensor), lowest
