@@ -65,7 +65,7 @@ def rounded_to_state(tensor: CorrelationTensor) -> CorrelationTensor:
     """The tensor of a state if this one misses it by rounding, as :func:`state_tensor`; any other as it is.
 
     Args:
-        tensor: Correlations of qubits, which need not be a state's.
+        tensor: Correlations, which need not be a state's.
     """
-    matrix = density_matrix(tensor)
+    matrix = DensityMatrix(density_matrix(tensor), dims=tensor.dimensions)
     return CorrelationTensor.of(matrix) if -ROUNDING_OF_STATES <= lowest_eigenvalue(matrix) < 0 else tensor
