@@ -7,15 +7,13 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
-from qiskit.quantum_info import DensityMatrix
-
 from .._support.words import counted
 from ..exceptions import MeasurementError
 from ..measurements.named_sets import projective_set
-from ..measurements.qubit_sets import QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
+from ..projective.certificates.compatibility import CompatibilityCertificate
 from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_product
 from ..projective.certificates.separability import SeparabilityCertificate
 from ..projective.certificates.tolerance import STATE_TOLERANCE
@@ -29,6 +27,7 @@ from ..targets.qubits import planar_tensor
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
+from .qudit_words import advice_for_qudits, name_of_question, named_for_all
 
 __all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 
@@ -43,9 +42,12 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
     """Returns whether all settings are among the measurements that were asked about.
 
     Args:
-        settings: Settings of qubits.
+        settings: Settings of qubits, or of larger parties.
         measurements: All projective ones, or those in a coordinate plane.
     """
+    if set(settings.correlations.dimensions) != {2}:
+        # Bases are projective measurements, which all POVMs hold, too.
+        return True
     asked = projective_set(measurements)
     return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
@@ -57,6 +59,8 @@ def covers(certificate: LocalityProof, measurements: MeasurementSet) -> bool:
         certificate: The proof.
         measurements: All projective ones, or those in a coordinate plane.
     """
+    if isinstance(certificate, CompatibilityCertificate):
+        return certificate.measurements.covers(measurements)
     if not isinstance(certificate, AllProjectiveCertificate):
         return True
     return certificate.measurements.covers(measurements) and certificate.noise is None
@@ -67,18 +71,16 @@ class StateQuestion(Question):
     """The question about a state."""
 
     correlations: CorrelationTensor
-    """The correlation tensor of the state: one of qubits, or of a qubit and a qutrit."""
-    measurements: QubitMeasurementSet
-    """All projective measurements, or those in a coordinate plane."""
+    """The correlation tensor of the state."""
+    measurements: MeasurementSet
+    """All projective measurements, or those of qubits in a coordinate plane. For parties larger than a qubit, also all
+    POVMs, and the set of a qubit stands for the set of that name of each party."""
     clipped: float = 0.0
     """The negative eigenvalue of the given matrix, if there is one. It is a rounding error, and was set to zero."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "measurements", projective_set(self.measurements))
-        if self.measurements.name != "projective" and not self._of_qubits:
-            raise MeasurementError.bad_argument(
-                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements.name)
-            )
+        asked = projective_set(self.measurements) if self._of_qubits else named_for_all(self.measurements)
+        object.__setattr__(self, "measurements", asked)
         if not -ROUNDING_OF_STATES <= self.clipped <= 0:
             raise MeasurementError.bad_argument(
                 "clipped", expected=f"0, or a rounding error down to -{ROUNDING_OF_STATES:g}", got=repr(self.clipped)
@@ -86,7 +88,7 @@ class StateQuestion(Question):
 
     def __str__(self) -> str:
         if not self._of_qubits:
-            return "state of a qubit and a qutrit, all measurements"
+            return name_of_question(self.correlations.dimensions, self.measurements)
         return f"state of {counted(self.correlations.num_parties, 'qubit')}, {self.measurements}"
 
     @property
@@ -107,7 +109,7 @@ class StateQuestion(Question):
     def report(
         self,
         violation: OptimizedSettings | None,
-        certificate: LocalityProof | SeparabilityCertificate | None,
+        certificate: LocalityProof | None,
         *,
         inequality: BellInequality | None = None,
         found: float | None = None,
@@ -131,7 +133,8 @@ class StateQuestion(Question):
         elif lower >= 1 - self.allowed_noise:
             verdict = Verdict.LOCAL
         figures: dict[str, float] = {}
-        if certificate is not None and self._of_qubits:
+        by_partial_transpose = isinstance(certificate, SeparabilityCertificate)
+        if certificate is not None and not (by_partial_transpose and verdict is Verdict.LOCAL):
             figures[Figure.LOCAL_VISIBILITY] = lower
         if violation is not None:
             figures |= {Figure.NONLOCAL_VISIBILITY: violation.visibility, Figure.VIOLATION: violation.violation}
@@ -150,14 +153,15 @@ class StateQuestion(Question):
             log10_p_value=None,
             statistics=figures,
             evidence=tuple(proof for proof in (violation, certificate) if proof is not None),
-            assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
+            assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0, by_partial_transpose),
             advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
             question=self,
             timed_out=timed_out,
         )
 
-    def _assumptions(self, lower: float) -> tuple[str, ...]:
-        lines = [f"the correlations of the state are known to {ROUNDING:g}"] if self._of_qubits else []
+    def _assumptions(self, lower: float, by_partial_transpose: bool) -> tuple[str, ...]:
+        # The partial transpose is that of the matrix that was given.
+        lines = [] if by_partial_transpose else [f"the correlations of the state are known to {ROUNDING:g}"]
         if self.clipped < 0:
             lines.append(f"the state's negative eigenvalue of {self.clipped:.2g} is a rounding error, taken as zero")
         if lower < 1:
@@ -165,9 +169,9 @@ class StateQuestion(Question):
         return tuple(lines)
 
     def _advice(self, lower: float, found: float | None, timed_out: bool) -> str:
-        if not self._of_qubits:
-            return "It is entangled; choose settings: Behavior.from_state(state, settings)."
         upper = math.inf if found is None else found
+        if not self._of_qubits:
+            return advice_for_qudits(lower, upper, timed_out)
         if self.out_of_reach:
             return (
                 "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
@@ -198,7 +202,7 @@ class StateQuestion(Question):
         for piece in report.evidence:
             if isinstance(piece, OptimizedSettings) and violation is None:
                 violation = piece
-            elif isinstance(piece, LocalityProof | SeparabilityCertificate) and certificate is None:
+            elif isinstance(piece, LocalityProof) and certificate is None:
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
@@ -227,16 +231,13 @@ class StateQuestion(Question):
             return f"the settings are not in the plane {self.measurements.name}"
         return "" if settings.shows else "the settings violate nothing"
 
-    def _fault_of_proof(self, certificate: LocalityProof | SeparabilityCertificate | None) -> str:
+    def _fault_of_proof(self, certificate: LocalityProof | None) -> str:
         """Returns what is wrong with a proof as evidence for an answer, or an empty text."""
         if certificate is None:
             return ""
-        if isinstance(certificate, SeparabilityCertificate):
-            about = CorrelationTensor.of(DensityMatrix(certificate.matrix, certificate.dimensions))
-        else:
-            about = certificate.correlations
-            if not covers(certificate, self.measurements):
-                return "the proof is about other measurements, or noise that is not white"
+        about = certificate.correlations
+        if not covers(certificate, self.measurements):
+            return "the proof is about other measurements, or noise that is not white"
         seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
         if not min(about.largest_difference(tensor) for tensor in (self.correlations, seen)) <= _LARGEST_DIFFERENCE:
             return "the proof is about another state"

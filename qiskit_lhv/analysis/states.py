@@ -1,27 +1,28 @@
-"""The analysis of a state of qubits: proofs of locality and of nonlocality, the quickest first."""
+"""The analysis of a state: proofs of locality and of nonlocality, the quickest first."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from qiskit.quantum_info import DensityMatrix, Statevector
-
 from .._support.deadlines import Deadline, checks_within
-from .._support.validation import generator
+from .._support.validation import generator, shown
 from ..exceptions import MeasurementError
-from ..measurements.named_sets import projective_set
+from ..measurements.named_sets import measurement_sets, projective_set
+from ..measurements.qubit_sets import QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.quick_proofs import LocalityProof
-from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import lowest_eigenvalue
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..reports.locality import LocalityReport
 from ..targets.correlations import CorrelationTensor
 from ..targets.state_tensors import state_tensor
 from ..verification.verdict import Verdict
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
+from .qudit_words import sets_of_parties
 from .state_question import ROUNDING, StateQuestion
 
 __all__ = ["analyze_state"]
@@ -32,12 +33,13 @@ _STEPS_OUT_OF_REACH = (Step.CRITERIA, Step.QUICK_PROOFS, Step.SETTINGS)
 
 def analyze_state(
     state: Any,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     *,
     measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Returns a report on whether a state of qubits is local for all projective measurements, or for all in a plane.
+    """Returns a report on whether a state is local for all projective measurements, all in a plane, or all POVMs.
 
     The following proofs are tried in this order, until one of them decides:
 
@@ -50,40 +52,48 @@ def analyze_state(
     5. optimized settings;
     6. polyhedra, from coarse to fine, and finer mixtures.
 
+    Where a party is larger than a qubit these are known inequalities (CHSH, CGLMP, Mermin's), compatible noise,
+    separability, and optimized settings.
+
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``, or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
+            parties with at most 64 dimensions in all.
+        parties: The qubits of each party, as in ``Behavior.from_state``. Default: one party per qubit or subsystem.
+        measurements: ``"projective"``, or of qubits those in a plane: ``"xy"``, ``"xz"`` or ``"yz"``; where a party is
+            larger than a qubit, also ``"povm"``.
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
             bounded instead, so that the answer is the same on every machine. An open question then takes some minutes.
         seed: Seed of the searches, or ``None``.
 
     Raises:
-        MeasurementError: If the target is not a state of 2 to 6 qubits, or if the measurements are unknown.
+        MeasurementError: If the target is not a state or too large, or if the measurements are unknown.
     """
     generator(seed)
     clock = Deadline(time_limit)
-    measured = projective_set(measurements)
-    everything = bool(measured.coordinates.all())
-    if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
-        if not everything:
-            raise MeasurementError.bad_argument(
-                "measurements",
-                expected="'projective' for a qubit and a qutrit",
-                got=repr(measurements),
-                remedy="A plane is one of Bloch vectors, and a qutrit has none.",
-            )
-        return _qubit_and_qutrit(state)
-    # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.
-    within = not everything and isinstance(state, CorrelationTensor)
-    tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
-    n = tensor.num_parties
-    if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
+    if parties is not None and isinstance(state, CorrelationTensor):
+        raise MeasurementError.bad_argument(
+            "parties", expected="None for a correlation tensor, which has its own parties", got=shown(parties)
+        )
+    # Unknown measurements are told before a circuit is simulated.
+    if isinstance(measurements, str):
+        measurement_sets(measurements, (2,))
+    given = CorrelationTensor.of(state, parties, name="target")
+    n, dimensions = given.num_parties, given.dimensions
+    of_qubits = set(dimensions) == {2}
+    if not 2 <= n <= _MAX_QUBITS or math.prod(dimensions) > 2**_MAX_QUBITS:
         raise MeasurementError.bad_argument(
             "target",
-            expected=f"a state of 2 to {_MAX_QUBITS} qubits",
-            got=f"dimensions {tensor.dimensions}",
-            remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
+            expected=f"a state of 2 to {_MAX_QUBITS} qubits, or of parties with at most {2**_MAX_QUBITS} dimensions in all",
+            got=f"dimensions {dimensions}",
+            remedy="Reduced states of fewer parties fit; of the whole state, ask for chosen settings.",
         )
+    measured = projective_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
+    # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.
+    in_a_plane = isinstance(measured, QubitMeasurementSet) and not measured.coordinates.all()
+    if not isinstance(state, CorrelationTensor):
+        tensor, clipped = given, lowest_eigenvalue(state)
+    else:
+        tensor, clipped = (given, 0.0) if in_a_plane else state_tensor(given, "target")
     findings = _Findings(StateQuestion(tensor, measured, clipped))
     with checks_within(clock):
         _look(findings, clock, seed)
@@ -101,7 +111,8 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
     ):
         if findings.add(proof):
             return
-    if Step.MODELS in steps and time_for_models(clock):
+    of_qubits = set(question.correlations.dimensions) == {2}
+    if of_qubits and Step.MODELS in steps and time_for_models(clock):
         with clock.step() as seconds:
             findings.loss = _loss(question.correlations, question.measurements, seed, seconds)
 
@@ -123,15 +134,6 @@ def _loss(
         progress=None,
     )
     return None if found.evaluation is None else float(found.evaluation.kl_divergence)
-
-
-def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
-    """Returns the report on a qubit and a qutrit, for which only separability is decided."""
-    certificate = prove_separable(state)
-    if certificate is not None and certificate.shows is None:
-        certificate = None
-    question = StateQuestion(CorrelationTensor.of(state), projective_set("projective"), lowest_eigenvalue(state))
-    return question.report(None, certificate)
 
 
 class _Findings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,10 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix
 
 from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue, to_state
-from ..quantum.qubit_layouts import PhysicalQubits
 from .correlations import CorrelationTensor
 from .operator_basis import hermitian_basis
 
-__all__ = ["density_matrix", "rounded_to_state", "state_tensor"]
+__all__ = ["density_matrix", "qiskit_state", "rounded_to_state", "state_tensor"]
 
 
 def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
@@ -36,14 +34,20 @@ def density_matrix(tensor: CorrelationTensor) -> NDArray[np.complex128]:
     return np.asarray(matrix.transpose(order).reshape(size, size))
 
 
-def state_tensor(
-    state: Any, name: str = "state", parties: Sequence[Any] | PhysicalQubits | None = None
-) -> tuple[CorrelationTensor, float]:
+def qiskit_state(tensor: CorrelationTensor) -> DensityMatrix:
+    """The same operator as a ``DensityMatrix`` whose subsystem k is party k.
+
+    Args:
+        tensor: Correlations of parties of any dimensions.
+    """
+    return DensityMatrix(density_matrix(tensor), dims=tensor.dimensions)
+
+
+def state_tensor(state: Any, name: str = "state") -> tuple[CorrelationTensor, float]:
     """The correlations of a state, and its lowest eigenvalue where that was negative and has been set to zero.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit``, or a ``CorrelationTensor``.
-        parties: The qubits of each party of a state; default: one party per subsystem.
         name: Name of the argument, for messages.
 
     Returns:
@@ -52,10 +56,10 @@ def state_tensor(
     Raises:
         MeasurementError: If it is not a valid state, or a tensor that belongs to no state.
     """
-    tensor = CorrelationTensor.of(state, parties, name=name)
+    tensor = CorrelationTensor.of(state, name=name)
     if not isinstance(state, CorrelationTensor):
         return tensor, lowest_eigenvalue(state)
-    matrix = DensityMatrix(density_matrix(tensor), dims=tensor.dimensions)
+    matrix = qiskit_state(tensor)
     to_state(matrix, name)
     lowest = lowest_eigenvalue(matrix)
     return (CorrelationTensor.of(matrix, name=name) if lowest < 0 else tensor), lowest
@@ -67,5 +71,5 @@ def rounded_to_state(tensor: CorrelationTensor) -> CorrelationTensor:
     Args:
         tensor: Correlations, which need not be a state's.
     """
-    matrix = DensityMatrix(density_matrix(tensor), dims=tensor.dimensions)
+    matrix = qiskit_state(tensor)
     return CorrelationTensor.of(matrix) if -ROUNDING_OF_STATES <= lowest_eigenvalue(matrix) < 0 else tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._support.validation import shown, whole_number, whole_numbers
-from ...exceptions import CertificateError, MeasurementError
+from ...exceptions import CertificateError, LHVError, MeasurementError
+from ...measurements.effect_sets import POVMs
+from ...measurements.qubit_sets import AllProjective
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
 from ...verification.gell_mann import is_positive_operator, transposed_signs
@@ -27,7 +30,7 @@ __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
 _MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
-_MEASURED = ("povm", "projective")
+_NAMED = {"projective": AllProjective, "povm": POVMs}
 # This share of white noise makes up for the rounding of floats.
 _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
@@ -55,8 +58,9 @@ class CompatibilityCertificate(StateCertificate):
     """Parties whose index is transposed before positivity is checked."""
     inverted: tuple[int, ...] = ()
     """Parties with noise whose Bloch indices are multiplied by a negative factor."""
-    measured: str = "povm"
-    """The measurements that the proof is for: ``"povm"``, or ``"projective"`` where a party is larger than a qubit."""
+    measurements: MeasurementSet = field(default_factory=POVMs)
+    """For which measurements of each party the proof holds: all POVMs, or all projective ones, of its dimension. They are
+    named by the set of a qubit; for qubits, every such proof holds for POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,19 +75,16 @@ class CompatibilityCertificate(StateCertificate):
                 expected="parties of the state",
                 got=f"{self.party}, {self.transposed}, {self.inverted}",
             )
-        if self.measured not in _MEASURED:
-            raise CertificateError.bad_argument(
-                "measured", expected=" or ".join(map(repr, _MEASURED)), got=repr(self.measured)
-            )
+        # How members are drawn makes no difference to a proof.
+        object.__setattr__(self, "measurements", _named(self.measurements, CertificateError))
 
     @property
-    def holds_for_povms(self) -> bool:
-        """Whether the proof is for all POVMs, not only for projective measurements."""
-        return self.measured == "povm"
+    def _for_povms(self) -> bool:
+        return not self.measurements.is_projective
 
     @property
     def _kind(self) -> str:
-        return "measurements" if self.holds_for_povms else "projective measurements"
+        return "measurements" if self._for_povms else "projective measurements"
 
     def __str__(self) -> str:
         return (
@@ -108,7 +109,7 @@ class CompatibilityCertificate(StateCertificate):
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
         factors = _factors(
-            self.correlations.dimensions, self.party, self.transposed, self.inverted, self.holds_for_povms
+            self.correlations.dimensions, self.party, self.transposed, self.inverted, self._for_povms
         )
         mixture = _enlarged(rational(self.correlations.array), factors) * Fraction(self.visibility)
         mixture[(0,) * mixture.ndim] = Fraction(1)
@@ -123,7 +124,7 @@ class CompatibilityCertificate(StateCertificate):
         )
 
 
-def prove_compatible(state: Any, *, measurements: str = "projective") -> CompatibilityCertificate:
+def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projective") -> CompatibilityCertificate:
     """Proves a state local because the measurements of all parties but one are jointly measurable.
 
     The function tries every party as the one without noise, every partial transpose, and for parties larger than a
@@ -158,29 +159,34 @@ def prove_compatible(state: Any, *, measurements: str = "projective") -> Compati
             expected=f"2 to {_MAX_QUBITS} qubits, or parties with at most {2**_MAX_QUBITS} dimensions in all",
             got=f"dimensions {dimensions}",
         )
-    if measurements not in _MEASURED:
-        raise MeasurementError.bad_argument(
-            "measurements", expected=" or ".join(map(repr, _MEASURED)), got=shown(measurements)
-        )
-    measured = "povm" if set(dimensions) == {2} else measurements
+    asked = _named(measurements, MeasurementError)
+    measured = POVMs() if set(dimensions) == {2} else asked
     best: tuple[float, int, tuple[int, ...], tuple[int, ...]] = (-1.0, 0, (), ())
     for party in range(n):
         # A reflected Bloch sphere is a transposed one that is turned, so the other sign adds nothing for qubits.
         larger = [k for k in range(n) if k != party and dimensions[k] > 2]
         # Transposing all parties changes nothing, so party 0 need not be among the transposed ones.
         for transposed, inverted in itertools.product(_subsets(range(1, n)), _subsets(larger)):
-            factors = _factors(dimensions, party, transposed, inverted, measured == "povm")
+            factors = _factors(dimensions, party, transposed, inverted, not measured.is_projective)
             found = _visibility(_enlarged(tensor.array, factors), dimensions)
             if found > best[0] + 1e-9:
                 best = (found, party, transposed, inverted)
     visibility, party, transposed, inverted = best
     for margin in _MARGINS:
         certificate = CompatibilityCertificate(
-            visibility * (1 - margin), tensor, party, transposed, inverted=inverted, measured=measured
+            visibility * (1 - margin), tensor, party, transposed, inverted=inverted, measurements=measured
         )
         if certificate.verify():
             return certificate
-    return CompatibilityCertificate(0.0, tensor, party, transposed, inverted=inverted, measured=measured)
+    return CompatibilityCertificate(0.0, tensor, party, transposed, inverted=inverted, measurements=measured)
+
+
+def _named(measurements: Any, error: type[LHVError]) -> MeasurementSet:
+    """Returns the set of a qubit with the name of a set."""
+    name = measurements.name if isinstance(measurements, MeasurementSet) else measurements
+    if not isinstance(name, str) or name not in _NAMED:
+        raise error.bad_argument("measurements", expected="'projective' or 'povm'", got=shown(measurements))
+    return _NAMED[name]()
 
 
 def _subsets(numbers: Sequence[int]) -> list[tuple[int, ...]]:

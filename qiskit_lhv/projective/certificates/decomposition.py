@@ -14,6 +14,7 @@ from ..._support.deadlines import Deadline
 from ..._support.types import ComplexArray, FloatArray
 from ..._support.validation import frozen, generator, probability, real_array
 from ...exceptions import CertificateError, MeasurementError
+from ...measurements.effect_sets import POVMs
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
 from ...verification.gell_mann import basis_norms, coordinates_of_vector
@@ -66,6 +67,11 @@ class DecompositionCertificate(StateCertificate):
                 "vectors", expected=f"one for each weight and party, of dimensions {dimensions}", got=f"shapes {shapes}"
             )
         object.__setattr__(self, "vectors", tuple(vectors))
+
+    @property
+    def measurements(self) -> POVMs:
+        """For which measurements the proof holds: all POVMs of each party, named by the set of a qubit."""
+        return POVMs()
 
     def __str__(self) -> str:
         return (

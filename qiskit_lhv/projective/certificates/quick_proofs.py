@@ -12,10 +12,12 @@ from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED
 from .certificate import AllProjectiveCertificate
 from .compatibility import CompatibilityCertificate, prove_compatible
+from .decomposition import DecompositionCertificate
 from .extensions import ExtensionCertificate, extend_local_models, separable_certificate
 from .hidden_states import HiddenStateCertificate, find_hidden_states
 from .mixtures import MixtureCertificate, mix_local_models
 from .product_proof import product_certificate
+from .separability import SeparabilityCertificate
 from .unsteerability import UnsteerableCertificate, prove_unsteerable
 
 __all__ = ["LocalityProof", "finer_mixture", "has_vanishing_product", "quick_proofs"]
@@ -24,9 +26,11 @@ __all__ = ["LocalityProof", "finer_mixture", "has_vanishing_product", "quick_pro
 LocalityProof = (
     AllProjectiveCertificate
     | CompatibilityCertificate
+    | DecompositionCertificate
     | ExtensionCertificate
     | HiddenStateCertificate
     | MixtureCertificate
+    | SeparabilityCertificate
     | UnsteerableCertificate
 )
 

@@ -14,6 +14,7 @@ from ..._support.types import ComplexArray
 from ..._support.validation import frozen, real_array, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
 from ...quantum.parties import to_state
+from ...targets.correlations import CorrelationTensor
 from ...verification.evidence import Evidence
 from ...verification.positivity import is_positive_matrix
 from ...verification.result import Verification
@@ -50,6 +51,11 @@ class SeparabilityCertificate(Evidence):
         object.__setattr__(self, "dimensions", dimensions)
         visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
         object.__setattr__(self, "visibility", float(visibility))
+
+    @property
+    def correlations(self) -> CorrelationTensor:
+        """The correlation tensor of the matrix."""
+        return CorrelationTensor.of(DensityMatrix(self.matrix, self.dimensions))
 
     @property
     def shows(self) -> Verdict | None:
