@@ -36,7 +36,7 @@ def settings_of_families(
 ) -> Iterator[OptimizedSettings]:
     """Yields the best settings found for known inequalities, which takes no long search.
 
-    For two parties these are CHSH, in which several levels count as one outcome, and the CGLMP inequality; for more
+    For two parties these are the CGLMP inequality, and CHSH, in which several levels count as one outcome; for more
     parties it is Mermin's. White noise is removed before the search, as for qubits.
 
     Args:
@@ -49,7 +49,7 @@ def settings_of_families(
     expressions: list[BellExpression] = [mermin(tensor.num_parties)]
     if tensor.num_parties == 2:
         least = min(tensor.dimensions)
-        expressions = [chsh(), *([cglmp(least)] if least > 2 else [])]
+        expressions = [*([cglmp(least)] if least > 2 else []), chsh()]
     for expression in expressions:
         found = optimize_settings(
             cleaned,

@@ -15,7 +15,7 @@ from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.compatibility import CompatibilityCertificate
 from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_product
-from ..projective.certificates.separability import SeparabilityCertificate
+from ..projective.certificates.separability import SeparabilityCertificate, is_entangled_on_boundary
 from ..projective.certificates.tolerance import STATE_TOLERANCE
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import ROUNDING_OF_STATES
@@ -104,7 +104,8 @@ class StateQuestion(Question):
     def allowed_noise(self) -> float:
         """The weight of white noise with which a proof still counts as a proof for the state itself."""
         # A state out of reach cannot be proven local, and no tolerance may hide that.
-        return 0.0 if self.out_of_reach else STATE_TOLERANCE
+        hidden = self.out_of_reach if self._of_qubits else is_entangled_on_boundary(self.correlations)
+        return 0.0 if hidden else STATE_TOLERANCE
 
     def report(
         self,

@@ -68,7 +68,7 @@ def tensor_of_parties(
     if not 2 <= tensor.num_parties <= _MAX_QUBITS or math.prod(tensor.dimensions) > 2**_MAX_QUBITS:
         raise MeasurementError.bad_argument(
             name,
-            expected=f"2 to {_MAX_QUBITS} parties with at most {2**_MAX_QUBITS} dimensions in all",
+            expected=f"2 to {_MAX_QUBITS} qubits, or parties with at most {2**_MAX_QUBITS} dimensions in all",
             got=f"parties of dimensions {tensor.dimensions}",
             remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
         )

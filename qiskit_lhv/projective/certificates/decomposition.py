@@ -21,6 +21,7 @@ from ...verification.gell_mann import basis_norms, coordinates_of_vector
 from ...verification.rationals import rational
 from ...verification.result import Verification
 from .state_certificate import StateCertificate
+from .tolerance import STATE_TOLERANCE
 
 __all__ = ["DecompositionCertificate", "decompose"]
 
@@ -31,6 +32,7 @@ _RELATIVE, _ABSOLUTE = Fraction(1, 2**40), Fraction(1, 2**80)
 _SHARES = (0.01, 0.1)
 # Steps, fewer for large states, and product states that are added in each of them.
 _MAX_STEPS = 150
+_STEPS_ON_BOUNDARY = 12
 _COORDINATES_IN_ALL = 12_000
 _ADDED = 8
 _STARTS = 24
@@ -183,6 +185,9 @@ def decompose(
     if ball.visibility >= visibility:
         return DecompositionCertificate(visibility, tensor, ball.weights, ball.vectors)
     found = search.at(visibility)
+    if found is None and visibility == 1:
+        # Pure product states, for instance, are on the boundary of the separable ones.
+        found = search.on_the_boundary()
     if found is not None or not highest:
         return found
     best, low, high = ball, ball.visibility, visibility
@@ -225,8 +230,15 @@ class _ProductSearch:
 
     def at(self, visibility: float) -> DecompositionCertificate | None:
         """Returns a proof at a visibility, or ``None``."""
-        for share in _SHARES:
-            weights = self._weights(self.target * visibility / (1 - share), share / (1 - share) * self.radius)
+        return self._with_shares(visibility, _SHARES, _MAX_STEPS)
+
+    def on_the_boundary(self) -> DecompositionCertificate | None:
+        """Returns a proof with as little white noise as the tolerance for states allows, or ``None``."""
+        return self._with_shares(1 - 0.75 * STATE_TOLERANCE, (0.5 * STATE_TOLERANCE,), _STEPS_ON_BOUNDARY)
+
+    def _with_shares(self, visibility: float, shares: Sequence[float], steps: int) -> DecompositionCertificate | None:
+        for share in shares:
+            weights = self._weights(self.target * visibility / (1 - share), share / (1 - share) * self.radius, steps)
             if weights is None:
                 continue
             kept = np.flatnonzero(weights > 0)
@@ -238,14 +250,14 @@ class _ProductSearch:
                 return certificate
         return None
 
-    def _weights(self, target: FloatArray, allowed: float) -> FloatArray | None:
+    def _weights(self, target: FloatArray, allowed: float, steps: int) -> FloatArray | None:
         """Returns weights of product states whose mixture is nearer to the target than allowed, or ``None``."""
         from scipy.optimize import nnls
 
         flat = target.ravel()
         # A large last coordinate makes the weights add up to 1.
         heavy = 10.0
-        for _ in range(max(1, min(_MAX_STEPS, _COORDINATES_IN_ALL // len(flat)))):
+        for _ in range(max(1, min(steps, _COORDINATES_IN_ALL // len(flat)))):
             if len(self.rows):
                 matrix = np.vstack([self.rows.T, np.full(len(self.rows), heavy)])
                 weights = nnls(matrix, np.append(flat, heavy), maxiter=100 * matrix.shape[1])[0]
