@@ -138,7 +138,7 @@ def settings_to_try(num_qubits: int, thorough: bool) -> tuple[tuple[str, int], .
 
 
 def qudit_settings_to_try(dimensions: Sequence[int], thorough: bool) -> tuple[tuple[int, int], ...]:
-    """Returns the numbers of settings per party that are tried for parties of any dimensions, each with a number of starts.
+    """Returns the numbers of settings per party that are tried for larger parties, each with a number of starts.
 
     Args:
         dimensions: Dimension of each party's space.

@@ -102,7 +102,7 @@ def searched_qudit_settings(
 def quick_qudit_certificates(
     tensor: CorrelationTensor, measurements: MeasurementSet, visibility: float = 1.0
 ) -> Iterator[LocalityProof]:
-    """Yields certificates that take no long search: compatible noise, partial transpose, and mixtures of product states.
+    """Yields quick certificates: compatible noise, the partial transpose, and mixtures of product states.
 
     Args:
         tensor: Correlations of parties of any dimensions.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
+
 from .._support.words import counted
 from ..exceptions import MeasurementError
 from ..measurements.named_sets import projective_set

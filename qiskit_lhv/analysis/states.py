@@ -83,7 +83,8 @@ def analyze_state(
     if not 2 <= n <= _MAX_QUBITS or math.prod(dimensions) > 2**_MAX_QUBITS:
         raise MeasurementError.bad_argument(
             "target",
-            expected=f"a state of 2 to {_MAX_QUBITS} qubits, or of parties with at most {2**_MAX_QUBITS} dimensions in all",
+            expected=f"a state of 2 to {_MAX_QUBITS} qubits, or of parties with at most {2**_MAX_QUBITS} dimensions in "
+            "all",
             got=f"dimensions {dimensions}",
             remedy="Reduced states of fewer parties fit; of the whole state, ask for chosen settings.",
         )

@@ -16,7 +16,15 @@ import numpy as np
 
 from .positivity import is_positive_semidefinite
 
-__all__ = ["BASIS_ERROR", "basis_norms", "coordinates_of_bases", "coordinates_of_vector", "is_positive_operator", "operator_of", "transposed_signs"]
+__all__ = [
+    "BASIS_ERROR",
+    "basis_norms",
+    "coordinates_of_bases",
+    "coordinates_of_vector",
+    "is_positive_operator",
+    "operator_of",
+    "transposed_signs",
+]
 
 BASIS_ERROR = Fraction(1, 2**100)
 """Largest difference of an entry from that of the true matrix, and of a coordinate from the true one."""

@@ -59,8 +59,8 @@ class CompatibilityCertificate(StateCertificate):
     inverted: tuple[int, ...] = ()
     """Parties with noise whose Bloch indices are multiplied by a negative factor."""
     measurements: MeasurementSet = field(default_factory=POVMs)
-    """For which measurements of each party the proof holds: all POVMs, or all projective ones, of its dimension. They are
-    named by the set of a qubit; for qubits, every such proof holds for POVMs."""
+    """For which measurements of each party the proof holds: all POVMs, or all projective ones, of its dimension. They
+    are named by the set of a qubit; for qubits, every such proof holds for POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,9 +108,7 @@ class CompatibilityCertificate(StateCertificate):
             return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
-        factors = _factors(
-            self.correlations.dimensions, self.party, self.transposed, self.inverted, self._for_povms
-        )
+        factors = _factors(self.correlations.dimensions, self.party, self.transposed, self.inverted, self._for_povms)
         mixture = _enlarged(rational(self.correlations.array), factors) * Fraction(self.visibility)
         mixture[(0,) * mixture.ndim] = Fraction(1)
         of_qubits = set(self.correlations.dimensions) == {2}

@@ -1,13 +1,13 @@
 """How much white noise makes all measurements of a party compatible: jointly measurable by one parent measurement.
 
-Let the effects of a party of dimension d be shrunk towards the identity, ``E -> eta E + (1 - eta) tr(E) / d``. Where the
-results of all measurements come from one parent measurement (its outcome is a hidden state, from which each party's
-outcome is drawn), so does everything that is measured on a state with that noise.
+Let the effects of a party of dimension d be shrunk towards the identity, ``E -> eta E + (1 - eta) tr(E) / d``. If the
+outcomes of all these measurements can be drawn from the outcome of one parent measurement, that outcome is a hidden
+variable, and everything that the party measures on a state with that noise is local.
 
 For projective measurements the parent measures a Haar-random vector psi. The outcome a with the largest
 ``|<a|psi>|^2`` gives ``eta = (H_d - 1) / (d - 1)`` with ``H_d = 1 + 1/2 + ... + 1/d`` (arXiv:quant-ph/0612147,
-arXiv:quant-ph/0703045), the one with the smallest gives ``eta = -1/d``, which is Werner's model. Degenerate outcomes are
-sums of others.
+arXiv:quant-ph/0703045), the one with the smallest gives ``eta = -1/d``, which is Werner's model. Degenerate outcomes
+are sums of others.
 
 For POVMs of rank-one effects ``c_a |a><a|``, to which all others can be refined, let ``t_a = |<a|psi>|^2``. The outcome
 is a with probability ``c_a t_a`` where ``t_a > 1/d`` and is drawn in proportion to ``c_a`` otherwise (J. Barrett,

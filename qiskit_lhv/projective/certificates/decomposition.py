@@ -285,7 +285,9 @@ class _ProductSearch:
     def _products(self, direction: FloatArray) -> tuple[list[ComplexArray], FloatArray]:
         """Returns product states with large overlap with an operator, and their coordinates without the trace."""
         n = len(self.dimensions)
-        vectors = [self.rng.normal(size=(_STARTS, d)) + 1j * self.rng.normal(size=(_STARTS, d)) for d in self.dimensions]
+        vectors = [
+            self.rng.normal(size=(_STARTS, d)) + 1j * self.rng.normal(size=(_STARTS, d)) for d in self.dimensions
+        ]
         vectors = [own / np.linalg.norm(own, axis=1, keepdims=True) for own in vectors]
         values = np.full(_STARTS, -np.inf)
         for _ in range(_SWEEPS):

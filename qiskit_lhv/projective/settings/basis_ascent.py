@@ -1,7 +1,8 @@
-"""Ascent to bases that maximize a Bell expression for a state of parties of any dimensions, from many starts at once."""
+"""Ascent to bases that maximize a Bell expression, for parties of any dimensions and from many starts at once."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -93,7 +94,7 @@ def _slopes(tensor: FloatArray, weights: FloatArray, effects: list[FloatArray], 
     # Party k goes last; the others are contracted with the state one after the other, start by start.
     order = [j for j in range(n) if j != k] + [k]
     state = np.ascontiguousarray(tensor.transpose(order)).reshape(1, tensor.shape[order[0]], -1)
-    for j, following in zip(order[:-1], order[1:], strict=True):
+    for j, following in itertools.pairwise(order):
         # Axes: start, the party's correlations, all that follows; the party's cells go to the end.
         state = np.swapaxes(effects[j] @ state, 1, 2).reshape(count, tensor.shape[following], -1)
     # Now: party k's correlations, then the cells of the others in order.

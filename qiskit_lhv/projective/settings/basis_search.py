@@ -61,7 +61,9 @@ class BasisSearch(Search):
             found, values = ascend_bases(self.tensor.array, lifted.coefficients, starts, deadline=self.deadline)
             # In white noise the largest value has the lowest visibility; in other noise it is improved from there.
             order = np.argsort(-values, kind="stable").tolist()
-            kept = [i for i, j in itertools.pairwise([*order, order[-1]]) if i == j or values[i] - values[j] > _DISTINCT]
+            kept = [
+                i for i, j in itertools.pairwise([*order, order[-1]]) if i == j or values[i] - values[j] > _DISTINCT
+            ]
             for i in kept[:1] if self.noise is None else kept[:_STARTS_PER_ROUND]:
                 start = self.record([own[i] for own in found], inequality)
                 ends.append(start if self.noise is None else self._lower(start, lifted.coefficients))
@@ -75,7 +77,7 @@ class BasisSearch(Search):
         return max(ends, key=lambda end: end.value) if math.isinf(lowest.visibility) else lowest
 
     def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[Any]]:
-        """Yields bases to start from: those that suit entangled states of equal weights, of two levels, and random ones.
+        """Yields bases to start from: for states of equal weights, for entanglement of two levels, and random ones.
 
         Args:
             sizes: Number of settings of each party.
@@ -95,11 +97,9 @@ class BasisSearch(Search):
     def known(self, sizes: Sequence[int]) -> list[list[ComplexArray]]:
         """Returns the bases of arXiv:quant-ph/0106024, and those of CHSH in pairs of levels, in the Schmidt basis."""
         frames, weights = self._frames()
-        found = [
-            [_fourier_bases(frame, m, len(weights), k, self.tensor.num_parties) for k, (frame, m) in enumerate(pairs)]
-            for pairs in [list(zip(frames, sizes, strict=True))]
-        ]
-        if self.tensor.num_parties == 2:
+        n = self.tensor.num_parties
+        found = [[_fourier_bases(frames[k], sizes[k], len(weights), k, n) for k in range(n)]]
+        if n == 2:
             levels = [j for j in range(len(weights)) if weights[j] > _WEIGHT_OF_LEVEL]
             pairs_of_levels = sorted(itertools.combinations(levels, 2), key=lambda p: -weights[p[0]] * weights[p[1]])
             for pair in pairs_of_levels[:_PAIRS_OF_LEVELS]:
@@ -107,10 +107,7 @@ class BasisSearch(Search):
                 tilt = math.atan(concurrence) / 2
                 angles = ((0.0, math.pi / 4), (tilt, -tilt))
                 found.append(
-                    [
-                        self._in_pair(frame, pair, own, m)
-                        for frame, own, m in zip(frames, angles, sizes, strict=True)
-                    ]
+                    [self._in_pair(frame, pair, own, m) for frame, own, m in zip(frames, angles, sizes, strict=True)]
                 )
         return found
 
@@ -123,7 +120,10 @@ class BasisSearch(Search):
         """Returns better settings for the inequality, starting from the present ones and a few random ones."""
         mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
         sizes = found.inequality.expression.scenario.num_settings
-        starts = [list(found.settings), *(self.random_bases(sizes) for _ in range(_STARTS_PER_ROUND - 1))]
+        starts: list[list[Any]] = [
+            list(found.settings),
+            *(self.random_bases(sizes) for _ in range(_STARTS_PER_ROUND - 1)),
+        ]
         bases, values = ascend_bases(
             mixed.array, found.inequality.expression.coefficients, self._stacked(starts), deadline=self.deadline
         )

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._support.types import ComplexArray, FloatArray
 from ..._support.validation import frozen, positive_number, real_array
@@ -39,7 +40,7 @@ class OptimizedSettings(Evidence):
 
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N`` for qubits."""
-    settings: tuple[FloatArray | ComplexArray, ...]
+    settings: tuple[NDArray[Any], ...]
     """Measurements of each party. Bloch vectors of a qubit, shape ``(m_k, 3)``: binary fractions, of length at most 1.
     A shorter vector is a projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds
     for those too. Or bases of a party of any dimension, shape ``(m_k, D_k, D_k)``: column a belongs to outcome a; the
@@ -178,7 +179,7 @@ def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
     return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
-def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[FloatArray | ComplexArray]) -> Behavior:
+def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[NDArray[Any]]) -> Behavior:
     """Returns the behavior of a tensor under settings as :class:`OptimizedSettings` holds them."""
     return tensor.behavior([[_measurement(own) for own in party] for party in settings])
 
@@ -200,7 +201,7 @@ def _checked(own: Any) -> FloatArray | ComplexArray:
     return frozen(real + 1j * imaginary)
 
 
-def _measurement(vector: FloatArray | ComplexArray) -> Any:
+def _measurement(vector: NDArray[Any]) -> Any:
     """Returns a unit Bloch vector unchanged, the two effects of a shorter one, or the measurement of a basis."""
     if vector.ndim == 2:
         return measurement(basis=np.linalg.qr(vector)[0])
@@ -211,7 +212,7 @@ def _measurement(vector: FloatArray | ComplexArray) -> Any:
     return [(np.eye(2) + turned) / 2, (np.eye(2) - turned) / 2]
 
 
-def _effects(own: FloatArray | ComplexArray) -> Any:
+def _effects(own: NDArray[Any]) -> Any:
     """Returns the exact coordinates of the effects of one party's settings, shape ``(m, outcomes, D**2)``."""
     if own.ndim == 3:
         return coordinates_of_bases(own)

@@ -242,7 +242,7 @@ class Search:
         return best
 
     def record(
-        self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
+        self, vectors: Sequence[Any], inequality: BellInequality, history: tuple[float, ...] = ()
     ) -> OptimizedSettings:
         """Returns settings with an inequality, rounded so that they can be checked exactly."""
         return OptimizedSettings(self.tensor, self.rounded(vectors), inequality, self.noise, history)

@@ -106,9 +106,7 @@ def test_the_ascent_never_falls():
     for i in range(4):
         tensor = CorrelationTensor(state)
         first, last = (
-            expression.value(
-                tensor.behavior([[_measured(basis) for basis in own[i]] for own in several])
-            )
+            expression.value(tensor.behavior([[_measured(basis) for basis in own[i]] for own in several]))
             for several in (starts, bases)
         )
         assert last >= first - 1e-12
