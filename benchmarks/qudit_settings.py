@@ -22,7 +22,7 @@ from qiskit_lhv.projective import SettingsSearch
 from qiskit_lhv.quantum import isotropic_state, mix_with_noise
 
 # Noise resistance of the maximally entangled states, quant-ph/0106024.
-PUBLISHED = {3: 0.69615, 4: 0.69055, 5: 0.68716, 6: 0.68490}
+PUBLISHED = {3: 0.69615, 4: 0.69055, 5: 0.68716}
 
 
 def noise_resistance(dimensions: list[int]) -> None:

@@ -239,8 +239,7 @@ def compatible(record):
 
 
 def compatible_qutrits(record):
-    povms = not record.measurements.is_projective
-    best = prove_compatible(record.correlations, measurements="povm" if povms else "projective")
+    best = prove_compatible(record.correlations, measurements=record.measured)
     return 0 <= record.visibility <= best.visibility + 1e-9
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._support.validation import shown, whole_number, whole_numbers
-from ...exceptions import CertificateError, LHVError, MeasurementError
+from ...exceptions import CertificateError, MeasurementError
 from ...measurements.effect_sets import POVMs
 from ...measurements.qubit_sets import AllProjective
 from ...measurements.sets import MeasurementSet
@@ -30,7 +30,7 @@ __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
 _MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
-_NAMED = {"projective": AllProjective, "povm": POVMs}
+_NAMED: dict[str, type[MeasurementSet]] = {"projective": AllProjective, "povm": POVMs}
 # This share of white noise makes up for the rounding of floats.
 _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
@@ -58,9 +58,9 @@ class CompatibilityCertificate(StateCertificate):
     """Parties whose index is transposed before positivity is checked."""
     inverted: tuple[int, ...] = ()
     """Parties with noise whose Bloch indices are multiplied by a negative factor."""
-    measurements: MeasurementSet = field(default_factory=POVMs)
-    """For which measurements of each party the proof holds: all POVMs, or all projective ones, of its dimension. They
-    are named by the set of a qubit; for qubits, every such proof holds for POVMs."""
+    measured: str = "povm"
+    """For which measurements of each party the proof holds, by name: ``"povm"``, or ``"projective"`` where a party is
+    larger than a qubit. For qubits, every such proof holds for POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,12 +75,17 @@ class CompatibilityCertificate(StateCertificate):
                 expected="parties of the state",
                 got=f"{self.party}, {self.transposed}, {self.inverted}",
             )
-        # How members are drawn makes no difference to a proof.
-        object.__setattr__(self, "measurements", _named(self.measurements, CertificateError))
+        if self.measured not in _NAMED:
+            raise CertificateError.bad_argument("measured", expected="'projective' or 'povm'", got=shown(self.measured))
+
+    @property
+    def measurements(self) -> MeasurementSet:
+        """For which measurements of each party the proof holds, named by the set of a qubit."""
+        return _NAMED[self.measured]()
 
     @property
     def _for_povms(self) -> bool:
-        return not self.measurements.is_projective
+        return self.measured == "povm"
 
     @property
     def _kind(self) -> str:
@@ -157,34 +162,28 @@ def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projec
             expected=f"2 to {_MAX_QUBITS} qubits, or parties with at most {2**_MAX_QUBITS} dimensions in all",
             got=f"dimensions {dimensions}",
         )
-    asked = _named(measurements, MeasurementError)
-    measured = POVMs() if set(dimensions) == {2} else asked
+    asked = measurements.name if isinstance(measurements, MeasurementSet) else measurements
+    if not isinstance(asked, str) or asked not in _NAMED:
+        raise MeasurementError.bad_argument("measurements", expected="'projective' or 'povm'", got=shown(measurements))
+    measured = "povm" if set(dimensions) == {2} else asked
     best: tuple[float, int, tuple[int, ...], tuple[int, ...]] = (-1.0, 0, (), ())
     for party in range(n):
         # A reflected Bloch sphere is a transposed one that is turned, so the other sign adds nothing for qubits.
         larger = [k for k in range(n) if k != party and dimensions[k] > 2]
         # Transposing all parties changes nothing, so party 0 need not be among the transposed ones.
         for transposed, inverted in itertools.product(_subsets(range(1, n)), _subsets(larger)):
-            factors = _factors(dimensions, party, transposed, inverted, not measured.is_projective)
+            factors = _factors(dimensions, party, transposed, inverted, measured == "povm")
             found = _visibility(_enlarged(tensor.array, factors), dimensions)
             if found > best[0] + 1e-9:
                 best = (found, party, transposed, inverted)
     visibility, party, transposed, inverted = best
     for margin in _MARGINS:
         certificate = CompatibilityCertificate(
-            visibility * (1 - margin), tensor, party, transposed, inverted=inverted, measurements=measured
+            visibility * (1 - margin), tensor, party, transposed, inverted=inverted, measured=measured
         )
         if certificate.verify():
             return certificate
-    return CompatibilityCertificate(0.0, tensor, party, transposed, inverted=inverted, measurements=measured)
-
-
-def _named(measurements: Any, error: type[LHVError]) -> MeasurementSet:
-    """Returns the set of a qubit with the name of a set."""
-    name = measurements.name if isinstance(measurements, MeasurementSet) else measurements
-    if not isinstance(name, str) or name not in _NAMED:
-        raise error.bad_argument("measurements", expected="'projective' or 'povm'", got=shown(measurements))
-    return _NAMED[name]()
+    return CompatibilityCertificate(0.0, tensor, party, transposed, inverted=inverted, measured=measured)
 
 
 def _subsets(numbers: Sequence[int]) -> list[tuple[int, ...]]:

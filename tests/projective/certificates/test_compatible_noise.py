@@ -5,7 +5,6 @@ import pytest
 from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matrix
 from qiskit_lhv import CorrelationTensor, ghz_state
 from qiskit_lhv.exceptions import CertificateError, MeasurementError
-from qiskit_lhv.measurements import measurement_set
 from qiskit_lhv.measurements.effect_sets import POVMs
 from qiskit_lhv.measurements.qubit_sets import AllProjective
 from qiskit_lhv.projective import CompatibilityCertificate, prove_compatible
@@ -64,7 +63,7 @@ def test_povms_need_more_noise():
     assert found.measurements.covers(POVMs())
     assert not prove_compatible(isotropic_state(1, 3)).measurements.covers(POVMs())
     # Passed off as a proof for POVMs, the one for projective measurements is refused.
-    forged = dataclasses.replace(prove_compatible(isotropic_state(0.4, 3)), measurements=POVMs())
+    forged = dataclasses.replace(prove_compatible(isotropic_state(0.4, 3)), measured="povm")
     assert forged.visibility > 1
     assert not forged.verify()
 
@@ -96,8 +95,8 @@ def test_forged_claims_are_refused():
         assert not dataclasses.replace(certificate, **change).verify()
     with pytest.raises(CertificateError, match="inverted"):
         dataclasses.replace(certificate, inverted=(2,))
-    with pytest.raises(CertificateError, match="measurements"):
-        dataclasses.replace(certificate, measurements=measurement_set("xz"))
+    with pytest.raises(CertificateError, match="measured"):
+        dataclasses.replace(certificate, measured="xz")
 
 
 def test_bad_input():
