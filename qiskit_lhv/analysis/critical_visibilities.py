@@ -15,8 +15,8 @@ from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.validation import shown
 from ..exceptions import CertificateError, LHVError, MeasurementError
-from ..measurements.named_sets import projective_members, qubit_set
-from ..measurements.qubit_sets import AllProjective
+from ..measurements.named_sets import measurement_sets, projective_members, qubit_set
+from ..measurements.qubit_sets import AllProjective, PlanarProjective
 from ..measurements.sets import MeasurementSet
 from ..models.features import Features, check_degree
 from ..models.responses import QubitResponse
@@ -25,13 +25,15 @@ from ..optimize.visibility_sweep import VisibilitySweep, checked_options, sweep_
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
-from ..targets.qubits import planar_tensor, qubit_tensor
+from ..targets.qubits import planar_tensor, tensor_of_parties
 from ..targets.state_tensors import state_tensor
 from ..verification.evidence import Evidence
 from ..verification.result import Verification, combine
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
+from .qudit_words import sets_of_parties
 from .state_question import among
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
@@ -130,7 +132,7 @@ class CriticalVisibility(Evidence):
         if above is not None:
             noises.append(above.noise)
         if state is not None:
-            tensors.append(qubit_tensor(state))
+            tensors.append(CorrelationTensor.of(state))
         if not all(_same(tensor, tensors[0], seen) for tensor in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
         if not all(_same(noise, noises[0], seen) for noise in noises[1:]):
@@ -152,6 +154,7 @@ class CriticalVisibility(Evidence):
 
 def critical_visibility(
     state: Any,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     *,
     noise: Any = None,
     measurements: MeasurementSet | str = "projective",
@@ -169,11 +172,16 @@ def critical_visibility(
     the local Werner model. In the remaining time, local models between the bounds are searched by gradient descent
     (:func:`~qiskit_lhv.optimize.sweep_visibility`).
 
+    Where a party is larger than a qubit, the lower bound comes from compatible noise and from mixtures of product
+    states, both in white noise, and there is no estimate.
+
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        noise: A state of the same qubits. Default: white noise.
-        measurements: ``"projective"``; ``"povm"``: all POVMs, for which there is no estimate; or a plane: ``"xy"``,
-            ``"xz"`` or ``"yz"``.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
+            parties with at most 64 dimensions in all.
+        parties: The qubits of each party, as in ``Behavior.from_state``. Default: one party per qubit or subsystem.
+        noise: A state of the same parties. Default: white noise.
+        measurements: ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``, ``"xz"`` or
+            ``"yz"``.
         time_limit: Limit in seconds for all parts together. The result says whether it cut a search short. Default:
             no limit; the work is bounded instead, so that the answer is the same on every machine.
         seed: Seed of the searches, or ``None``.
@@ -182,18 +190,24 @@ def critical_visibility(
         **options: Keywords of ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
     Raises:
-        MeasurementError: If the state or the noise is not a state of 2 to 6 qubits, or if the measurements are unknown.
+        MeasurementError: If the state or the noise is not a state or too large, or if the measurements are unknown.
         ScenarioError: If the noise cannot be proven local.
         CertificateError: If the folder holds files of another run, or a proof in it does not hold.
         LHVError: If a number is out of range, or if a folder is given without a seed.
     """
     clock = Deadline(time_limit)
-    measured = qubit_set(measurements)
-    tensor = _tensor(state, "state", measured)
-    other = None if noise is None else _tensor(noise, "noise", measured)
+    if isinstance(measurements, str):
+        # Unknown names are told before a circuit is simulated.
+        measurement_sets(measurements, (2,))
+    tensor = tensor_of_parties(state, parties)
+    dimensions = tensor.dimensions
+    of_qubits = set(dimensions) == {2}
+    measured = qubit_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
+    tensor = _of_state(tensor, state, "state", measured)
+    other = None if noise is None else _of_state(tensor_of_parties(noise, parties, "noise"), noise, "noise", measured)
     if other is not None and other.array.shape != tensor.array.shape:
         raise MeasurementError.bad_argument(
-            "noise", expected=f"a state of {tensor.num_parties} qubits", got=repr(other)
+            "noise", expected=f"a state of parties of dimensions {dimensions}", got=repr(other)
         )
     given = CorrelationTensor.white_noise(tensor.dimensions) if other is None else other
     if np.array_equal(given.array, tensor.array):
@@ -228,7 +242,7 @@ def critical_visibility(
         settings, upper = None, math.inf
     lower = 0.0 if certificate is None else certificate.visibility
     sweep = None
-    if measured.is_projective and lower < min(upper, 1.0) and time_for_models(clock, _NUM_POINTS):
+    if of_qubits and measured.is_projective and lower < min(upper, 1.0) and time_for_models(clock, _NUM_POINTS):
         highest = min(1.0, upper + (upper - lower) if math.isfinite(upper) else 1.0)
         grid = np.linspace(max(0.0, lower - 0.02), highest, _NUM_POINTS)
         where = None if place is None else place / "sweep"
@@ -259,14 +273,13 @@ def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:
         check_degree(options["response"], "response")
 
 
-def _tensor(state: Any, name: str, measurements: MeasurementSet) -> CorrelationTensor:
-    """Returns the correlations of a state of 2 to 6 qubits.
+def _of_state(tensor: CorrelationTensor, given: Any, name: str, measurements: MeasurementSet) -> CorrelationTensor:
+    """Returns the correlations, after a check that a tensor that was given belongs to a state.
 
     For measurements in a plane, any correlation tensor will do, also one that does not belong to a state.
     """
-    tensor = qubit_tensor(state, name)
-    everything = projective_members(measurements).coordinates.all()
-    return tensor if not everything and isinstance(state, CorrelationTensor) else state_tensor(state, name)[0]
+    in_a_plane = isinstance(measurements, PlanarProjective)
+    return tensor if in_a_plane or not isinstance(given, CorrelationTensor) else state_tensor(tensor, name)[0]
 
 
 def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, measurements: MeasurementSet) -> bool:
@@ -275,7 +288,8 @@ def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, mea
         return first is second
     if first.dimensions != second.dimensions:
         return False
-    first, second = (planar_tensor(tensor, measurements) for tensor in (first, second))
+    if set(first.dimensions) == {2}:
+        first, second = (planar_tensor(tensor, measurements) for tensor in (first, second))
     return first.largest_difference(second) <= _LARGEST_DIFFERENCE
 
 

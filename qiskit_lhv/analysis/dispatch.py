@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
-from .._support.validation import positive_number, whole_numbers
+from .._support.validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
 from ..measurements.named_sets import qubit_set
 from ..measurements.sets import MeasurementSet
 from ..quantum.parties import QUANTUM_STATES
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..reports.devices import DeviceReport
 from ..reports.group_lists import group_lists
 from ..reports.locality import LocalityReport
@@ -34,6 +35,7 @@ def analyze(
     target: Mapping[Any, BellCounts] | Mapping[Any, BellTrials],
     declared: CountsOptions | None = None,
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = ...,
     alpha: float = ...,
     tolerance: float = ...,
     measurements: MeasurementSet | str = ...,
@@ -48,6 +50,7 @@ def analyze(
     target: Any,
     declared: CountsOptions | None = None,
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = ...,
     alpha: float = ...,
     tolerance: float = ...,
     measurements: MeasurementSet | str = ...,
@@ -61,6 +64,7 @@ def analyze(
     target: Any,
     declared: CountsOptions | None = None,
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     alpha: float = 0.01,
     tolerance: float = 1e-7,
     measurements: MeasurementSet | str = "projective",
@@ -74,18 +78,21 @@ def analyze(
         target: What to analyze. One of
 
             - a behavior, or an experiment for its exact behavior: it is compared with the local polytope;
-            - a state of 2 to 6 qubits, its circuit or its correlation tensor: all projective measurements are
-              considered;
+            - a state of 2 to 6 qubits, or of parties with at most 64 dimensions in all, its circuit or its correlation
+              tensor: all projective measurements are considered;
             - an estimate of the correlations of a state, with their errors;
             - counts or trials: they are tested statistically;
             - a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``: all groups are tested together.
 
         declared: For counts, the declarations made before the counts are read, such as
             ``CountsOptions(test="game", kappa=5)``. Default: the defaults of :class:`~qiskit_lhv.CountsOptions`.
+        parties: For states, the qubits of each party, such as ``[[0, 1], [2, 3]]``. Default: one party per qubit or
+            subsystem.
         alpha: For counts and estimates, the largest probability of a wrong NONLOCAL. For many groups, the false
             discovery rate.
         tolerance: For behaviors, the largest difference between a given probability and the true one.
-        measurements: For states, ``"projective"``; ``"povm"``: all POVMs; or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        measurements: For states, ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``,
+            ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead. For counts, the
             declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
         progress: Whether to show a progress bar over many groups. Default: only on a terminal.
@@ -114,13 +121,17 @@ def analyze(
     # Every argument is checked, also where the target leaves it without use.
     call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     positive_number(tolerance, "tolerance", ScenarioError)
+    if isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
+        return analyze_state(target, parties, measurements=measurements, time_limit=time_limit, seed=seed)
     qubit_set(measurements)
+    if parties is not None:
+        raise LHVError.bad_argument(
+            "parties", expected="None for a target that is not a state, and has its own parties", got=shown(parties)
+        )
     if isinstance(target, BellExperiment):
         target = target.behavior()
     if isinstance(target, Behavior):
         return analyze_behavior(target, tolerance=tolerance, time_limit=time_limit)
-    if isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
-        return analyze_state(target, measurements=measurements, time_limit=time_limit, seed=seed)
     if isinstance(target, TensorEstimate):
         return analyze_estimate(
             target,

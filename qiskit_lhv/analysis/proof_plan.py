@@ -6,6 +6,7 @@ function :func:`~qiskit_lhv.analysis.proofs.proofs` runs the plan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ __all__ = [
     "Step",
     "axes_to_try",
     "calls_of_oracle",
+    "qudit_settings_to_try",
     "random_starts",
     "settings_to_try",
     "share_of",
@@ -85,6 +87,8 @@ _MORE_SETTINGS = {
     4: (("ascent", 3), ("regular", 6)),
     5: (("regular", 4),),
 }
+# Vertices of the polytope up to which more settings of larger parties are tried.
+_MOST_VERTICES = 5000
 # Random starts of an optimization. A tenth of these are used, besides known good starts.
 _NUM_STARTS, _MORE_STARTS, _STARTS_OF_MANY = 40, 60, 10
 _MANY_QUBITS = 5
@@ -131,6 +135,20 @@ def settings_to_try(num_qubits: int, thorough: bool) -> tuple[tuple[str, int], .
     """
     more = _MORE_SETTINGS.get(num_qubits, ()) if thorough else ()
     return _SETTINGS.get(num_qubits, _SETTINGS_OF_MANY) + more
+
+
+def qudit_settings_to_try(dimensions: Sequence[int], thorough: bool) -> tuple[tuple[int, int], ...]:
+    """Returns the numbers of settings per party that are tried for larger parties, each with a number of starts.
+
+    Args:
+        dimensions: Dimension of each party's space.
+        thorough: Whether to try more settings.
+    """
+    numbers = (2, 3, 4) if thorough else (2, 3)
+    # The polytope has one vertex for each choice of outcomes of all settings.
+    fitting = [m for m in numbers if math.prod(dimensions) ** m <= _MOST_VERTICES]
+    starts = _MORE_STARTS if thorough else _NUM_STARTS
+    return tuple((m, starts if m == 2 else starts // 2) for m in fitting or numbers[:1])
 
 
 def random_starts(num_qubits: int, thorough: bool) -> int:

@@ -1,4 +1,4 @@
-"""Proofs of nonlocality and of locality of a state of qubits, in the order of the plan of proofs."""
+"""Proofs of nonlocality and of locality of a state, in the order of the plan of proofs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from ..projective.settings.optimization import OptimizedSettings
 from ..targets.correlations import CorrelationTensor
 from .certificate_searches import CertificateStore, quick_certificates, searched_certificates
 from .proof_plan import PLAN, Step, share_of
+from .qudit_searches import (
+    quick_qudit_certificates,
+    searched_qudit_certificates,
+    searched_qudit_settings,
+    settings_of_families,
+)
+from .qudit_words import named_for_all
 from .settings_searches import closed_settings, searched_settings
 
 __all__ = ["proofs"]
@@ -31,7 +38,7 @@ def proofs(
     """Yields what may settle whether a state is local, the quickest first, until the caller stops or the time is over.
 
     Args:
-        tensor: Correlations of qubits.
+        tensor: Correlations of the parties.
         steps: The steps of the plan to take. ``Step.MODELS`` stands for what the caller does afterwards. It does
             nothing here except to leave a share of the time.
         clock: The deadline of the call.
@@ -45,6 +52,7 @@ def proofs(
     Yields:
         Settings of the state, with an inequality that they may violate, and certificates of its locality.
     """
+    of_qubits = set(tensor.dimensions) == {2}
     known = 0.0
     for planned in PLAN:
         step = planned.step
@@ -52,7 +60,11 @@ def proofs(
             continue
         share = share_of(step, steps)
         part = clock if share is None else clock.part(share)
-        if step is Step.CRITERIA:
+        if step is Step.CRITERIA and not of_qubits:
+            yield from settings_of_families(tensor, clock=part, noise=noise, seed=seed)
+        elif step is Step.SETTINGS and not of_qubits:
+            yield from searched_qudit_settings(tensor, clock=part, noise=noise, thorough=thorough, seed=seed)
+        elif step is Step.CRITERIA:
             yield from closed_settings(tensor, noise=noise, measurements=measurements, seed=seed)
         elif step is Step.SETTINGS:
             yield from searched_settings(
@@ -60,7 +72,13 @@ def proofs(
             )
         # The quick proofs are for white noise only.
         elif step is Step.QUICK_PROOFS and noise is None:
-            for certificate in quick_certificates(tensor, measurements, 1.0 if visibility is None else visibility):
+            asked = 1.0 if visibility is None else visibility
+            quick = (
+                quick_certificates(tensor, measurements, asked)
+                if of_qubits
+                else quick_qudit_certificates(tensor, named_for_all(measurements), asked)
+            )
+            for certificate in quick:
                 known = max(known, certificate.visibility)
                 yield certificate
                 if not clock.has():
@@ -68,6 +86,9 @@ def proofs(
                         return
                     # What is kept takes no search.
                     break
+        elif step is Step.POLYHEDRA and not of_qubits:
+            if noise is None:
+                yield from searched_qudit_certificates(tensor, clock=part, visibility=visibility, known=known)
         elif step is Step.POLYHEDRA:
             yield from searched_certificates(
                 tensor,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
-from qiskit.quantum_info import DensityMatrix
 
 from .._support.words import counted
 from ..exceptions import MeasurementError
@@ -17,7 +16,7 @@ from ..measurements.sets import MeasurementSet
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_product
-from ..projective.certificates.separability import SeparabilityCertificate
+from ..projective.certificates.separability import SeparabilityCertificate, is_entangled_on_boundary
 from ..projective.certificates.tolerance import STATE_TOLERANCE
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import ROUNDING_OF_STATES
@@ -29,6 +28,7 @@ from ..targets.qubits import planar_tensor
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
+from .qudit_words import advice_for_qudits, name_of_question, named_for_all
 
 __all__ = ["ROUNDING", "StateQuestion", "among", "covers"]
 
@@ -43,9 +43,12 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
     """Returns whether all settings are among the measurements that were asked about.
 
     Args:
-        settings: Settings of qubits.
+        settings: Settings of qubits, or of larger parties.
         measurements: All projective ones, those in a coordinate plane, or all POVMs.
     """
+    if set(settings.correlations.dimensions) != {2}:
+        # Bases are projective measurements, which all POVMs hold, too.
+        return True
     asked = projective_members(measurements)
     return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
 
@@ -66,18 +69,16 @@ class StateQuestion(Question):
     """The question about a state."""
 
     correlations: CorrelationTensor
-    """The correlation tensor of the state: one of qubits, or of a qubit and a qutrit."""
+    """The correlation tensor of the state."""
     measurements: MeasurementSet
-    """All projective measurements, those in a coordinate plane, or all POVMs."""
+    """All projective measurements, all POVMs, or the projective measurements of qubits in a coordinate plane. For
+    parties larger than a qubit, the set of a qubit stands for the set of that name of each party."""
     clipped: float = 0.0
     """The negative eigenvalue of the given matrix, if there is one. It is a rounding error, and was set to zero."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "measurements", qubit_set(self.measurements))
-        if self.measurements.name != "projective" and not self._of_qubits:
-            raise MeasurementError.bad_argument(
-                "measurements", expected="'projective' for a qubit and a qutrit", got=repr(self.measurements.name)
-            )
+        asked = qubit_set(self.measurements) if self._of_qubits else named_for_all(self.measurements)
+        object.__setattr__(self, "measurements", asked)
         if not -ROUNDING_OF_STATES <= self.clipped <= 0:
             raise MeasurementError.bad_argument(
                 "clipped", expected=f"0, or a rounding error down to -{ROUNDING_OF_STATES:g}", got=repr(self.clipped)
@@ -85,7 +86,7 @@ class StateQuestion(Question):
 
     def __str__(self) -> str:
         if not self._of_qubits:
-            return "state of a qubit and a qutrit, all measurements"
+            return name_of_question(self.correlations.dimensions, self.measurements)
         return f"state of {counted(self.correlations.num_parties, 'qubit')}, {self.measurements}"
 
     @property
@@ -101,12 +102,13 @@ class StateQuestion(Question):
     def allowed_noise(self) -> float:
         """The weight of white noise with which a proof still counts as a proof for the state itself."""
         # A state out of reach cannot be proven local, and no tolerance may hide that.
-        return 0.0 if self.out_of_reach else STATE_TOLERANCE
+        hidden = self.out_of_reach if self._of_qubits else is_entangled_on_boundary(self.correlations)
+        return 0.0 if hidden else STATE_TOLERANCE
 
     def report(
         self,
         violation: OptimizedSettings | None,
-        certificate: LocalityProof | SeparabilityCertificate | None,
+        certificate: LocalityProof | None,
         *,
         inequality: BellInequality | None = None,
         found: float | None = None,
@@ -130,7 +132,8 @@ class StateQuestion(Question):
         elif lower >= 1 - self.allowed_noise:
             verdict = Verdict.LOCAL
         figures: dict[str, float] = {}
-        if certificate is not None and self._of_qubits:
+        by_partial_transpose = isinstance(certificate, SeparabilityCertificate)
+        if certificate is not None and not (by_partial_transpose and verdict is Verdict.LOCAL):
             figures[Figure.LOCAL_VISIBILITY] = lower
         if violation is not None:
             figures |= {Figure.NONLOCAL_VISIBILITY: violation.visibility, Figure.VIOLATION: violation.violation}
@@ -149,14 +152,15 @@ class StateQuestion(Question):
             log10_p_value=None,
             statistics=figures,
             evidence=tuple(proof for proof in (violation, certificate) if proof is not None),
-            assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0),
+            assumptions=self._assumptions(lower if verdict is Verdict.LOCAL else 1.0, by_partial_transpose),
             advice="" if verdict is not Verdict.INCONCLUSIVE else self._advice(lower, found, timed_out),
             question=self,
             timed_out=timed_out,
         )
 
-    def _assumptions(self, lower: float) -> tuple[str, ...]:
-        lines = [f"the correlations of the state are known to {ROUNDING:g}"] if self._of_qubits else []
+    def _assumptions(self, lower: float, by_partial_transpose: bool) -> tuple[str, ...]:
+        # The partial transpose is that of the matrix that was given.
+        lines = [] if by_partial_transpose else [f"the correlations of the state are known to {ROUNDING:g}"]
         if self.clipped < 0:
             lines.append(f"the state's negative eigenvalue of {self.clipped:.2g} is a rounding error, taken as zero")
         if lower < 1:
@@ -164,9 +168,9 @@ class StateQuestion(Question):
         return tuple(lines)
 
     def _advice(self, lower: float, found: float | None, timed_out: bool) -> str:
-        if not self._of_qubits:
-            return "It is entangled; choose settings: Behavior.from_state(state, settings)."
         upper = math.inf if found is None else found
+        if not self._of_qubits:
+            return advice_for_qudits(lower, upper, timed_out)
         if self.out_of_reach:
             return (
                 "Open, and out of reach of every proof of locality here: the state is entangled, and a product "
@@ -197,7 +201,7 @@ class StateQuestion(Question):
         for piece in report.evidence:
             if isinstance(piece, OptimizedSettings) and violation is None:
                 violation = piece
-            elif isinstance(piece, LocalityProof | SeparabilityCertificate) and certificate is None:
+            elif isinstance(piece, LocalityProof) and certificate is None:
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
@@ -226,16 +230,13 @@ class StateQuestion(Question):
             return f"the settings are not in the plane {self.measurements.name}"
         return "" if settings.shows else "the settings violate nothing"
 
-    def _fault_of_proof(self, certificate: LocalityProof | SeparabilityCertificate | None) -> str:
+    def _fault_of_proof(self, certificate: LocalityProof | None) -> str:
         """Returns what is wrong with a proof as evidence for an answer, or an empty text."""
         if certificate is None:
             return ""
-        if isinstance(certificate, SeparabilityCertificate):
-            about = CorrelationTensor.of(DensityMatrix(certificate.matrix, certificate.dimensions))
-        else:
-            about = certificate.correlations
-            if not covers(certificate, self.measurements):
-                return "the proof is about other measurements, or noise that is not white"
+        about = certificate.correlations
+        if not covers(certificate, self.measurements):
+            return "the proof is about other measurements, or noise that is not white"
         seen = planar_tensor(self.correlations, self.measurements) if self._of_qubits else self.correlations
         if not min(about.largest_difference(tensor) for tensor in (self.correlations, seen)) <= _LARGEST_DIFFERENCE:
             return "the proof is about another state"

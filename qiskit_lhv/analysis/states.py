@@ -1,44 +1,48 @@
-"""The analysis of a state of qubits: proofs of locality and of nonlocality, the quickest first."""
+"""The analysis of a state: proofs of locality and of nonlocality, the quickest first."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from qiskit.quantum_info import DensityMatrix, Statevector
-
 from .._support.deadlines import Deadline, checks_within
-from .._support.validation import generator
+from .._support.validation import generator, shown
 from ..exceptions import MeasurementError
-from ..measurements.named_sets import projective_members, qubit_set
-from ..measurements.qubit_sets import AllProjective
+from ..measurements.named_sets import measurement_sets, qubit_set
+from ..measurements.qubit_sets import PlanarProjective
 from ..measurements.sets import MeasurementSet
 from ..projective.certificates.quick_proofs import LocalityProof
-from ..projective.certificates.separability import prove_separable
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.parties import lowest_eigenvalue
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..reports.locality import LocalityReport
 from ..targets.correlations import CorrelationTensor
 from ..targets.state_tensors import state_tensor
 from ..verification.verdict import Verdict
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
+from .qudit_words import sets_of_parties
 from .state_question import ROUNDING, StateQuestion
 
 __all__ = ["analyze_state"]
 
 _MAX_QUBITS = 6
+# Local models by effects: the parties and the dimensions of the whole space, and the work of the short search.
+_MOST_PARTIES, _LARGEST_DIMENSION = 2, 16
+_NUM_HIDDEN, _NUM_STEPS = 1008, 400
 _STEPS_OUT_OF_REACH = (Step.CRITERIA, Step.QUICK_PROOFS, Step.SETTINGS)
 
 
 def analyze_state(
     state: Any,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     *,
     measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
-    """Returns a report on whether a state of qubits is local for projective measurements, those in a plane, or POVMs.
+    """Returns a report on whether a state is local for all projective measurements, all in a plane, or all POVMs.
 
     The following proofs are tried in this order, until one of them decides:
 
@@ -51,42 +55,51 @@ def analyze_state(
     5. optimized settings;
     6. polyhedra, from coarse to fine, and finer mixtures.
 
+    Where a party is larger than a qubit these are known inequalities (CHSH, CGLMP, Mermin's), compatible noise,
+    separability, and optimized settings.
+
     For POVMs, LOCAL needs a proof for all of them; projective measurements, which are POVMs, prove NONLOCAL.
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``; ``"povm"``: all POVMs; or a plane: ``"xy"``, ``"xz"`` or ``"yz"``.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
+            parties with at most 64 dimensions in all.
+        parties: The qubits of each party, as in ``Behavior.from_state``. Default: one party per qubit or subsystem.
+        measurements: ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``, ``"xz"`` or
+            ``"yz"``.
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
             bounded instead, so that the answer is the same on every machine. An open question then takes some minutes.
         seed: Seed of the searches, or ``None``.
 
     Raises:
-        MeasurementError: If the target is not a state of 2 to 6 qubits, or if the measurements are unknown.
+        MeasurementError: If the target is not a state or too large, or if the measurements are unknown.
     """
     generator(seed)
     clock = Deadline(time_limit)
-    measured = qubit_set(measurements)
-    everything = bool(projective_members(measured).coordinates.all())
-    if isinstance(state, DensityMatrix | Statevector) and sorted(state.dims()) == [2, 3]:
-        if not everything:
-            raise MeasurementError.bad_argument(
-                "measurements",
-                expected="'projective' for a qubit and a qutrit",
-                got=repr(measurements),
-                remedy="A plane is one of Bloch vectors, and a qutrit has none.",
-            )
-        return _qubit_and_qutrit(state)
-    # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.
-    within = not everything and isinstance(state, CorrelationTensor)
-    tensor, clipped = (state, 0.0) if within else state_tensor(state, "target")
-    n = tensor.num_parties
-    if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
+    if parties is not None and isinstance(state, CorrelationTensor):
+        raise MeasurementError.bad_argument(
+            "parties", expected="None for a correlation tensor, which has its own parties", got=shown(parties)
+        )
+    # Unknown measurements are told before a circuit is simulated.
+    if isinstance(measurements, str):
+        measurement_sets(measurements, (2,))
+    given = CorrelationTensor.of(state, parties, name="target")
+    n, dimensions = given.num_parties, given.dimensions
+    of_qubits = set(dimensions) == {2}
+    if not 2 <= n <= _MAX_QUBITS or math.prod(dimensions) > 2**_MAX_QUBITS:
         raise MeasurementError.bad_argument(
             "target",
-            expected=f"a state of 2 to {_MAX_QUBITS} qubits",
-            got=f"dimensions {tensor.dimensions}",
-            remedy="Reduced states of fewer qubits fit; of the whole state, ask for chosen settings.",
+            expected=f"a state of 2 to {_MAX_QUBITS} qubits, or of parties with at most {2**_MAX_QUBITS} dimensions in "
+            "all",
+            got=f"dimensions {dimensions}",
+            remedy="Reduced states of fewer parties fit; of the whole state, ask for chosen settings.",
         )
+    measured = qubit_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
+    # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.
+    in_a_plane = isinstance(measured, PlanarProjective)
+    if not isinstance(state, CorrelationTensor):
+        tensor, clipped = given, lowest_eigenvalue(state)
+    else:
+        tensor, clipped = (given, 0.0) if in_a_plane else state_tensor(given, "target")
     findings = _Findings(StateQuestion(tensor, measured, clipped))
     with checks_within(clock):
         _look(findings, clock, seed)
@@ -104,8 +117,7 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
     ):
         if findings.add(proof):
             return
-    # The estimate comes from models of the responses to projective measurements.
-    if Step.MODELS in steps and question.measurements.is_projective and time_for_models(clock):
+    if Step.MODELS in steps and time_for_models(clock):
         with clock.step() as seconds:
             findings.loss = _loss(question.correlations, question.measurements, seed, seconds)
 
@@ -113,29 +125,25 @@ def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
 def _loss(
     tensor: CorrelationTensor, measurements: MeasurementSet, seed: int | None, seconds: float | None
 ) -> float | None:
-    """Returns the divergence of the best local model that a short gradient descent finds. It proves nothing."""
+    """Returns the divergence of the best local model that a short gradient descent finds. It proves nothing.
+
+    Where parties are larger than qubits, or measure POVMs, ``None`` stands for states for which that would take long.
+    """
+    from ..optimize.options import GradientDescent
     from ..optimize.search import find_local_model
 
-    degree = 5 if tensor.num_parties == 2 else 3
-    found = find_local_model(
-        tensor,
-        measurements=measurements,
-        response=degree,
-        num_hidden=4096,
-        time_limit=seconds,
-        seed=seed,
-        progress=None,
-    )
+    descent: dict[str, Any]
+    if set(tensor.dimensions) == {2} and measurements.is_projective:
+        asked: MeasurementSet | str = measurements
+        descent = {"response": 5 if tensor.num_parties == 2 else 3, "num_hidden": 4096}
+    elif tensor.num_parties > _MOST_PARTIES or math.prod(tensor.dimensions) > _LARGEST_DIMENSION:
+        return None
+    else:
+        # The name: each party has the set of its own dimension.
+        asked = measurements.name
+        descent = {"num_hidden": _NUM_HIDDEN, "optimizer": GradientDescent(num_steps=_NUM_STEPS)}
+    found = find_local_model(tensor, measurements=asked, time_limit=seconds, seed=seed, progress=None, **descent)
     return None if found.evaluation is None else float(found.evaluation.kl_divergence)
-
-
-def _qubit_and_qutrit(state: DensityMatrix | Statevector) -> LocalityReport:
-    """Returns the report on a qubit and a qutrit, for which only separability is decided."""
-    certificate = prove_separable(state)
-    if certificate is not None and certificate.shows is None:
-        certificate = None
-    question = StateQuestion(CorrelationTensor.of(state), AllProjective(), lowest_eigenvalue(state))
-    return question.report(None, certificate)
 
 
 class _Findings:

@@ -20,13 +20,12 @@ from ..models.effect_features import effects_of_members, weights_and_bloch_vecto
 from ..models.effect_responses import EffectFunctionResponse, EffectResponse, MeasurementResponse
 from ..models.ensemble import ResponseModel
 from ..targets.operator_basis import coordinates_of_effects
-from ..targets.state_tensors import tensor_of_parties
 from .effect_symmetry import effect_orbits
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, spread_over_runs
+from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, searched_tensor, spread_over_runs
 
 __all__ = ["EffectProblem", "outcome_table"]
 
@@ -67,7 +66,7 @@ class EffectProblem(StateProblem):
         if descent.symmetry is None or not isinstance(self.response, EffectResponse):
             return None
         others = () if isinstance(descent.symmetry, str) else descent.symmetry
-        tensors = [*self.tensors, *(tensor_of_parties(state, "symmetry") for state in others)]
+        tensors = [*self.tensors, *(searched_tensor(state, None, "symmetry") for state in others)]
         if len({tensor.dimensions for tensor in tensors}) > 1:
             raise ScenarioError.bad_argument(
                 "symmetry",

@@ -23,10 +23,10 @@ from ..models.responses import QubitResponse
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
 from ..targets.operator_basis import coordinates_of_effects
-from ..targets.state_tensors import tensor_of_parties
 from .direction_problem import correlators_to_probabilities, target_probabilities
 from .effect_problem import outcome_table
 from .povm_kinds import povm_kinds
+from .state_problem import searched_tensor
 
 __all__ = ["Evaluation", "evaluate_model"]
 
@@ -106,7 +106,7 @@ def evaluate_model(
     """
     if not isinstance(model, ResponseModel):
         raise ScenarioError.bad_argument("model", expected="a ResponseModel", got=repr(model))
-    tensor = tensor_of_parties(target, "target", parties)
+    tensor = searched_tensor(target, parties, "target")
     response = model.response
     if isinstance(response, QubitResponse):
         dimensions: tuple[int, ...] | None = (2,) * response.num_parties

@@ -26,13 +26,12 @@ from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
-from ..targets.state_tensors import tensor_of_parties
 from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
 from .problem_of_states import state_problem
 from .search_run import SearchRun
-from .state_problem import StateProblem, spread_over_runs
+from .state_problem import StateProblem, searched_tensor, spread_over_runs
 from .table_problem import finite_data, finite_loss, finite_start
 from .training import Problem, Schedule, SearchStatus
 
@@ -212,7 +211,7 @@ def _search_states(
     parties: Sequence[Any] | PhysicalQubits | None,
     run: SearchRun,
 ) -> list[LocalModelResult]:
-    tensors = tuple(tensor_of_parties(target, "target", parties) for target in targets)
+    tensors = tuple(searched_tensor(target, parties, "target") for target in targets)
     if len({tensor.dimensions for tensor in tensors}) > 1:
         raise ScenarioError.bad_argument(
             "targets",

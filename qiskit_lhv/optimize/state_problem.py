@@ -16,14 +16,18 @@ from .._support.types import FloatArray
 from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
+from ..targets.qubits import tensor_of_parties
 from .orbits import Orbits
 from .search_run import SearchRun
 
-__all__ = ["LEAST_ORBITS", "FreeVariables", "StateProblem", "grid_sizes", "spread_over_runs"]
+__all__ = ["LEAST_ORBITS", "FreeVariables", "StateProblem", "grid_sizes", "searched_tensor", "spread_over_runs"]
 
 LEAST_ORBITS = 16
 """Free hidden variables that a symmetry must leave."""
+# Largest dimension of the whole space of the states whose models are searched.
+_LARGEST_DIMENSION = 4096
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,22 @@ class StateProblem(ABC):
             draw = own.spread if self.sampling == "lattice" else own.draw
             drawn.append(np.stack([draw(np.random.default_rng([seed, first + i, k]), size) for i in range(count)]))
         return drawn
+
+
+def searched_tensor(
+    state: Any, parties: Sequence[Any] | PhysicalQubits | None = None, name: str = "state"
+) -> CorrelationTensor:
+    """The correlations of a state whose models can be searched: 1 to 6 parties.
+
+    Args:
+        state: A state or its correlations.
+        parties: The qubits of each party of a state; default: one party per qubit or subsystem.
+        name: Name of the argument, for the message.
+
+    Raises:
+        MeasurementError: If it is not a valid state, or one of too many or too large parties.
+    """
+    return tensor_of_parties(state, parties, name, fewest=1, largest=_LARGEST_DIMENSION)
 
 
 def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> list[int]:

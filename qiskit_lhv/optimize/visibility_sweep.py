@@ -22,10 +22,10 @@ from ..models.effect_responses import EffectFunctionResponse
 from ..models.responses import FunctionResponse, Response
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
-from ..targets.state_tensors import tensor_of_parties
 from .evaluation import Evaluation
 from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
+from .state_problem import searched_tensor
 from .training import SearchStatus
 from .tree_checkpoints import fingerprint
 
@@ -204,9 +204,9 @@ def sweep_visibility(
         LHVError: As :func:`find_local_model` does.
     """
     deadline = Deadline(time_limit)
-    tensor = tensor_of_parties(state, "state", parties)
+    tensor = searched_tensor(state, parties, "state")
     white = noise is None
-    mixed_in = CorrelationTensor.white_noise(tensor.dimensions) if white else tensor_of_parties(noise, "noise", parties)
+    mixed_in = CorrelationTensor.white_noise(tensor.dimensions) if white else searched_tensor(noise, parties, "noise")
     noise_tensor = mixed_in.array
     if noise_tensor.shape != tensor.array.shape:
         raise ScenarioError.bad_argument(

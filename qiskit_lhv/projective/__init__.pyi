@@ -2,6 +2,8 @@ from .certificates.certificate import AllProjectiveCertificate as AllProjectiveC
 from .certificates.certify import certify_all_projective as certify_all_projective
 from .certificates.compatibility import CompatibilityCertificate as CompatibilityCertificate
 from .certificates.compatibility import prove_compatible as prove_compatible
+from .certificates.decomposition import DecompositionCertificate as DecompositionCertificate
+from .certificates.decomposition import decompose as decompose
 from .certificates.extensions import ExtensionCertificate as ExtensionCertificate
 from .certificates.extensions import extend_local_models as extend_local_models
 from .certificates.extensions import werner_certificate as werner_certificate

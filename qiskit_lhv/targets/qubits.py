@@ -1,18 +1,22 @@
-"""Correlation tensors of qubits, one per party."""
+"""Correlation tensors of qubits, one per party, and of a few larger parties."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .._support.validation import shown
 from ..exceptions import MeasurementError
 from ..measurements.named_sets import projective_members
 from ..measurements.sets import MeasurementSet
+from ..quantum.qubit_layouts import PhysicalQubits
 from .correlations import CorrelationTensor
 from .state_tensors import rounded_to_state
 
-__all__ = ["planar_tensor", "qubit_tensor"]
+__all__ = ["planar_tensor", "qubit_tensor", "tensor_of_parties"]
 
 
 _MAX_QUBITS = 6
@@ -34,6 +38,44 @@ def qubit_tensor(state: Any, name: str = "state", *, fewest: int = 2) -> Correla
         raise MeasurementError.bad_argument(
             name,
             expected=f"{fewest} to {_MAX_QUBITS} qubits, one per party",
+            got=f"parties of dimensions {tensor.dimensions}",
+            remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
+        )
+    # Else measurements would get negative probabilities, by no more than rounding.
+    return rounded_to_state(tensor)
+
+
+def tensor_of_parties(
+    state: Any,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
+    name: str = "state",
+    *,
+    fewest: int = 2,
+    largest: int = 2**_MAX_QUBITS,
+) -> CorrelationTensor:
+    """The correlations of a state of parties of any dimensions.
+
+    Args:
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
+        parties: The qubits of each party of a state; default: one party per qubit or subsystem.
+        name: Name of the argument, for the message.
+        fewest: The fewest parties that are accepted.
+        largest: The largest dimension of the whole space. Where all parties are qubits, there are at most 6 of them.
+
+    Raises:
+        MeasurementError: If it is not a valid state, or one of other parties.
+    """
+    if parties is not None and isinstance(state, CorrelationTensor):
+        raise MeasurementError.bad_argument(
+            "parties", expected="None for a correlation tensor, which has its own parties", got=shown(parties)
+        )
+    tensor = CorrelationTensor.of(state, parties, name=name)
+    if set(tensor.dimensions) == {2}:
+        return qubit_tensor(tensor, name, fewest=fewest)
+    if not fewest <= tensor.num_parties <= _MAX_QUBITS or math.prod(tensor.dimensions) > largest:
+        raise MeasurementError.bad_argument(
+            name,
+            expected=f"{fewest} to {_MAX_QUBITS} qubits, or as many parties with at most {largest} dimensions in all",
             got=f"parties of dimensions {tensor.dimensions}",
             remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
         )

@@ -136,7 +136,7 @@ def test_picture(werner):
 
 def test_bad_input():
     with pytest.raises(MeasurementError, match=r"2 to 6 qubits"):
-        critical_visibility(isotropic_state(0.5, 3))
+        critical_visibility(isotropic_state(0.5, 9))
     with pytest.raises(MeasurementError, match="noise"):
         critical_visibility(werner_state(1), noise=ghz_state(3))
     with pytest.raises((MeasurementError, ScenarioError), match=r"noise|state"):

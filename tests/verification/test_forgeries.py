@@ -64,16 +64,18 @@ from qiskit_lhv.polytope import (
 )
 from qiskit_lhv.projective import (
     OptimizedSettings,
+    decompose,
     extend_local_models,
     find_hidden_states,
     horodecki_chsh,
     horodecki_settings,
     mix_local_models,
+    optimize_settings,
     prove_compatible,
     prove_separable,
     prove_unsteerable,
 )
-from qiskit_lhv.quantum import mix_with_noise
+from qiskit_lhv.quantum import isotropic_state, mix_with_noise
 from qiskit_lhv.spin_chains import ground_state
 from qiskit_lhv.statistics import (
     CombinedEValue,
@@ -103,6 +105,7 @@ from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.false_discovery import e_bh
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 from qiskit_lhv.targets import project_to_no_signaling
+from qiskit_lhv.targets.state_tensors import density_matrix
 from scipy.optimize import linprog
 
 from helpers import PLANE, SINGLET
@@ -240,6 +243,19 @@ def below_werner_bounds(record):
 
 def compatible(record):
     return 0 <= record.visibility <= prove_compatible(record.correlations).visibility + 1e-9
+
+
+def compatible_qutrits(record):
+    best = prove_compatible(record.correlations, measurements=record.measured)
+    return 0 <= record.visibility <= best.visibility + 1e-9
+
+
+def separable_qutrits(record):
+    # Separable states have a positive partial transpose; of isotropic ones all that do are separable.
+    matrix = density_matrix(record.correlations)
+    mixture = record.visibility * matrix + (1 - record.visibility) * np.eye(9) / 9
+    transposed = mixture.reshape(3, 3, 3, 3).transpose(2, 1, 0, 3).reshape(9, 9)
+    return record.visibility >= 0 and min(np.linalg.eigvalsh(one)[0] for one in (mixture, transposed)) > -1e-9
 
 
 def estimated_violation_holds(record):
@@ -667,6 +683,9 @@ RECORDS = {
     "critical": (critical, critical_holds),
     "unsteerable": (lambda: prove_unsteerable(werner_state(0.6)), unsteerable),
     "compatible": (lambda: prove_compatible(werner_state(0.9)), compatible),
+    "compatible qutrits": (lambda: prove_compatible(isotropic_state(0.5, 3)), compatible_qutrits),
+    "decomposition": (lambda: decompose(isotropic_state(0.2, 3)), separable_qutrits),
+    "bases": (lambda: optimize_settings(isotropic_state(1, 3), expression=cglmp(3), seed=1), settings_hold),
     "hidden states": (lambda: find_hidden_states(noisy_singlet(), num_axes=6), below_chsh),
     "mixture": (lambda: mix_local_models(noisy_singlet(), num_axes=6), below_chsh),
     "projective for POVMs": (
@@ -761,6 +780,8 @@ RECORDS = {
     "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
     "report on POVMs": (lambda: analyze(werner_state(0.9), measurements="povm", seed=1), report_holds),
     "report on a plane": (lambda: analyze(werner_state(0.9), measurements="xz", seed=1), report_holds),
+    "report on nonlocal qutrits": (lambda: analyze(isotropic_state(0.8, 3), seed=1), report_holds),
+    "report on local qutrits": (lambda: analyze(isotropic_state(0.3, 3), seed=1), report_holds),
     "report on a qutrit": (lambda: analyze(DensityMatrix(np.eye(6) / 6, dims=(2, 3))), report_holds),
     "device": (device_report, device_holds),
 }

@@ -1,9 +1,10 @@
-"""Proofs that states of qubits are local because the measurements of all parties but one are jointly measurable."""
+"""Proofs that states are local because the measurements of all parties but one are jointly measurable."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,41 +12,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.validation import whole_number, whole_numbers
+from ..._support.validation import shown, whole_number, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
 from ...measurements.effect_sets import POVMs
+from ...measurements.qubit_sets import AllProjective
+from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
-from ...verification.positivity import TRANSPOSED, is_positive_semidefinite
+from ...verification.gell_mann import is_positive_operator, transposed_signs
+from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
 from ...verification.result import Verification
+from .compatible_noise import compatible_shrinking
 from .state_certificate import StateCertificate
 
 __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
 _MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
+_NAMED: dict[str, type[MeasurementSet]] = {"projective": AllProjective, "povm": POVMs}
 # This share of white noise makes up for the rounding of floats.
 _MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CompatibilityCertificate(StateCertificate):
-    """Proof that a state of qubits is local for all measurements because all parties but one have much white noise.
+    """Proof that a state is local for all measurements because all parties but one have much white noise.
 
     All POVMs of a qubit are jointly measurable at visibility 1/2. A state is therefore local if it results from a
     positive operator when the qubits of all parties but one pass through white noise of weight 1/2. This is checked on
     the correlation tensor: each Bloch index of all parties but one is multiplied by 2, and the operator with these
     correlations must be positive, or have a positive partial transpose (a transposed parent measurement is still a
     measurement).
+
+    For a party of dimension d above 2 the factor is ``(d - 1) / (H_d - 1)`` with ``H_d = 1 + 1/2 + ... + 1/d``, or
+    ``-d``, for projective measurements; for POVMs it is larger. With ``-d``, Werner's model is among these proofs.
     """
 
     most_qubits = _MAX_QUBITS
+    of_any_dimension = True
 
     party: int
     """The party without noise."""
     transposed: tuple[int, ...] = ()
     """Parties whose index is transposed before positivity is checked."""
+    inverted: tuple[int, ...] = ()
+    """Parties with noise whose Bloch indices are multiplied by a negative factor."""
+    measured: str = "povm"
+    """For which measurements of each party the proof holds, by name: ``"povm"``, or ``"projective"`` where a party is
+    larger than a qubit. For qubits, every such proof holds for POVMs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,19 +68,32 @@ class CompatibilityCertificate(StateCertificate):
         object.__setattr__(
             self, "transposed", whole_numbers(self.transposed, "transposed", CertificateError, minimum=0)
         )
-        if max(self.party, *self.transposed, 0) >= self.correlations.num_parties:
+        object.__setattr__(self, "inverted", whole_numbers(self.inverted, "inverted", CertificateError, minimum=0))
+        if max(self.party, *self.transposed, *self.inverted, 0) >= self.correlations.num_parties:
             raise CertificateError.bad_argument(
-                "party, transposed", expected="parties of the state", got=f"{self.party}, {self.transposed}"
+                "party, transposed, inverted",
+                expected="parties of the state",
+                got=f"{self.party}, {self.transposed}, {self.inverted}",
             )
+        if self.measured not in _NAMED:
+            raise CertificateError.bad_argument("measured", expected="'projective' or 'povm'", got=shown(self.measured))
 
     @property
-    def measurements(self) -> POVMs:
-        """For which measurements the proof holds: all POVMs."""
-        return POVMs(2)
+    def measurements(self) -> MeasurementSet:
+        """For which measurements of each party the proof holds, named by the set of a qubit."""
+        return _NAMED[self.measured]()
+
+    @property
+    def _for_povms(self) -> bool:
+        return self.measured == "povm"
+
+    @property
+    def _kind(self) -> str:
+        return "measurements" if self._for_povms else "projective measurements"
 
     def __str__(self) -> str:
         return (
-            f"local for all measurements up to visibility {self.visibility:.9g}: all parties but {self.party} see so "
+            f"local for all {self._kind} up to visibility {self.visibility:.9g}: all parties but {self.party} see so "
             "much noise that their measurements are compatible"
         )
 
@@ -77,88 +105,131 @@ class CompatibilityCertificate(StateCertificate):
 
         References:
             M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290 (all POVMs of a qubit are jointly
-            measurable at visibility 1/2); Y. Zhang, E. Chitambar, Phys. Rev. Lett. 132, 250201 (2024).
+            measurable at visibility 1/2); Y. Zhang, E. Chitambar, Phys. Rev. Lett. 132, 250201 (2024); H. M. Wiseman et
+            al., arXiv:quant-ph/0612147; M. L. Almeida et al., arXiv:quant-ph/0703045; J. Barrett,
+            arXiv:quant-ph/0107045 (larger parties).
         """
         another = self._not_about(state)
         if another is not None:
             return another
         if self.visibility < 0:
             return Verification(False, "the visibility is negative", math.inf)
-        enlarged = _enlarged(rational(self.correlations.array), self.party, self.transposed)
-        mixture = enlarged * Fraction(self.visibility)
+        factors = _factors(self.correlations.dimensions, self.party, self.transposed, self.inverted, self._for_povms)
+        mixture = _enlarged(rational(self.correlations.array), factors) * Fraction(self.visibility)
         mixture[(0,) * mixture.ndim] = Fraction(1)
-        if not is_positive_semidefinite(*_operator(mixture)):
+        of_qubits = set(self.correlations.dimensions) == {2}
+        positive = is_positive_semidefinite(*_operator(mixture)) if of_qubits else is_positive_operator(mixture)
+        if not positive:
             return Verification(False, "the state without the noise is not positive", math.inf)
         return Verification(
             True,
-            f"local for all measurements up to visibility {self.visibility:.9g}: all parties but {self.party} are as "
+            f"local for all {self._kind} up to visibility {self.visibility:.9g}: all parties but {self.party} are as "
             "noisy as compatible measurements",
         )
 
 
-def prove_compatible(state: Any) -> CompatibilityCertificate:
-    """Proves a state of qubits local because the measurements of all parties but one are jointly measurable.
+def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projective") -> CompatibilityCertificate:
+    """Proves a state local because the measurements of all parties but one are jointly measurable.
 
-    The function tries every party as the one without noise, and every partial transpose.
+    The function tries every party as the one without noise, every partial transpose, and for parties larger than a
+    qubit both signs of the noise.
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 parties with
+            at most 64 dimensions in all.
+        measurements: ``"projective"``, or ``"povm"`` for a proof that holds for all POVMs. For qubits every proof does.
 
     Returns:
-        The certificate, which holds for POVMs too. It proves the state local if its visibility is at least 1.
+        The certificate. It proves the state local if its visibility is at least 1.
 
     Raises:
-        MeasurementError: If the state is not a valid state of 2 to 6 qubits.
+        MeasurementError: If the state is not valid or too large, or the measurements are unknown.
 
     Examples:
         >>> from qiskit_lhv import ghz_state, werner_state
+        >>> from qiskit_lhv.quantum import isotropic_state
         >>> print(f"{prove_compatible(werner_state(1)).visibility:.6f}")
         0.500000
         >>> bool(prove_compatible(ghz_state(3, 0.1)).verify())
         True
+        >>> print(f"{prove_compatible(isotropic_state(1, 3)).visibility:.6f}")
+        0.416667
     """
     tensor = CorrelationTensor.of(state)
-    n = tensor.num_parties
-    if set(tensor.dimensions) != {2} or not 2 <= n <= _MAX_QUBITS:
+    n, dimensions = tensor.num_parties, tensor.dimensions
+    if not 2 <= n <= _MAX_QUBITS or math.prod(dimensions) > 2**_MAX_QUBITS:
         raise MeasurementError.bad_argument(
-            "state", expected=f"2 to {_MAX_QUBITS} qubits", got=f"dimensions {tensor.dimensions}"
+            "state",
+            expected=f"2 to {_MAX_QUBITS} qubits, or parties with at most {2**_MAX_QUBITS} dimensions in all",
+            got=f"dimensions {dimensions}",
         )
-    best: tuple[float, int, tuple[int, ...]] = (-1.0, 0, ())
+    asked = measurements.name if isinstance(measurements, MeasurementSet) else measurements
+    if not isinstance(asked, str) or asked not in _NAMED:
+        raise MeasurementError.bad_argument("measurements", expected="'projective' or 'povm'", got=shown(measurements))
+    measured = "povm" if set(dimensions) == {2} else asked
+    best: tuple[float, int, tuple[int, ...], tuple[int, ...]] = (-1.0, 0, (), ())
     for party in range(n):
-        for size in range(n):
-            # Transposing all parties changes nothing, so party 0 need not be among the transposed ones.
-            for transposed in itertools.combinations(range(1, n), size):
-                found = _visibility(_enlarged(tensor.array, party, transposed))
-                if found > best[0] + 1e-9:
-                    best = (found, party, transposed)
-    visibility, party, transposed = best
+        # A reflected Bloch sphere is a transposed one that is turned, so the other sign adds nothing for qubits.
+        larger = [k for k in range(n) if k != party and dimensions[k] > 2]
+        # Transposing all parties changes nothing, so party 0 need not be among the transposed ones.
+        for transposed, inverted in itertools.product(_subsets(range(1, n)), _subsets(larger)):
+            factors = _factors(dimensions, party, transposed, inverted, measured == "povm")
+            found = _visibility(_enlarged(tensor.array, factors), dimensions)
+            if found > best[0] + 1e-9:
+                best = (found, party, transposed, inverted)
+    visibility, party, transposed, inverted = best
     for margin in _MARGINS:
-        certificate = CompatibilityCertificate(visibility * (1 - margin), tensor, party, transposed)
+        certificate = CompatibilityCertificate(
+            visibility * (1 - margin), tensor, party, transposed, inverted=inverted, measured=measured
+        )
         if certificate.verify():
             return certificate
-    return CompatibilityCertificate(0.0, tensor, party, transposed)
+    return CompatibilityCertificate(0.0, tensor, party, transposed, inverted=inverted, measured=measured)
 
 
-def _visibility(enlarged: NDArray[Any]) -> float:
+def _subsets(numbers: Sequence[int]) -> list[tuple[int, ...]]:
+    """Returns all subsets, the smallest first."""
+    return [some for size in range(len(numbers) + 1) for some in itertools.combinations(numbers, size)]
+
+
+def _visibility(enlarged: NDArray[Any], dimensions: tuple[int, ...]) -> float:
     """Returns the largest visibility, up to a cap, at which the operator has no negative eigenvalue."""
     traceless = enlarged.copy()
     traceless[(0,) * traceless.ndim] = 0
     n = traceless.ndim
     matrix = traceless.astype(complex)
-    for _ in range(n):
-        matrix = np.tensordot(matrix, hermitian_basis(2), axes=(0, 0))
+    for dimension in dimensions:
+        matrix = np.tensordot(matrix, hermitian_basis(dimension), axes=(0, 0))
     order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)]
-    lowest = float(np.linalg.eigvalsh(matrix.transpose(order).reshape(2**n, 2**n)).min())
+    size = math.prod(dimensions)
+    lowest = float(np.linalg.eigvalsh(matrix.transpose(order).reshape(size, size)).min())
     return min(_MAX_VISIBILITY, -1 / lowest) if lowest < 0 else _MAX_VISIBILITY
 
 
-def _enlarged(array: Any, party: int, transposed: tuple[int, ...]) -> Any:
-    """Returns the tensor after doubling the Bloch indices of all parties but one and transposing some parties."""
+def _factors(
+    dimensions: tuple[int, ...], party: int, transposed: tuple[int, ...], inverted: tuple[int, ...], povms: bool
+) -> list[list[Fraction]]:
+    """Returns the factor of each index of each party: that of the noise, and the sign of the transpose.
+
+    The indices of the operator count its basis matrices without their norms. Those of the identity and of the others
+    differ by D / 2, so this factor is in the list too.
+    """
+    factors = []
+    for k, dimension in enumerate(dimensions):
+        scale = Fraction(dimension, 2)
+        if k != party:
+            scale /= compatible_shrinking(dimension, povms=povms, inverted=k in inverted)
+        signs = transposed_signs(dimension).tolist() if k in transposed else [1] * dimension**2
+        factors.append([Fraction(1), *(scale * sign for sign in signs[1:])])
+    return factors
+
+
+def _enlarged(array: Any, factors: list[list[Fraction]]) -> Any:
+    """Returns the tensor with each party's indices multiplied by its factors."""
     result = array.copy()
-    for k in range(array.ndim):
-        signs = np.ones(4, dtype=int) if k not in transposed else TRANSPOSED
-        factors = signs * np.array([1, 2, 2, 2] if k != party else [1, 1, 1, 1])
-        result = result * factors.astype(array.dtype).reshape([-1 if j == k else 1 for j in range(array.ndim)])
+    for k, own in enumerate(factors):
+        column = np.array(own, dtype=object) if array.dtype == object else np.array(own, dtype=float)
+        result = result * column.reshape([-1 if j == k else 1 for j in range(array.ndim)])
     return result
 
 

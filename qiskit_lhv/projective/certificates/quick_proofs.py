@@ -13,10 +13,12 @@ from ...targets.operator_basis import hermitian_basis
 from ...verification.positivity import TRANSPOSED
 from .certificate import AllProjectiveCertificate
 from .compatibility import CompatibilityCertificate, prove_compatible
+from .decomposition import DecompositionCertificate
 from .extensions import ExtensionCertificate, extend_local_models, separable_certificate
 from .hidden_states import HiddenStateCertificate, find_hidden_states
 from .mixtures import MixtureCertificate, mix_local_models
 from .product_proof import product_certificate
+from .separability import SeparabilityCertificate
 from .unsteerability import UnsteerableCertificate, prove_unsteerable
 
 __all__ = ["LocalityProof", "finer_mixture", "has_vanishing_product", "quick_proofs"]
@@ -25,9 +27,11 @@ __all__ = ["LocalityProof", "finer_mixture", "has_vanishing_product", "quick_pro
 LocalityProof = (
     AllProjectiveCertificate
     | CompatibilityCertificate
+    | DecompositionCertificate
     | ExtensionCertificate
     | HiddenStateCertificate
     | MixtureCertificate
+    | SeparabilityCertificate
     | UnsteerableCertificate
 )
 
@@ -51,6 +55,7 @@ def quick_proofs(
     product = product_certificate(tensor, measurements)
     if product is not None:
         yield product
+    # For qubits it holds for all POVMs, whatever is asked for.
     yield prove_compatible(tensor)
     if tensor.num_parties > 2:
         return

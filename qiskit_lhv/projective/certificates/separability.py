@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +16,10 @@ from ..._support.validation import frozen, real_array, whole_numbers
 from ...exceptions import CertificateError, MeasurementError
 from ...measurements.effect_sets import POVMs
 from ...quantum.parties import to_state
+from ...targets.correlations import CorrelationTensor
+from ...targets.state_tensors import density_matrix
 from ...verification.evidence import Evidence
+from ...verification.gell_mann import transposed_signs
 from ...verification.positivity import is_positive_matrix
 from ...verification.result import Verification
 from ...verification.verdict import Verdict
@@ -24,6 +28,8 @@ from .tolerance import STATE_TOLERANCE
 __all__ = ["SeparabilityCertificate", "prove_separable"]
 
 
+# Eigenvalues below this are zero within the rounding of a state.
+_ZERO = 1e-9
 # The trace of a state may differ from 1 by this much.
 _TRACE = Fraction(1, 10**7)
 # Shares of white noise that make up for the rounding of states on the boundary, up to the largest one allowed.
@@ -53,9 +59,14 @@ class SeparabilityCertificate(Evidence):
         object.__setattr__(self, "visibility", float(visibility))
 
     @property
-    def measurements(self) -> tuple[POVMs, ...]:
-        """For which measurements the proof holds: all POVMs of subsystems 0 and 1."""
-        return tuple(POVMs(dimension) for dimension in self.dimensions)
+    def measurements(self) -> POVMs:
+        """For which measurements the proof holds: all POVMs of each party, named by the set of a qubit."""
+        return POVMs(2)
+
+    @property
+    def correlations(self) -> CorrelationTensor:
+        """The correlation tensor of the matrix."""
+        return CorrelationTensor.of(DensityMatrix(self.matrix, self.dimensions))
 
     @property
     def shows(self) -> Verdict | None:
@@ -110,6 +121,29 @@ class SeparabilityCertificate(Evidence):
             if not is_positive_matrix(part):
                 return Verification(False, f"the {name} has a negative eigenvalue", math.inf)
         return Verification(True, f"positive partial transpose at visibility {self.visibility:.9g}: separable")
+
+
+def is_entangled_on_boundary(tensor: CorrelationTensor) -> bool:
+    """Returns whether a state of less than full rank has a partial transpose with a negative eigenvalue.
+
+    Such a state may be nonlocal by very little, as pure entangled states are, so no tolerance may call it separable.
+
+    Args:
+        tensor: Correlations of parties of any dimensions.
+    """
+    matrix = density_matrix(tensor)
+    if np.linalg.eigvalsh(matrix)[0] > _ZERO:
+        return False
+    n, dimensions = tensor.num_parties, tensor.dimensions
+    # Transposing all parties changes nothing, so party 0 need not be transposed.
+    for chosen in itertools.product((False, True), repeat=n - 1):
+        array = tensor.array
+        for k, transposed in enumerate(chosen, start=1):
+            signs = transposed_signs(dimensions[k]) if transposed else np.ones(dimensions[k] ** 2)
+            array = array * signs.reshape([-1 if j == k else 1 for j in range(n)])
+        if np.linalg.eigvalsh(density_matrix(CorrelationTensor(array)))[0] < -_ZERO:
+            return True
+    return False
 
 
 def prove_separable(state: Any) -> SeparabilityCertificate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,23 +22,28 @@ _SAME_CORRELATIONS = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateCertificate(Evidence):
-    """Base of the certificates that a state of qubits, mixed with white noise, is local up to a visibility."""
+    """Base of the certificates that a state, mixed with white noise, is local up to a visibility."""
 
     most_qubits: ClassVar[int] = 2
     """Largest number of qubits of the state."""
+    of_any_dimension: ClassVar[bool] = False
+    """Whether parties may have larger spaces than a qubit's; the whole space has at most that of ``most_qubits``."""
 
     visibility: float
     """Visibility of the state in white noise up to which it is proven local; 1 or above: the state itself is."""
     correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4,) * N``."""
+    """The state's correlation tensor, shape ``(4,) * N`` for qubits."""
 
     def __post_init__(self) -> None:
         tensor, most = self.correlations, self.most_qubits
-        is_tensor = isinstance(tensor, CorrelationTensor) and set(tensor.dimensions) == {2}
-        if not is_tensor or not 2 <= tensor.num_parties <= most:
+        fits = isinstance(tensor, CorrelationTensor) and 2 <= tensor.num_parties <= most
+        if fits and set(tensor.dimensions) != {2}:
+            fits = self.of_any_dimension and math.prod(tensor.dimensions) <= 2**most
+        if not fits:
             number = "two" if most == 2 else f"2 to {most}"
+            larger = f", or of parties with at most {2**most} dimensions in all" if self.of_any_dimension else ""
             raise CertificateError.bad_argument(
-                "correlations", expected=f"a correlation tensor of {number} qubits", got=repr(tensor)
+                "correlations", expected=f"a correlation tensor of {number} qubits{larger}", got=repr(tensor)
             )
         visibility = real_array(self.visibility, "visibility", CertificateError, ndim=0)
         object.__setattr__(self, "visibility", float(visibility))

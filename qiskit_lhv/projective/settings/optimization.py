@@ -1,4 +1,4 @@
-"""Settings at which a state of qubits is most nonlocal, with a proof of its nonlocality."""
+"""Settings at which a state is most nonlocal, with a proof of its nonlocality."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import numpy as np
 from ..._support.deadlines import Deadline
 from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
-from ..._support.validation import generator, instance, whole_numbers
+from ..._support.validation import generator, instance, shown, whole_numbers
 from ...exceptions import MeasurementError, ScenarioError, SolverError
-from ...measurements.named_sets import projective_set
+from ...measurements.named_sets import measurement_sets, projective_set
+from ...measurements.qubit_sets import QubitMeasurementSet
 from ...measurements.sets import MeasurementSet
 from ...polytope.expressions.expression import BellExpression
-from ...targets.qubits import qubit_tensor
+from ...quantum.qubit_layouts import PhysicalQubits
+from ...targets.qubits import tensor_of_parties
+from .basis_search import BasisSearch
 from .horodecki import horodecki_settings
 from .optimized import OptimizedSettings
 from .regular_search import best_regular
@@ -35,6 +38,7 @@ def optimize_settings(
     state: Any,
     num_settings: int | Sequence[int] = 2,
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     expression: BellExpression | None = None,
     noise: Any = None,
     measurements: MeasurementSet | str = "projective",
@@ -43,7 +47,7 @@ def optimize_settings(
     seed: int | None = None,
     progress: bool | None = False,
 ) -> OptimizedSettings:
-    """Searches for the settings at which a state of qubits violates a Bell inequality most.
+    """Searches for the settings at which a state violates a Bell inequality most.
 
     For a fixed expression and fixed settings of all other parties, the value is linear in each Bloch vector of a party,
     so the best vector is known in closed form. Improving one party after the other, from many random starts at once,
@@ -52,13 +56,21 @@ def optimize_settings(
     The starts are equally spaced axes, regular solids, random settings, and the best settings of CHSH, I3322 and
     chained inequalities (two parties) or of the WWZB condition (more parties).
 
+    Where a party is larger than a qubit, settings are bases, one outcome for each basis vector. Those of one setting
+    are improved together, by steps that never lower the value. The starts are the settings of
+    arXiv:quant-ph/0106024 and those of CHSH in two levels, where all other levels count as other outcomes, both in the
+    Schmidt basis, and random bases.
+
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
+            parties with at most 64 dimensions in all.
         num_settings: Number of settings, the same for all parties or one number per party; ignored with an expression.
-        expression: A Bell expression of two outcomes per party; default: whatever the polytope finds.
-        noise: A local state of the same qubits, in which the lowest visibility is sought; default: white noise.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are limited; a
-            string or a ``MeasurementSet``.
+        parties: The qubits of each party, as in ``Behavior.from_state``; default: one party per qubit or subsystem.
+        expression: A Bell expression with at most as many outcomes as each party has levels; of a qubit two. Default:
+            whatever the polytope finds.
+        noise: A local state of the same parties, in which the lowest visibility is sought; default: white noise.
+        measurements: ``"projective"``, or for qubits a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are
+            limited; a string or a ``MeasurementSet``.
         search: The method and starts of the search, see :class:`SettingsSearch`; default: party by party.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
@@ -69,7 +81,7 @@ def optimize_settings(
         proves nothing.
 
     Raises:
-        MeasurementError: If the state or the noise is not valid for 2 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If the state or the noise is not valid or too large, or the measurements are unknown.
         ScenarioError: If the expression or a number does not fit, or the noise is not local.
         SolverError: If the time is over before an inequality was found for any settings.
 
@@ -81,17 +93,27 @@ def optimize_settings(
         >>> from qiskit_lhv.polytope import mermin
         >>> print(round(optimize_settings(ghz_state(3), expression=mermin(3), seed=1).visibility, 6))
         0.5
+        >>> from qiskit_lhv.quantum import isotropic_state
+        >>> print(round(optimize_settings(isotropic_state(1, 3), seed=1).visibility, 5))
+        0.69615
     """
-    tensor = qubit_tensor(state)
-    n = tensor.num_parties
-    other = None if noise is None else qubit_tensor(noise, "noise")
+    tensor = tensor_of_parties(state, parties)
+    n, dimensions = tensor.num_parties, tensor.dimensions
+    of_qubits = set(dimensions) == {2}
+    other = None if noise is None else tensor_of_parties(noise, parties, "noise")
     if other is not None and other.array.shape != tensor.array.shape:
-        raise MeasurementError.bad_argument("noise", expected=f"a state of {n} qubits", got=repr(other))
-    measured = projective_set(measurements)
+        raise MeasurementError.bad_argument(
+            "noise", expected=f"a state of parties of dimensions {dimensions}", got=repr(other)
+        )
+    measured = projective_set(measurements) if of_qubits else _all_bases(measurements, dimensions)
     options = instance(SettingsSearch() if search is None else search, SettingsSearch, "search", ScenarioError)
     if options.coplanar and not measured.coordinates.all():
         raise ScenarioError.bad_argument(
             "measurements", expected="'projective' where coplanar settings are sought", got=repr(measurements)
+        )
+    if not of_qubits and (options.coplanar or options.method != "ascent"):
+        raise ScenarioError.bad_argument(
+            "search", expected="the method 'ascent' for parties larger than a qubit", got=repr(options)
         )
     if options.method == "regular" and expression is not None:
         raise ScenarioError.bad_argument(
@@ -113,22 +135,30 @@ def optimize_settings(
                 expected=f"numbers of at least 2, one for all or one for each of {n} parties",
                 got=f"{sizes}",
             )
-        cells = math.prod(m + 1 for m in sizes)
+        cells = math.prod((d - 1) * m + 1 for m, d in zip(sizes, dimensions, strict=True))
         if cells > _MAX_CELLS:
             raise ScenarioError.bad_argument(
                 "num_settings",
                 expected=f"at most {_MAX_CELLS} combinations of settings",
                 got=f"{cells}",
-                remedy=f"About {int(_MAX_CELLS ** (1 / n)) - 1} settings per party fit.",
+                remedy=f"About {int((_MAX_CELLS ** (1 / n) - 1) / (max(dimensions) - 1))} settings per party fit.",
             )
     else:
         if not isinstance(expression, BellExpression):
             raise ScenarioError.bad_argument("expression", expected="a BellExpression", got=repr(expression))
-        if expression.scenario.num_parties != n or not expression.scenario.is_two_outcome:
-            raise ScenarioError.bad_argument(
-                "expression", expected=f"{n} parties with two outcomes", got=str(expression.scenario)
-            )
+        scenario = expression.scenario
+        fits = scenario.num_parties == n and all(
+            most <= dimension for most, dimension in zip(scenario.max_outcomes, dimensions, strict=True)
+        )
+        if not fits or (of_qubits and not scenario.is_two_outcome):
+            outcomes = "two outcomes" if of_qubits else f"at most {', '.join(map(str, dimensions))} outcomes"
+            raise ScenarioError.bad_argument("expression", expected=f"{n} parties with {outcomes}", got=str(scenario))
         sizes = expression.scenario.num_settings
+    if not of_qubits:
+        seeker: Search = BasisSearch(tensor, other, measured, False, False, rng, deadline)
+        if expression is not None:
+            return _with_local_noise(seeker.best_for(expression, starts))
+        return _search_polytope(seeker, sizes, max(1, starts // 10), progress)
     # Any two Bloch vectors lie in a plane.
     coplanar = options.coplanar and max(sizes) > 2
     seeker = Search(tensor, other, measured, coplanar, coplanar or options.method == "gradient", rng, deadline)
@@ -137,6 +167,19 @@ def optimize_settings(
     if options.method == "regular":
         return _found_in_time(seeker, best_regular(seeker, sizes), sizes)
     return _search_polytope(seeker, sizes, max(1, starts // 10), progress)
+
+
+def _all_bases(measurements: Any, dimensions: Sequence[int]) -> QubitMeasurementSet:
+    """Returns the set of all projective measurements, which is the only one for parties larger than a qubit."""
+    for found in measurement_sets(measurements, dimensions):
+        if found.name != "projective":
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected="'projective' for parties larger than a qubit",
+                got=shown(measurements),
+                remedy="A plane is one of Bloch vectors.",
+            )
+    return projective_set("projective")
 
 
 def _search_polytope(

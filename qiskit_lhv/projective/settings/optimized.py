@@ -1,4 +1,4 @@
-"""Settings and the inequality that a state of qubits violates with them, with an exact check."""
+"""Settings and the inequality that a state violates with them, with an exact check."""
 
 from __future__ import annotations
 
@@ -9,36 +9,42 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..._support.types import FloatArray
-from ..._support.validation import positive_number, real_array
+from ..._support.types import ComplexArray, FloatArray
+from ..._support.validation import frozen, positive_number, real_array
 from ...exceptions import MeasurementError
+from ...measurements.specification import measurement
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.behaviors import Behavior
 from ...targets.correlations import CorrelationTensor
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
+from ...verification.gell_mann import BASIS_ERROR, coordinates_of_bases
 from ...verification.rationals import rational
 from ...verification.result import Verification, combine
 from ...verification.verdict import Verdict
 
-__all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_vectors"]
+__all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_bases", "rounded_vectors"]
 
 
 _VECTOR_BITS = 40
+_BASIS_BITS = 30
 _SAME_VISIBILITY = 1e-6
 _UNIT_ATOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OptimizedSettings(Evidence):
-    """Projective measurements of a state of qubits, and a Bell inequality that they violate or nearly violate."""
+    """Projective measurements of a state, and a Bell inequality that they violate or nearly violate."""
 
     correlations: CorrelationTensor
-    """The state's correlation tensor, shape ``(4,) * N``."""
-    settings: tuple[FloatArray, ...]
-    """Bloch vectors of each party, shape ``(m_k, 3)``: binary fractions, of length at most 1. A shorter vector is a
-    projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds for those too."""
+    """The state's correlation tensor, shape ``(4,) * N`` for qubits."""
+    settings: tuple[NDArray[Any], ...]
+    """Measurements of each party. Bloch vectors of a qubit, shape ``(m_k, 3)``: binary fractions, of length at most 1.
+    A shorter vector is a projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds
+    for those too. Or bases of a party of any dimension, shape ``(m_k, D_k, D_k)``: column a belongs to outcome a; the
+    measurement is that of the columns made orthogonal, the first one first."""
     inequality: BellInequality
     """The inequality."""
     noise: CorrelationTensor | None = None
@@ -47,11 +53,7 @@ class OptimizedSettings(Evidence):
     """Visibility that each start of the search reached, in the order of the starts; empty for a closed form."""
 
     def __post_init__(self) -> None:
-        settings = tuple(real_array(vectors, "settings", MeasurementError, ndim=2) for vectors in self.settings)
-        for vectors in settings:
-            if vectors.shape[1] != 3:
-                raise MeasurementError.bad_argument("settings", expected="shape (m_k, 3)", got=f"shape {vectors.shape}")
-        object.__setattr__(self, "settings", settings)
+        object.__setattr__(self, "settings", tuple(_checked(own) for own in self.settings))
         object.__setattr__(self, "history", tuple(float(visibility) for visibility in self.history))
 
     @property
@@ -94,10 +96,8 @@ class OptimizedSettings(Evidence):
         return behavior_of_settings(self.correlations, self.settings)
 
     def operator(self) -> FloatArray:
-        """The expression's coefficients on the state's correlations, shape ``(4,) * N``."""
-        exact = _operator(
-            rational(self.inequality.expression.coefficients), [rational(vectors) for vectors in self.settings]
-        )
+        """The expression's coefficients on the state's correlations, in the shape of the tensor."""
+        exact = _operator(rational(self.inequality.expression.coefficients), [_effects(own) for own in self.settings])
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
     def mixed(self, visibility: float) -> OptimizedSettings:
@@ -105,6 +105,15 @@ class OptimizedSettings(Evidence):
         noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
+
+    def _rounding_of_bases(self) -> Fraction:
+        """Returns what the rational coordinates of bases can change in the value; Bloch vectors are exact."""
+        if all(own.ndim == 2 for own in self.settings):
+            return Fraction(0)
+        # A probability is a sum over all correlations, each below sqrt(2) for a party, times coordinates below 1.
+        terms = math.prod(2 * size for size in self.correlations.array.shape) * self.correlations.num_parties
+        coefficients = rational(self.inequality.expression.coefficients)
+        return 4 * BASIS_ERROR * terms * sum((abs(c) for c in coefficients.flat), Fraction(0))
 
     @property
     def _mixed_in(self) -> CorrelationTensor:
@@ -138,20 +147,21 @@ class OptimizedSettings(Evidence):
             return Verification(False, f"these settings are for another state, which differs by {off:.3g}", off)
         expression = self.inequality.expression
         shape = tuple(len(party_vectors) for party_vectors in self.settings)
-        if expression.scenario != BellScenario(shape, (2,) * len(shape)):
+        outcomes = tuple(2 if own.ndim == 2 else own.shape[1] for own in self.settings)
+        if expression.scenario != BellScenario(shape, outcomes):
             return Verification(False, f"the inequality has {expression.scenario}", math.inf)
         if not math.isfinite(self.inequality.bound.value):
             return Verification(False, f"the bound is {self.inequality.bound.value}", math.inf)
-        vectors = [rational(party_vectors) for party_vectors in self.settings]
-        longest = max(sum(x * x for x in row) for party_vectors in vectors for row in party_vectors)
+        vectors = [rational(own) for own in self.settings if own.ndim == 2]
+        longest = max((sum(x * x for x in row) for own in vectors for row in own), default=0)
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
-        operator = _operator(rational(expression.coefficients), vectors)
+        operator = _operator(rational(expression.coefficients), [_effects(own) for own in self.settings])
         if not operator.shape == tensor.array.shape == self._mixed_in.array.shape:
             return Verification(False, f"the state has {tensor.num_parties} parties of {tensor.dimensions}", math.inf)
         bound = Fraction(self.inequality.bound.value)
         violation = _expectation(operator, tensor) - bound
-        slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0))
+        slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0)) + self._rounding_of_bases()
         if _expectation(operator, self._mixed_in) > bound + slack:
             return Verification(False, "the noise violates the inequality itself, so no visibility means anything")
         violated = Verification(
@@ -169,13 +179,32 @@ def _expectation(operator: Any, tensor: CorrelationTensor) -> Fraction:
     return Fraction(operator.flat[0]) + sum((c * t for c, t in pairs), Fraction(0))
 
 
-def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[FloatArray]) -> Behavior:
-    """Returns the behavior of a tensor under settings given by Bloch vectors of length at most 1."""
-    return tensor.behavior([[_measurement(vector) for vector in vectors] for vectors in settings])
+def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[NDArray[Any]]) -> Behavior:
+    """Returns the behavior of a tensor under settings as :class:`OptimizedSettings` holds them."""
+    return tensor.behavior([[_measurement(own) for own in party] for party in settings])
 
 
-def _measurement(vector: FloatArray) -> Any:
-    """Returns a unit Bloch vector unchanged, or the two effects of a shorter one."""
+def _checked(own: Any) -> FloatArray | ComplexArray:
+    """Returns Bloch vectors or bases of one party as read-only arrays of finite numbers."""
+    if np.ndim(own) != 3:
+        vectors = real_array(own, "settings", MeasurementError)
+        if vectors.ndim != 2 or vectors.shape[1] != 3:
+            raise MeasurementError.bad_argument(
+                "settings", expected="Bloch vectors (m_k, 3) or bases (m_k, D_k, D_k)", got=f"shape {vectors.shape}"
+            )
+        return vectors
+    real, imaginary = (real_array(part(own), "settings", MeasurementError) for part in (np.real, np.imag))
+    if real.shape[1] != real.shape[2] or real.shape[1] < 2:
+        raise MeasurementError.bad_argument(
+            "settings", expected="bases of shape (m_k, D_k, D_k)", got=f"shape {real.shape}"
+        )
+    return frozen(real + 1j * imaginary)
+
+
+def _measurement(vector: NDArray[Any]) -> Any:
+    """Returns a unit Bloch vector unchanged, the two effects of a shorter one, or the measurement of a basis."""
+    if vector.ndim == 2:
+        return measurement(basis=np.linalg.qr(vector)[0])
     if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
         return vector
     x, y, z = vector.tolist()
@@ -183,17 +212,25 @@ def _measurement(vector: FloatArray) -> Any:
     return [(np.eye(2) + turned) / 2, (np.eye(2) - turned) / 2]
 
 
-def _operator(coefficients: Any, vectors: list[Any]) -> Any:
-    """Returns the expression's exact coefficients on the state's correlations, shape ``(4,) * N``."""
-    n = len(vectors)
+def _effects(own: NDArray[Any]) -> Any:
+    """Returns the exact coordinates of the effects of one party's settings, shape ``(m, outcomes, D**2)``."""
+    if own.ndim == 3:
+        return coordinates_of_bases(own)
+    vectors = rational(own)
+    effects = np.empty((len(own), 2, 4), dtype=object)
+    effects[:, :, 0] = Fraction(1, 2)
+    effects[:, 0, 1:] = vectors / 2
+    effects[:, 1, 1:] = -vectors / 2
+    return effects
+
+
+def _operator(coefficients: Any, effects: list[Any]) -> Any:
+    """Returns the expression's exact coefficients on the state's correlations, in the shape of the tensor."""
+    n = len(effects)
     tensor = coefficients.transpose([axis for k in range(n) for axis in (k, n + k)])
-    for party_vectors in vectors:
-        effects = np.empty((len(party_vectors), 2, 4), dtype=object)
-        effects[:, :, 0] = Fraction(1, 2)
-        effects[:, 0, 1:] = party_vectors / 2
-        effects[:, 1, 1:] = -party_vectors / 2
+    for own in effects:
         # Contracting the first party's two axes appends the new one at the end: after N steps the order is restored.
-        tensor = np.tensordot(tensor, effects, axes=([0, 1], [0, 1]))
+        tensor = np.tensordot(tensor, own, axes=([0, 1], [0, 1]))
     return tensor
 
 
@@ -201,3 +238,10 @@ def rounded_vectors(vectors: FloatArray) -> FloatArray:
     """Returns the vectors as binary fractions, shortened slightly so that no vector is longer than 1."""
     scale = 2.0**_VECTOR_BITS
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale
+
+
+def rounded_bases(bases: ComplexArray) -> ComplexArray:
+    """Returns bases with entries that are short binary fractions, so that exact checks are quick."""
+    scale = 2.0**_BASIS_BITS
+    rounded: ComplexArray = (np.rint(bases.real * scale) + 1j * np.rint(bases.imag * scale)) / scale
+    return rounded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -168,7 +168,7 @@ class Search:
             vectors: Bloch vectors of each party.
             share: Share of the remaining time that this may take.
         """
-        settings = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
+        settings = self.rounded(vectors)
         behavior = behavior_of_settings(self.tensor, settings)
         white = Behavior.white_noise(behavior.scenario)
         noise = white if self.noise is None else behavior_of_settings(self.noise, settings)
@@ -242,11 +242,14 @@ class Search:
         return best
 
     def record(
-        self, vectors: Sequence[FloatArray], inequality: BellInequality, history: tuple[float, ...] = ()
+        self, vectors: Sequence[Any], inequality: BellInequality, history: tuple[float, ...] = ()
     ) -> OptimizedSettings:
         """Returns settings with an inequality, rounded so that they can be checked exactly."""
-        rounded = tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
-        return OptimizedSettings(self.tensor, rounded, inequality, self.noise, history)
+        return OptimizedSettings(self.tensor, self.rounded(vectors), inequality, self.noise, history)
+
+    def rounded(self, vectors: Sequence[Any]) -> tuple[Any, ...]:
+        """Returns the settings of each party as binary fractions."""
+        return tuple(rounded_vectors(party_vectors) for party_vectors in vectors)
 
     def _best_regular(self, sizes: tuple[int, ...]) -> list[list[FloatArray]]:
         """Returns the best of the equally spaced axes of a plane and the axes of regular solids, unimproved."""

@@ -36,12 +36,13 @@ def test_agrees_with_the_partial_transpose(seed):
     assert (prove_separable(state) is not None) == (lowest >= 0)
 
 
-def test_entangled_qutrits_stay_open():
+def test_an_entangled_qubit_and_qutrit_are_nonlocal():
     ket = np.zeros(6)
     ket[[0, 3]] = np.sqrt(0.5)  # |00> + |11>, subsystem 0 the qubit
-    report = analyze(DensityMatrix(np.outer(ket, ket), dims=(2, 3)))
-    assert report.verdict is Verdict.INCONCLUSIVE
-    assert "settings" in report.advice
+    report = analyze(DensityMatrix(np.outer(ket, ket), dims=(2, 3)), seed=1)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.statistics["nonlocal_visibility"] == pytest.approx(np.sqrt(0.5), abs=1e-6)
+    assert report.verify()
 
 
 def test_boundary_of_two_qubits():
@@ -86,7 +87,7 @@ def test_refuses_what_is_no_state(matrix):
     state = DensityMatrix(matrix, dims=(2, 3))
     with pytest.raises(MeasurementError, match="state: expected"):
         prove_separable(state)
-    with pytest.raises(MeasurementError, match="state: expected"):
+    with pytest.raises(MeasurementError, match="target: expected"):
         analyze(state)
 
 

@@ -190,7 +190,7 @@ def test_bad_input():
     with pytest.raises(MeasurementError, match="two qubits"):
         horodecki_settings(ghz_state(3))
     with pytest.raises(MeasurementError, match="2 to 6 qubits"):
-        optimize_settings(isotropic_state(0.5, 3))
+        optimize_settings(isotropic_state(0.5, 9))
     with pytest.raises(ScenarioError, match="expression"):
         optimize_settings(werner_state(1), expression=mermin(3))
     with pytest.raises(ScenarioError, match="num_settings"):
