@@ -1,22 +1,21 @@
 """Figure 3: a quadrant of all pairs of correlators xx = yy and zz, with the symmetries of the XXZ model.
 
-Most of the quadrant is no state, but as every correlator lies between -1 and 1 all probabilities are valid.
+A quarter of the quadrant is no state, but as every correlator lies between -1 and 1 all probabilities are valid.
 """
 
 import numpy as np
 from common import arguments, bell_diagonal, deviations, panels, published, save
 from matplotlib.colors import LogNorm
+from qiskit_lhv.optimize import GradientDescent
 
 
 def main() -> None:
     given = arguments(__doc__)
-    points, size, steps = (50, 2**12, 3000) if given.full else (16, 1024, 300)
+    points, size, steps = (50, 2**12, 3000) if given.full else (16, 2048, 600)
     line = np.linspace(-1, 0, points)
     targets = [bell_diagonal(xx, xx, zz) for zz in line for xx in line]
     # All points have the symmetry of a cylinder, few have more.
     shared = [bell_diagonal(-0.3, -0.3, -0.6)]
-    from qiskit_lhv.optimize import GradientDescent
-
     descent = GradientDescent(num_steps=steps, symmetry=shared)
     ours = deviations(targets, steps, num_hidden=size, optimizer=descent).reshape(points, points)
     rows = published(given.published, "3")

@@ -38,9 +38,9 @@ def main() -> None:
     if rows:
         (_, v), (_, independent), (_, dense), (_, up), (_, down) = rows
         axes[0].semilogy(v, independent, "o", color="black", markersize=3)
-        # The published rows of each sweep are one after the other, the one to the left in the order of its line too.
-        axes[0].semilogy(dense, up, color="tab:blue", linewidth=1)
-        axes[0].semilogy(dense, down, color="tab:red", linewidth=1)
+        # Published sweeps go from each of 60 independent models to its neighbor alone, in 25 steps of visibility.
+        for values, color in ((up, "tab:blue"), (down, "tab:red")):
+            axes[0].semilogy(dense.reshape(60, 25).T, values.reshape(60, 25).T, color=color, linewidth=1)
     for axis, title in zip(axes, ("AutoLHVs, published", "this package")[-len(axes) :], strict=True):
         axis.set(xlabel="visibility", ylabel="deviation (event, nats)", ylim=(1e-9, 1e-4), title=title)
         axis.grid(alpha=0.3)

@@ -117,7 +117,6 @@ def checked_rule(rule: optax.GradientTransformation, parameters: Any) -> Optimiz
     Raises:
         LHVError: If it cannot be applied to them, or does not give changes and a state of the same kinds.
     """
-    optimizer = _of_optax(rule)
     runs = jax.tree.leaves(parameters)[0].shape[:2]
 
     def shapes(tree: Any) -> Any:
@@ -131,9 +130,10 @@ def checked_rule(rule: optax.GradientTransformation, parameters: Any) -> Optimiz
         )
 
     try:
+        optimizer = _of_optax(rule)
         given = jax.eval_shape(lambda tree: jax.tree.map(jnp.asarray, tree), parameters)
         state = jax.eval_shape(optimizer.init, given)
-        losses = jax.ShapeDtypeStruct(runs, jax.tree.leaves(given)[0].dtype)
+        losses = jax.eval_shape(lambda tree: jnp.zeros(runs, jax.tree.leaves(tree)[0].dtype), given)
         changes, following = jax.eval_shape(optimizer.update, given, state, losses, losses, given)
     except Exception as exc:  # a function of the caller's can fail in any way
         raise refused(f"one that raises {type(exc).__name__}: {exc}") from exc
