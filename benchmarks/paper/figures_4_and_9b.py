@@ -11,6 +11,8 @@ from qiskit_lhv.spin_chains import ground_state, xxz_chain
 
 DELTAS = (-1.0, -0.9, -0.5, 0.0, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 SIZES = (2, 3, 4, 5, 6)
+# Hidden variables and steps of the short settings.
+SHORT = {2: (4096, 1000), 3: (2048, 500), 4: (1024, 300), 5: (1024, 300), 6: (1024, 300)}
 
 
 def first_pair(model: ResponseModel) -> ResponseModel:
@@ -27,8 +29,7 @@ def main() -> None:
     figures = [panels(len(SIZES), 2.6, 2.8) for _ in range(2)]
     for column, size in enumerate(SIZES):
         blocks = [Statevector.from_label("0" * size) if ring is None else ring.reduced(range(size)) for ring in rings]
-        small = size > 3
-        hidden, steps = (2**14, 10_000) if given.full else (1024 if small else 4096, 300 if small else 1000)
+        hidden, steps = (2**14, 10_000) if given.full else SHORT[size]
         models = models_of(blocks, steps, num_hidden=hidden)
         tensors = [CorrelationTensor.from_state(block) for block in blocks]
         pairs = [CorrelationTensor(tensor.array[(slice(None),) * 2 + (0,) * (size - 2)]) for tensor in tensors]
