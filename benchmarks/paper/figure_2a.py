@@ -19,7 +19,7 @@ def spaced(length: int) -> np.ndarray:
 
 def main() -> None:
     given = arguments(__doc__)
-    steps = 20_000 if given.full else 2000
+    steps = 20_000 if given.full else 1000
     descent = GradientDescent(num_steps=steps)
     states = [werner_state(v) for v in VISIBILITIES]
     results = find_local_models(states, optimizer=descent, grid=BRIEF, seed=1, progress=False)

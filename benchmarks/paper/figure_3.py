@@ -11,7 +11,7 @@ from qiskit_lhv.optimize import GradientDescent
 
 def main() -> None:
     given = arguments(__doc__)
-    points, size, steps = (50, 2**12, 3000) if given.full else (16, 2048, 600)
+    points, size, steps = (50, 2**12, 3000) if given.full else (16, 2048, 400)
     line = np.linspace(-1, 0, points)
     targets = [bell_diagonal(xx, xx, zz) for zz in line for xx in line]
     # All points have the symmetry of a cylinder, few have more.

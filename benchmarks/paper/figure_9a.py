@@ -25,7 +25,7 @@ def boundaries(number: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def main() -> None:
     given = arguments(__doc__)
     rows = published(given.published, "9a")
-    hidden, steps, every = (2**15, 20_000, 1) if given.full else (2**14, 1000, 4)
+    hidden, steps, every = (2**15, 20_000, 1) if given.full else (2**14, 1000, 7)
     points = [(rows[i][1], rows[i + 1][1]) for i in (0, 3)] if rows else boundaries(71)
     figure, axes = panels(2)
     for number, (axis, title) in enumerate(zip(axes, ("physical boundary", "CHSH boundary"), strict=True)):
