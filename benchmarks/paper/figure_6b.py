@@ -10,8 +10,8 @@ EXPONENTS = range(0, 15, 2)
 def main() -> None:
     given = arguments(__doc__)
     rows = published(given.published, "6b")
-    line = np.linspace(0.01, 1, 100) if given.full else np.array([0.05, 0.25, 0.5, 0.6, 0.65, 0.7, 0.8, 1.0])
-    steps = 20_000 if given.full else 1000
+    line = np.linspace(0.01, 1, 100) if given.full else np.array([0.05, 0.25, 0.5, 0.6, 0.66, 0.72, 0.8, 1.0])
+    steps = 20_000 if given.full else 500
     figure, axes = panels(2 if rows else 1, 4.2, 3.6)
     ours = axes[-1]
     for number, exponent in enumerate(EXPONENTS):
