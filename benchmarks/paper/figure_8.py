@@ -12,8 +12,7 @@ def main() -> None:
     if given.full:
         line, hidden, steps = np.linspace(0, 1, 200), 2**16, 10_000
     else:
-        line = np.concatenate([[0.1, 0.25, 0.38], np.linspace(0.42, 0.58, 9), [0.65, 0.8, 1.0]])
-        hidden, steps = 4096, 600
+        line, hidden, steps = np.array([0.2, 0.4, 0.46, 0.5, 0.54, 0.6, 0.8, 1.0]), 2048, 300
     figure, axes = panels(2)
     for number, (axis, family, title) in enumerate(
         ((axes[0], ghz_state, "GHZ, 3 qubits"), (axes[1], w_state, "W, 3 qubits"))
