@@ -19,8 +19,8 @@ def kochen_specker_density(state: Any, directions: Any) -> FloatArray:
     """Returns the density of hidden variables with which sharp responses reproduce a qubit.
 
     The hidden variable is a unit vector, and the outcome of a measurement with Bloch vector n is the sign of their
-    scalar product. With Bloch vector r of the state, the density ``max(r . v, 0) / pi + (1 - |r|) / (4 pi)`` gives every
-    projective measurement its mean r . n.
+    scalar product. With Bloch vector r of the state, the density ``max(r . v, 0) / pi + (1 - |r|) / (4 pi)`` gives
+    every projective measurement its mean r . n.
 
     Args:
         state: A state of one qubit: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
@@ -38,7 +38,9 @@ def kochen_specker_density(state: Any, directions: Any) -> FloatArray:
     """
     tensor = qubit_tensor(state, fewest=1)
     if tensor.num_parties != 1:
-        raise MeasurementError.bad_argument("state", expected="a state of one qubit", got=f"{tensor.num_parties} qubits")
+        raise MeasurementError.bad_argument(
+            "state", expected="a state of one qubit", got=f"{tensor.num_parties} qubits"
+        )
     bloch = tensor.array[1:]
     vectors = real_array(directions, "directions", ScenarioError, ndim=2)
     lengths = np.linalg.norm(vectors, axis=1)
