@@ -6,6 +6,7 @@ from .ensemble import ResponseModel as ResponseModel
 from .features import OddMonomials as OddMonomials
 from .features import PlanarHarmonics as PlanarHarmonics
 from .features import SphericalHarmonics as SphericalHarmonics
+from .one_qubit import kochen_specker_density as kochen_specker_density
 from .responses import DirectionResponse as DirectionResponse
 from .responses import FunctionResponse as FunctionResponse
 from .responses import TableResponse as TableResponse

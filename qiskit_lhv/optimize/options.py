@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from .._support.validation import is_whole_number, positive_number, shown, whole_number
+import optax
+
+from .._support.validation import instance, is_whole_number, positive_number, shown, whole_number
 from ..exceptions import LHVError
 from ..models.ensemble import ResponseModel
 from .losses import LOSSES
@@ -45,6 +47,10 @@ class GradientDescent:
     symmetry: str | Sequence[Any] | None = "auto"
     """For states: ``"auto"``: hidden variables come in whole orbits of a finite symmetry of the target, if one is
     found; states: of one that these share, such as all those of a sweep; ``None``: every hidden variable is free."""
+    # The digest of a rule, not its repr, distinguishes the runs of two of them.
+    update_rule: optax.GradientTransformation | None = field(default=None, repr=False)
+    """Rule that turns gradients into steps, with its own learning rate and schedule: any gradient transformation of
+    Optax; every run has a state of its own. ``None``: Adam for tables, momentum with Polyak's step size for states."""
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "patience"):
@@ -66,6 +72,19 @@ class GradientDescent:
             raise LHVError.bad_argument(
                 "symmetry", expected="'auto', None, or a sequence of states", got=shown(self.symmetry)
             )
+        if self.update_rule is not None:
+            self._check_rule()
+
+    def _check_rule(self) -> None:
+        instance(self.update_rule, optax.GradientTransformation, "update_rule", LHVError)
+        for name in ("learning_rate", "patience"):
+            if getattr(self, name) is not None:
+                raise LHVError.bad_argument(
+                    name,
+                    expected="None with an update_rule, whose learning rate and schedule are its own",
+                    got=shown(getattr(self, name)),
+                    remedy="Give the rule its rate and its schedule.",
+                )
 
     @property
     def num_starts(self) -> int:

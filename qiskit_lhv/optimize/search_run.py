@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._support.checkpoints import fingerprint
@@ -13,6 +13,7 @@ from .._support.validation import generator, instance, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
+from .optimizers import checked_rule, rule_identity
 from .options import GradientDescent
 from .training import Problem, Schedule, TrainingRun, train
 from .tree_checkpoints import Checkpoint
@@ -77,7 +78,14 @@ class SearchRun:
         return model
 
     def train(self, problem: Problem, schedule: Schedule, facts: dict[str, Any], noise_seed: int) -> TrainingRun:
-        """Returns the result of the training loop; ``facts`` and the options distinguish this run from others."""
+        """Returns the result of the training loop; ``facts`` and the options distinguish this run from others.
+
+        A rule of the caller's takes the place of the problem's.
+        """
+        rule = self.optimizer.update_rule
+        if rule is not None:
+            problem = replace(problem, optimizer=checked_rule(rule, problem.parameters))
+            facts = {**facts, "update_rule": rule_identity(rule)}
         model = self.optimizer.initial_model
         start = [] if model is None else [*model.hidden_variables, model.weights]
         options = {

@@ -141,7 +141,7 @@ def _steps(
         (parameters, state), history = carry
         (number, rate, noise), own = jax.tree.map(lambda array: array[i], (steps, batch))
         (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(parameters, data if own is None else own)
-        changes, state = optimizer.update(gradient, state, losses, rate)
+        changes, state = optimizer.update(gradient, state, losses, rate, parameters)
         if key is not None:
             leaves, structure = jax.tree.flatten(changes)
             keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))

@@ -23,6 +23,7 @@ from ..models.responses import FunctionResponse, Response
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
 from .evaluation import Evaluation
+from .optimizers import rule_identity
 from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
 from .state_problem import searched_tensor
@@ -37,6 +38,7 @@ _LEFT_FLOOR, _FAR_FROM_FLOOR = 3.0, 10.0
 # Losses below this share of the largest one may still be what the steps, not the states, allow.
 _CLEAR_SHARE = 0.01
 _NUM_STEPS, _NUM_EVALUATED = 1000, 10_000
+_DIRECTIONS = ("up", "down")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +49,12 @@ class VisibilitySweep(Record):
     """Weights v of the state, ascending; the rest is noise."""
     evaluations: tuple[Evaluation, ...]
     """Losses on fresh random settings at each visibility."""
+    direction: str = "up"
+    """``"up"``: each visibility started from the model of the next lower one; ``"down"``: of the next higher one."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.direction, str) or self.direction not in _DIRECTIONS:
+            raise LHVError.bad_argument("direction", expected=f"one of {_DIRECTIONS}", got=shown(self.direction))
         object.__setattr__(self, "visibilities", frozen(np.asarray(self.visibilities, dtype=float)))
         object.__setattr__(self, "evaluations", tuple(self.evaluations))
 
@@ -136,7 +142,8 @@ class VisibilitySweep(Record):
                 ("its square root extrapolates to zero at v =", self.extrapolated_visibility()),
             )
         ]
-        return f"{len(self.visibilities)} visibilities, floor {self.floor:.2g}: {'; '.join(texts)}"
+        swept = "" if self.direction == "up" else ", swept downwards"
+        return f"{len(self.visibilities)} visibilities{swept}, floor {self.floor:.2g}: {'; '.join(texts)}"
 
 
 def checked_options(optimizer: Any, grid: Any, first_steps: Any) -> tuple[GradientDescent, SettingsGrid, int | None]:
@@ -174,7 +181,11 @@ def sweep_visibility(
     folder: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> VisibilitySweep:
-    """Searches for local models of a state mixed with noise, each visibility starting from its lower neighbor.
+    """Searches for local models of a state mixed with noise, each visibility starting from the model before.
+
+    Upwards, from where models fit, is the way to a critical visibility. Downwards, the first model belongs to a state
+    that has none, and the others may keep what was good there: where the losses of both ways differ, the descent gets
+    stuck, and the higher one says nothing about the state.
 
     The losses give two estimates of the critical visibility: the point where they rise above their floor, and the
     extrapolation of their square root to zero. Neither is a proof: a model that fits to 1e-7 suggests, but does not
@@ -182,7 +193,8 @@ def sweep_visibility(
 
     Args:
         state: A state of parties of any dimensions; see :func:`find_local_model`.
-        visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where none is found.
+        visibilities: Weights of the state in [0, 1]: ascending, from where models fit to where none is found; or
+            descending.
         noise: State of the same dimensions to mix with; default: white noise.
         parties: The qubits of each party; default: party k is subsystem k.
         measurements: See :func:`find_local_model`.
@@ -196,10 +208,12 @@ def sweep_visibility(
             1000 steps), ``grid`` (by default evaluated on 10,000 fresh settings) and ``progress``.
 
     Returns:
-        The losses, and what they say about the critical visibility.
+        The losses, and what they say about the critical visibility; also those of a sweep downwards are listed by
+        ascending visibilities.
 
     Raises:
-        ScenarioError: If the visibilities are not ascending in [0, 1], or as :func:`find_local_model` does.
+        ScenarioError: If the visibilities are neither ascending nor descending in [0, 1], or as
+            :func:`find_local_model` does.
         CertificateError: If the folder holds another sweep; the folder is not changed.
         LHVError: As :func:`find_local_model` does.
     """
@@ -213,9 +227,11 @@ def sweep_visibility(
             "noise", expected=f"a state of dimensions {tensor.dimensions}", got=f"dimensions {mixed_in.dimensions}"
         )
     line = real_array(visibilities, "visibilities", ScenarioError, ndim=1)
-    if not len(line) or line[0] < 0 or line[-1] > 1 or np.any(np.diff(line) <= 0):
+    downwards = len(line) > 1 and bool(line[0] > line[-1])
+    ascending = line[::-1] if downwards else line
+    if not len(line) or ascending[0] < 0 or ascending[-1] > 1 or np.any(np.diff(ascending) <= 0):
         raise ScenarioError.bad_argument(
-            "visibilities", expected="ascending numbers from 0 to 1", got=f"{line.tolist()}"
+            "visibilities", expected="ascending or descending numbers from 0 to 1", got=f"{line.tolist()}"
         )
     optimizer, grid, first_steps = checked_options(
         options.pop("optimizer", None), options.pop("grid", None), first_steps
@@ -249,6 +265,7 @@ def sweep_visibility(
             steps=steps,
             seed=first_seed,
             optimizer=optimizer,
+            **({} if optimizer.update_rule is None else {"update_rule": rule_identity(optimizer.update_rule)}),
             grid=grid,
             **{f"measurements_{k}": repr(encode(party_set)) for k, party_set in enumerate(sets)},
             **{name: _text(value) for name, value in options.items() if name != "progress"},
@@ -285,7 +302,10 @@ def sweep_visibility(
         model = result.model
         assert result.evaluation is not None
         evaluations.append(result.evaluation)
-    return VisibilitySweep(line[: len(evaluations)], tuple(evaluations))
+    done = line[: len(evaluations)]
+    if downwards:
+        return VisibilitySweep(done[::-1], tuple(evaluations[::-1]), "down")
+    return VisibilitySweep(done, tuple(evaluations))
 
 
 def _text(value: Any) -> str:

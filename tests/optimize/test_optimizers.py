@@ -25,7 +25,7 @@ def losses_of(parameters, scales):
 def step(optimizer, parameters, state, scales, rate):
     losses = losses_of(parameters, scales)
     gradient = jax.grad(lambda p: losses_of(p, scales).sum())(parameters)
-    changes, state = optimizer.update(gradient, state, losses, rate)
+    changes, state = optimizer.update(gradient, state, losses, rate, parameters)
     return jax.tree.map(jnp.add, parameters, changes), state
 
 
@@ -77,14 +77,14 @@ def test_polyak_s_steps_are_limited_by_the_rate():
     with jax.enable_x64(True):
         state, update = POLYAK.init(start()), jax.jit(POLYAK.update)
         for _ in range(30):
-            changes, state = update(start(), state, high, 0.01)
+            changes, state = update(start(), state, high, 0.01, start())
             # Equal gradients: the step is the rate.
             np.testing.assert_allclose(root_mean_square(changes), 0.01, rtol=1e-9)
         state = POLYAK.init(start())
         for _ in range(300):
             size = np.exp(rng.normal(scale=3))
             gradient = jax.tree.map(lambda leaf, size=size: size * rng.normal() * leaf, start())
-            changes, state = update(gradient, state, high, 0.01)
+            changes, state = update(gradient, state, high, 0.01, start())
             # The averages of gradients and of their squares reach back differently far: at most a factor of 1.165.
             assert (root_mean_square(changes) < 0.01 * 1.165).all()
 
@@ -94,7 +94,7 @@ def test_polyak_s_steps_are_limited_by_the_rate():
 def test_no_gradient_no_step(optimizer, loss):
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), start())
     nothing, losses = jax.tree.map(jnp.zeros_like, parameters), jnp.full((2, 3), loss, jnp.float32)
-    changes, _ = jax.jit(optimizer.update)(nothing, optimizer.init(parameters), losses, 0.1)
+    changes, _ = jax.jit(optimizer.update)(nothing, optimizer.init(parameters), losses, 0.1, parameters)
     for change in changes.values():
         np.testing.assert_array_equal(change, 0)
 
@@ -102,7 +102,8 @@ def test_no_gradient_no_step(optimizer, loss):
 def test_polyak_in_float32_stands_tiny_gradients():
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), start())
     tiny = jax.tree.map(lambda leaf: 1e-25 * leaf, parameters)
-    changes, _ = jax.jit(POLYAK.update)(tiny, POLYAK.init(parameters), jnp.full((2, 3), 1e-30, jnp.float32), 0.1)
+    losses = jnp.full((2, 3), 1e-30, jnp.float32)
+    changes, _ = jax.jit(POLYAK.update)(tiny, POLYAK.init(parameters), losses, 0.1, parameters)
     assert all(np.isfinite(change).all() for change in changes.values())
 
 
