@@ -102,12 +102,8 @@ class EstimateQuestion(Question):
         counts, measured = self.estimate.counts, self.estimate.measurements
         if counts is not None and not agree(estimate_of_counts(counts, measured), self.estimate, 1e-9):
             return _refuted("the estimate is not that of its counts")
-        if not self.estimate.of_qubits and (others or not isinstance(first, SameStateTest)):
-            return _refuted("parties that are no qubits have no evidence but the test of one state")
         test = first if isinstance(first, SameStateTest) else first.same_state
         figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
-        if not self.estimate.of_qubits:
-            figures |= _figures_of_region(self)
         if isinstance(first, EstimatedViolation):
             figures |= _figures_of_test(first)
         if not isinstance(first, SameStateTest) and first.shows is not Verdict.NONLOCAL:
@@ -187,13 +183,6 @@ def _figures_of_test(test: EstimatedViolation) -> dict[str, float]:
     }
 
 
-def _figures_of_region(question: EstimateQuestion) -> dict[str, float]:
-    return {
-        Figure.LARGEST_DEVIATION: float(question.estimate.limits(question.alpha).max()),
-        Figure.ABSORBING_NOISE: absorbing_noise(question.estimate, question.alpha),
-    }
-
-
 def _figures_of_proof(proof: EstimatedLocality) -> dict[str, float]:
     return {
         Figure.ABSORBING_NOISE: proof.radius,
@@ -224,8 +213,7 @@ def analyze_estimate(
     For LOCAL, a certificate for the estimate leaves room for the errors of all correlations. The verdict is SIGNALING
     if the outcomes of some qubits depend on the bases of the others: then the counts do not come from a single state,
     and their correlations prove nothing. Expectation values are given once each, so this cannot be tested for them.
-    If a party has another dimension than 2, the report has the region of the correlations, and is INCONCLUSIVE or
-    SIGNALING.
+    Parties may have any dimension. Where one is no qubit, the errors must be so small that noise makes them separable.
 
     Args:
         estimate: The result of ``estimate_tensor`` or ``estimate_from_expectations``.
@@ -250,8 +238,6 @@ def analyze_estimate(
     question = EstimateQuestion(estimate, alpha, signaling_level, measured, seed)
     test = None if estimate.counts is None else same_state_test(estimate.counts, signaling_level, seed)
     figures: dict[str, float] = {} if test is None else {Figure.NO_SIGNALING_P: test.p_value}
-    if test is not None and not estimate.of_qubits:
-        return _report(question, (test,), figures | _figures_of_region(question))
     if test is not None and test.refuted:
         return _report(question, (test,), figures)
     chosen, tested = question.halves()
@@ -337,12 +323,6 @@ def _report(question: EstimateQuestion, evidence: tuple[Evidence, ...], figures:
     advice = ""
     if verdict is Verdict.INCONCLUSIVE:
         advice = "More shots make the confidence region smaller."
-        if not question.estimate.of_qubits:
-            advice = (
-                "Regions of correlations are proven local or nonlocal for qubits alone. analyze of the nearest state, "
-                "estimate.physical_state(), answers without confidence; if it finds settings that violate an "
-                "inequality, measure these: analyze(counts) tests them with confidence."
-            )
     elif isinstance(first, SameStateTest):
         advice = (
             f"Outcomes of some qubits depend on the basis in which others are measured (p = {first.p_value:.2g}): "

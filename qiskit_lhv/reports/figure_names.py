@@ -82,7 +82,6 @@ class Figure(StrEnum):
     ESTIMATED_KL = "estimated_kl", "best local model found: KL (nats per trial, an estimate)"
 
     # Estimates of states
-    LARGEST_DEVIATION = "largest_deviation", "largest error of a correlation, all within it at level 1 - alpha"
     ABSORBING_NOISE = "absorbing_noise", "weight of white noise that absorbs the errors"
     NEEDED_VISIBILITY = "needed_visibility", "needed for all correlations within the errors"
     VALUE = "value", "value"
