@@ -1,4 +1,7 @@
 from .deterministic import DeterministicModel as DeterministicModel
+from .effect_features import EffectFeatures as EffectFeatures
+from .effect_responses import EffectFunctionResponse as EffectFunctionResponse
+from .effect_responses import EffectResponse as EffectResponse
 from .ensemble import ResponseModel as ResponseModel
 from .features import OddMonomials as OddMonomials
 from .features import PlanarHarmonics as PlanarHarmonics

@@ -28,7 +28,7 @@ class ResponseModel(LocalModel):
 
     Args:
         hidden_variables: For each party an array of shape ``(H, m_k, d_k)`` (finite scenarios) or
-            ``(H, F)`` with F features (all projective measurements).
+            ``(H, F)`` with F features (sets of measurements).
         response: The response function.
         weights: Probability of each hidden variable, shape ``(H,)``; default: all equally likely.
 
@@ -86,12 +86,12 @@ class ResponseModel(LocalModel):
 
         Args:
             settings: In a finite scenario, for each party the setting to keep, or ``None`` for all of them;
-                default: all. For all projective measurements, one sequence of single-qubit measurements
-                per party (anything that ``measurement`` takes), or a name.
+                default: all. Else one sequence of measurements per party (anything that ``measurement`` takes), or a
+                name.
 
         Raises:
             ScenarioError: If a setting is out of range, or is needed and not given.
-            MeasurementError: If a measurement is not a projective one of one qubit.
+            MeasurementError: If a measurement is not one that the responses are made for.
         """
         n = self.num_parties
         terms: list[Any] = [self.weights, [2 * n]]
@@ -100,7 +100,9 @@ class ResponseModel(LocalModel):
             terms += [self.response.probabilities(k, self.hidden_variables[k], chosen), [2 * n, k, n + k]]
         table = np.einsum(*terms, list(range(2 * n)), optimize="greedy")
         scenario = self.scenario
-        if scenario is None or scenario.has_equal_outcomes:
+        if scenario is None:
+            return Behavior(table, self.response.scenario_of(parsed))
+        if scenario.has_equal_outcomes:
             return Behavior(table)
         sizes = tuple(tuple(own[x] for x in kept) for own, kept in zip(scenario.num_outcomes, parsed, strict=True))
         chosen_scenario = BellScenario(tuple(len(own) for own in sizes), sizes)
@@ -116,14 +118,14 @@ class ResponseModel(LocalModel):
         """Recomputes the behavior hidden variable by hidden variable and compares it with a target.
 
         The sums are exactly rounded (``math.fsum``), so the result is good to about 1e-15. A state, the
-        target of a model for all projective measurements (or all in a plane), is compared on fixed
-        random directions: that is an estimate, not a proof.
+        target of a model for a set of measurements, is compared on fixed random
+        ones: that is an estimate, not a proof.
 
         Args:
-            target: A ``Behavior`` (finite scenarios), or a state of qubits or its ``CorrelationTensor``, that the
+            target: A ``Behavior`` (finite scenarios), or a state or its ``CorrelationTensor``, that the
                 model should reproduce; default: only the model itself is checked.
             atol: Largest deviation allowed in any probability.
-            measurements: For states, where the directions are drawn; see ``find_local_model``. Default: all
+            measurements: For states, from where they are drawn; see ``find_local_model``. Default: all
                 that the response function tells apart.
 
         Returns:

@@ -91,6 +91,14 @@ class Response(Record, ABC):
     ) -> Callable[[int, int], FloatArray]:
         """Returns the same probabilities computed differently, for checks; a function of setting and outcome."""
 
+    def scenario_of(self, settings: list[Any]) -> BellScenario | None:
+        """Returns the scenario of settings whose numbers of outcomes may differ; ``None``: the table tells it.
+
+        Args:
+            settings: What ``parse_settings`` returns.
+        """
+        return None
+
     def identity(self) -> str:
         """Returns a text that distinguishes this response function from others."""
         return json.dumps(encode(self))

@@ -14,25 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.types import FloatArray
-from ..measurements.sets import MeasurementSet
+from ..exceptions import ScenarioError
+from ..models.ensemble import ResponseModel
 from ..models.responses import DirectionResponse, FunctionResponse, QubitResponse
 from ..targets.correlations import CorrelationTensor
+from ..targets.qubits import qubit_tensor
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
+from .search_run import SearchRun
+from .state_problem import FreeVariables, StateProblem, spread_over_runs
+from .symmetry import find_local_symmetry
 
 __all__ = [
-    "ContinuousProblem",
+    "DirectionProblem",
     "continuous_loss",
     "correlators_to_probabilities",
-    "grid_sizes",
-    "spread_over_runs",
     "start_parameters",
     "target_correlators",
     "target_probabilities",
 ]
 
 
+_RATE, _RATE_GROWTH = 0.2, 0.2
+# Free hidden variables that a symmetry must leave.
+_LEAST_ORBITS = 16
 # Width of the start: small hidden variables give smooth responses, with little noise in fine details.
 _START_WIDTH = 0.4
 # Correlators below this count as zero, when a tensor is asked for its symmetry.
@@ -40,19 +46,12 @@ _ZERO = 1e-12
 
 
 @dataclass(frozen=True)
-class ContinuousProblem:
-    """Tensors of states, the measurements that are made on them, and the response function."""
+class DirectionProblem(StateProblem):
+    """The search for states of qubits under projective measurements, which are given by Bloch vectors."""
 
-    tensors: tuple[CorrelationTensor, ...]
-    """Tensors of N qubits."""
-    measurements: tuple[MeasurementSet, ...]
-    """The measurements of each party."""
     response: QubitResponse
     """The response function."""
-    num_settings: int
-    """About how many setting combinations a step compares."""
-    sampling: str
-    """``"lattice"``: directions of a step are evenly spread; ``"uniform"``: independent."""
+    default_hidden = 2**14
 
     @property
     def even(self) -> bool:
@@ -66,23 +65,58 @@ class ContinuousProblem:
         odd = _orders(self.tensors[0].num_parties, 4) % 2 == 1
         return all(np.abs(tensor.array[odd]).max() < _ZERO for tensor in self.tensors)
 
-    def batches(self, seed: int) -> Callable[[int, int], Any]:
-        """Data of steps: each party's directions, as its response takes them, and the targets' correlators on them.
+    def rate(self, num_hidden: int) -> float:
+        """The best rate, which grows slowly with the ensemble: the noise of its start falls."""
+        return float(_RATE * (num_hidden / self.default_hidden) ** _RATE_GROWTH)
 
-        Every step has a seed of its own, so a run can start at any step.
+    def free_variables(self, run: SearchRun, num_hidden: int, initial: ResponseModel | None) -> FreeVariables:
+        """Pairs of opposite hidden variables and orbits of a symmetry, where the states allow it."""
+        paired = self.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
+        half = num_hidden // 2 if paired else num_hidden
+        orbits = None if half < _LEAST_ORBITS else self._orbits(half, paired, run)
+        if orbits is not None and initial is not None:
+            orbits = orbits if orbits.contains([array[:half] for array in initial.hidden_variables]) else None
+        return FreeVariables(half if orbits is None else -(-half // orbits.order), paired, orbits)
+
+    def _orbits(self, size: int, paired: bool, run: SearchRun) -> Orbits | None:
+        """Returns the orbits that the free hidden variables represent, if the states have a symmetry.
 
         Args:
-            seed: Seed of the run.
+            size: Hidden variables, of pairs of opposite ones the half; whole orbits, unless the caller left that open.
+            paired: Whether they are such pairs.
+            run: What the caller asked for.
         """
-        sizes = grid_sizes(self.num_settings, self.measurements)
+        descent = run.optimizer
+        if descent.symmetry is None or not isinstance(self.response, DirectionResponse):
+            return None
+        others = () if isinstance(descent.symmetry, str) else descent.symmetry
+        tensors = [*self.tensors, *(qubit_tensor(state, "symmetry", fewest=1) for state in others)]
+        if len({tensor.num_parties for tensor in tensors}) > 1:
+            raise ScenarioError.bad_argument(
+                "symmetry", expected="states with as many qubits as the target", got="another number of qubits"
+            )
+        open_size = run.num_hidden is None and descent.initial_model is None
+        symmetry = find_local_symmetry(
+            tensors,
+            self.measurements,
+            allowed=lambda order: size >= order * _LEAST_ORBITS and (open_size or size % order == 0),
+            even=paired,
+        )
+        return None if symmetry is None else Orbits.of(symmetry, self.response.features)
+
+    def start(self, size: int, runs: tuple[int, int], seed: int) -> list[NDArray[np.float32]]:
+        """Normal numbers, small for harmonics."""
+        return start_parameters(self.response, size, runs, seed)
+
+    def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
+        """The loss of :func:`continuous_loss`."""
+        return continuous_loss(self.response, name, free.paired, free.orbits)
+
+    def batches(self, seed: int) -> Callable[[int, int], Any]:
+        """Each party's directions, as its response takes them, and the targets' correlators on them."""
 
         def batch(first: int, count: int) -> dict[str, Any]:
-            vectors = []
-            for k, (own, size) in enumerate(zip(self.measurements, sizes, strict=True)):
-                draw = own.spread if self.sampling == "lattice" else own.draw
-                vectors.append(
-                    np.stack([draw(np.random.default_rng([seed, first + i, k]), size) for i in range(count)])
-                )
+            vectors = self.members(seed, first, count)
             # A table of probabilities is some times as large, and quickly made of these on the device.
             targets = [target_correlators(tensor, vectors) for tensor in self.tensors]
             return {
@@ -93,30 +127,18 @@ class ContinuousProblem:
         return batch
 
 
+def _is_paired(model: ResponseModel) -> bool:
+    """Returns whether the second half of the hidden variables is the opposite of the first half."""
+    half = model.num_hidden // 2
+    return all(np.array_equal(array[half:], -array[:half]) for array in model.hidden_variables)
+
+
 def _encode(response: QubitResponse, vectors: FloatArray) -> NDArray[np.float32]:
     """What the response takes on the device: features, or the Bloch vectors; shape ``(steps, m, ...)``."""
     if isinstance(response, DirectionResponse):
         flat = response.features.evaluate(vectors.reshape(-1, 3))
         return flat.reshape(*vectors.shape[:-1], -1).astype(np.float32)
     return vectors.astype(np.float32)
-
-
-def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> list[int]:
-    """Returns the number of measurements of each party for a grid of about ``num_settings`` combinations, at least 2.
-
-    A party with a short list of measurements gets all of it, and the others more.
-
-    Args:
-        num_settings: Setting combinations of a grid.
-        measurements: The set of each party.
-    """
-    limits = [math.inf if party_set.size is None else party_set.size for party_set in measurements]
-    sizes, budget, left = [0] * len(limits), float(num_settings), len(limits)
-    for k in sorted(range(len(limits)), key=lambda k: limits[k]):
-        equal = max(2, math.floor(budget ** (1 / left) + 1e-9))
-        sizes[k] = int(min(limits[k], equal))
-        budget, left = budget / sizes[k], left - 1
-    return sizes
 
 
 def target_correlators(tensor: CorrelationTensor, directions: Sequence[FloatArray]) -> FloatArray:
@@ -181,18 +203,6 @@ def start_parameters(
         [width * rng.standard_normal((num_hidden, size)) for (size,) in response.hidden_shapes] for _ in range(runs[1])
     ]
     return [spread_over_runs(np.stack([start[k] for start in parties]), runs) for k in range(response.num_parties)]
-
-
-def spread_over_runs(hidden: FloatArray, runs: tuple[int, int]) -> NDArray[np.float32]:
-    """The same hidden variables for all runs, as the loss takes them: float32, shape ``(*runs, F, H)``.
-
-    Args:
-        hidden: Hidden variables of one party, shape ``(H, F)``, or ``(starts, H, F)`` where the starts differ.
-        runs: Numbers of targets and of starts.
-    """
-    # In NumPy: JAX would compile a step of its own for every shape.
-    single = np.swapaxes(hidden, -1, -2).astype(np.float32)
-    return np.broadcast_to(single, (*runs, *single.shape[-2:]))
 
 
 def continuous_loss(

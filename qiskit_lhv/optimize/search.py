@@ -1,4 +1,4 @@
-"""Search for a local model by gradient descent, for finite scenarios and for all projective measurements."""
+"""Search for a local model by gradient descent, for finite scenarios and for states under sets of measurements."""
 
 from __future__ import annotations
 
@@ -15,42 +15,33 @@ from .._support.records import Record, encode
 from .._support.validation import frozen, instance, seed_or_fresh
 from ..exceptions import LHVError, ScenarioError
 from ..measurements.named_sets import measurement_sets
-from ..measurements.qubit_sets import PlanarProjective
-from ..measurements.sets import MeasurementSet
+from ..models.effect_features import EffectFeatures
+from ..models.effect_responses import MeasurementResponse
 from ..models.ensemble import ResponseModel
-from ..models.features import Features, PlanarHarmonics, SphericalHarmonics, check_degree
-from ..models.responses import DirectionResponse, QubitResponse, TableResponse
+from ..models.features import Features
+from ..models.responses import QubitResponse, TableResponse
 from ..quantum.parties import QUANTUM_STATES
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
 from ..targets.projections import divergence, setting_shares
-from ..targets.qubits import qubit_tensor
-from .direction_problem import ContinuousProblem, continuous_loss, spread_over_runs, start_parameters
+from ..targets.state_tensors import tensor_of_parties
 from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid
-from .orbits import Orbits
+from .problem_of_states import state_problem
 from .search_run import SearchRun
-from .symmetry import find_local_symmetry
+from .state_problem import StateProblem, spread_over_runs
 from .table_problem import finite_data, finite_loss, finite_start
 from .training import Problem, Schedule, SearchStatus
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 
-# Rates that let the responses of a table become deterministic, and those of directions settle,
-# within the default number of steps.
-_TABLE_RATE, _DIRECTION_RATE = 1.0, 0.2
-_TABLE_DEFAULTS, _DIRECTION_DEFAULTS = (1024, 3000), (2**14, 1000)
-# The best rate of directions grows slowly with the ensemble: the noise of its start falls.
-_RATE_GROWTH = 0.2
+# Rate that lets the responses of a table become deterministic within the default number of steps.
+_TABLE_RATE = 1.0
+_TABLE_DEFAULTS = (1024, 3000)
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
-_DEGREE = 5
-# Free hidden variables that a symmetry must leave.
-_LEAST_ORBITS = 16
-# Setting combinations of a step, for two parties and for more.
-_NUM_SETTINGS = {1: 64, 2: 1024}
-_MANY_SETTINGS = 4096
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,13 +52,13 @@ class LocalModelResult(Record):
     """The best model found."""
     loss: float
     """Its Kullback-Leibler divergence from the target in nats per trial, evaluated in float64 by NumPy; for
-    all projective measurements the mean over fresh random settings."""
+    states the mean over fresh random settings."""
     history: NDArray[np.float64]
     """The loss that was minimized, before every step of the best start."""
     status: SearchStatus
     """Why the search stopped; printed as a sentence."""
     evaluation: Evaluation | None = None
-    """Losses on fresh random settings, for all projective measurements; else ``None``."""
+    """Losses on fresh random settings, for states; else ``None``."""
     start_losses: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     """The divergence that each start reached, shape ``(num_starts,)``."""
 
@@ -84,8 +75,9 @@ class LocalModelResult(Record):
 def find_local_model(
     target: Any,
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     measurements: Any = "projective",
-    response: int | Features | QubitResponse | None = None,
+    response: int | Features | QubitResponse | EffectFeatures | MeasurementResponse | None = None,
     num_hidden: int | None = None,
     optimizer: GradientDescent | None = None,
     grid: SettingsGrid | None = None,
@@ -99,21 +91,25 @@ def find_local_model(
     For a behavior or counts, every party's responses are a table of free logits for each hidden
     variable, whose probabilities are free too; for counts, settings are weighted by their shots, so
     that the loss is the log-likelihood deficit per trial. For a state, the model must reproduce all
-    projective measurements (or all in a plane, or those of a list): response functions are odd functions of
-    the Bloch vector, and every step draws measurements for each party and compares all their combinations.
+    projective measurements (or all POVMs, all in a plane, or those of a list): response functions are odd functions
+    of the Bloch vector for projective measurements of qubits, else of the effects of all outcomes, and every step draws
+    measurements for each party and compares all their combinations.
 
     A large loss proves nothing: the search may have failed.
 
     Args:
-        target: A ``Behavior`` or ``BellCounts``; or a state of qubits, one per party: ``DensityMatrix``,
+        target: A ``Behavior`` or ``BellCounts``; or a state of parties of any dimensions: ``DensityMatrix``,
             ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
-        measurements: For states, which measurements the parties may choose: ``"projective"``; a plane ``"xy"``,
-            ``"xz"`` or ``"yz"``; two orthonormal vectors that span a plane; a ``MeasurementSet``; or one list of
-            projective measurements per party.
-        response: For states, the response function: an odd number, the highest degree of its harmonics (1 is Bell's,
-            the default is 5); other features (``OddMonomials(5)``); or a function of your own
-            (``FunctionResponse(...)``).
-        num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 16384 for states.
+        parties: For states, the qubits of each party; default: party k is subsystem k.
+        measurements: For states, which measurements the parties may choose: ``"projective"``; ``"povm"``; for qubits a
+            plane ``"xy"``, ``"xz"`` or ``"yz"``, or two orthonormal vectors that span a plane; a ``MeasurementSet``; or
+            one of these, or a list of measurements, per party.
+        response: For states, the response function: the highest degree of its polynomials (for projective measurements
+            of qubits odd: 1 is Bell's, the default is 5; else at least 1, by default 1 to 5 depending on the
+            dimensions); other features (``OddMonomials(5)``, or ``EffectFeatures(...)`` for every party); or a function
+            of your own (``FunctionResponse(...)``, ``EffectFunctionResponse(...)``).
+        num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or for states 16384 where
+            all parties measure qubits projectively, else 4096.
         optimizer: Options of the descent: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
         time_limit: Stop after this many seconds; checked every 100 steps.
@@ -128,7 +124,8 @@ def find_local_model(
 
     Raises:
         ScenarioError: If the target or the response cannot be used.
-        MeasurementError: If a target is not a valid state of 1 to 6 qubits, or the measurements are unknown.
+        MeasurementError: If a target is not a valid state, or one of more than 6 qubits, if the measurements are unknown
+            or of another dimension, or if the responses need more memory than this machine has.
         CertificateError: If the checkpoint is damaged or belongs to another run; the file is not changed.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.
@@ -139,7 +136,12 @@ def find_local_model(
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if isinstance(target, Behavior | BellCounts):
         everything = isinstance(measurements, str) and measurements == "projective"
-        given = {"measurements": None if everything else measurements, "response": response, "grid": grid}
+        given = {
+            "measurements": None if everything else measurements,
+            "response": response,
+            "grid": grid,
+            "parties": parties,
+        }
         for name, value in given.items():
             if value is not None:
                 raise LHVError.bad_argument(
@@ -152,14 +154,15 @@ def find_local_model(
             expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
             got=type(target).__name__,
         )
-    return _search_states([target], measurements, response, grid, run)[0]
+    return _search_states([target], measurements, response, grid, parties, run)[0]
 
 
 def find_local_models(
     targets: Sequence[Any],
     *,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     measurements: Any = "projective",
-    response: int | Features | QubitResponse | None = None,
+    response: int | Features | QubitResponse | EffectFeatures | MeasurementResponse | None = None,
     num_hidden: int | None = None,
     optimizer: GradientDescent | None = None,
     grid: SettingsGrid | None = None,
@@ -171,7 +174,8 @@ def find_local_models(
     """Searches for local models of several states at once, on the same measurements.
 
     Args:
-        targets: States with the same number of qubits.
+        targets: States of the same number of parties and the same dimensions.
+        parties: The qubits of each party.
         measurements: As for :func:`find_local_model`; the same holds for all arguments below.
         response: The response function.
         num_hidden: Size of the ensemble.
@@ -188,7 +192,7 @@ def find_local_models(
 
     Raises:
         LHVError: As :func:`find_local_model` does, and if there are no targets or they differ in their
-            number of qubits.
+            dimensions.
     """
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):
@@ -197,60 +201,28 @@ def find_local_models(
         raise ScenarioError.bad_argument(
             "targets", expected="states", got="behaviors or counts", remedy="Pass each of these to find_local_model."
         )
-    return _search_states(targets, measurements, response, grid, run)
+    return _search_states(targets, measurements, response, grid, parties, run)
 
 
 def _search_states(
     targets: Sequence[Any],
     measurements: Any,
-    response: int | Features | QubitResponse | None,
+    response: Any,
     grid: SettingsGrid | None,
+    parties: Sequence[Any] | PhysicalQubits | None,
     run: SearchRun,
 ) -> list[LocalModelResult]:
-    tensors = tuple(qubit_tensor(target, "target", fewest=1) for target in targets)
-    num_parties = tensors[0].num_parties
-    if len({tensor.num_parties for tensor in tensors}) > 1:
+    tensors = tuple(tensor_of_parties(target, "target", parties) for target in targets)
+    if len({tensor.dimensions for tensor in tensors}) > 1:
         raise ScenarioError.bad_argument(
             "targets",
-            expected="states with the same number of qubits",
-            got=f"{sorted({tensor.num_parties for tensor in tensors})} qubits",
+            expected="states with the same number of parties, of the same dimensions",
+            got=f"dimensions {sorted({tensor.dimensions for tensor in tensors})}",
         )
     sets = tuple(measurement_sets(measurements, tensors[0].dimensions))
     grid = instance(SettingsGrid() if grid is None else grid, SettingsGrid, "grid", LHVError)
-    num_settings = grid.num_settings or _NUM_SETTINGS.get(num_parties, _MANY_SETTINGS)
-    function = _response(_DEGREE if response is None else response, sets)
-    problem = ContinuousProblem(tensors, sets, function, int(num_settings), grid.sampling)
-    return _search_continuous(problem, measurements, grid.num_evaluated, run)
-
-
-def _response(response: int | Features | QubitResponse, sets: Sequence[MeasurementSet]) -> QubitResponse:
-    num_parties, measurements = len(sets), sets[0]
-    if not isinstance(response, Features | QubitResponse):
-        degree = check_degree(response, "response")
-        if isinstance(measurements, PlanarProjective):
-            response = PlanarHarmonics(degree, measurements.vectors)
-        else:
-            response = SphericalHarmonics(degree)
-    if isinstance(response, Features):
-        response = DirectionResponse(response, num_parties)
-    if response.num_parties != num_parties:
-        raise ScenarioError.bad_argument(
-            "response", expected=f"one for {num_parties} parties", got=f"one for {response.num_parties}"
-        )
-    for party_set in sets:
-        _check_domain(response, party_set)
-    return response
-
-
-def _check_domain(response: QubitResponse, measurements: MeasurementSet) -> None:
-    """Raises if the response tells only the measurements of a plane apart and others are asked for."""
-    if not response.domain.covers(measurements):
-        raise ScenarioError.bad_argument(
-            "response",
-            expected=f"one that tells {measurements} apart",
-            got=f"one for {response.domain}",
-            remedy="Pass the plane as measurements, too.",
-        )
+    problem = state_problem(tensors, sets, response, grid)
+    return _search_problem(problem, sets, grid.num_evaluated, run)
 
 
 def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelResult:
@@ -293,23 +265,17 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
     )
 
 
-def _search_continuous(
-    problem: ContinuousProblem, measurements: Any, num_evaluated: int, run: SearchRun
+def _search_problem(
+    problem: StateProblem, measurements: Any, num_evaluated: int, run: SearchRun
 ) -> list[LocalModelResult]:
     seed = seed_or_fresh(run.seed)
-    num_hidden = run.ensemble_size(_DIRECTION_DEFAULTS[0])
+    num_hidden = run.ensemble_size(problem.default_hidden)
     response, runs = problem.response, (len(problem.tensors), run.optimizer.num_starts)
     initial = run.initial_for(response, num_hidden)
-    paired = problem.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
-    half = num_hidden // 2 if paired else num_hidden
-    orbits = None if half < _LEAST_ORBITS else _orbits(problem, half, paired, run)
-    if orbits is not None and initial is not None:
-        orbits = orbits if orbits.contains([array[:half] for array in initial.hidden_variables]) else None
-    size = half if orbits is None else -(-half // orbits.order)
-    rate = _DIRECTION_RATE * (num_hidden / _DIRECTION_DEFAULTS[0]) ** _RATE_GROWTH
+    free = problem.free_variables(run, num_hidden, initial)
     schedule = Schedule(
-        peak=float(run.optimizer.learning_rate or rate),
-        num_steps=int(run.optimizer.num_steps or _DIRECTION_DEFAULTS[1]),
+        peak=float(run.optimizer.learning_rate or problem.rate(num_hidden)),
+        num_steps=int(run.optimizer.num_steps or problem.default_steps),
         final_share=_FINAL_SHARE,
         final_rate=_FINAL_RATE,
         patience=run.optimizer.patience,
@@ -321,28 +287,24 @@ def _search_continuous(
         "grid": problem.num_settings,
         "sampling": problem.sampling,
         "hidden": num_hidden,
-        "orbits": "" if orbits is None else repr(orbits.key),
+        "orbits": "" if free.orbits is None else repr(free.orbits.key),
     }
     if initial is None:
-        start = start_parameters(response, size, runs, seed)
+        start = problem.start(free.size, runs, seed)
     else:
-        start = [spread_over_runs(array[:size], runs) for array in initial.hidden_variables]
+        start = [spread_over_runs(array[: free.size], runs) for array in initial.hidden_variables]
         if np.ptp(initial.weights) > 1e-12:
             raise ScenarioError.bad_argument(
                 "start", expected="a model whose hidden variables have equal weights", got="unequal weights"
             )
-    loss = continuous_loss(response, run.optimizer.loss, paired, orbits)
+    loss = problem.loss(run.optimizer.loss, free)
     trained = run.train(Problem(loss, start, POLYAK, batches=problem.batches(seed)), schedule, facts, seed)
     results = []
     for t, tensor in enumerate(problem.tensors):
         found = []
         for s in range(runs[1]):
             hidden = [np.asarray(array[t, s], dtype=np.float64).T for array in trained.parameters]
-            if orbits is not None:
-                hidden = orbits.expanded(hidden)
-            if paired:
-                hidden = [np.concatenate([half, -half]) for half in hidden]
-            model = ResponseModel(tuple(hidden), response)
+            model = ResponseModel(tuple(free.expanded(hidden)), response)
             evaluation = evaluate_model(
                 model, tensor, measurements=measurements, num_settings=num_evaluated, seed=seed + 1
             )
@@ -356,37 +318,3 @@ def _search_continuous(
             )
         )
     return results
-
-
-def _orbits(problem: ContinuousProblem, size: int, paired: bool, run: SearchRun) -> Orbits | None:
-    """Returns the orbits that the free hidden variables represent, if the states have a symmetry.
-
-    Args:
-        problem: The states, and what is measured.
-        size: Hidden variables, of pairs of opposite ones the half; whole orbits, unless the caller left that open.
-        paired: Whether they are such pairs.
-        run: What the caller asked for.
-    """
-    descent = run.optimizer
-    if descent.symmetry is None or not isinstance(problem.response, DirectionResponse):
-        return None
-    others = () if isinstance(descent.symmetry, str) else descent.symmetry
-    tensors = [*problem.tensors, *(qubit_tensor(state, "symmetry", fewest=1) for state in others)]
-    if len({tensor.num_parties for tensor in tensors}) > 1:
-        raise ScenarioError.bad_argument(
-            "symmetry", expected="states with as many qubits as the target", got="another number of qubits"
-        )
-    open_size = run.num_hidden is None and descent.initial_model is None
-    symmetry = find_local_symmetry(
-        tensors,
-        problem.measurements,
-        allowed=lambda order: size >= order * _LEAST_ORBITS and (open_size or size % order == 0),
-        even=paired,
-    )
-    return None if symmetry is None else Orbits.of(symmetry, problem.response.features)
-
-
-def _is_paired(model: ResponseModel) -> bool:
-    """Returns whether the second half of the hidden variables is the opposite of the first half."""
-    half = model.num_hidden // 2
-    return all(np.array_equal(array[half:], -array[:half]) for array in model.hidden_variables)

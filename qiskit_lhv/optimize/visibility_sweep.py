@@ -18,9 +18,11 @@ from .._support.types import FloatArray
 from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, shown, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..measurements.named_sets import measurement_sets
+from ..models.effect_responses import EffectFunctionResponse
 from ..models.responses import FunctionResponse, Response
+from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
-from ..targets.qubits import qubit_tensor
+from ..targets.state_tensors import tensor_of_parties
 from .evaluation import Evaluation
 from .options import GradientDescent, SettingsGrid
 from .search import LocalModelResult, find_local_model
@@ -164,6 +166,7 @@ def sweep_visibility(
     visibilities: Sequence[float] | FloatArray,
     *,
     noise: Any = None,
+    parties: Sequence[Any] | PhysicalQubits | None = None,
     measurements: Any = "projective",
     first_steps: int | None = None,
     time_limit: float | None = None,
@@ -178,9 +181,10 @@ def sweep_visibility(
     prove, that some model fits exactly.
 
     Args:
-        state: A state of 1 to 6 qubits, one per party; see :func:`find_local_model`.
+        state: A state of parties of any dimensions; see :func:`find_local_model`.
         visibilities: Weights of the state, ascending, in [0, 1], from where models fit to where none is found.
-        noise: State of the same number of qubits to mix with; default: white noise.
+        noise: State of the same dimensions to mix with; default: white noise.
+        parties: The qubits of each party; default: party k is subsystem k.
         measurements: See :func:`find_local_model`.
         first_steps: Gradient steps at the first visibility, which starts at random; default: twice as many as at
             the others.
@@ -200,13 +204,13 @@ def sweep_visibility(
         LHVError: As :func:`find_local_model` does.
     """
     deadline = Deadline(time_limit)
-    tensor = qubit_tensor(state, fewest=1)
+    tensor = tensor_of_parties(state, "state", parties)
     white = noise is None
-    mixed_in = CorrelationTensor.white_noise(tensor.dimensions) if white else qubit_tensor(noise, "noise", fewest=1)
+    mixed_in = CorrelationTensor.white_noise(tensor.dimensions) if white else tensor_of_parties(noise, "noise", parties)
     noise_tensor = mixed_in.array
     if noise_tensor.shape != tensor.array.shape:
         raise ScenarioError.bad_argument(
-            "noise", expected=f"a state of {tensor.num_parties} qubits", got=f"{noise_tensor.ndim} qubits"
+            "noise", expected=f"a state of dimensions {tensor.dimensions}", got=f"dimensions {mixed_in.dimensions}"
         )
     line = real_array(visibilities, "visibilities", ScenarioError, ndim=1)
     if not len(line) or line[0] < 0 or line[-1] > 1 or np.any(np.diff(line) <= 0):
@@ -221,7 +225,7 @@ def sweep_visibility(
     generator(seed)
     if folder is not None and seed is None:
         raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
-    if folder is not None and isinstance(options.get("response"), FunctionResponse):
+    if folder is not None and isinstance(options.get("response"), FunctionResponse | EffectFunctionResponse):
         raise LHVError.bad_argument(
             "folder",
             expected="None with a response function of your own",

@@ -18,7 +18,14 @@ from ..quantum.qubit_layouts import PhysicalQubits
 from .pauli_transform import pauli_tensor
 from .scenario import BellScenario
 
-__all__ = ["correlations_of_state", "effect_coordinates", "hermitian_basis", "probabilities", "scenario_of_settings"]
+__all__ = [
+    "coordinates_of_effects",
+    "correlations_of_state",
+    "effect_coordinates",
+    "hermitian_basis",
+    "probabilities",
+    "scenario_of_settings",
+]
 
 
 @cache
@@ -57,8 +64,6 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
     Returns:
         Shape ``(m, d, D**2)``, with d outcomes of the largest measurement; those that others lack are 0.
     """
-    basis = hermitian_basis(measurements[0].dimension)
-    norms = np.einsum("iab,iba->i", basis, basis).real
     most = max(measurement.num_outcomes for measurement in measurements)
     if all(measurement.num_outcomes == most for measurement in measurements):
         effects = np.stack([measurement.effects for measurement in measurements])
@@ -66,8 +71,21 @@ def effect_coordinates(measurements: Sequence[Measurement]) -> FloatArray:
         effects = np.zeros((len(measurements), most, *measurements[0].effects.shape[1:]), dtype=complex)
         for x, measurement in enumerate(measurements):
             effects[x, : measurement.num_outcomes] = measurement.effects
-    coordinates: FloatArray = np.einsum("xaij,kji->xak", effects, basis).real / norms
-    return coordinates
+    return coordinates_of_effects(effects)
+
+
+def coordinates_of_effects(effects: NDArray[np.complex128]) -> FloatArray:
+    """Coordinates of Hermitian matrices in :func:`hermitian_basis`, shape ``(..., D**2)``.
+
+    Args:
+        effects: Hermitian matrices, shape ``(..., D, D)``.
+    """
+    dimension = effects.shape[-1]
+    basis = hermitian_basis(dimension).reshape(dimension**2, -1)
+    norms = np.sum(np.abs(basis) ** 2, axis=1)
+    # Tr(E G) of two Hermitian matrices is the sum of E times the conjugate of G.
+    flat = effects.reshape(*effects.shape[:-2], -1)
+    return np.asarray((flat.real @ basis.real.T + flat.imag @ basis.imag.T) / norms)
 
 
 def scenario_of_settings(settings: Sequence[Sequence[Measurement]]) -> BellScenario:

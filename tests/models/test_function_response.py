@@ -9,7 +9,7 @@ from qiskit_lhv.exceptions import CertificateError, ScenarioError, SolverError
 from qiskit_lhv.measurements import AllProjective
 from qiskit_lhv.models import DirectionResponse, FunctionResponse, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import evaluate_model
-from qiskit_lhv.optimize.direction_problem import ContinuousProblem, continuous_loss
+from qiskit_lhv.optimize.direction_problem import DirectionProblem, continuous_loss
 
 from helpers import grouped
 
@@ -49,7 +49,7 @@ def test_searches_with_both_minimize_the_same_loss():
     losses, slopes = [], []
     for model in bell_and_harmonics():
         tensor = CorrelationTensor.from_state(werner_state(0.7))
-        problem = ContinuousProblem((tensor,), (AllProjective(),) * 2, model.response, 64, "lattice")
+        problem = DirectionProblem((tensor,), (AllProjective(),) * 2, model.response, 64, "lattice")
         batch = jax.tree.map(lambda array: array[0], problem.batches(3)(5, 1))
         parameters = [jnp.asarray(hidden.T[None, None], jnp.float32) for hidden in model.hidden_variables]
         loss = continuous_loss(model.response, "kl", False)

@@ -21,13 +21,13 @@ from qiskit_lhv.measurements import AllProjective, ListedProjective, PlanarProje
 from qiskit_lhv.models import DirectionResponse, OddMonomials, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import GradientDescent, LocalModelResult, evaluate_model
 from qiskit_lhv.optimize.direction_problem import (
-    ContinuousProblem,
+    DirectionProblem,
     continuous_loss,
     correlators_to_probabilities,
-    grid_sizes,
     start_parameters,
     target_probabilities,
 )
+from qiskit_lhv.optimize.state_problem import grid_sizes
 from qiskit_lhv.targets import divergence
 
 from helpers import grouped
@@ -39,7 +39,7 @@ def problem_of(*states, measurements="projective", degree=3, num_settings=64, sa
     tensors = tuple(CorrelationTensor.from_state(state) for state in states)
     n = tensors[0].num_parties
     response = response or DirectionResponse(SphericalHarmonics(degree), n)
-    return ContinuousProblem(tensors, tuple(measurement_sets(measurements, (2,) * n)), response, num_settings, sampling)
+    return DirectionProblem(tensors, tuple(measurement_sets(measurements, (2,) * n)), response, num_settings, sampling)
 
 
 def step_of(batches, number):
@@ -109,7 +109,7 @@ def test_loss_of_pairs_is_that_of_the_whole_ensemble(num_parties):
     if num_parties > 1:
         array[(1, 1) + (0,) * (num_parties - 2)] = 0.3
     response = DirectionResponse(SphericalHarmonics(3), num_parties)
-    problem = ContinuousProblem((CorrelationTensor(array),), (AllProjective(),) * num_parties, response, 64, "lattice")
+    problem = DirectionProblem((CorrelationTensor(array),), (AllProjective(),) * num_parties, response, 64, "lattice")
     assert problem.even
     half = start_parameters(response, 10, (1, 1), 0)
     whole = [jnp.concatenate([array, -array], axis=3) for array in half]

@@ -315,7 +315,7 @@ def test_chosen_response_is_that_of_the_model():
 
 @pytest.mark.parametrize(("num_qubits", "expected"), [(1, 64), (2, 1024), (3, 4096), (4, 4096)])
 def test_default_number_of_settings_grows_with_the_parties(monkeypatch, num_qubits, expected):
-    monkeypatch.setattr(search, "_search_continuous", lambda problem, *_: [problem.num_settings])
+    monkeypatch.setattr(search, "_search_problem", lambda problem, *_: [problem.num_settings])
     assert find_local_model(ghz_state(num_qubits) if num_qubits > 1 else Statevector([1, 0])) == expected
 
 

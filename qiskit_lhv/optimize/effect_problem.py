@@ -1,0 +1,173 @@
+"""The search for a local model under PVMs and POVMs of any dimensions, on product grids of measurements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.memory import require_memory
+from .._support.types import FloatArray
+from ..exceptions import ScenarioError
+from ..models.effect_features import effects_of_members, weights_and_bloch_vectors
+from ..models.effect_responses import EffectFunctionResponse, EffectResponse, MeasurementResponse
+from ..models.ensemble import ResponseModel
+from ..targets.operator_basis import coordinates_of_effects
+from .ensemble_products import sum_of_products
+from .losses import LOSSES, over_runs
+from .search_run import SearchRun
+from .state_problem import FreeVariables, StateProblem, spread_over_runs
+
+__all__ = ["EffectProblem", "outcome_table"]
+
+# Width of the start: small hidden variables give smooth responses, and those of higher degrees, whose noise in fine
+# details the steps remove last, are smaller still.
+_START_WIDTH, _WIDTH_PER_DEGREE = 0.5, 0.1
+_RATE = 0.1
+# Arrays of the size of the hidden variables, and of the responses, that a step keeps.
+_COPIES = 5
+
+
+@dataclass(frozen=True)
+class EffectProblem(StateProblem):
+    """The search for states of any dimensions, whose measurements are given by their effects."""
+
+    response: MeasurementResponse
+    """The response function."""
+    default_hidden = 4096
+    default_steps = 1500
+
+    def rate(self, num_hidden: int) -> float:
+        """The same for all ensembles."""
+        return _RATE
+
+    def free_variables(self, run: SearchRun, num_hidden: int, initial: ResponseModel | None) -> FreeVariables:
+        """Every hidden variable is free."""
+        if not (run.optimizer.symmetry is None or isinstance(run.optimizer.symmetry, str)):
+            for state in run.optimizer.symmetry:
+                if getattr(state, "dimensions", self.tensors[0].dimensions) != self.tensors[0].dimensions:
+                    raise ScenarioError.bad_argument(
+                        "symmetry", expected="states of the target's dimensions", got=f"dimensions {state.dimensions}"
+                    )
+        rows = [
+            grid * getattr(own, "most_outcomes", 2)
+            for grid, own in zip(self.grid_sizes, self.measurements, strict=True)
+        ]
+        floats = sum(
+            shape[0] + n for shape, n in zip(self.response.hidden_shapes, rows, strict=True)
+        ) * num_hidden * run.optimizer.num_starts * len(self.tensors) + math.prod(rows)
+        require_memory(
+            4.0 * _COPIES * floats,
+            "num_hidden",
+            expected="an ensemble that fits",
+            got=f"{num_hidden} hidden variables of {sum(s[0] for s in self.response.hidden_shapes)} components, with",
+            remedy="Choose fewer hidden variables, a lower degree as response=, or fewer settings.",
+        )
+        return FreeVariables(num_hidden)
+
+    def start(self, size: int, runs: tuple[int, int], seed: int) -> list[NDArray[np.float32]]:
+        """Normal numbers, smaller for higher degrees."""
+        rng = np.random.default_rng(seed)
+        widths: list[Any] = [1.0] * self.response.num_parties
+        if isinstance(self.response, EffectResponse):
+            widths = [_START_WIDTH * _WIDTH_PER_DEGREE ** (own.degrees - 1) for own in self.response.features]
+        parties = [
+            [width * rng.standard_normal((size, *shape)) for width, shape in zip(widths, self._shapes, strict=True)]
+            for _ in range(runs[1])
+        ]
+        return [spread_over_runs(np.stack([start[k] for start in parties]), runs) for k in range(len(widths))]
+
+    @property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return self.response.hidden_shapes
+
+    def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
+        """The loss between the target's table and the ensemble's average of products."""
+        function = self.response.function if isinstance(self.response, EffectFunctionResponse) else None
+        return _effect_loss(function, name, len(self.measurements))
+
+    def batches(self, seed: int) -> Callable[[int, int], Any]:
+        """What each party's response takes of its effects, and the targets' tables on them."""
+
+        def batch(first: int, count: int) -> dict[str, Any]:
+            drawn = self.members(seed, first, count)
+            effects = [
+                effects_of_members(own, party.reshape(-1, *party.shape[2:])).reshape(count, party.shape[1], -1, d, d)
+                for own, party, d in zip(self.measurements, drawn, self.tensors[0].dimensions, strict=True)
+            ]
+            coordinates = [coordinates_of_effects(party) for party in effects]
+            targets = [outcome_table(tensor.array, coordinates) for tensor in self.tensors]
+            return {
+                "inputs": [self._encoded(k, *both) for k, both in enumerate(zip(effects, coordinates, strict=True))],
+                "target": np.stack(targets, axis=1).astype(np.float32),
+            }
+
+        return batch
+
+    def _encoded(self, party: int, effects: NDArray[Any], coordinates: FloatArray) -> Any:
+        """What the response takes on the device: features and logarithms of traces, or the effects."""
+        if not isinstance(self.response, EffectResponse):
+            return effects.astype(np.complex64)
+        weights, _ = weights_and_bloch_vectors(coordinates)
+        with np.errstate(divide="ignore"):
+            offsets = np.log(weights).astype(np.float32)
+        return {
+            "features": self.response.features[party].of_coordinates(coordinates).astype(np.float32),
+            "offsets": offsets[..., None],
+        }
+
+
+def outcome_table(tensor: FloatArray, coordinates: Sequence[FloatArray]) -> FloatArray:
+    """Joint probabilities on product grids, shape ``(..., n_1 * d_1, ..., n_N * d_N)``.
+
+    Args:
+        tensor: Expectation values, shape ``(D_1**2, ..., D_N**2)``.
+        coordinates: Coordinates of each party's effects, shape ``(..., n_k, d_k, D_k**2)``, with the same leading axes.
+    """
+    lead = coordinates[0].shape[:-3]
+    flat = [own.reshape(math.prod(lead), -1, own.shape[-1]) for own in coordinates]
+    table = np.broadcast_to(tensor.reshape(1, -1), (len(flat[0]), tensor.size))
+    for own in flat:
+        # The party in front is contracted and goes to the back: after all parties the order is the first one.
+        contracted = own @ table.reshape(len(own), own.shape[-1], -1)
+        table = np.swapaxes(contracted, 1, 2).reshape(len(own), -1)
+    # Rounding can make an impossible outcome slightly negative.
+    return np.maximum(table.reshape(*lead, *(own.shape[1] for own in flat)), 0)
+
+
+@cache
+def _effect_loss(
+    function: Callable[[Any, Any], Any] | None, name: str, num_parties: int
+) -> Callable[[Any, Any], jax.Array]:
+    distance = LOSSES[name]
+
+    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
+        rows, num_settings = [], 1
+        for own, inputs in zip(parameters, data["inputs"], strict=True):
+            if function is None:
+                logits = inputs["features"] @ own + inputs["offsets"]
+                responses = jax.nn.softmax(logits, axis=1)
+            else:
+                responses = jnp.moveaxis(function(inputs, own.T), 0, -1)
+            num_settings *= len(responses)
+            rows.append(responses.reshape(-1, responses.shape[-1]))
+        target, num_hidden = data["target"], parameters[0].shape[1]
+        if num_parties == 1:
+            table = rows[0].sum(axis=1)
+        elif num_parties == 2:
+            table = rows[0] @ rows[1].T
+        else:
+            table = sum_of_products(rows).reshape(target.shape)
+        # A logarithm of zero would not be finite.
+        smallest = float(np.finfo(table.dtype).tiny) ** 0.5
+        shares = jnp.full((1,) * target.ndim, 1 / num_settings, target.dtype)
+        return distance(target, jnp.maximum(table / num_hidden, smallest), shares)
+
+    return over_runs(single)
