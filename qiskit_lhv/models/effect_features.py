@@ -159,9 +159,9 @@ class EffectFeatures(Record):
     def degrees(self) -> FloatArray:
         """Degree of each feature, shape ``(size,)``."""
         filled = self.coefficients[-1] != 0
-        last = len(filled) - 1 - np.argmax(filled[::-1], axis=0)
-        ends = np.cumsum([matrix.shape[1] for matrix in self.coefficients[:-1]])
-        return np.searchsorted(ends, last, side="right") + 1.0
+        sizes = [matrix.shape[1] for matrix in self.coefficients[:-1]]
+        degree_of_rows = np.repeat(np.arange(1.0, self.degree + 1), sizes)[:, None]
+        return np.asarray(np.where(filled, degree_of_rows, 0.0).max(axis=0, initial=0.0))
 
     @property
     def ranks(self) -> tuple[int, ...]:

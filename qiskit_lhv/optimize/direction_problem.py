@@ -23,7 +23,7 @@ from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import FreeVariables, StateProblem, spread_over_runs
+from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, spread_over_runs
 from .symmetry import find_local_symmetry
 
 __all__ = [
@@ -37,8 +37,6 @@ __all__ = [
 
 
 _RATE, _RATE_GROWTH = 0.2, 0.2
-# Free hidden variables that a symmetry must leave.
-_LEAST_ORBITS = 16
 # Width of the start: small hidden variables give smooth responses, with little noise in fine details.
 _START_WIDTH = 0.4
 # Correlators below this count as zero, when a tensor is asked for its symmetry.
@@ -73,7 +71,7 @@ class DirectionProblem(StateProblem):
         """Pairs of opposite hidden variables and orbits of a symmetry, where the states allow it."""
         paired = self.even and num_hidden % 2 == 0 and (initial is None or _is_paired(initial))
         half = num_hidden // 2 if paired else num_hidden
-        orbits = None if half < _LEAST_ORBITS else self._orbits(half, paired, run)
+        orbits = None if half < LEAST_ORBITS else self._orbits(half, paired, run)
         if orbits is not None and initial is not None:
             orbits = orbits if orbits.contains([array[:half] for array in initial.hidden_variables]) else None
         return FreeVariables(half if orbits is None else -(-half // orbits.order), paired, orbits)
@@ -99,7 +97,7 @@ class DirectionProblem(StateProblem):
         symmetry = find_local_symmetry(
             tensors,
             self.measurements,
-            allowed=lambda order: size >= order * _LEAST_ORBITS and (open_size or size % order == 0),
+            allowed=lambda order: size >= order * LEAST_ORBITS and (open_size or size % order == 0),
             even=paired,
         )
         return None if symmetry is None else Orbits.of(symmetry, self.response.features)

@@ -20,17 +20,20 @@ from ..models.effect_features import effects_of_members, weights_and_bloch_vecto
 from ..models.effect_responses import EffectFunctionResponse, EffectResponse, MeasurementResponse
 from ..models.ensemble import ResponseModel
 from ..targets.operator_basis import coordinates_of_effects
+from ..targets.state_tensors import tensor_of_parties
+from .effect_symmetry import effect_orbits
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
+from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import FreeVariables, StateProblem, spread_over_runs
+from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, spread_over_runs
 
 __all__ = ["EffectProblem", "outcome_table"]
 
 # Width of the start: small hidden variables give smooth responses, and those of higher degrees, whose noise in fine
 # details the steps remove last, are smaller still.
-_START_WIDTH, _WIDTH_PER_DEGREE = 0.5, 0.1
-_RATE = 0.1
+_START_WIDTH, _WIDTH_PER_DEGREE = 0.1, 0.3
+_RATE = 0.01
 # Arrays of the size of the hidden variables, and of the responses, that a step keeps.
 _COPIES = 5
 
@@ -42,20 +45,43 @@ class EffectProblem(StateProblem):
     response: MeasurementResponse
     """The response function."""
     default_hidden = 4096
-    default_steps = 1500
+    default_steps = 2000
 
     def rate(self, num_hidden: int) -> float:
         """The same for all ensembles."""
         return _RATE
 
     def free_variables(self, run: SearchRun, num_hidden: int, initial: ResponseModel | None) -> FreeVariables:
-        """Every hidden variable is free."""
-        if not (run.optimizer.symmetry is None or isinstance(run.optimizer.symmetry, str)):
-            for state in run.optimizer.symmetry:
-                if getattr(state, "dimensions", self.tensors[0].dimensions) != self.tensors[0].dimensions:
-                    raise ScenarioError.bad_argument(
-                        "symmetry", expected="states of the target's dimensions", got=f"dimensions {state.dimensions}"
-                    )
+        """Orbits of a symmetry, where the states have one."""
+        self._require_memory(run, num_hidden)
+        orbits = self._orbits(num_hidden, run)
+        if orbits is not None and initial is not None:
+            orbits = orbits if orbits.contains(initial.hidden_variables) else None
+        return FreeVariables(num_hidden if orbits is None else -(-num_hidden // orbits.order), orbits=orbits)
+
+    def _orbits(self, num_hidden: int, run: SearchRun) -> Orbits | None:
+        """Returns the orbits that the free hidden variables represent, if the states have a symmetry."""
+        descent = run.optimizer
+        if descent.symmetry is None or not isinstance(self.response, EffectResponse):
+            return None
+        others = () if isinstance(descent.symmetry, str) else descent.symmetry
+        tensors = [*self.tensors, *(tensor_of_parties(state, "symmetry") for state in others)]
+        if len({tensor.dimensions for tensor in tensors}) > 1:
+            raise ScenarioError.bad_argument(
+                "symmetry",
+                expected=f"states of dimensions {self.tensors[0].dimensions}",
+                got=f"dimensions {tensors[-1].dimensions}",
+            )
+        open_size = run.num_hidden is None and descent.initial_model is None
+        return effect_orbits(
+            tensors,
+            self.measurements,
+            self.response.features,
+            allowed=lambda order: num_hidden >= order * LEAST_ORBITS and (open_size or num_hidden % order == 0),
+        )
+
+    def _require_memory(self, run: SearchRun, num_hidden: int) -> None:
+        """Raises if the ensemble and its responses do not fit into memory."""
         rows = [
             grid * getattr(own, "most_outcomes", 2)
             for grid, own in zip(self.grid_sizes, self.measurements, strict=True)
@@ -70,7 +96,6 @@ class EffectProblem(StateProblem):
             got=f"{num_hidden} hidden variables of {sum(s[0] for s in self.response.hidden_shapes)} components, with",
             remedy="Choose fewer hidden variables, a lower degree as response=, or fewer settings.",
         )
-        return FreeVariables(num_hidden)
 
     def start(self, size: int, runs: tuple[int, int], seed: int) -> list[NDArray[np.float32]]:
         """Normal numbers, smaller for higher degrees."""
@@ -91,7 +116,7 @@ class EffectProblem(StateProblem):
     def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
         """The loss between the target's table and the ensemble's average of products."""
         function = self.response.function if isinstance(self.response, EffectFunctionResponse) else None
-        return _effect_loss(function, name, len(self.measurements))
+        return _effect_loss(function, name, len(self.measurements), free.orbits)
 
     def batches(self, seed: int) -> Callable[[int, int], Any]:
         """What each party's response takes of its effects, and the targets' tables on them."""
@@ -144,21 +169,30 @@ def outcome_table(tensor: FloatArray, coordinates: Sequence[FloatArray]) -> Floa
 
 @cache
 def _effect_loss(
-    function: Callable[[Any, Any], Any] | None, name: str, num_parties: int
+    function: Callable[[Any, Any], Any] | None, name: str, num_parties: int, orbits: Orbits | None
 ) -> Callable[[Any, Any], jax.Array]:
     distance = LOSSES[name]
 
     def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
-        rows, num_settings = [], 1
-        for own, inputs in zip(parameters, data["inputs"], strict=True):
-            if function is None:
-                logits = inputs["features"] @ own + inputs["offsets"]
-                responses = jax.nn.softmax(logits, axis=1)
+        inputs = data["inputs"]
+        if function is not None:
+            responses = [
+                jnp.moveaxis(function(effects, own.T), 0, -1) for own, effects in zip(parameters, inputs, strict=True)
+            ]
+        else:
+            # Rows of outcomes, as features of single measurements are rows elsewhere.
+            features = [own["features"].reshape(-1, own["features"].shape[-1]) for own in inputs]
+            if orbits is None:
+                logits = [own @ hidden for own, hidden in zip(features, parameters, strict=True)]
             else:
-                responses = jnp.moveaxis(function(inputs, own.T), 0, -1)
-            num_settings *= len(responses)
-            rows.append(responses.reshape(-1, responses.shape[-1]))
-        target, num_hidden = data["target"], parameters[0].shape[1]
+                logits = orbits.logits(features, parameters)
+            responses = [
+                jax.nn.softmax(rows.reshape(*own["features"].shape[:2], -1) + own["offsets"], axis=1)
+                for rows, own in zip(logits, inputs, strict=True)
+            ]
+        num_settings = math.prod(len(own) for own in responses)
+        rows = [own.reshape(-1, own.shape[-1]) for own in responses]
+        target, num_hidden = data["target"], rows[0].shape[1]
         if num_parties == 1:
             table = rows[0].sum(axis=1)
         elif num_parties == 2:

@@ -20,7 +20,10 @@ from ..targets.correlations import CorrelationTensor
 from .orbits import Orbits
 from .search_run import SearchRun
 
-__all__ = ["FreeVariables", "StateProblem", "grid_sizes", "spread_over_runs"]
+__all__ = ["LEAST_ORBITS", "FreeVariables", "StateProblem", "grid_sizes", "spread_over_runs"]
+
+LEAST_ORBITS = 16
+"""Free hidden variables that a symmetry must leave."""
 
 
 @dataclass(frozen=True)

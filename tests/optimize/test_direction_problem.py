@@ -338,7 +338,7 @@ def test_bad_arguments(arguments, name):
 
 def test_bad_targets():
     with pytest.raises(MeasurementError, match=r"target.*1 to 6 qubits, one per party"):
-        find_local_model(Statevector(np.eye(3).ravel() / np.sqrt(3), dims=(3, 3)))
+        find_local_model(CorrelationTensor.white_noise((2,) * 7))
     with pytest.raises(ScenarioError, match=r"target.*str"):
         find_local_model("singlet")
     with pytest.raises(MeasurementError, match="trace"):

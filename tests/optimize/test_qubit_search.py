@@ -379,7 +379,7 @@ def test_targets_must_be_a_sequence(targets):
 
 
 def test_targets_must_have_equal_numbers_of_qubits():
-    with pytest.raises(ScenarioError, match=r"^targets: expected states with the same number of qubits, got \[1, 2\]"):
+    with pytest.raises(ScenarioError, match=r"^targets: expected states with the same number of parties"):
         find_local_models([werner_state(0.5), Statevector([1, 0])], **grouped(**QUICK))
 
 

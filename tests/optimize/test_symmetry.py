@@ -10,10 +10,9 @@ from qiskit_lhv.optimize import (
     SettingsGrid,
     evaluate_model,
     find_local_models,
-    search,
     sweep_visibility,
 )
-from qiskit_lhv.optimize.direction_problem import ContinuousProblem, continuous_loss, spread_over_runs
+from qiskit_lhv.optimize.direction_problem import DirectionProblem, continuous_loss
 from qiskit_lhv.optimize.orbits import Orbits
 from qiskit_lhv.optimize.symmetry import find_local_symmetry
 from qiskit_lhv.quantum import w_state
@@ -184,7 +183,7 @@ def test_orbits_are_an_ordinary_ensemble_with_the_symmetry(state, features, meas
     tensor = CorrelationTensor.from_state(state)
     sets = tuple(measurement_sets(measurements, (2,) * tensor.num_parties))
     response = DirectionResponse(features, tensor.num_parties)
-    problem = ContinuousProblem((tensor,), sets, response, 64, "lattice")
+    problem = DirectionProblem((tensor,), sets, response, 64, "lattice")
     even = problem.even
     group = symmetry_of(tensor, even=even, measurements=measurements)
     orbits = Orbits.of(group, features)
@@ -227,14 +226,14 @@ def test_features_that_are_not_closed_have_no_orbits():
 
 def free_orders(monkeypatch):
     """The orders of the groups of all searches, as they come."""
-    found, kept = [], search._orbits
+    found, kept = [], DirectionProblem._orbits
 
     def watched(*arguments):
         orbits = kept(*arguments)
         found.append(None if orbits is None else orbits.order)
         return orbits
 
-    monkeypatch.setattr(search, "_orbits", watched)
+    monkeypatch.setattr(DirectionProblem, "_orbits", watched)
     return found
 
 
@@ -252,7 +251,8 @@ def test_search_with_symmetry_gives_an_ordinary_model_that_is_better():
 
 
 def test_default_size_is_rounded_up_to_whole_orbits(monkeypatch):
-    monkeypatch.setattr(search, "_DIRECTION_DEFAULTS", (2000, 20))
+    monkeypatch.setattr(DirectionProblem, "default_hidden", 2000)
+    monkeypatch.setattr(DirectionProblem, "default_steps", 20)
     orders = free_orders(monkeypatch)
     result = find_local_model(werner_state(0.5), response=1, **BRIEF)
     assert orders == [48]
