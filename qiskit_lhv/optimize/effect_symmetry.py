@@ -30,6 +30,8 @@ _ZERO = 1e-9
 _CLOSED = 1e-8
 # Products of elements and of expectation values that are compared, at most.
 _MOST_COMPARISONS = 10**7
+# Groups with more elements are not listed.
+_LARGEST_GROUP = 512
 
 # One element: from which party each party's measurement comes, and the maps of effects' coordinates.
 _Element = tuple[tuple[int, ...], tuple[FloatArray, ...]]
@@ -45,7 +47,7 @@ def effect_orbits(
     """Returns the action on features of a group that leaves all tensors and all sets of measurements unchanged.
 
     For qubits these are rotations, also improper ones, which take POVMs to POVMs as well; for other parties products of
-    shifts and phases (the Heisenberg-Weyl group).
+    shifts and phases (the Heisenberg-Weyl group), and unitaries that turn these into one another (the Clifford group).
 
     Args:
         tensors: Tensors of the states.
@@ -63,16 +65,20 @@ def effect_orbits(
         elements = _rotations(tensors, allowed)
     else:
         elements = shift_and_phase_symmetry(tensors)
+        if elements and allowed(len(elements)):
+            elements = _with_frame_changes(elements, tensors, allowed)
     if not (len(elements) > 1 and allowed(len(elements))):
         return None
     sources, matrices = [], []
-    known: dict[tuple[int, bytes], FloatArray | None] = {}
+    # Parties with the same features have the same matrices.
+    firsts = [next(j for j, other in enumerate(features) if other is own or other == own) for own in features]
+    actions = {first: _FeatureAction(features[first]) for first in firsts}
     for parties, members in groupby(elements, key=lambda element: element[0]):
         # Party parties[k] takes what response k has.
         source = np.argsort(parties)
         maps, stacks = [element[1] for element in members], []
         for k in source:
-            own = [_feature_matrix(features, known, int(k), element[k]) for element in maps]
+            own = [actions[firsts[int(k)]].matrix(element[k]) for element in maps]
             if any(matrix is None for matrix in own):
                 return None
             stacks.append(np.stack([matrix for matrix in own if matrix is not None]))
@@ -126,6 +132,96 @@ def shift_and_phase_symmetry(tensors: Sequence[CorrelationTensor]) -> list[_Elem
     return elements
 
 
+def _with_frame_changes(
+    elements: list[_Element], tensors: Sequence[CorrelationTensor], allowed: Callable[[int], bool]
+) -> list[_Element]:
+    """A group of shifts and phases with changes between their bases, as many as are allowed and leave tensors unchanged.
+
+    Every party makes the same change or its complex conjugate; they are tried one after the other.
+
+    Args:
+        elements: Shifts and phases, the identity first.
+        tensors: Tensors of the states.
+        allowed: Function that tells whether a group may have a given number of elements.
+    """
+    dimensions = tensors[0].dimensions
+    if len(set(dimensions)) > 1:
+        return elements
+    shifts = [maps for _, maps in elements]
+    group, chosen = shifts, []
+    candidates = itertools.product(
+        _frame_changes(dimensions[0]), itertools.product((0, 1), repeat=len(dimensions) - 1)
+    )
+    for change, conjugates in candidates:
+        element = tuple(change[number] for number in (0, *conjugates))
+        if all(_leaves(element, tensor) for tensor in tensors):
+            larger = _generated(shifts, [*chosen, element])
+            if larger is not None and len(larger) > len(group) and allowed(len(larger)):
+                group, chosen = larger, [*chosen, element]
+    return [(elements[0][0], maps) for maps in group]
+
+
+def _generated(
+    shifts: list[tuple[FloatArray, ...]], changes: list[tuple[FloatArray, ...]]
+) -> list[tuple[FloatArray, ...]] | None:
+    """The group that changes generate with a group of shifts and phases; ``None`` if it is too large to list.
+
+    The changes turn shifts and phases into one another. So the group consists of products of both, and each product of
+    changes is found either with all shifts or with none.
+    """
+    found = {_key(own): own for own in shifts}
+    products = [shifts[0]]
+    for known in products:
+        for change in changes:
+            new = _product(known, change)
+            if _key(new) not in found:
+                if len(found) + len(shifts) > _LARGEST_GROUP:
+                    return None
+                products.append(new)
+                for own in shifts:
+                    product = _product(new, own)
+                    found[_key(product)] = product
+    return list(found.values())
+
+
+def _product(first: tuple[FloatArray, ...], second: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
+    return tuple(a @ b for a, b in zip(first, second, strict=True))
+
+
+def _key(element: tuple[FloatArray, ...]) -> bytes:
+    """What tells elements apart; adding zero takes the sign of zeros away."""
+    return (np.round(np.stack(element), 6) + 0.0).tobytes()
+
+
+def _leaves(element: tuple[FloatArray, ...], tensor: CorrelationTensor) -> bool:
+    """Whether an element leaves a tensor unchanged."""
+    array = tensor.array
+    for change in element:
+        # The first party's axis is contracted and goes to the back: after all parties the order is the first one.
+        array = np.tensordot(array, change, axes=(0, 0))
+    return bool(np.abs(array - tensor.array).max() <= _ZERO)
+
+
+@cache
+def _frame_changes(dimension: int) -> tuple[tuple[FloatArray, FloatArray], ...]:
+    """Maps of effects' coordinates by unitaries that turn shifts and phases into one another, and by their conjugates.
+
+    These are the reversal of the basis, the Fourier transform, of which it is the square, and a quadratic phase.
+    """
+    k = np.arange(dimension)
+    fourier = np.exp(2j * np.pi * np.outer(k, k) / dimension) / np.sqrt(dimension)
+    quadratic = np.diag(np.exp(1j * np.pi * k * (k + dimension % 2) / dimension))
+    return tuple(
+        (_map(unitary), _map(unitary.conj())) for unitary in (fourier @ fourier, fourier, quadratic)
+    )
+
+
+def _map(unitary: ComplexArray) -> FloatArray:
+    """The map of the coordinates of effects, from E to ``U E U^+``, shape ``(D**2, D**2)``."""
+    turned = unitary @ hermitian_basis(len(unitary)) @ unitary.conj().T
+    return np.asarray(np.round(coordinates_of_effects(turned).T, 15))
+
+
 @cache
 def _shifts(dimension: int) -> ComplexArray:
     """The operators ``X^a Z^b``, number ``a D + b``, shape ``(D**2, D, D)``."""
@@ -159,19 +255,22 @@ def _maps(dimension: int) -> FloatArray:
     return np.round(coordinates_of_effects(turned).swapaxes(1, 2), 15)
 
 
-def _feature_matrix(
-    features: Sequence[EffectFeatures], known: dict[tuple[int, bytes], FloatArray | None], party: int, change: FloatArray
-) -> FloatArray | None:
-    """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
-    own = features[party]
-    # Parties with the same features have the same matrices.
-    first = next(j for j, other in enumerate(features) if other is own or other == own)
-    key = (first, np.round(change, 12).tobytes())
-    if key not in known:
-        members = own.measurements.draw(generator(0), max(20, 4 * own.size // own.dimension))
-        coordinates = coordinates_of_effects(effects_of_members(own.measurements, members))
-        values = own.of_coordinates(coordinates).reshape(-1, own.size)
-        turned = own.of_coordinates(coordinates @ change.T).reshape(-1, own.size)
-        matrix = np.asarray(np.linalg.lstsq(values, turned, rcond=None)[0], dtype=np.float64)
-        known[key] = matrix if np.abs(values @ matrix - turned).max() <= _CLOSED else None
-    return known[key]
+class _FeatureAction:
+    """The action of maps of effects on the features of one party."""
+
+    def __init__(self, features: EffectFeatures) -> None:
+        members = features.measurements.draw(generator(0), max(20, 4 * features.size // features.dimension))
+        self._features = features
+        self._coordinates = coordinates_of_effects(effects_of_members(features.measurements, members))
+        self._values = features.of_coordinates(self._coordinates).reshape(-1, features.size)
+        self._inverse = np.linalg.pinv(self._values)
+        self._known: dict[bytes, FloatArray | None] = {}
+
+    def matrix(self, change: FloatArray) -> FloatArray | None:
+        """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
+        key = np.round(change, 12).tobytes()
+        if key not in self._known:
+            turned = self._features.of_coordinates(self._coordinates @ change.T).reshape(self._values.shape)
+            matrix = self._inverse @ turned
+            self._known[key] = matrix if np.abs(self._values @ matrix - turned).max() <= _CLOSED else None
+        return self._known[key]
