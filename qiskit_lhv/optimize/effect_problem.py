@@ -76,7 +76,7 @@ class EffectProblem(StateProblem):
             )
         open_size = run.num_hidden is None and descent.initial_model is None
         # To turn the features by all elements must not cost more than the responses themselves.
-        fewest = max(_LEAST_ORBITS, *(own.size for own in self.response.features))
+        fewest = max(_LEAST_ORBITS, *(own.size // 4 for own in self.response.features))
         return effect_orbits(
             tensors,
             self.measurements,
