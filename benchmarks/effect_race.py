@@ -18,12 +18,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from effect_tests import QUBIT_TESTS, divergence
-from pair_batches import PUBLISHED_BATCH, PUBLISHED_RATE, PairBatches, SymmetrizedPolynomials
 from qiskit_lhv import CorrelationTensor, find_local_model, werner_state
-from qiskit_lhv.measurements import PVMs, POVMs
+from qiskit_lhv.measurements import POVMs, PVMs
 from qiskit_lhv.optimize import GradientDescent, SettingsGrid
 from qiskit_lhv.quantum import isotropic_state
+
+from effect_tests import QUBIT_TESTS, divergence
+from pair_batches import PUBLISHED_BATCH, PUBLISHED_RATE, PairBatches, SymmetrizedPolynomials
 
 # Losses are evaluated by the race itself.
 BRIEF = SettingsGrid(num_evaluated=2)
@@ -140,7 +141,9 @@ def medians(task: Task, seeds: Sequence[int], label: str) -> dict[str, Any]:
     shown = ", ".join(
         f"{name} {statistics.median(found):.2e} ({found[0]:.1e} to {found[-1]:.1e})" for name, found in losses.items()
     )
-    print(f"  {label:<42} {seconds:5.1f} s CPU, {wall:5.1f} s, {steps:6.0f} steps, {memory:4.0f} MiB: {shown}", flush=True)
+    print(
+        f"  {label:<42} {seconds:5.1f} s CPU, {wall:5.1f} s, {steps:6.0f} steps, {memory:4.0f} MiB: {shown}", flush=True
+    )
     return {"losses": {name: statistics.median(found) for name, found in losses.items()}, "seconds": seconds}
 
 

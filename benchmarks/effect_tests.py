@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from pair_batches import effect_coordinates
 from qiskit_lhv import CorrelationTensor
-from qiskit_lhv.measurements import PVMs, POVMs
+from qiskit_lhv.measurements import POVMs, PVMs
 from qiskit_lhv.measurements.random_effects import haar_unitaries
+
+from pair_batches import effect_coordinates
 
 # From the number of a party and effects, shape (n, outcomes, D, D), to probabilities, shape (n, outcomes, num_hidden).
 Answers = Callable[[int, np.ndarray], np.ndarray]
@@ -79,12 +80,18 @@ def divergence(
     letters, settings, spaces = "abc"[:n], "lmn"[:n], "uvw"[:n]
     target = np.einsum(
         f"{spaces},{','.join(map(''.join, zip(settings, letters, spaces, strict=True)))}->{settings}{letters}",
-        tensor.array, *tables, optimize=True,
+        tensor.array,
+        *tables,
+        optimize=True,
     )
-    model = np.einsum(
-        f"{','.join(m + a + 'h' for m, a in zip(settings, letters, strict=True))}->{settings}{letters}",
-        *found, optimize=True,
-    ) / found[0].shape[-1]
+    model = (
+        np.einsum(
+            f"{','.join(m + a + 'h' for m, a in zip(settings, letters, strict=True))}->{settings}{letters}",
+            *found,
+            optimize=True,
+        )
+        / found[0].shape[-1]
+    )
     target = np.maximum(target, 0)
     # Written so that small divergences suffer no cancellation.
     known = np.where(target > 0, target, 1)

@@ -183,8 +183,7 @@ class PairBatches:
     def loss(self, hidden: Sequence[jax.Array], batch: Any) -> jax.Array:
         """Mean divergence over a batch."""
         answers = [
-            self.response.respond(own, one, self.literal)
-            for own, one in zip(hidden, batch["coordinates"], strict=True)
+            self.response.respond(own, one, self.literal) for own, one in zip(hidden, batch["coordinates"], strict=True)
         ]
         letters = "abcdef"[: len(answers)]
         model = jnp.einsum(",".join(f"n{a}h" for a in letters) + f"->n{letters}", *answers) / hidden[0].shape[0]

@@ -44,7 +44,7 @@ def effects_of_members(measurements: MeasurementSet, members: np.ndarray) -> Com
         return np.asarray(members)
     identity, *paulis = hermitian_basis(2)
     spin = np.tensordot(members, np.stack(paulis), axes=(1, 0))
-    return np.stack([identity + spin, identity - spin], axis=1) / 2
+    return np.asarray(np.stack([identity + spin, identity - spin], axis=1) / 2, dtype=complex)
 
 
 def weights_and_bloch_vectors(coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -80,9 +80,9 @@ def num_polynomials(dimension: int, degree: int) -> int:
 class EffectFeatures(Record):
     """Polynomials of the generalized Bloch vectors of a measurement's effects, orthonormal over a set of measurements.
 
-    Each outcome has its own values: the polynomials of its Bloch vector, of degree 1 to ``degree``, less their mean over
-    the outcomes (weighted by their traces), which no softmax over outcomes would see. What vanishes then, such as all
-    polynomials of even degree for projective measurements of a qubit, is left out.
+    Each outcome has its own values: the polynomials of its Bloch vector, of degree 1 to ``degree``, less their mean
+    over the outcomes (weighted by their traces), which no softmax over outcomes would see. What vanishes then, such as
+    all polynomials of even degree for projective measurements of a qubit, is left out.
 
     With ``context``, the polynomials also contain the power sums ``sum_c Tr(E_c) x_c^b`` over all outcomes c, in all
     products whose degrees add up to at most ``degree``. They then span all functions that are covariant under exchanges
@@ -218,7 +218,9 @@ class EffectFeatures(Record):
         # A mean over measurements and, in each of them, over outcomes by their weight.
         rows = (shares / len(shares))[..., None].reshape(-1, 1)
         polynomials = last = np.ones((*weights.shape, 1))
-        coefficients, selected, features = [], [], np.empty((rows.size, 0))
+        coefficients: list[FloatArray] = []
+        selected: list[FloatArray] = []
+        features = np.empty((rows.size, 0))
         for _ in range(self.degree):
             self._require_memory(rows.size, last.shape[-1])
             products = self._products(last, vectors, shares)

@@ -201,7 +201,7 @@ class EffectFunctionResponse(MeasurementResponse):
     """Probabilities of all outcomes."""
     num_variables: int
     """Number of components of a party's hidden variable."""
-    dimensions: tuple[int, ...] = ()  # type: ignore[assignment]  # a field in place of the property
+    dimensions: tuple[int, ...] = ()
     """Dimension of the space of each party."""
 
     def __post_init__(self) -> None:

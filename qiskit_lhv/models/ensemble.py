@@ -101,7 +101,8 @@ class ResponseModel(LocalModel):
         table = np.einsum(*terms, list(range(2 * n)), optimize="greedy")
         scenario = self.scenario
         if scenario is None:
-            return Behavior(table, self.response.scenario_of(parsed))
+            unequal = self.response.scenario_of(parsed)
+            return Behavior(table) if unequal is None else Behavior(table, unequal)
         if scenario.has_equal_outcomes:
             return Behavior(table)
         sizes = tuple(tuple(own[x] for x in kept) for own, kept in zip(scenario.num_outcomes, parsed, strict=True))

@@ -149,9 +149,7 @@ def _with_frame_changes(
         return elements
     shifts = [maps for _, maps in elements]
     group, chosen = shifts, []
-    candidates = itertools.product(
-        _frame_changes(dimensions[0]), itertools.product((0, 1), repeat=len(dimensions) - 1)
-    )
+    candidates = itertools.product(_frame_changes(dimensions[0]), itertools.product((0, 1), repeat=len(dimensions) - 1))
     for change, conjugates in candidates:
         element = tuple(change[number] for number in (0, *conjugates))
         if all(_leaves(element, tensor) for tensor in tensors):
@@ -211,9 +209,7 @@ def _frame_changes(dimension: int) -> tuple[tuple[FloatArray, FloatArray], ...]:
     k = np.arange(dimension)
     fourier = np.exp(2j * np.pi * np.outer(k, k) / dimension) / np.sqrt(dimension)
     quadratic = np.diag(np.exp(1j * np.pi * k * (k + dimension % 2) / dimension))
-    return tuple(
-        (_map(unitary), _map(unitary.conj())) for unitary in (fourier @ fourier, fourier, quadratic)
-    )
+    return tuple((_map(unitary), _map(unitary.conj())) for unitary in (fourier @ fourier, fourier, quadratic))
 
 
 def _map(unitary: ComplexArray) -> FloatArray:
@@ -233,7 +229,7 @@ def _shifts(dimension: int) -> ComplexArray:
 
 @cache
 def _exponents(dimension: int) -> NDArray[np.int64]:
-    """Exponent of the root of unity by which operator g multiplies operator w when it turns it, shape ``(D**2, D**2)``."""
+    """Exponent of the root of unity by which turning by operator g multiplies operator w, shape ``(D**2, D**2)``."""
     a, b = np.divmod(np.arange(dimension**2), dimension)
     # Z X = w X Z with w = exp(2 pi i / D).
     return (np.outer(b, a) - np.outer(a, b)) % dimension

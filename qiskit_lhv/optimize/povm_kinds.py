@@ -29,9 +29,7 @@ def povm_kinds(dimension: int) -> dict[str, Callable[[np.random.Generator, int],
         arXiv:quant-ph/0310075 (symmetric informationally complete POVMs).
     """
     kinds: dict[str, Callable[[np.random.Generator, int], ComplexArray]] = {
-        "projective": lambda rng, count: projectors_of_bases(
-            haar_unitaries(rng, count, dimension), (1,) * dimension
-        ),
+        "projective": lambda rng, count: projectors_of_bases(haar_unitaries(rng, count, dimension), (1,) * dimension),
     }
     if dimension == 2:
         angles = 2 * np.pi * np.arange(3) / 3

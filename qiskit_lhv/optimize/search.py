@@ -124,8 +124,8 @@ def find_local_model(
 
     Raises:
         ScenarioError: If the target or the response cannot be used.
-        MeasurementError: If a target is not a valid state, or one of more than 6 qubits, if the measurements are unknown
-            or of another dimension, or if the responses need more memory than this machine has.
+        MeasurementError: If a target is not a valid state, or one of more than 6 qubits, if the measurements are
+            unknown or of another dimension, or if the responses need more memory than this machine has.
         CertificateError: If the checkpoint is damaged or belongs to another run; the file is not changed.
         LHVError: If another argument is out of range.
         SolverError: If the loss is not finite from the first steps on.

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -163,7 +162,7 @@ def test_behaviors_of_parties_of_unequal_dimensions():
     rng = np.random.default_rng(1)
     model = ResponseModel(tuple(rng.normal(size=(6, size)) for (size,) in response.hidden_shapes), response)
     angles = 2 * np.pi * np.arange(3) / 3
-    trine = [(np.eye(2) + [[np.cos(t), np.sin(t)], [np.sin(t), -np.cos(t)]]) / 3 for t in angles]
+    trine = [(np.eye(2) + np.array([[np.cos(t), np.sin(t)], [np.sin(t), -np.cos(t)]])) / 3 for t in angles]
     behavior = model.behavior([["X", trine], [np.diag([1, 0, -1]), np.diag([1, 1, 0])]])
     assert behavior.scenario.num_outcomes == ((2, 3), (3, 2))
     assert model.verify()
@@ -190,9 +189,9 @@ def test_saved_models_are_equal(tmp_path, suffix):
 
 
 def test_bad_responses():
-    with pytest.raises(ScenarioError, match="^features"):
+    with pytest.raises(ScenarioError, match=r"^features"):
         EffectResponse(())
-    with pytest.raises(ScenarioError, match="^features"):
+    with pytest.raises(ScenarioError, match=r"^features"):
         EffectResponse((3,))
 
 

@@ -14,6 +14,7 @@ from qiskit_lhv.optimize import (
 )
 from qiskit_lhv.optimize.direction_problem import DirectionProblem, continuous_loss
 from qiskit_lhv.optimize.orbits import Orbits
+from qiskit_lhv.optimize.state_problem import spread_over_runs
 from qiskit_lhv.optimize.symmetry import find_local_symmetry
 from qiskit_lhv.quantum import w_state
 
