@@ -142,7 +142,7 @@ def medians(task: Task, seeds: Sequence[int], label: str) -> dict[str, Any]:
         f"{name} {statistics.median(found):.2e} ({found[0]:.1e} to {found[-1]:.1e})" for name, found in losses.items()
     )
     print(
-        f"  {label:<42} {seconds:5.1f} s CPU, {wall:5.1f} s, {steps:6.0f} steps, {memory:4.0f} MiB: {shown}", flush=True
+        f"  {label:<56} {seconds:5.1f} s CPU, {wall:5.1f} s, {steps:6.0f} steps, {memory:4.0f} MiB: {shown}", flush=True
     )
     return {"losses": {name: statistics.median(found) for name, found in losses.items()}, "seconds": seconds}
 

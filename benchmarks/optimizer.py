@@ -26,7 +26,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import CorrelationTensor, find_local_model, ghz_state, werner_state
 from qiskit_lhv.measurements import AllProjective
@@ -35,6 +34,8 @@ from qiskit_lhv.models.responses import DirectionResponse
 from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
 from qiskit_lhv.quantum import w_state
+
+from pair_batches import ADAM_RULE, adam_steps
 
 NUM_HIDDEN, DEGREE = 2**14, 5
 # Steps of the searches without one part, and of the long run.
@@ -57,25 +58,12 @@ def test_loss(hidden: list[Any], visibility: float) -> float:
 
 
 def pair_loss(hidden: list[jax.Array], batch: dict[str, Any]) -> jax.Array:
-    """Mean KL divergence over a batch of pairs of directions."""
-    a, b = (jnp.tanh(f @ h.T) for f, h in zip(batch["features"], hidden, strict=True))
+    """Mean KL divergence over a batch of pairs of directions; outcome 0 has probability sigmoid(features @ hidden)."""
+    a, b = (jnp.tanh(f @ h.T / 2) for f, h in zip(batch["features"], hidden, strict=True))
     first, second, both = a.mean(axis=1), b.mean(axis=1), (a * b).mean(axis=1)
     model = jnp.stack([1 + x * first + y * second + x * y * both for x in (1, -1) for y in (1, -1)]) / 4
     target = jnp.stack([1 + x * y * batch["correlator"] for x in (1, -1) for y in (1, -1)]) / 4
     return jnp.mean(jnp.sum(target * jnp.log(target / model), axis=0))
-
-
-ADAM_RULE = optax.scale_by_adam()
-
-
-@jax.jit
-def pair_steps(hidden: Any, state: Any, rate: jax.Array, batches: Any) -> tuple[Any, Any]:
-    def step(carry: tuple[Any, Any], batch: Any) -> tuple[tuple[Any, Any], None]:
-        hidden, state = carry
-        updates, state = ADAM_RULE.update(jax.grad(pair_loss)(hidden, batch), state)
-        return (jax.tree.map(lambda h, u: h - rate * u, hidden, updates), state), None
-
-    return jax.lax.scan(step, (hidden, state), batches)[0]
 
 
 def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict[str, Any]:
@@ -93,7 +81,7 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
     def advance(hidden: Any, state: Any, rate: float, steps: int) -> tuple[Any, Any, float]:
         begin = time.process_time()
         for _ in range(steps // block):
-            hidden, state = pair_steps(hidden, state, rate, batches())
+            hidden, state = adam_steps(pair_loss, hidden, state, jnp.full(block, rate), batches())
         jax.block_until_ready(hidden)
         return hidden, state, time.process_time() - begin
 
@@ -104,7 +92,8 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
         hidden, state, spent = advance(hidden, state, rate, more)
         seconds, steps = seconds + spent, steps + more
         final, _, extra = advance(hidden, state, rate / 10, block * max(1, round(0.1 * steps / block)))
-        best = min(best, test_loss(final, visibility))
+        # Our response is sigmoid(2 features @ hidden).
+        best = min(best, test_loss([own / 2 for own in final], visibility))
         if best <= LEVELS[visibility] and seconds + extra <= cap:
             return {"seconds": seconds + extra, "reached": True, "steps": steps, "loss": best}
     return {"seconds": cap, "reached": False, "steps": steps, "loss": best}

@@ -29,7 +29,7 @@ from qiskit_lhv import CorrelationTensor
 from qiskit_lhv.measurements.effect_sets import EffectSet
 from qiskit_lhv.targets.operator_basis import hermitian_basis
 
-ADAM = optax.scale_by_adam()
+ADAM_RULE = optax.scale_by_adam()
 # The published rate, divided by the number of hidden variables.
 PUBLISHED_RATE = 3e-6
 PUBLISHED_BATCH = 512
@@ -55,7 +55,7 @@ def adam_steps(
 
     def step(carry: tuple[Any, Any], own: tuple[jax.Array, Any]) -> tuple[tuple[Any, Any], None]:
         (hidden, state), (rate, batch) = carry, own
-        updates, state = ADAM.update(jax.grad(loss)(hidden, batch), state)
+        updates, state = ADAM_RULE.update(jax.grad(loss)(hidden, batch), state)
         return (jax.tree.map(lambda h, u: h - rate * u, hidden, updates), state), None
 
     return jax.lax.scan(step, (hidden, state), (rates, batches))[0]
@@ -88,7 +88,7 @@ class SymmetrizedPolynomials:
 
     @classmethod
     def of_degree(cls, measurements: EffectSet, degree: int, seed: int = 0) -> SymmetrizedPolynomials:
-        """Polynomials up to a degree, orthonormalized over random members of a set by the method of Gram and Schmidt."""
+        """Polynomials up to a degree, orthonormalized over random members of a set, one after the other."""
         effects = measurements.draw(np.random.default_rng(seed), NUM_SAMPLES)
         coordinates = cls.coordinates(effects)[:, :-1].reshape(len(effects), -1)
         outcomes, count = effects.shape[1], coordinates.shape[1]
@@ -217,7 +217,7 @@ class PairBatches:
         """
         rng = np.random.default_rng(seed)
         hidden = [self.response.start(rng, num_hidden) for _ in range(self.tensor.num_parties)]
-        state = ADAM.init(hidden)
+        state = ADAM_RULE.init(hidden)
 
         def advance(point: Any, rates: np.ndarray) -> Any:
             found = adam_steps(self.loss, *point, jnp.asarray(rates, jnp.float32), self.batches(rng))

@@ -4,8 +4,8 @@
 POVMs: projective, trines, symmetric informationally complete, Haar-random with 3, 4 and 6 outcomes, and the
 distribution that the published ansatz was trained on. That ansatz has a fixed number of outcomes, four, so that the
 test set with six is not for it; missing outcomes are effects that are zero. ``sweep`` estimates where the critical
-visibility for POVMs lies, beside that for projective measurements. Without an argument both run, about 40 minutes on two
-cores. With ``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
+visibility for POVMs lies, beside that for projective measurements. Without an argument both run, about 40 minutes on
+two cores. With ``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def isotropic(visibilities: list[float], budget: float | None) -> None:
         case = CASES[visibility]
         base = Task("pairs", "isotropic", visibility, case.pair_hidden, case.budget if budget is None else budget)
         print(
-            f"Isotropic state of two qutrits, v = {visibility}: {base.num_hidden} hidden variables (ours: {case.hidden}), "
+            f"Two qutrits, isotropic, v = {visibility}: {base.num_hidden} hidden variables (ours: {case.hidden}), "
             f"{base.budget:g} s CPU, {len(SEEDS)} seeds",
             flush=True,
         )

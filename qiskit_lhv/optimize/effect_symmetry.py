@@ -135,7 +135,7 @@ def shift_and_phase_symmetry(tensors: Sequence[CorrelationTensor]) -> list[_Elem
 def _with_frame_changes(
     elements: list[_Element], tensors: Sequence[CorrelationTensor], allowed: Callable[[int], bool]
 ) -> list[_Element]:
-    """A group of shifts and phases with changes between their bases, as many as are allowed and leave tensors unchanged.
+    """A group of shifts and phases with as many changes between their bases as are allowed and leave tensors unchanged.
 
     Every party makes the same change or its complex conjugate; they are tried one after the other.
 
