@@ -26,7 +26,7 @@ from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import FreeVariables, StateProblem, spread_over_runs
+from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, spread_over_runs
 
 __all__ = ["EffectProblem", "outcome_table"]
 
@@ -34,8 +34,8 @@ __all__ = ["EffectProblem", "outcome_table"]
 # details the steps remove last, are smaller still.
 _START_WIDTH, _WIDTH_PER_DEGREE = 0.1, 0.3
 _RATE = 0.01
-# Free hidden variables that a symmetry must leave.
-_LEAST_ORBITS = 4
+# Turned features, relative to hidden variables: more would take most of the time.
+_FEATURES_PER_HIDDEN = 2
 # Arrays of the size of the hidden variables, and of the responses, that a step keeps.
 _COPIES = 5
 
@@ -75,13 +75,15 @@ class EffectProblem(StateProblem):
                 got=f"dimensions {tensors[-1].dimensions}",
             )
         open_size = run.num_hidden is None and descent.initial_model is None
-        # To turn the features by all elements must not cost more than the responses themselves.
-        fewest = max(_LEAST_ORBITS, *(own.size // 4 for own in self.response.features))
+        features = max(own.size for own in self.response.features)
         return effect_orbits(
             tensors,
             self.measurements,
             self.response.features,
-            allowed=lambda order: num_hidden >= order * fewest and (open_size or num_hidden % order == 0),
+            allowed=lambda order: (
+                order * max(LEAST_ORBITS, features / _FEATURES_PER_HIDDEN) <= num_hidden
+                and (open_size or num_hidden % order == 0)
+            ),
         )
 
     def _require_memory(self, run: SearchRun, num_hidden: int) -> None:

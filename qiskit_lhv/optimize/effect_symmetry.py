@@ -30,8 +30,8 @@ _ZERO = 1e-9
 _CLOSED = 1e-8
 # Products of elements and of expectation values that are compared, at most.
 _MOST_COMPARISONS = 10**7
-# Groups with more elements are not listed.
-_LARGEST_GROUP = 512
+# Parties and elements of a group that is extended, at most.
+_MOST_PARTIES, _MOST_ELEMENTS = 3, 432
 
 # One element: from which party each party's measurement comes, and the maps of effects' coordinates.
 _Element = tuple[tuple[int, ...], tuple[FloatArray, ...]]
@@ -47,7 +47,8 @@ def effect_orbits(
     """Returns the action on features of a group that leaves all tensors and all sets of measurements unchanged.
 
     For qubits these are rotations, also improper ones, which take POVMs to POVMs as well; for other parties products of
-    shifts and phases (the Heisenberg-Weyl group), and unitaries that turn these into one another (the Clifford group).
+    shifts and phases (the Heisenberg-Weyl group), and where the parties are alike also Clifford operators,
+    transpositions and exchanges of parties.
 
     Args:
         tensors: Tensors of the states.
@@ -64,21 +65,17 @@ def effect_orbits(
     if set(tensors[0].dimensions) == {2} and all(own == features[0] for own in features):
         elements = _rotations(tensors, allowed)
     else:
-        elements = shift_and_phase_symmetry(tensors)
-        if elements and allowed(len(elements)):
-            elements = _with_frame_changes(elements, tensors, allowed)
+        elements = _extended(shift_and_phase_symmetry(tensors), tensors, features, allowed)
     if not (len(elements) > 1 and allowed(len(elements))):
         return None
     sources, matrices = [], []
-    # Parties with the same features have the same matrices.
-    firsts = [next(j for j, other in enumerate(features) if other is own or other == own) for own in features]
-    actions = {first: _FeatureAction(features[first]) for first in firsts}
+    known: dict[tuple[int, bytes], FloatArray | None] = {}
     for parties, members in groupby(elements, key=lambda element: element[0]):
         # Party parties[k] takes what response k has.
         source = np.argsort(parties)
         maps, stacks = [element[1] for element in members], []
         for k in source:
-            own = [actions[firsts[int(k)]].matrix(element[k]) for element in maps]
+            own = [_feature_matrix(features, known, int(k), element[k]) for element in maps]
             if any(matrix is None for matrix in own):
                 return None
             stacks.append(np.stack([matrix for matrix in own if matrix is not None]))
@@ -132,90 +129,92 @@ def shift_and_phase_symmetry(tensors: Sequence[CorrelationTensor]) -> list[_Elem
     return elements
 
 
-def _with_frame_changes(
-    elements: list[_Element], tensors: Sequence[CorrelationTensor], allowed: Callable[[int], bool]
+def _extended(
+    elements: list[_Element],
+    tensors: Sequence[CorrelationTensor],
+    features: Sequence[EffectFeatures],
+    allowed: Callable[[int], bool],
 ) -> list[_Element]:
-    """A group of shifts and phases with as many changes between their bases as are allowed and leave tensors unchanged.
+    """A larger group, if parties are alike: with exchanges of parties, and with Clifford operators and transpositions.
 
-    Every party makes the same change or its complex conjugate; they are tried one after the other.
-
-    Args:
-        elements: Shifts and phases, the identity first.
-        tensors: Tensors of the states.
-        allowed: Function that tells whether a group may have a given number of elements.
+    Transposition takes POVMs to POVMs, and bases to bases, as unitary operators do.
     """
-    dimensions = tensors[0].dimensions
-    if len(set(dimensions)) > 1:
+    num_parties = tensors[0].num_parties
+    alike = all(own == features[0] for own in features)
+    if not (1 < num_parties <= _MOST_PARTIES and alike):
         return elements
-    shifts = [maps for _, maps in elements]
-    group, chosen = shifts, []
-    candidates = itertools.product(_frame_changes(dimensions[0]), itertools.product((0, 1), repeat=len(dimensions) - 1))
-    for change, conjugates in candidates:
-        element = tuple(change[number] for number in (0, *conjugates))
-        if all(_leaves(element, tensor) for tensor in tensors):
-            larger = _generated(shifts, [*chosen, element])
-            if larger is not None and len(larger) > len(group) and allowed(len(larger)):
-                group, chosen = larger, [*chosen, element]
-    return [(elements[0][0], maps) for maps in group]
+    if not allowed(len(elements)):
+        dimension = tensors[0].dimensions[0]
+        elements = [(tuple(range(num_parties)), (np.eye(dimension**2),) * num_parties)]
+    largest = max(order for order in range(1, _MOST_ELEMENTS + 1) if allowed(order))
+    group = {_key(element): element for element in elements}
+    generators = list(elements)
+    for candidate in _candidates(tensors[0].dimensions[0], num_parties):
+        if _key(candidate) in group or not all(_is_invariant(candidate, tensor) for tensor in tensors):
+            continue
+        larger = _closure([*generators, candidate], group, largest)
+        if larger is not None and allowed(len(larger)):
+            group, generators = larger, [*generators, candidate]
+    first = _key(elements[0])
+    # Elements with one exchange of parties are neighbors, and the identity comes first.
+    return [group[key] for key in sorted(group, key=lambda key: (group[key][0], key != first, key))]
 
 
-def _generated(
-    shifts: list[tuple[FloatArray, ...]], changes: list[tuple[FloatArray, ...]]
-) -> list[tuple[FloatArray, ...]] | None:
-    """The group that changes generate with a group of shifts and phases; ``None`` if it is too large to list.
-
-    The changes turn shifts and phases into one another. So the group consists of products of both, and each product of
-    changes is found either with all shifts or with none.
-    """
-    found = {_key(own): own for own in shifts}
-    products = [shifts[0]]
-    for known in products:
-        for change in changes:
-            new = _product(known, change)
-            if _key(new) not in found:
-                if len(found) + len(shifts) > _LARGEST_GROUP:
-                    return None
-                products.append(new)
-                for own in shifts:
-                    product = _product(new, own)
-                    found[_key(product)] = product
-    return list(found.values())
+def _candidates(dimension: int, num_parties: int) -> list[_Element]:
+    """Elements that may extend a group, those that enlarge it least first."""
+    same = tuple(range(num_parties))
+    identity = np.eye(dimension**2)
+    levels = np.arange(dimension)
+    fourier = np.exp(2j * np.pi * np.outer(levels, levels) / dimension) / np.sqrt(dimension)
+    exponents = levels * (levels - 1) if dimension % 2 else levels**2
+    quadratic = np.diag(np.exp(1j * np.pi * exponents / dimension))
+    transposed = coordinates_of_effects(hermitian_basis(dimension).swapaxes(1, 2)).T
+    found: list[_Element] = [(same, (transposed,) * num_parties)]
+    found += [(order, (identity,) * num_parties) for order in itertools.permutations(same) if order != same]
+    for operator in (fourier @ fourier, fourier, quadratic):
+        both = [_map_of(operator), _map_of(operator.conj())]
+        found += [(same, maps) for maps in itertools.product(both, repeat=num_parties)]
+    return found
 
 
-def _product(first: tuple[FloatArray, ...], second: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
-    return tuple(a @ b for a, b in zip(first, second, strict=True))
+def _map_of(operator: ComplexArray) -> FloatArray:
+    """The map of the coordinates of effects, from E to ``U E U^+``."""
+    turned = operator @ hermitian_basis(len(operator)) @ operator.conj().T
+    return coordinates_of_effects(turned).T
 
 
-def _key(element: tuple[FloatArray, ...]) -> bytes:
-    """What tells elements apart; adding zero takes the sign of zeros away."""
-    return (np.round(np.stack(element), 6) + 0.0).tobytes()
+def _key(element: _Element) -> tuple[tuple[int, ...], bytes]:
+    # Adding zero makes no difference between zeros of either sign.
+    return element[0], b"".join((np.round(change, 6) + 0.0).tobytes() for change in element[1])
 
 
-def _leaves(element: tuple[FloatArray, ...], tensor: CorrelationTensor) -> bool:
-    """Whether an element leaves a tensor unchanged."""
-    array = tensor.array
-    for change in element:
-        # The first party's axis is contracted and goes to the back: after all parties the order is the first one.
-        array = np.tensordot(array, change, axes=(0, 0))
-    return bool(np.abs(array - tensor.array).max() <= _ZERO)
+def _after(second: _Element, first: _Element) -> _Element:
+    """Returns the element that acts as the first, then as the second."""
+    parties = tuple(first[0][k] for k in second[0])
+    return parties, tuple(own @ first[1][k] for k, own in zip(second[0], second[1], strict=True))
 
 
-@cache
-def _frame_changes(dimension: int) -> tuple[tuple[FloatArray, FloatArray], ...]:
-    """Maps of effects' coordinates by unitaries that turn shifts and phases into one another, and by their conjugates.
+def _closure(
+    generators: Sequence[_Element], known: dict[tuple[tuple[int, ...], bytes], _Element], limit: int
+) -> dict[tuple[tuple[int, ...], bytes], _Element] | None:
+    """Returns the group that elements generate, or ``None`` if it has more elements than the limit."""
+    group, new = dict(known), [*known.values(), generators[-1]]
+    while new:
+        products = [_after(generator, element) for generator in generators for element in new]
+        fresh = {_key(element): element for element in products if _key(element) not in group}
+        group |= fresh
+        if len(group) > limit:
+            return None
+        new = list(fresh.values())
+    return group
 
-    These are the reversal of the basis, the Fourier transform, of which it is the square, and a quadratic phase.
-    """
-    k = np.arange(dimension)
-    fourier = np.exp(2j * np.pi * np.outer(k, k) / dimension) / np.sqrt(dimension)
-    quadratic = np.diag(np.exp(1j * np.pi * k * (k + dimension % 2) / dimension))
-    return tuple((_map(unitary), _map(unitary.conj())) for unitary in (fourier @ fourier, fourier, quadratic))
 
-
-def _map(unitary: ComplexArray) -> FloatArray:
-    """The map of the coordinates of effects, from E to ``U E U^+``, shape ``(D**2, D**2)``."""
-    turned = unitary @ hermitian_basis(len(unitary)) @ unitary.conj().T
-    return np.asarray(np.round(coordinates_of_effects(turned).T, 15))
+def _is_invariant(element: _Element, tensor: CorrelationTensor) -> bool:
+    turned = tensor.array
+    for k, change in enumerate(element[1]):
+        turned = np.moveaxis(np.tensordot(change, turned, axes=(0, k)), 0, k)
+    # Axis k of the turned tensor belongs to party parties[k].
+    return bool(np.abs(np.transpose(turned, np.argsort(element[0])) - tensor.array).max() <= _ZERO)
 
 
 @cache
@@ -251,22 +250,22 @@ def _maps(dimension: int) -> FloatArray:
     return np.round(coordinates_of_effects(turned).swapaxes(1, 2), 15)
 
 
-class _FeatureAction:
-    """The action of maps of effects on the features of one party."""
-
-    def __init__(self, features: EffectFeatures) -> None:
-        members = features.measurements.draw(generator(0), max(20, 4 * features.size // features.dimension))
-        self._features = features
-        self._coordinates = coordinates_of_effects(effects_of_members(features.measurements, members))
-        self._values = features.of_coordinates(self._coordinates).reshape(-1, features.size)
-        self._inverse = np.linalg.pinv(self._values)
-        self._known: dict[bytes, FloatArray | None] = {}
-
-    def matrix(self, change: FloatArray) -> FloatArray | None:
-        """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
-        key = np.round(change, 12).tobytes()
-        if key not in self._known:
-            turned = self._features.of_coordinates(self._coordinates @ change.T).reshape(self._values.shape)
-            matrix = self._inverse @ turned
-            self._known[key] = matrix if np.abs(self._values @ matrix - turned).max() <= _CLOSED else None
-        return self._known[key]
+def _feature_matrix(
+    features: Sequence[EffectFeatures],
+    known: dict[tuple[int, bytes], FloatArray | None],
+    party: int,
+    change: FloatArray,
+) -> FloatArray | None:
+    """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
+    own = features[party]
+    # Parties with the same features have the same matrices.
+    first = next(j for j, other in enumerate(features) if other is own or other == own)
+    key = (first, np.round(change, 12).tobytes())
+    if key not in known:
+        members = own.measurements.draw(generator(0), max(20, 4 * own.size // own.dimension))
+        coordinates = coordinates_of_effects(effects_of_members(own.measurements, members))
+        values = own.of_coordinates(coordinates).reshape(-1, own.size)
+        turned = own.of_coordinates(coordinates @ change.T).reshape(-1, own.size)
+        matrix = np.asarray(np.linalg.lstsq(values, turned, rcond=None)[0], dtype=np.float64)
+        known[key] = matrix if np.abs(values @ matrix - turned).max() <= _CLOSED else None
+    return known[key]

@@ -8,7 +8,14 @@ from qiskit.quantum_info import DensityMatrix, Statevector, random_density_matri
 from qiskit_lhv import Behavior, CorrelationTensor, LHVError, find_local_model, werner_state
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
 from qiskit_lhv.measurements import ListedMeasurements, POVMs, PVMs, measurement
-from qiskit_lhv.models import EffectFeatures, EffectFunctionResponse, EffectResponse, ResponseModel, SphericalHarmonics
+from qiskit_lhv.models import (
+    DirectionResponse,
+    EffectFeatures,
+    EffectFunctionResponse,
+    EffectResponse,
+    ResponseModel,
+    SphericalHarmonics,
+)
 from qiskit_lhv.optimize import LocalModelResult, evaluate_model, find_local_models, sweep_visibility
 from qiskit_lhv.optimize.effect_problem import EffectProblem, outcome_table
 from qiskit_lhv.optimize.effect_symmetry import effect_orbits, shift_and_phase_symmetry
@@ -124,8 +131,8 @@ def test_shifts_and_phases_that_leave_a_state_unchanged(state, order):
 
 @pytest.mark.parametrize(
     ("state", "own"),
-    [(isotropic_state(0.4, 3), PVMs(3)), (werner_state(0.4), POVMs(2)), (werner_state(0.4), PVMs(2))],
-    ids=["qutrits", "qubits", "pairs"],
+    [(isotropic_state(0.4, 3), PVMs(3)), (werner_state(0.4), POVMs(2))],
+    ids=["qutrits", "qubits"],
 )
 def test_orbits_are_an_ordinary_ensemble_with_the_symmetry(state, own):
     problem = problem_of(state, own, own)
@@ -134,11 +141,29 @@ def test_orbits_are_an_ordinary_ensemble_with_the_symmetry(state, own):
     free = [np.asarray(p[0, 0], dtype=float) for p in problem.start(5, (1, 1), 0)]
     expanded = orbits.expanded([array.T for array in free])
     data = step_of(problem.batches(3), 2)
-    of_orbits = problem.loss("kl", FreeVariables(5, orbits=orbits))([array[None, None] for array in free], data)
     size = len(expanded[0])
-    plain = problem.loss("kl", FreeVariables(size))([array.T[None, None] for array in expanded], data)
+    of_orbits = jax.jit(problem.loss("kl", FreeVariables(5, orbits=orbits)))([one[None, None] for one in free], data)
+    plain = jax.jit(problem.loss("kl", FreeVariables(size)))([one.T[None, None] for one in expanded], data)
     assert size == 5 * orbits.order
     assert float(of_orbits[0, 0]) == pytest.approx(float(plain[0, 0]), rel=1e-4)
+
+
+def test_groups_grow_by_exchanges_transpositions_and_clifford_operators():
+    problem = problem_of(isotropic_state(0.4, 3), PVMs(3), PVMs(3), degree=1)
+
+    def order(*sizes):
+        orbits = effect_orbits(
+            problem.tensors, (PVMs(3),) * 2, problem.response.features, allowed=lambda order: order in sizes
+        )
+        return None if orbits is None else orbits.order
+
+    # 9 shifts and phases, times 24 Clifford operators up to these, transposition and exchange.
+    sizes = (9, 18, 36, 72, 144, 288, 432, 864)
+    assert order(1, *sizes[:4]) == 72
+    assert order(9, 18) == 18
+    # Where shifts and phases are too many, the others remain.
+    assert order(1, 2, 4) == 4
+    assert order(1) is None
 
 
 def test_sets_that_a_symmetry_moves_have_no_orbits():
@@ -164,11 +189,11 @@ def test_two_qutrits():
 
 
 def test_a_state_without_local_model_keeps_its_loss():
-    assert find_local_model(isotropic_state(1.0, 3), **grouped(**QUICK)).loss > 1e-2
+    assert find_local_model(isotropic_state(1.0, 3), **grouped(response=1, **QUICK)).loss > 1e-2
 
 
 def test_qubits_by_directions_and_by_effects():
-    options = {**QUICK, "num_hidden": 960, "num_steps": 400, "num_settings": 256, "num_evaluated": 1000}
+    options = {**QUICK, "num_hidden": 480, "num_steps": 300, "num_settings": 256, "num_evaluated": 1000}
     # Beyond the critical visibility, the loss has an optimum that the ensemble does not limit.
     state = werner_state(0.9)
     bloch = find_local_model(state, **grouped(response=3, **options))
@@ -214,11 +239,11 @@ def entangled_pairs():
 @pytest.mark.parametrize(
     ("state", "arguments", "dimensions"),
     [
-        (random_density_matrix((2, 3), seed=1), {}, (2, 3)),
+        (random_density_matrix((2, 3), seed=1), {"response": 2}, (2, 3)),
         (entangled_pairs(), {"parties": [[0, 1], [2, 3]], "response": 1}, (4, 4)),
         (ghz_of_qutrits(), {"response": 1}, (3, 3, 3)),
         (isotropic_state(0.1, 5), {"response": 1}, (5, 5)),
-        (random_density_matrix((3,), seed=1), {}, (3,)),
+        (random_density_matrix((3,), seed=1), {"response": 1}, (3,)),
         (werner_state(0.2), {"measurements": ["povm", "xz"]}, (2, 2)),
         (isotropic_state(0.1, 3), {"response": EffectFeatures(PVMs(3), 2, context=True)}, (3, 3)),
     ],
@@ -280,10 +305,11 @@ def test_bad_arguments():
         find_local_model(Behavior.from_state(werner_state(0.2), "chsh"), parties=[[0], [1]])
     with pytest.raises(ScenarioError, match=r"^symmetry"):
         find_local_model(state, **grouped(symmetry=[werner_state(0.2)], **quick))
-    model = find_local_model(werner_state(0.2), **grouped(**quick)).model
+    response = DirectionResponse(SphericalHarmonics(1), 2)
+    model = ResponseModel((np.ones((1, 3)),) * 2, response)
     with pytest.raises(MeasurementError, match="projective measurements of qubits"):
         evaluate_model(model, werner_state(0.2), measurements="povm")
-    assert evaluate_model(model, werner_state(0.2), measurements=PVMs(2)).num_settings == 2000
+    assert evaluate_model(model, werner_state(0.2), measurements=PVMs(2), num_settings=20).num_settings == 20
     with pytest.raises(ScenarioError, match="target"):
         evaluate_model(model, state)
 
