@@ -1,11 +1,12 @@
 """Local models of qudits under all projective measurements, beside the pair-batch algorithm.
 
 ``isotropic`` searches for models of isotropic two-qutrit states, both sides at equal processor time: the algorithm of
-arXiv:2407.04673 with its published rate and its sum over permutations for every hidden variable; the same
-with the best of some rates and batch sizes; the same with permutations summed once per measurement, as in
-``pair_batches.py``, which computes the same responses faster than the published code; and ours. ``dimensions`` shows what larger and unequal dimensions and three parties cost. ``paths``
-compares qubits by effects with qubits by Bloch vectors. Without an argument everything runs, about an hour on
-two cores. With ``--quick`` the searches are small: their figures mean nothing, they only show that the script runs.
+arXiv:2407.04673 with its published rate and its sum over permutations for every hidden variable; the same with the best
+of some rates and batch sizes; the same with permutations summed once per measurement, as in ``pair_batches.py``, which
+computes the same responses faster than the published code; and ours. ``dimensions`` shows what larger and unequal
+dimensions and three parties cost. ``paths`` compares qubits by effects with qubits by Bloch vectors. Without an argument
+everything runs, about an hour on two cores. With ``--quick`` the searches are small: their figures mean nothing, they
+only show that the script runs.
 """
 
 from __future__ import annotations
