@@ -4,7 +4,7 @@
 arXiv:2407.04673 with its published rate and its sum over permutations for every hidden variable; the same with the best
 of some rates and batch sizes; the same with permutations summed once per measurement, as in ``pair_batches.py``, which
 computes the same responses faster than the published code; and ours. ``dimensions`` shows what larger and unequal
-dimensions and three parties cost. ``paths`` compares qubits by effects with qubits by Bloch vectors. Without an argument
+dimensions and three parties cost. ``paths`` compares qubits by effects with qubits by Bloch vectors. Without argument
 everything runs, about an hour on two cores. With ``--quick`` the searches are small: their figures mean nothing, they
 only show that the script runs.
 """
