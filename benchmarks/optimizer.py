@@ -29,7 +29,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from qiskit.quantum_info import DensityMatrix
 from qiskit_lhv import CorrelationTensor, find_local_model, ghz_state, werner_state
 from qiskit_lhv.measurements import AllProjective
@@ -38,6 +37,8 @@ from qiskit_lhv.models.responses import DirectionResponse
 from qiskit_lhv.optimize import GradientDescent, SettingsGrid, evaluate_model, search
 from qiskit_lhv.optimize.optimizers import ADAM
 from qiskit_lhv.quantum import w_state
+
+from pair_batches import ADAM_RULE, adam_steps
 
 NUM_HIDDEN, DEGREE = 2**14, 5
 # Steps of the searches without one part, and of the long run.
@@ -70,19 +71,6 @@ def pair_loss(hidden: list[jax.Array], batch: dict[str, Any]) -> jax.Array:
     return jnp.mean(jnp.sum(target * jnp.log(target / model), axis=0))
 
 
-ADAM_RULE = optax.scale_by_adam()
-
-
-@jax.jit
-def pair_steps(hidden: Any, state: Any, rate: jax.Array, batches: Any) -> tuple[Any, Any]:
-    def step(carry: tuple[Any, Any], batch: Any) -> tuple[tuple[Any, Any], None]:
-        hidden, state = carry
-        updates, state = ADAM_RULE.update(jax.grad(pair_loss)(hidden, batch), state)
-        return (jax.tree.map(lambda h, u: h - rate * u, hidden, updates), state), None
-
-    return jax.lax.scan(step, (hidden, state), batches)[0]
-
-
 def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict[str, Any]:
     """Processor seconds until the pair-batch algorithm reaches the level, or the cap."""
     rng = np.random.default_rng(seed)
@@ -98,7 +86,7 @@ def run_pairs(visibility: float, batch_size: int, cap: float, seed: int) -> dict
     def advance(hidden: Any, state: Any, rate: float, steps: int) -> tuple[Any, Any, float]:
         begin = time.process_time()
         for _ in range(steps // block):
-            hidden, state = pair_steps(hidden, state, rate, batches())
+            hidden, state = adam_steps(pair_loss, hidden, state, jnp.full(block, rate), batches())
         jax.block_until_ready(hidden)
         return hidden, state, time.process_time() - begin
 

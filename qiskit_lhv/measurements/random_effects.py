@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
 from .._support.types import ComplexArray, FloatArray
+from .._support.validation import frozen
 
 __all__ = [
     "convex_mixtures",
@@ -36,8 +38,11 @@ def haar_unitaries(rng: np.random.Generator, count: int, dimension: int) -> Comp
     return np.asarray(factor * phases[:, None, :])
 
 
+@cache
 def mutually_unbiased_bases(dimension: int) -> ComplexArray | None:
     """A complete set of mutually unbiased bases, as columns, shape ``(D + 1, D, D)``; ``None`` unless D is prime.
+
+    The array is computed once, and read-only.
 
     Args:
         dimension: Dimension D.
@@ -49,12 +54,12 @@ def mutually_unbiased_bases(dimension: int) -> ComplexArray | None:
         return None
     if dimension == 2:
         half = np.sqrt(0.5)
-        return np.array([np.eye(2), half * np.array([[1, 1], [1, -1]]), half * np.array([[1, 1], [1j, -1j]])])
+        return frozen(np.array([np.eye(2), half * np.array([[1, 1], [1, -1]]), half * np.array([[1, 1], [1j, -1j]])]))
     k = np.arange(dimension)
     # Vector b of basis s has the entries exp(2 pi i (s k^2 + b k) / D); whole exponents first, so that roots are exact.
     exponents = (k[:, None, None] * (k**2)[None, :, None] + k[None, :, None] * k[None, None, :]) % dimension
     fourier = np.exp(2j * np.pi * exponents / dimension) / np.sqrt(dimension)
-    return np.concatenate([np.eye(dimension, dtype=complex)[None], fourier])
+    return frozen(np.concatenate([np.eye(dimension, dtype=complex)[None], fourier]))
 
 
 def projectors_of_bases(bases: ComplexArray, ranks: tuple[int, ...]) -> ComplexArray:

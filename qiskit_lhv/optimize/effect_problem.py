@@ -25,7 +25,7 @@ from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, searched_tensor, spread_over_runs
+from .state_problem import FreeVariables, StateProblem, searched_tensor, spread_over_runs
 
 __all__ = ["EffectProblem", "outcome_table"]
 
@@ -33,8 +33,10 @@ __all__ = ["EffectProblem", "outcome_table"]
 # details the steps remove last, are smaller still.
 _START_WIDTH, _WIDTH_PER_DEGREE = 0.1, 0.3
 _RATE = 0.01
+# Free hidden variables that a symmetry must leave.
+_LEAST_ORBITS = 8
 # Turned features, relative to hidden variables: more would take most of the time.
-_FEATURES_PER_HIDDEN = 2
+_FEATURES_PER_HIDDEN = 4
 # Arrays of the size of the hidden variables, and of the responses, that a step keeps.
 _COPIES = 5
 
@@ -80,7 +82,7 @@ class EffectProblem(StateProblem):
             self.measurements,
             self.response.features,
             allowed=lambda order: (
-                order * max(LEAST_ORBITS, features / _FEATURES_PER_HIDDEN) <= num_hidden
+                order * max(_LEAST_ORBITS, features / _FEATURES_PER_HIDDEN) <= num_hidden
                 and (open_size or num_hidden % order == 0)
             ),
         )

@@ -69,13 +69,15 @@ def effect_orbits(
     if not (len(elements) > 1 and allowed(len(elements))):
         return None
     sources, matrices = [], []
-    known: dict[tuple[int, bytes], FloatArray | None] = {}
+    # Parties with the same features have the same matrices.
+    firsts = [next(j for j, other in enumerate(features) if other is own or other == own) for own in features]
+    actions = {first: _FeatureAction(features[first]) for first in firsts}
     for parties, members in groupby(elements, key=lambda element: element[0]):
         # Party parties[k] takes what response k has.
         source = np.argsort(parties)
         maps, stacks = [element[1] for element in members], []
         for k in source:
-            own = [_feature_matrix(features, known, int(k), element[k]) for element in maps]
+            own = [actions[firsts[int(k)]].matrix(element[k]) for element in maps]
             if any(matrix is None for matrix in own):
                 return None
             stacks.append(np.stack([matrix for matrix in own if matrix is not None]))
@@ -250,22 +252,23 @@ def _maps(dimension: int) -> FloatArray:
     return np.round(coordinates_of_effects(turned).swapaxes(1, 2), 15)
 
 
-def _feature_matrix(
-    features: Sequence[EffectFeatures],
-    known: dict[tuple[int, bytes], FloatArray | None],
-    party: int,
-    change: FloatArray,
-) -> FloatArray | None:
-    """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
-    own = features[party]
-    # Parties with the same features have the same matrices.
-    first = next(j for j, other in enumerate(features) if other is own or other == own)
-    key = (first, np.round(change, 12).tobytes())
-    if key not in known:
-        members = own.measurements.draw(generator(0), max(20, 4 * own.size // own.dimension))
-        coordinates = coordinates_of_effects(effects_of_members(own.measurements, members))
-        values = own.of_coordinates(coordinates).reshape(-1, own.size)
-        turned = own.of_coordinates(coordinates @ change.T).reshape(-1, own.size)
-        matrix = np.asarray(np.linalg.lstsq(values, turned, rcond=None)[0], dtype=np.float64)
-        known[key] = matrix if np.abs(values @ matrix - turned).max() <= _CLOSED else None
-    return known[key]
+class _FeatureAction:
+    """The action of maps of effects on the features of one party."""
+
+    def __init__(self, features: EffectFeatures) -> None:
+        members = features.measurements.draw(generator(0), max(20, 4 * features.size // features.dimension))
+        self._features = features
+        self._coordinates = coordinates_of_effects(effects_of_members(features.measurements, members))
+        self._values = features.of_coordinates(self._coordinates).reshape(-1, features.size)
+        # Shared by all maps, of which there may be hundreds.
+        self._inverse = np.linalg.pinv(self._values)
+        self._known: dict[bytes, FloatArray | None] = {}
+
+    def matrix(self, change: FloatArray) -> FloatArray | None:
+        """The matrix D with ``features(turned effects) = features(effects) @ D``, if there is one."""
+        key = np.round(change, 12).tobytes()
+        if key not in self._known:
+            turned = self._features.of_coordinates(self._coordinates @ change.T).reshape(self._values.shape)
+            matrix = self._inverse @ turned
+            self._known[key] = matrix if np.abs(self._values @ matrix - turned).max() <= _CLOSED else None
+        return self._known[key]

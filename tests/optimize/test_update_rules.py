@@ -139,7 +139,11 @@ def test_rates_of_ours_beside_a_rule_are_refused():
             GradientDescent(update_rule=optax.adam(0.1), **{name: value})
 
 
-@pytest.mark.parametrize("rule", ["adam", 0.1, optax.adam, optax.constant_schedule(0.1), np.ones(2)], ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    ["adam", 0.1, optax.adam, optax.constant_schedule(0.1), np.ones(2)],
+    ids=["text", "number", "function", "schedule", "array"],
+)
 def test_what_is_no_rule_is_refused(rule):
     with pytest.raises(LHVError, match=r"^update_rule: expected"):
         GradientDescent(update_rule=rule)
