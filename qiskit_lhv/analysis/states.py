@@ -30,7 +30,7 @@ __all__ = ["analyze_state"]
 _MAX_QUBITS = 6
 # Local models by effects: the parties and the dimensions of the whole space, and the work of the short search.
 _MOST_PARTIES, _LARGEST_DIMENSION = 2, 16
-_NUM_HIDDEN, _NUM_STEPS = 1008, 400
+_NUM_HIDDEN, _NUM_STEPS, _NUM_EVALUATED = 1008, 400, 200
 _STEPS_OUT_OF_REACH = (Step.CRITERIA, Step.QUICK_PROOFS, Step.SETTINGS)
 
 
@@ -129,7 +129,7 @@ def _loss(
 
     Where parties are larger than qubits, or measure POVMs, ``None`` stands for states for which that would take long.
     """
-    from ..optimize.options import GradientDescent
+    from ..optimize.options import GradientDescent, SettingsGrid
     from ..optimize.search import find_local_model
 
     descent: dict[str, Any]
@@ -141,7 +141,8 @@ def _loss(
     else:
         # The name: each party has the set of its own dimension.
         asked = measurements.name
-        descent = {"num_hidden": _NUM_HIDDEN, "optimizer": GradientDescent(num_steps=_NUM_STEPS)}
+        optimizer, grid = GradientDescent(num_steps=_NUM_STEPS), SettingsGrid(num_evaluated=_NUM_EVALUATED)
+        descent = {"num_hidden": _NUM_HIDDEN, "optimizer": optimizer, "grid": grid}
     found = find_local_model(tensor, measurements=asked, time_limit=seconds, seed=seed, progress=None, **descent)
     return None if found.evaluation is None else float(found.evaluation.kl_divergence)
 

@@ -64,6 +64,15 @@ class MeasurementResponse(Response):
         """Measurements of each party, of its dimension."""
         return list(parse_settings(settings, self.dimensions))
 
+    def prepared(self, party: int, settings: Any) -> Any:
+        """Settings in a form from which ``probabilities`` follow with less work, for many calls with the same ones.
+
+        Args:
+            party: Number of the party.
+            settings: Measurements, or their effects, shape ``(m, d, D, D)``.
+        """
+        return settings
+
     def scenario_of(self, settings: list[Any]) -> BellScenario | None:
         """The scenario of measurements."""
         return scenario_of_settings(settings)
@@ -80,6 +89,18 @@ class MeasurementResponse(Response):
         drawn = [effects_of_members(party, party.draw(rng, count)) for party in sets]
         settings = [[measurement(own) for own in party] for party in drawn]
         return target.behavior(settings), list(settings)
+
+
+@dataclass(frozen=True)
+class _PreparedSettings:
+    """Weights and features of the effects of measurements."""
+
+    weights: FloatArray
+    """Traces of the effects, shape ``(m, d * parts)``."""
+    features: FloatArray
+    """Features, shape ``(m, d * parts, F)``."""
+    parts: int
+    """How many effects in a row form one outcome."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +152,10 @@ class EffectResponse(MeasurementResponse):
         Args:
             party: Number of the party.
             hidden_variables: Shape ``(H, F)``.
-            settings: Measurements, or their effects, shape ``(m, d, D, D)``.
+            settings: Measurements, their effects, shape ``(m, d, D, D)``, or what :meth:`prepared` returns.
         """
-        effects, parts = self._refined(party, settings)
-        weights, features = self._inputs(party, effects)
+        given = self.prepared(party, settings)
+        weights, features, parts = given.weights, given.features, given.parts
         logits = np.tensordot(hidden_variables, features, axes=(1, 2))
         # The weight of an outcome that a measurement lacks is zero; its logit must not be the largest.
         logits = np.where(weights > 0, logits, -np.inf)
@@ -146,8 +167,8 @@ class EffectResponse(MeasurementResponse):
         self, party: int, hidden_variables: FloatArray, settings: Any
     ) -> Callable[[int, int], FloatArray]:
         """p(a|x, lambda) as ``1 / sum(exp(differences))``, outcome by outcome."""
-        effects, parts = self._refined(party, settings)
-        weights, features = self._inputs(party, effects)
+        given = self.prepared(party, settings)
+        weights, features, parts = given.weights, given.features, given.parts
 
         def response(x: int, a: int) -> FloatArray:
             total = np.zeros(len(hidden_variables))
@@ -160,15 +181,22 @@ class EffectResponse(MeasurementResponse):
 
         return response
 
-    def _inputs(self, party: int, effects: ComplexArray) -> tuple[FloatArray, FloatArray]:
+    def prepared(self, party: int, settings: Any) -> _PreparedSettings:
+        """Weights and features of the effects of measurements.
+
+        Args:
+            party: Number of the party.
+            settings: Measurements, or their effects, shape ``(m, d, D, D)``.
+        """
+        if isinstance(settings, _PreparedSettings):
+            return settings
+        own, effects, parts = self.features[party], stacked_effects(settings), 1
+        if own.rank_one:
+            # The features are made for effects of rank one.
+            effects, parts = fine_grained(effects)
         coordinates = coordinates_of_effects(effects)
         weights, _ = weights_and_bloch_vectors(coordinates)
-        return weights, self.features[party].of_coordinates(coordinates)
-
-    def _refined(self, party: int, settings: Any) -> tuple[ComplexArray, int]:
-        """The effects that the features are made for, and how many in a row form one outcome."""
-        effects = stacked_effects(settings)
-        return fine_grained(effects) if self.features[party].rank_one else (effects, 1)
+        return _PreparedSettings(weights, own.of_coordinates(coordinates), parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -172,12 +172,15 @@ def _tables(
     p = outcome_table(tensor.array, [coordinates_of_effects(own[:, None]) for own in effects]).reshape(shape)
     half, n = (len(effects) + 1) // 2, len(effects)
     total = np.zeros((count, math.prod(shape[1 : half + 1]), math.prod(shape[half + 1 :])))
+    response = model.response
+    assert isinstance(response, MeasurementResponse)
+    settings = [response.prepared(k, own) for k, own in enumerate(effects)]
     # Few hidden variables at once, whose products stay in the processor's cache.
     size = max(1, _PRODUCTS // (count * total.shape[1]))
     for start in range(0, model.num_hidden, size):
         block = slice(start, start + size)
         rows = [
-            np.moveaxis(model.response.probabilities(k, model.hidden_variables[k][block], effects[k]), 0, 2)
+            np.moveaxis(response.probabilities(k, model.hidden_variables[k][block], settings[k]), 0, 2)
             for k in range(n)
         ]
         rows[0] = rows[0] * model.weights[block]

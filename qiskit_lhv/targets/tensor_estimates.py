@@ -236,7 +236,7 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
         >>> bases = list(PVMs(3).spread(np.random.default_rng(1), 4))
         >>> counts = Behavior.from_state(isotropic_state(0.5, 3), [bases, bases]).sample(1000, seed=1)
         >>> print(estimate_tensor(counts, [bases, bases]))
-        correlations of parties of dimensions 3, 3 from 16000 shots, standard errors up to 0.0...
+        correlations of parties of dimensions 3, 3 from 16000 shots, standard errors up to 0.022
     """
     counts = require_counts(counts)
     if counts.post_selected:

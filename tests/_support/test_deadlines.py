@@ -23,6 +23,7 @@ CALLS = {
     "compare_models": (COUNTS,),
     "critical_visibility": (STATE,),
     "detection_threshold": (BEHAVIOR,),
+    "decompose": (STATE,),
     "find_local_model": (STATE,),
     "find_local_models": ([STATE],),
     "find_symmetry": (BEHAVIOR,),

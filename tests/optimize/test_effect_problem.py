@@ -299,7 +299,7 @@ def test_bad_arguments():
         find_local_model(state, **grouped(response=0, **quick))
     with pytest.raises(ScenarioError, match=r"^response: expected one for parties of dimensions \(3, 3\)"):
         find_local_model(state, **grouped(response=EffectFeatures(PVMs(2), 1), **quick))
-    with pytest.raises(MeasurementError, match=r"larger parties of a whole dimension up to 4096"):
+    with pytest.raises(MeasurementError, match=r"at most 4096 dimensions in all"):
         find_local_model(CorrelationTensor.white_noise((3,) * 8))
     with pytest.raises(LHVError, match=r"^parties"):
         find_local_model(Behavior.from_state(werner_state(0.2), "chsh"), parties=[[0], [1]])
