@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
@@ -38,7 +39,8 @@ class CountsOptions:
     test: str | None = None
     """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
     ``"combined"`` (the e-value and all forms of the CHSH inequality, each with its share of alpha). With ``None``, it
-    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios."""
+    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If not all
+    setting combinations were measured, it is ``"game"`` with a declared expression, and ``"e-value"`` without one."""
     expression: BellExpression | None = None
     """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
     scenario."""
@@ -136,14 +138,37 @@ class CountsCall(CountsOptions):
         Raises:
             CountsError: If the declared test cannot be used for these data.
         """
-        family = isinstance(data, BellCounts) and bool(family_of(data.scenario))
-        if self.test is None:
+        complete = bool(_shots(data).all())
+        family = isinstance(data, BellCounts) and bool(family_of(data.scenario)) and complete
+        if self.test is not None:
+            if self.test == "combined" and not family:
+                raise CountsError.bad_argument(
+                    "test",
+                    expected="'e-value' or 'game' for trials, for scenarios without a known family of inequalities, and "
+                    "where not all setting combinations were measured",
+                    got="'combined'",
+                    remedy="The combined test is for counts of CHSH tests.",
+                )
+            return self.test
+        if complete:
             return "combined" if family else "e-value"
-        if self.test == "combined" and not family:
-            raise CountsError.bad_argument(
-                "test",
-                expected="'e-value' or 'game' for trials, and for scenarios without a known family of inequalities",
-                got="'combined'",
-                remedy="The combined test is for counts of CHSH tests.",
-            )
-        return self.test
+        if self.predictability > 0 and data.setting_probabilities is not None:
+            by_chance = np.argwhere((_shots(data) == 0) & (data.setting_probabilities > 0))
+            if len(by_chance):
+                # The hidden variable may then know which settings come, and must not choose the test.
+                raise CountsError.bad_argument(
+                    "test",
+                    expected="a declared test where settings can be predicted and some of them did not come",
+                    got=f"None, and no shot of settings {tuple(int(i) for i in by_chance[0])}",
+                    remedy="Declare test='e-value' or test='game', or take more shots.",
+                )
+        return "e-value" if self.expression is None else "game"
+
+
+def _shots(data: BellCounts | BellTrials) -> NDArray[np.int64]:
+    """Shots of each setting combination, shape ``(m_1, ..., m_N)``."""
+    if isinstance(data, BellCounts):
+        return data.num_shots
+    assert data.scenario is not None
+    shots: NDArray[np.int64] = data.table.sum(axis=data.scenario.outcome_axes)
+    return shots

@@ -64,7 +64,7 @@ def prepared(data: Data, options: CountsCall) -> Prepared:
         check_shot_limit(data)
     require_all_shots(data, options.fair_sampling)
     if isinstance(data, BellTrials):
-        # This raises an error if a setting combination has no trial.
+        # This raises an error if a setting of a party has no trial.
         data.to_counts()
     check_predictability(options.predictability, data.design, data.setting_probabilities)
     settings = settings_test(data, options.predictability)
@@ -88,8 +88,9 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
     data = as_tested(data, test, options.predictability)
     expression = options.expression
     if expression is None and scenario.is_chsh:
-        if test != "game" and options.predictability > 0:
-            # The game is only shown, and with such predictable settings it may be undefined.
+        complete = data.is_complete if isinstance(data, BellCounts) else data.to_counts().is_complete
+        if test != "game" and (options.predictability > 0 or not complete):
+            # The game is only shown, and with such predictable settings, or without some, it may be undefined.
             return None
         expression = chsh()
     if expression is not None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..statistics.assumptions.drift import DriftTest
@@ -20,6 +22,7 @@ from ..statistics.evidence.standing_tests import StandingTest, TestResult
 from ..statistics.intervals.confidence_regions import LocalRegion
 from ..statistics.signaling.allowance import SignalingAllowance
 from ..statistics.signaling.no_signaling_tests import SignalingTest
+from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict
@@ -196,8 +199,17 @@ class CountsRule(Question):
         return found.signaling is None or found.signaling.p_value <= self.signaling_level
 
     def frequencies_violate(self, inequality: BellInequality) -> bool:
-        """Returns whether the observed frequencies of the outcomes, given the settings, violate an inequality."""
-        return inequality.violation(self.counts.frequencies()) > 0
+        """Returns whether the observed frequencies of the outcomes, given the settings, violate an inequality.
+
+        Settings that were not measured count with the outcomes that are worst for the violation.
+        """
+        counts = self.counts
+        if counts.is_complete:
+            return inequality.violation(counts.frequencies()) > 0
+        coefficients = np.where(counts.scenario.mask, inequality.expression.coefficients, np.inf)
+        flat = coefficients.reshape(counts.measured.size, -1)
+        worst = np.eye(flat.shape[1])[flat.argmin(axis=1)].reshape(coefficients.shape)
+        return inequality.violation(counts.frequencies(fill=Behavior(worst, counts.scenario))) > 0
 
     def beyond_signaling(self, found: CountsEvidence) -> bool:
         """Returns whether a violation is too strong to be explained by signaling, under the declarations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +35,7 @@ __all__ = [
     "BellCounts",
     "check_shot_limit",
     "filled_frequencies",
+    "measured_parameters",
     "require_complete",
     "require_counts",
 ]
@@ -143,6 +145,19 @@ class BellCounts(Record):
     def words_of_measured(self) -> str:
         """How many setting combinations were measured, in words."""
         return f"{int(self.measured.sum())} of {self.measured.size} setting combinations measured"
+
+    @property
+    def num_measured_cells(self) -> int:
+        """How many pairs of measured settings and possible outcomes there are."""
+        return int((self.scenario.outcome_combinations * self.measured).sum())
+
+    @cached_property
+    def num_no_signaling_parameters(self) -> int:
+        """How many numbers describe a no-signaling behavior where it was measured.
+
+        They are the probabilities of all but the last outcomes of any parties, for settings that were measured together.
+        """
+        return measured_parameters(self.scenario, self.measured)
 
     def frequencies(self, *, fill: Behavior | None = None) -> Behavior:
         """The relative frequencies, a behavior that is a little signaling by chance.
@@ -345,6 +360,27 @@ def filled_frequencies(counts: BellCounts) -> Behavior:
         counts: The counts.
     """
     return counts.frequencies(fill=None if counts.is_complete else Behavior.white_noise(counts.scenario))
+
+
+def measured_parameters(scenario: BellScenario, measured: NDArray[np.bool_]) -> int:
+    """How many numbers describe a no-signaling behavior where it was measured; see ``num_no_signaling_parameters``.
+
+    Args:
+        scenario: The scenario.
+        measured: Whether each setting combination was measured, shape ``(m_1, ..., m_N)``.
+    """
+    if measured.all():
+        return scenario.num_no_signaling_parameters
+    n, total = scenario.num_parties, 0
+    for members in itertools.product((False, True), repeat=n):
+        numbers: Any = measured.any(axis=tuple(k for k in range(n) if not members[k]), keepdims=True).astype(np.int64)
+        for k in range(n):
+            if members[k]:
+                shape = [-1 if j == k else 1 for j in range(n)]
+                numbers = numbers * (np.array(scenario.num_outcomes[k]) - 1).reshape(shape)
+        total += int(numbers.sum())
+    # The empty set of parties stands for normalization.
+    return total - 1
 
 
 def require_complete(counts: BellCounts, purpose: str, remedy: str = "Measure it.") -> BellCounts:

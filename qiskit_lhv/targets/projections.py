@@ -76,7 +76,9 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
         # Near -1 the sum 1 + ratio has lost the digits that q and p still have.
         near, far = p * (ratio - np.log1p(ratio)), (q - p) - p * (np.log(q) - np.log(p))
         terms = np.where(seen, np.where(np.abs(ratio) < 0.5, near, far), q)
-    return float(np.sum(share.reshape(share.shape + (1,) * share.ndim) * terms))
+    wide = share.reshape(share.shape + (1,) * share.ndim)
+    # A setting combination without weight does not count, even if the model excludes what p has there.
+    return float(np.sum(wide * np.where(wide > 0, terms, 0.0)))
 
 
 @one_blas_thread()
