@@ -39,8 +39,9 @@ class CountsOptions:
     test: str | None = None
     """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
     ``"combined"`` (the e-value and all forms of the CHSH inequality, each with its share of alpha). With ``None``, it
-    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If not all
-    setting combinations were measured, it is ``"game"`` with a declared expression, and ``"e-value"`` without one."""
+    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If not
+    all setting combinations were measured, it is ``"game"`` with a declared expression, and ``"e-value"`` without
+    one."""
     expression: BellExpression | None = None
     """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
     scenario."""
@@ -144,8 +145,8 @@ class CountsCall(CountsOptions):
             if self.test == "combined" and not family:
                 raise CountsError.bad_argument(
                     "test",
-                    expected="'e-value' or 'game' for trials, for scenarios without a known family of inequalities, and "
-                    "where not all setting combinations were measured",
+                    expected="'e-value' or 'game' for trials, for scenarios without a known family of inequalities, "
+                    "and where not all setting combinations were measured",
                     got="'combined'",
                     remedy="The combined test is for counts of CHSH tests.",
                 )

@@ -155,7 +155,8 @@ class BellCounts(Record):
     def num_no_signaling_parameters(self) -> int:
         """How many numbers describe a no-signaling behavior where it was measured.
 
-        They are the probabilities of all but the last outcomes of any parties, for settings that were measured together.
+        They are the probabilities of all but the last outcomes of any parties, for settings that were measured
+        together.
         """
         return measured_parameters(self.scenario, self.measured)
 

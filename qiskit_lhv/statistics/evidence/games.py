@@ -213,8 +213,8 @@ def game_test(
     must be 0. So four of the eight setting combinations of three parties are enough for Mermin's expression, where they
     make it a game.
 
-    *Games.* If the coefficients have two values where settings were measured, a trial is won if it has the larger one; for CHSH, if the outcomes
-    agree with the sign of their correlator. With settings drawn at random, the number of wins is bounded by a binomial
+    *Games.* If the coefficients have two values where settings were measured, a trial is won if it has the larger one;
+    for CHSH, if the outcomes agree with the sign of their correlator. With settings drawn at random, the number of wins is bounded by a binomial
     variable, also for devices with memory. In blocks the probability to win differs from setting to setting. Then the
     mean probability is bounded, and the binomial bound holds from one win above the bound's mean on; below, p = 1.
 

@@ -71,8 +71,8 @@ class SignalingTest(Record):
     """p-value of all shifts together, however they are spread: that of the likelihood ratio where there is one,
     else the smallest of ``sender_p_values``, multiplied by their number."""
     sender_p_values: tuple[float, ...]
-    """For each party with more than one setting, p-value of the sum of its comparisons' statistics. If settings were not
-    all measured: for each set of parties whose outcomes are compared."""
+    """For each party with more than one setting, p-value of the sum of its comparisons' statistics. If settings were
+    not all measured: for each set of parties whose outcomes are compared."""
     deviance: float | None
     """Twice the log-likelihood deficit of the best no-signaling behavior; ``None`` where cells have too few shots, or
     are too many, for its asymptotic distribution."""
@@ -131,8 +131,8 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     conservative: Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction.
 
     If settings were not all measured, those outcomes are compared that belong to settings measured at least twice: the
-    outcomes of any parties with the same settings, where the settings of all others may differ. Shots whose agreement is
-    part of a comparison with more parties are taken together. What was never measured twice cannot be compared, so
+    outcomes of any parties with the same settings, where the settings of all others may differ. Shots whose agreement
+    is part of a comparison with more parties are taken together. What was never measured twice cannot be compared, so
     no-signaling is then tested in part, or, if nothing was, not at all (p = 1).
 
     Args:
