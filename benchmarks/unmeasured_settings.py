@@ -16,7 +16,7 @@ import time
 from collections import Counter
 
 import numpy as np
-from qiskit_lhv import Behavior, BellCounts, BellExpression, BellTrials, CountsOptions, analyze, chsh, ghz_state
+from qiskit_lhv import Behavior, BellCounts, BellExpression, BellTrials, CountsOptions, analyze, ghz_state
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.polytope import chained, mermin
 from qiskit_lhv.statistics import game_test, no_signaling_test, ratio_e_values
@@ -56,15 +56,16 @@ def facet_model(expression, rng):
     return Behavior((rng.dirichlet(np.full(len(best), 0.5)) @ best).reshape(expression.scenario.shape))
 
 
-def counts_in_blocks(behavior, measured, rng):
-    shots = rng.integers(10, 60, size=measured.shape)
+def counts_in_blocks(behavior, measured, rng, equal=True):
+    shots = np.full(measured.shape, 30) if equal else rng.integers(10, 60, size=measured.shape)
     drawn = behavior.sample(shots, int(rng.integers(2**31))).array
     return BellCounts(drawn * measured.reshape(measured.shape + (1,) * measured.ndim))
 
 
 def trials_at_random(expression, behavior, measured, rng, memory):
     """Trials with settings drawn among those measured; with memory, the device plays a strategy as long as it wins."""
-    probabilities = np.where(measured, rng.dirichlet(np.full(measured.size, 3.0)).reshape(measured.shape), 0.0)
+    uneven = rng.dirichlet(np.full(measured.size, 3.0)).reshape(measured.shape)
+    probabilities = np.where(measured, 1.0 if rng.random() < 0.5 else uneven, 0.0)
     probabilities /= probabilities.sum()
     count, grid = int(rng.integers(100, 300)), measured.shape
     settings = np.array(np.unravel_index(rng.choice(measured.size, count, p=probabilities.ravel()), grid)).T
@@ -112,6 +113,7 @@ def main():
         models = [facet_model(expression, rng) for _ in range(20)]
         drawn = {
             "blocks": [counts_in_blocks(models[i % 20], measured, rng) for i in range(options.runs)],
+            "uneven blocks": [counts_in_blocks(models[i % 20], measured, rng, False) for i in range(options.runs // 4)],
             "trials": [
                 trials_at_random(expression, models[i % 20], measured, rng, False) for i in range(options.runs // 4)
             ],
@@ -119,8 +121,7 @@ def main():
                 trials_at_random(expression, models[i % 20], measured, rng, True) for i in range(options.runs // 4)
             ],
         }
-        # Few trials may lack a setting of a party.
-        drawn["random counts"] = [run.to_counts() for run in drawn["trials"] if (run.table.sum() > 0)]
+        drawn["random counts"] = [run.to_counts() for run in drawn["trials"]]
         for kind, runs in drawn.items():
             start = time.process_time()
             e_values = [e_value.p_value for e_value in ratio_e_values(runs, seed=1)]

@@ -214,9 +214,10 @@ def game_test(
     make it a game.
 
     *Games.* If the coefficients have two values where settings were measured, a trial is won if it has the larger one;
-    for CHSH, if the outcomes agree with the sign of their correlator. With settings drawn at random, the number of wins is bounded by a binomial
-    variable, also for devices with memory. In blocks the probability to win differs from setting to setting. Then the
-    mean probability is bounded, and the binomial bound holds from one win above the bound's mean on; below, p = 1.
+    for CHSH, if the outcomes agree with the sign of their correlator. With settings drawn at random, the number of wins
+    is bounded by a binomial variable, also for devices with memory. In blocks the probability to win differs from
+    setting to setting. Then the mean probability is bounded, and the binomial bound holds from one win above the
+    bound's mean on; below, p = 1.
 
     *Other expressions.* Every trial scores its coefficient, divided by the probability (in blocks: by the share) of its
     settings, shifted and scaled to lie between 0 and 1. A sum of such scores whose mean is at most beta is dominated,
