@@ -24,6 +24,9 @@ from .intervals.confidence_regions import LocalRegion as LocalRegion
 from .intervals.confidence_regions import local_region as local_region
 from .intervals.expression_values import BellValues as BellValues
 from .intervals.expression_values import bell_values as bell_values
+from .intervals.normal_tests import NormalTest as NormalTest
+from .intervals.normal_tests import correlator_test as correlator_test
+from .intervals.normal_tests import normal_test as normal_test
 from .intervals.threshold_estimates import LocalWeightInterval as LocalWeightInterval
 from .intervals.threshold_estimates import ThresholdEstimate as ThresholdEstimate
 from .intervals.threshold_estimates import estimate_threshold as estimate_threshold

@@ -1,6 +1,8 @@
 from .behaviors import Behavior as Behavior
 from .correlations import CorrelationTensor as CorrelationTensor
+from .correlators import Correlators as Correlators
 from .counts import BellCounts as BellCounts
+from .estimated_values import EstimatedValue as EstimatedValue
 from .expectation_values import estimate_from_estimator as estimate_from_estimator
 from .expectation_values import estimate_from_expectations as estimate_from_expectations
 from .expectation_values import pauli_labels as pauli_labels
