@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from .._support.records import Record
 from .._support.types import FloatArray
@@ -198,6 +201,7 @@ class Correlators(Record):
                 got=f"observables of shape {shape}",
                 remedy="Pass the PUB that the Estimator was given.",
             )
+        _refuse_common_axes(observables, shape)
         strings = [pauli_string(measured[index]) for index in np.ndindex(shape)]
         labels = labels_of_parties([label for label, _ in strings], circuit, parties)
         _refuse_unusable(labels)
@@ -247,6 +251,26 @@ def _checked_names(names: Any, shape: tuple[int, ...]) -> tuple[tuple[str, ...],
             "setting_names", expected=f"for each party the names of its settings, {shape} of them", got=shown(names)
         )
     return checked
+
+
+def _refuse_common_axes(given: Any, shape: tuple[int, ...]) -> None:
+    """Refuses a PUB whose observables change together with its parameters, where that can be seen."""
+    if not isinstance(given, EstimatorPub | tuple | list) or (
+        not isinstance(given, EstimatorPub) and (len(given) < 3 or not isinstance(given[0], QuantumCircuit))
+    ):
+        return
+    try:
+        parameters = EstimatorPub.coerce(given).parameter_values.shape
+    except (QiskitError, TypeError, ValueError):
+        # Observables of kinds that only later versions take.
+        return
+    if any(a > 1 and b > 1 for a, b in zip(shape[::-1], parameters[::-1], strict=False)):
+        raise CountsError.bad_argument(
+            "observables",
+            expected="an axis of their own, so that each is measured with all parameter values",
+            got=f"observables of shape {shape} beside parameter values of shape {parameters}",
+            remedy='Such as [["ZZ"], ["ZX"], ["XZ"], ["XX"]] beside a list of angles.',
+        )
 
 
 def _refuse_unusable(labels: list[str]) -> None:

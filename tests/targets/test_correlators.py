@@ -57,7 +57,7 @@ def test_every_shape_of_a_pub_is_read(shape):
     observables, parameters = {
         "angles first": (LABELS, angles.reshape(2, 1, 1)),
         "flat": (LABELS, np.array([0.3])),
-        "grid": ([[LABELS[:2]], [LABELS[2:]]], angles.reshape(2, 1)),
+        "grid": ([[LABELS[:2]], [LABELS[2:]]], angles.reshape(2, 1, 1)),
     }[shape]
     pub = (sweep_circuit(), observables, parameters)
     found = Correlators.from_estimator(run(pub), pub)
@@ -65,6 +65,12 @@ def test_every_shape_of_a_pub_is_read(shape):
     assert len(found) == len(used)
     for angle, correlators in zip(used, found, strict=True):
         np.testing.assert_allclose(correlators.values[1, 0], np.sin(angle), atol=0.05)
+
+
+def test_angles_that_change_with_the_observable_are_refused():
+    pub = (sweep_circuit(), LABELS, [0.1, 0.2, 0.3, 0.4])
+    with pytest.raises(CountsError, match="an axis of their own, so that each is measured with all parameter values"):
+        Correlators.from_estimator(run(pub), pub)
 
 
 def test_settings_are_ordered_as_asked_and_may_lack_values():
