@@ -121,7 +121,11 @@ def main():
                 trials_at_random(expression, models[i % 20], measured, rng, True) for i in range(options.runs // 4)
             ],
         }
-        drawn["random counts"] = [run.to_counts() for run in drawn["trials"]]
+        # Few trials may lack a setting of a party.
+        sizes = list(measured.shape)
+        drawn["random counts"] = [
+            run.to_counts() for run in drawn["trials"] if [len(np.unique(column)) for column in run.settings.T] == sizes
+        ]
         for kind, runs in drawn.items():
             start = time.process_time()
             e_values = [e_value.p_value for e_value in ratio_e_values(runs, seed=1)]

@@ -218,6 +218,7 @@ def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) 
         replicates,
         options.seed,
         num_groups=num_groups,
+        platform=options.platform,
     )
 
 

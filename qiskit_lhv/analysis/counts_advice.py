@@ -60,6 +60,11 @@ def _reaches_alpha(findings: CountsFindings) -> bool:
 
 
 def _on_signaling(findings: CountsFindings) -> str:
+    if not _reaches_alpha(findings) and findings.rule.platform == "photons":
+        return (
+            "Look for what depends on both settings: a coincidence window, an alignment, or detectors that influence "
+            "each other."
+        )
     if not _reaches_alpha(findings):
         return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
     allowance = findings.found.allowance

@@ -170,7 +170,13 @@ class CountsFindings:
         rule = self.rule
         independent = "shots are independent, from one device that neither drifts nor remembers"
         lines = []
-        if self.counts.design == "blocks":
+        if self.counts.design == "blocks" and rule.platform == "photons":
+            lines.append(
+                "the numbers of events of each setting are taken as they came; they may be random (Poisson), but do "
+                "not depend on outcomes"
+            )
+            lines.append("events are independent, from one source that neither drifts nor remembers")
+        elif self.counts.design == "blocks":
             lines += ["the numbers of shots of each setting were fixed beforehand", independent]
         else:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
@@ -201,6 +207,11 @@ class CountsFindings:
             )
         if self.counts.post_selected:
             lines.append("fair sampling: the shots that were kept are like those that were dropped")
+            if rule.platform == "photons":
+                lines.append(
+                    "accidental coincidences are counted, not subtracted, and have the same share at every setting "
+                    "(photon_values models those that are expected)"
+                )
         elif self.counts.lost_outcomes is not None:
             lines.append("the counts hold every shot; lost ones are an outcome of their own")
         else:
@@ -226,6 +237,11 @@ class CountsFindings:
             assumed = f"nothing passes between the parties: {self._signaling_in_words}"
             if self.verdict is Verdict.NONLOCAL and found.allowance is not None:
                 assumed += f", and the counts exclude {excluded_influences(found.allowance)}"
+        if rule.platform == "photons":
+            return assumed, (
+                "influences that marginals do not show at all are assumed not to be there: no counts can exclude them, "
+                "only parties that choose and measure at a space-like distance"
+            )
         why = (
             "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on "
             "one chip no space-like separation does"

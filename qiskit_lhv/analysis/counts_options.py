@@ -11,6 +11,7 @@ from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
+from ..reports.counts_rule import PLATFORMS
 from ..statistics.evidence.combined_tests import family_of
 from ..statistics.signaling.allowance import check_kappa
 from ..targets.counts import BellCounts
@@ -60,6 +61,8 @@ class CountsOptions:
     fair_sampling: bool = False
     """Whether to assume that post-selected shots are a fair sample of all shots. Without this assumption, post-selected
     counts raise an error."""
+    platform: str = "chip"
+    """Where the parties are, for the words of the report: ``"chip"`` (qubits of one device) or ``"photons"``."""
     num_replicates: int | None = None
     """The number of bootstrap replicates for the figures of the fits, which do not enter the verdict. With ``None``, it
     is 200 for small scenarios, and 0 for large ones and for many groups."""
@@ -81,6 +84,8 @@ class CountsOptions:
         object.__setattr__(self, "signaling_level", level)
         object.__setattr__(self, "predictability", probability(self.predictability, "predictability", CountsError))
         object.__setattr__(self, "fair_sampling", truth_value(self.fair_sampling, "fair_sampling", CountsError))
+        if not isinstance(self.platform, str) or self.platform not in PLATFORMS:
+            raise CountsError.bad_argument("platform", expected="'chip' or 'photons'", got=repr(self.platform))
         if self.num_replicates is None:
             return
         replicates = whole_number(self.num_replicates, "num_replicates", CountsError, minimum=0)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .locality import LocalityReport
 
 __all__ = [
+    "PLATFORMS",
     "UNDECLARED_KAPPA",
     "CountsEvidence",
     "CountsRule",
@@ -45,6 +46,8 @@ __all__ = [
 
 # The kappa that is applied if signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
+# Where the parties are, which words of a report depend on.
+PLATFORMS = ("chip", "photons")
 # A drift that is significant at this level rules out the verdict LOCAL.
 DRIFT_LEVEL = 0.01
 
@@ -146,6 +149,8 @@ class CountsRule(Question):
     """The physical qubits of the group, if the counts are those of one of many groups."""
     num_groups: int = 1
     """The number of groups that were analyzed together. The allowances for signaling of all groups hold together."""
+    platform: str = "chip"
+    """Where the parties are, for the words of the report: ``"chip"`` or ``"photons"``."""
     num_failed: int = 0
     """The number of these groups that could not be analyzed."""
     in_nonlocal_list: bool | None = None

@@ -18,7 +18,7 @@ from ...targets.estimated_values import with_error
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 
-__all__ = ["NormalTest", "correlator_test", "normal_test"]
+__all__ = ["NormalTest", "correlator_test", "forms_of_chsh", "normal_test"]
 
 _LOG10_P_TOLERANCE = 1e-9
 _DIGITS = 30
@@ -85,7 +85,9 @@ class NormalTest(Evidence):
             expected = float(mpmath.log10(p))
         error = abs(expected - self.log10_p_value)
         right = Verification(
-            error <= _LOG10_P_TOLERANCE * max(1.0, abs(expected)), f"the normal tail is 10^{expected:.9g}", error
+            math.isfinite(expected) and error <= _LOG10_P_TOLERANCE * max(1.0, abs(expected)),
+            f"the normal tail is 10^{expected:.9g}",
+            error,
         )
         return combine(right, self.inequality.verify(prove_bound=prove_bound))
 
@@ -153,13 +155,14 @@ def correlator_test(correlators: Correlators, expression: BellExpression | None 
             got="None",
             remedy="Such as BellExpression.from_correlators(coefficients, marginals=False) or mermin(3).",
         )
-    values = [_value(correlators, form.expression) for form in _forms_of_chsh()]
+    values = [_value(correlators, form.expression) for form in forms_of_chsh()]
     best = int(np.argmax([value for value, _ in values]))
-    return _test(_forms_of_chsh()[best], *values[best], True)
+    return _test(forms_of_chsh()[best], *values[best], True)
 
 
 @lru_cache(maxsize=1)
-def _forms_of_chsh() -> tuple[BellInequality, ...]:
+def forms_of_chsh() -> tuple[BellInequality, ...]:
+    """The eight forms of CHSH with their bound."""
     forms = [chsh((x, y)) for x in (0, 1) for y in (0, 1)]
     return tuple(BellInequality.of(form) for form in (*forms, *(BellExpression(-form.coefficients) for form in forms)))
 
