@@ -176,4 +176,4 @@ def click_counts(coincidences: ArrayLike, first: ArrayLike, second: ArrayLike, t
             got=f"{both[place]:g} coincidences, {one[place]:g} and {other[place]:g} clicks in {total[place]:g} trials "
             f"for settings {place}",
         )
-    return BellCounts(table)
+    return BellCounts(table)  # type: ignore[arg-type]  # checked and converted there

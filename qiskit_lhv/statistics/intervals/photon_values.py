@@ -132,7 +132,7 @@ def refuse_unsafe_accidentals(photons: PhotonCounts, expression: BellExpression 
     """
     if photons.accidentals is None:
         return
-    listed = () if expression is None else (expression,)
+    listed: tuple[BellExpression, ...] = () if expression is None else (expression,)
     if expression is None and photons.scenario.is_chsh:
         listed = tuple(form.expression for form in forms_of_chsh())
     for one in listed:
