@@ -15,7 +15,7 @@ from ..quantum.parties import QUANTUM_STATES
 from ..reports.devices import DeviceReport
 from ..reports.group_lists import group_lists
 from ..reports.locality import LocalityReport
-from ..statistics.intervals.photon_values import refuse_unsafe_accidentals
+from ..statistics.intervals.coincidence_values import refuse_unsafe_accidentals
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.correlators import Correlators

@@ -27,8 +27,8 @@ from .intervals.expression_values import bell_values as bell_values
 from .intervals.normal_tests import NormalTest as NormalTest
 from .intervals.normal_tests import correlator_test as correlator_test
 from .intervals.normal_tests import normal_test as normal_test
-from .intervals.photon_values import PhotonValues as PhotonValues
-from .intervals.photon_values import photon_values as photon_values
+from .intervals.coincidence_values import PhotonValues as PhotonValues
+from .intervals.coincidence_values import photon_values as photon_values
 from .intervals.threshold_estimates import LocalWeightInterval as LocalWeightInterval
 from .intervals.threshold_estimates import ThresholdEstimate as ThresholdEstimate
 from .intervals.threshold_estimates import estimate_threshold as estimate_threshold
