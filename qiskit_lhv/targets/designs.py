@@ -85,8 +85,14 @@ def refuse_impossible_settings(shots: NDArray[np.int64], probabilities: NDArray[
         )
 
 
-def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.int64]:
+def check_shots(shots: ArrayLike, num_settings: tuple[int, ...], *, some: bool = False) -> NDArray[np.int64]:
     """Shots of each setting combination, shape ``(m_1, ..., m_N)``, from one number or an array of them.
+
+    Args:
+        shots: What the caller passed.
+        num_settings: The shape.
+        some: Whether an array may have zeros, for setting combinations that are not to be measured. Every setting of
+            every party has to be measured in some combination.
 
     Raises:
         CountsError: If a number is not a positive whole number or the shape is another one.
@@ -95,12 +101,24 @@ def check_shots(shots: ArrayLike, num_settings: tuple[int, ...]) -> NDArray[np.i
         array = np.asarray(shots)
     except (TypeError, ValueError, RecursionError):  # such as rows of different length
         array = np.empty(0)
-    if array.shape not in {(), num_settings} or array.dtype.kind not in "iu" or array.min() < 1:
+    if (
+        array.shape not in {(), num_settings}
+        or array.dtype.kind not in "iu"
+        or array.min() < (0 if some and array.ndim else 1)
+    ):
         raise CountsError.bad_argument(
             "shots",
             expected=f"a positive whole number, or an array of them of shape {num_settings}",
             got=shown(shots),
         )
+    for party in range(len(num_settings) if some else 0):
+        own = np.broadcast_to(array, num_settings).sum(axis=tuple(k for k in range(len(num_settings)) if k != party))
+        if own.min() == 0:
+            raise CountsError.bad_argument(
+                "shots",
+                expected="a positive whole number, or an array with shots for every setting of every party",
+                got=f"none for setting {int(np.argmin(own))} of party {party}",
+            )
     if array.max() > MAX_SHOTS:
         raise CountsError.bad_argument("shots", expected="numbers up to 2**53", got=f"{int(array.max())}")
     return np.broadcast_to(array, num_settings).astype(np.int64)

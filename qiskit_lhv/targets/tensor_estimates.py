@@ -18,7 +18,7 @@ from .._support.words import counted
 from ..exceptions import CountsError
 from ..measurements.specification import parse_settings
 from .correlations import CorrelationTensor
-from .counts import BellCounts, require_counts
+from .counts import BellCounts, require_complete, require_counts
 from .operator_basis import hermitian_basis
 from .state_tensors import density_matrix
 
@@ -203,6 +203,7 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
         raise CountsError.bad_argument("counts", expected=f"at most {MAX_QUBITS} qubits", got=f"{scenario.num_parties}")
     if counts.post_selected:
         raise CountsError.bad_argument("counts", expected="all shots", got="post-selected ones")
+    require_complete(counts, "of a state", 'Measure all bases: BellExperiment(circuit, "pauli").')
     n = scenario.num_parties
     if not isinstance(settings, str) or settings != "pauli":
         counts = _in_pauli_order(counts, settings)

@@ -331,6 +331,17 @@ def test_only_some_combinations_may_be_measured():
         experiment.run(StatevectorSampler(seed=1), SettingSchedule([[0, 0], [0, 1]], [5, 5]))
 
 
+def test_arrays_of_shots_may_leave_combinations_out():
+    experiment = bell_experiment()
+    shots = np.array([[7, 0], [4, 9]])
+    counts = experiment.run(StatevectorSampler(seed=1), shots)
+    assert counts.num_shots.tolist() == shots.tolist()
+    assert SettingSchedule.blocks((2, 2), shots).positions.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert SettingSchedule.interleaved((2, 2), shots, rounds=3, seed=1).shots.sum() == 20
+    with pytest.raises(CountsError, match="none for setting 1 of party 0"):
+        experiment.run(StatevectorSampler(seed=1), np.array([[7, 3], [0, 0]]))
+
+
 # Independent shots
 
 

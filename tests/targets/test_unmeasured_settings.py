@@ -90,3 +90,11 @@ def test_parties_act_on_what_was_measured():
     assert counts.post_select().num_shots.tolist() == [[4, 10], [1, 0]]
     merged = counts.coarse_grain({0: [0, 1, 1]})
     assert merged.measured.tolist() == counts.measured.tolist()
+
+
+def test_some_combinations_can_be_sampled():
+    shots = np.where(ODD, 30, 0)
+    counts = Behavior.from_state(ghz_state(3), "mermin").sample(shots, 1)
+    assert counts.num_shots.tolist() == shots.tolist()
+    with pytest.raises(CountsError, match=r"shots: .*got none for setting 1 of party 2"):
+        Behavior.from_state(ghz_state(3), "mermin").sample(np.array([[[5, 0], [5, 0]], [[5, 0], [5, 0]]]), 1)
