@@ -68,6 +68,11 @@ def _on_signaling(findings: CountsFindings) -> str:
     if not _reaches_alpha(findings):
         return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
     allowance = findings.found.allowance
+    if allowance is None and not findings.counts.is_complete:
+        return (
+            "Measure all setting combinations: without some of them the violation could not be weighed against "
+            "signaling."
+        )
     if allowance is None:
         reason = findings.absent.get(Figure.LARGEST_KAPPA, "it was not computed")
         return f"Reduce crosstalk: the violation could not be weighed against signaling ({reason})."

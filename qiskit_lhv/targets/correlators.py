@@ -202,6 +202,7 @@ class Correlators(Record):
                 remedy="Pass the PUB that the Estimator was given.",
             )
         _refuse_common_axes(observables, shape)
+        _refuse_sums([measured[index] for index in np.ndindex(shape)])
         strings = [pauli_string(measured[index]) for index in np.ndindex(shape)]
         labels = labels_of_parties([label for label, _ in strings], circuit, parties)
         _refuse_unusable(labels)
@@ -251,6 +252,19 @@ def _checked_names(names: Any, shape: tuple[int, ...]) -> tuple[tuple[str, ...],
             "setting_names", expected=f"for each party the names of its settings, {shape} of them", got=shown(names)
         )
     return checked
+
+
+def _refuse_sums(observables: list[Any]) -> None:
+    """Refuses operators of several terms, such as the whole CHSH operator."""
+    several = next((one for one in observables if len(one) > 1), None)
+    if several is not None:
+        raise CountsError.bad_argument(
+            "observables",
+            expected="one Pauli string for each correlator",
+            got=f"a sum of {len(several)}",
+            remedy="Measure its terms, such as ZZ, ZX, XZ and XX. For the value of the whole sum: "
+            "statistics.normal_test(value, standard_error, expression).",
+        )
 
 
 def _refuse_common_axes(given: Any, shape: tuple[int, ...]) -> None:

@@ -67,6 +67,12 @@ def test_every_shape_of_a_pub_is_read(shape):
         np.testing.assert_allclose(correlators.values[1, 0], np.sin(angle), atol=0.05)
 
 
+def test_whole_operators_are_refused_with_the_right_call():
+    pub = (sweep_circuit(), SparsePauliOp(LABELS, [1, -1, 1, 1]), [0.1])
+    with pytest.raises(CountsError, match=r"got a sum of 4. Measure its terms.*normal_test\(value, standard_error"):
+        Correlators.from_estimator(run(pub), pub)
+
+
 def test_angles_that_change_with_the_observable_are_refused():
     pub = (sweep_circuit(), LABELS, [0.1, 0.2, 0.3, 0.4])
     with pytest.raises(CountsError, match="an axis of their own, so that each is measured with all parameter values"):
