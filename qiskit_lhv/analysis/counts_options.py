@@ -40,9 +40,9 @@ class CountsOptions:
     test: str | None = None
     """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
     ``"combined"`` (the e-value and all forms of the CHSH inequality, each with its share of alpha). With ``None``, it
-    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If not
-    all setting combinations were measured, it is ``"game"`` with a declared expression, and ``"e-value"`` without
-    one."""
+    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If
+    setting combinations were left out (no shots in blocks, or the probability 0), it is ``"game"`` with a declared
+    expression, and ``"e-value"`` without one."""
     expression: BellExpression | None = None
     """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
     scenario."""
@@ -144,10 +144,12 @@ class CountsCall(CountsOptions):
         Raises:
             CountsError: If the declared test cannot be used for these data.
         """
-        complete = bool(_shots(data).all())
-        family = isinstance(data, BellCounts) and bool(family_of(data.scenario)) and complete
+        shots, probabilities = _shots(data), data.setting_probabilities
+        planned = shots > 0 if probabilities is None else probabilities > 0
+        family = isinstance(data, BellCounts) and bool(family_of(data.scenario))
+        complete = bool(shots.all())
         if self.test is not None:
-            if self.test == "combined" and not family:
+            if self.test == "combined" and not (family and complete):
                 raise CountsError.bad_argument(
                     "test",
                     expected="'e-value' or 'game' for trials, for scenarios without a known family of inequalities, "
@@ -156,19 +158,21 @@ class CountsCall(CountsOptions):
                     remedy="The combined test is for counts of CHSH tests.",
                 )
             return self.test
-        if complete:
-            return "combined" if family else "e-value"
-        if self.predictability > 0 and data.setting_probabilities is not None:
-            by_chance = np.argwhere((_shots(data) == 0) & (data.setting_probabilities > 0))
-            if len(by_chance):
-                # The hidden variable may then know which settings come, and must not choose the test.
-                raise CountsError.bad_argument(
-                    "test",
-                    expected="a declared test where settings can be predicted and some of them did not come",
-                    got=f"None, and no shot of settings {tuple(int(i) for i in by_chance[0])}",
-                    remedy="Declare test='e-value' or test='game', or take more shots.",
-                )
-        return "e-value" if self.expression is None else "game"
+        if not planned.all():
+            return "e-value" if self.expression is None else "game"
+        if not family:
+            return "e-value"
+        if not complete and self.predictability > 0:
+            # The hidden variable may know which settings come, and must not choose the test.
+            place = tuple(int(i) for i in np.argwhere(shots == 0)[0])
+            raise CountsError.bad_argument(
+                "test",
+                expected="a declared test where settings can be predicted and some of them did not come",
+                got=f"None, and no shot of settings {place}",
+                remedy="Declare test='e-value' or test='game', or take more shots.",
+            )
+        # Given which settings came, either test holds, so that this may choose between them; a game would not hold.
+        return "combined" if complete else "e-value"
 
 
 def _shots(data: BellCounts | BellTrials) -> NDArray[np.int64]:

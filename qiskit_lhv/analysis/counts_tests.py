@@ -85,10 +85,13 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
     """
     scenario = data.scenario
     assert scenario is not None
-    data = as_tested(data, test, options.predictability)
+    declared, data = data, as_tested(data, test, options.predictability)
+    complete = (data if isinstance(data, BellCounts) else data.to_counts()).is_complete
+    if not complete and test != "game":
+        # The game is only shown. Settings that did not come by chance still count in it, by their probabilities.
+        data = declared
     expression = options.expression
     if expression is None and scenario.is_chsh:
-        complete = data.is_complete if isinstance(data, BellCounts) else data.to_counts().is_complete
         if test != "game" and (options.predictability > 0 or not complete):
             # The game is only shown, and with such predictable settings, or without some, it may be undefined.
             return None

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, BellCounts, BellTrials, CountsOptions, Verdict, analyze, ghz_state
+from qiskit_lhv import Behavior, BellCounts, BellTrials, CountsOptions, Verdict, analyze, chsh, ghz_state
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.polytope import mermin
 from qiskit_lhv.reports import LocalityReport
@@ -110,6 +110,10 @@ def test_the_test_is_declared_where_settings_could_choose_it():
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.verify()
     assert analyze(few, CountsOptions(test="game"), seed=1).verify()
+    # What came by chance does not make a game of a declared expression, which would be won too easily then.
+    report = analyze(few, CountsOptions(expression=chsh()), seed=1)
+    assert report.test == "e-value"
+    assert report.verify()
 
 
 def test_trials_whose_settings_have_probability_zero():
