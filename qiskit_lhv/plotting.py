@@ -54,20 +54,24 @@ def plot_report(report: LocalityReport) -> Any:
         LHVError: If the report holds no model or no target to compare.
     """
     targets = [
-        piece.target if isinstance(piece, LocalFit) else piece.behavior
+        (piece.target, piece.weights > 0) if isinstance(piece, LocalFit) else (piece.behavior, None)
         for piece in report.evidence
         if isinstance(piece, LocalFit | Threshold)
     ]
     if not targets or report.model is None:
         raise LHVError.bad_argument("report", expected="one with a target and a local model", got=repr(report))
-    target, model = targets[0], report.model.behavior()
+    (target, measured), model = targets[0], report.model.behavior()
     scenario = target.scenario
-    settings = list(np.ndindex(scenario.num_settings))
+    # Settings that were not measured have nothing to show.
+    settings = [x for x in np.ndindex(scenario.num_settings) if measured is None or measured[x]]
     columns = scenario.num_settings[-1]
+    columns = min(columns, len(settings))
     rows = -(-len(settings) // columns)
     figure = _figure(2.4 * columns + 1, 1.9 * rows + 0.8)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axis, setting in zip(axes.flat, settings, strict=True):
+    for axis in axes.flat[len(settings) :]:
+        axis.set_axis_off()
+    for axis, setting in zip(axes.flat, settings, strict=False):
         real = scenario.mask[setting]
         labels = ["".join(map(str, outcome)) for outcome in np.argwhere(real)]
         places = np.arange(len(labels))

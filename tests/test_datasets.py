@@ -169,7 +169,7 @@ def test_saved_counts_are_read(suffix, tmp_path):
         ({"counts": {"0,0": {"a,b": 1}}}, "'a,b'"),
         ({"counts": {}}, "a dictionary"),
         ({"counts": {"-1,0": {"00": 1}}}, "at least 0"),
-        ({"counts": {"0,0": {"00": 1}, "1,1": {"00": 1}}}, "none for (0, 1)"),
+        ({"counts": {"0,0": {"00": 1}, "2,1": {"00": 1}}}, "none for setting 1 of party 0"),
         ({"counts": {"0,0": {"0": 1}}}, "bitstrings of 2 bits"),
         ({"counts": {"0,0": {"00": 0.5}}}, "quasi-probabilities"),
         ({"counts": {"0,0": {"00": -1}}}, "quasi-probabilities"),

@@ -1,6 +1,7 @@
 from .behavior_evidence import BehaviorLocality as BehaviorLocality
 from .behavior_evidence import BehaviorViolation as BehaviorViolation
 from .behavior_question import BehaviorQuestion as BehaviorQuestion
+from .correlators import CorrelatorsQuestion as CorrelatorsQuestion
 from .counts_options import CountsOptions as CountsOptions
 from .counts_question import CountsQuestion as CountsQuestion
 from .critical_visibilities import CriticalVisibility as CriticalVisibility

@@ -28,7 +28,7 @@ from ..statistics.planning.expected_evidence import expected_evidence
 from ..statistics.signaling.allowance import signaling_allowance
 from ..statistics.signaling.no_signaling_tests import signaling_given_projection
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
-from ..targets.counts import BellCounts
+from ..targets.counts import BellCounts, filled_frequencies
 from ..targets.projections import project_to_no_signaling
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict
@@ -125,7 +125,7 @@ def _findings(
     combined = result if isinstance(result, CombinedTest) else None
     projected = figures.compute(
         Figure.NO_SIGNALING_FIT,
-        lambda: project_to_no_signaling(counts.frequencies(), counts.num_shots, time_limit=deadline.left),
+        lambda: project_to_no_signaling(filled_frequencies(counts), counts.num_shots, time_limit=deadline.left),
     )
     # Figures that the verdict needs come first, and the time limit does not cut them off.
     always = _Figures(NO_LIMIT, figures.absent)
@@ -218,6 +218,7 @@ def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) 
         replicates,
         options.seed,
         num_groups=num_groups,
+        platform=options.platform,
     )
 
 

@@ -60,9 +60,19 @@ def _reaches_alpha(findings: CountsFindings) -> bool:
 
 
 def _on_signaling(findings: CountsFindings) -> str:
+    if not _reaches_alpha(findings) and findings.rule.platform == "photons":
+        return (
+            "Look for what depends on both settings: a coincidence window, an alignment, or detectors that influence "
+            "each other."
+        )
     if not _reaches_alpha(findings):
         return "Reduce crosstalk between the parties' qubits, or choose qubits further apart."
     allowance = findings.found.allowance
+    if allowance is None and not findings.counts.is_complete:
+        return (
+            "Measure all setting combinations: without some of them the violation could not be weighed against "
+            "signaling."
+        )
     if allowance is None:
         reason = findings.absent.get(Figure.LARGEST_KAPPA, "it was not computed")
         return f"Reduce crosstalk: the violation could not be weighed against signaling ({reason})."
@@ -92,6 +102,11 @@ def _on_shots(findings: CountsFindings) -> str:
             "a local model that knows as much about the settings as the declared predictability of "
             f"{rule.predictability:g} allows could reach them, as far as this test can tell. Use better random numbers."
         )
+    if not findings.counts.is_complete:
+        return (
+            "What was measured has a local model, and nothing is known about the other setting combinations: measure "
+            "them, too, for a LOCAL verdict, or other settings for a NONLOCAL one."
+        )
     if rule.drifts(findings.found):
         return (
             "The frequencies are local, but a LOCAL verdict needs a device that does not change in time: more trials "
@@ -120,7 +135,7 @@ def _more_shots(findings: CountsFindings, needed: float) -> str:
     if expected is None or not expected.by_chance:
         return f"{words}. (By chance frequencies often overstate a violation; then it takes more.)"
     value = ""
-    if counts.scenario.is_chsh:
+    if counts.scenario.is_chsh and counts.is_complete:
         value = "(S = {:.3g} +- {:.2g}) ".format(*chsh_value(counts))
     return f"{words}. But by chance a local device, too, may show such a violation {value}in as many shots."
 

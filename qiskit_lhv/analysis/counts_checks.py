@@ -21,6 +21,7 @@ from ..statistics.fits.model_comparison import ModelComparison, compare_models
 from ..statistics.planning.expected_evidence import expected_evidence
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
 from ..targets.behaviors import Behavior
+from ..targets.counts import filled_frequencies
 from ..targets.projections import project_to_no_signaling
 from ..verification.evidence import agree, verify_piece
 from ..verification.result import Verification, combine
@@ -82,14 +83,14 @@ class _Checks(EvidenceChecks):
         counts, fit = self.rule.counts, self.fit
         if fit is not None:
             shares = counts.num_shots / counts.total_shots
-            about = np.array_equal(fit.target.array, counts.frequencies().array)
+            about = np.array_equal(fit.target.array, filled_frequencies(counts).array)
             if not about or not np.allclose(fit.weights, shares, rtol=0, atol=1e-12):
                 return refutation("the local fit is one of other counts")
         statistics = self.report.statistics
         shown = [name for name in (Figure.FIT_P, Figure.LOG10_E_PER_TRIAL) if name in statistics]
         if not shown:
             return Verification(True, "no comparison of fits is shown")
-        projected = project_to_no_signaling(counts.frequencies(), counts.num_shots)
+        projected = project_to_no_signaling(filled_frequencies(counts), counts.num_shots)
         if Figure.LOG10_E_PER_TRIAL in statistics:
             again_expected = expected_evidence(projected, counts, self.rule.predictability)
             rate = again_expected.rate / math.log(10)

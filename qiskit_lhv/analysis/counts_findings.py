@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .._support.words import counted
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.expressions.families import chsh
 from ..reports.counts_rule import UNDECLARED_KAPPA, CountsEvidence, CountsRule, excluded_influences, figures_of_evidence
@@ -55,6 +56,11 @@ class CountsFindings:
         return chsh() if self.rule.expression is None and self.counts.scenario.is_chsh else self.rule.expression
 
     @property
+    def _is_chsh(self) -> bool:
+        """Whether the counts have a value S."""
+        return self.counts.scenario.is_chsh and self.counts.is_complete
+
+    @property
     def standing_predictability(self) -> float | None:
         """The predictability up to which the result is significant, if the settings did not come as declared."""
         return None if self.found.standing is None else self.found.standing.predictability
@@ -89,7 +95,7 @@ class CountsFindings:
     def statistics(self) -> dict[str, float]:
         """The figures of the report."""
         figures = figures_of_evidence(self.counts, self.found)
-        if self.counts.scenario.is_chsh:
+        if self._is_chsh:
             figures[Figure.S], figures[Figure.S_ERROR] = chsh_value(self.counts)
         if self.fit is not None:
             figures[Figure.KL] = self.fit.divergence
@@ -115,7 +121,7 @@ class CountsFindings:
     def warnings(self) -> tuple[str, ...]:
         """What looks wrong about the data."""
         lines = []
-        if self.counts.scenario.is_chsh:
+        if self._is_chsh:
             impossible = log10_quantum_p(self.counts)
             if impossible < math.log10(IMPOSSIBLE_LEVEL):
                 lines.append(
@@ -164,7 +170,13 @@ class CountsFindings:
         rule = self.rule
         independent = "shots are independent, from one device that neither drifts nor remembers"
         lines = []
-        if self.counts.design == "blocks":
+        if self.counts.design == "blocks" and rule.platform == "photons":
+            lines.append(
+                "the numbers of events of each setting are taken as they came; they may be random (Poisson), but do "
+                "not depend on outcomes"
+            )
+            lines.append("events are independent, from one source that neither drifts nor remembers")
+        elif self.counts.design == "blocks":
             lines += ["the numbers of shots of each setting were fixed beforehand", independent]
         else:
             how = "settings were drawn at random, trial by trial, with the probabilities given"
@@ -188,8 +200,18 @@ class CountsFindings:
             if rule.ordered:
                 lines.append(f"of the figures, allowance for signaling and confidence region: {independent}")
         lines.append(f"the test ({rule.test}) and its settings were chosen before the data were seen")
+        if not self.counts.is_complete:
+            lines.append(
+                f"{self.counts.words_of_measured}, and which of them did not depend on outcomes; nothing is said about "
+                "what the others would give"
+            )
         if self.counts.post_selected:
             lines.append("fair sampling: the shots that were kept are like those that were dropped")
+            if rule.platform == "photons":
+                lines.append(
+                    "accidental coincidences are counted, not subtracted, and have the same share at every setting "
+                    "(photon_values models those that are expected)"
+                )
         elif self.counts.lost_outcomes is not None:
             lines.append("the counts hold every shot; lost ones are an outcome of their own")
         else:
@@ -212,14 +234,32 @@ class CountsFindings:
         elif rule.signaling_seen(found):
             assumed = f"hidden influences are at most kappa = {UNDECLARED_KAPPA:g} times what marginals show"
         else:
-            assumed = "nothing passes between the parties: no signaling was detected"
+            assumed = f"nothing passes between the parties: {self._signaling_in_words}"
             if self.verdict is Verdict.NONLOCAL and found.allowance is not None:
                 assumed += f", and the counts exclude {excluded_influences(found.allowance)}"
+        if rule.platform == "photons":
+            return assumed, (
+                "influences that marginals do not show at all are assumed not to be there: no counts can exclude them, "
+                "only parties that choose and measure at a space-like distance"
+            )
         why = (
             "crosstalk that marginals do not show at all is assumed not to be there: no counts can exclude it, and on "
             "one chip no space-like separation does"
         )
         return assumed, why
+
+    @property
+    def _signaling_in_words(self) -> str:
+        """What the test of no-signaling says if it does not reject it."""
+        test = self.found.signaling
+        if self.counts.is_complete or test is None:
+            return "no signaling was detected"
+        if not test.compares_anything:
+            return "no-signaling could not be tested, since no setting was measured twice"
+        return (
+            f"no signaling was detected where it could be tested ({counted(len(test.comparisons), 'comparison')} among "
+            "the settings that were measured)"
+        )
 
     @property
     def advice(self) -> str:
@@ -251,9 +291,10 @@ class CountsFindings:
                 evidence.append(piece)
         kind = "trials" if self.rule.ordered else "counts"
         design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
+        some = "" if self.counts.is_complete else f", {self.counts.words_of_measured}"
         return LocalityReport(
             verdict=self.verdict,
-            target=f"{kind} of {self.counts.scenario}, {design[self.counts.design]}",
+            target=f"{kind} of {self.counts.scenario}, {design[self.counts.design]}{some}",
             admits_local_model=self.admits_local_model,
             model=None if self.fit is None else self.fit.model,
             inequality=decisive.inequality,

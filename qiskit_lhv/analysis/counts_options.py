@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
+from ..reports.counts_rule import PLATFORMS
 from ..statistics.evidence.combined_tests import family_of
 from ..statistics.signaling.allowance import check_kappa
 from ..targets.counts import BellCounts
@@ -38,7 +40,9 @@ class CountsOptions:
     test: str | None = None
     """The test whose p-value decides: ``"e-value"`` (prediction-based ratios, for any scenario), ``"game"``, or
     ``"combined"`` (the e-value and all forms of the CHSH inequality, each with its share of alpha). With ``None``, it
-    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios."""
+    is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If
+    setting combinations were left out (no shots in blocks, or the probability 0), it is ``"game"`` with a declared
+    expression, and ``"e-value"`` without one."""
     expression: BellExpression | None = None
     """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
     scenario."""
@@ -57,6 +61,8 @@ class CountsOptions:
     fair_sampling: bool = False
     """Whether to assume that post-selected shots are a fair sample of all shots. Without this assumption, post-selected
     counts raise an error."""
+    platform: str = "chip"
+    """Where the parties are, for the words of the report: ``"chip"`` (qubits of one device) or ``"photons"``."""
     num_replicates: int | None = None
     """The number of bootstrap replicates for the figures of the fits, which do not enter the verdict. With ``None``, it
     is 200 for small scenarios, and 0 for large ones and for many groups."""
@@ -78,6 +84,8 @@ class CountsOptions:
         object.__setattr__(self, "signaling_level", level)
         object.__setattr__(self, "predictability", probability(self.predictability, "predictability", CountsError))
         object.__setattr__(self, "fair_sampling", truth_value(self.fair_sampling, "fair_sampling", CountsError))
+        if not isinstance(self.platform, str) or self.platform not in PLATFORMS:
+            raise CountsError.bad_argument("platform", expected="'chip' or 'photons'", got=repr(self.platform))
         if self.num_replicates is None:
             return
         replicates = whole_number(self.num_replicates, "num_replicates", CountsError, minimum=0)
@@ -136,14 +144,41 @@ class CountsCall(CountsOptions):
         Raises:
             CountsError: If the declared test cannot be used for these data.
         """
+        shots, probabilities = _shots(data), data.setting_probabilities
+        planned = shots > 0 if probabilities is None else probabilities > 0
         family = isinstance(data, BellCounts) and bool(family_of(data.scenario))
-        if self.test is None:
-            return "combined" if family else "e-value"
-        if self.test == "combined" and not family:
+        complete = bool(shots.all())
+        if self.test is not None:
+            if self.test == "combined" and not (family and complete):
+                raise CountsError.bad_argument(
+                    "test",
+                    expected="'e-value' or 'game' for trials, for scenarios without a known family of inequalities, "
+                    "and where not all setting combinations were measured",
+                    got="'combined'",
+                    remedy="The combined test is for counts of CHSH tests.",
+                )
+            return self.test
+        if not planned.all():
+            return "e-value" if self.expression is None else "game"
+        if not family:
+            return "e-value"
+        if not complete and self.predictability > 0:
+            # The hidden variable may know which settings come, and must not choose the test.
+            place = tuple(int(i) for i in np.argwhere(shots == 0)[0])
             raise CountsError.bad_argument(
                 "test",
-                expected="'e-value' or 'game' for trials, and for scenarios without a known family of inequalities",
-                got="'combined'",
-                remedy="The combined test is for counts of CHSH tests.",
+                expected="a declared test where settings can be predicted and some of them did not come",
+                got=f"None, and no shot of settings {place}",
+                remedy="Declare test='e-value' or test='game', or take more shots.",
             )
-        return self.test
+        # Given which settings came, either test holds, so that this may choose between them; a game would not hold.
+        return "combined" if complete else "e-value"
+
+
+def _shots(data: BellCounts | BellTrials) -> NDArray[np.int64]:
+    """Shots of each setting combination, shape ``(m_1, ..., m_N)``."""
+    if isinstance(data, BellCounts):
+        return data.num_shots
+    assert data.scenario is not None
+    shots: NDArray[np.int64] = data.table.sum(axis=data.scenario.outcome_axes)
+    return shots

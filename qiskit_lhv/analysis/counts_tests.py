@@ -64,7 +64,7 @@ def prepared(data: Data, options: CountsCall) -> Prepared:
         check_shot_limit(data)
     require_all_shots(data, options.fair_sampling)
     if isinstance(data, BellTrials):
-        # This raises an error if a setting combination has no trial.
+        # This raises an error if a setting of a party has no trial.
         data.to_counts()
     check_predictability(options.predictability, data.design, data.setting_probabilities)
     settings = settings_test(data, options.predictability)
@@ -85,11 +85,15 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
     """
     scenario = data.scenario
     assert scenario is not None
-    data = as_tested(data, test, options.predictability)
+    declared, data = data, as_tested(data, test, options.predictability)
+    complete = (data if isinstance(data, BellCounts) else data.to_counts()).is_complete
+    if not complete and test != "game":
+        # The game is only shown. Settings that did not come by chance still count in it, by their probabilities.
+        data = declared
     expression = options.expression
     if expression is None and scenario.is_chsh:
-        if test != "game" and options.predictability > 0:
-            # The game is only shown, and with such predictable settings it may be undefined.
+        if test != "game" and (options.predictability > 0 or not complete):
+            # The game is only shown, and with such predictable settings, or without some, it may be undefined.
             return None
         expression = chsh()
     if expression is not None:

@@ -16,12 +16,16 @@ from ..quantum.qubit_layouts import PhysicalQubits
 from ..reports.devices import DeviceReport
 from ..reports.group_lists import group_lists
 from ..reports.locality import LocalityReport
+from ..statistics.intervals.coincidence_values import refuse_unsafe_accidentals
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
+from ..targets.correlators import Correlators
 from ..targets.counts import BellCounts
+from ..targets.photons import PhotonCounts
 from ..targets.tensor_estimates import TensorEstimate
 from ..targets.trials import BellTrials
 from .behaviors import analyze_behavior
+from .correlators import analyze_correlators
 from .counts import counts_findings, group_findings
 from .counts_options import CountsCall, CountsOptions
 from .estimates import analyze_estimate
@@ -82,6 +86,9 @@ def analyze(
               tensor: all projective measurements are considered;
             - an estimate of the correlations of a state, with their errors;
             - counts or trials: they are tested statistically;
+            - correlators with errors: their value of an expression is compared with the local bound by normal theory,
+              and the verdict is always INCONCLUSIVE;
+            - coincidences of photons: as counts, with ``platform="photons"`` and fair sampling as a stated assumption;
             - a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``: all groups are tested together.
 
         declared: For counts, the declarations made before the counts are read, such as
@@ -141,6 +148,11 @@ def analyze(
             time_limit=time_limit,
             seed=seed,
         )
+    if isinstance(target, PhotonCounts):
+        refuse_unsafe_accidentals(target, declared.expression)
+        call, target = replace(call, platform="photons"), target.counts()
+    if isinstance(target, Correlators):
+        return analyze_correlators(target, declared.expression, alpha=alpha)
     if isinstance(target, Mapping):
         return _analyze_groups(target, call)
     _require_counts(target, "target")

@@ -121,8 +121,8 @@ def _analyze(options: argparse.Namespace) -> int:
 
     _files_to_write(options)
     counts = read_counts(options.counts)
-    if options.picture is not None and not counts.scenario.is_chsh:
-        raise CountsError.bad_argument("--picture", expected="counts of a CHSH test", got=str(counts.scenario))
+    if options.picture is not None and not (counts.scenario.is_chsh and counts.is_complete):
+        raise CountsError.bad_argument("--picture", expected="all four settings of a CHSH test", got=repr(counts))
     report = analyze(
         counts,
         CountsOptions(

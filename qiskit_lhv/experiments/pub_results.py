@@ -44,8 +44,10 @@ class PubPlan:
             CountsError: If they do not fit the settings, or would take too many PUBs.
         """
         if not isinstance(shots, SettingSchedule):
-            schedule = SettingSchedule.blocks(grid, check_shots(shots, grid))
-            return cls(schedule, grid, False, one_circuit)
+            numbers = check_shots(shots, grid, some=True)
+            schedule = SettingSchedule.blocks(grid, numbers)
+            # If some combinations are left out, the PUBs are those of the schedule.
+            return cls(schedule, grid, bool(numbers.min() == 0), one_circuit)
         plan = cls(shots, grid, True, one_circuit)
         known = np.shape(shots.setting_probabilities) if shots.setting_probabilities is not None else grid
         if shots.num_parties != len(grid) or known != grid or np.any(shots.positions >= np.array(grid)):

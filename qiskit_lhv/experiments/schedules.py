@@ -112,17 +112,19 @@ class SettingSchedule(Record):
 
         Args:
             num_settings: Number of settings of each party, such as ``experiment.scenario.num_settings``.
-            shots: Shots of each setting combination: a number, or shape ``(m_1, ..., m_N)``.
+            shots: Shots of each setting combination: a number, or shape ``(m_1, ..., m_N)``, with zeros for those that
+                are not to be measured.
 
         Raises:
-            CountsError: If a number is not a positive whole number.
+            CountsError: If a number is not a whole number, or a setting of a party has no shots.
 
         Examples:
             >>> SettingSchedule.blocks((1, 3), 50).positions.tolist()
             [[0, 0], [0, 1], [0, 2]]
         """
         grid = whole_numbers(num_settings, "num_settings", CountsError, minimum=1)
-        return cls(_combinations(grid), check_shots(shots, grid).ravel())
+        numbers = check_shots(shots, grid, some=True).ravel()
+        return cls(_combinations(grid)[numbers > 0], numbers[numbers > 0])
 
     @classmethod
     def interleaved(
@@ -146,7 +148,7 @@ class SettingSchedule(Record):
             CountsError: If a number is not a positive whole number.
         """
         grid = whole_numbers(num_settings, "num_settings", CountsError, minimum=1)
-        numbers = check_shots(shots, grid).ravel()
+        numbers = check_shots(shots, grid, some=True).ravel()
         rounds = whole_number(rounds, "rounds", CountsError)
         rng, combinations = generator(seed), _combinations(grid)
         # More rounds than shots would be empty.

@@ -9,6 +9,7 @@ from .expressions.expression import BellExpression as BellExpression
 from .expressions.families import cglmp as cglmp
 from .expressions.families import chained as chained
 from .expressions.families import chsh as chsh
+from .expressions.families import clauser_horne as clauser_horne
 from .expressions.families import elegant as elegant
 from .expressions.families import i3322 as i3322
 from .expressions.families import mermin as mermin

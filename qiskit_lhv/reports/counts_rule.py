@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..statistics.assumptions.drift import DriftTest
@@ -20,6 +22,7 @@ from ..statistics.evidence.standing_tests import StandingTest, TestResult
 from ..statistics.intervals.confidence_regions import LocalRegion
 from ..statistics.signaling.allowance import SignalingAllowance
 from ..statistics.signaling.no_signaling_tests import SignalingTest
+from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from .locality import LocalityReport
 
 __all__ = [
+    "PLATFORMS",
     "UNDECLARED_KAPPA",
     "CountsEvidence",
     "CountsRule",
@@ -42,6 +46,8 @@ __all__ = [
 
 # The kappa that is applied if signaling is detected and no kappa was declared.
 UNDECLARED_KAPPA = 5.0
+# Where the parties are, which words of a report depend on.
+PLATFORMS = ("chip", "photons")
 # A drift that is significant at this level rules out the verdict LOCAL.
 DRIFT_LEVEL = 0.01
 
@@ -143,6 +149,8 @@ class CountsRule(Question):
     """The physical qubits of the group, if the counts are those of one of many groups."""
     num_groups: int = 1
     """The number of groups that were analyzed together. The allowances for signaling of all groups hold together."""
+    platform: str = "chip"
+    """Where the parties are, for the words of the report: ``"chip"`` or ``"photons"``."""
     num_failed: int = 0
     """The number of these groups that could not be analyzed."""
     in_nonlocal_list: bool | None = None
@@ -196,8 +204,17 @@ class CountsRule(Question):
         return found.signaling is None or found.signaling.p_value <= self.signaling_level
 
     def frequencies_violate(self, inequality: BellInequality) -> bool:
-        """Returns whether the observed frequencies of the outcomes, given the settings, violate an inequality."""
-        return inequality.violation(self.counts.frequencies()) > 0
+        """Returns whether the observed frequencies of the outcomes, given the settings, violate an inequality.
+
+        Settings that were not measured count with the outcomes that are worst for the violation.
+        """
+        counts = self.counts
+        if counts.is_complete:
+            return inequality.violation(counts.frequencies()) > 0
+        coefficients = np.where(counts.scenario.mask, inequality.expression.coefficients, np.inf)
+        flat = coefficients.reshape(counts.measured.size, -1)
+        worst = np.eye(flat.shape[1])[flat.argmin(axis=1)].reshape(coefficients.shape)
+        return inequality.violation(counts.frequencies(fill=Behavior(worst, counts.scenario))) > 0
 
     def beyond_signaling(self, found: CountsEvidence) -> bool:
         """Returns whether a violation is too strong to be explained by signaling, under the declarations."""

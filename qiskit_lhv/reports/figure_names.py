@@ -85,6 +85,8 @@ class Figure(StrEnum):
     ABSORBING_NOISE = "absorbing_noise", "weight of white noise that absorbs the errors"
     NEEDED_VISIBILITY = "needed_visibility", "needed for all correlations within the errors"
     VALUE = "value", "value"
+    VALUE_ERROR = "value_error", "value: standard error"
+    SIGMAS = "sigmas", "standard errors above the local bound"
     VALUE_LOWER = "value_lower", "value: lower limit"
     LOCAL_BOUND = "local_bound", "local bound"
 

@@ -20,10 +20,15 @@ from .fits.local_fit import LocalFit as LocalFit
 from .fits.local_fit import fit_local_model as fit_local_model
 from .fits.model_comparison import ModelComparison as ModelComparison
 from .fits.model_comparison import compare_models as compare_models
+from .intervals.coincidence_values import PhotonValues as PhotonValues
+from .intervals.coincidence_values import photon_values as photon_values
 from .intervals.confidence_regions import LocalRegion as LocalRegion
 from .intervals.confidence_regions import local_region as local_region
 from .intervals.expression_values import BellValues as BellValues
 from .intervals.expression_values import bell_values as bell_values
+from .intervals.normal_tests import NormalTest as NormalTest
+from .intervals.normal_tests import correlator_test as correlator_test
+from .intervals.normal_tests import normal_test as normal_test
 from .intervals.threshold_estimates import LocalWeightInterval as LocalWeightInterval
 from .intervals.threshold_estimates import ThresholdEstimate as ThresholdEstimate
 from .intervals.threshold_estimates import estimate_threshold as estimate_threshold

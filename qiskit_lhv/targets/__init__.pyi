@@ -1,10 +1,14 @@
 from .behaviors import Behavior as Behavior
 from .correlations import CorrelationTensor as CorrelationTensor
+from .correlators import Correlators as Correlators
 from .counts import BellCounts as BellCounts
+from .estimated_values import EstimatedValue as EstimatedValue
 from .expectation_values import estimate_from_estimator as estimate_from_estimator
 from .expectation_values import estimate_from_expectations as estimate_from_expectations
 from .expectation_values import pauli_labels as pauli_labels
 from .expectation_values import pauli_observables as pauli_observables
+from .photons import PhotonCounts as PhotonCounts
+from .photons import click_counts as click_counts
 from .projections import divergence as divergence
 from .projections import project_to_no_signaling as project_to_no_signaling
 from .scenario import BellScenario as BellScenario

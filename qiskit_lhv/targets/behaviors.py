@@ -281,16 +281,17 @@ class Behavior(Record):
         """Draws counts in blocks, as an experiment with this behavior would give.
 
         Args:
-            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+            shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``, with zeros
+                for those that are not to be measured.
             seed: Seed, or ``None``.
 
         Raises:
-            CountsError: If a shot number is not a positive whole number.
+            CountsError: If a shot number is not a whole number, or a setting of a party has no shots.
         """
         from .counts import BellCounts
         from .designs import check_shots
 
-        numbers = check_shots(shots, self.scenario.num_settings).ravel()
+        numbers = check_shots(shots, self.scenario.num_settings, some=True).ravel()
         cells = self.array.reshape(self.scenario.num_setting_combinations, -1)
         drawn = generator(seed).multinomial(numbers, cells / cells.sum(axis=1, keepdims=True))
         return BellCounts(drawn.reshape(self.scenario.shape), scenario=self.scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from .._support.validation import frozen, real_array
 from .._support.words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
-from .designs import check_design
+from .designs import check_design, refuse_impossible_settings
 from .dictionaries import MAX_SHOTS, QUASI_REMEDY, table_of_counts
 from .lost_shots import (
     check_lost_outcomes,
@@ -29,7 +30,15 @@ from .lost_shots import (
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
 
-__all__ = ["MAX_DRAWN", "BellCounts", "check_shot_limit", "require_counts"]
+__all__ = [
+    "MAX_DRAWN",
+    "BellCounts",
+    "check_shot_limit",
+    "filled_frequencies",
+    "measured_parameters",
+    "require_complete",
+    "require_counts",
+]
 
 # What NumPy's generator draws from without replacement.
 MAX_DRAWN = 10**9
@@ -39,15 +48,20 @@ MAX_DRAWN = 10**9
 class BellCounts(Record):
     """How often each outcome was seen for each setting combination.
 
+    Not every setting combination has to be measured: Mermin's test of three parties takes four of eight. Combinations
+    without shots are *unmeasured*: tests, fits and figures use the others, and nothing is claimed about what these
+    would have given. Every setting of every party has to occur in some combination that was measured.
+
     Counts compare by their content. Like all objects with arrays they have no hash: in a dictionary they are values,
     not keys.
 
     Args:
-        array: Whole numbers, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, settings before outcomes.
+        array: Whole numbers, shape ``(m_1, ..., m_N, d_1, ..., d_N)``, settings before outcomes; zeros throughout for
+            setting combinations that were not measured.
         design: ``"blocks"``: the shots of each setting combination were fixed beforehand;
             ``"random"``: the settings were drawn at random, trial by trial.
         setting_probabilities: For ``"random"``, the known probability of each setting combination,
-            shape ``(m_1, ..., m_N)``.
+            shape ``(m_1, ..., m_N)``; 0 for those that are never drawn.
         lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
             ``None``; default: no party has one.
         post_selected: Whether shots were dropped because of their outcomes.
@@ -55,9 +69,9 @@ class BellCounts(Record):
             setting has fewer than the party's largest one. Default: all settings of a party have as many.
 
     Raises:
-        CountsError: If an entry is negative, fractional or not finite, a setting combination has no
+        CountsError: If an entry is negative, fractional or not finite, a setting of a party has no
             shots, the design is incomplete, a lost outcome is out of range, or there are shots of an outcome that a
-            setting does not have.
+            setting does not have, or of settings that are never drawn.
 
     Examples:
         >>> counts = BellCounts.from_counts({(0,): {"0": 60, "1": 40}, (1,): {"1": 50}})
@@ -90,18 +104,21 @@ class BellCounts(Record):
         object.__setattr__(self, "setting_probabilities", checked)
         object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
         object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
-        if self.num_shots.min() == 0:
-            position = tuple(int(i) for i in np.argwhere(self.num_shots == 0)[0])
-            raise CountsError.bad_argument(
-                "array",
-                expected="at least one shot for every setting combination",
-                got=f"zero shots for settings {position}",
-                remedy="Take more shots, or leave out a setting of one party.",
-            )
+        for party in range(scenario.num_parties):
+            own = self.num_shots.sum(axis=tuple(k for k in range(scenario.num_parties) if k != party))
+            if own.min() == 0:
+                raise CountsError.bad_argument(
+                    "array",
+                    expected="at least one shot for every setting of every party",
+                    got=f"zero shots for setting {int(np.argmin(own))} of party {party}",
+                    remedy="Take more shots, or leave out this setting; settings are numbered from 0 without gaps.",
+                )
+        refuse_impossible_settings(self.num_shots, checked)
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)
-        return f"BellCounts({self.scenario}, {counted(self.total_shots, 'shot')}, design={self.design!r}{losses})"
+        some = "" if self.is_complete else f", {self.words_of_measured}"
+        return f"BellCounts({self.scenario}, {counted(self.total_shots, 'shot')}, design={self.design!r}{some}{losses})"
 
     @cached_property
     def num_shots(self) -> NDArray[np.int64]:
@@ -114,9 +131,67 @@ class BellCounts(Record):
         """Shots of all setting combinations together."""
         return int(self.num_shots.sum())
 
-    def frequencies(self) -> Behavior:
-        """The relative frequencies, a behavior that is a little signaling by chance."""
-        return self._frequencies
+    @cached_property
+    def measured(self) -> NDArray[np.bool_]:
+        """Whether each setting combination was measured, shape ``(m_1, ..., m_N)``."""
+        return frozen(self.num_shots > 0)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every setting combination was measured."""
+        return bool(self.measured.all())
+
+    @property
+    def words_of_measured(self) -> str:
+        """How many setting combinations were measured, in words."""
+        return f"{int(self.measured.sum())} of {self.measured.size} setting combinations measured"
+
+    @property
+    def num_measured_cells(self) -> int:
+        """How many pairs of measured settings and possible outcomes there are."""
+        return int((self.scenario.outcome_combinations * self.measured).sum())
+
+    @cached_property
+    def num_no_signaling_parameters(self) -> int:
+        """How many numbers describe a no-signaling behavior where it was measured.
+
+        They are the probabilities of all but the last outcomes of any parties, for settings that were measured
+        together.
+        """
+        return measured_parameters(self.scenario, self.measured)
+
+    def frequencies(self, *, fill: Behavior | None = None) -> Behavior:
+        """The relative frequencies, a behavior that is a little signaling by chance.
+
+        Args:
+            fill: A behavior of the same scenario whose probabilities take the place of those that were not measured.
+                Default: every setting combination has to be measured.
+
+        Raises:
+            CountsError: If a setting combination was not measured and there is nothing to fill it with, or the filling
+                belongs to another scenario.
+
+        Examples:
+            >>> counts = BellCounts([[[[3, 1], [0, 4]]], [[[2, 2], [2, 2]]]])
+            >>> counts.frequencies().array[0, 0].tolist()
+            [[0.375, 0.125], [0.0, 0.5]]
+        """
+        if fill is not None and (not isinstance(fill, Behavior) or fill.scenario != self.scenario):
+            got = str(fill.scenario) if isinstance(fill, Behavior) else type(fill).__name__
+            raise CountsError.bad_argument("fill", expected=f"a behavior of {self.scenario}", got=got)
+        if self.is_complete:
+            return self._frequencies
+        if fill is None:
+            raise CountsError.bad_argument(
+                "counts",
+                expected="shots for every setting combination: there is no behavior without them",
+                got=f"none for settings {tuple(int(i) for i in np.argwhere(~self.measured)[0])}",
+                remedy="analyze(counts), the e-value and declared expressions test what was measured; "
+                "counts.frequencies(fill=behavior) takes the rest from a behavior, such as Behavior.white_noise.",
+            )
+        shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
+        there, shots = self.measured.reshape(shape), np.maximum(self.num_shots, 1).reshape(shape)
+        return Behavior(np.where(there, self.array / shots, fill.array), self.scenario)
 
     @cached_property
     def _frequencies(self) -> Behavior:
@@ -137,7 +212,8 @@ class BellCounts(Record):
         """Counts from one dictionary for each setting combination.
 
         Args:
-            counts: Maps settings ``(x_1, ..., x_N)`` to a dictionary of counts. Its keys are Qiskit
+            counts: Maps settings ``(x_1, ..., x_N)`` to a dictionary of counts. Setting combinations that are missing
+                were not measured. The keys of a dictionary are Qiskit
                 bitstrings (classical bit 0 is the rightmost character and belongs to party 0; spaces
                 between registers are ignored) or tuples of outcomes in party order. Outcomes that are
                 missing were seen zero times. A lost bit is written ``-``, and a lost outcome in a tuple
@@ -152,7 +228,7 @@ class BellCounts(Record):
             post_selected: See the class.
 
         Raises:
-            CountsError: If a setting combination is missing, a key does not fit, or a count is not a
+            CountsError: If a setting of a party is missing, a key does not fit, or a count is not a
                 whole number of at least zero.
 
         Examples:
@@ -274,6 +350,59 @@ def check_shot_limit(counts: BellCounts) -> None:
             got=f"{largest}",
             remedy="Analyze parts of them, and multiply with combine_e_values(parts, independent=True).",
         )
+
+
+def filled_frequencies(counts: BellCounts) -> Behavior:
+    """The relative frequencies, with white noise in place of what was not measured.
+
+    It is for computations in which setting combinations that were not measured have weight 0.
+
+    Args:
+        counts: The counts.
+    """
+    return counts.frequencies(fill=None if counts.is_complete else Behavior.white_noise(counts.scenario))
+
+
+def measured_parameters(scenario: BellScenario, measured: NDArray[np.bool_]) -> int:
+    """How many numbers describe a no-signaling behavior where it was measured; see ``num_no_signaling_parameters``.
+
+    Args:
+        scenario: The scenario.
+        measured: Whether each setting combination was measured, shape ``(m_1, ..., m_N)``.
+    """
+    if measured.all():
+        return scenario.num_no_signaling_parameters
+    n, total = scenario.num_parties, 0
+    for members in itertools.product((False, True), repeat=n):
+        numbers: Any = measured.any(axis=tuple(k for k in range(n) if not members[k]), keepdims=True).astype(np.int64)
+        for k in range(n):
+            if members[k]:
+                shape = [-1 if j == k else 1 for j in range(n)]
+                numbers = numbers * (np.array(scenario.num_outcomes[k]) - 1).reshape(shape)
+        total += int(numbers.sum())
+    # The empty set of parties stands for normalization.
+    return total - 1
+
+
+def require_complete(counts: BellCounts, purpose: str, remedy: str = "Measure it.") -> BellCounts:
+    """Returns the counts if every setting combination was measured.
+
+    Args:
+        counts: The counts.
+        purpose: What they are for, which ends the sentence "shots for every setting combination".
+        remedy: What else to do.
+
+    Raises:
+        CountsError: If a setting combination was not measured.
+    """
+    if not counts.is_complete:
+        raise CountsError.bad_argument(
+            "counts",
+            expected=f"shots for every setting combination {purpose}",
+            got=f"none for settings {tuple(int(i) for i in np.argwhere(~counts.measured)[0])}",
+            remedy=remedy,
+        )
+    return counts
 
 
 def require_counts(counts: object, argument: str = "counts") -> BellCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -54,7 +54,7 @@ def table_of_counts(
         stand for it in all of them), ``None`` for parties without, or ``None`` if no party has one; and the scenario.
 
     Raises:
-        CountsError: If a setting combination is missing, a key does not fit, or a count is not a
+        CountsError: If a setting of a party is missing, a key does not fit, or a count is not a
             whole number of at least zero.
     """
     table = _settings_table(counts)
@@ -122,7 +122,7 @@ def _num_settings(table: Mapping[tuple[int, ...], Any]) -> tuple[int, ...]:
 
 
 def _settings_table(counts: object) -> dict[tuple[int, ...], Mapping[Any, int]]:
-    """The dictionaries by settings, of which none is missing."""
+    """The dictionaries by settings; combinations that are missing were not measured."""
     if not isinstance(counts, Mapping) or not counts:
         raise CountsError.bad_argument(
             "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=shown(counts)
@@ -144,30 +144,18 @@ def _settings_table(counts: object) -> dict[tuple[int, ...], Mapping[Any, int]]:
             "counts", expected="settings of one entry per party", got=shown(sorted(table, key=len))
         )
     num_settings = _num_settings(table)
-    if math.prod(num_settings) > len(table):
-        # So many combinations may be named that they could not be listed; one of the first is missing.
-        missing = next(position for position in _positions(num_settings) if position not in table)
-        raise CountsError.bad_argument(
-            "counts",
-            expected=f"every setting combination of {num_settings} settings",
-            got=f"none for {missing}",
-            remedy="Measure it, or leave out a setting of one party; settings are numbered from 0 without gaps.",
-        )
+    for party, (numbers, size) in enumerate(zip(zip(*table, strict=True), num_settings, strict=True)):
+        seen = set(numbers)
+        if len(seen) < size:
+            # The largest number may be so large that the numbers up to it could not be listed.
+            missing = next(x for x in range(len(seen) + 1) if x not in seen)
+            raise CountsError.bad_argument(
+                "counts",
+                expected=f"every setting of every party, numbered from 0 without gaps, here of {num_settings} settings",
+                got=f"none for setting {missing} of party {party}",
+                remedy="Measure it, or leave it out and number the others without a gap.",
+            )
     return table
-
-
-def _positions(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """All indices of a table, the last one running fastest, without a list of anything."""
-    position = [0] * len(sizes)
-    while True:
-        yield tuple(position)
-        for k in reversed(range(len(sizes))):
-            position[k] += 1
-            if position[k] < sizes[k]:
-                break
-            position[k] = 0
-        else:
-            return
 
 
 def _setting_key(key: Any) -> tuple[int, ...]:

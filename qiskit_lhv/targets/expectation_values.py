@@ -108,7 +108,7 @@ def estimate_from_estimator(
             remedy="estimator.run([pub]).result()[0]; counts go to estimate_tensor.",
         )
     values, errors = np.asarray(data.evs, dtype=float), np.asarray(data.stds, dtype=float)
-    circuit, measured = _circuit_and_observables(observables)
+    circuit, measured = circuit_and_observables(observables)
     if values.shape != tuple(measured.shape) or errors.shape != values.shape:
         raise CountsError.bad_argument(
             "observables",
@@ -118,10 +118,10 @@ def estimate_from_estimator(
         )
     if not np.all(errors >= 0):
         raise CountsError.bad_argument("result", expected="standard errors above 0", got=f"{errors[~(errors >= 0)][0]}")
-    strings = [_pauli_string(measured[index]) for index in np.ndindex(values.shape)]
-    labels = _labels_of_parties([label for label, _ in strings], circuit, parties)
+    strings = [pauli_string(measured[index]) for index in np.ndindex(values.shape)]
+    labels = labels_of_parties([label for label, _ in strings], circuit, parties)
     factors = np.array([factor for _, factor in strings])
-    errors = _valid_errors(errors.ravel(), np.abs(factors), getattr(result, "metadata", None) or {})
+    errors = valid_errors(errors.ravel(), np.abs(factors), getattr(result, "metadata", None) or {})
     found: dict[str, float] = {}
     found_errors: dict[str, float] = {}
     for label, value, error in zip(labels, values.ravel() / factors, errors, strict=True):
@@ -131,7 +131,7 @@ def estimate_from_estimator(
     return estimate_from_expectations(found, found_errors)
 
 
-def _circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, ObservablesArray]:
+def circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, ObservablesArray]:
     circuit = None
     if isinstance(given, EstimatorPub):
         circuit, given = given.circuit, given.observables
@@ -157,7 +157,7 @@ def _known_to_all_versions(given: Any) -> Any:
     return SparsePauliOp.from_sparse_observable(given) if isinstance(given, SparseObservable) else given
 
 
-def _pauli_string(observable: Mapping[str, complex]) -> tuple[str, float]:
+def pauli_string(observable: Mapping[str, complex]) -> tuple[str, float]:
     """Label and factor of an observable."""
     terms = [(label, complex(factor)) for label, factor in observable.items() if factor]
     if len(terms) != 1 or set(terms[0][0]) - set("IXYZ") or terms[0][1].imag:
@@ -170,7 +170,7 @@ def _pauli_string(observable: Mapping[str, complex]) -> tuple[str, float]:
     return terms[0][0], terms[0][1].real
 
 
-def _labels_of_parties(
+def labels_of_parties(
     labels: Sequence[str], circuit: QuantumCircuit | None, parties: Sequence[Any] | PhysicalQubits | None
 ) -> list[str]:
     """The labels on the parties' qubits, the first party at the right."""
@@ -199,7 +199,7 @@ def _labels_of_parties(
     return ["".join(label[width - 1 - qubit] for qubit in reversed(qubits)) for label in labels]
 
 
-def _valid_errors(errors: FloatArray, factors: FloatArray, metadata: Mapping[str, Any]) -> FloatArray:
+def valid_errors(errors: FloatArray, factors: FloatArray, metadata: Mapping[str, Any]) -> FloatArray:
     """Standard errors of the Pauli strings, none of them too small for the number of shots."""
     shots, precision = metadata.get("shots"), metadata.get("target_precision")
     if shots:

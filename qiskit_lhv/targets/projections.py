@@ -35,17 +35,19 @@ _BATCH_ENTRIES = 1 << 22
 
 
 def setting_shares(target: Behavior, weights: ArrayLike | None) -> FloatArray:
-    """Weights of setting combinations, normalized to sum 1; ``None``: equal.
+    """Weights of setting combinations, at least 0, normalized to sum 1; ``None``: equal.
 
     Raises:
-        ScenarioError: If the weights have the wrong shape or are not positive.
+        ScenarioError: If the weights have the wrong shape, one is negative, or all are 0.
     """
     shape = target.scenario.num_settings
     if weights is None:
         weights = np.ones(shape)
     checked = real_array(weights, "weights", ScenarioError)
-    if checked.shape != shape or checked.min() <= 0:
-        raise ScenarioError.bad_argument("weights", expected=f"positive numbers of shape {shape}", got=f"{checked}")
+    if checked.shape != shape or checked.min() < 0 or checked.max() == 0:
+        raise ScenarioError.bad_argument(
+            "weights", expected=f"numbers of at least 0, not all 0, of shape {shape}", got=f"{checked}"
+        )
     shares: FloatArray = checked / checked.sum()
     return shares
 
@@ -74,7 +76,9 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
         # Near -1 the sum 1 + ratio has lost the digits that q and p still have.
         near, far = p * (ratio - np.log1p(ratio)), (q - p) - p * (np.log(q) - np.log(p))
         terms = np.where(seen, np.where(np.abs(ratio) < 0.5, near, far), q)
-    return float(np.sum(share.reshape(share.shape + (1,) * share.ndim) * terms))
+    wide = share.reshape(share.shape + (1,) * share.ndim)
+    # A setting combination without weight does not count, even if the model excludes what p has there.
+    return float(np.sum(wide * np.where(wide > 0, terms, 0.0)))
 
 
 @one_blas_thread()
@@ -88,7 +92,8 @@ def project_to_no_signaling(
 
     Args:
         behavior: The behavior to project.
-        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: equal.
+        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, at least 0; default: equal. Where it is
+            0, the behavior to project does not count, and of all projections one far from the boundary is found.
         time_limit: Seconds; default: none, see :ref:`time-limits`.
 
     Returns:
@@ -97,7 +102,7 @@ def project_to_no_signaling(
         1e-7.)
 
     Raises:
-        ScenarioError: If the weights have the wrong shape or are not positive.
+        ScenarioError: If the weights have the wrong shape, one is negative, or all are 0.
         SolverError: If the time limit ended before the projection was found.
 
     References:

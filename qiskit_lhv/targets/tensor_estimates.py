@@ -19,7 +19,7 @@ from ..exceptions import CountsError
 from ..measurements.effect_sets import ListedMeasurements
 from ..measurements.specification import measurement, parse_settings
 from .correlations import CorrelationTensor
-from .counts import BellCounts, require_counts
+from .counts import BellCounts, require_complete, require_counts
 from .operator_basis import hermitian_basis, scenario_of_settings
 from .state_tensors import density_matrix
 from .tomography import SettingShots, pauli_settings, pooled_shots, settings_of_effects
@@ -225,7 +225,7 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
             every qubit, in this order.
 
     Raises:
-        CountsError: If the counts are of another scenario, too large, or were post-selected; or if the settings of a
+        CountsError: If the counts are of another scenario, too large, incomplete, or were post-selected; or if the settings of a
             qubit are not X, Y and Z, or those of another party do not determine its state.
         MeasurementError: If the settings cannot be used.
 
@@ -272,8 +272,10 @@ def estimate_of_counts(counts: BellCounts, measurements: tuple[ListedMeasurement
         measurements: What each party measured; ``None``: X, Y and Z of qubits.
 
     Raises:
-        CountsError: If the measurements of a party do not determine its state.
+        CountsError: If a setting combination was not measured, or the measurements of a party do not determine its state.
     """
+    all_bases = 'Measure all bases: BellExperiment(circuit, "pauli").' if measurements is None else "Measure it."
+    require_complete(counts, "of a state", all_bases)
     shape = (4,) * counts.scenario.num_parties
     if measurements is not None:
         shape = tuple(listed.dimension**2 for listed in measurements)

@@ -14,7 +14,7 @@ from .._support.validation import frozen, real_array, shown
 from .._support.words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts
-from .designs import check_design
+from .designs import check_design, refuse_impossible_settings
 from .dictionaries import MAX_CELLS, check_table_size
 from .lost_shots import (
     check_lost_outcomes,
@@ -53,7 +53,7 @@ class BellTrials(Record):
         design: ``"random"`` (settings drawn trial by trial) or ``"blocks"`` (an order fixed beforehand). There is
             no default.
         setting_probabilities: For ``"random"``, the known probability of each setting combination, shape
-            ``(m_1, ..., m_N)``; default: uniform.
+            ``(m_1, ..., m_N)``, 0 for those that are never drawn; default: uniform.
         lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
             ``None``; default: no party has one.
         post_selected: Whether trials were dropped because of their outcomes.
@@ -130,6 +130,8 @@ class BellTrials(Record):
         object.__setattr__(self, "setting_probabilities", checked)
         object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
         object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
+        if checked is not None:
+            refuse_impossible_settings(self.table.sum(axis=scenario.outcome_axes), checked)
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)
@@ -152,7 +154,7 @@ class BellTrials(Record):
         """The counts of the trials, without their order.
 
         Raises:
-            CountsError: If a setting combination has no trial.
+            CountsError: If a setting of a party has no trial.
         """
         assert self.scenario is not None
         options = (self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected, self.scenario)

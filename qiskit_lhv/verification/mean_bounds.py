@@ -155,7 +155,12 @@ def _limits(probabilities: Any, predictability: Fraction) -> tuple[Any, Any]:
             # Probability of this party's setting, given those of the parties before it.
             given = probabilities[setting[:k]]
             with_own = probabilities[setting[: k + 1]]
-            conditional = _total(with_own) / _total(given)
+            before = _total(given)
+            if before == 0:
+                # Given settings that should never come, nothing is declared.
+                low = Fraction(0)
+                continue
+            conditional = _total(with_own) / before
             low *= max(conditional - predictability, Fraction(0))
             high *= min(conditional + predictability, Fraction(1))
         lower[setting], upper[setting] = low, high

@@ -47,11 +47,12 @@ def precise_log10_numbers_p(
 
 
 def _given(declared: dict[Any, Any], x: tuple[int, ...], party: int) -> Any:
-    """Probability of a party's setting given the settings of the parties before it."""
+    """Probability of a party's setting given the settings of the parties before it; ``None`` if those never come."""
     import mpmath
 
     same = mpmath.fsum(p for y, p in declared.items() if y[: party + 1] == x[: party + 1])
-    return same / mpmath.fsum(p for y, p in declared.items() if y[:party] == x[:party])
+    before = mpmath.fsum(p for y, p in declared.items() if y[:party] == x[:party])
+    return same / before if before > 0 else None
 
 
 def _cell_limits(declared: dict[Any, Any], shape: tuple[int, ...], predictability: Any) -> dict[Any, Any]:
@@ -64,8 +65,10 @@ def _cell_limits(declared: dict[Any, Any], shape: tuple[int, ...], predictabilit
     limits = {}
     for x in declared:
         factors = [given[x[: k + 1]] for k in range(len(x))]
-        lower = mpmath.fprod(max(factor - predictability, mpmath.mpf(0)) for factor in factors)
-        limits[x] = (lower, mpmath.fprod(min(factor + predictability, mpmath.mpf(1)) for factor in factors))
+        zero, one = mpmath.mpf(0), mpmath.mpf(1)
+        lower = mpmath.fprod(zero if factor is None else max(factor - predictability, zero) for factor in factors)
+        upper = mpmath.fprod(one if factor is None else min(factor + predictability, one) for factor in factors)
+        limits[x] = (lower, upper)
     return limits
 
 
@@ -81,8 +84,9 @@ def _party_statements(
         upper = mpmath.fsum(limits[x][1] for x in cells)
         if predictability > 0:
             given = [_given(declared, x, party) for x in {x[: party + 1]: x for x in cells}.values()]
-            lower = max(lower, min(given) - predictability)
-            upper = min(upper, max(given) + predictability)
+            if all(_given(declared, x, party) is not None for x in declared):
+                lower = max(lower, min(given) - predictability)
+                upper = min(upper, max(given) + predictability)
         statements.append((sum(int(numbers[x]) for x in cells), lower, upper))
     return statements
 
@@ -115,6 +119,8 @@ def _log_dirichlet_e(numbers: NDArray[np.int64], declared: dict[Any, Any], upper
         weight = mpmath.mpf(10) ** exponent * numbers.size
         log = mpmath.loggamma(weight) - mpmath.loggamma(weight + total)
         for x, p in declared.items():
+            if p == 0:
+                continue
             log += mpmath.loggamma(weight * p + int(numbers[x])) - mpmath.loggamma(weight * p)
             log -= int(numbers[x]) * mpmath.log(upper[x])
         values.append(log)

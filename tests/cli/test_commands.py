@@ -65,7 +65,7 @@ def test_analyze_file_as_a_game(counts_file, capsys):
     [
         ('{"counts": {"0,0": {"00": -1}}}', "quasi-probabilities"),
         ('{"counts": {"0,0": {"000": 1}}}', "bitstrings"),
-        ('{"counts": {"0,0": {"00": 1}, "1,1": {"00": 1}}}', "setting combination"),
+        ('{"counts": {"0,0": {"00": 1}, "2,1": {"00": 1}}}', "none for setting 1 of party 0"),
         ('{"counts": [1]}', "settings"),
         ('{"shots": 3}', "counts"),
         ("{", "readable JSON"),

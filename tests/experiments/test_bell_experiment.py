@@ -141,7 +141,7 @@ def test_the_circuit_passed_in_stays_unchanged():
         [100, 200],
         np.full((2, 3), 10),
         np.full((3, 1, 2), 10),
-        np.array([[[10, 10, 0]], [[10, 10, 10]]]),
+        np.array([[[10, 10, -1]], [[10, 10, 10]]]),
         np.full((2, 1, 3), 10.5),
         [[[1, 2, 3]], [[1, 2]]],
     ],

@@ -115,7 +115,7 @@ def test_random_settings_are_uniform_by_default_and_independent_of_the_trial_bef
         (([[0, 0]], [1], "shuffled"), "design: expected 'blocks' or 'random'"),
         (([[0, 0]], [1], "random"), "setting_probabilities: expected the probability"),
         (([[0, 0]], [1], "blocks", [[1.0]]), "setting_probabilities: expected None"),
-        (([[0, 0]], [1], "random", [[0.6, 0.6]]), "setting_probabilities: expected positive numbers"),
+        (([[0, 0]], [1], "random", [[0.6, 0.6]]), "setting_probabilities: expected numbers of at least 0"),
         (([[0, 2]], [1], "random", [[0.5, 0.5]]), "setting_probabilities: expected a shape above (0, 2)"),
         (([[0, 0]], [1], "random", [0.5, 0.5]), "setting_probabilities: expected a shape above (0, 0)"),
         (([[0, 0], [0, 1]], [1, 2], "random", [[0.5, 0.5]]), "shots: expected one shot per run for design='random'"),
@@ -321,12 +321,25 @@ def test_results_of_other_schedules_are_refused():
         experiment.counts(result)
 
 
-def test_counts_need_every_combination_but_trials_do_not():
+def test_only_some_combinations_may_be_measured():
     experiment = bell_experiment()
     schedule = SettingSchedule([[0, 0], [1, 1]], [5, 5])
     assert experiment.run_trials(StatevectorSampler(seed=1), schedule).num_trials == 10
-    with pytest.raises(CountsError, match="zero shots for settings"):
-        experiment.run(StatevectorSampler(seed=1), schedule)
+    counts = experiment.run(StatevectorSampler(seed=1), schedule)
+    assert counts.num_shots.tolist() == [[5, 0], [0, 5]]
+    with pytest.raises(CountsError, match="zero shots for setting 1 of party 0"):
+        experiment.run(StatevectorSampler(seed=1), SettingSchedule([[0, 0], [0, 1]], [5, 5]))
+
+
+def test_arrays_of_shots_may_leave_combinations_out():
+    experiment = bell_experiment()
+    shots = np.array([[7, 0], [4, 9]])
+    counts = experiment.run(StatevectorSampler(seed=1), shots)
+    assert counts.num_shots.tolist() == shots.tolist()
+    assert SettingSchedule.blocks((2, 2), shots).positions.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert SettingSchedule.interleaved((2, 2), shots, rounds=3, seed=1).shots.sum() == 20
+    with pytest.raises(CountsError, match="none for setting 1 of party 0"):
+        experiment.run(StatevectorSampler(seed=1), np.array([[7, 3], [0, 0]]))
 
 
 # Independent shots

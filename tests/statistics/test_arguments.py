@@ -9,11 +9,14 @@ from qiskit_lhv import Behavior, BellCounts, BellTrials, LHVError, chsh, ghz_sta
 from qiskit_lhv.statistics import no_signaling_test
 from qiskit_lhv.statistics.assumptions.same_state import same_state_test
 from qiskit_lhv.statistics.signaling.swapped_bits import swapped_bits_hint
+from qiskit_lhv.targets import Correlators, PhotonCounts
 
 NONLOCAL = Behavior.from_state(ghz_state(2, 0.95), "chsh")
 COUNTS = NONLOCAL.sample(40, seed=1)
 TRIALS = BellTrials([[0, 1], [1, 0], [0, 0], [1, 1]] * 5, [[0, 1], [1, 0], [1, 1], [0, 0]] * 5, design="random")
 PAULI = BellCounts(np.full((3, 3, 2, 2), 50))
+CORRELATORS = Correlators([[0.6, 0.6], [0.6, -0.6]], 0.1)
+PHOTONS = PhotonCounts(COUNTS.array + 1, 0.1)
 E_VALUE = ratio_e_value(COUNTS, seed=1)
 HUGE = 10**5000
 
@@ -27,6 +30,7 @@ REFUSED = {
     "level": [*NO_NUMBERS, None, 0.0, 1.0, -0.1, float("inf")],
     "share": [*NO_NUMBERS, None, -0.1, 1.1],
     "positive": [*NO_NUMBERS, None, -1.0, float("inf")],
+    "number": [*NO_NUMBERS, None, float("inf")],
     "kappa": [*NO_NUMBERS, None, 0.5, -1, float("inf")],
     "seed": [*NO_NUMBERS[:-1], -1, 0.5],
     "whole": [*NO_NUMBERS[:-1], None, -1, 0.5],
@@ -82,6 +86,10 @@ PUBLIC = {
         {"counts": COUNTS},
         {"num_replicates": "whole or none", "known": "known", "time_limit": "seconds or none", "seed": "seed"},
     ),
+    "correlator_test": (
+        {"correlators": CORRELATORS},
+        {"correlators": "data", "expression": "family"},
+    ),
     "drift_test": ({"data": TRIALS}, {"num_parts": "whole", "num_replicates": "whole", "seed": "seed"}),
     "e_bh": ({"log_e_values": [1.0, 2.0], "alpha": 0.1}, {"log_e_values": "numbers", "alpha": "level"}),
     "estimate_threshold": ({"counts": COUNTS}, {"alpha": "level", "num_replicates": "whole", "seed": "seed"}),
@@ -98,10 +106,15 @@ PUBLIC = {
     ),
     "local_weight_interval": ({"counts": COUNTS}, {"alpha": "level"}),
     "no_signaling_test": ({"counts": COUNTS}, {"level": "level", "seed": "seed"}),
+    "normal_test": (
+        {"value": 2.1, "standard_error": 0.1, "expression": chsh()},
+        {"value": "number", "standard_error": "positive", "expression": "data"},
+    ),
     "optimal_shares": (
         {"behavior": NONLOCAL},
         {"behavior": "data", "product": "flag", "tolerance": "positive", "num_starts": "whole", "seed": "seed"},
     ),
+    "photon_values": ({"photons": PHOTONS}, {"photons": "data", "expression": "family"}),
     "ratio_e_value": ({"data": COUNTS}, {"null": "null", "time_limit": "seconds or none", "seed": "seed"} | ASSUMED),
     "ratio_e_values": (
         {"data": [COUNTS]},

@@ -41,9 +41,9 @@ def test_numbers_that_are_not_finite_are_refused(bad):
 
 def test_a_setting_without_shots_is_refused():
     message = refusal(CountsError, lambda: BellCounts([[[[1, 0], [0, 1]], [[0, 0], [0, 0]]]]))
-    assert message.startswith("array: expected at least one shot for every setting combination")
-    assert "settings (0, 1)" in message
-    assert "Take more shots, or leave out a setting" in message
+    assert message.startswith("array: expected at least one shot for every setting of every party")
+    assert "setting 1 of party 1" in message
+    assert "Take more shots, or leave out this setting" in message
 
 
 @pytest.mark.parametrize("array", [np.ones(2), np.ones((2, 2, 2)), np.ones((2, 0)), 7, np.ones((0, 2))])
@@ -130,17 +130,17 @@ def test_outcomes_that_are_no_whole_numbers_are_refused(key):
     assert message.startswith("counts[(0, 0)]: expected whole numbers of at least 0")
 
 
-def test_a_missing_setting_combination_is_refused():
-    counts = {(0, 0): {"00": 1}, (0, 1): {"00": 1}, (1, 1): {"00": 1}}
+def test_a_missing_setting_is_refused():
+    counts = {(0, 0): {"00": 1}, (0, 2): {"00": 1}, (1, 2): {"00": 1}}
     message = refusal(CountsError, lambda: BellCounts.from_counts(counts))
-    assert message.startswith("counts: expected every setting combination of (2, 2) settings, got none for (1, 0).")
-    assert "Measure it, or leave out a setting of one party" in message
+    assert message.startswith("counts: expected every setting of every party, numbered from 0 without gaps")
+    assert "none for setting 1 of party 1. Measure it, or leave it out" in message
 
 
 @pytest.mark.parametrize("empty", [{}, {"00": 0}])
 def test_a_dictionary_without_shots_is_refused(empty):
     message = refusal(CountsError, lambda: BellCounts.from_counts({(0, 0): {"01": 3}, (1, 0): empty}))
-    assert "zero shots for settings (1, 0)" in message
+    assert "zero shots for setting 1 of party 0" in message
     assert "Take more shots" in message
 
 
@@ -221,9 +221,9 @@ def test_two_spellings_of_one_setting_are_refused(keys):
 @pytest.mark.parametrize(
     ("counts", "options", "words"),
     [
-        ({(0, 0): {"00": 1}, (10**9, 1): {"00": 1}}, {}, "every setting combination of (1000000001, 2) settings"),
-        ({(10**30,): {"0": 1}}, {}, "every setting combination of (1000000000000000000000000000001,) settings"),
-        ({(0,) * 20: {"0" * 20: 1}, (9,) * 20: {"0" * 20: 1}}, {}, "got none for (0, 0, 0, 0"),
+        ({(0, 0): {"00": 1}, (10**9, 1): {"00": 1}}, {}, "none for setting 1 of party 0"),
+        ({(10**30,): {"0": 1}}, {}, "none for setting 0 of party 0"),
+        ({(0,) * 20: {"0" * 20: 1}, (9,) * 20: {"0" * 20: 1}}, {}, "none for setting 1 of party 0"),
         ({(0, 0): {(10**9, 0): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 2e+09"),
         ({(0, 0): {(10**5, 10**5): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 1e+10"),
         ({(0, 0): {(0, 0): 1}}, {"num_outcomes": (10**9, 2)}, "at most 100000000 combinations"),
@@ -278,10 +278,10 @@ def test_blocks_take_no_probabilities():
     assert "design='random'" in message
 
 
-@pytest.mark.parametrize("probabilities", [[0.5, 0.4], [0.5, 0.5 + 1e-8], [1.0, 0.0], [1.5, -0.5], [1.0], [[0.5, 0.5]]])
-def test_probabilities_must_be_positive_and_sum_to_one(probabilities):
+@pytest.mark.parametrize("probabilities", [[0.5, 0.4], [0.5, 0.5 + 1e-8], [1.5, -0.5], [1.0], [[0.5, 0.5]]])
+def test_probabilities_must_not_be_negative_and_sum_to_one(probabilities):
     message = refusal(CountsError, lambda: BellCounts([[5, 5], [5, 5]], "random", probabilities))
-    assert message.startswith("setting_probabilities: expected positive numbers of shape (2,) that sum to 1")
+    assert message.startswith("setting_probabilities: expected numbers of at least 0 of shape (2,) that sum to 1")
 
 
 @pytest.mark.parametrize("probabilities", [[0.5, np.nan], ["a", "b"], {"0": 1}])

@@ -123,7 +123,7 @@ def test_divergence_refuses_models_of_another_scenario():
         divergence(Behavior([[0.5, 0.5]]), Behavior([[0.5, 0.25, 0.25]]))
 
 
-BAD_WEIGHTS = [np.ones((2, 3)), np.ones(4), [[1, 1], [1, 0]], [[1, 1], [1, -1]], [[1, 1], [1, np.nan]], 1.0, "equal"]
+BAD_WEIGHTS = [np.ones((2, 3)), np.ones(4), np.zeros((2, 2)), [[1, 1], [1, -1]], [[1, 1], [1, np.nan]], 1.0, "equal"]
 
 
 @pytest.mark.parametrize("weights", BAD_WEIGHTS)

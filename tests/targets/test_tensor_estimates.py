@@ -202,8 +202,8 @@ def test_counts_of_other_settings():
 def test_missing_basis():
     counts = {(x, y): {"00": 5} for x in range(3) for y in range(3)}
     del counts[2, 1]
-    with pytest.raises(CountsError, match=r"none for \(2, 1\)"):
-        BellCounts.from_counts(counts)
+    with pytest.raises(CountsError, match=r"none for settings \(2, 1\). Measure all bases"):
+        estimate_tensor(BellCounts.from_counts(counts))
 
 
 def test_six_qubits_fit_in_memory():

@@ -28,6 +28,7 @@ from qiskit_lhv import (
     chsh,
     estimate_tensor,
     find_local_model,
+    ghz_state,
     nonlocality_threshold,
     ratio_e_value,
     werner_state,
@@ -58,6 +59,7 @@ from qiskit_lhv.polytope import (
     enumerate_facets,
     i3322,
     local_weight,
+    mermin,
     no_signaling_bound,
     quantum_bound,
     wwzb,
@@ -84,17 +86,20 @@ from qiskit_lhv.statistics import (
     GameTest,
     LocalFit,
     LocalRegion,
+    NormalTest,
     SettingsTest,
     SignalingAllowance,
     StandingTest,
     combine_e_values,
     combined_test,
+    correlator_test,
     estimate_threshold,
     evidence_rate,
     fit_local_model,
     game_test,
     local_region,
     local_weight_interval,
+    normal_test,
     optimal_shares,
     settings_test,
     signaling_allowance,
@@ -104,9 +109,10 @@ from qiskit_lhv.statistics.assumptions.setting_numbers import log10_numbers_p
 from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.false_discovery import e_bh
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
-from qiskit_lhv.targets import project_to_no_signaling
+from qiskit_lhv.targets import Correlators, project_to_no_signaling
 from qiskit_lhv.targets.state_tensors import density_matrix
 from scipy.optimize import linprog
+from scipy.stats import norm
 
 from helpers import PLANE, SINGLET
 
@@ -459,6 +465,18 @@ def allocation_holds(record):
     return fit_holds(record.fit) and record.upper >= best.lower - 1e-7 and record.lower <= best.upper + 1e-7
 
 
+def normal_test_holds(record):
+    bound = record.inequality.bound.value
+    log_p = norm.logsf((record.value - bound) / record.standard_error) + (math.log(8) if record.largest_form else 0)
+    eight = not record.largest_form or (record.inequality.expression.scenario.is_chsh and bound == 2)
+    return (
+        eight
+        and record.standard_error > 0
+        and inequality_holds(record.inequality)
+        and record.log10_p_value == pytest.approx(min(0, log_p / math.log(10)), rel=1e-8, abs=1e-8)
+    )
+
+
 # Whether a report is true
 
 
@@ -634,6 +652,17 @@ def suspicious_counts():
     return BellCounts(table, "random", UNIFORM)
 
 
+def some_settings():
+    """Four of the eight setting combinations of Mermin's test."""
+    table = Behavior.from_state(ghz_state(3), "mermin").sample(60, 1).array
+    return BellCounts(table * (np.indices((2, 2, 2)).sum(axis=0) % 2 == 0).reshape(2, 2, 2, 1, 1, 1))
+
+
+def some_correlators():
+    """Correlators with errors, by name of their settings."""
+    return Correlators([[0.7, 0.66], [0.68, -0.7]], 0.04, None, "readout mitigation", (("Z", "X"), ("Z", "X")))
+
+
 def standing_result():
     return next(piece for piece in counts_report(suspicious_counts()).evidence if isinstance(piece, StandingTest))
 
@@ -777,6 +806,13 @@ RECORDS = {
     "report on signaling": (lambda: counts_report(signaling_counts()), report_holds),
     "report on suspicious settings": (lambda: counts_report(suspicious_counts()), report_holds),
     "standing result": (standing_result, standing_holds),
+    "game of some settings": (lambda: game_test(some_settings(), mermin(3)), game_holds),
+    "e-value of some settings": (lambda: ratio_e_value(some_settings(), seed=1), e_value_holds),
+    "fit of some settings": (lambda: fit_local_model(some_settings()), fit_holds),
+    "report on some settings": (lambda: counts_report(some_settings(), expression=mermin(3)), report_holds),
+    "normal test": (lambda: normal_test(2.4, 0.1, chsh()), normal_test_holds),
+    "normal test of correlators": (lambda: correlator_test(some_correlators()), normal_test_holds),
+    "report on correlators": (lambda: analyze(some_correlators()), report_holds),
     "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
     "report on POVMs": (lambda: analyze(werner_state(0.9), measurements="povm", seed=1), report_holds),
     "report on a plane": (lambda: analyze(werner_state(0.9), measurements="xz", seed=1), report_holds),
@@ -799,6 +835,7 @@ JUDGES = {
     SignalingAllowance: allowance_holds,
     StandingTest: standing_holds,
     LocalRegion: region_holds,
+    NormalTest: normal_test_holds,
     LocalFit: fit_holds,
     Threshold: threshold_holds,
     OptimizedSettings: settings_hold,

@@ -13,11 +13,13 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ..._support.records import Record
 from ..._support.types import FloatArray
-from ..._support.validation import is_whole_number, real_array
+from ..._support.validation import instance, is_whole_number, real_array
 from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.specification import parse_settings
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
+from ...targets.counts import BellCounts
+from ...targets.estimated_values import value_of_counts
 from ...targets.operator_basis import effect_coordinates, scenario_of_settings
 from ...targets.outcome_maps import OutcomeMap, OutcomeNames
 from ...targets.scenario import BellScenario, scenario_of_array
@@ -274,15 +276,31 @@ class BellExpression(Record):
             )
         return BellExpression(coarse, change.coarse)
 
-    def value(self, behavior: Behavior) -> float:
-        """Returns the value of the expression on a behavior.
+    def value(self, behavior: Behavior | BellCounts) -> float:
+        """Returns the value of the expression on a behavior, or its estimate from counts.
 
         Args:
-            behavior: A behavior of the same scenario.
+            behavior: A behavior of the same scenario, or counts.
+
+        Returns:
+            The value; for counts an :class:`~qiskit_lhv.targets.EstimatedValue`, which has a ``standard_error``.
 
         Raises:
-            ScenarioError: If the scenarios differ.
+            ScenarioError: If the scenarios differ, or it is neither a behavior nor counts.
+            CountsError: If a coefficient belongs to settings that were not measured.
+
+        Examples:
+            >>> from qiskit_lhv import chsh, load_bundled_counts
+            >>> chsh().value(load_bundled_counts("delft_2015").counts)
+            2.42 +- 0.20
         """
+        if isinstance(behavior, BellCounts):
+            if behavior.scenario != self.scenario:
+                raise ScenarioError.bad_argument(
+                    "behavior", expected=f"counts of {self.scenario}", got=f"{behavior.scenario}"
+                )
+            return value_of_counts(self.coefficients, behavior)
+        instance(behavior, Behavior, "behavior", ScenarioError, "Or pass BellCounts.")
         behavior.require_scenario(self.scenario, "expression")
         return float(np.sum(self.coefficients * behavior.array))
 

@@ -13,7 +13,7 @@ from ...exceptions import ScenarioError
 from ...targets.scenario import BellScenario
 from .expression import BellExpression
 
-__all__ = ["cglmp", "chained", "chsh", "chsh_forms", "elegant", "i3322", "mermin"]
+__all__ = ["cglmp", "chained", "chsh", "chsh_forms", "clauser_horne", "elegant", "i3322", "mermin"]
 
 # Coefficients are stored densely; up to these sizes they take half a gigabyte or less.
 _MAX_PARTIES, _MAX_NUMBER = 13, 4000
@@ -44,6 +44,31 @@ def _chsh(minus: tuple[int, ...]) -> BellExpression:
     correlators = np.ones((2, 2))
     correlators[minus] = -1
     return BellExpression.from_correlators(correlators, marginals=False)
+
+
+def clauser_horne() -> BellExpression:
+    """The Clauser-Horne expression of two parties with two settings, each with a click (outcome 0) or none (outcome 1).
+
+    It is ``p(00|00) + p(00|01) + p(00|10) - p(00|11) - p_A(0|0) - p_B(0|0)``, from coincidences and clicks of single
+    parties alone, with a local bound of 0. Eberhard's J, which is at least 0 for local models, is minus its value. On
+    no-signaling behaviors it is a quarter of CHSH less a half.
+
+    References:
+        Clauser, Horne, Phys. Rev. D 10, 526 (1974); Eberhard, Phys. Rev. A 47, R747 (1993).
+
+    Examples:
+        >>> print(clauser_horne().to_collins_gisin())
+        [[ 0. -1.  0.]
+         [-1.  1.  1.]
+         [ 0.  1. -1.]]
+    """
+    return _clauser_horne()
+
+
+@lru_cache(maxsize=1)
+def _clauser_horne() -> BellExpression:
+    table = [[0, -1, 0], [-1, 1, 1], [0, 1, -1]]
+    return BellExpression.from_collins_gisin(table, BellScenario((2, 2), (2, 2)))
 
 
 def mermin(num_parties: int) -> BellExpression:

@@ -167,7 +167,8 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
     References:
         Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
     """
-    instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_SIGNALING, "behavior")
+    remedy = "Of counts, get confidence limits: statistics.local_weight_interval(counts)."
+    instance(behavior, Behavior, "behavior", ScenarioError, remedy).require_no_signaling(_SIGNALING, "behavior")
     deadline = Deadline(time_limit)
     lower, model, upper, inequality = largest_local_part(behavior.array, behavior.scenario, deadline)
     # No weight exceeds 1, so this upper limit needs no inequality to prove it.

@@ -80,7 +80,8 @@ def nonlocality_threshold(
     References:
         arXiv:2310.20677, arXiv:2302.04721 and references there.
     """
-    scenario = instance(behavior, Behavior, "behavior", ScenarioError).scenario
+    remedy = "Of counts, estimate it with its error: statistics.estimate_threshold(counts)."
+    scenario = instance(behavior, Behavior, "behavior", ScenarioError, remedy).scenario
     noise = Behavior.white_noise(scenario) if noise is None else instance(noise, Behavior, "noise", ScenarioError)
     behavior.require_scenario(noise.scenario, "noise")
     behavior.require_no_signaling(1e-7, "behavior")

@@ -95,6 +95,7 @@ def drift_test(
     num_parts = whole_number(num_parts, "num_parts", CountsError, minimum=2)
     rng = generator(seed)
     table = _table_of_parts(data, num_parts)
+    table = table[:, table.any(axis=(0, 2))]
     shots, total = table.sum(axis=2), table.sum(axis=0)
     deviance = _deviance(table)
     parts_seen, outcomes_seen = (shots > 0).sum(axis=0), (total > 0).sum(axis=1)

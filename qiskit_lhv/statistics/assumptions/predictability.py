@@ -19,7 +19,7 @@ def check_predictability(predictability: float, design: str, probabilities: Floa
 
     Raises:
         CountsError: If it is not a number from 0 to 1, the settings were fixed in blocks, or a setting combination
-            may never come: a local model that knows when is bound by nothing there.
+            that should come may never come: a local model that knows when is bound by nothing there.
     """
     number = probability(predictability, "predictability", CountsError)
     if number > 0 and design != "random":
@@ -29,18 +29,21 @@ def check_predictability(predictability: float, design: str, probabilities: Floa
             got=f"{number:g}",
             remedy="Fixed settings are wholly predictable; the tests rest on independent shots instead.",
         )
-    if number > 0 and probabilities is not None and float(probability_limits(probabilities, number)[0].min()) <= 0:
-        refuse_predictable(probabilities, number)
+    if number > 0 and probabilities is not None:
+        lower, _ = probability_limits(probabilities, number)
+        if float(lower[probabilities > 0].min()) <= 0:
+            refuse_predictable(probabilities, number)
     return number
 
 
 def refuse_predictable(probabilities: FloatArray, predictability: float) -> None:
     """Raises CountsError: the settings can be predicted too well."""
-    rarest = tuple(int(i) for i in np.unravel_index(np.argmin(probabilities), probabilities.shape))
+    drawn = np.where(probabilities > 0, probabilities, np.inf)
+    rarest = tuple(int(i) for i in np.unravel_index(np.argmin(drawn), probabilities.shape))
     raise CountsError.bad_argument(
         "predictability",
         expected="settings unpredictable enough that a local model cannot reach every score",
-        got=f"{predictability:g}, while settings {rarest} have probability {float(probabilities.min()):.3g}",
+        got=f"{predictability:g}, while settings {rarest} have probability {float(drawn.min()):.3g}",
         remedy="A local model that knows when these settings do not come wins always; use better random numbers.",
     )
 
@@ -49,7 +52,7 @@ def probability_limits(probabilities: FloatArray, predictability: float) -> tupl
     """Limits of the probability of each setting combination, given everything before the trial.
 
     The probability of each party's setting, given those of the parties before it, differs from the
-    declared one by at most the predictability.
+    declared one by at most the predictability. Given settings that are declared never to come, nothing is declared.
 
     Args:
         probabilities: Declared probabilities, shape ``(m_1, ..., m_N)``; floats or fractions.
@@ -63,9 +66,10 @@ def probability_limits(probabilities: FloatArray, predictability: float) -> tupl
     before: Any = probabilities.sum()
     for k in range(probabilities.ndim):
         joint = probabilities.sum(axis=tuple(range(k + 1, probabilities.ndim)), keepdims=True)
-        conditional = joint / before
-        lower = lower * np.maximum(conditional - predictability, 0)
-        upper = upper * np.minimum(conditional + predictability, 1)
+        comes = np.asarray(before > 0)
+        conditional = joint / np.where(comes, before, 1)
+        lower = lower * np.where(comes, np.maximum(conditional - predictability, 0), 0)
+        upper = upper * np.where(comes, np.minimum(conditional + predictability, 1), 1)
         before = joint
     return lower, upper
 

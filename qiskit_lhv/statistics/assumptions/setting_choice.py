@@ -109,8 +109,10 @@ class SettingsTest(Evidence):
             return Verification(False, "the declared probabilities do not fit the numbers of trials", math.inf)
         check_predictability(self.predictability, self.design)
         off = abs(math.fsum(self.setting_probabilities.flat) - 1)
-        if not self.setting_probabilities.min() > 0 or not off <= _SUM_ATOL or not self.setting_numbers.sum() > 0:
+        if not self.setting_probabilities.min() >= 0 or not off <= _SUM_ATOL or not self.setting_numbers.sum() > 0:
             return Verification(False, "the declared probabilities are not valid, or no trial was made", math.inf)
+        if np.any(self.setting_numbers[self.setting_probabilities == 0]):
+            return Verification(False, "settings came that are declared never to come", math.inf)
         if self.log10_order_p is not None and not -math.inf < self.log10_order_p <= 0:
             return Verification(False, f"log10 of the p-value of the order is {self.log10_order_p}", math.inf)
         numbers = precise_log10_numbers_p(self.setting_numbers, self.setting_probabilities, self.predictability)

@@ -65,7 +65,11 @@ def marginal_limits(probabilities: FloatArray, predictability: float, party: int
         return lower, upper
     # It is also a mean over the settings of the parties before it, for each of which the limits are known.
     joint = probabilities.sum(axis=tuple(range(party + 1, probabilities.ndim)))
-    given = (joint / joint.sum(axis=party, keepdims=True)).reshape(-1, probabilities.shape[party])
+    totals = joint.sum(axis=party, keepdims=True)
+    if not totals.min() > 0:
+        # Given settings that should never come, nothing is declared.
+        return lower, upper
+    given = (joint / totals).reshape(-1, probabilities.shape[party])
     lower = np.maximum(lower, np.maximum(given.min(axis=0) - predictability, 0))
     upper = np.minimum(upper, np.minimum(given.max(axis=0) + predictability, 1))
     return lower, upper
@@ -131,10 +135,12 @@ def _stirling_error(n: int) -> float:
 def _log_spread_e(shots: IntArray, probabilities: FloatArray, predictability: float) -> float:
     from scipy.special import gammaln
 
-    upper = probability_limits(probabilities, predictability)[1]
-    total = int(shots.sum())
     weights = (_CONCENTRATIONS * shots.size).reshape(-1, 1)
-    prior = weights * probabilities.ravel()
+    # Combinations of probability 0 have no trials, and no alternative gives them any.
+    drawn = probabilities > 0
+    upper = probability_limits(probabilities, predictability)[1][drawn]
+    total, shots = int(shots.sum()), shots[drawn]
+    prior = weights * probabilities[drawn]
     logs = gammaln(weights[:, 0]) - gammaln(weights[:, 0] + total)
-    logs = logs + np.sum(gammaln(prior + shots.ravel()) - gammaln(prior), axis=1)
+    logs = logs + np.sum(gammaln(prior + shots) - gammaln(prior), axis=1)
     return float(np.logaddexp.reduce(logs) - math.log(len(weights)) - np.sum(shots * np.log(upper)))

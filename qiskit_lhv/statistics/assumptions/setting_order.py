@@ -184,7 +184,10 @@ def _conditionals(probabilities: FloatArray) -> list[FloatArray]:
     found = []
     for k in range(probabilities.ndim):
         joint = probabilities.sum(axis=tuple(range(k + 1, probabilities.ndim))).reshape(-1, probabilities.shape[k])
-        found.append(joint / joint.sum(axis=1, keepdims=True))
+        totals = joint.sum(axis=1)
+        # Rows of settings that never come have no trials; any row takes their place.
+        rows = np.where(totals > 0, np.arange(len(totals)), int(np.argmax(totals > 0)))
+        found.append(joint[rows] / totals[rows, None])
     return found
 
 
@@ -192,7 +195,9 @@ def _log_mixture(stream: _Stream, predictability: float, ratios: dict[bytes, Flo
     """Logarithm of the product over contexts of the mixture over alternatives."""
     result = 0.0
     for row, declared in enumerate(stream.declared):
-        counts = stream.counts[:, row]
+        # Settings that never come have no trials, and no alternative gives them any.
+        drawn = declared > 0
+        counts, declared = stream.counts[:, row][:, drawn], declared[drawn]
         if len(declared) == 1:
             continue
         key = declared.tobytes()
@@ -210,7 +215,7 @@ def log_ratios(declared: FloatArray, predictability: float) -> FloatArray:
     """Logarithms of the factors ``q / p*`` of every alternative q.
 
     Args:
-        declared: Declared probabilities of the settings, shape ``(m,)``, m at least 2.
+        declared: Declared probabilities of the settings, shape ``(m,)``, m at least 2, all positive.
         predictability: How far the true ones may be from them.
 
     Returns:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, instance
@@ -84,7 +85,8 @@ class GameTest(Evidence):
     @property
     def binomial(self) -> bool:
         """Whether all scores are 0 or 1 (a game), so that a binomial distribution bounds the number of wins."""
-        return _is_game(self.expression)
+        shots = self.tested.sum(axis=self.expression.scenario.outcome_axes)
+        return _is_game(self.expression, _setting_weights(shots, self.setting_probabilities) > 0)
 
     @property
     def fixed_settings(self) -> bool:
@@ -155,10 +157,12 @@ class GameTest(Evidence):
         probabilities = check_design(self.design, self.setting_probabilities, tested.shape[:n])
         predictability = check_predictability(self.predictability, self.design, probabilities)
         scenario = self.expression.scenario
-        if np.ptp(self.expression.coefficients[scenario.mask]) == 0:
-            return _refuted("the expression's coefficients are equal")
         total, shots = self.num_trials, tested.sum(axis=tuple(range(n, 2 * n)))
         weights = _setting_weights(shots, probabilities)
+        if np.any(shots[weights == 0]) or np.any(self.expression.coefficients[weights == 0]):
+            return _refuted("shots or coefficients belong to setting combinations that are never measured")
+        if np.ptp(self.expression.coefficients[scenario.mask & _per_cell(weights > 0)]) == 0:
+            return _refuted("the expression's coefficients are equal")
         scores = _scores(self.expression.coefficients, weights, self.binomial, scenario)
         score = _rounded_down(exact_score(tested, scores))
         if score != self.score or scores.min() < 0 or scores.max() > 1:
@@ -205,10 +209,15 @@ def game_test(
 ) -> GameTest:
     """The p-value of a Bell expression that was declared before the data were seen.
 
-    *Games.* If the coefficients have two values, a trial is won if it has the larger one; for CHSH, if the outcomes
-    agree with the sign of their correlator. With settings drawn at random, the number of wins is bounded by a binomial
-    variable, also for devices with memory. In blocks the probability to win differs from setting to setting. Then the
-    mean probability is bounded, and the binomial bound holds from one win above the bound's mean on; below, p = 1.
+    *Settings that were not measured* (no shots in blocks, or the probability 0) do not count: there the coefficients
+    must be 0. So four of the eight setting combinations of three parties are enough for Mermin's expression, where they
+    make it a game.
+
+    *Games.* If the coefficients have two values where settings were measured, a trial is won if it has the larger one;
+    for CHSH, if the outcomes agree with the sign of their correlator. With settings drawn at random, the number of wins
+    is bounded by a binomial variable, also for devices with memory. In blocks the probability to win differs from
+    setting to setting. Then the mean probability is bounded, and the binomial bound holds from one win above the
+    bound's mean on; below, p = 1.
 
     *Other expressions.* Every trial scores its coefficient, divided by the probability (in blocks: by the share) of its
     settings, shifted and scaled to lie between 0 and 1. A sum of such scores whose mean is at most beta is dominated,
@@ -234,7 +243,8 @@ def game_test(
         The test; its p-value is rounded up.
 
     Raises:
-        CountsError: If the scenarios differ, the predictability is out of range or so large that a local model can
+        CountsError: If the scenarios differ, a coefficient belongs to settings that were not measured, the
+            predictability is out of range or so large that a local model can
             reach every score, a local model always reaches the largest value of the expression, or shots were
             post-selected without that statement.
 
@@ -275,13 +285,23 @@ def declared_game(
         raise CountsError.bad_argument("expression", expected=f"one of {data.scenario}", got=f"{expression.scenario}")
     predictability = check_predictability(predictability, data.design, data.setting_probabilities)
     require_all_shots(data, fair_sampling)
-    if float(np.ptp(expression.coefficients[expression.scenario.mask])) == 0:
-        raise CountsError.bad_argument("expression", expected="coefficients that differ", got="equal ones")
     n = table.ndim // 2
     shots = table.sum(axis=tuple(range(n, 2 * n)))
     total = int(shots.sum())
     weights = _setting_weights(shots, data.setting_probabilities)
-    game, blocks = _is_game(expression), data.design == "blocks"
+    played = weights > 0
+    unmeasured = np.argwhere(~played & np.any(expression.coefficients != 0, axis=tuple(range(n, 2 * n))))
+    if len(unmeasured):
+        raise CountsError.bad_argument(
+            "expression",
+            expected="coefficients of 0 for setting combinations that were not measured",
+            got=f"others for settings {tuple(int(i) for i in unmeasured[0])}",
+            remedy="Declare an expression of what was measured, write marginals at measured settings "
+            "(BellExpression(coefficients)), or measure these settings.",
+        )
+    if float(np.ptp(expression.coefficients[expression.scenario.mask & _per_cell(played)])) == 0:
+        raise CountsError.bad_argument("expression", expected="coefficients that differ", got="equal ones")
+    game, blocks = _is_game(expression, played), data.design == "blocks"
     scenario = expression.scenario
     scores = _scores(expression.coefficients, weights, game, scenario)
     most_wins = _most_wins(scores, shots, scenario) if game and blocks else None
@@ -313,8 +333,14 @@ def declared_game(
     )
 
 
-def _is_game(expression: BellExpression) -> bool:
-    coefficients = expression.coefficients[expression.scenario.mask]
+def _per_cell(played: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the setting combination of each cell is played, with axes of length 1 for the outcomes."""
+    return played.reshape(played.shape + (1,) * played.ndim)
+
+
+def _is_game(expression: BellExpression, played: NDArray[np.bool_]) -> bool:
+    """Whether the coefficients have two values at most, where settings are played."""
+    coefficients = expression.coefficients[expression.scenario.mask & _per_cell(played)]
     low, high = coefficients.min(), coefficients.max()
     return bool(np.all((coefficients == low) | (coefficients == high)))
 
@@ -330,9 +356,10 @@ def _scores(
     """Score of each cell, from 0 to 1, a binary fraction; 0 for outcomes that a setting does not have."""
     if scenario is not None and not scenario.has_equal_outcomes:
         return np.where(scenario.mask, _scores(scenario.filled(coefficients), weights, game), 0.0)
-    if game:
-        return (coefficients == coefficients.max()).astype(float)
     n = weights.ndim
+    if game:
+        wins = coefficients == coefficients[weights > 0].max()
+        return (wins & _per_cell(weights > 0)).astype(float)
     low = coefficients.min(axis=tuple(range(n, 2 * n)), keepdims=True)
     wide = weights.reshape(low.shape)
     # Settings that were never played score nothing.

@@ -16,7 +16,7 @@ from ...exceptions import ScenarioError, SolverError
 from ...models.deterministic import DeterministicModel, enumerate_strategies, mixture_table
 from ...polytope.bounds.local_bounds import enumeration_size
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts
+from ...targets.counts import BellCounts, filled_frequencies
 from ...targets.projections import divergence, setting_shares
 from ...targets.scenario import BellScenario
 from ...verification.branches import left_open
@@ -57,9 +57,9 @@ class LocalFit(Evidence):
     duality_gap: float
     """The model's divergence exceeds the least possible one by at most this, in nats per trial."""
     target: Behavior
-    """The frequencies f."""
+    """The frequencies f, with white noise in place of what was not measured."""
     weights: FloatArray
-    """Weight w_x of each setting combination, summing to 1, shape ``(m_1, ..., m_N)``."""
+    """Weight w_x of each setting combination, summing to 1, shape ``(m_1, ..., m_N)``; 0 where nothing was measured."""
 
     def __str__(self) -> str:
         return f"local fit: {self.divergence:.6g} nats per trial, at most {self.duality_gap:.2g} above the least"
@@ -119,8 +119,8 @@ def fit_local_model(
 
     Args:
         target: Counts, or a behavior.
-        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, positive; default: the
-            shots of counts, or equal weights for a behavior.
+        weights: Weight of each setting combination, shape ``(m_1, ..., m_N)``, at least 0; default: the
+            shots of counts, or equal weights for a behavior. What has weight 0 does not count.
         tolerance: Duality gap to reach, in nats per trial.
         relative_tolerance: The gap may also be this share of the divergence; 0.001 saves half of the time or more.
         time_limit: Seconds; default: no limit, see :ref:`time-limits`.
@@ -140,7 +140,7 @@ def fit_local_model(
     relative_tolerance = positive_number(relative_tolerance, "relative_tolerance", ScenarioError, zero=True)
     if isinstance(target, BellCounts):
         weights = target.num_shots if weights is None else weights
-        target = target.frequencies()
+        target = filled_frequencies(target)
     share = setting_shares(target, weights)
     cells = _cell_weights(target, share)
     deadline = Deadline(time_limit)

@@ -69,7 +69,8 @@ class ModelComparison(Record):
     no_signaling_behavior: FloatArray
     """The no-signaling behavior that explains the counts best."""
     num_parameters: dict[str, int]
-    """Dimension of each set of models; of the local ones it is that of the no-signaling ones."""
+    """Dimension of each set of models; of the local ones it is that of the no-signaling ones. Only what was measured
+    counts."""
     nonlocality: ModelStep
     """From local to no-signaling models: what nonlocality explains."""
     signaling: ModelStep
@@ -152,8 +153,8 @@ def compare_models(
         drawn = fits.draw(free[0], replicates, rng)
         from_free = fits.deviance(drawn, fits.no_signaling(drawn, near=free[0]))
     scenario = counts.scenario
-    free_parameters = scenario.num_no_signaling_parameters
-    all_parameters = scenario.num_cells - scenario.num_setting_combinations
+    free_parameters = counts.num_no_signaling_parameters
+    all_parameters = counts.num_measured_cells - int(counts.measured.sum())
     nonlocality = max(0.0, float(observed[0] - observed[1]))
     return ModelComparison(
         num_shots=counts.total_shots,
@@ -211,7 +212,11 @@ class _Fits:
         self._deadline = deadline
         self._shots = counts.num_shots.ravel()
         self.shape = (scenario.num_setting_combinations, math.prod(scenario.max_outcomes))
-        self._share = (self._shots / self._shots.sum())[:, None]
+        # Cells of settings that were not measured are zero in any case.
+        self._share = (np.maximum(self._shots, 1) / self._shots.sum())[:, None]
+        # In two by two settings of which not all were measured, no form of CHSH is bounded.
+        self._has_forms = scenario.is_chsh and counts.is_complete
+        self._white = scenario.white_noise_table.reshape(self.shape)
         self._problem: MixtureProblem | None = None
         self._weights: FloatArray = np.empty((0, 0))
         if is_listed(scenario):
@@ -222,7 +227,7 @@ class _Fits:
 
     def local(self, tables: IntArray, free: FloatArray) -> FloatArray:
         """Behaviors of the local fits, shape ``(B, X, A)``, with the no-signaling fits."""
-        if self._scenario.is_chsh:
+        if self._has_forms:
             return self._chsh_fits(tables, np.full(self.shape, 0.25), free, _BARRIER)
         cells = self._cells(tables)
         if self._problem is None:
@@ -232,7 +237,7 @@ class _Fits:
 
     def replicates(self, tables: IntArray, near: FloatArray, free: FloatArray) -> FloatArray:
         """Local fits of replicates of a local behavior, with their no-signaling fits."""
-        if self._scenario.is_chsh:
+        if self._has_forms:
             return self._chsh_fits(tables, near, free, self._barrier)
         cells, tolerance = self._cells(tables), max(_TOLERANCE, 0.5 * _DEVIANCE_ERROR / float(self._shots.sum()))
         if self._problem is None:
@@ -276,7 +281,7 @@ class _Fits:
         return found.reshape(-1, *self.shape)
 
     def _fit_one_by_one(self, cells: FloatArray, tolerance: float, relative_tolerance: float) -> FloatArray:
-        tables = cells.reshape(-1, *self.shape) / self._share
+        tables = np.where(self._shots[:, None] > 0, cells.reshape(-1, *self.shape) / self._share, self._white)
         behaviors = [Behavior(table.reshape(self._scenario.shape), self._scenario) for table in tables]
         weights = self._shots.reshape(self._scenario.num_settings)
         fits = [
@@ -295,7 +300,7 @@ class _Fits:
         """Twice the log-likelihood deficits, shape ``(B,)``."""
         from scipy.special import xlogy
 
-        f = tables / self._shots[:, None]
+        f = tables / np.maximum(self._shots, 1)[:, None]
         logs = xlogy(tables, f) - xlogy(tables, np.maximum(behaviors, 1e-300))
         return np.maximum(2 * logs.sum(axis=(1, 2)), 0)
 

@@ -32,7 +32,10 @@ def chsh_correlators(counts: BellCounts) -> tuple[NDArray[np.float64], float]:
     outcome had been seen (Laplace's rule): shots that all agree do not say that all others would.
 
     Args:
-        counts: Counts of two parties with two settings of two outcomes.
+        counts: Counts of two parties with two settings of two outcomes, all of whose settings were measured.
+
+    Raises:
+        CountsError: If a setting combination was not measured.
     """
     correlators = np.einsum("xyab,a,b->xy", counts.frequencies().array, [1.0, -1.0], [1.0, -1.0])
     shots = counts.num_shots

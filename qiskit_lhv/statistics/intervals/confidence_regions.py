@@ -23,7 +23,7 @@ from ...polytope.thresholds.column_generation import MAX_COORDINATES
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ...targets.behaviors import Behavior
 from ...targets.coordinates import apply_per_party, to_party_axes
-from ...targets.counts import BellCounts, require_counts
+from ...targets.counts import BellCounts, require_complete, require_counts
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from .clopper_pearson import clopper_pearson
@@ -252,8 +252,8 @@ def local_region(
         The region, and whether it was proven to lie inside.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1, an argument has the wrong type, or the center belongs to another
-            scenario.
+        CountsError: If alpha is not between 0 and 1, an argument has the wrong type, the center belongs to another
+            scenario, or a setting combination was not measured: its behavior may be any.
 
     References:
         A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
@@ -261,6 +261,7 @@ def local_region(
     counts = require_counts(counts)
     if instance(center, Behavior, "center", CountsError).scenario != counts.scenario:
         raise CountsError.bad_argument("center", expected=str(counts.scenario), got=str(center.scenario))
+    require_complete(counts, "for a confidence region, since the behavior of others may be any")
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     deadline = Deadline(time_limit)
     lower, upper = region_limits(counts, alpha)

@@ -13,7 +13,7 @@ from ..._support.types import FloatArray
 from ..._support.validation import frozen, generator, probability, shown, whole_number
 from ...exceptions import CountsError
 from ...polytope.expressions.expression import BellExpression
-from ...targets.counts import BellCounts, require_counts
+from ...targets.counts import BellCounts, filled_frequencies, require_counts
 from ...targets.tensor_estimates import least_standard_error
 
 __all__ = ["BellValues", "bell_values"]
@@ -75,7 +75,8 @@ def bell_values(
         seed: Seed of the replicates.
 
     Raises:
-        CountsError: If there is no expression, scenarios differ, or a number is out of range.
+        CountsError: If there is no expression, scenarios differ, a number is out of range, or a coefficient belongs to
+            settings that were not measured.
 
     Examples:
         >>> from qiskit_lhv import chsh, load_bundled_counts
@@ -90,12 +91,20 @@ def bell_values(
     for part in parts:
         if part.scenario != counts.scenario:
             raise CountsError.bad_argument("expressions", expected=str(counts.scenario), got=str(part.scenario))
+        if np.any(part.coefficients[~counts.measured]):
+            raise CountsError.bad_argument(
+                "expressions",
+                expected="coefficients of 0 for setting combinations that were not measured",
+                got=f"others: {part}",
+                remedy="Measure these settings, or leave them out of the expression.",
+            )
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=0)
     rng = generator(seed)
     rows = counts.scenario.num_setting_combinations
-    p = counts.frequencies().array.reshape(rows, -1)
-    shots = counts.num_shots.ravel()
+    p = filled_frequencies(counts).array.reshape(rows, -1)
+    # Coefficients are 0 where nothing was measured, so any number of shots will do there.
+    shots = np.maximum(counts.num_shots.ravel(), 1)
     coefficients = np.stack([part.coefficients.reshape(rows, -1) for part in parts])
     means = np.einsum("exa,xa->ex", coefficients, p)
     # Where all shots agree, the frequencies alone would tell an error of 0.

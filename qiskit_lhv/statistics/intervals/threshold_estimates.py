@@ -15,7 +15,7 @@ from ...polytope.inequalities.bell_inequality import BellInequality
 from ...polytope.thresholds.local_weights import largest_local_part, verify_local_part, verify_weight_limit
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, require_counts
+from ...targets.counts import BellCounts, require_complete, require_counts
 from ...targets.projections import project_cells
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
@@ -84,10 +84,10 @@ def estimate_threshold(
         seed: Seed of the replicates.
 
     Raises:
-        CountsError: If a number is out of range.
+        CountsError: If a number is out of range, or a setting combination was not measured.
         SolverError: If a linear program fails.
     """
-    counts = require_counts(counts)
+    counts = require_complete(require_counts(counts), "whose threshold is estimated")
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=_FEWEST_REPLICATES)
     rng = generator(seed)
@@ -170,7 +170,7 @@ def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWe
         alpha: Error probability of both limits together.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1.
+        CountsError: If alpha is not between 0 and 1, or a setting combination was not measured.
         ScenarioError: If the scenario is too large to enumerate all parties but one.
         SolverError: If a linear program fails.
 
@@ -183,7 +183,7 @@ def local_weight_interval(counts: BellCounts, *, alpha: float = 0.05) -> LocalWe
         >>> 0.4 < weight.lower < 2 - 2.7682 / 2 < weight.upper < 0.8
         True
     """
-    counts = require_counts(counts)
+    counts = require_complete(require_counts(counts), "whose local weight is estimated")
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     scenario = counts.scenario
     shots = np.broadcast_to(

@@ -40,7 +40,7 @@ def best_other_form(counts: BellCounts, expression: BellExpression) -> tuple[str
         >>> best_other_form(counts, chsh())[0]
         'the other CHSH form, minus at (0, 0), has S = 2.77; a new run could declare it'
     """
-    family = family_of(counts.scenario)
+    family = family_of(counts.scenario) if counts.is_complete else ()
     won = [form.coefficients == form.coefficients.max() for form in family]
     declared = expression.coefficients == expression.coefficients.max()
     place = next((i for i, mask in enumerate(won) if np.array_equal(mask, declared)), None)

@@ -16,7 +16,7 @@ from ...exceptions import CountsError, ScenarioError
 from ...models.deterministic import strategy_tables
 from ...polytope.bounds.local_bounds import best_strategies
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts
+from ...targets.counts import BellCounts, measured_parameters, require_complete
 from ...targets.projections import project_to_no_signaling
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
@@ -205,6 +205,7 @@ def evidence_rate(
     """
     rng = generator(seed)
     if isinstance(target, BellCounts):
+        require_complete(target, "of pilot counts", "Measure it, or plan from a state model.")
         shots = target.num_shots
         weights = _checked_shares(shots if shares is None else shares, target.scenario.num_settings)
         behavior = _pilot_behavior(target)
@@ -305,8 +306,10 @@ def learning_cost(fit: LocalFit, total: float, missing: int | None = None) -> fl
         missing: What :func:`missing_dimensions` gives for the fit, where it is known.
     """
     missing = missing_dimensions(fit) if missing is None else missing
-    impossible = int(np.sum(fit.target.array < _IMPOSSIBLE_PROBABILITY))
-    first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * fit.target.scenario.num_setting_combinations)
+    scenario = fit.target.scenario
+    played = fit.weights.reshape(fit.weights.shape + (1,) * fit.weights.ndim) > 0
+    impossible = int(np.sum((fit.target.array < _IMPOSSIBLE_PROBABILITY) & played))
+    first = max(FIRST_STAGE, _FIRST_SHOTS_PER_SETTING * scenario.num_setting_combinations)
     return first * fit.divergence + 0.5 * (missing + impossible) * math.log(max(total / first, 1.0))
 
 
@@ -321,10 +324,14 @@ def missing_dimensions(fit: LocalFit, negligible: float = 1e-6) -> int:
     """
     scenario, model = fit.target.scenario, fit.model
     used = model.strategies[model.weights > negligible * model.weights.max()]
-    num_parameters = scenario.num_no_signaling_parameters + 1
+    played = fit.weights > 0
+    num_parameters = measured_parameters(scenario, played) + 1
     if len(used) * scenario.num_cells > _MOST_RANKED:
         return max(0, num_parameters - len(used))
-    return num_parameters - int(np.linalg.matrix_rank(strategy_tables(used, scenario)))
+    tables = strategy_tables(used, scenario)
+    if not played.all():
+        tables = tables.reshape(len(used), played.size, -1)[:, played.ravel()].reshape(len(used), -1)
+    return num_parameters - int(np.linalg.matrix_rank(tables))
 
 
 def trials_needed(rate: float, variance: float, goal: float, quantile: float) -> float:

@@ -157,7 +157,8 @@ def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, 
 
     Args:
         behavior: The device's behavior.
-        shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``.
+        shots: Shots of each setting combination: a number, or an array of shape ``(m_1, ..., m_N)``, with zeros for
+            those that are not to be measured.
         num_runs: Number of runs.
         seed: Seed of the simulated runs; ``None`` draws fresh ones.
 
@@ -170,7 +171,7 @@ def simulated_log10_p(behavior: Behavior, shots: ArrayLike, num_runs: int = 20, 
             number of at least 2.
     """
     behavior = exact_behavior(behavior, "behavior")
-    numbers = check_shots(shots, behavior.scenario.num_settings)
+    numbers = check_shots(shots, behavior.scenario.num_settings, some=True)
     log_e = _simulated_log_e(
         behavior, numbers, whole_number(num_runs, "num_runs", ScenarioError, minimum=2), generator(seed)
     )

@@ -24,7 +24,7 @@ from ...targets.coordinates import (
     full_table_from_collins_gisin_matrices,
     to_party_axes,
 )
-from ...targets.counts import MAX_DRAWN, BellCounts, require_counts
+from ...targets.counts import MAX_DRAWN, BellCounts, require_complete, require_counts
 from ...targets.projections import project_to_no_signaling
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
@@ -173,14 +173,14 @@ def signaling_allowance(
         seed: Seed of the random choice of the shots that choose the expression.
 
     Raises:
-        CountsError: If alpha is not between 0 and 1 or kappa is below 1.
+        CountsError: If alpha is not between 0 and 1, kappa is below 1, or a setting combination was not measured.
         SolverError: If a linear program fails, the scenario is too large (more than 1024 strategies of all parties but
             one, or 6000 ways to change one party's outcome in one cell), or a setting has no shots left to be tested.
 
     References:
         arXiv:1412.4724 (contextuality by default, cyclic systems; kappa = 1); arXiv:2602.05507 (bounded signaling).
     """
-    counts = require_counts(counts)
+    counts = require_complete(require_counts(counts), "to weigh a violation against signaling")
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     check_kappa(kappa)
     rng = generator(seed)

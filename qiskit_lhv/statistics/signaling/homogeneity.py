@@ -60,7 +60,8 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
     thinly filled, the sum of all statistics is compared with that of random tables.
 
     Args:
-        tables: Counts of disjoint shots, shape ``(T, m, d)``; every row has at least one.
+        tables: Counts of disjoint shots, shape ``(T, m, d)``. A table with fewer rows than others has rows without
+            shots after them; every table has at least two rows with shots.
         rng: Draws the random tables.
     """
     from scipy.special import chdtrc
@@ -71,13 +72,16 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
     seen = columns > 0
     inverse = np.divide(1.0, expected, out=np.zeros_like(expected), where=expected > 0)
     statistics = ((tables - expected) ** 2 * inverse).sum(axis=(1, 2))
-    freedom = (tables.shape[1] - 1) * (seen.sum(axis=1) - 1)
+    there = rows > 0
+    num_rows = there.sum(axis=1)
+    fewest_in_row = np.where(there, rows, shots[:, None]).min(axis=1)
+    freedom = (num_rows - 1) * (seen.sum(axis=1) - 1)
     p_values = np.where(freedom > 0, chdtrc(np.maximum(freedom, 1), statistics), 1.0)
-    fewest = np.where(seen[:, None, :], expected, np.inf).min(axis=(1, 2))
-    two_by_two = (tables.shape[1] == 2) & (seen.sum(axis=1) == 2)
+    fewest = np.where(seen[:, None, :] & there[:, :, None], expected, np.inf).min(axis=(1, 2))
+    two_by_two = (num_rows == 2) & (seen.sum(axis=1) == 2)
     shares = np.where(seen, columns / shots[:, None], np.inf).min(axis=1)
-    skewed = two_by_two & (np.maximum(rows.min(axis=1) / shots, shares) < _UNEQUAL_SHARE)
-    unequal = np.where(two_by_two, skewed, tables.shape[1] * rows.min(axis=1) < 2 * _UNEQUAL_SHARE * shots)
+    skewed = two_by_two & (np.maximum(fewest_in_row / shots, shares) < _UNEQUAL_SHARE)
+    unequal = np.where(two_by_two, skewed, num_rows * fewest_in_row < 2 * _UNEQUAL_SHARE * shots)
     filled = np.where(unequal, _FILLED_UNEQUAL, _FILLED)
     exact = (freedom > 0) & (fewest < np.where(two_by_two, _two_by_two_limit(skewed), filled))
     for t in np.flatnonzero(exact & two_by_two):
@@ -85,7 +89,8 @@ def compare_rows(tables: IntArray, rng: np.random.Generator) -> HomogeneityTests
         p_values[t] = fisher_p_value(int(tables[t, 0, first]), int(rows[t, 0]), int(columns[t, first]), int(shots[t]))
     several = exact & ~two_by_two
     for t in np.flatnonzero(several):
-        p_values[t] = _single_cells(tables[t], rows[t], columns[t], expected[t])
+        k = num_rows[t]
+        p_values[t] = _single_cells(tables[t, :k], rows[t, :k], columns[t], expected[t, :k])
     total_exact = bool(np.any((freedom > 0) & (fewest < filled)))
     if total_exact:
         # A table too large to be drawn at random is left out of the sum, which its margins alone decide.

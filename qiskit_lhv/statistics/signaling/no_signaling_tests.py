@@ -13,9 +13,10 @@ from ..._support.types import FloatArray
 from ..._support.validation import generator, probability, seed_or_fresh
 from ...exceptions import CountsError, SolverError
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, require_counts
+from ...targets.counts import BellCounts, filled_frequencies, require_counts
 from ...targets.projections import divergence, project_to_no_signaling
 from ..intervals.clopper_pearson import clopper_pearson
+from .comparable_marginals import comparable_marginals
 from .homogeneity import bonferroni, compare_rows, holm
 
 __all__ = ["MarginalComparison", "SignalingTest", "no_signaling_test", "signaling_given_projection"]
@@ -31,10 +32,11 @@ _MOST_PARAMETERS, _MOST_CELLS = 256, 1 << 11
 class MarginalComparison(Record):
     """Whether one party's setting changes the outcomes of the others, at fixed settings of the others."""
 
-    sender: int
-    """Party whose setting is varied."""
+    sender: int | None
+    """Party whose setting is varied; ``None`` if those of several parties vary together, which are compared only where
+    settings were not all measured."""
     settings: tuple[int | None, ...]
-    """Settings of the other parties; ``None`` for the sender."""
+    """Settings of the parties whose outcomes are compared; ``None`` for the others."""
     largest_shift: float
     """Largest change of a joint probability of the others' outcomes."""
     statistic: float
@@ -69,7 +71,8 @@ class SignalingTest(Record):
     """p-value of all shifts together, however they are spread: that of the likelihood ratio where there is one,
     else the smallest of ``sender_p_values``, multiplied by their number."""
     sender_p_values: tuple[float, ...]
-    """For each party with more than one setting, p-value of the sum of its comparisons' statistics."""
+    """For each party with more than one setting, p-value of the sum of its comparisons' statistics. If settings were
+    not all measured: for each set of parties whose outcomes are compared."""
     deviance: float | None
     """Twice the log-likelihood deficit of the best no-signaling behavior; ``None`` where cells have too few shots, or
     are too many, for its asymptotic distribution."""
@@ -98,7 +101,14 @@ class SignalingTest(Record):
         lower = max((comparison.distance_lower for comparison in self.comparisons), default=0.0)
         return lower, max((comparison.distance_upper for comparison in self.comparisons), default=0.0)
 
+    @property
+    def compares_anything(self) -> bool:
+        """Whether there are measured settings with outcomes that no-signaling forces to agree."""
+        return bool(self.comparisons)
+
     def __str__(self) -> str:
+        if not self.compares_anything:
+            return "no-signaling could not be tested: nothing that was measured has to agree"
         low, high = self.size_interval
         return (
             f"no-signaling: p = {self.p_value:.3g}, largest shift of a marginal {self.largest_shift:.3g}, "
@@ -119,6 +129,11 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
     computed from that, exactly (Fisher's test, and random tables with the same sums), with Bonferroni's correction for
     the parties. Otherwise they are those of the chi-square distribution. The intervals of the distances are exact or
     conservative: Clopper-Pearson limits of all marginal probabilities, with Bonferroni's correction.
+
+    If settings were not all measured, those outcomes are compared that belong to settings measured at least twice: the
+    outcomes of any parties with the same settings, where the settings of all others may differ. Shots whose agreement
+    is part of a comparison with more parties are taken together. What was never measured twice cannot be compared, so
+    no-signaling is then tested in part, or, if nothing was, not at all (p = 1).
 
     Args:
         counts: The counts.
@@ -149,31 +164,20 @@ def signaling_given_projection(
     """:func:`no_signaling_test` where the no-signaling behavior that explains the counts best may already be known."""
     seed = seed_or_fresh(seed)
     rng = generator(seed)
-    scenario = counts.scenario
-    n = scenario.num_parties
-    senders = [k for k in range(n) if n > 1 and scenario.num_settings[k] > 1]
-    # Setting of the sender last but for the others' outcomes: settings of the others, sender's setting, outcomes.
-    marginals = [np.moveaxis(counts.array.sum(axis=n + k), k, n - 1) for k in senders]
-    real = [np.moveaxis(np.any(scenario.mask, axis=n + k, keepdims=True), k, n - 1) for k in senders]
-    interval_level = level / max(1, sum(int(own.sum()) for own in real))
-    tables = [
-        marginal.reshape(-1, scenario.num_settings[k], math.prod(marginal.shape[n:]))
-        for k, marginal in zip(senders, marginals, strict=True)
-    ]
-    tests = [compare_rows(table, rng) for table in tables]
+    groups = list(comparable_marginals(counts))
+    interval_level = level / max(1, sum(int(group.real.sum()) for group in groups))
+    tests = [compare_rows(group.tables, rng) for group in groups]
     p_values = np.concatenate([[], *(test.p_values for test in tests)])
     adjusted = iter(holm(p_values).tolist())
     comparisons: list[MarginalComparison] = []
-    for k, marginal, table, test, cells in zip(senders, marginals, tables, tests, real, strict=True):
-        shifts = np.ptp(table / table.sum(axis=2, keepdims=True), axis=1).max(axis=1)
-        distances = _distances(table, interval_level, cells.reshape(table.shape))
-        for t, others in enumerate(np.ndindex(marginal.shape[: n - 1])):
-            settings: list[int | None] = list(others)
-            settings.insert(k, None)
+    for group, test in zip(groups, tests, strict=True):
+        shifts = _largest_shifts(group.tables)
+        distances = _distances(group.tables, interval_level, group.real)
+        for t, settings in enumerate(group.settings):
             comparisons.append(
                 MarginalComparison(
-                    k,
-                    tuple(settings),
+                    group.sender,
+                    settings,
                     float(shifts[t]),
                     float(test.statistics[t]),
                     int(test.degrees_of_freedom[t]),
@@ -206,20 +210,24 @@ def _likelihood_ratio(counts: BellCounts, known: Behavior | None) -> tuple[float
     from scipy.special import chdtrc
 
     scenario = counts.scenario
-    parameters = scenario.num_no_signaling_parameters
-    freedom = scenario.num_cells - scenario.num_setting_combinations - parameters
+    parameters = counts.num_no_signaling_parameters
+    freedom = counts.num_measured_cells - int(counts.measured.sum()) - parameters
     if not freedom:
         return 0.0, 0, 1.0
-    real = scenario.mask
-    if parameters > _MOST_PARAMETERS or scenario.num_cells > _MOST_CELLS or counts.array[real].min() < _FEWEST_SEEN:
+    real = scenario.mask & counts.measured.reshape(counts.measured.shape + (1,) * scenario.num_parties)
+    if (
+        scenario.num_no_signaling_parameters > _MOST_PARAMETERS
+        or scenario.num_cells > _MOST_CELLS
+        or counts.array[real].min() < _FEWEST_SEEN
+    ):
         return None, freedom, None
-    frequencies = counts.frequencies()
+    frequencies = filled_frequencies(counts)
     try:
         projection = project_to_no_signaling(frequencies, counts.num_shots) if known is None else known
     except SolverError:
         return None, freedom, None
     expected = projection.array * counts.num_shots.reshape(counts.num_shots.shape + (1,) * scenario.num_parties)
-    if not scenario.has_equal_outcomes:
+    if not real.all():
         expected = expected[real]
     # The mean of a cell's deviance exceeds its limit by one sixth of the inverse expected count.
     bias = float((1 / (6 * expected)).sum())
@@ -229,21 +237,35 @@ def _likelihood_ratio(counts: BellCounts, known: Behavior | None) -> tuple[float
     return deviance, freedom, float(chdtrc(freedom, deviance))
 
 
+def _largest_shifts(tables: NDArray[np.int64]) -> FloatArray:
+    """The largest difference of a probability between two rows of each table, shape ``(T,)``."""
+    rows = tables.sum(axis=2, keepdims=True)
+    p = np.where(rows > 0, tables, tables[:, :1]) / np.where(rows > 0, rows, rows[:, :1])
+    shifts: FloatArray = np.ptp(p, axis=1).max(axis=1)
+    return shifts
+
+
 def _distances(
     tables: NDArray[np.int64], level: float, real: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Largest distance (total variation) between two rows' distributions of each table, with its limits."""
     rows = tables.sum(axis=2, keepdims=True)
-    p = tables / rows
-    lower, upper = clopper_pearson(tables, np.broadcast_to(rows, tables.shape), level)
+    there = rows > 0
+    # A row that is not there gets the frequencies of the first one, with limits that say nothing.
+    p = np.where(there, tables, tables[:, :1]) / np.where(there, rows, rows[:, :1])
+    lower, upper = clopper_pearson(tables, np.broadcast_to(np.where(there, rows, 1), tables.shape), level)
     if not real.all():
         # Outcomes that a setting does not have are known never to come.
         lower, upper = np.where(real, lower, 0.0), np.where(real, upper, 0.0)
     estimate, low, high = np.zeros((3, len(tables)))
     for i in range(tables.shape[1] - 1):
         rest, here = slice(i + 1, None), slice(i, i + 1)
-        estimate = np.maximum(estimate, np.abs(p[:, here] - p[:, rest]).sum(axis=2).max(axis=1) / 2)
+        apart = np.where(there[:, here] & there[:, rest], p[:, here] - p[:, rest], 0.0)
+        estimate = np.maximum(estimate, np.abs(apart).sum(axis=2).max(axis=1) / 2)
         up, down = lower[:, here] - upper[:, rest], lower[:, rest] - upper[:, here]
+        if not there.all():
+            both = there[:, here] & there[:, rest]
+            up, down = np.where(both, up, 0.0), np.where(both, down, 0.0)
         # All differences that are certain to one side add up to a lower limit of the distance.
         for gap in (up, down):
             low = np.maximum(low, np.maximum(gap, 0).sum(axis=2).max(axis=1))

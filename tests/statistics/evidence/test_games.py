@@ -242,12 +242,16 @@ def test_settings_without_trials_do_not_count():
     # In blocks: only three of the settings were played, in which a local strategy scores as much as possible.
     settings = np.repeat([[0, 0], [0, 1], [1, 0]], 20, axis=0)
     trials = BellTrials(settings, np.zeros_like(settings), chsh().scenario, "blocks")
-    test = game_test(trials, tilted())
+    for expression in (chsh(), tilted()):
+        with pytest.raises(CountsError, match=r"expression: .*not measured, got others for settings \(1, 1\)"):
+            game_test(trials, expression)
+    played = np.array([[1, 1], [1, 0]]).reshape(2, 2, 1, 1)
+    test = game_test(trials, BellExpression(tilted().coefficients * played))
     assert test.score_bound == pytest.approx(test.score / 60, abs=1e-12)
     assert test.p_value == 1
     assert test.verify()
     with pytest.raises(CountsError, match=r"expression.*no local model reaches"):
-        game_test(trials, chsh())
+        game_test(trials, BellExpression(chsh().coefficients * played))
 
 
 # Other expressions
