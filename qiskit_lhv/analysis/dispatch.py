@@ -77,7 +77,8 @@ def analyze(
             - a state of 2 to 6 qubits, its circuit or its correlation tensor: all projective measurements are
               considered;
             - an estimate of the correlations of a state, with their errors;
-            - counts or trials: they are tested statistically;
+            - counts or trials: they are tested statistically. A list of counts, or of trials, of the same experiment is
+              analyzed as their sum, and tells whether something changed from one to the next;
             - a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``: all groups are tested together.
 
         declared: For counts, the declarations made before the counts are read, such as
@@ -131,9 +132,21 @@ def analyze(
             seed=seed,
         )
     if isinstance(target, Mapping):
-        return _analyze_groups(target, call)
+        return _analyze_groups({group: _in_one(counts) for group, counts in target.items()}, call)
+    target = _in_one(target)
     _require_counts(target, "target")
     return counts_findings(target, call).report()
+
+
+def _in_one(target: Any) -> Any:
+    """The sum of a list of counts, or of trials; anything else as it is."""
+    if isinstance(target, list | tuple) and target and all(isinstance(run, BellCounts | BellTrials) for run in target):
+        if len({type(run) for run in target}) > 1:
+            raise CountsError.bad_argument(
+                "target", expected="a list of BellCounts or of BellTrials", got="both", remedy="Take trials.to_counts()."
+            )
+        return sum(target)
+    return target
 
 
 def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport:

@@ -7,6 +7,7 @@ from .expectation_values import pauli_labels as pauli_labels
 from .expectation_values import pauli_observables as pauli_observables
 from .projections import divergence as divergence
 from .projections import project_to_no_signaling as project_to_no_signaling
+from .reading.groups import counts_of_groups as counts_of_groups
 from .scenario import BellScenario as BellScenario
 from .tensor_estimates import TensorEstimate as TensorEstimate
 from .tensor_estimates import estimate_tensor as estimate_tensor
