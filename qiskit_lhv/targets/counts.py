@@ -139,7 +139,7 @@ class BellCounts(Record):
     @cached_property
     def _frequencies(self) -> Behavior:
         shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
-        return Behavior(self.array / self.num_shots.reshape(shape), self.scenario)
+        return Behavior(self.array / self.num_shots.reshape(shape), self.scenario, self.setting_names)
 
     @classmethod
     def from_counts(

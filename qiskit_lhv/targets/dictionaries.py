@@ -135,7 +135,7 @@ def table_of_counts(counts: Any, options: ReadingOptions | None = None) -> Count
             expected=f"the bits of {num_parties - chosen.num_heralds} parties, as the settings have",
             got=f"those of {len(chosen.parties) - chosen.num_heralds}",
         )
-    names = [f"counts[{position}]" for position in positions]
+    names = [f"counts[{shown(position)}]" for position in positions]
     counted = [_counted(table, name) for table, name in zip(source.tables, names, strict=True)]
     rows, plan, notes = _rows(counted, names, num_parties, chosen, registers, options)
     notes = (*read.notes, *notes)

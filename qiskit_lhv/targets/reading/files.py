@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from ..._support.files import parse_json, read_text
-from ..._support.records import Record
 from ..._support.validation import shown
 from ...exceptions import CertificateError, CountsError, ScenarioError
 from ..counts import BellCounts
 from ..scenario import BellScenario
 from ..trials import BellTrials
+from .columns import roles_of
 from .csv_files import read_csv
 from .groups import counts_of_groups
 from .runtime_json import is_runtime_json
 from .tables import is_table, table_of_rows
 
-__all__ = ["counts_in_file", "data_in_file"]
+__all__ = ["counts_in_file", "data_in_file", "option_of_text"]
 
 _TABLES = (".csv", ".tsv", ".txt", ".dat")
 _OPTIONS = {
@@ -40,6 +40,7 @@ _OPTIONS = {
     "post_selected",
 }
 _OF_TABLE = {"settings", "outcomes", "count", "design", "setting_probabilities", "post_selected"}
+_BODIES = {"counts", "table"}
 _OF_ARRAY = {"design", "setting_probabilities", "post_selected", "lost_outcomes", "num_outcomes"}
 _EXAMPLE = (
     'For example {"counts": {"0,0": {"00": 17, "11": 18}, "0,1": ...}}, or a CSV file with the columns x, y, a, b and '
@@ -97,17 +98,41 @@ def data_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> Da
     return _of_json(data, place.name, given)
 
 
+def option_of_text(text: str) -> tuple[str, Any]:
+    """The name and value of an option that is written as text, such as ``bits={"A": 0, "B": [3, 4]}``.
+
+    Args:
+        text: The name, ``=``, and a value as JSON; what is no JSON is a text.
+
+    Raises:
+        CountsError: If the text is anything else, or there is no such option.
+    """
+    name, _, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if name not in _OPTIONS | _OF_TABLE or not value:
+        raise CountsError.bad_argument(
+            "--read",
+            expected=f"NAME=VALUE with one of the names {', '.join(sorted(_OPTIONS | _OF_TABLE))}",
+            got=shown(text),
+            remedy='For example --read \'bits={"A": 0, "B": [3, 4]}\'.',
+        )
+    try:
+        return name, parse_json(value)
+    except ValueError:
+        return name, value.strip()
+
+
 def _saved(place: Path, given: Mapping[str, Any]) -> BellCounts | BellTrials:
     if given:
         raise CountsError.bad_argument(
             ", ".join(given), expected="nothing beside a file that was saved with save()", got=place.name
         )
-    record = Record.load(place)
-    if not isinstance(record, BellCounts | BellTrials):
-        raise CountsError.bad_argument(
-            "path", expected="a saved BellCounts or BellTrials", got=f"a saved {type(record).__name__} in {place.name}"
-        )
-    return record
+    try:
+        return BellCounts.load(place)
+    except CertificateError as exc:
+        if f"a saved {BellTrials.__name__}" not in exc.message:
+            raise
+        return BellTrials.load(place)
 
 
 def _of_table(table: Any, given: Mapping[str, Any]) -> BellCounts | BellTrials:
@@ -121,13 +146,12 @@ def _of_table(table: Any, given: Mapping[str, Any]) -> BellCounts | BellTrials:
 
 
 def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
-    if is_runtime_json(data) or is_table(data) or not isinstance(data, dict) or not data.keys() & {"counts", "table"}:
-        body, told = data, {}
-    else:
-        body, told = None, {key: value for key, value in data.items() if key not in ("counts", "table", "source")}
-    if body is None and (("counts" in data) == ("table" in data) or told.keys() - _OPTIONS - {"lost_outcomes"}):
+    columns = is_table(data) and roles_of(tuple(data)) is not None
+    wrapped = isinstance(data, dict) and not columns and not is_runtime_json(data) and bool(data.keys() & _BODIES)
+    told = {key: value for key, value in data.items() if key not in _BODIES | {"source"}} if wrapped else {}
+    if wrapped and (_BODIES <= data.keys() or told.keys() - _OPTIONS - {"lost_outcomes"}):
         raise _unknown_object(data, name)
-    if body is None and "table" in data:
+    if wrapped and "table" in data:
         merged = {key: value for key, value in {**told, **given}.items() if key != "qubits_per_party"}
         return _of_array(data["table"], merged)
     if "lost_outcomes" in told:
@@ -137,13 +161,12 @@ def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
             got='"lost_outcomes" beside "counts"',
             remedy='Write a lost outcome as "-" in the keys of the counts.',
         )
-    counts = data["counts"] if body is None else body
-    if is_table(counts):
-        return _of_table(counts, {**told, **given})
-    _refuse_what_is_none(counts, name, body is not None)
+    counts, merged = data["counts"] if wrapped else data, {**told, **given}
+    if is_table(counts) and (wrapped or columns or isinstance(counts, list)):
+        return _of_table(counts, merged)
+    _refuse_what_is_none(counts, name, not wrapped)
     if isinstance(counts, list) and np.ndim(_nested(counts)) > 1:
-        return _of_array(counts, {**told, **given})
-    merged = {**told, **given}
+        return _of_array(counts, merged)
     _refuse_others(merged, _OPTIONS, "counts")
     groups = merged.pop("groups", None)
     if groups is None:
@@ -155,14 +178,12 @@ def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
 
 def _refuse_what_is_none(counts: Any, name: str, bare: bool) -> None:
     """Raises an error for JSON that holds no counts at all."""
-    if isinstance(counts, list) and counts and np.ndim(_nested(counts)) != 1:
+    if is_runtime_json(counts) or (isinstance(counts, dict) and "results" in counts):
         return
-    if isinstance(counts, list) and counts and all(isinstance(entry, dict) for entry in counts):
-        return
-    if isinstance(counts, dict) and (not bare or is_runtime_json(counts) or "results" in counts):
-        if is_runtime_json(counts) or "results" in counts or all(isinstance(value, dict) for value in counts.values()):
+    if isinstance(counts, list) and counts:
+        if np.ndim(_nested(counts)) > 1 or all(isinstance(entry, dict) for entry in counts):
             return
-    elif isinstance(counts, dict) and counts and all(isinstance(value, dict) for value in counts.values()):
+    elif isinstance(counts, dict) and (counts or not bare) and all(isinstance(own, dict) for own in counts.values()):
         return
     if bare:
         raise _unknown_object(counts, name)

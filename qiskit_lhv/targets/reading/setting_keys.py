@@ -19,15 +19,17 @@ SETTING_ORDERS = ("qiskit", "parties")
 """Whose setting the character on the right of a word is: party 0's as in Qiskit's labels, or the last party's."""
 
 SETTINGS_EXAMPLE = (
-    'Settings of two parties are written {(0, 1): ...}, {("Z", "X"): ...}, {"0,1": ...}, {"01": ...} or {"ZX": ...}.'
+    'Write settings such as "0,1", "01", "ZX", (0, 1) or ("Z", "X"), one for each setting combination.'
 )
 
 Label = int | float | str
 
 _SEPARATORS = re.compile(r"\s*[,;|]\s*|\s+")
 _NUMBERED = re.compile(r"[A-Za-z]+_?[0-9]+")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+# A text is a word of so many characters at most, and a name is no longer.
+_LONGEST = 64
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -52,8 +54,8 @@ def read_settings(keys: Sequence[Any], num_parties: int | None, setting_order: s
 
     Args:
         keys: One key for each setting combination: a tuple, a number (of a single party) or a text.
-        num_parties: How many parties there are; ``None`` if only the keys say it. Texts of a single party are names as
-            they are.
+        num_parties: How many parties there are; ``None`` if only the keys say it. Texts without separators are names
+            as they are where there is a single party.
         setting_order: For words such as ``"ZX"``, ``"qiskit"`` if the character on the right is that of party 0, and
             ``"parties"`` if it is that of the last party. Default: letters as in Qiskit, digits in the order of the
             parties.
@@ -160,14 +162,12 @@ def _split_all(
     whole = [text for text in texts if text is not None and not _separated(text)]
     single = num_parties == 1 or (num_parties is None and len({len(text) for text in whole}) > 1)
     kind = ""
-    if whole and not single and len(whole[0]) > 1:
+    if whole and not single and 1 < len(whole[0]) <= _LONGEST:
         kind = "digits" if all(text.isdigit() for text in whole) else "letters"
     parts: list[tuple[Label, ...]] = []
     for key, text in zip(keys, texts, strict=True):
         if text is None:
             parts.append(_labels_of(key))
-        elif num_parties == 1:
-            parts.append((_label(text.removesuffix(",").strip(), key),))
         elif _separated(text):
             parts.append(tuple(_label(part, key) for part in _separate(text)))
         elif single or not kind:
@@ -216,7 +216,8 @@ def _label(item: Any, key: Any) -> Label:
             return int(text)
         if _DECIMAL.fullmatch(text):
             return _without_fraction(float(text))
-        if text:
+        # A number with a typing error is no name.
+        if text.strip("-") and len(text) <= _LONGEST and not text.replace("_", "").isdigit():
             return text
     elif isinstance(item, Integral) and not isinstance(item, bool):
         return int(item)
