@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, overload
 
-from .._support.validation import positive_number, whole_numbers
+from .._support.validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
 from ..measurements.named_sets import projective_set
@@ -172,11 +172,12 @@ def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport
 def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
     if not target:
         raise CountsError.bad_argument("target", expected="counts of at least one group of qubits", got="none")
-    if all(isinstance(value, Mapping) for value in target.values()):
+    if not any(isinstance(value, BellCounts | BellTrials) for value in target.values()):
+        nested = all(isinstance(value, Mapping) for value in target.values())
         raise CountsError.bad_argument(
             "target",
             expected="BellCounts by group of qubits",
-            got="dictionaries",
+            got="dictionaries" if nested else shown(target),
             remedy="Dictionaries go to BellCounts.from_counts, states to Behavior.from_state(state, settings).",
         )
     groups = tuple(whole_numbers(group, "target (groups)", CountsError, minimum=0) for group in target)
@@ -199,6 +200,7 @@ def _require_counts(target: object, argument: str) -> None:
             got=type(target).__name__,
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
-                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts."
+                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, tables "
+                "of counts, results of Samplers and jobs; tables of trials to BellTrials.from_table, files to read_data."
             ),
         )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._support.records import encode
 from ..exceptions import LHVError
 
 __all__ = ["main"]
@@ -129,7 +127,6 @@ def _analyze(options: argparse.Namespace) -> int:
     from ..datasets import read_data
     from ..exceptions import CountsError
     from ..polytope.expressions.families import chsh
-    from ..reports.locality import LocalityReport
     from ..reports.svg import chart_row, svg_document, verdict_panel
     from ..targets.reading.files import option_of_text
 
@@ -155,8 +152,7 @@ def _analyze(options: argparse.Namespace) -> int:
     )
     print(report)
     if options.json is not None:
-        text = report.to_json() if isinstance(report, LocalityReport) else json.dumps(encode(report), indent=1)
-        options.json.write_text(text, encoding="utf-8")
+        options.json.write_text(report.to_json(), encoding="utf-8")
     if options.picture is not None:
         chart, height = verdict_panel([chart_row(options.counts.stem, report)])
         options.picture.write_text(svg_document([chart], height=height), encoding="utf-8")

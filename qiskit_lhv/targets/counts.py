@@ -30,7 +30,7 @@ from .lost_shots import (
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_counts
 from .reading.tables import is_table, table_of_rows
-from .rounds import added_counts, check_rounds, of_rounds
+from .rounds import added_counts, check_rounds, of_rounds, refuse_both_kinds
 from .scenario import BellScenario, scenario_of_array
 from .setting_names import SettingNames, check_notes, check_setting_names
 
@@ -284,6 +284,7 @@ class BellCounts(Record):
         if isinstance(other, int) and other == 0:
             # What ``sum`` begins with.
             return self
+        refuse_both_kinds(self, other)
         return added_counts(self, other) if isinstance(other, BellCounts) else NotImplemented
 
     __radd__ = __add__

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .counts import BellCounts
     from .trials import BellTrials
 
-__all__ = ["added_counts", "added_trials", "check_rounds", "of_rounds"]
+__all__ = ["added_counts", "added_trials", "check_rounds", "of_rounds", "refuse_both_kinds"]
 
 
 def check_rounds(rounds: Any, array: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -72,6 +72,18 @@ def added_trials(first: BellTrials, second: BellTrials) -> BellTrials:
         outcomes=np.concatenate([first.outcomes, second.outcomes]),
         **_joined(first, second),
     )
+
+
+def refuse_both_kinds(first: Any, second: Any) -> None:
+    """Raises an error if counts are to be added to trials.
+
+    Raises:
+        CountsError: If they are.
+    """
+    if hasattr(first, "to_counts") != hasattr(second, "to_counts") and hasattr(second, "post_selected"):
+        raise CountsError.bad_argument(
+            "runs to add", expected="BellCounts alone, or BellTrials alone", got="both", remedy="Take trials.to_counts()."
+        )
 
 
 def _require_same(first: Any, second: Any) -> None:

@@ -30,7 +30,7 @@ from .lost_shots import (
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_trials
 from .reading.tables import table_of_rows
-from .rounds import added_trials
+from .rounds import added_trials, refuse_both_kinds
 from .scenario import BellScenario, check_scenario
 from .setting_names import SettingNames, check_notes, check_setting_names
 
@@ -187,6 +187,7 @@ class BellTrials(Record):
         if isinstance(other, int) and other == 0:
             # What ``sum`` begins with.
             return self
+        refuse_both_kinds(self, other)
         return added_trials(self, other) if isinstance(other, BellTrials) else NotImplemented
 
     __radd__ = __add__

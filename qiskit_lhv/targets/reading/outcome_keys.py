@@ -64,14 +64,14 @@ def _is_number(key: Any) -> bool:
 
 
 def length_of_keys(tables: Iterable[Mapping[Any, Any]]) -> int | None:
-    """How many parties tuples have, or how many characters bitstrings have, if all keys agree; else ``None``."""
+    """How many parties tuples have, or how many bits bitstrings have, if all keys agree; else ``None``."""
     lengths: set[int] = set()
     for table in tables:
         for key in table:
             key = counts_key(key)
             if isinstance(key, tuple):
                 lengths.add(len(key))
-            elif isinstance(key, str) and not _PREFIXED.fullmatch(key.strip()):
+            elif isinstance(key, str) and not set(key) - {"0", "1", "-", " "}:
                 lengths.add(len(key.replace(" ", "")))
             else:
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ def source_of(counts: Any, settings: Sequence[Any] | None = None) -> Source:
             )
         if not counts:
             raise _no_counts(counts)
+        if all(isinstance(key, str) and isinstance(value, Real) for key, value in counts.items()):
+            raise CountsError.bad_argument(
+                "counts",
+                expected="the counts of each setting combination",
+                got=f"those of one circuit, {shown(dict(counts))}",
+                remedy=SOURCES_EXAMPLE,
+            )
         values = [_single(value, key) for key, value in counts.items()]
         return Source(tuple(table for table, _ in values), tuple(counts), _common([own for _, own in values]))
     if isinstance(counts, list | tuple):
@@ -192,7 +200,7 @@ def _joined(value: Any) -> tuple[Any, Registers | None]:
     registers = None if "" in found else tuple((name, int(array.num_bits)) for name, array in found.items())
     if len(arrays) == 1:
         return arrays[0], registers
-    return type(arrays[0]).concatenate_bits(arrays[::-1]), registers
+    return type(arrays[0]).concatenate_bits(arrays), registers
 
 
 def _single(value: Any, key: Any) -> tuple[Any, Registers | None]:
