@@ -143,7 +143,10 @@ def _in_one(target: Any) -> Any:
     if isinstance(target, list | tuple) and target and all(isinstance(run, BellCounts | BellTrials) for run in target):
         if len({type(run) for run in target}) > 1:
             raise CountsError.bad_argument(
-                "target", expected="a list of BellCounts or of BellTrials", got="both", remedy="Take trials.to_counts()."
+                "target",
+                expected="a list of BellCounts or of BellTrials",
+                got="both",
+                remedy="Take trials.to_counts().",
             )
         return sum(target)
     return target
@@ -200,7 +203,7 @@ def _require_counts(target: object, argument: str) -> None:
             got=type(target).__name__,
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
-                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, tables "
-                "of counts, results of Samplers and jobs; tables of trials to BellTrials.from_table, files to read_data."
+                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, "
+                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data."
             ),
         )

@@ -20,7 +20,8 @@ ANGLES_EXAMPLE = (
 """How angles are written."""
 
 _ANGLE = re.compile(
-    r"(?P<number>[^°a-z]*(pi)?[^°a-z]*?)\s*(?P<unit>°|deg(rees?)?|rad(ians?)?)\s*(?P<half>pol(arizer)?\.?)?", re.IGNORECASE
+    r"(?P<number>[^°a-z]*(pi)?[^°a-z]*?)\s*(?P<unit>°|deg(rees?)?|rad(ians?)?)\s*(?P<half>pol(arizer)?\.?)?",
+    re.IGNORECASE,
 )
 _PAULI = re.compile("[IXYZ]+")
 _LONGEST = 500
@@ -105,7 +106,7 @@ def _value(text: str, whole: str) -> Any:
 
 
 def _of_node(node: ast.expr) -> Any:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return float(node.value)
     if isinstance(node, ast.Name) and node.id == "pi":
         return math.pi
@@ -114,7 +115,12 @@ def _of_node(node: ast.expr) -> Any:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         value = _of_node(node.operand)
         return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sqrt" and len(node.args) == 1:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "sqrt"
+        and len(node.args) == 1
+    ):
         return math.sqrt(_of_node(node.args[0]))
     if isinstance(node, ast.BinOp):
         left, right = _of_node(node.left), _of_node(node.right)

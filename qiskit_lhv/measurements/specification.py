@@ -144,8 +144,8 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
     """The settings of a well-known test.
 
     Args:
-        name: In any case of letters, ``"chsh"``: Z and X against (Z + X)/sqrt(2) and (Z - X)/sqrt(2), which reach 2 sqrt(2) on
-            the Bell state |00> + |11>; ``"mermin"``: X and Y for every party; ``"pauli"``: X, Y and Z.
+        name: ``"chsh"``, in any case of letters: Z and X against (Z + X)/sqrt(2) and (Z - X)/sqrt(2), which reach
+            2 sqrt(2) on the Bell state |00> + |11>; ``"mermin"``: X and Y for every party; ``"pauli"``: X, Y and Z.
         num_parties: Number of parties.
 
     Raises:
@@ -229,22 +229,25 @@ def _from_label(label: str) -> Measurement:
     # Qiskit's other letters stand for states ("0", "+") or for gates that are not observables ("S").
     if not label or set(label) - set("HIXYZ"):
         raise MeasurementError.bad_argument(
-            "spec", expected="a Pauli label such as 'X' or '-ZZ', a sum such as 'Z+X', an angle such as '45 deg', or 'H'", got=repr(label), remedy=_REMEDY
+            "spec",
+            expected="a Pauli label such as 'X' or '-ZZ', a sum such as 'Z+X', an angle such as '45 deg', or 'H'",
+            got=repr(label),
+            remedy=_REMEDY,
         )
     return _from_observable(_matrix(Operator.from_label(label), "spec"), label)
 
 
 def _from_sum(text: str) -> Measurement:
     """The measurement of a sum of Pauli labels; of one qubit, in the direction of the sum, however long it is."""
-    operator = operator_of_text(text).simplify()
+    operator = operator_of_text(text)
+    if not np.isfinite(operator.coeffs).all() or not np.abs(operator.simplify().coeffs).max() > 0:
+        raise MeasurementError.bad_argument("spec", expected="a sum of finite numbers that is not 0", got=repr(text))
+    operator = operator.simplify()
     letters = dict(zip(operator.paulis.to_labels(), operator.coeffs.real.tolist(), strict=True))
     name = text.strip()
     if operator.num_qubits == 1 and "I" not in letters:
         vector = np.array([letters.get(letter, 0.0) for letter in "XYZ"])
-        length = float(np.linalg.norm(vector))
-        if not 0 < length < math.inf:
-            raise MeasurementError.bad_argument("spec", expected="a sum that is not 0", got=repr(text))
-        return replace(_from_bloch_vector((vector / length).astype(complex)), name=name)
+        return replace(_from_bloch_vector((vector / np.linalg.norm(vector)).astype(complex)), name=name)
     return replace(_from_pauli_operator(operator), name=name)
 
 
@@ -347,8 +350,8 @@ def _from_bloch_vector(vector: ComplexArray) -> Measurement:
         if np.abs(vector.imag).max() == 0 and 0 < length < 1:
             direction = ", ".join(f"{entry:.6g}" for entry in vector.real / length)
             remedy = (
-                f"Normalize it, ({direction}), if it is a direction. An unsharp measurement is given by its two effects, "
-                f"(1 + r.sigma)/2 and (1 - r.sigma)/2."
+                f"Normalize it, ({direction}), if it is a direction. An unsharp measurement is given by its two "
+                "effects, (1 + r.sigma)/2 and (1 - r.sigma)/2."
             )
         raise MeasurementError.bad_argument(
             "spec",

@@ -298,9 +298,7 @@ class Behavior(Record):
         numbers = check_shots(shots, self.scenario.num_settings).ravel()
         cells = self.array.reshape(self.scenario.num_setting_combinations, -1)
         drawn = generator(seed).multinomial(numbers, cells / cells.sum(axis=1, keepdims=True))
-        return BellCounts(
-            drawn.reshape(self.scenario.shape), scenario=self.scenario, setting_names=self.setting_names
-        )
+        return BellCounts(drawn.reshape(self.scenario.shape), scenario=self.scenario, setting_names=self.setting_names)
 
     def to_correlators(self, atol: float = _ATOL) -> FloatArray:
         """Expectation values of products of the outcomes' signs, marginals included.

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._support.records import Record
-from .._support.validation import frozen, real_array
+from .._support.validation import frozen
 from .._support.words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
+from .count_arrays import count_array
 from .designs import check_design
-from .dictionaries import MAX_SHOTS, QUASI_REMEDY, ReadingOptions, table_of_counts
+from .dictionaries import ReadingOptions, table_of_counts
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -26,6 +27,8 @@ from .lost_shots import (
     outcome_maps,
     refuse_empty_settings,
     remaining_scenario,
+    renumbered,
+    without_lost,
 )
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_counts
@@ -94,7 +97,7 @@ class BellCounts(Record):
     """What was guessed when the counts were read, in words; reports tell it. Counts compare without it."""
 
     def __post_init__(self) -> None:
-        array = _count_array(self.array)
+        array = count_array(self.array)
         try:
             scenario = scenario_of_array(array, self.scenario, "array", CountsError)
         except ScenarioError as exc:
@@ -366,10 +369,7 @@ class BellCounts(Record):
         remaining = remaining_scenario(self.lost_outcomes, self.scenario)
 
         def merged(array: NDArray[np.int64]) -> NDArray[np.int64]:
-            for k, (numbers, size) in enumerate(zip(maps, remaining.max_outcomes, strict=True)):
-                axis = self.scenario.num_parties + k
-                array = np.moveaxis(np.tensordot(array, np.eye(size, dtype=np.int64)[numbers], axes=(axis, 0)), -1, axis)
-            return array
+            return renumbered(array, maps, remaining)
 
         rounds = of_rounds(self.rounds, merged)
         return replace(self, array=merged(self.array), lost_outcomes=None, scenario=remaining, rounds=rounds)
@@ -392,10 +392,7 @@ class BellCounts(Record):
         lost_outcomes = self.lost_outcomes
 
         def kept(array: NDArray[np.int64]) -> NDArray[np.int64]:
-            for k, lost in enumerate(lost_outcomes):
-                if lost is not None:
-                    array = np.delete(array, lost, axis=self.scenario.num_parties + k)
-            return array
+            return without_lost(array, lost_outcomes)
 
         array, rounds = kept(self.array), of_rounds(self.rounds, kept)
         refuse_empty_settings(self.num_shots, array.sum(axis=self.scenario.outcome_axes))
@@ -449,26 +446,3 @@ def require_counts(counts: object, argument: str = "counts") -> BellCounts:
             remedy="Take trials.to_counts()." if trials else f"Make them with BellCounts.from_counts({argument}).",
         )
     return counts
-
-
-def _count_array(value: Any) -> NDArray[np.int64]:
-    array = real_array(value, "array", CountsError)
-    if np.asarray(value).dtype == bool:
-        raise CountsError.bad_argument("array", expected="counts", got="truth values")
-    if array.size and array.min() < 0:
-        position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))
-        raise CountsError.bad_argument(
-            "array",
-            expected="counts of at least zero",
-            got=f"{array[position]:g} at index {position}",
-            remedy=QUASI_REMEDY,
-        )
-    fractional = array != np.rint(array)
-    if fractional.any():
-        position = tuple(int(i) for i in np.argwhere(fractional)[0])
-        raise CountsError.bad_argument(
-            "array", expected="whole numbers", got=f"{array[position]:g} at index {position}", remedy=QUASI_REMEDY
-        )
-    if array.sum() > MAX_SHOTS:
-        raise CountsError.bad_argument("array", expected="at most 2**53 shots", got=f"{array.sum():.3g}")
-    return frozen(array.astype(np.int64))

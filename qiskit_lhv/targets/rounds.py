@@ -82,7 +82,10 @@ def refuse_both_kinds(first: Any, second: Any) -> None:
     """
     if hasattr(first, "to_counts") != hasattr(second, "to_counts") and hasattr(second, "post_selected"):
         raise CountsError.bad_argument(
-            "runs to add", expected="BellCounts alone, or BellTrials alone", got="both", remedy="Take trials.to_counts()."
+            "runs to add",
+            expected="BellCounts alone, or BellTrials alone",
+            got="both",
+            remedy="Take trials.to_counts().",
         )
 
 

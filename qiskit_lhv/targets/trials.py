@@ -17,7 +17,6 @@ from .._support.words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts
 from .designs import check_design
-from .dictionaries import MAX_CELLS, check_table_size
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -29,6 +28,7 @@ from .lost_shots import (
 )
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_trials
+from .reading.table_sizes import MAX_CELLS, check_table_size
 from .reading.tables import table_of_rows
 from .rounds import added_trials, refuse_both_kinds
 from .scenario import BellScenario, check_scenario

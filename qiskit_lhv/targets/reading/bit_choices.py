@@ -45,7 +45,9 @@ class BitPlan:
     def consecutive(cls, sizes: Sequence[int], notes: tuple[str, ...] = ()) -> BitPlan:
         """The plan in which the parties have so many bits, party 0 the rightmost ones."""
         starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-        parties = tuple(tuple((bit,) for bit in range(start, start + n)) for start, n in zip(starts, sizes, strict=False))
+        parties = tuple(
+            tuple((bit,) for bit in range(start, start + n)) for start, n in zip(starts, sizes, strict=False)
+        )
         return cls(parties, width=sum(sizes), notes=notes)
 
     @property
@@ -86,9 +88,7 @@ def _numbers(characters: NDArray[np.uint8], bits: Sequence[Parity]) -> NDArray[n
     return np.where(lost, -1, total)
 
 
-def plan_of_bits(
-    bits: Any, heralds: Any = None, condition: Any = None, registers: Registers | None = None
-) -> BitPlan:
+def plan_of_bits(bits: Any, heralds: Any = None, condition: Any = None, registers: Registers | None = None) -> BitPlan:
     """Returns the plan that a user's choice of bits means.
 
     Args:
@@ -117,10 +117,10 @@ def plan_of_bits(
         notes.append(f"{_words(own, registers)} count as a party with a single setting (herald {name})")
     demanded = [] if condition is None else _condition(condition, registers)
     for own, value in demanded:
-        notes.append(f"only shots with {_words(own, registers)} equal to {value:0{len(own)}b} are kept (post-selection)")
-    return BitPlan(
-        (*parties, *herald_bits), tuple(demanded), num_heralds=len(herald_bits), notes=tuple(notes)
-    )
+        notes.append(
+            f"only shots with {_words(own, registers)} equal to {value:0{len(own)}b} are kept (post-selection)"
+        )
+    return BitPlan((*parties, *herald_bits), tuple(demanded), num_heralds=len(herald_bits), notes=tuple(notes))
 
 
 def _parties(

@@ -24,7 +24,8 @@ _SETTING = re.compile(
     re.IGNORECASE,
 )
 _OUTCOME = re.compile(
-    r"(?P<letter>[abcd])(?P<digit>_?[0-9]*)|(?P<before>.*?)_?(outcomes?|outputs?|results?)_?(?P<after>.*)", re.IGNORECASE
+    r"(?P<letter>[abcd])(?P<digit>_?[0-9]*)|(?P<before>.*?)_?(outcomes?|outputs?|results?)_?(?P<after>.*)",
+    re.IGNORECASE,
 )
 _LOST = {"", "lost", "none", "nan", "na", "null"}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")

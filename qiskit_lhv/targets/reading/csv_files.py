@@ -21,7 +21,15 @@ __all__ = ["read_csv", "write_counts", "write_trials"]
 # Begins a line that says what the columns do not: how the settings were chosen, for example.
 _TOLD = "# qiskit_lhv: "
 _NUMBER = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?|[+-])\s*")
-_TOLD_KEYS = {"design", "setting_probabilities", "post_selected", "lost_outcomes", "num_settings", "num_outcomes", "setting_names"}
+_TOLD_KEYS = {
+    "design",
+    "setting_probabilities",
+    "post_selected",
+    "lost_outcomes",
+    "num_settings",
+    "num_outcomes",
+    "setting_names",
+}
 _LETTERS = 3
 
 
@@ -76,7 +84,9 @@ def _told(text: str) -> dict[str, Any]:
     told = parse_json(line.removeprefix(_TOLD))
     if not isinstance(told, dict) or told.keys() - _TOLD_KEYS:
         raise ValueError(f"what follows {_TOLD!r} is not understood")
-    return {key: _as_tuples(value) if key in ("lost_outcomes", "setting_names") else value for key, value in told.items()}
+    return {
+        key: _as_tuples(value) if key in ("lost_outcomes", "setting_names") else value for key, value in told.items()
+    }
 
 
 def _as_tuples(value: Any) -> Any:

@@ -149,7 +149,7 @@ def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
     columns = is_table(data) and roles_of(tuple(data)) is not None
     wrapped = isinstance(data, dict) and not columns and not is_runtime_json(data) and bool(data.keys() & _BODIES)
     told = {key: value for key, value in data.items() if key not in _BODIES | {"source"}} if wrapped else {}
-    if wrapped and (_BODIES <= data.keys() or told.keys() - _OPTIONS - {"lost_outcomes"}):
+    if wrapped and (data.keys() >= _BODIES or told.keys() - _OPTIONS - {"lost_outcomes"}):
         raise _unknown_object(data, name)
     if wrapped and "table" in data:
         merged = {key: value for key, value in {**told, **given}.items() if key != "qubits_per_party"}

@@ -149,7 +149,8 @@ class Spellings:
                 name,
                 expected=f"bitstrings of {width} bits, one for each party",
                 got=f"{shown(key)}, and no number above {largest}, as results with fewer bits have",
-                remedy=f"If the first bit is always 0, say qubits_per_party={shown([1] * width)}; else measure every party.",
+                remedy=f"If the first bit is always 0, say qubits_per_party={shown([1] * width)}; else measure every "
+                "party.",
             )
 
     def text(self, key: Any) -> str | None:

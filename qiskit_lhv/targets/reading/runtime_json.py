@@ -68,10 +68,10 @@ def _array(value: Any) -> Any:
     if unpacking.unconsumed_tail:
         raise CountsError.bad_argument("result", expected=f"arrays of at most {MAX_BYTES} bytes", got="a larger one")
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise ValueError(f"an array in version {version} of its format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     size = dtype.itemsize
     for length in shape:
         size *= length

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from ..._support.validation import shown
+from ..._support.validation import is_whole_number, shown
 from ...exceptions import CountsError
 
 __all__ = ["SETTING_ORDERS", "ReadSettings", "number_labels", "read_settings"]
@@ -18,9 +17,7 @@ __all__ = ["SETTING_ORDERS", "ReadSettings", "number_labels", "read_settings"]
 SETTING_ORDERS = ("qiskit", "parties")
 """Whose setting the character on the right of a word is: party 0's as in Qiskit's labels, or the last party's."""
 
-SETTINGS_EXAMPLE = (
-    'Write settings such as "0,1", "01", "ZX", (0, 1) or ("Z", "X"), one for each setting combination.'
-)
+SETTINGS_EXAMPLE = 'Write settings such as "0,1", "01", "ZX", (0, 1) or ("Z", "X"), one for each setting combination.'
 
 Label = int | float | str
 
@@ -219,9 +216,9 @@ def _label(item: Any, key: Any) -> Label:
         # A number with a typing error is no name.
         if text.strip("-") and len(text) <= _LONGEST and not text.replace("_", "").isdigit():
             return text
-    elif isinstance(item, Integral) and not isinstance(item, bool):
+    elif is_whole_number(item):
         return int(item)
-    elif isinstance(item, Real) and not isinstance(item, bool | np.bool_) and np.isfinite(float(item)):
+    elif isinstance(item, float | np.floating) and np.isfinite(item):
         return _without_fraction(float(item))
     raise CountsError.bad_argument(
         "counts (settings)",

@@ -131,7 +131,9 @@ def _no_counts(counts: Any) -> CountsError:
 def _has_expectations(counts: Any) -> bool:
     if isinstance(counts, list | tuple):
         return any(map(_has_expectations, counts[:3]))
-    return hasattr(getattr(counts, "data", counts), "evs") or (hasattr(counts, "values") and hasattr(counts, "experiments"))
+    return hasattr(getattr(counts, "data", counts), "evs") or (
+        hasattr(counts, "values") and hasattr(counts, "experiments")
+    )
 
 
 def _unpacked(counts: Any) -> Any:

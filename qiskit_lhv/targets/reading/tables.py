@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ..._support.validation import shown
 from ...exceptions import CountsError
-from ..dictionaries import check_table_size
 from ..scenario import BellScenario
 from .columns import Roles, Table, outcome_numbers, roles_of, setting_labels
 from .csv_files import read_csv
 from .setting_keys import number_labels
+from .table_sizes import check_table_size
 
 __all__ = ["TableRows", "is_table", "table_of_rows"]
 
@@ -169,6 +169,9 @@ def table_of_rows(
     if names is not None:
         numbers = [_by_names(column, own) for column, own in zip(columns, names, strict=True)]
         setting_names = tuple(map(tuple, names))
+    elif "num_settings" in told and all(isinstance(label, int) and label >= 0 for own in columns for label in own):
+        # A file of the package's own: its settings are numbers already.
+        numbers, setting_names = [list(map(int, own)) for own in columns], None
     else:
         numbers, setting_names, said = number_labels(columns)
         notes += said
@@ -234,14 +237,19 @@ def _roles(table: Table, settings: Any, outcomes: Any, count: Any) -> Roles:
         return found if count is None else Roles(found.settings, found.outcomes, _known(table, [count])[0])
     if settings is None or outcomes is None:
         raise _unclear_columns(table)
-    chosen = Roles(_known(table, settings), _known(table, outcomes), None if count is None else _known(table, [count])[0])
+    chosen = Roles(
+        _known(table, settings), _known(table, outcomes), None if count is None else _known(table, [count])[0]
+    )
     if len(chosen.settings) != len(chosen.outcomes) or not chosen.settings:
         raise CountsError.bad_argument(
             "outcomes",
             expected=f"one column for each of {len(chosen.settings)} parties, as settings has",
             got=shown(outcomes),
         )
-    if count is None and len(left := [name for name in table.names if name not in (*chosen.settings, *chosen.outcomes)]) == 1:
+    if (
+        count is None
+        and len(left := [name for name in table.names if name not in (*chosen.settings, *chosen.outcomes)]) == 1
+    ):
         named = roles_of((*"xyab", left[0])) if isinstance(left[0], str) else None
         if named is not None and named.count is not None:
             return Roles(chosen.settings, chosen.outcomes, left[0])

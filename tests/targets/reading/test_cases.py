@@ -15,7 +15,7 @@ from qiskit_lhv.polytope import BellExpression
 from qiskit_lhv.statistics import game_test
 from qiskit_lhv.statistics.signaling.no_signaling_tests import no_signaling_test
 from qiskit_lhv.targets import counts_of_groups
-from qiskit_lhv.targets.dictionaries import ReadingOptions, table_of_counts
+from qiskit_lhv.targets.dictionaries import table_of_counts
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
 BASES = ["ZZ", "ZX", "XZ", "XX"]
@@ -97,7 +97,9 @@ def test_four_of_eight_settings_are_read(counts):
     assert any("were not measured" in note for note in read.notes)
 
 
-@pytest.mark.parametrize(("name", "options"), [("magic_square", {"bits": {"A": [0, 1], "B": [2, 3]}}), ("magic_square_cli", {})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("magic_square", {"bits": {"A": [0, 1], "B": [2, 3]}}), ("magic_square_cli", {})]
+)
 def test_the_magic_square_is_always_won(name, options):
     counts = read_counts(CASES / f"{name}.json", **options)
     assert counts.scenario.num_settings == (3, 3)
@@ -143,7 +145,7 @@ def test_bits_in_another_order_show_as_signaling():
 
 def test_trials_of_a_file_are_those_of_the_published_experiment():
     path = CASES / "delft_like.csv"
-    with pytest.raises(CountsError, match='design="random".*design="blocks"'):
+    with pytest.raises(CountsError, match=r'design="random".*design="blocks"'):
         read_data(path)
     trials = BellTrials.from_table(path, design="random")
     assert trials == read_data(path, design="random")
@@ -197,7 +199,12 @@ def test_pairs_are_analyzed_at_the_command_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("spaces.json", "bits="), ("magic_square.json", "bits="), ("bseq_counts.json", "bits="), ("delft_like.csv", "design=")],
+    [
+        ("spaces.json", "bits="),
+        ("magic_square.json", "bits="),
+        ("bseq_counts.json", "bits="),
+        ("delft_like.csv", "design="),
+    ],
 )
 def test_files_that_can_be_read_in_two_ways_end_with_a_question(name, words):
     code, out, error = output_of(CASES / name)

@@ -145,7 +145,12 @@ def test_words_in_an_order_that_the_marginals_contradict_are_asked_about():
     # Party 0 is biased by its own setting alone, which is the letter on the left.
     bias = {"Z": 900, "X": 600}
     counts = {
-        f"{left}{right}": {"00": bias[left] // 2, "10": bias[left] // 2, "01": 500 - bias[left] // 2, "11": 500 - bias[left] // 2}
+        f"{left}{right}": {
+            "00": bias[left] // 2,
+            "10": bias[left] // 2,
+            "01": 500 - bias[left] // 2,
+            "11": 500 - bias[left] // 2,
+        }
         for left in "ZX"
         for right in "ZX"
     }
@@ -240,7 +245,9 @@ def bits_of(array, order=(0, 1)):
     """Shots of each setting combination, with party k's outcome in bit ``order[k]``."""
     rows = []
     for position in POSITIONS:
-        numbers = [a << order[0] | b << order[1] for a in range(2) for b in range(2) for _ in range(array[position][a, b])]
+        numbers = [
+            a << order[0] | b << order[1] for a in range(2) for b in range(2) for _ in range(array[position][a, b])
+        ]
         rows.append(numbers)
     shots = max(map(len, rows))
     return np.array([row + [0] * (shots - len(row)) for row in rows], np.uint8).reshape(2, 2, shots, 1)
@@ -291,7 +298,7 @@ def test_results_of_qiskit_are_read(form):
 def test_registers_of_results_have_names():
     grid = BitArray(bits_of(EVEN), 2)
     pub = SamplerPubResult(DataBin(mid=grid, out=grid, shape=(2, 2)))
-    assert "bits={\"A\": \"mid[0]\", \"B\": \"mid[1]\"}" in refusal(CountsError, lambda: BellCounts.from_counts(pub))
+    assert 'bits={"A": "mid[0]", "B": "mid[1]"}' in refusal(CountsError, lambda: BellCounts.from_counts(pub))
     counts = BellCounts.from_counts(pub, bits={"A": "out[0]", "B": "mid[1]"})
     assert counts.array.tolist() == EVEN.tolist()
 
@@ -302,6 +309,4 @@ def test_estimators_are_sent_elsewhere():
 
 
 def test_a_grid_under_one_setting_is_refused():
-    assert "shape (2, 2)" in refusal(
-        CountsError, lambda: BellCounts.from_counts({(0, 0): BitArray(bits_of(EVEN), 2)})
-    )
+    assert "shape (2, 2)" in refusal(CountsError, lambda: BellCounts.from_counts({(0, 0): BitArray(bits_of(EVEN), 2)}))

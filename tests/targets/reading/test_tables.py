@@ -50,7 +50,20 @@ def signs(row):
         dict(zip(["alice_setting", "bob_setting", "alice_outcome", "bob_outcome"], COLUMNS.values(), strict=True)),
         dict(zip(["Setting A", "Setting B", "Result A", "Result B"], COLUMNS.values(), strict=True)),
     ],
-    ids=["lists", "arrays", "floats", "truth values", "rows", "signs", "structured", "more", "order", "x0", "names", "A"],
+    ids=[
+        "lists",
+        "arrays",
+        "floats",
+        "truth values",
+        "rows",
+        "signs",
+        "structured",
+        "more",
+        "order",
+        "x0",
+        "names",
+        "A",
+    ],
 )
 def test_tables_of_all_forms_hold_the_trials(table):
     assert BellTrials.from_table(table, design="random") == TRIALS
@@ -138,7 +151,7 @@ def test_cells_have_counts(tmp_path):
         ("x,y,a,b\n0,,0,0\n", "a setting in every row"),
         ("x,y,a,b\n0,0,0,1\n", 'design="random"'),
         ("x,a\n0,1000000000\n", "at most 100000000 combinations"),
-        ("# qiskit_lhv: {\"other\": 1}\nx,a\n0,1\n", "is not understood"),
+        ('# qiskit_lhv: {"other": 1}\nx,a\n0,1\n', "is not understood"),
         ('"x,a\n0,1\n', "a CSV file"),
     ],
 )
