@@ -106,6 +106,13 @@ def _value(text: str, whole: str) -> Any:
 
 
 def _of_node(node: ast.expr) -> Any:
+    value = _unchecked(node)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+def _unchecked(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return float(node.value)
     if isinstance(node, ast.Name) and node.id == "pi":

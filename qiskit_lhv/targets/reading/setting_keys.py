@@ -27,6 +27,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 # A text is a word of so many characters at most, and a name is no longer.
 _LONGEST = 64
+# So many names are told.
+_MOST_LISTED = 8
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -127,11 +129,12 @@ def number_labels(
 
 def _names_note(names: Sequence[tuple[str, ...]]) -> str:
     def listed(own: tuple[str, ...]) -> str:
-        return ", ".join(f"{i} = {name}" for i, name in enumerate(own))
+        return ", ".join(own[:_MOST_LISTED]) + (", ..." if len(own) > _MOST_LISTED else "")
 
     if len(set(names)) == 1:
-        return f"settings are numbered {listed(names[0])}"
-    return "settings are numbered " + "; ".join(f"of party {k} {listed(own)}" for k, own in enumerate(names))
+        return f"the settings {listed(names[0])} are numbered from 0 in this order"
+    of_parties = ", ".join(f"of party {k} ({listed(own)})" for k, own in enumerate(names[:_MOST_LISTED]))
+    return f"the settings {of_parties}{', ...' if len(names) > _MOST_LISTED else ''} are numbered from 0 in this order"
 
 
 def _name(label: Label) -> str:

@@ -113,9 +113,9 @@ def test_parties_of_several_bits_are_read_alike_in_all_spellings(data):
     ("setting", "outcome", "words"),
     [
         ("letters", "bits", "the letter on the right is party 0's, as in Qiskit's labels"),
-        ("letters", "bits", "settings are numbered 0 = Z, 1 = X"),
+        ("letters", "bits", "the settings Z, X are numbered from 0 in this order"),
         ("digits", "bits", "the digit on the left is party 0's"),
-        ("angles", "bits", "of party 1 0 = 22.5, 1 = 67.5"),
+        ("angles", "bits", "of party 1 (22.5, 67.5)"),
         ("tuples", "bits", "the rightmost bit of an outcome is party 0's"),
         ("tuples", "signs", "+1 is outcome 0"),
         ("tuples", "unpadded", "binary numbers without their leading zeros"),
