@@ -179,7 +179,7 @@ def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
         nested = all(isinstance(value, Mapping) for value in target.values())
         raise CountsError.bad_argument(
             "target",
-            expected="BellCounts by group of qubits",
+            expected="BellCounts for each group of qubits",
             got="dictionaries" if nested else shown(target),
             remedy="Dictionaries go to BellCounts.from_counts, states to Behavior.from_state(state, settings).",
         )

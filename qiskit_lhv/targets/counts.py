@@ -214,7 +214,11 @@ class BellCounts(Record):
             >>> counts.setting_names, counts.num_shots.tolist()
             ((('Z',), ('Z', 'X')), [[5, 7]])
         """
+        options = ReadingOptions(
+            settings, setting_order, num_settings, bits, heralds, condition, registers, qubits_per_party, num_outcomes
+        )
         if is_table(counts):
+            options.refuse_of_table()
             return cls.from_table(
                 counts,
                 settings=settings,
@@ -222,20 +226,7 @@ class BellCounts(Record):
                 setting_probabilities=setting_probabilities,
                 post_selected=post_selected,
             )
-        read = table_of_counts(
-            counts,
-            ReadingOptions(
-                settings,
-                setting_order,
-                num_settings,
-                bits,
-                heralds,
-                condition,
-                registers,
-                qubits_per_party,
-                num_outcomes,
-            ),
-        )
+        read = table_of_counts(counts, options)
         return cls(
             read.array,
             "blocks" if design is None else design,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
@@ -68,6 +68,21 @@ class ReadingOptions:
     """The number of bits of each party, from the right."""
     num_outcomes: Sequence[int | Sequence[int]] | None = None
     """The number of outcomes of each party, or of each of its settings."""
+
+    def refuse_of_table(self) -> None:
+        """Raises an error if one of them is given for a table, whose columns say it all.
+
+        Raises:
+            CountsError: If so.
+        """
+        given = [own.name for own in fields(self) if own.name != "settings" and getattr(self, own.name) is not None]
+        if given:
+            raise CountsError.bad_argument(
+                given[0],
+                expected="None for a table with one row per trial or per cell",
+                got=shown(getattr(self, given[0])),
+                remedy="Name the columns with BellCounts.from_table(table, settings=[...], outcomes=[...]).",
+            )
 
 
 def table_of_counts(counts: Any, options: ReadingOptions | None = None) -> CountsTable:
@@ -143,13 +158,18 @@ def table_of_counts(counts: Any, options: ReadingOptions | None = None) -> Count
 def _settings_of(source: Source, plan: BitPlan | None, options: ReadingOptions) -> ReadSettings:
     """The settings of each dictionary of counts."""
     keys = source.keys
-    if keys is None and source.grid is not None and len(source.grid) > 1:
-        keys = tuple(np.ndindex(source.grid))
+    grid = None if source.grid is None or len(source.grid) < 2 or options.num_settings is not None else source.grid
+    if keys is None and grid is not None:
+        _refuse_axes_of_one(grid)
+        read = read_settings(tuple(np.ndindex(grid)), None)
+        return replace(read, notes=("the axes of the result are the settings of the parties",))
     per_key = length_of_keys([table for table in source.tables if isinstance(table, Mapping)])
     if plan is not None:
         num_parties: int | None = len(plan.parties) - plan.num_heralds
     elif options.qubits_per_party is not None and hasattr(options.qubits_per_party, "__len__"):
         num_parties = len(options.qubits_per_party)
+    elif keys is None and options.num_settings is not None and hasattr(options.num_settings, "__len__"):
+        num_parties = len(options.num_settings)
     elif keys is None:
         num_parties = per_key
     else:
@@ -170,6 +190,22 @@ def _settings_of(source: Source, plan: BitPlan | None, options: ReadingOptions) 
         listed = ", ".join(map(str, positions[:4])) + (", ..." if len(positions) > 4 else "")
         notes = (f"the entries of the list are the settings {listed} (row-major order)",)
     return ReadSettings(positions, sizes, None, notes, False)
+
+
+def _refuse_axes_of_one(grid: tuple[int, ...]) -> None:
+    """Raises an error if the axes of a result may be no parties, as an axis of length 1 may be there for other reasons."""
+    number = math.prod(grid)
+    if 1 not in grid or number == 1:
+        return
+    root = math.isqrt(number)
+    other = [root, root] if root * root == number else [1, number]
+    raise CountsError.bad_argument(
+        "counts",
+        expected="a result whose axes are the settings of the parties",
+        got=f"shape {grid}, where an axis has a single entry",
+        remedy=f"Say num_settings={list(grid)} if they are, num_settings={other} if the entries are all setting "
+        "combinations of two parties in row-major order, or settings=[...] with the settings of each entry.",
+    )
 
 
 def _row_major_sizes(number: int, num_parties: int, num_settings: Sequence[int] | None) -> tuple[int, ...]:

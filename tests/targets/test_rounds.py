@@ -35,6 +35,15 @@ def test_lists_are_analyzed_as_their_sum(runs, tmp_path):
     assert again.question.data.rounds.tolist() == sum(runs).rounds.tolist()
 
 
+def test_swapped_bits_of_rounds_are_hinted_at():
+    # The outcomes of two parties with unequal marginals, exchanged at two of the settings.
+    right, exchanged = [[5600, 400], [1200, 800]], [[5600, 1200], [400, 800]]
+    run = BellCounts([[right, exchanged], [exchanged, right]])
+    report = analyze([run, run], seed=1)
+    assert any("exchanged" in line or "swapped" in line for line in report.warnings)
+    assert report.verify()
+
+
 def test_a_list_of_one_is_that_one():
     assert str(analyze([FIRST], seed=1)) == str(analyze(FIRST, seed=1))
 

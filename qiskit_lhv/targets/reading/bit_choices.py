@@ -31,7 +31,7 @@ class BitPlan:
     """Where the outcome of each party is found among the bits of a result."""
 
     parties: tuple[tuple[Parity, ...], ...]
-    """For each party its bits, the least significant first; each is the parity of some classical bits."""
+    """For each party its bits, the least significant first; each is a classical bit and those that correct it."""
     condition: tuple[tuple[tuple[Parity, ...], int], ...] = ()
     """Bits and the number that they must have in the shots that are kept."""
     width: int | None = None
@@ -93,19 +93,24 @@ def plan_of_bits(bits: Any, heralds: Any = None, condition: Any = None, register
 
     Args:
         bits: The bits of each party, by its name or in a list. A bit is a number, ``"name[i]"`` or ``("name", i)`` for
-            bit i of a register, and ``"a ^ b"`` is the parity of several; a register's name alone means all its bits.
+            bit i of a register; ``"a ^ b"`` is bit a, flipped where bit b is 1; a register's name alone means all its
+            bits.
         heralds: In the same way, bits that count as further parties with a single setting.
         condition: The number that bits must have in shots that are kept, such as ``{"mid[0]": 0}``.
         registers: The classical registers of the result.
 
     Raises:
-        CountsError: If a bit cannot be found, or belongs to two parties.
+        CountsError: If a bit cannot be found, belongs to two parties, or corrects another party's.
     """
     names, parties = _parties(bits, "bits", registers)
     herald_names, herald_bits = ((), ()) if heralds is None else _parties(heralds, "heralds", registers)
-    used = [parity for own in (*parties, *herald_bits) for parity in own]
-    if len(set(used)) < len(used):
+    own_bits = [parity[0] for own in (*parties, *herald_bits) for parity in own]
+    if len(set(own_bits)) < len(own_bits):
         raise _error("bits", "each bit at one party", shown(bits))
+    correcting = {bit for own in (*parties, *herald_bits) for parity in own for bit in parity[1:]}
+    if correcting & {parity[0] for own in parties for parity in own}:
+        # An outcome that depends on another party's would make any violation.
+        raise _error("bits", "corrections by bits that no party has", shown(bits))
     notes = [
         "party "
         + ", party ".join(
@@ -113,6 +118,9 @@ def plan_of_bits(bits: Any, heralds: Any = None, condition: Any = None, register
             for k, (name, own) in enumerate(zip(names, parties, strict=True))
         )
     ]
+    if correcting:
+        corrections = _words([(bit,) for bit in sorted(correcting)], registers)
+        notes.append(f"outcomes are corrected by {corrections}, which must not depend on any party's setting")
     for name, own in zip(herald_names, herald_bits, strict=True):
         notes.append(f"{_words(own, registers)} count as a party with a single setting (herald {name})")
     demanded = [] if condition is None else _condition(condition, registers)
@@ -169,7 +177,7 @@ def _bits(value: Any, argument: str, registers: Registers | None) -> tuple[Parit
         if len(terms) == 1:
             return tuple((bit,) for bit in terms[0])
         if all(len(term) == 1 for term in terms):
-            parity = tuple(sorted(term[0] for term in terms))
+            parity = tuple(term[0] for term in terms)
             if len(set(parity)) == len(parity):
                 return (parity,)
     raise _error(argument, "numbers of bits, 'name[i]', or a parity such as 'out[0] ^ mid[1]'", shown(value))

@@ -113,14 +113,22 @@ class Spellings:
         if width is None and len(lengths) == 1:
             width = lengths.pop()
             lengths = {width}
-        decimal = any(set(text) - {"0", "1"} for _, _, text in digits)
+        # Numbers have no leading zeros.
+        plain = all(text == str(int(text)) for _, _, text in digits)
+        decimal = plain and any(set(text) - {"0", "1"} for _, _, text in digits)
         padded = not decimal and lengths <= {width}
         if padded and not numbers:
             return cls(width, False)
         notes = []
         if not decimal and not padded and digits:
             name, key, text = max(digits, key=lambda entry: len(entry[2]))
-            longest, plain = len(text), all(text == str(int(text)) for _, _, text in digits)
+            longest = len(text)
+            if width is None and not plain:
+                raise CountsError.bad_argument(
+                    name,
+                    expected="bitstrings of equal length",
+                    got=f"some of {shown(sorted(lengths))} bits, such as {shown(key)}",
+                )
             if plain and longest > 1 and (width is None or int(text) < 1 << width):
                 raise CountsError.bad_argument(
                     name,

@@ -190,6 +190,11 @@ def test_words_in_an_order_that_the_marginals_contradict_are_asked_about():
         ({(0, 0): {"0 0": 5}}, {"bits": {"A": "mid[1]", "B": 1}, "registers": ["out", "mid"]}, "bits below 1"),
         ({(0, 0): {"00": 5}}, {"bits": [0, 1], "registers": ["out"] * 2}, "registers: expected"),
         ({(0, 0): {"00": 5}}, {"bits": [0], "condition": {1: 2}}, "a number below 2"),
+        ({(0, 0): {"00": 5}}, {"bits": {"A": 0, "B": "1 ^ 0"}}, "corrections by bits that no party has"),
+        ({(0, 0): {"000": 5}}, {"bits": {"A": 0, "B": "0 ^ 1"}}, "each bit at one party"),
+        ({(0, 0): {"010": 5, "10": 3}}, {"bits": [0, 1]}, "bitstrings of equal length"),
+        ({(0,): {"0010": 5, "0012": 3}}, {"qubits_per_party": [4]}, "bitstrings of 4 bits"),
+        ({"x": [0], "a": [1], "count": [5]}, {"bits": [0]}, "bits: expected None for a table"),
         ({(0, 0): {"00": 5}}, {"setting_order": "left"}, "setting_order: expected"),
         ([], {}, "For example"),
     ],
@@ -306,6 +311,22 @@ def test_registers_of_results_have_names():
 def test_estimators_are_sent_elsewhere():
     pub = SamplerPubResult(DataBin(evs=np.zeros(3), stds=np.zeros(3), shape=(3,)))
     assert "from a Sampler" in refusal(CountsError, lambda: BellCounts.from_counts(PrimitiveResult([pub])))
+
+
+def test_axes_of_one_entry_are_asked_about():
+    bits = BitArray(bits_of(EVEN).reshape(4, 1, -1, 1), 2)
+    message = refusal(CountsError, lambda: BellCounts.from_counts(bits))
+    assert "num_settings=[4, 1]" in message
+    assert "num_settings=[2, 2]" in message
+    assert BellCounts.from_counts(bits, num_settings=[2, 2]).array.tolist() == EVEN.tolist()
+    assert BellCounts.from_counts(bits, num_settings=[4, 1]).scenario.num_settings == (4, 1)
+    assert BellCounts.from_counts(bits, settings=POSITIONS).array.tolist() == EVEN.tolist()
+
+
+def test_corrections_are_said():
+    counts = BellCounts.from_counts({(0, 0): {"011": 5, "100": 6}}, bits={"A": "0 ^ 2", "B": "1 ^ 2"})
+    assert counts.array[0, 0].tolist() == [[0, 0], [0, 11]]
+    assert any("must not depend on any party's setting" in note for note in counts.reading)
 
 
 def test_a_grid_under_one_setting_is_refused():
