@@ -193,7 +193,7 @@ def _settings_of(source: Source, plan: BitPlan | None, options: ReadingOptions) 
 
 
 def _refuse_axes_of_one(grid: tuple[int, ...]) -> None:
-    """Raises an error if the axes of a result may be no parties, as an axis of length 1 may be there for other reasons."""
+    """Raises an error if an axis has a single entry, which may be there for other reasons than a party."""
     number = math.prod(grid)
     if 1 not in grid or number == 1:
         return
