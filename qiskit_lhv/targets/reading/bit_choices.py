@@ -56,10 +56,15 @@ class BitPlan:
         return tuple(len(own) for own in self.parties)
 
     @property
+    def used_bits(self) -> set[int]:
+        """The classical bits on which something depends."""
+        used = [own for own, _ in self.condition] + list(self.parties)
+        return {bit for own in used for parity in own for bit in parity}
+
+    @property
     def num_bits(self) -> int:
         """How many bits a result must have at least."""
-        used = [own for own, _ in self.condition] + list(self.parties)
-        return 1 + max(bit for own in used for parity in own for bit in parity)
+        return 1 + max(self.used_bits)
 
     def outcomes(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The outcomes of bitstrings of equal length.

@@ -161,6 +161,10 @@ class Spellings:
                 "party.",
             )
 
+    def is_number(self, key: Any) -> bool:
+        """Whether a key is a number, which does not show how many bits there are."""
+        return not isinstance(key, str) or self.decimal or bool(_PREFIXED.fullmatch(key.replace(" ", "")))
+
     def text(self, key: Any) -> str | None:
         """The bits of a key as text, ``None`` if it holds none of this number.
 

@@ -106,7 +106,7 @@ def _rows_of(
         if plan is None or spellings is None or not has_bits(key):
             raise wrong_key(name, num_parties, key)
         text = spellings.text(key)
-        if text is None or (spellings.width is None and len(text) < plan.num_bits and isinstance(key, str)):
+        if text is None or (len(text) < plan.num_bits and not spellings.is_number(key)):
             raise _wrong_bits(name, plan, key, num_parties)
         texts.append(text)
     if texts and plan is not None:
