@@ -189,6 +189,16 @@ def test_files_are_read_at_the_command_line(name, options, shown):
     assert value == shown
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("magic_square_cli", []), ("magic_square", ["--read", 'bits={"A": [0, 1], "B": [2, 3]}'])],
+)
+def test_the_magic_square_is_nonlocal_at_the_command_line(name, options):
+    code, out, error = output_of(CASES / f"{name}.json", "--seed", 1, "--time-limit", 0.001, *options)
+    assert (code, error) == (0, "")
+    assert out.startswith("NONLOCAL")
+
+
 def test_pairs_are_analyzed_at_the_command_line(tmp_path):
     groups = json.dumps({",".join(map(str, pair)): bits for pair, bits in PAIRS.items()})
     options = ["--read", f"groups={groups}", "--read", f"settings={json.dumps(BASES)}"]
