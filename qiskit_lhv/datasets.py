@@ -14,7 +14,7 @@ import numpy as np
 from ._support.validation import shown
 from .exceptions import CountsError
 from .targets.counts import BellCounts
-from .targets.reading.files import counts_in_file, data_in_file
+from .targets.counts_files import counts_in_file, data_in_file
 from .targets.trials import BellTrials
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts", "read_data"]

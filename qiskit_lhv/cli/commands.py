@@ -128,7 +128,7 @@ def _analyze(options: argparse.Namespace) -> int:
     from ..exceptions import CountsError
     from ..polytope.expressions.families import chsh
     from ..reports.svg import chart_row, svg_document, verdict_panel
-    from ..targets.reading.files import option_of_text
+    from ..targets.counts_files import option_of_text
 
     _files_to_write(options)
     how = dict(option_of_text(text) for text in options.read)

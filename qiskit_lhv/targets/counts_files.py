@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..._support.files import parse_json, read_text
-from ..._support.validation import shown
-from ...exceptions import CertificateError, CountsError, ScenarioError
-from ..counts import BellCounts
-from ..scenario import BellScenario
-from ..trials import BellTrials
-from .columns import roles_of
-from .csv_files import read_csv
+from .._support.files import parse_json, read_text
+from .._support.validation import shown
+from ..exceptions import CertificateError, CountsError, ScenarioError
+from .counts import BellCounts
 from .groups import counts_of_groups
-from .runtime_json import is_runtime_json
-from .tables import is_table, table_of_rows
+from .reading.columns import roles_of
+from .reading.csv_files import read_csv
+from .reading.runtime_json import is_runtime_json
+from .reading.tables import is_table, table_of_rows
+from .scenario import BellScenario
+from .trials import BellTrials
 
 __all__ = ["counts_in_file", "data_in_file", "option_of_text"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._support.validation import shown, whole_numbers
-from ...exceptions import CountsError
-from ..counts import BellCounts
-from .bit_choices import BitPlan, plan_of_bits
-from .outcome_keys import Spellings, has_bits
-from .outcome_rows import whole_counts
-from .sources import source_of, with_registers
+from .._support.validation import shown, whole_numbers
+from ..exceptions import CountsError
+from .counts import BellCounts
+from .reading.bit_choices import BitPlan, plan_of_bits
+from .reading.outcome_keys import Spellings, has_bits
+from .reading.outcome_rows import whole_counts
+from .reading.sources import source_of, with_registers
 
 __all__ = ["counts_of_groups"]
 
