@@ -123,8 +123,14 @@ def _no_counts(counts: Any) -> CountsError:
             got="expectation values of an Estimator",
             remedy="A Sampler returns counts; expectation values have no table of outcomes.",
         )
+    numbers = isinstance(counts, np.ndarray) or (
+        isinstance(counts, list) and bool(counts) and isinstance(counts[0], list)
+    )
     return CountsError.bad_argument(
-        "counts", expected="a dictionary {(x_1, ..., x_N): {outcome: count}}", got=shown(counts), remedy=SOURCES_EXAMPLE
+        "counts",
+        expected="a dictionary {(x_1, ..., x_N): {outcome: count}}",
+        got=shown(counts),
+        remedy=f"{SOURCES_EXAMPLE} A table of numbers goes to BellCounts(array)." if numbers else SOURCES_EXAMPLE,
     )
 
 

@@ -178,11 +178,10 @@ def table_of_rows(
     listed, lost, sizes, said = outcome_numbers([table.column(name) for name in roles.outcomes], roles.outcomes)
     notes += said
     counts = None if roles.count is None else _counts(table.column(roles.count), roles.count)
-    rows = np.array(numbers, np.int64).T
-    values = np.array(listed, np.int64).T
-    num_settings = told.pop("num_settings", tuple(int(m) for m in rows.max(axis=0) + 1))
+    num_settings = told.pop("num_settings", tuple(max(own) + 1 for own in numbers))
     num_outcomes = told.pop("num_outcomes", sizes)
-    check_table_size((*num_settings, *(np.max(own) for own in num_outcomes)), "table")
+    check_table_size((*num_settings, *(int(np.max(own)) for own in num_outcomes)), "table")
+    rows, values = np.array(numbers, np.int64).T, np.array(listed, np.int64).T
     scenario = BellScenario(num_settings, num_outcomes)
     lost_outcomes = told.pop("lost_outcomes", lost)
     if counts is not None:
@@ -207,7 +206,7 @@ def _table(data: Any) -> Table:
         return read_csv(data)
     if hasattr(data, "columns") and hasattr(data, "iloc"):
         return Table(tuple(data.columns), tuple(data[name].tolist() for name in data.columns))
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and all(map(_is_flat, data.values())):
         return Table.of_columns({name: np.asarray(values, dtype=object).tolist() for name, values in data.items()})
     if isinstance(data, np.ndarray) and data.dtype.names is not None:
         return Table(tuple(data.dtype.names), tuple(data[name].tolist() for name in data.dtype.names))
@@ -216,7 +215,7 @@ def _table(data: Any) -> Table:
         if all(tuple(row) == names for row in data):
             return Table(names, tuple([row[name] for row in data] for name in names))
     try:
-        rows = [list(row) for row in data]
+        rows = [] if isinstance(data, Mapping) else [list(row) for row in data]
     except TypeError:
         rows = []
     if not rows or len({len(row) for row in rows}) > 1 or not rows[0]:

@@ -159,6 +159,27 @@ def test_unusable_tables_are_refused(tmp_path, text, words):
     assert words in refusal(CountsError, lambda: read_data(write(tmp_path, text)))
 
 
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (None, "columns by name"),
+        ([], "columns by name"),
+        ({"x": 5}, "columns by name"),
+        ({"x": [0], "a": [[1]]}, "columns by name"),
+        ({"x": [1], "a": [1, 2]}, "columns of equal length"),
+        ({"x": [0], "a": [10**30]}, "at most 100000000 combinations"),
+        ({"x": [0, 0], "a": [1, "H"]}, "outcomes 0 and 1, +1 and -1, or names"),
+    ],
+)
+def test_what_is_no_table_is_refused(table, words):
+    assert words in refusal(CountsError, lambda: BellTrials.from_table(table, design="random"))
+
+
+def test_tables_of_numbers_are_sent_to_the_constructor():
+    for table in ([[5, 6], [7, 8]], np.ones((2, 2))):
+        assert "BellCounts(array)" in refusal(CountsError, lambda table=table: BellCounts.from_counts(table))
+
+
 def test_files_that_are_not_there_are_refused(tmp_path):
     assert "none.csv" in refusal(CountsError, lambda: read_counts(tmp_path / "none.csv"))
     (tmp_path / "bytes.csv").write_bytes(b"x,a\n\xff\xfe,1\n")
