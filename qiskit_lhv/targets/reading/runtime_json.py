@@ -67,6 +67,8 @@ def _array(value: Any) -> Any:
     content = unpacking.decompress(base64.standard_b64decode(value), MAX_BYTES)
     if unpacking.unconsumed_tail:
         raise CountsError.bad_argument("result", expected=f"arrays of at most {MAX_BYTES} bytes", got="a larger one")
+    if not unpacking.eof:
+        raise ValueError("an array that ends too early")
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
