@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import LHVError
 
@@ -41,8 +42,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, help="seed of everything random (default: %(default)s)")
     demo.set_defaults(command=_demo)
 
-    analyze = commands.add_parser("analyze", help="a verdict on the counts in a JSON file")
-    analyze.add_argument("counts", type=Path, help='JSON file: {"counts": {"0,0": {"00": 17, ...}, ...}}')
+    analyze = commands.add_parser("analyze", help="a verdict on the counts or trials in a file")
+    analyze.add_argument("counts", type=Path, help='JSON file, {"counts": {"0,0": {"00": 17, ...}, ...}}, or CSV')
+    analyze.add_argument("--design", choices=("blocks", "random"), default=None, help="how the settings were chosen")
+    analyze.add_argument(
+        "--read",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help='how to read the file, such as \'bits={"A": 0, "B": [3, 4]}\' (any argument of BellCounts.from_counts; '
+        "may be repeated)",
+    )
     analyze.add_argument("--alpha", type=float, default=0.01, help="error probability (default: %(default)s)")
     analyze.add_argument(
         "--test",
@@ -114,16 +124,21 @@ def _files_to_write(options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> int:
     from ..analysis.counts_options import CountsOptions
     from ..analysis.dispatch import analyze
-    from ..datasets import read_counts
+    from ..datasets import read_data
     from ..exceptions import CountsError
     from ..polytope.expressions.families import chsh
     from ..reports.svg import chart_row, svg_document, verdict_panel
+    from ..targets.counts_files import option_of_text
 
     _files_to_write(options)
-    counts = read_counts(options.counts)
-    if options.picture is not None and not (counts.scenario.is_chsh and counts.is_complete):
-        raise CountsError.bad_argument("--picture", expected="all four settings of a CHSH test", got=repr(counts))
-    report = analyze(
+    how = dict(option_of_text(text) for text in options.read)
+    counts: Any = read_data(options.counts, **{"design": options.design, **how})
+    if options.picture is not None and (
+        isinstance(counts, dict) or not (counts.scenario.is_chsh and counts.to_counts().is_complete)
+    ):
+        got = "many groups" if isinstance(counts, dict) else repr(counts)
+        raise CountsError.bad_argument("--picture", expected="all four settings of a CHSH test", got=got)
+    report: Any = analyze(
         counts,
         CountsOptions(
             test=options.test,

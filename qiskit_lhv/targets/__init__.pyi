@@ -7,6 +7,7 @@ from .expectation_values import estimate_from_estimator as estimate_from_estimat
 from .expectation_values import estimate_from_expectations as estimate_from_expectations
 from .expectation_values import pauli_labels as pauli_labels
 from .expectation_values import pauli_observables as pauli_observables
+from .groups import counts_of_groups as counts_of_groups
 from .photons import PhotonCounts as PhotonCounts
 from .photons import click_counts as click_counts
 from .projections import divergence as divergence

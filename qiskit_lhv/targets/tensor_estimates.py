@@ -225,8 +225,8 @@ def estimate_tensor(counts: BellCounts, settings: Sequence[Sequence[Any]] | str 
             every qubit, in this order.
 
     Raises:
-        CountsError: If the counts are of another scenario, too large, incomplete, or were post-selected; or if the settings of a
-            qubit are not X, Y and Z, or those of another party do not determine its state.
+        CountsError: If the counts are of another scenario, too large, incomplete, or were post-selected; or if the
+            settings of a qubit are not X, Y and Z, or those of another party do not determine its state.
         MeasurementError: If the settings cannot be used.
 
     Examples:
@@ -272,7 +272,8 @@ def estimate_of_counts(counts: BellCounts, measurements: tuple[ListedMeasurement
         measurements: What each party measured; ``None``: X, Y and Z of qubits.
 
     Raises:
-        CountsError: If a setting combination was not measured, or the measurements of a party do not determine its state.
+        CountsError: If a setting combination was not measured, or the measurements of a party do not determine its
+            state.
     """
     all_bases = 'Measure all bases: BellExperiment(circuit, "pauli").' if measurements is None else "Measure it."
     require_complete(counts, "of a state", all_bases)
