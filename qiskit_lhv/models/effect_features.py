@@ -17,6 +17,7 @@ from .._support.records import Record
 from .._support.types import ComplexArray, FloatArray
 from .._support.validation import frozen, generator, instance, truth_value, whole_number
 from ..exceptions import ScenarioError
+from ..measurements.effect_sets import EffectSet
 from ..measurements.qubit_sets import QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
 from ..targets.operator_basis import coordinates_of_effects, hermitian_basis
@@ -251,6 +252,14 @@ class EffectFeatures(Record):
         polynomials = math.comb(components + self.degree - 1, self.degree)
         count = max(_FEWEST_SAMPLES, _SAMPLES_PER_POLYNOMIAL * polynomials // (1 if self.context else self.dimension))
         size = self.measurements.size
+        outcomes = self.measurements.most_outcomes if isinstance(self.measurements, EffectSet) else 2
+        require_memory(
+            16.0 * count * outcomes * self.dimension**2,
+            "measurements",
+            expected="measurements of which a sample fits",
+            got=f"{self.measurements}, with {outcomes} outcomes each, of which it takes",
+            remedy="Choose fewer outcomes.",
+        )
         self._require_memory(count * self.dimension, num_polynomials(self.dimension, self.degree - 1))
         members = self.measurements.spread(generator(0), count if size is None else size)
         return coordinates_of_effects(effects_of_members(self.measurements, members))
