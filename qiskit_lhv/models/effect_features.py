@@ -16,7 +16,7 @@ from .._support.memory import require_memory
 from .._support.records import Record
 from .._support.types import ComplexArray, FloatArray
 from .._support.validation import frozen, generator, instance, truth_value, whole_number
-from ..exceptions import ScenarioError
+from ..exceptions import MeasurementError, ScenarioError
 from ..measurements.effect_sets import EffectSet
 from ..measurements.qubit_sets import QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
@@ -133,6 +133,13 @@ class EffectFeatures(Record):
             sizes.append(matrix.shape[1])
         if len(sizes) != self.degree + 1 or arrays[-1].ndim != 2 or len(arrays[-1]) != sum(sizes[1:]):
             raise self._misfit(arrays)
+        if not arrays[-1].shape[1]:
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected="measurements with outcomes that depend on the state",
+                got=str(self.measurements),
+                remedy="Where no outcome tells anything, nothing has to be explained: leave out that party.",
+            )
         object.__setattr__(self, "coefficients", arrays)
 
     def _misfit(self, arrays: tuple[FloatArray, ...]) -> ScenarioError:

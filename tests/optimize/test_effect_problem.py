@@ -314,6 +314,9 @@ def test_bad_arguments():
         find_local_model(state, **grouped(**{**quick, "num_hidden": 10**9}))
     with pytest.raises(MeasurementError, match=r"^measurements: .* GiB. Choose fewer outcomes"):
         find_local_model(state, measurements=POVMs(3, 10**9), **grouped(**quick))
+    for trivial in (PVMs(3, ranks=(3,)), [[np.eye(3)]], [[np.eye(3) / 2] * 2]):
+        with pytest.raises(MeasurementError, match=r"^measurements: expected measurements with outcomes that depend"):
+            find_local_model(state, measurements=[PVMs(3), trivial], **grouped(**quick))
     with pytest.raises(ScenarioError, match=r"^response: expected a degree of at least 1"):
         find_local_model(state, **grouped(response=0, **quick))
     with pytest.raises(ScenarioError, match=r"^response: expected one for parties of dimensions \(3, 3\)"):
