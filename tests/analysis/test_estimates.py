@@ -384,8 +384,27 @@ def test_one_party_has_no_question():
 
 
 def test_planes_are_for_qubits():
-    with pytest.raises(MeasurementError, match="measurements: expected 'projective' for parties of dimensions 3, 3"):
+    with pytest.raises(MeasurementError, match="measurements: expected 'projective' or 'povm' for parties of dimens"):
         analyze(of_qutrits(), measurements="xz")
+
+
+@pytest.mark.parametrize(
+    ("visibility", "shots", "verdict"), [(0.0, 10**6, Verdict.LOCAL), (0.9, 3000, Verdict.NONLOCAL)]
+)
+def test_qutrits_and_all_povms(visibility, shots, verdict):
+    report = analyze(of_qutrits(visibility, shots), measurements="povm", seed=1)
+    assert report.verdict is verdict
+    assert report.target.endswith("all POVMs")
+    assert report.verify()
+
+
+def test_a_proof_for_projective_measurements_of_qutrits_is_none_for_povms():
+    counts = of_qutrits(0.33, 400_000)
+    projective, povms = (analyze(counts, measurements=asked, seed=1) for asked in ("projective", "povm"))
+    assert projective.verdict is Verdict.LOCAL
+    assert povms.verdict is Verdict.INCONCLUSIVE
+    assert povms.verify()
+    assert not dataclasses.replace(projective, question=povms.question, target=povms.target).verify()
 
 
 def test_evidence_of_qubits_is_refused_for_others():

@@ -188,6 +188,8 @@ def test_sets_of_the_parties_dimension_fit():
 def test_bad_input():
     with pytest.raises(MeasurementError, match="64 dimensions in all"):
         analyze(isotropic_state(0.5, 9))
+    with pytest.raises(MeasurementError, match=r"got dimensions \(9,\). Say how large each party is"):
+        analyze(DensityMatrix(np.eye(9) / 9))
     with pytest.raises(MeasurementError, match="target: expected a positive matrix"):
         analyze(DensityMatrix(np.diag([1.5, -0.5, *[0] * 7]), dims=(3, 3)))
     array = np.zeros((9, 9))

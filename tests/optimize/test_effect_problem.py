@@ -325,6 +325,11 @@ def test_bad_arguments():
         find_local_model(CorrelationTensor.white_noise((3,) * 8))
     with pytest.raises(LHVError, match=r"^parties"):
         find_local_model(Behavior.from_state(werner_state(0.2), "chsh"), parties=[[0], [1]])
+    started = find_local_model(state, **grouped(**quick)).model
+    with pytest.raises(ScenarioError, match=r"^start: expected a model with 288") as raised:
+        find_local_model(isotropic_state(0.2, 4), **grouped(start=started, **quick))
+    # Names, not the coefficients of all polynomials.
+    assert len(str(raised.value)) < 1000
     with pytest.raises(ScenarioError, match=r"^symmetry"):
         find_local_model(state, **grouped(symmetry=[werner_state(0.2)], **quick))
     response = DirectionResponse(SphericalHarmonics(1), 2)
