@@ -8,7 +8,7 @@ import pytest
 from qiskit_lhv import CorrelationTensor, certify_all_projective, ghz_state, werner_state
 from qiskit_lhv._support.conic import Cone, ConicRows, minimize_over_cones
 from qiskit_lhv.exceptions import MeasurementError, SolverError
-from qiskit_lhv.measurements import AllProjective, POVMs, measurement_set
+from qiskit_lhv.measurements import AllProjective, POVMs, PVMs, measurement_set
 from qiskit_lhv.measurements.named_sets import projective_members, projective_set, qubit_set
 from qiskit_lhv.projective import (
     AllProjectiveCertificate,
