@@ -20,6 +20,7 @@ from qiskit_lhv.measurements import POVMs, PVMs, measurement_set
 from qiskit_lhv.projective import CompatibilityCertificate, DecompositionCertificate
 from qiskit_lhv.quantum import isotropic_state, mix_with_noise
 from qiskit_lhv.reports import LocalityReport
+from qiskit_lhv.targets import CorrelationTensor
 
 PAIRS = [[0, 1], [2, 3]]
 
@@ -204,3 +205,15 @@ def test_bad_input():
         analyze(two_pairs(), parties=[[0, 1], [1, 3]])
     with pytest.raises(MeasurementError, match="noise: expected"):
         critical_visibility(isotropic_state(1, 3), noise=werner_state(0))
+
+
+@pytest.mark.parametrize("dimensions", [(2, 2), (3, 3)])
+def test_reports_on_correlations_of_no_state_are_refuted(dimensions):
+    report = analyze(random_statevector(dimensions, seed=1), seed=1)
+    assert report.verify()
+    array = 1.03 * report.question.correlations.array
+    array.flat[0] = 1
+    enlarged = CorrelationTensor(array)
+    question = dataclasses.replace(report.question, correlations=enlarged)
+    evidence = tuple(dataclasses.replace(piece, correlations=enlarged) for piece in report.evidence)
+    assert not dataclasses.replace(report, question=question, evidence=evidence).verify()

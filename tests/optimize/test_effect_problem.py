@@ -349,3 +349,8 @@ def test_function_of_a_user_s_own():
     response = EffectFunctionResponse(in_proportion, num_variables=1, dimensions=(3, 3))
     result = find_local_model(isotropic_state(0, 3), **grouped(response=response, **{**QUICK, "num_steps": 3}))
     assert result.loss < 1e-12
+
+
+def test_a_matrix_without_dimensions_is_asked_about():
+    with pytest.raises(MeasurementError, match=r"^target: expected a state of several parties.*dims=\(3, 3\)"):
+        find_local_model(DensityMatrix(np.eye(9) / 9))
