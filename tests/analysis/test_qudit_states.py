@@ -20,7 +20,6 @@ from qiskit_lhv.measurements import POVMs, PVMs, measurement_set
 from qiskit_lhv.projective import CompatibilityCertificate, DecompositionCertificate
 from qiskit_lhv.quantum import isotropic_state, mix_with_noise
 from qiskit_lhv.reports import LocalityReport
-from qiskit_lhv.targets import CorrelationTensor
 
 PAIRS = [[0, 1], [2, 3]]
 
