@@ -33,7 +33,7 @@ from ..verification.evidence import Evidence
 from ..verification.result import Verification, combine
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
-from .qudit_words import sets_of_parties
+from .qudit_words import named_for_all, sets_of_parties
 from .state_question import among
 
 __all__ = ["CriticalVisibility", "critical_visibility"]
@@ -75,7 +75,10 @@ class CriticalVisibility(Evidence):
             # Of all POVMs, only the projective ones are claimed where nothing is said.
             proven = AllProjective() if self.certificate is None else self.certificate.measurements
             measured = projective_members(proven)
-        object.__setattr__(self, "measurements", qubit_set(measured))
+        proofs_of = [proof for proof in (self.certificate, self.settings) if proof is not None]
+        of_qubits = all(set(proof.correlations.dimensions) == {2} for proof in proofs_of)
+        # A plane is one of Bloch vectors, so larger parties have none.
+        object.__setattr__(self, "measurements", qubit_set(measured) if of_qubits else named_for_all(measured))
 
     @property
     def estimate(self) -> float | None:

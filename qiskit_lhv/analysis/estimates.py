@@ -10,6 +10,7 @@ import numpy as np
 from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, shown, whole_number
 from ..exceptions import CountsError, LHVError, MeasurementError, SolverError
+from ..measurements.effect_sets import POVMs
 from ..measurements.named_sets import qubit_set
 from ..measurements.qubit_sets import AllProjective
 from ..measurements.sets import MeasurementSet
@@ -57,10 +58,10 @@ class EstimateQuestion(Question):
         object.__setattr__(self, "measurements", qubit_set(self.measurements))
         if not self.estimate.of_qubits and self.estimate.num_parties < 2:
             raise MeasurementError.bad_argument("target", expected="at least two parties", got="one")
-        if not self.estimate.of_qubits and not isinstance(self.measurements, AllProjective):
+        if not self.estimate.of_qubits and not isinstance(self.measurements, AllProjective | POVMs):
             raise MeasurementError.bad_argument(
                 "measurements",
-                expected=f"'projective' for {self.estimate.parties_in_words}",
+                expected=f"'projective' or 'povm' for {self.estimate.parties_in_words}",
                 got=shown(self.measurements.name),
                 remedy="A plane is one of Bloch vectors, which qubits have.",
             )
@@ -69,7 +70,10 @@ class EstimateQuestion(Question):
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", LHVError, minimum=0))
 
     def __str__(self) -> str:
-        return f"state of {self.estimate.parties_in_words} with estimated correlations, {self.measurements}"
+        # Of larger parties, the set of a qubit stands for that of each party.
+        of_qubits = self.estimate.of_qubits or self.measurements.is_projective
+        asked = str(self.measurements) if of_qubits else "all POVMs"
+        return f"state of {self.estimate.parties_in_words} with estimated correlations, {asked}"
 
     def halves(self) -> tuple[TensorEstimate, TensorEstimate]:
         """Returns the estimate that chooses the settings and the one that tests them.

@@ -55,8 +55,6 @@ def name_of_question(dimensions: Sequence[int], measurements: MeasurementSet) ->
         dimensions: Dimension of each party's space.
         measurements: The set of a qubit that stands for those of all parties.
     """
-    if sorted(dimensions) == [2, 3] and measurements.is_projective:
-        return "state of a qubit and a qutrit, all measurements"
     kind = "projective measurements" if measurements.is_projective else "POVMs"
     return f"state of parties of dimensions {' x '.join(map(str, dimensions))}, all {kind}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from .._support.words import counted
 from ..exceptions import MeasurementError
 from ..measurements.named_sets import projective_members, qubit_set
-from ..measurements.qubit_sets import AllProjective
+from ..measurements.qubit_sets import AllProjective, PlanarProjective
 from ..measurements.sets import MeasurementSet
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..projective.certificates.certificate import AllProjectiveCertificate
@@ -19,12 +19,13 @@ from ..projective.certificates.quick_proofs import LocalityProof, has_vanishing_
 from ..projective.certificates.separability import SeparabilityCertificate, is_entangled_on_boundary
 from ..projective.certificates.tolerance import STATE_TOLERANCE
 from ..projective.settings.optimization import OptimizedSettings
-from ..quantum.parties import ROUNDING_OF_STATES
+from ..quantum.parties import ROUNDING_OF_STATES, lowest_eigenvalue
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor
+from ..targets.state_tensors import qiskit_state
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
@@ -50,7 +51,8 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
         # Bases are projective measurements, which all POVMs hold, too.
         return True
     asked = projective_members(measurements)
-    return not any(np.any(asked.distances(vectors)) for vectors in settings.settings)
+    # Qubits are measured along Bloch vectors.
+    return all(vectors.ndim == 2 and not np.any(asked.distances(vectors)) for vectors in settings.settings)
 
 
 def covers(certificate: LocalityProof, measurements: MeasurementSet) -> bool:
@@ -143,7 +145,7 @@ class StateQuestion(Question):
             figures[Figure.ESTIMATED_KL] = loss
         return LocalityReport(
             verdict=verdict,
-            target=str(self),
+            target=self._target(by_partial_transpose and verdict is Verdict.LOCAL),
             admits_local_model={Verdict.LOCAL: True, Verdict.NONLOCAL: False}.get(verdict),
             model=None,
             inequality=inequality,
@@ -157,6 +159,12 @@ class StateQuestion(Question):
             question=self,
             timed_out=timed_out,
         )
+
+    def _target(self, separable: bool) -> str:
+        # A separable state is local for more than what was asked about; a file of an earlier version says so too.
+        if separable and not self._of_qubits and self.measurements.is_projective:
+            return "state of a qubit and a qutrit, all measurements"
+        return str(self)
 
     def _assumptions(self, lower: float, by_partial_transpose: bool) -> tuple[str, ...]:
         # The partial transpose is that of the matrix that was given.
@@ -205,7 +213,7 @@ class StateQuestion(Question):
                 certificate = piece
             else:
                 return _refuted(f"a {type(piece).__name__} is too much")
-        fault = self._fault_of_settings(violation) or self._fault_of_proof(certificate)
+        fault = self._fault_of_state() or self._fault_of_settings(violation) or self._fault_of_proof(certificate)
         if fault:
             return _refuted(fault)
         found, loss = report.statistics.get(Figure.VIOLATED_VISIBILITY), report.statistics.get(Figure.ESTIMATED_KL)
@@ -218,6 +226,14 @@ class StateQuestion(Question):
                 return _refuted(f"the field {field.name!r} does not follow from the evidence")
         follows = Verification(True, "all figures and words follow from the evidence")
         return combine(follows, *verify_shown(shown, prove_bound))
+
+    def _fault_of_state(self) -> str:
+        """Returns what is wrong with the correlations as those of a state, or an empty text."""
+        if isinstance(self.measurements, PlanarProjective):
+            # The correlations that a plane does not see may be missing.
+            return ""
+        lowest = lowest_eigenvalue(qiskit_state(self.correlations))
+        return "the correlations belong to no state" if lowest < -ROUNDING_OF_STATES else ""
 
     def _fault_of_settings(self, settings: OptimizedSettings | None) -> str:
         """Returns what is wrong with settings as evidence for an answer, or an empty text."""

@@ -91,7 +91,9 @@ def analyze_state(
             expected=f"a state of 2 to {_MAX_QUBITS} qubits, or of parties with at most {2**_MAX_QUBITS} dimensions in "
             "all",
             got=f"dimensions {dimensions}",
-            remedy="Reduced states of fewer parties fit; of the whole state, ask for chosen settings.",
+            remedy="Reduced states of fewer parties fit; of the whole state, ask for chosen settings."
+            if n > 1
+            else "Say how large each party is, as in DensityMatrix(matrix, dims=(3, 3)).",
         )
     measured = qubit_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
     # For measurements in a plane, the correlations need not be those of a state: the missing ones are never seen.

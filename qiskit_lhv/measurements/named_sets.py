@@ -95,6 +95,9 @@ def qubit_set(measurements: Any) -> MeasurementSet:
         MeasurementError: If it is another set, or not a set.
     """
     found = _found(measurements)
+    if isinstance(found, PVMs) and found.name:
+        # The same measurements, given by their effects.
+        return AllProjective()
     if isinstance(found, POVMs) and found.name:
         # How members are drawn makes no difference to a proof.
         return POVMs(2)

@@ -16,7 +16,8 @@ from .._support.memory import require_memory
 from .._support.records import Record
 from .._support.types import ComplexArray, FloatArray
 from .._support.validation import frozen, generator, instance, truth_value, whole_number
-from ..exceptions import ScenarioError
+from ..exceptions import MeasurementError, ScenarioError
+from ..measurements.effect_sets import EffectSet
 from ..measurements.qubit_sets import QubitMeasurementSet
 from ..measurements.sets import MeasurementSet
 from ..targets.operator_basis import coordinates_of_effects, hermitian_basis
@@ -132,6 +133,13 @@ class EffectFeatures(Record):
             sizes.append(matrix.shape[1])
         if len(sizes) != self.degree + 1 or arrays[-1].ndim != 2 or len(arrays[-1]) != sum(sizes[1:]):
             raise self._misfit(arrays)
+        if not arrays[-1].shape[1]:
+            raise MeasurementError.bad_argument(
+                "measurements",
+                expected="measurements with outcomes that depend on the state",
+                got=str(self.measurements),
+                remedy="Where no outcome tells anything, nothing has to be explained: leave out that party.",
+            )
         object.__setattr__(self, "coefficients", arrays)
 
     def _misfit(self, arrays: tuple[FloatArray, ...]) -> ScenarioError:
@@ -251,6 +259,14 @@ class EffectFeatures(Record):
         polynomials = math.comb(components + self.degree - 1, self.degree)
         count = max(_FEWEST_SAMPLES, _SAMPLES_PER_POLYNOMIAL * polynomials // (1 if self.context else self.dimension))
         size = self.measurements.size
+        outcomes = self.measurements.most_outcomes if isinstance(self.measurements, EffectSet) else 2
+        require_memory(
+            16.0 * count * outcomes * self.dimension**2,
+            "measurements",
+            expected="measurements of which a sample fits",
+            got=f"{self.measurements}, with {outcomes} outcomes each, of which it takes",
+            remedy="Choose fewer outcomes.",
+        )
         self._require_memory(count * self.dimension, num_polynomials(self.dimension, self.degree - 1))
         members = self.measurements.spread(generator(0), count if size is None else size)
         return coordinates_of_effects(effects_of_members(self.measurements, members))

@@ -131,6 +131,9 @@ class EffectResponse(MeasurementResponse):
             )
         object.__setattr__(self, "features", tuple(given))
 
+    def __str__(self) -> str:
+        return f"EffectResponse({', '.join(map(str, self.features))})"
+
     @property
     def dimensions(self) -> tuple[int, ...]:
         """Dimensions of the features."""

@@ -30,6 +30,8 @@ _ZERO = 1e-9
 _CLOSED = 1e-8
 # Products of elements and of expectation values that are compared, at most.
 _MOST_COMPARISONS = 10**7
+# Entries of the maps of one party's coordinates, at most: they grow with the sixth power of the dimension.
+_MOST_ENTRIES = 2 * 10**7
 # Parties and elements of a group that is extended, at most.
 _MOST_PARTIES, _MOST_ELEMENTS = 3, 432
 
@@ -112,6 +114,8 @@ def shift_and_phase_symmetry(tensors: Sequence[CorrelationTensor]) -> list[_Elem
         The elements; none where there are too many to compare.
     """
     dimensions = tensors[0].dimensions
+    if max(dimensions) ** 6 > _MOST_ENTRIES:
+        return []
     seen = np.zeros([d**2 for d in dimensions], dtype=bool)
     for tensor in tensors:
         values = tensor.array.astype(complex)
@@ -143,12 +147,12 @@ def _extended(
     """
     num_parties = tensors[0].num_parties
     alike = all(own == features[0] for own in features)
-    if not (1 < num_parties <= _MOST_PARTIES and alike):
+    largest = max((order for order in range(1, _MOST_ELEMENTS + 1) if allowed(order)), default=0)
+    if not (1 < num_parties <= _MOST_PARTIES and alike and largest):
         return elements
-    if not allowed(len(elements)):
+    if not elements or not allowed(len(elements)):
         dimension = tensors[0].dimensions[0]
         elements = [(tuple(range(num_parties)), (np.eye(dimension**2),) * num_parties)]
-    largest = max(order for order in range(1, _MOST_ELEMENTS + 1) if allowed(order))
     group = {_key(element): element for element in elements}
     generators = list(elements)
     for candidate in _candidates(tensors[0].dimensions[0], num_parties):

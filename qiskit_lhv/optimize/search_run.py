@@ -71,8 +71,8 @@ class SearchRun:
         if model is not None and (model.response != response or model.num_hidden != num_hidden):
             raise ScenarioError.bad_argument(
                 "start",
-                expected=f"a model with {num_hidden} hidden variables and the response function {response!r}",
-                got=f"{model!r} with {model.response!r}",
+                expected=f"a model with {num_hidden} hidden variables and the response function {response}",
+                got=f"{model!r} with {model.response}",
                 remedy="Pass the same response and num_hidden as for that model.",
             )
         return model

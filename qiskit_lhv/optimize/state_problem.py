@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.types import FloatArray
+from ..exceptions import MeasurementError
 from ..measurements.sets import MeasurementSet
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
@@ -140,7 +141,17 @@ def searched_tensor(
     Raises:
         MeasurementError: If it is not a valid state, or one of too many or too large parties.
     """
-    return tensor_of_parties(state, parties, name, fewest=1, largest=_LARGEST_DIMENSION)
+    tensor = tensor_of_parties(state, parties, name, fewest=1, largest=_LARGEST_DIMENSION)
+    if tensor.num_parties == 1 and tensor.dimensions[0] > 3 and parties is None and tensor is not state:
+        # A matrix without dimensions is one party to Qiskit, and hardly ever meant so.
+        raise MeasurementError.bad_argument(
+            name,
+            expected="a state of several parties",
+            got=f"one party of dimension {tensor.dimensions[0]}",
+            remedy="Give the dimensions, DensityMatrix(matrix, dims=(3, 3)); one large party is named by parties=[...] "
+            "or goes in as a CorrelationTensor.",
+        )
+    return tensor
 
 
 def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> list[int]:

@@ -81,6 +81,22 @@ def test_a_qubit_and_a_qutrit_on_either_side():
         assert analyze(CorrelationTensor.from_state(state), seed=1).verdict is verdict
 
 
+def test_a_report_on_a_qubit_and_a_qutrit_says_for_which_measurements():
+    amplitudes = np.zeros(6)
+    amplitudes[[0, 3]] = math.sqrt(0.5)
+    # Entangled, and noisy enough at the qutrit for its projective measurements, but not for its POVMs.
+    local = np.kron(np.eye(3) / 3, np.eye(2) / 2)
+    state = DensityMatrix(0.416 * np.outer(amplitudes, amplitudes) + 0.584 * local, dims=(2, 3))
+    report = analyze(state, seed=1)
+    assert report.verdict is Verdict.LOCAL
+    assert "all projective measurements" in report.target
+    assert report.verify()
+    assert not dataclasses.replace(report, target="state of a qubit and a qutrit, all measurements").verify()
+    separable = analyze(mix_with_noise(Statevector(np.eye(6)[0], dims=(2, 3)), 0.5), seed=1)
+    assert separable.verdict is Verdict.LOCAL
+    assert separable.verify()
+
+
 def test_parties_of_two_qubits_from_a_circuit():
     report = analyze(two_pairs(), parties=PAIRS, seed=1)
     assert report.verdict is Verdict.NONLOCAL
@@ -142,6 +158,8 @@ def test_critical_visibility_of_qutrits(tmp_path):
     assert again.upper == found.upper
     found.save(tmp_path / "critical.npz")
     assert CriticalVisibility.load(tmp_path / "critical.npz").verify()
+    with pytest.raises(MeasurementError, match="larger than a qubit"):
+        dataclasses.replace(found, measurements=measurement_set("xz"))
     povms = critical_visibility(isotropic_state(1, 3), measurements="povm", seed=1)
     assert povms.lower == pytest.approx(8 / 27, abs=1e-9)
 
@@ -170,6 +188,8 @@ def test_sets_of_the_parties_dimension_fit():
 def test_bad_input():
     with pytest.raises(MeasurementError, match="64 dimensions in all"):
         analyze(isotropic_state(0.5, 9))
+    with pytest.raises(MeasurementError, match=r"got dimensions \(9,\). Say how large each party is"):
+        analyze(DensityMatrix(np.eye(9) / 9))
     with pytest.raises(MeasurementError, match="target: expected a positive matrix"):
         analyze(DensityMatrix(np.diag([1.5, -0.5, *[0] * 7]), dims=(3, 3)))
     array = np.zeros((9, 9))
@@ -184,3 +204,15 @@ def test_bad_input():
         analyze(two_pairs(), parties=[[0, 1], [1, 3]])
     with pytest.raises(MeasurementError, match="noise: expected"):
         critical_visibility(isotropic_state(1, 3), noise=werner_state(0))
+
+
+@pytest.mark.parametrize("dimensions", [(2, 2), (3, 3)])
+def test_reports_on_correlations_of_no_state_are_refuted(dimensions):
+    report = analyze(random_statevector(dimensions, seed=1), seed=1)
+    assert report.verify()
+    array = 1.03 * report.question.correlations.array
+    array.flat[0] = 1
+    enlarged = CorrelationTensor(array)
+    question = dataclasses.replace(report.question, correlations=enlarged)
+    evidence = tuple(dataclasses.replace(piece, correlations=enlarged) for piece in report.evidence)
+    assert not dataclasses.replace(report, question=question, evidence=evidence).verify()

@@ -173,6 +173,23 @@ def test_sets_that_a_symmetry_moves_have_no_orbits():
     assert found is None
 
 
+@pytest.mark.parametrize("open_size", [True, False])
+def test_states_too_large_to_compare_and_ensembles_too_small_for_orbits(open_size):
+    large = random_density_matrix((8, 8), rank=2, seed=1)
+    assert shift_and_phase_symmetry([CorrelationTensor.of(large)]) == []
+    # The maps of one party alone would take tens of gibibytes.
+    assert shift_and_phase_symmetry([CorrelationTensor.white_noise((32, 2))]) == []
+
+    def allowed(least):
+        return lambda order: order <= least and (open_size or 256 % order == 0)
+
+    problem = problem_of(large, PVMs(8), PVMs(8), degree=1)
+    found = (problem.tensors, problem.measurements, problem.response.features)
+    assert effect_orbits(*found, allowed=allowed(64)) is None
+    small = problem_of(isotropic_state(0.3, 3), PVMs(3), PVMs(3), degree=1)
+    assert effect_orbits(small.tensors, small.measurements, small.response.features, allowed=allowed(0)) is None
+
+
 # Searches
 
 
@@ -295,6 +312,11 @@ def test_bad_arguments():
         find_local_model(state, **grouped(response=12, **quick))
     with pytest.raises(MeasurementError, match=r"^num_hidden: .*GiB"):
         find_local_model(state, **grouped(**{**quick, "num_hidden": 10**9}))
+    with pytest.raises(MeasurementError, match=r"^measurements: .* GiB. Choose fewer outcomes"):
+        find_local_model(state, measurements=POVMs(3, 10**9), **grouped(**quick))
+    for trivial in (PVMs(3, ranks=(3,)), [[np.eye(3)]], [[np.eye(3) / 2] * 2]):
+        with pytest.raises(MeasurementError, match=r"^measurements: expected measurements with outcomes that depend"):
+            find_local_model(state, measurements=[PVMs(3), trivial], **grouped(**quick))
     with pytest.raises(ScenarioError, match=r"^response: expected a degree of at least 1"):
         find_local_model(state, **grouped(response=0, **quick))
     with pytest.raises(ScenarioError, match=r"^response: expected one for parties of dimensions \(3, 3\)"):
@@ -303,6 +325,11 @@ def test_bad_arguments():
         find_local_model(CorrelationTensor.white_noise((3,) * 8))
     with pytest.raises(LHVError, match=r"^parties"):
         find_local_model(Behavior.from_state(werner_state(0.2), "chsh"), parties=[[0], [1]])
+    started = find_local_model(state, **grouped(**quick)).model
+    with pytest.raises(ScenarioError, match=r"^start: expected a model with 288") as raised:
+        find_local_model(isotropic_state(0.2, 4), **grouped(start=started, **quick))
+    # Names, not the coefficients of all polynomials.
+    assert len(str(raised.value)) < 1000
     with pytest.raises(ScenarioError, match=r"^symmetry"):
         find_local_model(state, **grouped(symmetry=[werner_state(0.2)], **quick))
     response = DirectionResponse(SphericalHarmonics(1), 2)
@@ -322,3 +349,8 @@ def test_function_of_a_user_s_own():
     response = EffectFunctionResponse(in_proportion, num_variables=1, dimensions=(3, 3))
     result = find_local_model(isotropic_state(0, 3), **grouped(response=response, **{**QUICK, "num_steps": 3}))
     assert result.loss < 1e-12
+
+
+def test_a_matrix_without_dimensions_is_asked_about():
+    with pytest.raises(MeasurementError, match=r"^target: expected a state of several parties.*dims=\(3, 3\)"):
+        find_local_model(DensityMatrix(np.eye(9) / 9))

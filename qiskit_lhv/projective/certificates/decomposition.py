@@ -38,6 +38,8 @@ _ADDED = 8
 _STARTS = 24
 _SWEEPS = 30
 _BISECTIONS = 5
+# Smaller shares of the ball would not be far above the errors of the coordinates.
+_LEAST_SHARE = Fraction(1, 2**40)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +101,8 @@ class DecompositionCertificate(StateCertificate):
         share = 1 - sum(weights, Fraction(0))
         if share < 0 or any(weight < 0 for weight in weights):
             return Verification(False, "the weights are not those of a mixture", math.inf)
+        if 0 < share < _LEAST_SHARE:
+            return Verification(False, "the share of the ball is not above the errors of coordinates", math.inf)
         dimensions = self.correlations.dimensions
         rest = rational(self.correlations.array) * Fraction(self.visibility)
         for j, weight in enumerate(weights):

@@ -8,7 +8,7 @@ import pytest
 from qiskit_lhv import CorrelationTensor, certify_all_projective, ghz_state, werner_state
 from qiskit_lhv._support.conic import Cone, ConicRows, minimize_over_cones
 from qiskit_lhv.exceptions import MeasurementError, SolverError
-from qiskit_lhv.measurements import AllProjective, POVMs, measurement_set
+from qiskit_lhv.measurements import AllProjective, POVMs, PVMs, measurement_set
 from qiskit_lhv.measurements.named_sets import projective_members, projective_set, qubit_set
 from qiskit_lhv.projective import (
     AllProjectiveCertificate,
@@ -111,9 +111,10 @@ def test_enlarged_tensors_undo_the_shrinking():
 
 def test_which_sets_proofs_know():
     assert qubit_set("povm") == qubit_set(POVMs(2, distribution="mixed")) == POVM
+    assert qubit_set(PVMs(2)) == qubit_set("projective")
     assert qubit_set("xz") == projective_set("xz") == projective_members("xz")
     assert projective_members("povm") == AllProjective()
-    for unknown in (POVMs(3), POVMs(2, 3), "povms", None, 2):
+    for unknown in (POVMs(3), PVMs(3), PVMs(2, (2,)), POVMs(2, 3), "povms", None, 2):
         with pytest.raises(MeasurementError, match=r"expected 'projective', 'povm' or one of 'xy'"):
             qubit_set(unknown)
     with pytest.raises(MeasurementError, match="expected 'projective' or one of"):
