@@ -9,7 +9,10 @@ from pathlib import Path
 
 from ..exceptions import LHVError
 
-__all__ = ["main"]
+__all__ = ["PICTURES", "main"]
+
+PICTURES = (".svg", ".png", ".pdf")
+"""The suffixes of files for pictures."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="device tables, a noisy simulator and a search for a local model")
-    demo.add_argument("--picture", type=Path, default=Path("qiskit_lhv_demo.svg"), help="SVG file to write")
+    demo.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("qiskit_lhv_demo.svg"),
+        help="picture to write (needs matplotlib)",
+    )
     demo.add_argument("--seed", type=int, default=7, help="seed of everything random (default: %(default)s)")
     demo.set_defaults(command=_demo)
 
@@ -83,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--time-limit", type=float, default=None, help="seconds for figures (default: no limit)")
     analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's random orders")
     analyze.add_argument("--json", type=Path, default=None, help="also write the whole report to this file")
-    analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (SVG) of a CHSH test")
+    analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (.svg, .png or .pdf)")
     analyze.set_defaults(command=_analyze)
     return parser
 
@@ -101,7 +109,10 @@ def _files_to_write(options: argparse.Namespace) -> None:
     from ..exceptions import CertificateError
 
     given = [options.counts.resolve()]
-    for name, path, suffixes in (("--json", options.json, ()), ("--picture", options.picture, (".svg",))):
+    for name, path, suffixes in (
+        ("--json", options.json, ()),
+        ("--picture", options.picture, PICTURES),
+    ):
         if path is None:
             continue
         writable_file(path, name, suffixes)
@@ -115,14 +126,10 @@ def _analyze(options: argparse.Namespace) -> int:
     from ..analysis.counts_options import CountsOptions
     from ..analysis.dispatch import analyze
     from ..datasets import read_counts
-    from ..exceptions import CountsError
     from ..polytope.expressions.families import chsh
-    from ..reports.svg import chart_row, svg_document, verdict_panel
 
     _files_to_write(options)
     counts = read_counts(options.counts)
-    if options.picture is not None and not counts.scenario.is_chsh:
-        raise CountsError.bad_argument("--picture", expected="counts of a CHSH test", got=str(counts.scenario))
     report = analyze(
         counts,
         CountsOptions(
@@ -141,6 +148,5 @@ def _analyze(options: argparse.Namespace) -> int:
     if options.json is not None:
         options.json.write_text(report.to_json(), encoding="utf-8")
     if options.picture is not None:
-        chart, height = verdict_panel([chart_row(options.counts.stem, report)])
-        options.picture.write_text(svg_document([chart], height=height), encoding="utf-8")
+        report.plot().savefig(options.picture)
     return 0
