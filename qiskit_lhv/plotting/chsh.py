@@ -15,7 +15,7 @@ from ..reports.figure_names import format_p_value
 from ..reports.html_pages import VERDICT_COLORS
 from ..reports.summary import QUANTUM_BOUND
 from ..verification.verdict import Verdict
-from .figures import BLUE, GREY, add_title, new_figure
+from .figures import BLUE, GREY, ON_WHITE, add_title, new_figure
 
 if TYPE_CHECKING:
     from ..reports.locality import LocalityReport
@@ -109,7 +109,7 @@ def _draw_correlators(axis: Any, table: Any, factor: float) -> None:
         shown = with_error(float(value), float(error) if error >= 1e-5 else 0, "±")
         above = value >= 0
         end = value + (factor * error + 0.04) * (1 if above else -1)
-        axis.text(place, end, shown, ha="center", va="bottom" if above else "top", fontsize=8)
+        axis.text(place, end, shown, ha="center", va="bottom" if above else "top", fontsize=8, bbox=ON_WHITE)
     labels = [f"{'+' if signs[cell] > 0 else '-'} {table.name(cell)}" for cell in cells]
     axis.set_xticks(range(4), labels, fontsize=9)
     axis.set_xlim(-0.6, 3.6)

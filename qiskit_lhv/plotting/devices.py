@@ -63,7 +63,7 @@ def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions
         bar = figure.colorbar(lines, ax=axis, shrink=0.9, aspect=25, pad=0.02)
         if title.startswith("CHSH"):
             _mark_bounds(bar, norm)
-    figure.suptitle("\n".join(textwrap.wrap(report.summary(), int(14 * figure.get_figwidth()))), fontsize=9)
+    figure.suptitle("\n".join(textwrap.wrap(report.summary(), int(12 * figure.get_figwidth()))), fontsize=9)
     return figure
 
 

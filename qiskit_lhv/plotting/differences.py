@@ -8,7 +8,7 @@ import numpy as np
 
 from ..exceptions import LHVError
 from ..reports.correlator_tables import CorrelatorTable, ProbabilityTable, correlators_of_behavior
-from .figures import BLUE, GREY, ORANGE, add_title, new_figure, outcome_names, setting_name
+from .figures import BLUE, GREY, ORANGE, add_legend, add_title, new_figure, outcome_names, setting_name
 
 if TYPE_CHECKING:
     from ..reports.locality import LocalityReport
@@ -73,6 +73,8 @@ def _draw_difference(axis: Any, table: ProbabilityTable, model: Any, kind: str) 
     axis.set_xticks(places, labels, fontsize=7, rotation=90 if max(map(len, labels)) > 2 or len(labels) > 24 else 0)
     axis.set_xlabel(words, fontsize=9)
     axis.set_ylabel("target minus best local model", fontsize=9)
+    # The usual factor at the top of an axis would cover the settings.
+    axis.yaxis.set_major_formatter("{x:.3g}")
     top = axis.secondary_xaxis("top")
     top.set_xticks(centers, names, fontsize=8, rotation=90 if len(names) > 9 else 0)
     top.tick_params(length=0)
@@ -102,6 +104,7 @@ def plot_correlators(report: LocalityReport) -> Any:
         return _against_each_other(report, table.values[known], table.errors[known], model.values[known], "correlator")
     figure = new_figure(max(5.0, 0.42 * np.count_nonzero(known) + 1.4), 3.9)
     _draw_correlators(figure.subplots(), table, model)
+    add_legend(figure)
     add_title(figure, report)
     return figure
 
@@ -130,8 +133,6 @@ def _draw_correlators(axis: Any, table: CorrelatorTable, model: CorrelatorTable 
     axis.set_ylim(-1.15, 1.15)
     axis.set_xlabel("settings in party order", fontsize=9)
     axis.set_ylabel("correlator of all parties", fontsize=9)
-    # Above the panel the legend covers nothing.
-    axis.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
 
 
 def _against_each_other(report: LocalityReport, target: Any, errors: Any, model: Any, what: str) -> Any:
@@ -145,6 +146,6 @@ def _against_each_other(report: LocalityReport, target: Any, errors: Any, model:
     )
     axis.set_xlabel(f"{what}, best local model", fontsize=9)
     axis.set_ylabel(f"{what}, target", fontsize=9)
-    axis.legend(fontsize=8, loc="upper left")
+    add_legend(figure)
     add_title(figure, report)
     return figure

@@ -12,7 +12,7 @@ from ..exceptions import LHVError
 from ..reports.counts_rule import CountsEvidence
 from ..statistics.evidence.combined_e_values import CombinedEValue
 from ..statistics.evidence.e_values import EValue
-from .figures import BLUE, GREY, ORANGE, add_title, new_figure
+from .figures import BLUE, GREY, ON_WHITE, ORANGE, add_legend, add_title, new_figure
 
 if TYPE_CHECKING:
     from ..reports.locality import LocalityReport
@@ -52,7 +52,15 @@ def plot_evidence(report: LocalityReport) -> Any:
         axis.plot(shots, logs, color=BLUE, linewidth=2, label="e-value")
     end = e_value.log_e / math.log(10)
     axis.plot([e_value.num_shots], [end], "o", color=BLUE)
-    axis.annotate(f"{end:.4g}", (e_value.num_shots, end), (-6, 6), textcoords="offset points", ha="right", fontsize=8)
+    axis.annotate(
+        f"{end:.4g}",
+        (e_value.num_shots, end),
+        (-6, 9),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        bbox=ON_WHITE,
+    )
     weight = 1.0 if found.combined is None or report.test != "combined" else found.combined.weights[0]
     needed = -math.log10(report.alpha * weight)
     label = f"needed for p = {report.alpha:g} ({report.test} test)"
@@ -62,7 +70,7 @@ def plot_evidence(report: LocalityReport) -> Any:
     axis.margins(y=0.12)
     axis.set_xlabel("shots, all settings together", fontsize=9)
     axis.set_ylabel("log10 of the e-value", fontsize=9)
-    axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    add_legend(figure)
     add_title(figure, report)
     return figure
 

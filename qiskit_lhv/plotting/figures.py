@@ -14,10 +14,22 @@ from ..targets.scenario import BellScenario
 if TYPE_CHECKING:
     from ..reports.locality import LocalityReport
 
-__all__ = ["BLUE", "GREY", "ORANGE", "add_title", "new_figure", "outcome_names", "setting_name"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "ON_WHITE",
+    "ORANGE",
+    "add_legend",
+    "add_title",
+    "new_figure",
+    "outcome_names",
+    "setting_name",
+]
 
 # A dark and a light color, which differ in grey as well.
 BLUE, ORANGE, GREY = "#0b4a8f", "#e08214", "#6e7781"
+# The box of a text that lines may cross.
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -41,9 +53,19 @@ def add_title(figure: Any, report: LocalityReport) -> None:
         figure: The figure.
         report: The report.
     """
-    width = int(figure.get_figwidth() * 14)
+    width = int(figure.get_figwidth() * 11)
     lines = textwrap.wrap(f"{report.verdict}: {report.headline}", width)
     figure.suptitle("\n".join(lines), fontsize=9, color=VERDICT_COLORS[report.verdict], fontweight="bold")
+
+
+def add_legend(figure: Any, columns: int = 3) -> None:
+    """Writes the legend below a figure, where it covers nothing.
+
+    Args:
+        figure: The figure.
+        columns: Number of columns.
+    """
+    figure.legend(loc="outside lower center", fontsize=8, ncols=columns, frameon=False)
 
 
 def setting_name(setting: Sequence[int], names: Sequence[Sequence[str]] | None) -> str:

@@ -10,7 +10,7 @@ from ..exceptions import LHVError
 from ..measurements.qubit_sets import PlanarProjective
 from ..models.ensemble import ResponseModel
 from ..models.responses import QubitResponse
-from .figures import BLUE, new_figure
+from .figures import BLUE, add_legend, new_figure
 
 if TYPE_CHECKING:
     from ..optimize.search import LocalModelResult
@@ -49,18 +49,11 @@ def draw_loss(axis: Any, result: LocalModelResult) -> None:
         result: The result of ``find_local_model``.
     """
     history = np.maximum(result.history, 1e-20)
-    axis.semilogy(history, color=BLUE)
+    axis.semilogy(history, color=BLUE, label=f"last: {result.loss:.2g}")
     axis.set_xlabel("step", fontsize=9)
     axis.set_ylabel("loss: KL (nats per trial)", fontsize=9)
-    axis.annotate(
-        f"{result.loss:.2g}",
-        (len(history) - 1, history[-1]),
-        (0, 8),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-    )
-    axis.margins(y=0.12)
+    # A loss falls, which leaves this corner free.
+    axis.legend(fontsize=8, loc="upper right", frameon=False)
 
 
 def plot_hidden_variables(model: ResponseModel) -> Any:
@@ -98,11 +91,16 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
             width = 2 * np.pi / _NUM_BINS
             axis.bar(edges[:-1], density * _NUM_BINS, width=width, align="edge", color="#a9c4e4", edgecolor=BLUE)
             circle = np.linspace(0, 2 * np.pi, 200)
-            axis.plot(circle, np.ones_like(circle), color="black", linestyle="--", linewidth=1, label="uniform: 1")
-            axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, -0.22), frameon=False)
+            line = axis.plot(circle, np.ones_like(circle), color="black", linestyle="--", linewidth=1.2)
+            line[0].set_label("density 1, uniform" if k == 0 else None)
+            first, second = ("xyz"[int(np.abs(row).argmax())] for row in plane)
+            axis.set_thetagrids([0, 90, 180, 270], [first, second, f"-{first}", f"-{second}"])
+            axis.set_yticklabels([])
         axis.set_title(f"party {k}", fontsize=9)
     words = "density of hidden variables by the direction in which outcome 0 is most likely"
     figure.suptitle(words, fontsize=9)
+    if plane is not None:
+        add_legend(figure)
     return figure
 
 

@@ -9,7 +9,7 @@ from ..reports.figure_names import Figure
 from ..reports.summary import summary_rows
 from .chsh import plot_chsh
 from .differences import plot_correlators, plot_difference
-from .figures import BLUE, GREY, add_title, new_figure
+from .figures import BLUE, GREY, add_legend, add_title, new_figure
 from .visibilities import plot_state_report
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _plot_value(report: LocalityReport) -> Any:
     axis.axvspan(left - room, bound, color="#dfe6ee", linewidth=0, zorder=0)
     axis.set_yticks([])
     axis.set_xlabel("value of the tested Bell expression (shaded: local models)", fontsize=9)
-    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.4), ncols=3, frameon=False)
+    add_legend(figure)
     add_title(figure, report)
     return figure
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..exceptions import LHVError
 from ..reports.figure_names import Figure
-from .figures import BLUE, GREY, ORANGE, add_title, new_figure
+from .figures import BLUE, GREY, ORANGE, add_legend, add_title, new_figure
 
 if TYPE_CHECKING:
     from ..analysis.critical_visibilities import CriticalVisibility
@@ -62,7 +62,7 @@ def plot_state_report(report: LocalityReport) -> Any:
     axis.set_xlim(0, right)
     axis.set_yticks([])
     axis.set_xlabel("visibility in white noise", fontsize=9)
-    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=2, frameon=False)
+    add_legend(figure, 2)
     add_title(figure, report)
     return figure
 
@@ -95,10 +95,11 @@ def plot_intervals(results: Mapping[str, Any], *, name: str = "visibility") -> A
         axis.plot([low, high], [place, place], color=BLUE, linewidth=4, solid_capstyle="butt")
         axis.plot([low, high], [place, place], "|", color=BLUE, markersize=14, markeredgewidth=2)
         estimate = getattr(result, "estimate", None)
-        words = f"[{low:.5g}, {high:.5g}]" if high > low else f"{low:.5g}"
-        if estimate is not None and high > low:
+        wide = f"{low:.5g}" != f"{high:.5g}"
+        words = f"[{low:.5g}, {high:.5g}]" if wide else f"{low:.5g}"
+        if estimate is not None:
             axis.plot([float(estimate)], [place], "D", color="white", markeredgecolor="black", markersize=6)
-            words = f"{float(estimate):.5g} in {words}"
+            words = f"{float(estimate):.5g} in {words}" if wide else words
         axis.annotate(
             words, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, annotation_clip=False
         )
@@ -175,5 +176,5 @@ def plot_critical_visibility(found: CriticalVisibility) -> Any:
         axis.axvline(found.estimate, color="black", linestyle="--", label=f"estimate {found.estimate:.4f}")
     axis.set_xlim(left, right)
     axis.set_xlabel("visibility", fontsize=9)
-    axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    add_legend(figure, 2)
     return figure
