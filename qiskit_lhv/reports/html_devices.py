@@ -26,9 +26,9 @@ def device_fragment(report: DeviceReport, *, picture: bool = False) -> str:
     parts = [f'<p class="headline">{html.escape(report.summary())}</p>']
     counts = [(verdict, report.verdicts.count(verdict)) for verdict in Verdict]
     parts.append(f"<p>{' '.join(badge(verdict, f'{number} {verdict}') for verdict, number in counts if number)}</p>")
-    parts.append(rows_table((name, html.escape(text)) for name, text in device_rows(report)))
+    parts.append(rows_table((name, html.escape(text).replace(" +- ", " ± ")) for name, text in device_rows(report)))
     if picture:
-        parts.append(picture_of(report, "Maps of the device"))
+        parts.append(picture_of(report, "Maps of the device", wide=True))
     header, rows = table_of_groups(report, "group")
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)

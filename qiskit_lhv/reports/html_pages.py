@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ VERDICT_COLORS = {
 # What a fragment needs in a notebook. Colors other than those of verdicts are those of the page around it.
 _STYLE = """
 .lhv { font-family: system-ui, sans-serif; font-size: 15px; line-height: 1.5; text-align: left; max-width: 70rem; }
-.lhv .verdict { color: #fff; font-weight: 700; padding: .1em .6em; border-radius: .3em; letter-spacing: .03em; }
+.lhv .verdict { color: #fff; font-weight: 700; padding: .1em .6em; border-radius: .3em; letter-spacing: .03em;
+  white-space: nowrap; }
 .lhv .headline { margin: .2em 0 .8em; }
 .lhv table { border-collapse: collapse; margin: .3em 0; width: auto; }
 .lhv th, .lhv td { text-align: left; vertical-align: top; padding: .2em .8em .2em 0; border: 0; background: none;
@@ -48,6 +50,9 @@ _STYLE = """
 .lhv .scroll td { white-space: nowrap; text-align: right; }
 .lhv .scroll td:nth-child(-n+3) { text-align: left; }
 .lhv .number { font-variant-numeric: tabular-nums; }
+.lhv .cells { display: grid; grid-template-columns: repeat(auto-fit, minmax(13.5em, max-content)); column-gap: 1.2em; max-width: 60em; }
+.lhv .four { max-width: 30em; }
+.lhv img.wide { max-width: none; width: 100%; min-width: 46rem; }
 .lhv .warning { border-left: .3em solid #b26a00; padding-left: .6em; }
 .lhv details { margin: .5em 0; border-top: 1px solid rgba(128, 128, 128, .3); padding-top: .3em; }
 .lhv summary { cursor: pointer; font-weight: 600; }
@@ -92,11 +97,15 @@ def report_fragment(report: LocalityReport, *, picture: bool = False) -> str:
     parts = [_verdict(report.verdict, report.headline)]
     rows = [(name, text) for name, text in summary_rows(report) if name not in ("warning", "correlators", "")]
     parts += [f'<p class="warning"><b>Warning:</b> {html.escape(warning)}</p>' for warning in report.warnings]
+    shown = [(name, _text(text)) for name, text in rows]
     table = report.correlators
     if table is not None:
-        listed = "<br>".join(html.escape(line).replace("   ", "&emsp; ") for line in table.lines())
-        rows.insert(min(1, len(rows)), ("correlators", listed))
-    parts.append(rows_table((name, text if name == "correlators" else html.escape(text)) for name, text in rows))
+        cells = [f"<span>{_text(cell)}</span>" for line in table.lines() for cell in re.split(" {3,}", line)]
+        shown.insert(
+            min(1, len(shown)),
+            ("correlators", f'<div class="cells{" four" if len(cells) == 4 else ""}">{"".join(cells)}</div>'),
+        )
+    parts.append(rows_table(shown))
     parts.append("<h3>What it rests on</h3>" + bullet_list(main_assumptions(report)))
     if picture:
         parts.append(picture_of(report, f"Picture of the report on {report.target}"))
@@ -104,6 +113,11 @@ def report_fragment(report: LocalityReport, *, picture: bool = False) -> str:
     parts.append(_folded(f"Evidence ({len(report.evidence)})", bullet_list(map(str, report.evidence))))
     parts.append(_folded(f"All assumptions ({len(report.assumptions)})", bullet_list(report.assumptions)))
     return fragment(parts)
+
+
+def _text(text: str) -> str:
+    """A text as HTML, in which errors stand behind a proper sign."""
+    return html.escape(text).replace(" +- ", " ± ")
 
 
 def fragment(parts: Iterable[str]) -> str:
@@ -161,14 +175,17 @@ def _group_of(key: str) -> tuple[str, str]:
     return group, name
 
 
-def picture_of(report: Any, words: str) -> str:
+def picture_of(report: Any, words: str, *, wide: bool = False) -> str:
     """The picture of a report as part of the page, or nothing if it cannot be drawn."""
     try:
         figure = report.plot()
+        # The page says already what the title of the picture says.
+        figure.suptitle("")
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     # A figure for the reader must never be able to hide the verdict.
     except Exception:
         return ""
     data = base64.b64encode(stream.getvalue()).decode()
-    return f'<p><img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}"></p>'
+    kind, around = (' class="wide"', '<div class="scroll">{}</div>') if wide else ("", "<p>{}</p>")
+    return around.format(f'<img{kind} alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">')
