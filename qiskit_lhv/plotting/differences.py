@@ -68,7 +68,16 @@ def _draw_difference(axis: Any, table: ProbabilityTable, model: Any, kind: str) 
         names.append(setting_name(setting, table.setting_names))
         place = own[-1] + 1.5
     axis.axhline(0, color="black", linewidth=0.9)
-    axis.errorbar(places, differences, yerr=errors, fmt="o", color=BLUE, markersize=4, capsize=3, elinewidth=1.2)
+    axis.errorbar(
+        places,
+        np.array(differences),
+        yerr=np.array(errors),
+        fmt="o",
+        color=BLUE,
+        markersize=4,
+        capsize=3,
+        elinewidth=1.2,
+    )
     axis.set_xlim(places[0] - 0.75, places[-1] + 0.75)
     axis.set_xticks(places, labels, fontsize=7, rotation=90 if max(map(len, labels)) > 2 or len(labels) > 24 else 0)
     axis.set_xlabel(words, fontsize=9)
@@ -126,7 +135,8 @@ def _draw_correlators(axis: Any, table: CorrelatorTable, model: CorrelatorTable 
             label="best local model",
             zorder=2,
         )
-    values, errors = [table.values[cell] for cell in cells], [table.errors[cell] for cell in cells]
+    values = np.array([table.values[cell] for cell in cells])
+    errors = np.array([table.errors[cell] for cell in cells])
     axis.errorbar(places, values, yerr=errors, fmt="o", color=BLUE, markersize=4, capsize=3, label="target", zorder=3)
     labels = [setting_name(cell, table.setting_names) for cell in cells]
     axis.set_xticks(places, labels, fontsize=8, rotation=90 if len(cells) > 8 else 0)

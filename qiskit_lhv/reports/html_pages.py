@@ -50,7 +50,8 @@ _STYLE = """
 .lhv .scroll td { white-space: nowrap; text-align: right; }
 .lhv .scroll td:nth-child(-n+3) { text-align: left; }
 .lhv .number { font-variant-numeric: tabular-nums; }
-.lhv .cells { display: grid; grid-template-columns: repeat(auto-fit, minmax(13.5em, max-content)); column-gap: 1.2em; max-width: 60em; }
+.lhv .cells { display: grid; grid-template-columns: repeat(auto-fit, minmax(13.5em, max-content));
+  column-gap: 1.2em; max-width: 60em; }
 .lhv .four { max-width: 30em; }
 .lhv img.wide { max-width: none; width: 100%; min-width: 46rem; }
 .lhv .warning { border-left: .3em solid #b26a00; padding-left: .6em; }
