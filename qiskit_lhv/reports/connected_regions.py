@@ -135,7 +135,8 @@ def check_region(region: ConnectedRegion, findings: Findings, num_groups: int) -
         # Paths of twice the length.
         reached = (reached.astype(float) @ reached) > 0
     size = int(reached.sum(axis=1).max(initial=0))
-    joined = all(reached[names.index(a), names.index(b)] for a in region.qubits for b in region.qubits)
+    known = set(region.qubits) <= set(names)
+    joined = known and all(reached[names.index(a), names.index(b)] for a in region.qubits for b in region.qubits)
     if not sufficient or not joined or size != region.lower_limit or region.estimate < region.lower_limit:
         return Verification(False, "the connected region is not that of the e-values", math.inf)
     return Verification(True, f"the connected region has at least {counted(size, 'qubit')}")

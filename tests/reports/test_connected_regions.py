@@ -83,7 +83,7 @@ def test_signaling_pairs_are_no_edges():
 
 def test_allowances_for_signaling_share_the_error_probability(report):
     # With a declared kappa an edge needs its allowance at alpha / K. Reports that were made alone have it at alpha.
-    declared = CountsOptions(kappa=0.5, num_replicates=0)
+    declared = CountsOptions(kappa=1, num_replicates=0)
     counts = {(0, 1): rounded(STRONG, 2000), (1, 2): rounded(STRONG, 2000)}
     together = analyze(counts, declared, alpha=0.05, seed=1)
     assert together.connected_region().lower_limit == 3

@@ -117,7 +117,7 @@ def test_many_correlators_are_told_by_their_ends():
 def test_counts_without_s_show_the_game():
     counts = Behavior.from_state(ghz_state(3), "mermin").sample(100, 1)
     report = analyze(counts, CountsOptions(test="game", expression=mermin(3), num_replicates=0), seed=1)
-    assert "trials won; local models win a share of " in str(report)
+    assert re.search(r"mean score +0\.75; local models reach 0\.625", str(report))
     assert "nats per trial from the frequencies" in str(report)
 
 
@@ -133,12 +133,12 @@ def test_states_and_behaviors_tell_what_shows_their_verdict():
 
 def test_assumptions_that_may_fail_first_are_listed(hanoi):
     # Every one of them is an assumption of the report, also after these are worded anew.
-    assert [line.split(",")[0] for line in main_assumptions(hanoi)][0] == "shots are independent"
+    assert main_assumptions(hanoi)[0].startswith("shots are independent")
     assert set(main_assumptions(hanoi)) <= set(hanoi.assumptions)
     assert any(line.startswith("crosstalk") for line in main_assumptions(hanoi))
     open_question = analyze(EXACT.sample(30, 1), QUICK, seed=1)
     assert main_assumptions(open_question)[0].startswith("nothing passes between the parties")
-    lossy = EXACT.with_efficiency(0.9).sample(500, 1).post_select()
+    lossy = BellCounts(EXACT.with_efficiency(0.9).sample(500, 1).array, lost_outcomes=(2, 2)).post_select()
     kept = analyze(lossy, CountsOptions(fair_sampling=True, num_replicates=0), seed=1)
     assert main_assumptions(kept)[0].startswith("fair sampling:")
 
