@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._support.estimated_value import with_error
 from .._support.words import counted
+from ..statistics.intervals.expression_values import bell_values
 from ..verification.verdict import Verdict
 from .counts_rule import CountsEvidence, rule_of
 from .figure_names import Figure, figure_label, format_figure, format_p_value
@@ -105,13 +106,15 @@ def _figures_of_counts(report: LocalityReport) -> list[tuple[str, str]]:
     if Figure.S in report.statistics:
         return rows
     game = found.game
+    if game is not None and report.test == "game" and report.inequality is not None and rule is not None:
+        estimate = bell_values(rule.counts, game.expression)
+        value = with_error(float(estimate.values[0]), float(estimate.standard_errors[0]))
+        rows.append(("value", f"{value}; local models reach {report.inequality.bound.value:.6g}"))
     if game is not None and game.binomial:
         wins = (
             f"{round(game.score)} of {game.num_trials} trials won; local models win a share of {game.score_bound:.4g}"
         )
         rows.append(("game", wins))
-    elif game is not None:
-        rows.append(("mean score", f"{game.score / game.num_trials:.5g}; local models reach {game.score_bound:.5g}"))
     if Figure.KL in report.statistics:
         distance = f"{report.statistics[Figure.KL]:.3g} nats per trial from the frequencies"
         rows.append(("best local model", distance))

@@ -117,7 +117,7 @@ def test_many_correlators_are_told_by_their_ends():
 def test_counts_without_s_show_the_game():
     counts = Behavior.from_state(ghz_state(3), "mermin").sample(100, 1)
     report = analyze(counts, CountsOptions(test="game", expression=mermin(3), num_replicates=0), seed=1)
-    assert re.search(r"mean score +0\.75; local models reach 0\.625", str(report))
+    assert re.search(r"value +4\.00* \+- 0\.0\d+; local models reach 2\n", str(report))
     assert "nats per trial from the frequencies" in str(report)
 
 
