@@ -65,7 +65,9 @@ class CorrelatorTable(Record):
         known = [x for x in np.ndindex(self.values.shape) if np.isfinite(self.values[x])]
         errors = np.where(self.errors >= _LEAST_ERROR, self.errors, 0)
         # Adding zero turns -0 into 0.
-        cells = [f"{self.name(x)} = {with_error(self.values[x].round(12) + 0.0, errors[x])}" for x in known]
+        cells = [
+            f"{self.name(x)} = {with_error(float(self.values[x].round(12)) + 0.0, float(errors[x]))}" for x in known
+        ]
         if len(cells) > _MOST_LISTED:
             sizes = [float(self.values[x]) for x in known]
             low, high = cells[int(np.argmin(sizes))], cells[int(np.argmax(sizes))]
