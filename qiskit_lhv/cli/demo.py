@@ -129,7 +129,7 @@ def _draw(reports: dict[str, LocalityReport], search: LocalModelResult, path: Pa
     """Draws the verdicts and the search, and returns whether matplotlib is there to do so."""
     if importlib.util.find_spec("matplotlib") is None:
         return False
-    from ..plotting.chsh import draw_chsh_rows
+    from ..plotting.chsh_pictures import draw_chsh_rows
     from ..plotting.figures import new_figure
     from ..plotting.models import draw_loss
 

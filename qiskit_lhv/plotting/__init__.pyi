@@ -1,5 +1,5 @@
-from .chsh import plot_chsh as plot_chsh
-from .chsh import plot_chsh_values as plot_chsh_values
+from .chsh_pictures import plot_chsh as plot_chsh
+from .chsh_pictures import plot_chsh_values as plot_chsh_values
 from .devices import plot_device_report as plot_device_report
 from .differences import plot_correlators as plot_correlators
 from .differences import plot_difference as plot_difference

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reports.figure_names import Figure
 from ..reports.summary import summary_rows
-from .chsh import plot_chsh
+from .chsh_pictures import plot_chsh
 from .differences import plot_correlators, plot_difference
 from .figures import BLUE, GREY, add_legend, add_title, new_figure
 from .visibilities import plot_state_report

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._support.records import Record
 from ..._support.estimated_value import with_error
+from ..._support.records import Record
 from ..._support.types import FloatArray
 from ..._support.validation import frozen, generator, probability, shown, whole_number
 from ...exceptions import CountsError
