@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,6 +109,10 @@ def _files_to_write(options: argparse.Namespace) -> None:
     from .._support.files import writable_file
     from ..exceptions import CertificateError
 
+    if options.picture is not None and importlib.util.find_spec("matplotlib") is None:
+        raise CertificateError.bad_argument(
+            "--picture", expected="matplotlib, which draws it", got="none", remedy="pip install 'qiskit-lhv[plot]'"
+        )
     given = [options.counts.resolve()]
     for name, path, suffixes in (
         ("--json", options.json, ()),

@@ -193,6 +193,16 @@ def test_damaged_files_end_with_one_line(tmp_path, capsys, content, message):
     assert message in error
 
 
+def test_without_matplotlib_pictures_are_refused_and_the_demo_says_so(counts_file, tmp_path, capsys, monkeypatch):
+    from qiskit_lhv.cli import demo
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["analyze", str(counts_file), "--picture", str(tmp_path / "out.svg")]) == 2
+    assert "pip install 'qiskit-lhv[plot]'" in capsys.readouterr().err
+    assert demo._draw({}, None, tmp_path / "demo.svg") is False
+    assert not (tmp_path / "demo.svg").exists()
+
+
 def test_what_is_no_file_of_counts_ends_with_one_line(tmp_path, capsys):
     archive = tmp_path / "counts.npz"
     archive.write_bytes(b"PK\x03\x04 no archive")
