@@ -53,7 +53,8 @@ def _draw_difference(axis: Any, table: ProbabilityTable, model: Any, kind: str) 
     places, labels, centers, names = [], [], [], []
     differences, errors = [], []
     words = ""
-    for number, setting in enumerate(np.ndindex(scenario.num_settings)):
+    measured = [x for x in np.ndindex(scenario.num_settings) if np.isfinite(table.values[x]).all()]
+    for number, setting in enumerate(measured):
         outcomes = np.argwhere(scenario.mask[setting])
         written, words = outcome_names(scenario, outcomes.tolist())
         own = place + np.arange(len(outcomes))

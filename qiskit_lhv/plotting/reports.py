@@ -9,7 +9,7 @@ from ..reports.figure_names import Figure
 from ..reports.summary import summary_rows
 from .chsh_pictures import plot_chsh
 from .differences import plot_correlators, plot_difference
-from .figures import BLUE, GREY, add_legend, add_title, new_figure
+from .figures import BLUE, add_legend, add_title, new_figure
 from .visibilities import plot_state_report
 
 if TYPE_CHECKING:
@@ -73,14 +73,16 @@ def _plot_value(report: LocalityReport) -> Any:
 
 def _plot_text(report: LocalityReport) -> Any:
     """The summary in words, for reports without figures that a picture could show."""
-    lines = []
-    for name, text in summary_rows(report):
-        first, *more = textwrap.wrap(text, 76) or [""]
-        lines += [f"{name:>14}  {first}", *(f"{'':>14}  {line}" for line in more)]
-    figure = new_figure(7.0, 0.19 * len(lines) + 1.0)
+    rows, lines = summary_rows(report), []
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        first, *more = textwrap.wrap(text, 100 - width) or [""]
+        lines += [f"{name:>{width}}  {first}", *(f"{'':>{width}}  {line}" for line in more)]
+    figure = new_figure(7.4, 0.135 * len(lines) + 1.0)
     axis = figure.subplots()
     axis.set_axis_off()
-    axis.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=7.5, color="black")
-    axis.axhline(1.02, color=GREY, linewidth=0.8)
+    words = axis.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=7.5, transform=axis.transAxes)
+    # The panel keeps its size, whatever is written in it.
+    words.set_in_layout(False)
     add_title(figure, report)
     return figure

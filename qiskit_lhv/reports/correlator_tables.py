@@ -27,6 +27,8 @@ __all__ = [
 
 # With more correlators than this, a text lists the largest and the smallest.
 _MOST_LISTED = 16
+# The largest number of columns, and of characters in a line.
+_MOST_COLUMNS, _WIDTH = 4, 96
 # An error that is smaller than this is not shown.
 _LEAST_ERROR = 1e-5
 
@@ -72,8 +74,9 @@ class CorrelatorTable(Record):
             sizes = [float(self.values[x]) for x in known]
             low, high = cells[int(np.argmin(sizes))], cells[int(np.argmax(sizes))]
             return [f"{len(cells)} of them, from {low} to {high}"]
-        columns = min(4, self.values.shape[-1] if len(cells) == self.values.size else 4)
         width = max(map(len, cells), default=0)
+        wanted = self.values.shape[-1] if len(cells) == self.values.size else _MOST_COLUMNS
+        columns = max(1, min(_MOST_COLUMNS, wanted, _WIDTH // (width + 3)))
         rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
         return ["   ".join(f"{cell:<{width}}" for cell in row).rstrip() for row in rows]
 

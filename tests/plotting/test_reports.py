@@ -163,3 +163,19 @@ def test_pictures_that_need_more_say_so(three):
             function(state)
     with pytest.raises(LHVError, match=r"^report: expected"):
         plot_chsh(three)
+
+
+def test_settings_that_were_not_measured_are_left_out():
+    from matplotlib.figure import Figure
+    from qiskit_lhv.plotting.differences import _draw_difference
+    from qiskit_lhv.reports.correlator_tables import ProbabilityTable
+
+    values = np.full((2, 2, 2, 2), 0.25)
+    values[0, 1] = np.nan
+    table = ProbabilityTable(BellScenario((2, 2), (2, 2)), values, np.full(values.shape, 0.1), (("Z", "X"), ("a", "b")))
+    axis = Figure().subplots()
+    _draw_difference(axis, table, np.zeros(values.shape), "standard")
+    (points,) = axis.containers
+    np.testing.assert_allclose(points.lines[0].get_ydata(), np.full(12, 0.25))
+    (top,) = [child for child in axis.child_axes]
+    assert [label.get_text() for label in top.get_xticklabels()] == ["Z, a", "X, a", "X, b"]
