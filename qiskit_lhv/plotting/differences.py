@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["plot_correlators", "plot_difference"]
 
 # Up to so many cells or correlators each has a name on the axis; above, values are drawn against each other.
-_MOST_CELLS, _MOST_CORRELATORS = 64, 32
+_MOST_CELLS, _MOST_CORRELATORS = 48, 32
+# Above so many points they have no error bars, which would cover each other.
+_MOST_BARS = 1000
 
 
 def plot_difference(report: LocalityReport) -> Any:
@@ -27,7 +29,7 @@ def plot_difference(report: LocalityReport) -> Any:
 
     Returns:
         A matplotlib figure. Bars are one standard error of counts, and the largest error of a behavior. In scenarios
-        with more than 64 cells, the probabilities of the target are drawn against those of the model instead.
+        with more than 48 cells, the probabilities of the target are drawn against those of the model instead.
 
     Raises:
         LHVError: If the report is about something else, or holds no model.
@@ -112,7 +114,7 @@ def plot_correlators(report: LocalityReport) -> Any:
     known = np.isfinite(table.values)
     if model is not None and np.count_nonzero(known) > _MOST_CORRELATORS:
         return _against_each_other(report, table.values[known], table.errors[known], model.values[known], "correlator")
-    figure = new_figure(max(5.0, 0.42 * np.count_nonzero(known) + 1.4), 3.9)
+    figure = new_figure(min(14.0, max(5.0, 0.42 * np.count_nonzero(known) + 1.4)), 3.9)
     _draw_correlators(figure.subplots(), table, model)
     add_legend(figure)
     add_title(figure, report)
@@ -139,8 +141,9 @@ def _draw_correlators(axis: Any, table: CorrelatorTable, model: CorrelatorTable 
     values = np.array([table.values[cell] for cell in cells])
     errors = np.array([table.errors[cell] for cell in cells])
     axis.errorbar(places, values, yerr=errors, fmt="o", color=BLUE, markersize=4, capsize=3, label="target", zorder=3)
-    labels = [setting_name(cell, table.setting_names) for cell in cells]
-    axis.set_xticks(places, labels, fontsize=8, rotation=90 if len(cells) > 8 else 0)
+    if len(cells) <= _MOST_CORRELATORS:
+        labels = [setting_name(cell, table.setting_names) for cell in cells]
+        axis.set_xticks(places, labels, fontsize=8, rotation=90 if len(cells) > 8 else 0)
     axis.set_ylim(-1.15, 1.15)
     axis.set_xlabel("settings in party order", fontsize=9)
     axis.set_ylabel("correlator of all parties", fontsize=9)
@@ -152,9 +155,9 @@ def _against_each_other(report: LocalityReport, target: Any, errors: Any, model:
     axis = figure.subplots()
     low, high = float(min(target.min(), model.min())), float(max(target.max(), model.max()))
     axis.plot([low, high], [low, high], color=GREY, linewidth=1, label="equal")
-    axis.errorbar(
-        model, target, yerr=errors, fmt="o", color=BLUE, markersize=3, elinewidth=0.6, alpha=0.7, label=f"each {what}"
-    )
+    bars = errors if len(target) <= _MOST_BARS else None
+    style = {"fmt": "o", "color": BLUE, "markersize": 3, "elinewidth": 0.6, "alpha": 0.7, "rasterized": bars is None}
+    axis.errorbar(model, target, yerr=bars, label=f"each {what}", **style)
     axis.set_xlabel(f"{what}, best local model", fontsize=9)
     axis.set_ylabel(f"{what}, target", fontsize=9)
     add_legend(figure)
