@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..verification.verdict import Verdict
 from .device_notes import device_rows
 from .device_table import table_of_groups
-from .html_pages import badge, bullet_list, fragment, picture_of, rows_table
+from .html_pages import badge, bullet_list, folded, fragment, picture_of, rows_table
 
 if TYPE_CHECKING:
     from .devices import DeviceReport
@@ -34,4 +34,6 @@ def device_fragment(report: DeviceReport, *, picture: bool = False) -> str:
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     parts.append(f'<div class="scroll"><table class="number"><tr>{head}</tr>{body}</table></div>')
     parts.append(bullet_list(report.notes))
+    headlines = [f"{'-'.join(map(str, group))}: {report[group].verdict}. {report[group].headline}" for group in report]
+    parts.append(folded("Each group in a sentence", bullet_list(headlines)))
     return fragment(parts)

@@ -20,6 +20,7 @@ __all__ = [
     "VERDICT_COLORS",
     "badge",
     "bullet_list",
+    "folded",
     "fragment",
     "page",
     "picture_of",
@@ -96,29 +97,33 @@ def report_fragment(report: LocalityReport, *, picture: bool = False) -> str:
         picture: Whether to show the picture of the report, if matplotlib is installed.
     """
     parts = [_verdict(report.verdict, report.headline)]
-    rows = [(name, text) for name, text in summary_rows(report) if name not in ("warning", "correlators", "")]
     parts += [f'<p class="warning"><b>Warning:</b> {html.escape(warning)}</p>' for warning in report.warnings]
-    shown = [(name, _text(text)) for name, text in rows]
-    table = report.correlators
-    if table is not None:
-        cells = [f"<span>{_text(cell)}</span>" for line in table.lines() for cell in re.split(" {3,}", line)]
-        shown.insert(
-            min(1, len(shown)),
-            ("correlators", f'<div class="cells{" four" if len(cells) == 4 else ""}">{"".join(cells)}</div>'),
-        )
+    shown = []
+    for name, text in summary_rows(report):
+        if name == "correlators" and report.correlators is not None:
+            shown.append((name, _cells(report.correlators.lines())))
+        # Rows without a name go on with the correlators.
+        elif name not in ("warning", ""):
+            shown.append((name, _text(text)))
     parts.append(rows_table(shown))
     parts.append("<h3>What it rests on</h3>" + bullet_list(main_assumptions(report)))
     if picture:
         parts.append(picture_of(report, f"Picture of the report on {report.target}"))
-    parts.append(_folded("All figures", _grouped_figures(report)))
-    parts.append(_folded(f"Evidence ({len(report.evidence)})", bullet_list(map(str, report.evidence))))
-    parts.append(_folded(f"All assumptions ({len(report.assumptions)})", bullet_list(report.assumptions)))
+    parts.append(folded("All figures", _grouped_figures(report)))
+    parts.append(folded(f"Evidence ({len(report.evidence)})", bullet_list(map(str, report.evidence))))
+    parts.append(folded(f"All assumptions ({len(report.assumptions)})", bullet_list(report.assumptions)))
     return fragment(parts)
 
 
 def _text(text: str) -> str:
     """A text as HTML, in which errors stand behind a proper sign."""
     return html.escape(text).replace(" +- ", " ± ")
+
+
+def _cells(lines: Iterable[str]) -> str:
+    """The cells of aligned lines, side by side as far as there is room."""
+    cells = [f"<span>{_text(cell)}</span>" for line in lines for cell in re.split(" {3,}", line)]
+    return f'<div class="{"cells four" if len(cells) == 4 else "cells"}">{"".join(cells)}</div>'
 
 
 def fragment(parts: Iterable[str]) -> str:
@@ -147,7 +152,8 @@ def bullet_list(lines: Iterable[str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _folded(title: str, body: str) -> str:
+def folded(title: str, body: str) -> str:
+    """Returns a part of a page that opens on a click; nothing if it is empty."""
     return f"<details><summary>{html.escape(title)}</summary>{body}</details>" if body else ""
 
 
