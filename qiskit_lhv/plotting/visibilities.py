@@ -27,6 +27,8 @@ __all__ = [
 # Local and nonlocal regions differ in shade, and one of them is hatched, so that they differ in grey as well.
 _LOCAL = {"facecolor": "#bfe0c8", "edgecolor": "#1b6e3c", "linewidth": 0.8}
 _NONLOCAL = {"facecolor": "#f2b8b0", "edgecolor": "#b3261e", "linewidth": 0.8, "hatch": "///"}
+# If all visibilities are so near to 1, only they are shown, with at least so much room beside them.
+_NARROW, _LEAST_ROOM = 0.1, 1e-3
 
 
 def plot_state_report(report: LocalityReport) -> Any:
@@ -47,11 +49,16 @@ def plot_state_report(report: LocalityReport) -> Any:
     known = [value for value in (local, nonlocal_, found, needed) if value is not None and math.isfinite(value)]
     if not known:
         raise LHVError.bad_argument("report", expected="one with a visibility", got=repr(report))
-    right = max(1.1, 1.05 * max(known))
+    left, right = 0.0, max(1.1, 1.05 * max(known))
+    span = max(1.0, *known) - min(1.0, *known)
+    if span < _NARROW:
+        # What is near 1 is shown larger.
+        room = max(span, _LEAST_ROOM)
+        left, right = min(1.0, *known) - room, max(1.0, *known) + room
     figure = new_figure(6.4, 2.6)
     axis = figure.subplots()
     if local is not None:
-        axis.axvspan(0, min(local, right), label=f"proven local up to {local:.6g}", **_LOCAL)
+        axis.axvspan(left, min(local, right), label=f"proven local up to {local:.6g}", **_LOCAL)
     if nonlocal_ is not None:
         axis.axvspan(nonlocal_, right, label=f"proven nonlocal above {nonlocal_:.6g}", **_NONLOCAL)
     if found is not None:
@@ -59,7 +66,7 @@ def plot_state_report(report: LocalityReport) -> Any:
     if needed is not None:
         axis.axvline(needed, color=GREY, linestyle=":", linewidth=2, label=f"needed within errors: {needed:.6g}")
     axis.axvline(1, color="black", linewidth=2.5, label="the target")
-    axis.set_xlim(0, right)
+    axis.set_xlim(left, right)
     axis.set_yticks([])
     axis.set_xlabel("visibility in white noise", fontsize=9)
     add_legend(figure, 2)

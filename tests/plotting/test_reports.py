@@ -152,7 +152,10 @@ def test_every_kind_of_report_has_a_picture(tmp_path, hanoi, three):
         figure.savefig(tmp_path / f"{name}.png", dpi=30)
         assert str(report.verdict) in texts(figure)
     assert "1.15016" in texts(reports["state"].plot())
-    assert "0.982093" in texts(reports["nonlocal state"].plot())
+    figure = reports["nonlocal state"].plot()
+    assert "0.982093" in texts(figure)
+    left, right = figure.axes[0].get_xlim()
+    assert 0.9 < left < 0.982 < 1 < right < 1.1
     assert "local bound 2" in texts(reports["estimate"].plot())
 
 

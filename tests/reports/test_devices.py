@@ -193,6 +193,15 @@ def test_summary(report, triples):
     assert str(triples).startswith("2 groups: 2 NONLOCAL;")
 
 
+def test_details_hold_the_summary_and_the_table(report):
+    details = report.details()
+    assert details.startswith(report.summary())
+    assert details.endswith(report.table())
+    assert details.count(report.notes[0]) == 1
+    assert "details: report.details()" in str(report)
+    assert "NONLOCAL   3-4, 1-2" in str(report)
+
+
 def test_html_and_json(report):
     page = report.to_html()
     table = page[page.index('class="scroll"><table') :]
