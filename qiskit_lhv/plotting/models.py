@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
             axis.set_yticklabels([])
         axis.set_title(f"party {k}", fontsize=9)
     words = "density of hidden variables by the direction in which outcome 0 is most likely"
-    figure.suptitle(words, fontsize=9)
+    figure.suptitle("\n".join(textwrap.wrap(words, int(12 * figure.get_figwidth()))), fontsize=9)
     if plane is not None:
         add_legend(figure)
     return figure
