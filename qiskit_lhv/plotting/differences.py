@@ -155,9 +155,11 @@ def _against_each_other(report: LocalityReport, target: Any, errors: Any, model:
     axis = figure.subplots()
     low, high = float(min(target.min(), model.min())), float(max(target.max(), model.max()))
     axis.plot([low, high], [low, high], color=GREY, linewidth=1, label="equal")
-    bars = errors if len(target) <= _MOST_BARS else None
-    style = {"fmt": "o", "color": BLUE, "markersize": 3, "elinewidth": 0.6, "alpha": 0.7, "rasterized": bars is None}
-    axis.errorbar(model, target, yerr=bars, label=f"each {what}", **style)
+    style = {"color": BLUE, "markersize": 3, "alpha": 0.7, "label": f"each {what}"}
+    if len(target) <= _MOST_BARS:
+        axis.errorbar(model, target, yerr=errors, fmt="o", elinewidth=0.6, **style)
+    else:
+        axis.plot(model, target, "o", rasterized=True, **style)
     axis.set_xlabel(f"{what}, best local model", fontsize=9)
     axis.set_ylabel(f"{what}, target", fontsize=9)
     add_legend(figure)

@@ -64,21 +64,23 @@ class CorrelatorTable(Record):
 
     def lines(self) -> list[str]:
         """Returns the correlators with their errors as text, in rows of at most four."""
-        known = [x for x in np.ndindex(self.values.shape) if np.isfinite(self.values[x])]
-        errors = np.where(self.errors >= _LEAST_ERROR, self.errors, 0)
-        # Adding zero turns -0 into 0.
-        cells = [
-            f"{self.name(x)} = {with_error(float(self.values[x].round(12)) + 0.0, float(errors[x]))}" for x in known
-        ]
-        if len(cells) > _MOST_LISTED:
-            sizes = [float(self.values[x]) for x in known]
-            low, high = cells[int(np.argmin(sizes))], cells[int(np.argmax(sizes))]
-            return [f"{len(cells)} of them, from {low} to {high}"]
+        number = int(np.count_nonzero(np.isfinite(self.values)))
+        if number > _MOST_LISTED:
+            ends = [np.unravel_index(find(self.values), self.values.shape) for find in (np.nanargmin, np.nanargmax)]
+            low, high = (self._cell(tuple(map(int, end))) for end in ends)
+            return [f"{number} of them, from {low} to {high}"]
+        cells = [self._cell(x) for x in np.ndindex(self.values.shape) if np.isfinite(self.values[x])]
         width = max(map(len, cells), default=0)
         wanted = self.values.shape[-1] if len(cells) == self.values.size else _MOST_COLUMNS
         columns = max(1, min(_MOST_COLUMNS, wanted, _WIDTH // (width + 3)))
         rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
         return ["   ".join(f"{cell:<{width}}" for cell in row).rstrip() for row in rows]
+
+    def _cell(self, settings: tuple[int, ...]) -> str:
+        error = float(self.errors[settings])
+        # Adding zero turns -0 into 0.
+        value = round(float(self.values[settings]), 12) + 0.0
+        return f"{self.name(settings)} = {with_error(value, error if error >= _LEAST_ERROR else 0.0)}"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
