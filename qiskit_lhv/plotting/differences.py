@@ -18,7 +18,7 @@ __all__ = ["plot_correlators", "plot_difference"]
 # Up to so many cells or correlators each has a name on the axis; above, values are drawn against each other.
 _MOST_CELLS, _MOST_CORRELATORS = 48, 32
 # Above so many points they have no error bars, which would cover each other.
-_MOST_BARS = 1000
+_MOST_BARS = 200
 
 
 def plot_difference(report: LocalityReport) -> Any:
@@ -140,7 +140,11 @@ def _draw_correlators(axis: Any, table: CorrelatorTable, model: CorrelatorTable 
         )
     values = np.array([table.values[cell] for cell in cells])
     errors = np.array([table.errors[cell] for cell in cells])
-    axis.errorbar(places, values, yerr=errors, fmt="o", color=BLUE, markersize=4, capsize=3, label="target", zorder=3)
+    style = {"color": BLUE, "markersize": 4, "label": "target", "zorder": 3}
+    if len(cells) <= _MOST_BARS:
+        axis.errorbar(places, values, yerr=errors, fmt="o", capsize=3, **style)
+    else:
+        axis.plot(places, values, "o", rasterized=True, **style)
     if len(cells) <= _MOST_CORRELATORS:
         labels = [setting_name(cell, table.setting_names) for cell in cells]
         axis.set_xticks(places, labels, fontsize=8, rotation=90 if len(cells) > 8 else 0)
