@@ -214,3 +214,10 @@ def _in_groups(options, **groups):
         if own:
             options[name] = group(**{field: options.pop(field) for field in own})
     return options
+
+
+def texts(figure):
+    """All words of a matplotlib figure, one text per line."""
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))

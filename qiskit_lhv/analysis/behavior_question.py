@@ -14,6 +14,12 @@ from ..polytope.inequalities.bell_inequality import BellInequality
 from ..polytope.symmetry.symmetrized_model import SymmetrizedModel
 from ..polytope.thresholds.nearest_local import sum_of_coefficients
 from ..polytope.thresholds.visibility import Threshold
+from ..reports.correlator_tables import (
+    CorrelatorTable,
+    ProbabilityTable,
+    correlators_of_behavior,
+    table_of_behavior,
+)
 from ..reports.figure_names import Figure
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
@@ -95,6 +101,14 @@ class BehaviorQuestion(Question):
             report: The report.
         """
         return f"{report.verdict.sentence[:-1]} (its numbers taken as accurate to {self.tolerance:g})."
+
+    def shown_correlators(self) -> CorrelatorTable | None:
+        """Returns the correlators of the behavior with the largest errors that its tolerance allows."""
+        return correlators_of_behavior(self.behavior, self.tolerance)
+
+    def shown_table(self) -> ProbabilityTable:
+        """Returns the probabilities of the behavior with the largest errors that its tolerance allows."""
+        return table_of_behavior(self.behavior, self.tolerance)
 
     def follows(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Checks that a report answers this question, and that everything in it follows from its evidence.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from .._support.estimated_value import with_error
 from .._support.validation import instance, probability
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
+from ..reports.correlator_tables import CorrelatorTable
 from ..reports.figure_names import Figure, format_p_value
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
 from ..statistics.intervals.normal_tests import NormalTest, correlator_test
 from ..targets.correlators import Correlators
-from ..targets.estimated_values import with_error
 from ..verification.evidence import agree, verify_piece
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
@@ -59,6 +60,11 @@ class CorrelatorsQuestion(Question):
             f"{test.inequality.bound.value:g}: {found} ({p}). Correlators alone prove nothing about local models; "
             "counts can."
         )
+
+    def shown_correlators(self) -> CorrelatorTable:
+        """Returns the correlators with their errors."""
+        given = self.correlators
+        return CorrelatorTable(given.values, given.errors, given.setting_names)
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Verifies the evidence of a report, and that the report follows from the correlators and the declarations.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..exceptions import LHVError
 
-__all__ = ["main"]
+__all__ = ["PICTURES", "main"]
+
+PICTURES = (".svg", ".png", ".pdf")
+"""The suffixes of files for pictures."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,21 +41,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="device tables, a noisy simulator and a search for a local model")
-    demo.add_argument("--picture", type=Path, default=Path("qiskit_lhv_demo.svg"), help="SVG file to write")
+    demo.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("qiskit_lhv_demo.svg"),
+        help="picture to write (needs matplotlib)",
+    )
     demo.add_argument("--seed", type=int, default=7, help="seed of everything random (default: %(default)s)")
     demo.set_defaults(command=_demo)
 
-    analyze = commands.add_parser("analyze", help="a verdict on the counts or trials in a file")
-    analyze.add_argument("counts", type=Path, help='JSON file, {"counts": {"0,0": {"00": 17, ...}, ...}}, or CSV')
-    analyze.add_argument("--design", choices=("blocks", "random"), default=None, help="how the settings were chosen")
-    analyze.add_argument(
-        "--read",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help='how to read the file, such as \'bits={"A": 0, "B": [3, 4]}\' (any argument of BellCounts.from_counts; '
-        "may be repeated)",
-    )
+    analyze = commands.add_parser("analyze", help="a verdict on the counts in a JSON file")
+    analyze.add_argument("counts", type=Path, help='JSON file: {"counts": {"0,0": {"00": 17, ...}, ...}}')
     analyze.add_argument("--alpha", type=float, default=0.01, help="error probability (default: %(default)s)")
     analyze.add_argument(
         "--test",
@@ -93,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--time-limit", type=float, default=None, help="seconds for figures (default: no limit)")
     analyze.add_argument("--seed", type=int, default=None, help="seed of the e-value's random orders")
     analyze.add_argument("--json", type=Path, default=None, help="also write the whole report to this file")
-    analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (SVG) of a CHSH test")
+    analyze.add_argument("--picture", type=Path, default=None, help="also write a picture (.svg, .png or .pdf)")
     analyze.set_defaults(command=_analyze)
     return parser
 
@@ -110,8 +109,15 @@ def _files_to_write(options: argparse.Namespace) -> None:
     from .._support.files import writable_file
     from ..exceptions import CertificateError
 
+    if options.picture is not None and importlib.util.find_spec("matplotlib") is None:
+        raise CertificateError.bad_argument(
+            "--picture", expected="matplotlib, which draws it", got="none", remedy="pip install 'qiskit-lhv[plot]'"
+        )
     given = [options.counts.resolve()]
-    for name, path, suffixes in (("--json", options.json, ()), ("--picture", options.picture, (".svg",))):
+    for name, path, suffixes in (
+        ("--json", options.json, ()),
+        ("--picture", options.picture, PICTURES),
+    ):
         if path is None:
             continue
         writable_file(path, name, suffixes)
@@ -124,21 +130,12 @@ def _files_to_write(options: argparse.Namespace) -> None:
 def _analyze(options: argparse.Namespace) -> int:
     from ..analysis.counts_options import CountsOptions
     from ..analysis.dispatch import analyze
-    from ..datasets import read_data
-    from ..exceptions import CountsError
+    from ..datasets import read_counts
     from ..polytope.expressions.families import chsh
-    from ..reports.svg import chart_row, svg_document, verdict_panel
-    from ..targets.counts_files import option_of_text
 
     _files_to_write(options)
-    how = dict(option_of_text(text) for text in options.read)
-    counts: Any = read_data(options.counts, **{"design": options.design, **how})
-    if options.picture is not None and (
-        isinstance(counts, dict) or not (counts.scenario.is_chsh and counts.to_counts().is_complete)
-    ):
-        got = "many groups" if isinstance(counts, dict) else repr(counts)
-        raise CountsError.bad_argument("--picture", expected="all four settings of a CHSH test", got=got)
-    report: Any = analyze(
+    counts = read_counts(options.counts)
+    report = analyze(
         counts,
         CountsOptions(
             test=options.test,
@@ -156,6 +153,5 @@ def _analyze(options: argparse.Namespace) -> int:
     if options.json is not None:
         options.json.write_text(report.to_json(), encoding="utf-8")
     if options.picture is not None:
-        chart, height = verdict_panel([chart_row(options.counts.stem, report)])
-        options.picture.write_text(svg_document([chart], height=height), encoding="utf-8")
+        report.plot().savefig(options.picture)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,6 @@ from ..polytope.thresholds.visibility import nonlocality_threshold
 from ..quantum.states import werner_state
 from ..reports.figure_names import Figure, format_p_value
 from ..reports.locality import LocalityReport
-from ..reports.svg import chart_row, loss_panel, svg_document, verdict_panel
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 
@@ -70,7 +70,7 @@ def run_demo(
     """Runs the demonstration.
 
     Args:
-        picture: Path of the SVG picture that is written.
+        picture: Path of the picture that is written: SVG, PNG or PDF. Without matplotlib there is none.
         seed: Seed of the simulator, of the random orders of the shots in the e-values, and of the search.
         say: Function that receives the lines of the output.
 
@@ -80,7 +80,7 @@ def run_demo(
     Raises:
         CertificateError: If the picture cannot be written to this path.
     """
-    path = writable_file(picture, "picture", (".svg",))
+    path = writable_file(picture, "picture", (".svg", ".png", ".pdf"))
     say("Do these correlations admit a local hidden-variable model?\n")
     reports = _reports(seed)
     say(f"{'target':<32}{'S':>8}   {'verdict':<14}{'p-value':<12}{'declared test':<14}{'alpha':<7}")
@@ -105,8 +105,8 @@ def run_demo(
         f"  exact         a model of {len(exact.model.weights)} deterministic strategies up to visibility "
         f"{_SEARCH_VISIBILITY * exact.lower:.6f}, none above"
     )
-    _draw(reports, search, path)
-    say(f"\nPicture: {picture}")
+    drawn = _draw(reports, search, path)
+    say(f"\nPicture: {picture}" if drawn else "\nNo picture, as matplotlib is missing: pip install 'qiskit-lhv[plot]'")
     return reports, search
 
 
@@ -125,9 +125,18 @@ def _reports(seed: int) -> dict[str, LocalityReport]:
     return reports
 
 
-def _draw(reports: dict[str, LocalityReport], search: LocalModelResult, path: Path) -> None:
-    rows = [chart_row(name, report) for name, report in reports.items()]
-    chart, height = verdict_panel(rows)
-    title = f"Search for a local model, Werner state at v = {_SEARCH_VISIBILITY}: KL against steps"
-    loss, height = loss_panel(search.history, title, top=height)
-    path.write_text(svg_document([chart, loss], height=height), encoding="utf-8")
+def _draw(reports: dict[str, LocalityReport], search: LocalModelResult, path: Path) -> bool:
+    """Draws the verdicts and the search, and returns whether matplotlib is there to do so."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return False
+    from ..plotting.chsh_pictures import draw_chsh_rows
+    from ..plotting.figures import new_figure
+    from ..plotting.models import draw_loss
+
+    figure = new_figure(9.0, 6.2)
+    upper, lower = figure.subplots(2, 1, height_ratios=[1.5, 1])
+    draw_chsh_rows(upper, reports)
+    draw_loss(lower, search)
+    lower.set_title(f"search for a local model of a Werner state, v = {_SEARCH_VISIBILITY}", fontsize=9)
+    figure.savefig(path)
+    return True

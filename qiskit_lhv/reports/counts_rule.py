@@ -26,6 +26,7 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict
+from .correlator_tables import CorrelatorTable, ProbabilityTable, correlators_of_counts, table_of_counts
 from .figure_names import Figure
 from .questions import Question
 
@@ -163,6 +164,14 @@ class CountsRule(Question):
     def counts(self) -> BellCounts:
         """The counts. For trials, these are the counts of all trials."""
         return self.data.to_counts() if isinstance(self.data, BellTrials) else self.data
+
+    def shown_correlators(self) -> CorrelatorTable | None:
+        """Returns the correlators of the counts with their standard errors."""
+        return correlators_of_counts(self.counts)
+
+    def shown_table(self) -> ProbabilityTable:
+        """Returns the frequencies of the counts with their standard errors."""
+        return table_of_counts(self.counts)
 
     @property
     def ordered(self) -> bool:

@@ -1,13 +1,50 @@
-"""Notes in words on the assumptions behind the verdicts on many groups of qubits."""
+"""The answer about many groups of qubits in words: what was found, and the assumptions behind the verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .counts_rule import UNDECLARED_KAPPA, CountsEvidence, rule_of
 from .locality import LocalityReport
 
-__all__ = ["nonlocal_notes"]
+if TYPE_CHECKING:
+    from .devices import DeviceReport
+
+__all__ = ["device_rows", "nonlocal_notes"]
+
+# How many groups a row of the summary names.
+_MOST_NAMED = 6
+
+
+def device_rows(report: DeviceReport) -> list[tuple[str, str]]:
+    """Returns the names and the texts of the rows of the summary of a device.
+
+    Args:
+        report: The report on the groups of the device.
+    """
+    rows = []
+    values = {group: value for group in report.groups if (value := report[group].S) is not None}
+    if values:
+        low, high = min(values, key=lambda group: values[group]), max(values, key=lambda group: values[group])
+        ends = f"from {values[low]} ({_name(low)}) to {values[high]} ({_name(high)})"
+        rows.append(("S", f"{ends}; local models reach 2, quantum theory 2.828"))
+    if report.nonlocal_groups:
+        rows.append(("NONLOCAL", _names(report.nonlocal_groups)))
+    if report.signaling_groups:
+        rows.append(("signaling", _names(report.signaling_groups)))
+    if any(len(group) == 2 for group in report.groups):
+        rows.append(("region", str(report.connected_region())))
+    return rows
+
+
+def _name(group: Sequence[int]) -> str:
+    return "-".join(map(str, group))
+
+
+def _names(groups: Sequence[Sequence[int]]) -> str:
+    more = len(groups) - _MOST_NAMED
+    return ", ".join(map(_name, groups[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def nonlocal_notes(reports: Mapping[tuple[int, ...], LocalityReport]) -> list[str]:

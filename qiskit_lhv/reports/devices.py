@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -20,17 +19,23 @@ from ..statistics.evidence.false_discovery import e_bh
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
+from .connected_regions import ConnectedRegion, check_region, connected_region
 from .counts_rule import CountsEvidence, CountsRule, rule_of
-from .device_notes import nonlocal_notes
+from .device_notes import device_rows, nonlocal_notes
 from .device_table import aligned_lines, table_of_groups
 from .figure_names import Figure
-from .group_lists import group_lists, log_e_of
+from .group_lists import check_rejections, group_lists, log_e_of
+from .html_devices import device_fragment
+from .html_pages import page
 from .locality import LocalityReport
 from .questions import UNREADABLE
+from .summary import DETAILS, aligned
 
 __all__ = ["DeviceReport"]
 
 Group = tuple[int, ...]
+# How many notes the summary shows.
+_MOST_NOTES = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,7 +153,7 @@ class DeviceReport(Evidence):
 
     def _lists(self) -> tuple[list[bool], list[bool]]:
         """Returns whether each group is listed as nonlocal, and whether it is listed as signaling."""
-        return group_lists(self._findings(), self.alpha, len(self.groups) + len(self.failures))
+        return group_lists(self._findings(), self.alpha, self._num_groups)
 
     @property
     def nonlocal_groups(self) -> tuple[Group, ...]:
@@ -191,8 +196,42 @@ class DeviceReport(Evidence):
         pairs = zip(self.groups, self.reports, strict=True)
         return {group: report.statistics[name] for group, report in pairs if name in report.statistics}
 
+    def connected_region(self, alpha: float | None = None) -> ConnectedRegion:
+        """Returns the largest set of qubits that nonlocal pairs join to each other.
+
+        This is a statement about pairs, not about multipartite nonlocality. An edge is a pair whose nonlocality is
+        significant with the error probability ``alpha / K`` for each of the K groups, so that with probability
+        ``1 - alpha`` no edge is wrong (Bonferroni, for any dependence between the pairs). The size of this region is
+        the lower limit. Beside it stands the estimate, with all pairs as edges that violate an inequality. For such
+        edges, a device with many pairs joins regions by chance.
+
+        Groups of other sizes than 2 are no edges. The verdicts of the groups control the false discovery rate instead,
+        so more pairs may be NONLOCAL than are edges.
+
+        Args:
+            alpha: The family-wise error probability. Default: the ``alpha`` of the report.
+
+        Raises:
+            CountsError: If no group is a pair, or ``alpha`` is not between 0 and 1.
+        """
+        alpha = self.alpha if alpha is None else probability(alpha, "alpha", CountsError, open_interval=True)
+        pairs = [group for group in (*self.groups, *(group for group, _ in self.failures)) if len(group) == 2]
+        if not pairs:
+            raise CountsError.bad_argument(
+                "report", expected="at least one pair of qubits", got=f"groups of {len(self.groups[0])}"
+            )
+        figures = {group: report.statistics for group, report in zip(self.groups, self.reports, strict=True)}
+        return connected_region(self._by_group(), figures, alpha, self._num_groups, len(pairs))
+
+    def _by_group(self) -> dict[Group, tuple[CountsRule, CountsEvidence]]:
+        return dict(zip(self.groups, self._findings(), strict=True))
+
+    @property
+    def _num_groups(self) -> int:
+        return len(self.groups) + len(self.failures)
+
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
-        """Verifies every report, and that the lists of groups are those that the procedures give.
+        """Verifies every report, and that the lists and the connected region are those that the procedures give.
 
         Every figure of the table belongs to a report and is checked with it. The groups, their number, the number of
         failed groups and the false discovery rate must be those for which the reports were made. The reasons why groups
@@ -209,12 +248,16 @@ class DeviceReport(Evidence):
                 checks.append(replace(check, reason=f"group {group}: {check.reason}"))
         if not checks:
             checks.append(Verification(True, f"{counted(len(self.groups), 'report')} verified"))
-        return combine(*checks, self._verify_declarations(), self._verify_rejections(), self._verify_lists())
+        rejections = check_rejections(self._log_e_values().tolist(), self.rejected, self._num_groups, self.alpha)
+        checks += [self._verify_declarations(), rejections, self._verify_lists()]
+        if any(len(group) == 2 for group in self.groups):
+            checks.append(check_region(self.connected_region(), self._by_group(), self._num_groups))
+        return combine(*checks)
 
     def _verify_declarations(self) -> Verification:
         """Checks that each report was made for these groups, their numbers and this false discovery rate."""
         members = [(group, rule_of(report)) for group, report in zip(self.groups, self.reports, strict=True)]
-        numbers = (len(self.groups) + len(self.failures), len(self.failures))
+        numbers = (self._num_groups, len(self.failures))
         together = [(group, rule) for group, rule in members if rule is not None and rule.group is not None]
         if together and len(together) < len(members):
             return Verification(False, "some reports were made for a list of groups, others were not", math.inf)
@@ -242,24 +285,6 @@ class DeviceReport(Evidence):
                 return Verification(False, f"group {group}: {report.verdict}, but the lists give {verdict}", math.inf)
         return Verification(True, f"{counted(len(self.nonlocal_groups), 'group')} listed as nonlocal")
 
-    def _verify_rejections(self) -> Verification:
-        """Checks the rejections by the definition of e-BH: the largest k for which k e-values are >= K / (alpha k)."""
-        assert self.rejected is not None
-        logs, number = self._log_e_values().tolist(), len(self.groups) + len(self.failures)
-        size = sum(self.rejected)
-        inside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if rejected]
-        outside = [log_e for log_e, rejected in zip(logs, self.rejected, strict=True) if not rejected]
-
-        def enough(k: int, slack: float) -> bool:
-            threshold = math.log(number / (self.alpha * k))
-            return sum(log_e >= threshold + slack for log_e in logs) >= k
-
-        valid = not inside or (enough(size, -1e-9) and min(inside) >= max(outside, default=-math.inf))
-        # With the slack, rounding does not fail an e-value that lies on its threshold.
-        if not valid or any(enough(k, 1e-9) for k in range(size + 1, number + 1)):
-            return Verification(False, "the e-BH procedure does not reject the groups listed", math.inf)
-        return Verification(True, f"the e-BH procedure rejects {size} of {number} at alpha = {self.alpha:g}")
-
     def _log_e_values(self) -> np.ndarray:
         return np.array([log_e_of(_evidence(report)) for report in self.reports])
 
@@ -278,8 +303,9 @@ class DeviceReport(Evidence):
         """
         return "\n".join([*aligned_lines(*table_of_groups(self, sort)), *self.notes])
 
-    def _summary(self) -> str:
-        number = len(self.groups) + len(self.failures)
+    def summary(self) -> str:
+        """Returns in one sentence how many groups have which verdict."""
+        number = self._num_groups
         verdicts = ", ".join(
             f"{self.verdicts.count(verdict)} {verdict}" for verdict in Verdict if verdict in self.verdicts
         )
@@ -298,7 +324,18 @@ class DeviceReport(Evidence):
         return tuple(lines)
 
     def __str__(self) -> str:
-        return readable(self._summary, UNREADABLE)
+        return readable(self._screen, UNREADABLE)
+
+    def _screen(self) -> str:
+        notes = [("note", note) for note in self.notes[:_MOST_NOTES]]
+        return "\n".join([self.summary(), *aligned(device_rows(self) + notes), DETAILS])
+
+    def __repr__(self) -> str:
+        return f"DeviceReport({readable(self.summary, UNREADABLE)})"
+
+    def details(self) -> str:
+        """Returns the summary, the table of all groups, and the notes as text."""
+        return readable(lambda: "\n".join([self.summary(), *aligned(device_rows(self)), self.table()]), UNREADABLE)
 
     def to_json(self) -> str:
         """Returns the whole report as JSON, with a summary of the findings.
@@ -307,7 +344,7 @@ class DeviceReport(Evidence):
         """
         data = encode(self)
         data["summary"] = {
-            "sentence": self._summary(),
+            "sentence": self.summary(),
             "notes": self.notes,
             "verdicts": [
                 [list(group), str(verdict)] for group, verdict in zip(self.groups, self.verdicts, strict=True)
@@ -319,15 +356,12 @@ class DeviceReport(Evidence):
         return json.dumps(data, indent=1, allow_nan=False)
 
     def to_html(self) -> str:
-        """Returns the table as an HTML fragment."""
-        header, rows = table_of_groups(self, "group")
-        head = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in header)
-        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return f"<div>{html.escape(self._summary())}<table><tr>{head}</tr>{body}</table>{notes}</div>"
+        """Returns the report as a complete HTML page, with maps of the device if matplotlib is installed."""
+        title = f"Nonlocality of {counted(self._num_groups, 'group')} of qubits"
+        return readable(lambda: page(title, device_fragment(self, picture=True)), page(title, UNREADABLE))
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return readable(lambda: device_fragment(self), UNREADABLE)
 
     def plot(self, coupling_map: Any = None, positions: Any = None) -> Any:
         """Returns a matplotlib figure with three maps of the device: the violation, the evidence and the signaling.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from .._support.estimated_value import EstimatedValue
 from .._support.records import encode
 from ..models.local_model import LocalModel
+from ..polytope.expressions.families import chsh_forms
 from ..polytope.inequalities.bell_inequality import BellInequality
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification
 from ..verification.verdict import Verdict
-from .figure_names import figure_label, format_figure, format_p_value
+from .correlator_tables import CorrelatorTable
+from .figure_names import Figure, figure_label, format_figure, format_p_value
+from .html_pages import page, report_fragment
 from .questions import UNREADABLE, Question
+from .summary import DETAILS, aligned, main_assumptions, summary_rows
 
 __all__ = ["LocalityReport"]
 
@@ -42,8 +48,9 @@ class LocalityReport(Evidence):
     log10_p_value: float | None
     """The base-10 logarithm of that p-value."""
     statistics: dict[str, float]
-    """The figures of the report by their short keys, such as ``"kl"`` and ``"S"``. A printed report shows their labels;
-    see :class:`~qiskit_lhv.reports.Figure`. Of all p-values, only the declared one decides."""
+    """The figures of the report by their short keys, such as ``"kl"`` and ``"S"``; see
+    :class:`~qiskit_lhv.reports.Figure`. :meth:`details` shows all of them. Of all p-values, only the declared one
+    decides."""
     evidence: tuple[Any, ...]
     """Results that can be verified again, such as thresholds, e-values and fits."""
     assumptions: tuple[str, ...]
@@ -98,6 +105,37 @@ class LocalityReport(Evidence):
             return Verification(False, "nothing says what was asked", math.inf)
         return self.question.check(self, prove_bound=prove_bound)
 
+    # Figures that people ask for
+
+    @property
+    def correlators(self) -> CorrelatorTable | None:
+        """The correlators of the target for every setting combination, with their errors.
+
+        It is ``None`` if there are none: for a state, whose settings are not chosen, and for other than two outcomes.
+        """
+        question = self.question
+        return None if question is None else readable(question.shown_correlators, None)
+
+    @property
+    def S(self) -> EstimatedValue | None:  # noqa: N802
+        """The largest of the eight CHSH values, a number with a ``standard_error``.
+
+        For a behavior, the error is the largest one that its tolerance allows. It is ``None`` if the target is not one
+        of two parties with two settings of two outcomes.
+        """
+        return readable(self._chsh_value, None)
+
+    def _chsh_value(self) -> EstimatedValue | None:
+        if Figure.S in self.statistics:
+            return EstimatedValue(self.statistics[Figure.S], self.statistics[Figure.S_ERROR])
+        table = self.correlators
+        if table is None or table.values.shape != (2, 2) or not np.isfinite(table.values).all():
+            return None
+        # Errors of a behavior are limits, which add up.
+        return EstimatedValue(float(chsh_forms(table.values).max()), float(table.errors.sum()))
+
+    # For people
+
     def _lines(self) -> list[tuple[str, str]]:
         lines = [("target", self.target)]
         if self.log10_p_value is not None:
@@ -111,20 +149,30 @@ class LocalityReport(Evidence):
         lines += [("evidence", str(piece)) for piece in self.evidence]
         if self.timed_out:
             lines.append(("time", "the limit cut the search short"))
+        lines += [("assumes", assumption) for assumption in self.assumptions]
+        if self.advice:
+            lines.append(("to settle it", self.advice))
         return lines
 
-    def __str__(self) -> str:
-        return readable(self._text, f"{self.verdict}: {UNREADABLE}")
+    def details(self) -> str:
+        """Returns all figures, the evidence and all assumptions of the report as text."""
+        return readable(self._details, f"{self.verdict}: {UNREADABLE}")
 
-    def _text(self) -> str:
+    def _details(self) -> str:
         lines = self._lines()
         width = max(len(name) for name, _ in lines) + 2
-        text = [f"{self.verdict}: {self.headline}"]
-        text += [f"  {name:<{width}}{value}" for name, value in lines]
-        text += [f"  assumes {'':<{width - 8}}{assumption}" for assumption in self.assumptions]
-        if self.advice:
-            text.append(f"  {'to settle it':<{width}}{self.advice}")
-        return "\n".join(text)
+        return "\n".join([self._first_line(), *(f"  {name:<{width}}{value}" for name, value in lines)])
+
+    def _first_line(self) -> str:
+        return f"{self.verdict}: {self.headline}"
+
+    def __str__(self) -> str:
+        return readable(self._summary, f"{self.verdict}: {UNREADABLE}")
+
+    def _summary(self) -> str:
+        rows = summary_rows(self)
+        rows += [("assumes" if i == 0 else "", line) for i, line in enumerate(main_assumptions(self))]
+        return "\n".join([self._first_line(), *aligned(rows), DETAILS])
 
     def __repr__(self) -> str:
         given = self.log10_p_value
@@ -146,28 +194,22 @@ class LocalityReport(Evidence):
         return json.dumps(data, indent=1, allow_nan=False)
 
     def to_html(self) -> str:
-        """Returns the report as an HTML fragment."""
-        return readable(self._fragment, f"<div><b>{self.verdict}</b>: {UNREADABLE}</div>")
+        """Returns the report as a complete HTML page, with a picture if matplotlib is installed.
 
-    def _fragment(self) -> str:
-        rows = self._lines() + [("assumes", assumption) for assumption in self.assumptions]
-        if self.advice:
-            rows.append(("to settle it", self.advice))
-        body = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in rows
-        )
-        return f"<div><b>{self.verdict}</b>: {html.escape(self.headline)}<table>{body}</table></div>"
+        The page needs no other file. It follows the light or dark colors of the reader's system, and its evidence is
+        folded.
+        """
+        title = f"{self.verdict}: {self.target}"
+        unreadable = page(title, f"<p><b>{self.verdict}</b>: {UNREADABLE}</p>")
+        return readable(lambda: page(title, report_fragment(self, picture=True)), unreadable)
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return readable(lambda: report_fragment(self), f"<div><b>{self.verdict}</b>: {UNREADABLE}</div>")
 
     def plot(self) -> Any:
-        """Returns a matplotlib figure of the target's probabilities beside those of the best local model.
+        """Returns a matplotlib figure of what the report is about; see :func:`~qiskit_lhv.plotting.plot_report`.
 
         Raises:
-            LHVError: If the report has no model to show.
             ImportError: If matplotlib is not installed (extra ``plot``).
         """
         from ..plotting import plot_report

@@ -12,6 +12,7 @@ from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
 
 if TYPE_CHECKING:
+    from .correlator_tables import CorrelatorTable, ProbabilityTable
     from .locality import LocalityReport
 
 __all__ = ["UNREADABLE", "Question"]
@@ -29,6 +30,14 @@ class Question(Record, ABC):
             report: The report.
         """
         return report.verdict.sentence
+
+    def shown_correlators(self) -> CorrelatorTable | None:
+        """Returns the correlators of the target with their errors, or ``None`` if it has none of two outcomes."""
+        return None
+
+    def shown_table(self) -> ProbabilityTable | None:
+        """Returns the probabilities of the target with their errors, or ``None`` if its settings are not chosen."""
+        return None
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Verifies the evidence of a report, that it shows exactly the verdict, and that the rest follows from it.

@@ -1,59 +1,18 @@
-"""Numbers that were estimated, with their standard errors."""
+"""Values of expressions on counts, with their standard errors."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from .._support.estimated_value import EstimatedValue
 from .._support.types import FloatArray
 from ..exceptions import CountsError
 from .counts import BellCounts, filled_frequencies
 from .tensor_estimates import least_standard_error
 
-__all__ = ["EstimatedValue", "value_of_counts", "with_error"]
-
-
-class EstimatedValue(float):
-    """A number with its standard error, which calculates like any other number.
-
-    Examples:
-        >>> value = EstimatedValue(2.4225, 0.1964)
-        >>> value, value > 2, value.standard_error
-        (2.42 +- 0.20, True, 0.1964)
-    """
-
-    standard_error: float
-    """The standard error."""
-
-    def __new__(cls, value: float, standard_error: float) -> EstimatedValue:
-        """Makes a number with its standard error."""
-        number = super().__new__(cls, value)
-        number.standard_error = float(standard_error)
-        return number
-
-    def __getnewargs__(self) -> Any:
-        """What a copy is made of."""
-        return float(self), self.standard_error
-
-    def __repr__(self) -> str:
-        return with_error(float(self), self.standard_error)
-
-    __str__ = __repr__
-
-
-def with_error(value: float, error: float) -> str:
-    """Writes a number with its standard error, of which two digits are shown.
-
-    Examples:
-        >>> with_error(2.04999, 0.1), with_error(2.76823, 0.0068), with_error(-1234.5, 87.2)
-        ('2.05 +- 0.10', '2.7682 +- 0.0068', '-1234 +- 87')
-    """
-    if not 0 < error < math.inf or not math.isfinite(value):
-        return f"{value:.6g} +- {error:.2g}"
-    digits = max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))
-    return f"{value:.{digits}f} +- {error:.{digits}f}"
+__all__ = ["EstimatedValue", "value_of_counts"]
 
 
 def value_of_counts(coefficients: FloatArray, counts: BellCounts) -> EstimatedValue:

@@ -371,7 +371,7 @@ def test_a_figure_that_cannot_be_had_is_absent(monkeypatch):
     assert report.verdict is Verdict.NONLOCAL
     assert report.absent["kl"] == "no convergence"
     assert report.absent["largest_kappa"] == "no convergence"
-    assert "absent: no convergence" in str(report)
+    assert "absent: no convergence" in report.details()
     assert report.largest_kappa is None
     assert report.verify()
 

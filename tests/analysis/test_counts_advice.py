@@ -217,7 +217,7 @@ def test_notes_of_a_map_tell_groups_with_signaling_apart():
 def test_seeds_and_shots_are_printed_whole(seed):
     counts = isotropic(2.7).sample(1_234_567, 1)
     report = quick(counts, seed=seed)
-    for text in (str(report), report.to_html()):
+    for text in (report.details(), report.to_html()):
         assert re.search(rf"seed of the order\W.*?\b{seed}\b", text)
         assert "4938268" in text
     assert format_figure(2.768234567) == "2.76823"

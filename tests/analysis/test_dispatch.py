@@ -558,7 +558,7 @@ def test_json_of_report_can_be_read_back(tmp_path):
 
 def test_text_and_html_tell_verdict_p_value_and_assumptions():
     report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
-    for text in (str(report), report.to_html()):
+    for text in (report.details(), report.to_html()):
         assert "NONLOCAL" in text
         assert "e-21" in text
         assert "2.76823" in text

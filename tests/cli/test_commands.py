@@ -40,8 +40,7 @@ def test_demo_gives_the_right_verdicts(tmp_path, capsys):
     assert "NONLOCAL" not in lines["IBM Washington 38-39"]
     assert "2.7682" in lines["IBM Hanoi 19-20"]
     assert "0.03908" in lines["Delft 2015, as a game"]
-    root = ElementTree.fromstring(picture.read_text())
-    assert len(root.findall(".//{http://www.w3.org/2000/svg}circle")) == 7
+    assert ElementTree.fromstring(picture.read_text()).tag.endswith("svg")
 
 
 def test_analyze_file(counts_file, tmp_path, capsys):
@@ -97,7 +96,7 @@ def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, ca
         (counts_file / f"out{suffix}", "expected a file in an existing folder"),
     ]
     if option == "--picture":
-        cases += [(tmp_path / name, "expected a name that ends with .svg") for name in ("out.png", "out", "out.SVGZ")]
+        cases += [(tmp_path / name, "expected a name that ends with .svg") for name in ("out.gif", "out", "out.SVGZ")]
     else:
         cases.append((counts_file, "expected a file of its own"))
     for path, message in cases:
@@ -118,7 +117,7 @@ def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, ca
 
 def test_the_place_of_the_picture_of_the_demo_is_checked_first(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("qiskit_lhv.cli.demo._reports", no_work)
-    for path in (tmp_path / "none" / "demo.svg", tmp_path, tmp_path / "demo.png"):
+    for path in (tmp_path / "none" / "demo.svg", tmp_path, tmp_path / "demo.gif"):
         assert main(["demo", "--picture", str(path)]) == 2
         assert capsys.readouterr().err.startswith("qiskit-lhv: picture: ")
 
@@ -191,6 +190,16 @@ def test_damaged_files_end_with_one_line(tmp_path, capsys, content, message):
     assert error.count("\n") == 1
     assert len(error) < 600
     assert message in error
+
+
+def test_without_matplotlib_pictures_are_refused_and_the_demo_says_so(counts_file, tmp_path, capsys, monkeypatch):
+    from qiskit_lhv.cli import demo
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["analyze", str(counts_file), "--picture", str(tmp_path / "out.svg")]) == 2
+    assert "pip install 'qiskit-lhv[plot]'" in capsys.readouterr().err
+    assert demo._draw({}, None, tmp_path / "demo.svg") is False
+    assert not (tmp_path / "demo.svg").exists()
 
 
 def test_what_is_no_file_of_counts_ends_with_one_line(tmp_path, capsys):

@@ -188,16 +188,28 @@ def test_summary(report, triples):
         "4 groups: 2 NONLOCAL, 1 SIGNALING, 1 INCONCLUSIVE; local models rejected for 3 "
         "(false discovery rate at most 0.05)"
     )
-    assert str(report) == expected
+    assert str(report).splitlines()[0] == report.summary() == expected
     assert repr(report) == f"DeviceReport({expected})"
     assert str(triples).startswith("2 groups: 2 NONLOCAL;")
 
 
+def test_details_hold_the_summary_and_the_table(report):
+    details = report.details()
+    assert details.startswith(report.summary())
+    assert details.endswith(report.table())
+    assert details.count(report.notes[0]) == 1
+    assert "details: report.details()" in str(report)
+    assert "NONLOCAL   3-4, 1-2" in str(report)
+
+
 def test_html_and_json(report):
     page = report.to_html()
-    assert page.count("<tr>") == 5
+    table = page[page.index('class="scroll"><table') :]
+    assert table.count("<tr>") == 5
     assert "<td>4-7</td><td>SIGNALING</td>" in page
-    assert report._repr_html_() == page
+    fragment = report._repr_html_()
+    assert fragment.startswith("<div")
+    assert "<td>4-7</td><td>SIGNALING</td>" in fragment
     data = json.loads(report.to_json())
     assert data["summary"]["nonlocal_groups"] == [[3, 4], [1, 2]]
     assert data["fields"]["rejected"] == [True, False, True, True]
@@ -316,7 +328,7 @@ def test_map_has_three_panels_with_the_figures_of_the_groups(report):
     for axis, name in zip(panels, ["S", "log10_e", "largest_shift"], strict=True):
         np.testing.assert_allclose(group_lines(axis)[0], list(report.statistic(name).values()))
     assert [axis.get_title().split(":")[0] for axis in panels] == [
-        "CHSH value S (white",
+        "CHSH value S (lines",
         "evidence",
         "signaling",
     ]

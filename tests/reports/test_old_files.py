@@ -42,7 +42,7 @@ def test_a_report_on_trials_has_its_rule_as_question_and_short_keys():
     ]
     assert report.statistics["kl"] == pytest.approx(0.0308886, rel=1e-5)
     assert report.statistics["largest_kappa"] == report.largest_kappa
-    assert "local fit: KL (nats per trial)              0.0308886" in str(report)
+    assert "local fit: KL (nats per trial)              0.0308886" in report.details()
     assert report.verify()
 
 

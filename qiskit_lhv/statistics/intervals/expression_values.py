@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._support.estimated_value import with_error
 from ..._support.records import Record
 from ..._support.types import FloatArray
 from ..._support.validation import frozen, generator, probability, shown, whole_number
@@ -49,7 +50,7 @@ class BellValues(Record):
 
     def __str__(self) -> str:
         pairs = zip(self.values, self.standard_errors, strict=True)
-        return ", ".join(f"{value:.6g} +- {error:.2g}" for value, error in pairs)
+        return ", ".join(with_error(value, error) for value, error in pairs)
 
 
 def bell_values(
@@ -81,7 +82,7 @@ def bell_values(
     Examples:
         >>> from qiskit_lhv import chsh, load_bundled_counts
         >>> print(bell_values(load_bundled_counts("delft_2015").counts, chsh()))
-        2.4225 +- 0.2
+        2.42 +- 0.20
     """
     counts = require_counts(counts)
     listed = [expressions] if isinstance(expressions, BellExpression) else expressions

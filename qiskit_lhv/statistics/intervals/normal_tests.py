@@ -8,13 +8,13 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..._support.estimated_value import with_error
 from ..._support.validation import instance, positive_number, real_number
 from ...exceptions import CountsError
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.expressions.families import chsh
 from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.correlators import Correlators
-from ...targets.estimated_values import with_error
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._support.estimated_value import with_error
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, generator, probability, real_array, real_number
 from ...exceptions import CountsError, ScenarioError
@@ -93,10 +94,13 @@ class EvidenceRate(Evidence):
         return math.sqrt(float(np.sum(self.shares**2 * self.variances / self.pilot_shots)))
 
     def __str__(self) -> str:
-        text = f"{self.rate:.6g} nats ({self.bits:.6g} bits) of evidence per trial"
-        if self.corrected_rate is None:
-            return text
-        return f"{text} +- {self.standard_error:.2g} from pilot counts, {self.corrected_rate:.6g} nats corrected"
+        error = self.standard_error
+        if self.corrected_rate is None or error is None:
+            return f"{self.rate:.6g} nats ({self.bits:.6g} bits) of evidence per trial"
+        return (
+            f"{with_error(self.rate, error)} nats ({with_error(self.bits, error / math.log(2))} bits) of evidence per "
+            f"trial from pilot counts, {with_error(self.corrected_rate, error)} nats corrected"
+        )
 
     def shots(self, p_value: float | None = None, power: float = 0.5, *, log10_p_value: float | None = None) -> int:
         """Estimates the shots with which ``ratio_e_value`` reaches a p-value, by a normal approximation.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._support.estimated_value import with_error
 from ..._support.records import Record
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, generator, probability, truth_value, whole_number
@@ -74,11 +75,10 @@ class ShotPlan(Record):
 
     def __str__(self) -> str:
         text = f"{counted(self.total, 'shot')} for log10 p = {self.log10_p_value:.6g} with probability {self.power:g}"
-        if self.simulated is None:
+        share, error = self.achieved_share, self.standard_error
+        if self.simulated is None or share is None or error is None:
             return f"{text} (estimated)"
-        return (
-            f"{text} ({self.achieved_share:.2f} +- {self.standard_error:.2f} of {len(self.simulated)} simulated runs)"
-        )
+        return f"{text} ({with_error(share, error)} of {len(self.simulated)} simulated runs)"
 
 
 def shots_needed(

@@ -14,7 +14,7 @@ def test_delft():
     found = bell_values(load_bundled_counts("delft_2015").counts, chsh())
     assert found.values == pytest.approx([2.4225], abs=1e-4)
     assert found.standard_errors == pytest.approx([0.204], abs=1e-3)
-    assert str(found) == "2.4225 +- 0.2"
+    assert str(found) == "2.42 +- 0.20"
 
 
 def test_standard_error_of_chsh_by_hand():

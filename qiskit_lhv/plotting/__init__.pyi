@@ -1,0 +1,12 @@
+from .chsh_pictures import plot_chsh as plot_chsh
+from .chsh_pictures import plot_chsh_values as plot_chsh_values
+from .devices import plot_device_report as plot_device_report
+from .differences import plot_correlators as plot_correlators
+from .differences import plot_difference as plot_difference
+from .evidence import plot_evidence as plot_evidence
+from .models import plot_hidden_variables as plot_hidden_variables
+from .models import plot_loss as plot_loss
+from .reports import plot_report as plot_report
+from .visibilities import plot_critical_visibility as plot_critical_visibility
+from .visibilities import plot_intervals as plot_intervals
+from .visibilities import plot_visibility_sweep as plot_visibility_sweep
