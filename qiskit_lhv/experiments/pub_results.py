@@ -9,7 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from qiskit.primitives import PubResult
 
+from .._support.validation import shown
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts
 from ..targets.designs import check_shots
@@ -98,8 +100,23 @@ class PubPlan:
 
 
 def list_pub_results(result: Any) -> list[Any]:
-    """The results of the PUBs, from what a Sampler's job returned."""
-    return list(result) if isinstance(result, Iterable) else [result]
+    """The results of the PUBs, from a Sampler's job, which is waited for, or from what it returned.
+
+    Raises:
+        CountsError: If it is something else.
+    """
+    wait = getattr(result, "result", None)
+    if callable(wait) and not isinstance(result, type):
+        result = wait()
+    results = [result] if isinstance(result, PubResult) or not isinstance(result, Iterable) else list(result)
+    if isinstance(result, Mapping | str) or not all(hasattr(part, "data") for part in results):
+        remedy = "Pass the job of the PUBs that pubs() returned, or its result."
+        if isinstance(result, Mapping):
+            remedy += " Dictionaries of counts go to BellCounts.from_counts."
+        raise CountsError.bad_argument(
+            "result", expected="a Sampler's job, or its PrimitiveResult", got=shown(result), remedy=remedy
+        )
+    return results
 
 
 def counts_of(table: NDArray[np.int64], scenario: BellScenario, plan: PubPlan | None) -> BellCounts:
