@@ -95,7 +95,8 @@ def analyze(
             ``"xz"`` or ``"yz"``.
         time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead. For counts, the
             declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
-        progress: Whether to show a progress bar over many groups. Default: only on a terminal.
+        progress: Whether to show a progress bar, over the proofs for a state or over many groups. Default: only on a
+            terminal and in a notebook.
         seed: Seed of the searches, and of the random orders of the shots in an e-value. Declare it beforehand, or leave
             it ``None`` for fresh entropy, which the report records: to choose among seeds is to choose among p-values.
 
@@ -122,7 +123,9 @@ def analyze(
     call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     positive_number(tolerance, "tolerance", ScenarioError)
     if isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
-        return analyze_state(target, parties, measurements=measurements, time_limit=time_limit, seed=seed)
+        return analyze_state(
+            target, parties, measurements=measurements, time_limit=time_limit, progress=progress, seed=seed
+        )
     qubit_set(measurements)
     if parties is not None:
         raise LHVError.bad_argument(

@@ -45,7 +45,7 @@ def optimize_settings(
     search: SettingsSearch | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
-    progress: bool | None = False,
+    progress: bool | None = None,
 ) -> OptimizedSettings:
     """Searches for the settings at which a state violates a Bell inequality most.
 
@@ -74,7 +74,7 @@ def optimize_settings(
         search: The method and starts of the search, see :class:`SettingsSearch`; default: party by party.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
         seed: Seed, or ``None``.
-        progress: Whether to show a progress bar; ``None``: only on a terminal.
+        progress: Whether to show a progress bar; default: only on a terminal.
 
     Returns:
         The best settings found. Their ``verify()`` says whether the state is proven nonlocal; a search that fails
