@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._support.files import parse_json
 from ._support.validation import shown
-from .exceptions import CertificateError, CountsError, ScenarioError
+from .exceptions import CountsError
 from .targets.counts import BellCounts
-from .targets.scenario import BellScenario
+from .targets.counts_files import counts_in_file, data_in_file
+from .targets.trials import BellTrials
 
-__all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts"]
+__all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts", "read_data"]
 
 
 def __dir__() -> list[str]:
@@ -29,8 +27,6 @@ def __dir__() -> list[str]:
 # In the loophole-free experiment, fast random number generators drew the settings of each trial. The device tables hold
 # the same number of shots for each setting combination in each of their 100 runs.
 _RANDOM_DESIGN = {"delft_2015"}
-# Numbers of settings and outcomes have at most 18 digits.
-_NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -85,111 +81,43 @@ def load_bundled_counts(name: str) -> BundledCounts:
     return BundledCounts(name, counts, entry["source"])
 
 
-def read_counts(path: str | os.PathLike[str]) -> BellCounts:
-    """Returns the counts in a JSON file, or in a file that ``BellCounts.save`` wrote.
+def read_counts(path: str | os.PathLike[str], **options: Any) -> BellCounts:
+    """Returns the counts in a file: JSON, CSV, or what ``BellCounts.save`` wrote.
 
-    The JSON object has one of two keys. ``"counts"`` maps settings such as ``"0,1"`` to a dictionary from Qiskit
-    bitstrings (or outcomes such as ``"2,0"``) to counts. ``"table"`` is a nested list that is indexed by the settings
-    of all parties, then by their outcomes. Where settings of a party have different numbers of outcomes, which
-    ``"num_outcomes"`` gives as in ``[[2, 3], 2]``, the table is padded with 0.
-
-    The keys ``"design"``, ``"setting_probabilities"``, ``"post_selected"`` and ``"num_outcomes"`` are optional, and so
-    is ``"qubits_per_party"`` together with ``"counts"``. A lost outcome is written ``-``, both in bitstrings (``"-1"``)
-    and among outcomes (``"2,-"``). For a ``"table"``, the key ``"lost_outcomes"`` gives for each party the outcome that
-    means "lost", or ``null``.
+    See :func:`read_data` for the forms of files.
 
     Args:
         path: Path of the file.
+        **options: How it is to be read; see :func:`read_data`.
 
     Raises:
         CountsError: If the file has another form or its counts cannot be used.
     """
-    path = Path(path)
-    try:
-        if path.suffix == ".npz":
-            return BellCounts.load(path)
-        data = parse_json(path.read_text(encoding="utf-8"))
-        if isinstance(data, dict) and "class" in data:
-            return BellCounts.load(path)
-    except CertificateError as exc:
-        raise CountsError(exc.message) from exc
-    except (OSError, ValueError) as exc:
-        raise CountsError.bad_argument("path", expected="a readable JSON file", got=f"{path.name} ({exc})") from exc
-    known = {
-        "counts",
-        "table",
-        "design",
-        "setting_probabilities",
-        "qubits_per_party",
-        "num_outcomes",
-        "lost_outcomes",
-        "post_selected",
-        "source",
-    }
-    if not isinstance(data, dict) or ("counts" in data) == ("table" in data) or data.keys() - known:
-        got = f"the keys {shown(sorted(data))}" if isinstance(data, dict) else type(data).__name__
-        raise CountsError.bad_argument(
-            path.name, expected='an object with either "counts" or "table", and optionally "design"', got=got
-        )
-    options = {key: data[key] for key in data.keys() - {"counts", "table", "source"}}
-    if "table" in data:
-        options.pop("qubits_per_party", None)
-        sizes = options.pop("num_outcomes", None)
-        if sizes is not None:
-            options["scenario"] = _scenario_of_table(data["table"], sizes)
-        return BellCounts(data["table"], **options)
-    if "lost_outcomes" in data:
-        raise CountsError.bad_argument(
-            path.name,
-            expected='"lost_outcomes" only beside "table"',
-            got='"lost_outcomes" beside "counts"',
-            remedy='Write a lost outcome as "-" in the keys of the counts.',
-        )
-    return BellCounts.from_counts(_parsed(data["counts"], path.name), **options)
+    return counts_in_file(path, options)
 
 
-def _scenario_of_table(table: Any, num_outcomes: Any) -> BellScenario:
-    shape = np.shape(table)
-    try:
-        return BellScenario(shape[: len(shape) // 2], num_outcomes)
-    except ScenarioError as exc:
-        raise CountsError(exc.message) from exc
+def read_data(
+    path: str | os.PathLike[str], **options: Any
+) -> BellCounts | BellTrials | dict[tuple[int, ...], BellCounts]:
+    """Returns what a file holds, as ``analyze`` takes it: counts, trials, or the counts of many groups.
 
+    A JSON file may hold what :meth:`.BellCounts.from_counts` takes: a dictionary or list of counts, the result of a
+    Sampler as IBM's ``RuntimeEncoder`` writes it, or a ``Result`` as a dictionary. It may also be an object with one of
+    two keys: ``"counts"`` holds any of these, and ``"table"`` a nested list that is indexed by the settings of all
+    parties, then by their outcomes. Where settings of a party have different numbers of outcomes, which
+    ``"num_outcomes"`` gives as in ``[[2, 3], 2]``, the table is padded with 0. Other keys of the object are the
+    arguments of :meth:`.BellCounts.from_counts`, ``"groups"`` (the bits of many groups, ``{"0,1": [0, 1], ...}``), and
+    for a ``"table"`` ``"lost_outcomes"``, which gives for each party the outcome that means "lost", or ``null``. A lost
+    outcome in a key is written ``-``: ``"-1"`` in a bitstring, ``"2,-"`` among outcomes.
 
-def _parsed(counts: Any, name: str) -> dict[tuple[int, ...], dict[Any, Any]]:
-    if not isinstance(counts, dict) or not all(isinstance(value, dict) for value in counts.values()):
-        raise CountsError.bad_argument(
-            name, expected='"counts" that map settings to dictionaries', got=type(counts).__name__
-        )
-    parsed: dict[tuple[int, ...], dict[Any, Any]] = {}
-    for text, outcomes in counts.items():
-        setting = _numbers(text, name)
-        keys = [_outcomes(key, name) if "," in key else key for key in outcomes]
-        if setting in parsed or len(set(keys)) < len(keys):
-            raise CountsError.bad_argument(
-                name, expected="each setting and each outcome once", got=f"two spellings in {shown(text)}"
-            )
-        parsed[setting] = dict(zip(keys, outcomes.values(), strict=True))
-    return parsed
+    A CSV file has one row per trial, with columns such as x, y, a and b, or one per cell, with a column of counts; see
+    :meth:`.BellTrials.from_table`.
 
+    Args:
+        path: Path of the file.
+        **options: The same arguments, for what the file does not say; ``None`` stands for no argument.
 
-def _numbers(text: str, name: str) -> tuple[int, ...]:
-    parts = _parts(text)
-    if not parts or not all(_NUMBER.fullmatch(part) for part in parts):
-        raise CountsError.bad_argument(name, expected='settings such as "0,1"', got=shown(text))
-    return tuple(int(part) for part in parts)
-
-
-def _outcomes(text: str, name: str) -> tuple[int | None, ...]:
-    parts = _parts(text)
-    if not all(part == "-" or _NUMBER.fullmatch(part) for part in parts):
-        raise CountsError.bad_argument(name, expected='outcomes such as "2,0" or "2,-"', got=shown(text))
-    return tuple(None if part == "-" else int(part) for part in parts)
-
-
-def _parts(text: str) -> list[str]:
-    """Splits a text at its commas. A comma at the end is allowed, as in a Python tuple with one entry."""
-    inside = text.strip()
-    if inside.startswith("(") and inside.endswith(")"):
-        inside = inside[1:-1].strip()
-    return [part.strip() for part in inside.removesuffix(",").split(",")]
+    Raises:
+        CountsError: If the file has another form or its data cannot be used.
+    """
+    return data_in_file(path, options)

@@ -63,6 +63,7 @@ class Record(ReadOnlyArrays):
         return all(
             _equal_values(getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.compare
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside

@@ -19,6 +19,7 @@ from ..reports.locality import LocalityReport
 from ..reports.questions import Question
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import from_party_axes
+from ..targets.setting_names import settings_in_words
 from ..verification.evidence import agree, verify_shown
 from ..verification.result import Verification, combine
 from ..verification.verdict import Verdict
@@ -84,7 +85,8 @@ class BehaviorQuestion(Question):
     """Accuracy of its numbers: the largest error of a probability."""
 
     def __str__(self) -> str:
-        return f"behavior of {self.behavior.scenario}"
+        named = settings_in_words(self.behavior.setting_names)
+        return f"behavior of {self.behavior.scenario}{f' ({named})' if named else ''}"
 
     def headline(self, report: LocalityReport) -> str:
         """Returns the verdict in one sentence, with the accuracy of the numbers.

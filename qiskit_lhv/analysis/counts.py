@@ -171,7 +171,7 @@ def _findings(
             counts, num_replicates=rule.num_replicates, known=known, time_limit=deadline.left, seed=seed
         ),
     )
-    if isinstance(data, BellTrials) and data.num_trials > 1:
+    if rule.in_time:
         found = replace(found, drift=figures.compute(Figure.DRIFT_P, lambda: drift_test(data, seed=seed)))
     if settings.suspicious and rule.significant(found):
         # This decides whether NONLOCAL stands, so the time limit does not cut it off.

@@ -142,13 +142,12 @@ class EvidenceChecks:
         deviances = Figure.FIT_P in report.statistics
         if (self.comparison is not None) is not (deviances and self.rule.num_replicates > 0):
             return refutation("the comparison of models is missing, or too much")
-        trials = isinstance(self.rule.data, BellTrials) and self.rule.data.num_trials > 1
         there = (
             found.signaling is not None,
             found.allowance is not None,
             self.fit is not None,
             deviances,
-            found.drift is not None or not trials,
+            found.drift is not None or not self.rule.in_time,
             self.against_signaling is not None,
         )
         for name, is_there in zip(_FIGURES_OF_EVIDENCE, there, strict=True):
@@ -302,7 +301,7 @@ class EvidenceChecks:
         """Checks that the test of drift in the report is the one found again, and that the confidence region fits."""
         data, drift, region = self.rule.data, self.found.drift, self.found.region
         if drift is not None:
-            if not isinstance(data, BellTrials):
+            if not self.rule.in_time:
                 return refutation("counts do not say whether something changed in time")
             if not agree(drift_test(data, seed=self.rule.seed), drift):
                 return refutation("the test of drift, made again, is another one")

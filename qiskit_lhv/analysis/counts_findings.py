@@ -19,6 +19,7 @@ from ..statistics.fits.model_comparison import ModelComparison
 from ..statistics.intervals.chsh_values import IMPOSSIBLE_LEVEL, chsh_value, log10_quantum_p
 from ..statistics.planning.expected_evidence import ExpectedEvidence
 from ..targets.counts import BellCounts
+from ..targets.setting_names import settings_in_words
 from ..verification.verdict import Verdict
 from .counts_advice import advice
 
@@ -195,6 +196,7 @@ class CountsFindings:
         else:
             lines.append("the counts hold every shot: none was discarded (no fair sampling is assumed)")
         lines.append("no mitigation: the counts are those that were read out")
+        lines += [f"as the data were read: {note}" for note in rule.data.reading]
         if self.verdict is not Verdict.LOCAL:
             lines += self._influences
         if rule.in_nonlocal_list is not None:
@@ -250,10 +252,11 @@ class CountsFindings:
             if piece is not None and not any(piece is other for other in evidence):
                 evidence.append(piece)
         kind = "trials" if self.rule.ordered else "counts"
+        named = settings_in_words(self.rule.data.setting_names)
         design = {"blocks": "in blocks of fixed settings", "random": "with settings drawn at random"}
         return LocalityReport(
             verdict=self.verdict,
-            target=f"{kind} of {self.counts.scenario}, {design[self.counts.design]}",
+            target=f"{kind} of {self.counts.scenario}{f' ({named})' if named else ''}, {design[self.counts.design]}",
             admits_local_model=self.admits_local_model,
             model=None if self.fit is None else self.fit.model,
             inequality=decisive.inequality,

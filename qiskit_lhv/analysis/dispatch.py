@@ -81,7 +81,8 @@ def analyze(
             - a state of 2 to 6 qubits, or of parties with at most 64 dimensions in all, its circuit or its correlation
               tensor: all projective measurements are considered;
             - an estimate of the correlations of a state, with their errors;
-            - counts or trials: they are tested statistically;
+            - counts or trials: they are tested statistically. A list of counts, or of trials, of the same experiment is
+              analyzed as their sum, and tells whether something changed from one to the next;
             - a dictionary of counts by group of qubits, ``{(3, 4): counts, ...}``: all groups are tested together.
 
         declared: For counts, the declarations made before the counts are read, such as
@@ -145,9 +146,24 @@ def analyze(
             seed=seed,
         )
     if isinstance(target, Mapping):
-        return _analyze_groups(target, call)
+        return _analyze_groups({group: _in_one(counts) for group, counts in target.items()}, call)
+    target = _in_one(target)
     _require_counts(target, "target")
     return counts_findings(target, call).report()
+
+
+def _in_one(target: Any) -> Any:
+    """The sum of a list of counts, or of trials; anything else as it is."""
+    if isinstance(target, list | tuple) and target and all(isinstance(run, BellCounts | BellTrials) for run in target):
+        if len({type(run) for run in target}) > 1:
+            raise CountsError.bad_argument(
+                "target",
+                expected="a list of BellCounts or of BellTrials",
+                got="both",
+                remedy="Take trials.to_counts().",
+            )
+        return sum(target)
+    return target
 
 
 def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport:
@@ -173,11 +189,12 @@ def _analyze_groups(target: Mapping[Any, Any], call: CountsCall) -> DeviceReport
 def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
     if not target:
         raise CountsError.bad_argument("target", expected="counts of at least one group of qubits", got="none")
-    if all(isinstance(value, Mapping) for value in target.values()):
+    if not any(isinstance(value, BellCounts | BellTrials) for value in target.values()):
+        nested = all(isinstance(value, Mapping) for value in target.values())
         raise CountsError.bad_argument(
             "target",
-            expected="BellCounts by group of qubits",
-            got="dictionaries",
+            expected="BellCounts for each group of qubits",
+            got="dictionaries" if nested else shown(target),
             remedy="Dictionaries go to BellCounts.from_counts, states to Behavior.from_state(state, settings).",
         )
     groups = tuple(whole_numbers(group, "target (groups)", CountsError, minimum=0) for group in target)
@@ -200,6 +217,7 @@ def _require_counts(target: object, argument: str) -> None:
             got=type(target).__name__,
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
-                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts."
+                "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, "
+                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data."
             ),
         )

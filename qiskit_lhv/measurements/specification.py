@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from .._support.read_only import ReadOnlyArrays
 from .._support.types import ComplexArray
 from .._support.validation import frozen
 from ..exceptions import MeasurementError
+from .observable_texts import ANGLES_EXAMPLE, direction_of_angle, is_sum, name_of_vector, operator_of_text
 
 __all__ = ["PROJECTOR_ATOL", "Measurement", "measurement", "named_settings", "parse_settings", "settings_of_party"]
 
@@ -97,7 +98,10 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
     """Builds a measurement from a Qiskit object, a label, a Bloch vector, effects or a basis.
 
     Args:
-        spec: One of: a Pauli label such as ``"X"`` or ``"-Z"``; a Bloch vector of length 3; a
+        spec: One of: a Pauli label such as ``"X"`` or ``"-Z"``; a sum of labels such as ``"Z+X"`` or
+            ``"(Z-X)/sqrt(2)"``; an angle from Z towards X on the Bloch sphere such as ``"45 deg"`` or ``"0.785 rad"``,
+            or of a polarizer, which turns half as far, such as ``"22.5 deg polarizer"``; a Bloch vector of three
+            entries, which is normalized if it is longer than 1; a
             ``Pauli``, ``SparsePauliOp``, ``SparseObservable`` or ``Operator`` (an observable: its outcomes are its
             distinct eigenvalues in descending order, so outcome 0 of a qubit observable is +1); a list of
             effects or an array of shape ``(d, D, D)`` (a POVM, or a projective measurement if they are
@@ -134,6 +138,10 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
         return _from_pauli_operator(SparsePauliOp(spec))
     if isinstance(spec, Operator):
         return _from_observable(_matrix(spec, "spec"), "observable")
+    if isinstance(spec, int | float | np.integer | np.floating) and not isinstance(spec, bool):
+        raise MeasurementError.bad_argument(
+            "spec", expected="a measurement", got=f"{type(spec).__name__} {spec}", remedy=f"{ANGLES_EXAMPLE} {_REMEDY}"
+        )
     if isinstance(spec, QuantumCircuit):
         raise MeasurementError.bad_argument(
             "spec", expected="an observable", got="a QuantumCircuit", remedy="Use measurement(basis=circuit)."
@@ -145,13 +153,14 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
     """The settings of a well-known test.
 
     Args:
-        name: ``"chsh"``: Z and X against (Z + X)/sqrt(2) and (Z - X)/sqrt(2), which reach 2 sqrt(2) on
-            the Bell state |00> + |11>; ``"mermin"``: X and Y for every party; ``"pauli"``: X, Y and Z.
+        name: ``"chsh"``, in any case of letters: Z and X against (Z + X)/sqrt(2) and (Z - X)/sqrt(2), which reach
+            2 sqrt(2) on the Bell state |00> + |11>; ``"mermin"``: X and Y for every party; ``"pauli"``: X, Y and Z.
         num_parties: Number of parties.
 
     Raises:
         MeasurementError: If the name is unknown or does not fit the number of parties.
     """
+    given, name = name, name.strip().lower()
     if name == "chsh":
         if num_parties != 2:
             raise MeasurementError.bad_argument(
@@ -164,7 +173,7 @@ def named_settings(name: str, num_parties: int) -> list[list[Any]]:
     if name == "pauli":
         return [["X", "Y", "Z"] for _ in range(num_parties)]
     raise MeasurementError.bad_argument(
-        "settings", expected="a sequence of settings for each party, or 'chsh', 'mermin' or 'pauli'", got=repr(name)
+        "settings", expected="a sequence of settings for each party, or 'chsh', 'mermin' or 'pauli'", got=repr(given)
     )
 
 
@@ -235,12 +244,34 @@ def _from_label(label: str) -> Measurement:
         pauli = None
     if pauli is not None and pauli.num_qubits:
         return _from_pauli_operator(SparsePauliOp(pauli))
+    direction = direction_of_angle(label)
+    if direction is not None:
+        return replace(_from_bloch_vector(np.array(direction, dtype=complex)), name=label.strip())
+    if is_sum(label):
+        return _from_sum(label)
     # Qiskit's other letters stand for states ("0", "+") or for gates that are not observables ("S").
     if not label or set(label) - set("HIXYZ"):
         raise MeasurementError.bad_argument(
-            "spec", expected="a Pauli label such as 'X' or '-ZZ', or 'H'", got=repr(label), remedy=_REMEDY
+            "spec",
+            expected="a Pauli label such as 'X' or '-ZZ', a sum such as 'Z+X', an angle such as '45 deg', or 'H'",
+            got=repr(label),
+            remedy=_REMEDY,
         )
     return _from_observable(_matrix(Operator.from_label(label), "spec"), label)
+
+
+def _from_sum(text: str) -> Measurement:
+    """The measurement of a sum of Pauli labels; of one qubit, in the direction of the sum, however long it is."""
+    operator = operator_of_text(text)
+    if not np.isfinite(operator.coeffs).all() or not np.abs(operator.simplify().coeffs).max() > 0:
+        raise MeasurementError.bad_argument("spec", expected="a sum of finite numbers that is not 0", got=repr(text))
+    operator = operator.simplify()
+    letters = dict(zip(operator.paulis.to_labels(), operator.coeffs.real.tolist(), strict=True))
+    name = text.strip()
+    if operator.num_qubits == 1 and "I" not in letters:
+        vector = np.array([letters.get(letter, 0.0) for letter in "XYZ"])
+        return replace(_from_bloch_vector((vector / np.linalg.norm(vector)).astype(complex)), name=name)
+    return replace(_from_pauli_operator(operator), name=name)
 
 
 def _from_pauli_operator(operator: SparsePauliOp) -> Measurement:
@@ -337,12 +368,19 @@ def _from_numbers(spec: Any) -> Measurement:
 
 def _from_bloch_vector(vector: ComplexArray) -> Measurement:
     length = float(np.linalg.norm(vector))
-    if np.abs(vector.imag).max() > 0 or abs(length - 1) > 1e-6:
+    if np.abs(vector.imag).max() > 0 or not 1 - 1e-6 <= length < math.inf:
+        remedy = "Normalize it; an unsharp measurement is given by its two effects."
+        if np.abs(vector.imag).max() == 0 and 0 < length < 1:
+            direction = ", ".join(f"{entry:.6g}" for entry in vector.real / length)
+            remedy = (
+                f"Normalize it, ({direction}), if it is a direction. An unsharp measurement is given by its two "
+                "effects, (1 + r.sigma)/2 and (1 - r.sigma)/2."
+            )
         raise MeasurementError.bad_argument(
             "spec",
-            expected="a real Bloch vector of length 1",
+            expected="a real Bloch vector of length 1, or longer",
             got=f"{vector.tolist()} of length {length:.6g}",
-            remedy="Normalize it; an unsharp measurement is given by its two effects.",
+            remedy=remedy,
         )
     x, y, z = vector.real / length
     half_polar, azimuth = math.atan2(math.hypot(x, y), z) / 2, math.atan2(y, x)
@@ -353,7 +391,7 @@ def _from_bloch_vector(vector: ComplexArray) -> Measurement:
             [math.sin(half_polar) * phase, math.cos(half_polar)],
         ]
     )
-    return _projective(basis, (0, 1), f"({x:.3g}, {y:.3g}, {z:.3g})")
+    return _projective(basis, (0, 1), name_of_vector((x, y, z)))
 
 
 def _from_effects(effects: ComplexArray) -> Measurement:

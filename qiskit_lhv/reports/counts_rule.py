@@ -261,9 +261,20 @@ class CountsRule(Question):
         return Verdict.INCONCLUSIVE
 
     def drifts(self, found: CountsEvidence) -> bool:
-        """Returns whether the outcomes of trials change in time. If this was not tested, they count as changing."""
-        trials = isinstance(self.data, BellTrials)
-        return trials if found.drift is None else not found.drift.p_value > DRIFT_LEVEL
+        """Returns whether the outcomes of trials, or of several rounds, change in time.
+
+        If this was not tested, they count as changing.
+        """
+        if found.drift is not None:
+            return not found.drift.p_value > DRIFT_LEVEL
+        return self.in_time or isinstance(self.data, BellTrials)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the data say in which order they were taken, in trials or in rounds."""
+        if isinstance(self.data, BellTrials):
+            return self.data.num_trials > 1
+        return self.data.rounds is not None
 
     def headline(self, report: LocalityReport) -> str:
         """Returns the verdict in one sentence, with the assumptions on which it rests.

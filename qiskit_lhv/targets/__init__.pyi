@@ -5,6 +5,7 @@ from .expectation_values import estimate_from_estimator as estimate_from_estimat
 from .expectation_values import estimate_from_expectations as estimate_from_expectations
 from .expectation_values import pauli_labels as pauli_labels
 from .expectation_values import pauli_observables as pauli_observables
+from .groups import counts_of_groups as counts_of_groups
 from .projections import divergence as divergence
 from .projections import project_to_no_signaling as project_to_no_signaling
 from .scenario import BellScenario as BellScenario

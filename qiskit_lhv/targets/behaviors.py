@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .efficiency import check_assignment, check_efficiencies, table_with_efficie
 from .operator_basis import correlations_of_state, probabilities
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .scenario import BellScenario, scenario_of_array
+from .setting_names import SettingNames, check_setting_names
 
 if TYPE_CHECKING:
     from ..quantum.qubit_layouts import PhysicalQubits
@@ -44,6 +45,7 @@ class Behavior(Record):
             8 decimals are; beyond 1e-9 they are divided out.
         scenario: The scenario, for settings with different numbers of outcomes: the array is padded with zeros where a
             setting has fewer than the party's largest one. Default: all settings of a party have as many.
+        setting_names: The name of each setting of each party, for reports and pictures.
 
     Raises:
         ScenarioError: If the shape is not of this form, an entry is negative or not finite, the
@@ -69,6 +71,8 @@ class Behavior(Record):
     """Shape ``(m_1, ..., m_N, d_1, ..., d_N)``, float64, read-only."""
     scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
     """The number of settings and outcomes of each party."""
+    setting_names: SettingNames | None = field(default=None, compare=False)
+    """The name of each setting of each party; ``None`` if they have no names. Behaviors compare without them."""
 
     def __post_init__(self) -> None:
         array = real_array(self.array, "array", ScenarioError)
@@ -97,6 +101,7 @@ class Behavior(Record):
             array = array / array.sum(axis=scenario.outcome_axes, keepdims=True)
         object.__setattr__(self, "array", frozen(array))
         object.__setattr__(self, "scenario", scenario)
+        object.__setattr__(self, "setting_names", check_setting_names(self.setting_names, scenario, ScenarioError))
 
     def __repr__(self) -> str:
         return f"Behavior({self.scenario})"
@@ -256,7 +261,7 @@ class Behavior(Record):
             (((3, 2),), [[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]])
         """
         change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
-        return Behavior(change.merge(self.array), change.coarse)
+        return Behavior(change.merge(self.array), change.coarse, self.setting_names)
 
     def lift_outcomes(self, outcomes: OutcomeNames) -> Behavior:
         """The behavior with more outcomes, of which some never happen.
@@ -275,7 +280,7 @@ class Behavior(Record):
             [[0.25, 0.0, 0.75]]
         """
         change = OutcomeMap.splitting(self.scenario, outcomes, ScenarioError)
-        return Behavior(change.embed(self.array), change.fine)
+        return Behavior(change.embed(self.array), change.fine, self.setting_names)
 
     def sample(self, shots: Any, seed: int | None = None) -> BellCounts:
         """Draws counts in blocks, as an experiment with this behavior would give.
@@ -293,7 +298,7 @@ class Behavior(Record):
         numbers = check_shots(shots, self.scenario.num_settings).ravel()
         cells = self.array.reshape(self.scenario.num_setting_combinations, -1)
         drawn = generator(seed).multinomial(numbers, cells / cells.sum(axis=1, keepdims=True))
-        return BellCounts(drawn.reshape(self.scenario.shape), scenario=self.scenario)
+        return BellCounts(drawn.reshape(self.scenario.shape), scenario=self.scenario, setting_names=self.setting_names)
 
     def to_correlators(self, atol: float = _ATOL) -> FloatArray:
         """Expectation values of products of the outcomes' signs, marginals included.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._support.records import Record
-from .._support.validation import frozen, real_array
+from .._support.validation import frozen
 from .._support.words import counted
 from ..exceptions import CountsError, ScenarioError
 from .behaviors import Behavior
+from .count_arrays import count_array
 from .designs import check_design
-from .dictionaries import MAX_SHOTS, QUASI_REMEDY, table_of_counts
+from .dictionaries import ReadingOptions, table_of_counts
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -25,9 +27,15 @@ from .lost_shots import (
     outcome_maps,
     refuse_empty_settings,
     remaining_scenario,
+    renumbered,
+    without_lost,
 )
 from .outcome_maps import OutcomeMap, OutcomeNames
+from .reading.csv_files import write_counts
+from .reading.tables import is_table, table_of_rows
+from .rounds import added_counts, check_rounds, of_rounds, refuse_both_kinds
 from .scenario import BellScenario, scenario_of_array
+from .setting_names import SettingNames, check_notes, check_setting_names
 
 __all__ = ["MAX_DRAWN", "BellCounts", "check_shot_limit", "require_counts"]
 
@@ -53,6 +61,9 @@ class BellCounts(Record):
         post_selected: Whether shots were dropped because of their outcomes.
         scenario: The scenario, for settings with different numbers of outcomes: the array is padded with zeros where a
             setting has fewer than the party's largest one. Default: all settings of a party have as many.
+        setting_names: The name of each setting of each party, for reports and pictures.
+        rounds: The tables of several runs in the order in which they were taken, as ``+`` keeps them.
+        reading: What was guessed when the counts were read, in words.
 
     Raises:
         CountsError: If an entry is negative, fractional or not finite, a setting combination has no
@@ -77,9 +88,16 @@ class BellCounts(Record):
     """Whether shots were dropped because of their outcomes."""
     scenario: BellScenario = None  # type: ignore[assignment]  # filled in below
     """The number of settings and outcomes of each party."""
+    setting_names: SettingNames | None = field(default=None, compare=False)
+    """The name of each setting of each party; ``None`` if they have no names. Counts compare without them."""
+    rounds: NDArray[np.int64] | None = None
+    """The tables of several runs, shape ``(K, m_1, ..., m_N, d_1, ..., d_N)``, in the order in which they were taken;
+    ``None`` if there was a single one. A test of drift needs them."""
+    reading: tuple[str, ...] = field(default=(), compare=False)
+    """What was guessed when the counts were read, in words; reports tell it. Counts compare without it."""
 
     def __post_init__(self) -> None:
-        array = _count_array(self.array)
+        array = count_array(self.array)
         try:
             scenario = scenario_of_array(array, self.scenario, "array", CountsError)
         except ScenarioError as exc:
@@ -90,6 +108,9 @@ class BellCounts(Record):
         object.__setattr__(self, "setting_probabilities", checked)
         object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
         object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
+        object.__setattr__(self, "setting_names", check_setting_names(self.setting_names, scenario, CountsError))
+        object.__setattr__(self, "rounds", check_rounds(self.rounds, array))
+        object.__setattr__(self, "reading", check_notes(self.reading, CountsError))
         if self.num_shots.min() == 0:
             position = tuple(int(i) for i in np.argwhere(self.num_shots == 0)[0])
             raise CountsError.bad_argument(
@@ -121,47 +142,163 @@ class BellCounts(Record):
     @cached_property
     def _frequencies(self) -> Behavior:
         shape = self.scenario.num_settings + (1,) * self.scenario.num_parties
-        return Behavior(self.array / self.num_shots.reshape(shape), self.scenario)
+        return Behavior(self.array / self.num_shots.reshape(shape), self.scenario, self.setting_names)
 
     @classmethod
     def from_counts(
         cls,
-        counts: Mapping[Any, Mapping[Any, int]],
+        counts: Any,
         *,
+        settings: Sequence[Any] | None = None,
+        setting_order: str | None = None,
+        num_settings: Sequence[int] | None = None,
+        bits: Any = None,
+        heralds: Any = None,
+        condition: Any = None,
+        registers: Sequence[str] | None = None,
         qubits_per_party: Sequence[int] | None = None,
         num_outcomes: Sequence[int | Sequence[int]] | None = None,
-        design: str = "blocks",
+        design: str | None = None,
         setting_probabilities: ArrayLike | None = None,
         post_selected: bool = False,
     ) -> BellCounts:
-        """Counts from one dictionary for each setting combination.
+        """Counts in any of the forms in which people have them.
+
+        Where something had to be guessed, ``reading`` of the result says what, and so does every report. Where two
+        readings differ, an error shows both.
 
         Args:
-            counts: Maps settings ``(x_1, ..., x_N)`` to a dictionary of counts. Its keys are Qiskit
-                bitstrings (classical bit 0 is the rightmost character and belongs to party 0; spaces
-                between registers are ignored) or tuples of outcomes in party order. Outcomes that are
-                missing were seen zero times. A lost bit is written ``-``, and a lost outcome in a tuple
-                ``None``. A party for which there is such a key gets one more outcome, its last, and
-                ``lost_outcomes`` says so; a party of several qubits is lost if any of its bits is. Where a party's
-                settings have different numbers of outcomes, it is outcome 0, and the others move up by one.
+            counts: The counts of each setting combination. Settings are tuples in party order, ``(0, 1)`` or
+                ``("Z", "X")``, or texts: ``"0,1"``, ``"01"`` (the digit on the left is party 0's), or letters such as
+                ``"ZX"`` (the letter on the right is party 0's, as in Qiskit). Numbers that do not run from 0 on are
+                names, such as the angles 0 and 45. A combination that is missing was not measured. Instead of a
+                dictionary there may be a list of counts in row-major order; the result of a Sampler (``BitArray``,
+                ``PubResult``, ``PrimitiveResult``, also as JSON of IBM's Runtime), whose axes are the settings of the
+                parties; a ``Result`` with one experiment for each combination; a job of either; or a table with one
+                row per trial or per cell, see :meth:`BellTrials.from_table`.
+
+                The counts of a combination are a dictionary, or a result. Keys are Qiskit bitstrings (classical bit 0
+                is the rightmost character and belongs to party 0; spaces between registers are ignored), hexadecimal
+                texts, integers, or tuples of outcomes in party order (also ``"2,0"``, or signs ``(1, -1)``). Outcomes
+                that are missing were seen zero times. A lost bit is written ``-``, and a lost outcome in a tuple
+                ``None``. A party for which there is such a key gets one more outcome, its last, and ``lost_outcomes``
+                says so; a party of several qubits is lost if any of its bits is. Where a party's settings have
+                different numbers of outcomes, it is outcome 0, and the others move up by one.
+            settings: For a list, the settings of each of its entries. For a table, the columns of the settings.
+            setting_order: For settings such as ``"ZX"`` or ``"01"``: ``"qiskit"`` if the character on the right is
+                party 0's, ``"parties"`` if the one on the left is.
+            num_settings: For a list in row-major order, the number of settings of each party; default: equal ones.
+            bits: For results with more bits than parties, the bits of each party, such as ``{"A": 0, "B": [3, 4]}``.
+                ``"out[0]"`` is bit 0 of a register, and ``"out[0] ^ mid[0]"`` a parity (a classical correction).
+            heralds: In the same way, bits that count as further parties with a single setting, so that every shot is
+                kept.
+            condition: The values that bits have in the shots that are kept, such as ``{"mid[0]": 0}``. The counts are
+                then ``post_selected``.
+            registers: The names of the registers in keys with spaces, from left to right.
             qubits_per_party: For bitstrings, the number of bits of each party; default: one.
             num_outcomes: For tuples, the number of outcomes of each party, or one number for each of its settings,
                 without the lost one; default: those seen, the same for all settings of a party.
-            design: See the class.
+            design: See the class; default: ``"blocks"``. A table with one row per trial has no default.
             setting_probabilities: See the class.
             post_selected: See the class.
 
         Raises:
-            CountsError: If a setting combination is missing, a key does not fit, or a count is not a
-                whole number of at least zero.
+            CountsError: If a key does not fit, a count is not a whole number of at least zero, or two readings are
+                possible.
 
         Examples:
             >>> counts = BellCounts.from_counts({(0, 0): {"00": 50, "11": 45, "-0": 5}})
             >>> counts.scenario.max_outcomes, counts.lost_outcomes
             ((2, 3), (None, 2))
+            >>> counts = BellCounts.from_counts([{"0x0": 5}, {"0x3": 7}], settings=["ZZ", "XZ"])
+            >>> counts.setting_names, counts.num_shots.tolist()
+            ((('Z',), ('Z', 'X')), [[5, 7]])
         """
-        array, lost_outcomes, scenario = table_of_counts(counts, qubits_per_party, num_outcomes)
-        return cls(array, design, setting_probabilities, lost_outcomes, post_selected, scenario)  # type: ignore[arg-type]
+        options = ReadingOptions(
+            settings, setting_order, num_settings, bits, heralds, condition, registers, qubits_per_party, num_outcomes
+        )
+        if is_table(counts):
+            options.refuse_of_table()
+            return cls.from_table(
+                counts,
+                settings=settings,
+                design=design,
+                setting_probabilities=setting_probabilities,
+                post_selected=post_selected,
+            )
+        read = table_of_counts(counts, options)
+        return cls(
+            read.array,
+            "blocks" if design is None else design,
+            setting_probabilities,  # type: ignore[arg-type]
+            read.lost_outcomes,
+            post_selected or read.post_selected,
+            read.scenario,
+            read.setting_names,
+            None,
+            read.notes,
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        settings: Sequence[Any] | None = None,
+        outcomes: Sequence[Any] | None = None,
+        count: Any = None,
+        design: str | None = None,
+        setting_probabilities: ArrayLike | None = None,
+        post_selected: bool = False,
+    ) -> BellCounts:
+        """Counts from a table with one row per cell, or per trial.
+
+        Args:
+            table: As in :meth:`BellTrials.from_table`.
+            settings: The columns of the settings, one per party; default: told from their names.
+            outcomes: The columns of the outcomes, in the same way.
+            count: The column of the counts; default: one that is called so. Without any, each row is a trial.
+            design: See the class; default: ``"blocks"``. Rows that are trials have no default.
+            setting_probabilities: See the class; default for ``"random"``: all equal, which ``reading`` says.
+            post_selected: See the class.
+
+        Raises:
+            CountsError: If columns cannot be told, or entries are no settings, outcomes or counts.
+
+        Examples:
+            >>> table = {"x": [0, 0, 1, 1], "a": [0, 1, 0, 1], "count": [5, 6, 7, 8]}
+            >>> BellCounts.from_table(table).array.tolist()
+            [[5, 6], [7, 8]]
+        """
+        rows = table_of_rows(table, settings=settings, outcomes=outcomes, count=count, design=design)
+        return cls(**rows.counts_arguments(setting_probabilities, post_selected))
+
+    def __add__(self, other: object) -> BellCounts:
+        """The counts of two runs of one experiment together; ``rounds`` keeps both in order."""
+        if isinstance(other, int) and other == 0:
+            # What ``sum`` begins with.
+            return self
+        refuse_both_kinds(self, other)
+        return added_counts(self, other) if isinstance(other, BellCounts) else NotImplemented
+
+    __radd__ = __add__
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the counts to a file, by its suffix: ``.csv``, ``.json`` or ``.npz``.
+
+        A CSV file has one row per cell, with the columns x, y, a, b and count for two parties. ``read_counts`` reads
+        all of them back; a CSV file keeps no rounds.
+
+        Args:
+            path: Where to write.
+
+        Raises:
+            CertificateError: If the suffix is none of these.
+        """
+        if str(path).endswith(".csv"):
+            write_counts(self, path)
+        else:
+            super().save(path)
 
     def coarse_grain(self, outcomes: OutcomeNames) -> BellCounts:
         """The counts of parties who do not tell some of their outcomes apart, which each of them can do by itself.
@@ -182,7 +319,8 @@ class BellCounts(Record):
             (((3, 2),), [[5, 2, 3], [1, 9, 0]])
         """
         change = OutcomeMap.merging(self.scenario, outcomes, CountsError)
-        return replace(self, array=change.merge(self.array), scenario=change.coarse, lost_outcomes=None)
+        rounds = of_rounds(self.rounds, change.merge)
+        return replace(self, array=change.merge(self.array), scenario=change.coarse, lost_outcomes=None, rounds=rounds)
 
     # Lost shots
 
@@ -220,12 +358,12 @@ class BellCounts(Record):
             return self
         maps = outcome_maps(self.lost_outcomes, self.scenario, to)
         remaining = remaining_scenario(self.lost_outcomes, self.scenario)
-        array = self.array
-        for k, (numbers, size) in enumerate(zip(maps, remaining.max_outcomes, strict=True)):
-            merged = np.eye(size, dtype=np.int64)[numbers]
-            axis = self.scenario.num_parties + k
-            array = np.moveaxis(np.tensordot(array, merged, axes=(axis, 0)), -1, axis)
-        return replace(self, array=array, lost_outcomes=None, scenario=remaining)
+
+        def merged(array: NDArray[np.int64]) -> NDArray[np.int64]:
+            return renumbered(array, maps, remaining)
+
+        rounds = of_rounds(self.rounds, merged)
+        return replace(self, array=merged(self.array), lost_outcomes=None, scenario=remaining, rounds=rounds)
 
     def post_select(self) -> BellCounts:
         """Drops every shot in which some party lost its outcome.
@@ -242,14 +380,18 @@ class BellCounts(Record):
         if self.lost_outcomes is None:
             return self
         remaining = remaining_scenario(self.lost_outcomes, self.scenario)
-        array = self.array
-        for k, lost in enumerate(self.lost_outcomes):
-            if lost is not None:
-                array = np.delete(array, lost, axis=self.scenario.num_parties + k)
+        lost_outcomes = self.lost_outcomes
+
+        def kept(array: NDArray[np.int64]) -> NDArray[np.int64]:
+            return without_lost(array, lost_outcomes)
+
+        array, rounds = kept(self.array), of_rounds(self.rounds, kept)
         refuse_empty_settings(self.num_shots, array.sum(axis=self.scenario.outcome_axes))
         dropped = int(array.sum()) < self.total_shots
         post_selected = self.post_selected or dropped
-        return replace(self, array=array, lost_outcomes=None, post_selected=post_selected, scenario=remaining)
+        return replace(
+            self, array=array, lost_outcomes=None, post_selected=post_selected, scenario=remaining, rounds=rounds
+        )
 
 
 def check_shot_limit(counts: BellCounts) -> None:
@@ -292,29 +434,6 @@ def require_counts(counts: object, argument: str = "counts") -> BellCounts:
             argument,
             expected="BellCounts",
             got=type(counts).__name__,
-            remedy="Take trials.to_counts()." if trials else "Make them with BellCounts.from_counts(dictionaries).",
+            remedy="Take trials.to_counts()." if trials else f"Make them with BellCounts.from_counts({argument}).",
         )
     return counts
-
-
-def _count_array(value: Any) -> NDArray[np.int64]:
-    array = real_array(value, "array", CountsError)
-    if np.asarray(value).dtype == bool:
-        raise CountsError.bad_argument("array", expected="counts", got="truth values")
-    if array.size and array.min() < 0:
-        position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))
-        raise CountsError.bad_argument(
-            "array",
-            expected="counts of at least zero",
-            got=f"{array[position]:g} at index {position}",
-            remedy=QUASI_REMEDY,
-        )
-    fractional = array != np.rint(array)
-    if fractional.any():
-        position = tuple(int(i) for i in np.argwhere(fractional)[0])
-        raise CountsError.bad_argument(
-            "array", expected="whole numbers", got=f"{array[position]:g} at index {position}", remedy=QUASI_REMEDY
-        )
-    if array.sum() > MAX_SHOTS:
-        raise CountsError.bad_argument("array", expected="at most 2**53 shots", got=f"{array.sum():.3g}")
-    return frozen(array.astype(np.int64))

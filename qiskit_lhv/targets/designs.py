@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._support.validation import real_array, shown
 from ..exceptions import CountsError
-from .dictionaries import MAX_SHOTS
+from .reading.table_sizes import MAX_SHOTS
 
 __all__ = ["DESIGNS", "check_design", "check_shots"]
 

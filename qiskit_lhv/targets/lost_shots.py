@@ -20,6 +20,8 @@ __all__ = [
     "outcome_maps",
     "refuse_empty_settings",
     "remaining_scenario",
+    "renumbered",
+    "without_lost",
 ]
 
 
@@ -148,3 +150,32 @@ def refuse_empty_settings(before: IntArray, after: IntArray) -> None:
             got=f"none for settings {tuple(int(x) for x in empty[0])}",
             remedy="assign_lost() keeps all shots.",
         )
+
+
+def renumbered(
+    array: NDArray[np.int64], maps: Sequence[NDArray[np.int64]], remaining: BellScenario
+) -> NDArray[np.int64]:
+    """Returns counts in which each party's outcomes have other numbers; those with the same number are added up.
+
+    Args:
+        array: The counts.
+        maps: For each party the new number of each of its outcomes.
+        remaining: The scenario after the change.
+    """
+    for k, (numbers, size) in enumerate(zip(maps, remaining.max_outcomes, strict=True)):
+        axis = remaining.num_parties + k
+        array = np.moveaxis(np.tensordot(array, np.eye(size, dtype=np.int64)[numbers], axes=(axis, 0)), -1, axis)
+    return array
+
+
+def without_lost(array: NDArray[np.int64], lost_outcomes: Sequence[int | None]) -> NDArray[np.int64]:
+    """Returns counts without the shots in which some party lost its outcome.
+
+    Args:
+        array: The counts.
+        lost_outcomes: The outcome of each party that means "lost", or ``None``.
+    """
+    for k, lost in enumerate(lost_outcomes):
+        if lost is not None:
+            array = np.delete(array, lost, axis=array.ndim // 2 + k)
+    return array

@@ -126,8 +126,10 @@ def correlations_of_state(
     return np.asarray(tensor.real / tensor.real.flat[0])
 
 
-def probabilities(correlations: FloatArray, settings: Sequence[Sequence[Any]] | str) -> tuple[FloatArray, BellScenario]:
-    """The table p(a|x) of chosen measurements, as ``Behavior`` holds it, and its scenario.
+def probabilities(
+    correlations: FloatArray, settings: Sequence[Sequence[Any]] | str
+) -> tuple[FloatArray, BellScenario, tuple[tuple[str, ...], ...] | None]:
+    """The table p(a|x) of chosen measurements, as ``Behavior`` holds it, its scenario, and the settings' names.
 
     Args:
         correlations: Expectation values, shape ``(D_1**2, ..., D_N**2)``.
@@ -152,4 +154,8 @@ def probabilities(correlations: FloatArray, settings: Sequence[Sequence[Any]] | 
         )
     # The state's own rounding (its trace may be off by 1e-8) must not reach the behavior.
     array = np.maximum(array, 0)
-    return array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True), scenario_of_settings(parsed)
+    names = tuple(tuple(one.name for one in party) for party in parsed)
+    # Names that two settings of a party share tell nothing.
+    told = all(len(set(party)) == len(party) for party in names)
+    table = array / array.sum(axis=tuple(range(n, 2 * n)), keepdims=True)
+    return table, scenario_of_settings(parsed), names if told else None

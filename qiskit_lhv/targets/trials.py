@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._support.records import Record
 from .._support.validation import frozen, real_array, shown
@@ -15,7 +17,6 @@ from .._support.words import counted
 from ..exceptions import CountsError
 from .counts import BellCounts
 from .designs import check_design
-from .dictionaries import MAX_CELLS, check_table_size
 from .lost_shots import (
     check_lost_outcomes,
     check_post_selected,
@@ -26,7 +27,12 @@ from .lost_shots import (
     remaining_scenario,
 )
 from .outcome_maps import OutcomeMap, OutcomeNames
+from .reading.csv_files import write_trials
+from .reading.table_sizes import MAX_CELLS, check_table_size
+from .reading.tables import table_of_rows
+from .rounds import added_trials, refuse_both_kinds
 from .scenario import BellScenario, check_scenario
+from .setting_names import SettingNames, check_notes, check_setting_names
 
 __all__ = ["BellTrials", "require_counts_or_trials"]
 
@@ -57,6 +63,8 @@ class BellTrials(Record):
         lost_outcomes: For each party the outcome that means "lost" (no click, a leaked qubit), or
             ``None``; default: no party has one.
         post_selected: Whether trials were dropped because of their outcomes.
+        setting_names: The name of each setting of each party, for reports and pictures.
+        reading: What was guessed when the trials were read, in words.
 
     Raises:
         CountsError: If shapes differ, there is no trial, an entry is not a whole number in range, no design is
@@ -83,6 +91,10 @@ class BellTrials(Record):
     """The outcome of each party that means "lost", ``None`` for parties without; ``None`` if there is none."""
     post_selected: bool = False
     """Whether trials were dropped because of their outcomes."""
+    setting_names: SettingNames | None = field(default=None, compare=False)
+    """The name of each setting of each party; ``None`` if they have no names. Trials compare without them."""
+    reading: tuple[str, ...] = field(default=(), compare=False)
+    """What was guessed when the trials were read, in words; reports tell it. Trials compare without it."""
 
     def __post_init__(self) -> None:
         settings = _whole_rows(self.settings, "settings")
@@ -130,6 +142,71 @@ class BellTrials(Record):
         object.__setattr__(self, "setting_probabilities", checked)
         object.__setattr__(self, "lost_outcomes", check_lost_outcomes(self.lost_outcomes, scenario))
         object.__setattr__(self, "post_selected", check_post_selected(self.post_selected))
+        object.__setattr__(self, "setting_names", check_setting_names(self.setting_names, scenario, CountsError))
+        object.__setattr__(self, "reading", check_notes(self.reading, CountsError))
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        settings: Sequence[Any] | None = None,
+        outcomes: Sequence[Any] | None = None,
+        design: str | None = None,
+        setting_probabilities: ArrayLike | None = None,
+        post_selected: bool = False,
+    ) -> BellTrials:
+        """Trials from a table with one row per trial, in the order in which they were taken.
+
+        Args:
+            table: The path of a CSV file, a data frame, columns by name such as ``{"x": [...], "y": [...], "a": [...],
+                "b": [...]}``, or rows. Outcomes are 0 and 1, +1 and -1 (then +1 is outcome 0), or names; entries that
+                are missing are lost. Settings are numbers from 0 on, names, or other numbers such as angles: 0 and 45
+                are two settings.
+            settings: The columns of the settings, one per party, by name or number; default: told from their names,
+                such as x and y, or setting_a and setting_b.
+            outcomes: The columns of the outcomes, in the same way.
+            design: See the class. There is no default, unless the file was written by :meth:`save`.
+            setting_probabilities: See the class.
+            post_selected: See the class.
+
+        Raises:
+            CountsError: If no design is declared, columns cannot be told, or entries are no settings or outcomes.
+
+        Examples:
+            >>> table = {"x": [0, 45, 0], "y": [0, 0, 0], "a": [1, -1, 1], "b": [1, 1, -1]}
+            >>> trials = BellTrials.from_table(table, design="random")
+            >>> trials.setting_names, trials.outcomes.tolist()
+            ((('0', '45'), ('0',)), [[0, 0], [1, 0], [0, 1]])
+        """
+        rows = table_of_rows(table, settings=settings, outcomes=outcomes, design=design)
+        return cls(**rows.trials_arguments(setting_probabilities, post_selected))
+
+    def __add__(self, other: object) -> BellTrials:
+        """The trials of two runs of one experiment, one run after the other."""
+        if isinstance(other, int) and other == 0:
+            # What ``sum`` begins with.
+            return self
+        refuse_both_kinds(self, other)
+        return added_trials(self, other) if isinstance(other, BellTrials) else NotImplemented
+
+    __radd__ = __add__
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the trials to a file, by its suffix: ``.csv``, ``.json`` or ``.npz``.
+
+        A CSV file has one row per trial, with the columns x, y, a and b for two parties; :meth:`from_table` reads it.
+
+        Args:
+            path: Where to write.
+
+        Raises:
+            CertificateError: If the suffix is none of these.
+        """
+        if str(path).endswith(".csv"):
+            write_trials(self, path)
+        else:
+            super().save(path)
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)
@@ -155,8 +232,16 @@ class BellTrials(Record):
             CountsError: If a setting combination has no trial.
         """
         assert self.scenario is not None
-        options = (self.design, self.setting_probabilities, self.lost_outcomes, self.post_selected, self.scenario)
-        return BellCounts(self.table, *options)
+        return BellCounts(
+            self.table,
+            self.design,
+            self.setting_probabilities,
+            self.lost_outcomes,
+            self.post_selected,
+            self.scenario,
+            self.setting_names,
+            reading=self.reading,
+        )
 
     def part(self, selection: slice | Sequence[int]) -> BellTrials:
         """Some of the trials, in the order given, with the same scenario and design.

@@ -118,7 +118,7 @@ def test_bitstrings_that_do_not_fit_are_refused(key):
     assert "qubits_per_party" in message
 
 
-@pytest.mark.parametrize("key", [(0,), (0, 1, 1), 3, None])
+@pytest.mark.parametrize("key", [(0,), (0, 1, 1), None, 1.5])
 def test_keys_of_other_forms_are_refused(key):
     message = refusal(CountsError, lambda: BellCounts.from_counts({(0, 0): {key: 5}}))
     assert message.startswith("counts[(0, 0)]: expected bitstrings, or tuples of 2 outcomes in party order")
@@ -133,8 +133,7 @@ def test_outcomes_that_are_no_whole_numbers_are_refused(key):
 def test_a_missing_setting_combination_is_refused():
     counts = {(0, 0): {"00": 1}, (0, 1): {"00": 1}, (1, 1): {"00": 1}}
     message = refusal(CountsError, lambda: BellCounts.from_counts(counts))
-    assert message.startswith("counts: expected every setting combination of (2, 2) settings, got none for (1, 0).")
-    assert "Measure it, or leave out a setting of one party" in message
+    assert "zero shots for settings (1, 0)" in message
 
 
 @pytest.mark.parametrize("empty", [{}, {"00": 0}])
@@ -144,7 +143,7 @@ def test_a_dictionary_without_shots_is_refused(empty):
     assert "Take more shots" in message
 
 
-@pytest.mark.parametrize("counts", [{}, [], None, 5, [{"00": 1}]])
+@pytest.mark.parametrize("counts", [{}, [], None, 5, [5], "00"])
 def test_what_is_no_filled_dictionary_is_refused(counts):
     assert refusal(CountsError, lambda: BellCounts.from_counts(counts)).startswith("counts: expected a dictionary")
 
@@ -155,8 +154,8 @@ def test_settings_without_a_dictionary_are_refused(value):
     assert message.startswith("counts[(0, 0)]: expected a dictionary {outcome: count}")
 
 
-@pytest.mark.parametrize("key", [(0, -1), (0.0, 1), ("0", "1"), "00", None, (True, 0)])
-def test_settings_that_are_no_whole_numbers_are_refused(key):
+@pytest.mark.parametrize("key", [(0, float("nan")), "", "-,0", None, (True, 0), ((0, 1), 0)])
+def test_settings_that_are_neither_numbers_nor_names_are_refused(key):
     assert refusal(CountsError, lambda: BellCounts.from_counts({key: {"00": 1}})).startswith(
         "counts (settings): expected whole"
     )
@@ -221,9 +220,7 @@ def test_two_spellings_of_one_setting_are_refused(keys):
 @pytest.mark.parametrize(
     ("counts", "options", "words"),
     [
-        ({(0, 0): {"00": 1}, (10**9, 1): {"00": 1}}, {}, "every setting combination of (1000000001, 2) settings"),
-        ({(10**30,): {"0": 1}}, {}, "every setting combination of (1000000000000000000000000000001,) settings"),
-        ({(0,) * 20: {"0" * 20: 1}, (9,) * 20: {"0" * 20: 1}}, {}, "got none for (0, 0, 0, 0"),
+        ({(0,) * 20: {"0" * 20: 1}, (9,) * 20: {"0" * 20: 1}}, {}, "at most 100000000 combinations"),
         ({(0, 0): {(10**9, 0): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 2e+09"),
         ({(0, 0): {(10**5, 10**5): 1}}, {}, "at most 100000000 combinations of settings and outcomes, got 1e+10"),
         ({(0, 0): {(0, 0): 1}}, {"num_outcomes": (10**9, 2)}, "at most 100000000 combinations"),

@@ -52,7 +52,7 @@ class DriftTest(Record):
 
 
 def drift_test(
-    data: BellTrials | Sequence[BellCounts],
+    data: BellTrials | BellCounts | Sequence[BellCounts],
     *,
     num_parts: int = 10,
     num_replicates: int = 1999,
@@ -69,7 +69,7 @@ def drift_test(
 
     Args:
         data: Trials, which are cut into parts of equal length in the order they were taken; or the counts of several
-            runs.
+            runs, in a list or as their sum.
         num_parts: Number of parts into which trials are cut.
         num_replicates: Largest number of random orders; for many shots with rare outcomes fewer are drawn. The p-value
             is at least 1 / (the number + 1).
@@ -107,12 +107,14 @@ def drift_test(
     return DriftTest(deviance, freedom, p, len(table), drawn)
 
 
-def _table_of_parts(data: BellTrials | Sequence[BellCounts], num_parts: int) -> IntArray:
+def _table_of_parts(data: BellTrials | BellCounts | Sequence[BellCounts], num_parts: int) -> IntArray:
     """Counts of each part, shape ``(K, X, A)``: parts, setting combinations, outcomes."""
     if isinstance(data, BellTrials):
         cuts = np.linspace(0, data.num_trials, min(num_parts, data.num_trials) + 1).astype(int)
         arrays = [data.part(slice(a, b)).table for a, b in pairwise(cuts)]
         half = data.settings.shape[1]
+    elif isinstance(data, BellCounts) and data.rounds is not None:
+        arrays, half = list(data.rounds), data.scenario.num_parties
     else:
         runs = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else []
         if not runs or not all(isinstance(run, BellCounts) for run in runs):

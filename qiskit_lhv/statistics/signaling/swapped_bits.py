@@ -51,7 +51,7 @@ def swapped_bits_hint(counts: BellCounts, *, seed: int | None = None) -> str | N
         mask = _best_mask(counts.array, pair)
         if not mask.any():
             continue
-        exchanged = replace(counts, array=_exchanged(counts.array, pair, mask), lost_outcomes=None)
+        exchanged = replace(counts, array=_exchanged(counts.array, pair, mask), lost_outcomes=None, rounds=None)
         after = no_signaling_test(exchanged, seed=seed).p_value
         if after > _VANISHED_P and (best is None or after > best[0]):
             best = after, pair, mask
