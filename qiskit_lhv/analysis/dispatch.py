@@ -218,6 +218,7 @@ def _require_counts(target: object, argument: str) -> None:
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
                 "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, "
-                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data."
+                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data, arrays "
+                "to Behavior(array), Statevector(array) or DensityMatrix(array)."
             ),
         )

@@ -151,7 +151,7 @@ def saved_record(path: Path) -> Record | None:
 
 def _record_or_counts(path: Path, options: argparse.Namespace) -> Any:
     from ..datasets import read_data
-    from ..targets.reading.files import option_of_text
+    from ..targets.counts_files import option_of_text
 
     how = dict(option_of_text(text) for text in getattr(options, "read", []))
     if getattr(options, "design", None) is not None:

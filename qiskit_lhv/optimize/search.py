@@ -152,6 +152,8 @@ def find_local_model(
             "target",
             expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
             got=type(target).__name__,
+            remedy="The exact behavior of an experiment is experiment.behavior(); dictionaries go to "
+            "BellCounts.from_counts.",
         )
     return _search_states([target], measurements, response, grid, parties, run)[0]
 

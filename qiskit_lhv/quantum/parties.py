@@ -191,6 +191,7 @@ def state_of_parties(
             name,
             expected="a DensityMatrix, Statevector, StabilizerState, QuantumCircuit or array that is a state",
             got=f"{type(state).__name__} ({exc})",
+            remedy="Counts, trials and behaviors go to analyze.",
         ) from exc
     checked = _checked(result, name)
     groups = parse_parties(parties, len(checked.dims()))

@@ -145,7 +145,9 @@ def optimize_settings(
             )
     else:
         if not isinstance(expression, BellExpression):
-            raise ScenarioError.bad_argument("expression", expected="a BellExpression", got=repr(expression))
+            raise ScenarioError.bad_argument(
+                "expression", expected="a BellExpression, such as chsh()", got=repr(expression)
+            )
         scenario = expression.scenario
         fits = scenario.num_parties == n and all(
             most <= dimension for most, dimension in zip(scenario.max_outcomes, dimensions, strict=True)
