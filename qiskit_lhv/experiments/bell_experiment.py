@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,10 +26,8 @@ from .sampled_experiment import SampledExperiment
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit
+from .sweeps import BellSweep
 from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
-
-if TYPE_CHECKING:
-    from .sweeps import BellSweep
 
 __all__ = ["BellExperiment"]
 
@@ -148,8 +146,6 @@ class BellExperiment(SampledExperiment[BellCounts]):
             >>> [counts.total_shots for counts in sweep.run(StatevectorSampler(seed=7), shots=100)]
             [400, 400, 400]
         """
-        from .sweeps import BellSweep
-
         return BellSweep(self, values)
 
     # Trials. PUBs, runs and counts are those of every experiment on a Sampler

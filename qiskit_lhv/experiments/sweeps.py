@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,13 +18,15 @@ from ..quantum.parties import free_parameters
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
-from .bell_experiment import BellExperiment
 from .pub_results import PubPlan, list_pub_results
 from .repeats import RunLog
 from .sampled_experiment import SampledExperiment
 from .schedules import SettingSchedule
 from .signatures import short_digest
 from .transpilation import TranspilerChoice
+
+if TYPE_CHECKING:
+    from .bell_experiment import BellExperiment
 
 __all__ = ["BellSweep"]
 
@@ -44,7 +46,7 @@ class BellSweep(SampledExperiment[list[BellCounts]]):
     """
 
     def __init__(self, experiment: BellExperiment, values: Any) -> None:
-        if not isinstance(experiment, BellExperiment):
+        if not hasattr(experiment, "sweep"):
             raise MeasurementError.bad_argument(
                 "experiment",
                 expected="a BellExperiment",
@@ -83,7 +85,7 @@ class BellSweep(SampledExperiment[list[BellCounts]]):
         """
         values = dict(zip(self._parameters, self._values[index].tolist(), strict=True))
         bound = self._experiment.circuit.assign_parameters(values)
-        return BellExperiment(bound, self._experiment.settings, PhysicalQubits(self._experiment.parties))
+        return type(self._experiment)(bound, self._experiment.settings, PhysicalQubits(self._experiment.parties))
 
     def behaviors(self) -> list[Behavior]:
         """The exact behaviors at the values, without noise or shots.
