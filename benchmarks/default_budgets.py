@@ -62,7 +62,7 @@ CALLS = {
     "shots_needed": "print(shots_needed(Behavior.from_state(werner_state(0.75), 'chsh'), 1e-6, seed=1))",
     "optimal_shares, 6 x 6": "print(optimal_shares(Behavior.from_state(werner_state(1), [axes(6), axes(6)])))",
     "ground_state, 14 spins": "print(ground_state(xxz_chain(14, 0.5)))",
-    "bell_values": "print(len(bell_values(counts, {'S': chsh()}, seed=1)))",
+    "bell_values": "print(len(bell_values(counts, [chsh()], seed=1)))",
 }
 _SECONDS = 200
 

@@ -153,6 +153,8 @@ def quantum_bound(
             expression, or the parties' joint dimension exceeds 256.
         SolverError: If Clarabel is needed and missing, or a solver fails.
 
+    The largest matrices that are allowed take less than a minute.
+
     References:
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
         arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
