@@ -129,6 +129,8 @@ class Record(ReadOnlyArrays):
         Raises:
             CertificateError: If the file is damaged, too large, of another schema version, or holds another class.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise CertificateError.bad_argument("path", expected="the path of a file", got=type(path).__name__)
         path = Path(path)
         try:
             if path.suffix == ".npz":
@@ -142,7 +144,9 @@ class Record(ReadOnlyArrays):
             raise
         except Exception as exc:  # a damaged file can fail anywhere in the readers or in a constructor
             raise CertificateError.bad_argument(
-                "path", expected=f"a file saved by {cls.__name__}.save", got=f"{path.name} ({exc})"
+                "path",
+                expected="a file that save() wrote" if cls is Record else f"a file saved by {cls.__name__}.save",
+                got=f"{path.name} ({exc})",
             ) from exc
         if not isinstance(result, cls):
             record = isinstance(result, Record)

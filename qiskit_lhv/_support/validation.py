@@ -98,7 +98,13 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def real_array(
-    value: ArrayLike, name: str, error: type[LHVError], *, ndim: int | None = None, finite: bool = True
+    value: ArrayLike,
+    name: str,
+    error: type[LHVError],
+    *,
+    ndim: int | None = None,
+    finite: bool = True,
+    remedy: str = "",
 ) -> NDArray[np.float64]:
     """Returns ``value`` as a read-only float64 array of finite numbers.
 
@@ -108,6 +114,7 @@ def real_array(
         error: Class of the error to raise.
         ndim: Required number of axes, or ``None`` for any.
         finite: Whether NaN and infinite entries are refused.
+        remedy: What the caller can do about what is no array.
 
     Raises:
         LHVError: Of class ``error``, when ``value`` is not a real, finite array with ``ndim`` axes.
@@ -124,7 +131,7 @@ def real_array(
         raise
     # Numbers too large for floats overflow, lists that hold themselves recurse.
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise error.bad_argument(name, expected="an array of numbers", got=type(value).__name__) from exc
+        raise error.bad_argument(name, expected="an array of numbers", got=type(value).__name__, remedy=remedy) from exc
     if ndim is not None and array.ndim != ndim:
         raise error.bad_argument(name, expected=f"an array with {ndim} axes", got=f"shape {array.shape}")
     if finite and not np.all(np.isfinite(array)):

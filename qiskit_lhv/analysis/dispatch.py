@@ -101,9 +101,10 @@ def analyze(
         tolerance: For behaviors, the largest difference between a given probability and the true one.
         measurements: For states, ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``,
             ``"xz"`` or ``"yz"``.
-        time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead. For counts, the
-            declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
-        progress: Whether to show a progress bar over many groups. Default: only on a terminal.
+        time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead, to about a minute on two
+            cores for open questions about two or three qubits. For counts, the declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
+        progress: Whether to show a progress bar, over the proofs for a state or over many groups. Default: only on a
+            terminal and in a notebook.
         seed: Seed of the searches, and of the random orders of the shots in an e-value. Declare it beforehand, or leave
             it ``None`` for fresh entropy, which the report records: to choose among seeds is to choose among p-values.
 
@@ -130,7 +131,9 @@ def analyze(
     call = CountsCall.of(declared, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
     positive_number(tolerance, "tolerance", ScenarioError)
     if isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
-        return analyze_state(target, parties, measurements=measurements, time_limit=time_limit, seed=seed)
+        return analyze_state(
+            target, parties, measurements=measurements, time_limit=time_limit, progress=progress, seed=seed
+        )
     qubit_set(measurements)
     if parties is not None:
         raise LHVError.bad_argument(
@@ -227,6 +230,7 @@ def _require_counts(target: object, argument: str) -> None:
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
                 "BellExperiment(circuit, settings); dictionaries go to BellCounts.from_counts, and so do lists, "
-                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data."
+                "tables, results of Samplers and jobs; trials go to BellTrials.from_table, files to read_data, arrays "
+                "to Behavior(array), Statevector(array) or DensityMatrix(array)."
             ),
         )

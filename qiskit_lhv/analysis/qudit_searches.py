@@ -58,6 +58,7 @@ def settings_of_families(
             search=SettingsSearch(num_starts=_STARTS_OF_FAMILY),
             time_limit=clock.left,
             seed=seed,
+            progress=False,
         )
         yield replace(found, correlations=tensor)
 
@@ -93,6 +94,7 @@ def searched_qudit_settings(
                     search=SettingsSearch(num_starts=num_starts),
                     time_limit=seconds,
                     seed=seed,
+                    progress=False,
                 )
             except SolverError:
                 continue

@@ -110,6 +110,7 @@ def searched_settings(
                     search=SettingsSearch(method, random_starts(n, thorough)),
                     time_limit=seconds,
                     seed=seed,
+                    progress=False,
                 )
             except SolverError:
                 continue
@@ -153,6 +154,7 @@ def _of_subsystems(
                     search=SettingsSearch("regular"),
                     time_limit=seconds,
                     seed=seed,
+                    progress=False,
                 )
             except SolverError:
                 continue

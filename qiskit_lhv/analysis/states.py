@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._support.deadlines import Deadline, checks_within
+from .._support.progress import ProgressBar
 from .._support.validation import generator, shown
 from ..exceptions import MeasurementError
 from ..measurements.named_sets import measurement_sets, qubit_set
@@ -40,6 +41,7 @@ def analyze_state(
     *,
     measurements: MeasurementSet | str = "projective",
     time_limit: float | None = None,
+    progress: bool | None = None,
     seed: int | None = None,
 ) -> LocalityReport:
     """Returns a report on whether a state is local for all projective measurements, all in a plane, or all POVMs.
@@ -67,7 +69,9 @@ def analyze_state(
         measurements: ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``, ``"xz"`` or
             ``"yz"``.
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
-            bounded instead, so that the answer is the same on every machine. An open question then takes some minutes.
+            bounded instead, so that the answer is the same on every machine. An open question then takes
+            about a minute on two cores for two or three qubits, and some minutes for more.
+        progress: Whether to show a progress bar. Default: only on a terminal.
         seed: Seed of the searches, or ``None``.
 
     Raises:
@@ -104,28 +108,35 @@ def analyze_state(
         tensor, clipped = (given, 0.0) if in_a_plane else state_tensor(given, "target")
     findings = _Findings(StateQuestion(tensor, measured, clipped))
     with checks_within(clock):
-        _look(findings, clock, seed)
+        _look(findings, clock, progress, seed)
     return findings.report(clock)
 
 
-def _look(findings: _Findings, clock: Deadline, seed: int | None) -> None:
+def _look(findings: _Findings, clock: Deadline, progress: bool | None, seed: int | None) -> None:
     """Adds one proof after the other to the findings, until the question is decided or the plan is at its end."""
     question = findings.question
     # Where no proof of locality can succeed, all time goes to settings.
     hopeless = question.out_of_reach
     steps = _STEPS_OUT_OF_REACH if hopeless else tuple(Step)
-    for proof in proofs(
+    tried = proofs(
         question.correlations, steps, clock=clock, measurements=question.measurements, thorough=hopeless, seed=seed
-    ):
-        if findings.add(proof):
-            return
+    )
+    with ProgressBar(None, progress, "proof") as bar:
+        for proof in tried:
+            bar.update(1, f"visibility {proof.visibility:.6g}")
+            if findings.add(proof):
+                return
     if Step.MODELS in steps and time_for_models(clock):
         with clock.step() as seconds:
-            findings.loss = _loss(question.correlations, question.measurements, seed, seconds)
+            findings.loss = _loss(question.correlations, question.measurements, seed, seconds, progress)
 
 
 def _loss(
-    tensor: CorrelationTensor, measurements: MeasurementSet, seed: int | None, seconds: float | None
+    tensor: CorrelationTensor,
+    measurements: MeasurementSet,
+    seed: int | None,
+    seconds: float | None,
+    progress: bool | None,
 ) -> float | None:
     """Returns the divergence of the best local model that a short gradient descent finds. It proves nothing.
 
@@ -145,7 +156,7 @@ def _loss(
         asked = measurements.name
         optimizer, grid = GradientDescent(num_steps=_NUM_STEPS), SettingsGrid(num_evaluated=_NUM_EVALUATED)
         descent = {"num_hidden": _NUM_HIDDEN, "optimizer": optimizer, "grid": grid}
-    found = find_local_model(tensor, measurements=asked, time_limit=seconds, seed=seed, progress=None, **descent)
+    found = find_local_model(tensor, measurements=asked, time_limit=seconds, seed=seed, progress=progress, **descent)
     return None if found.evaluation is None else float(found.evaluation.kl_divergence)
 
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from qiskit import AncillaRegister, QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import Statevector
 
 from .._support.words import counted
-from ..exceptions import MeasurementError
 from ..measurements.specification import Measurement, parse_settings
-from ..quantum.parties import require_unmeasured
 from ..quantum.qubit_layouts import PhysicalQubits, parse_parties
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
+from .preparations import preparing_circuit, require_bound, require_static, require_unread_parties
 from .pub_results import PubPlan, counts_of, list_pub_results
 from .repeats import RunLog
 from .sampled_experiment import SampledExperiment
 from .schedules import SettingSchedule, require_schedule
 from .setting_circuits import SettingCircuits
 from .signatures import digest_of_circuit
+from .sweeps import BellSweep
 from .transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
 
 __all__ = ["BellExperiment"]
@@ -42,8 +44,9 @@ class BellExperiment(SampledExperiment[BellCounts]):
     measured together with ancillas: qubits of the circuit that nothing acts on, or further ones.
 
     Args:
-        circuit: The circuit that prepares the state, without measurements or free parameters. It may have more qubits
-            than the parties use.
+        circuit: The circuit that prepares the state. It may have more qubits than the parties use. It may measure other
+            qubits, or the parties' own before the end, and feed the results forward; and it may have free parameters,
+            for a :meth:`sweep`. A ``Statevector`` of qubits stands for a circuit that prepares it.
         settings: One sequence of measurements per party (anything that ``measurement`` takes), or a name:
             ``"chsh"``, ``"mermin"``.
         parties: The qubit, or the sequence of qubits, of each party, by number, ``Qubit`` or ``QuantumRegister``;
@@ -51,7 +54,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
             from, wherever its layout has put them; ``PhysicalQubits`` names its own.
 
     Raises:
-        MeasurementError: If the circuit measures or has free parameters, or the settings do not fit.
+        MeasurementError: If the circuit ends with measurements of its parties, or the settings do not fit.
 
     Examples:
         >>> from qiskit import QuantumCircuit
@@ -66,22 +69,15 @@ class BellExperiment(SampledExperiment[BellCounts]):
 
     def __init__(
         self,
-        circuit: QuantumCircuit,
+        circuit: QuantumCircuit | Statevector,
         settings: Sequence[Sequence[Any]] | str,
         parties: Sequence[Any] | PhysicalQubits | None = None,
     ) -> None:
-        if not isinstance(circuit, QuantumCircuit):
-            raise MeasurementError.bad_argument(
-                "circuit",
-                expected="a QuantumCircuit",
-                got=type(circuit).__name__,
-                remedy="For a state, Behavior.from_state(state, settings) gives its exact behavior.",
-            )
-        require_unmeasured(circuit)
-        self._circuit = circuit
-        groups = parse_parties(parties, circuit)
+        self._circuit = preparing_circuit(circuit)
+        groups = parse_parties(parties, self._circuit)
+        require_unread_parties(self._circuit, groups, parties)
         parsed = parse_settings(settings, [2 ** len(group) for group in groups])
-        self._measurements = SettingCircuits(parsed, groups, circuit)
+        self._measurements = SettingCircuits(parsed, groups, self._circuit)
 
     def __repr__(self) -> str:
         return f"BellExperiment({self.scenario}, {counted(self._circuit.num_qubits, 'qubit')})"
@@ -117,8 +113,40 @@ class BellExperiment(SampledExperiment[BellCounts]):
         return self._measurements.ancillas
 
     def behavior(self) -> Behavior:
-        """The exact behavior of the circuit's state, without noise or shots."""
+        """The exact behavior of the circuit's state, without noise or shots.
+
+        Raises:
+            MeasurementError: If the circuit measures, or has free parameters.
+        """
+        require_bound(self._circuit)
+        require_static(
+            self._circuit,
+            "Its exact behavior is not computed: run(...) takes shots, as on qiskit_aer.AerSimulator() without noise.",
+        )
         return Behavior.from_state(self._circuit, self.settings, PhysicalQubits(self.parties))
+
+    def sweep(self, values: Any) -> BellSweep:
+        """Returns the experiment at several values of the circuit's free parameters, all of them in one job.
+
+        Args:
+            values: For one parameter, its values, shape ``(V,)``. For several, shape ``(V, P)``, parameters in the
+                order of ``circuit.parameters``; or a dictionary from each parameter, or its name, to its values, shape
+                ``(V,)``.
+
+        Raises:
+            MeasurementError: If the circuit has no free parameters, or the values do not fit them.
+
+        Examples:
+            >>> from qiskit import QuantumCircuit
+            >>> from qiskit.circuit import Parameter
+            >>> from qiskit.primitives import StatevectorSampler
+            >>> turned = QuantumCircuit(2)
+            >>> _ = turned.h(0), turned.cx(0, 1), turned.ry(Parameter("theta"), 0)
+            >>> sweep = BellExperiment(turned, "chsh").sweep([0, 0.5, 1])
+            >>> [counts.total_shots for counts in sweep.run(StatevectorSampler(seed=7), shots=100)]
+            [400, 400, 400]
+        """
+        return BellSweep(self, values)
 
     # Trials. PUBs, runs and counts are those of every experiment on a Sampler
 
@@ -197,6 +225,21 @@ class BellExperiment(SampledExperiment[BellCounts]):
         choice: TranspilerChoice,
         for_any_sampler: bool = False,
     ) -> list[tuple[Any, ...]]:
+        require_bound(self._circuit)
+        return self._pubs_at(plan, backend, pass_manager, choice=choice, for_any_sampler=for_any_sampler)
+
+    def _pubs_at(
+        self,
+        plan: PubPlan,
+        backend: Any,
+        pass_manager: Any,
+        *,
+        choice: TranspilerChoice,
+        for_any_sampler: bool = False,
+        values: Mapping[Parameter, NDArray[np.float64]] | None = None,
+        signature: Mapping[str, Any] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """The PUBs of a plan, where given at all of these values of the free parameters, along a further first axis."""
         choice.require_backend(backend)
         prepared, further = self._circuit, self._measurements.num_further_qubits
         if further:
@@ -207,12 +250,20 @@ class BellExperiment(SampledExperiment[BellCounts]):
         transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
         if for_any_sampler:
             transpile = refusing_state_vectors(transpile)
-        return self._measurements.pubs(prepared, copies, plan, transpile, self._signature)
+        own = self._signature | dict(signature or {})
+        return self._measurements.pubs(prepared, copies, plan, transpile, own, values)
 
     def _counts(self, result: Any, plan: PubPlan | None) -> BellCounts:
         log = RunLog()
-        table = self._measurements.table(list_pub_results(result), self._register_name, plan, self._signature, log)
+        counts = self._counts_of(list_pub_results(result), plan, log)
         log.require_independent()
+        return counts
+
+    def _counts_of(
+        self, pub_results: Sequence[Any], plan: PubPlan | None, log: RunLog, signature: Mapping[str, Any] | None = None
+    ) -> BellCounts:
+        own = self._signature | dict(signature or {})
+        table = self._measurements.table(pub_results, self._register_name, plan, own, log)
         return counts_of(table, self.scenario, plan)
 
     def _trials(self, result: Any, plan: PubPlan) -> BellTrials:

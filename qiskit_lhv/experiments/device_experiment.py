@@ -20,6 +20,7 @@ from .device_groups import coupling_graph, parse_groups, schedule_layers
 from .device_placement import interactions, placed_transpiler, require_couplings
 from .device_simulation import density_matrix_simulator
 from .jobs import with_equal_shots
+from .preparations import require_bound, require_static
 from .pub_results import PubPlan, counts_of, list_pub_results
 from .repeats import RunLog
 from .sampled_experiment import SampledExperiment
@@ -78,6 +79,9 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
         coupling_map: Any = None,
     ) -> None:
         self._experiment = BellExperiment(circuit, settings, parties)
+        circuit = self._experiment.circuit
+        require_bound(circuit)
+        require_static(circuit, "BellExperiment runs circuits that measure and feed forward, on one group of qubits.")
         self._measurements = SettingCircuits(self._experiment.settings, self._experiment.parties, circuit)
         if self._measurements.num_further_qubits:
             needed = sum(map(len, self._measurements.ancillas))

@@ -22,6 +22,7 @@ from .samplers import (
     is_local,
     require_sampler,
     reseeded,
+    sampler_for,
     seed_of,
     with_fresh_numbers,
 )
@@ -47,7 +48,7 @@ def run_plan(
     sampler does with its random numbers is tried out, if it has a seed or is unknown.
 
     Args:
-        sampler: Any V2 Sampler.
+        sampler: Any V2 Sampler, or a backend, which gets one.
         plan: What to run.
         make_pubs: Makes the PUBs of a plan, backend and pass manager.
         backend: Backend to transpile for. Default: the backend of the sampler, if it can be found.
@@ -57,6 +58,7 @@ def run_plan(
         MeasurementError: If it is not a V2 Sampler, follows one random branch of circuits that do not stay pure,
             repeats its random numbers with a seed that cannot be changed, or cannot run the circuits.
     """
+    sampler = sampler_for(sampler)
     require_sampler(sampler)
     behind = backend_of(sampler)
     here = behind is None or is_local(behind)
@@ -159,7 +161,7 @@ def _require_one_branch(sampler: Any, pubs: Sequence[Pub]) -> None:
         return
     raise MeasurementError.bad_argument(
         "sampler",
-        expected="one that simulates resets and channels shot by shot",
+        expected="one that simulates resets, channels and measurements before the end shot by shot",
         got=f"{type(sampler).__name__}, which follows one random branch for all shots",
         remedy="Use qiskit_aer.primitives.SamplerV2().",
     )

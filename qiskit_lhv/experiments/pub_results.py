@@ -9,7 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from qiskit.primitives import PubResult
+from qiskit.result import Result
 
+from .._support.validation import shown
 from ..exceptions import CountsError
 from ..targets.counts import BellCounts
 from ..targets.designs import check_shots
@@ -100,8 +103,32 @@ class PubPlan:
 
 
 def list_pub_results(result: Any) -> list[Any]:
-    """The results of the PUBs, from what a Sampler's job returned."""
-    return list(result) if isinstance(result, Iterable) else [result]
+    """The results of the PUBs, from a Sampler's job, which is waited for, or from what it returned.
+
+    Raises:
+        CountsError: If it is something else.
+    """
+    wait = getattr(result, "result", None)
+    if callable(wait) and not isinstance(result, type):
+        result = wait()
+    if isinstance(result, Result):
+        # Qiskit's results of backends have data, too.
+        raise CountsError.bad_argument(
+            "result",
+            expected="a Sampler's job, or its PrimitiveResult",
+            got="the Result of a backend",
+            remedy="experiment.run(backend) runs on a backend. Results of circuits of your own go to "
+            "BellCounts.from_counts.",
+        )
+    results = [result] if isinstance(result, PubResult) or not isinstance(result, Iterable) else list(result)
+    if isinstance(result, Mapping | str) or not all(hasattr(part, "data") for part in results):
+        remedy = "Pass the job of the PUBs that pubs() returned, or its result."
+        if isinstance(result, Mapping):
+            remedy += " Dictionaries of counts go to BellCounts.from_counts."
+        raise CountsError.bad_argument(
+            "result", expected="a Sampler's job, or its PrimitiveResult", got=shown(result), remedy=remedy
+        )
+    return results
 
 
 def counts_of(table: NDArray[np.int64], scenario: BellScenario, plan: PubPlan | None) -> BellCounts:
@@ -151,7 +178,13 @@ def read_runs(
     for pub_result in pub_results:
         register = getattr(getattr(pub_result, "data", None), name, None)
         if register is None:
-            raise CountsError.bad_argument("result", expected=f"a register {name!r} in every PUB", got=repr(pub_result))
+            raise CountsError.bad_argument(
+                "result",
+                expected=f"a register {name!r} in every PUB, as in the circuits that pubs() returned",
+                got=shown(pub_result),
+                remedy="Run these: experiment.run(sampler), or experiment.counts(sampler.run(experiment.pubs(shots))). "
+                "Counts of circuits of your own go to BellCounts.from_counts; values of an Estimator are not counts.",
+            )
         if register.num_bits != num_bits:
             raise CountsError.bad_argument("result", expected=f"{num_bits} bits", got=f"{register.num_bits}")
         registers.append(register)

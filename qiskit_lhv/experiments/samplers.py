@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from qiskit.primitives import StatevectorSampler
+from qiskit import QuantumCircuit
+from qiskit.primitives import BackendSamplerV2, StatevectorSampler
 from qiskit.primitives.base import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 
@@ -23,6 +24,7 @@ __all__ = [
     "require_backend",
     "require_sampler",
     "reseeded",
+    "sampler_for",
     "seed_of",
     "with_fresh_numbers",
 ]
@@ -49,16 +51,40 @@ def require_sampler(sampler: Any) -> None:
         got, remedy = f"the class {sampler.__name__}", f"Pass an object: {sampler.__name__}(...)."
     elif isinstance(sampler, str):
         remedy = f"Get the backend of that name from its service, then pass a sampler for it, such as {_EXAMPLES}."
-    elif _is_backend(sampler):
-        name = type(sampler).__name__
-        got = f"the backend {getattr(sampler, 'name', name)!r} ({name})"
-        remedy = "Pass a sampler for it: BackendSamplerV2(backend=...), or SamplerV2.from_backend(...) of qiskit_aer."
+    elif callable(getattr(sampler, "least_busy", None)):
+        remedy = "Pass a backend of this service: service.backend(name), or service.least_busy()."
+    elif isinstance(sampler, QuantumCircuit):
+        remedy = f"The circuit goes to BellExperiment(circuit, settings), and run() takes what runs it: {_EXAMPLES}."
     elif isinstance(sampler, BaseEstimatorV2):
         got = f"the estimator {type(sampler).__name__}"
         remedy = f"Counts come from samplers, such as {_EXAMPLES}. estimate_from_estimator reads estimators."
     elif isinstance(sampler, BaseSamplerV2) or (callable(getattr(sampler, "run", None)) and not _is_compiler(sampler)):
         return
     raise MeasurementError.bad_argument("sampler", expected="a V2 Sampler", got=got, remedy=remedy)
+
+
+def sampler_for(sampler: Any) -> Any:
+    """The sampler that runs on a backend or simulator; all else is returned as it is.
+
+    Aer's simulators get Aer's Sampler, backends of IBM's service the one of ``qiskit_ibm_runtime``, and all others
+    ``BackendSamplerV2``.
+
+    Args:
+        sampler: What the caller passed to run on.
+    """
+    if not _is_backend(sampler):
+        return sampler
+    modules = [f"{kind.__module__}." for kind in type(sampler).__mro__]
+    if any(name.startswith("qiskit_aer.") for name in modules):
+        from qiskit_aer.primitives import SamplerV2
+
+        options = getattr(sampler, "options", None)
+        return SamplerV2.from_backend(sampler, seed=getattr(options, "seed_simulator", None))
+    if any(name.startswith("qiskit_ibm_runtime.") for name in modules) and not is_local(sampler):
+        from qiskit_ibm_runtime import SamplerV2 as RuntimeSampler
+
+        return RuntimeSampler(mode=sampler)
+    return BackendSamplerV2(backend=sampler)
 
 
 def require_backend(backend: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import ClassicalRegister, QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.circuit import Parameter, ParameterVector
 from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from ..measurements.specification import Measurement
@@ -96,6 +96,7 @@ class SettingCircuits:
         plan: PubPlan,
         transpile: Transpile,
         signature: Mapping[str, Any],
+        values: Mapping[Parameter, NDArray[np.float64]] | None = None,
     ) -> list[tuple[Any, ...]]:
         """The PUBs of a plan; all copies have the same settings at a time.
 
@@ -106,6 +107,8 @@ class SettingCircuits:
             plan: What to run.
             transpile: Applied to every circuit.
             signature: What the PUBs are signed with, apart from settings and plan.
+            values: Values of each free parameter of ``prepared``, shape ``(V,)``. Every PUB then has them along a
+                first axis of its own.
         """
         positions, shots = plan.schedule.positions, plan.schedule.shots
         own = {**signature, "settings": self.digest, "schedule": plan.digest}
@@ -118,17 +121,20 @@ class SettingCircuits:
                 )
                 for row in dict.fromkeys(rows)
             }
-            return [(circuits[row], None, int(n)) for row, n in zip(rows, shots, strict=True)]
+            return [
+                (circuits[row], _bindings(circuits[row], (), {}, values), int(n))
+                for row, n in zip(rows, shots, strict=True)
+            ]
         circuit, parameters = self._rotated_circuit(prepared, copies)
         circuit = transpile(circuit)
         # The transpiled circuit may have dropped a parameter; its own list says which are left.
         kept = [i for i, parameter in enumerate(parameters) if parameter in circuit.parameters]
         names = tuple(parameters[i] for i in kept)
-        values = self._angles(positions)[:, kept]
+        angles = self._angles(positions)[:, kept]
         return [
             (
                 signed(circuit, own | pub_signature(number, positions[runs], True)),
-                BindingsArray({names: values[runs].reshape(*shape, len(kept))}),
+                _bindings(circuit, shape, {names: angles[runs].reshape(*shape, len(kept))}, values),
                 int(shots[runs.start]),
             )
             for number, (shape, runs) in enumerate(plan.parts)
@@ -138,7 +144,10 @@ class SettingCircuits:
         self, prepared: QuantumCircuit, copies: Mapping[str, Sequence[int]]
     ) -> tuple[QuantumCircuit, ParameterVector]:
         circuit = prepared.copy()
-        parameters = ParameterVector("setting", 2 * len(self.measured))
+        name = "setting"
+        while any(parameter.name.startswith(f"{name}[") for parameter in circuit.parameters):
+            name += "_"
+        parameters = ParameterVector(name, 2 * len(self.measured))
         for qubits in copies.values():
             for i, qubit in enumerate(self.measured):
                 # rz, then ry, take the Bloch vector to +Z; an rz right before the measurement would be dropped.
@@ -223,3 +232,20 @@ class SettingCircuits:
             cells = np.ravel_multi_index(tuple(np.hstack([settings, outcomes]).T), shape)
             table += np.bincount(cells, minlength=len(table))
         return table.reshape(shape)
+
+
+def _bindings(
+    circuit: QuantumCircuit,
+    shape: tuple[int, ...],
+    angles: Mapping[tuple[Parameter, ...], NDArray[np.float64]],
+    values: Mapping[Parameter, NDArray[np.float64]] | None,
+) -> BindingsArray | None:
+    """The values of a PUB's parameters: angles of the settings, and values of the free ones along a first axis."""
+    if values is None:
+        return BindingsArray(dict(angles)) if angles else None
+    number = len(next(iter(values.values())))
+    bound = {names: np.broadcast_to(array, (number, *array.shape)) for names, array in angles.items()}
+    kept = tuple(parameter for parameter in values if parameter in circuit.parameters)
+    grid = np.stack([values[parameter] for parameter in kept], axis=-1) if kept else np.empty((number, 0))
+    bound[kept] = np.broadcast_to(grid.reshape(number, *[1] * len(shape), len(kept)), (number, *shape, len(kept)))
+    return BindingsArray(bound, shape=(number, *shape))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterExpression
+from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import CircuitInstruction, ParameterExpression
+from qiskit.circuit.classical import expr
 
 from ..exceptions import CountsError
 from ..measurements.specification import Measurement
@@ -21,6 +23,7 @@ SIGNATURE = "qiskit_lhv"
 
 # Angles that differ by less are the same after a detour through a file or another version of a library.
 _DECIMALS = 8
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def short_digest(*parts: str | bytes) -> str:
@@ -54,8 +57,35 @@ def _lines_of(circuit: QuantumCircuit) -> list[str]:
             # Made by to_gate() or a library: its name may be numbered anew in every session.
             lines.append(f"{qubits} {digest_of_circuit(operation.definition)}")
             continue
-        lines.append(f"{operation.name} {qubits} {inner}")
+        lines.append(f"{operation.name} {qubits} {inner}{_decision_text(circuit, instruction)}")
     return lines
+
+
+def _decision_text(circuit: QuantumCircuit, instruction: CircuitInstruction) -> str:
+    """The classical bits that an operation writes or depends on, and how; empty without any."""
+    operation = instruction.operation
+    parts = []
+    if instruction.clbits:
+        parts.append(str([circuit.find_bit(bit).index for bit in instruction.clbits]))
+    for name in ("condition", "target"):
+        depends = getattr(operation, name, None)
+        if depends is not None and hasattr(operation, "blocks"):
+            parts.append(_condition_text(circuit, depends))
+    if hasattr(operation, "cases_specifier"):
+        parts.append(_ADDRESS.sub("", str([labels for labels, _ in operation.cases_specifier()])))
+    return "".join(f" {part}" for part in parts)
+
+
+def _condition_text(circuit: QuantumCircuit, condition: Any) -> str:
+    if isinstance(condition, tuple):
+        return f"{_condition_text(circuit, condition[0])} == {int(condition[1])}"
+    if isinstance(condition, expr.Expr):
+        bits = [_condition_text(circuit, variable.var) for variable in expr.iter_vars(condition)]
+        # Bits without a register show their place in memory, which differs from session to session.
+        return f"{_ADDRESS.sub('', repr(condition))} {bits}"
+    bits = condition if isinstance(condition, ClassicalRegister) else [condition]
+    known = set(circuit.clbits)
+    return str([circuit.find_bit(bit).index if bit in known else -1 for bit in bits])
 
 
 def _text_of(parameter: Any) -> str:
@@ -120,4 +150,5 @@ _OTHER = {
     "layer": "other groups, or another layer",
     "pub": "another PUB of the experiment",
     "setting": "another setting",
+    "values": "other values of the free parameters",
 }

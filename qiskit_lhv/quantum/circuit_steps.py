@@ -40,7 +40,7 @@ def steps_of(circuit: QuantumCircuit) -> Iterator[Step]:
     """All that acts on the state: gates, resets and channels; boxes, loops and composite instructions opened.
 
     Args:
-        circuit: One that takes no decisions. Its measurements are steps, too.
+        circuit: Any circuit. Its measurements are steps, too, and so are its decisions, as they are.
     """
     yield from _steps_of(circuit, tuple(range(circuit.num_qubits)))
 
@@ -102,8 +102,15 @@ def stays_pure(steps: Iterable[Step]) -> bool:
 
 def _first_mixing(steps: Iterable[Step]) -> Step | None:
     used: set[int] = set()
+    measured: set[int] = set()
     for operation, own in steps:
-        if operation.name == "measure" or (operation.name == "reset" and used.isdisjoint(own)):
+        if not measured.isdisjoint(own):
+            # A measurement before the end, of which a single state vector would keep one random result.
+            return operation, own
+        if operation.name == "measure":
+            measured.update(own)
+            continue
+        if operation.name == "reset" and used.isdisjoint(own):
             continue
         if not isinstance(operation, Gate):
             return operation, own

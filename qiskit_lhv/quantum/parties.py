@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ForLoopOp
+from qiskit.circuit import CircuitInstruction, ForLoopOp, Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import (
     Clifford,
@@ -32,8 +32,10 @@ from .stabilizers import reduced_stabilizers
 __all__ = [
     "QUANTUM_STATES",
     "ROUNDING_OF_STATES",
+    "free_parameters",
     "lowest_eigenvalue",
     "party_tensor",
+    "require_no_variables",
     "require_unmeasured",
     "state_of_parties",
     "to_state",
@@ -62,21 +64,14 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
         "The measurements are added for every setting: pass "
         "circuit.remove_final_measurements(inplace=False), or the circuit before it was measured."
     )
-    if circuit.num_identifiers:
-        raise MeasurementError.bad_argument(
-            "circuit",
-            expected="a circuit without classical variables",
-            got=", ".join(f"{variable.name!r}" for variable in [*circuit.iter_vars(), *circuit.iter_stretches()]),
-            remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
-        )
+    require_no_variables(circuit)
     for instruction in circuit.data:
         name = _classical_action(instruction)
         if name is not None:
             raise MeasurementError.bad_argument(
                 "circuit", expected="a circuit without measurements", got=f"one with {name!r}", remedy=remedy
             )
-    # Qiskit 2.0 counts the counters of loops in loops as free.
-    free = [parameter for parameter in circuit.parameters if parameter not in _loop_counters(circuit)]
+    free = free_parameters(circuit)
     if free:
         names = ", ".join(parameter.name for parameter in free)
         raise MeasurementError.bad_argument(
@@ -85,6 +80,24 @@ def require_unmeasured(circuit: QuantumCircuit) -> None:
             got=names,
             remedy="Bind them with circuit.assign_parameters(...).",
         )
+
+
+def require_no_variables(circuit: QuantumCircuit) -> None:
+    """Raises MeasurementError if the circuit has classical variables."""
+    if circuit.num_identifiers:
+        raise MeasurementError.bad_argument(
+            "circuit",
+            expected="a circuit without classical variables",
+            got=", ".join(f"{variable.name!r}" for variable in [*circuit.iter_vars(), *circuit.iter_stretches()]),
+            remedy="What it prepares must not depend on results or on the clock: put the values in their place.",
+        )
+
+
+def free_parameters(circuit: QuantumCircuit) -> list[Parameter]:
+    """The parameters of the circuit that have no value, in its own order."""
+    # Qiskit 2.0 counts the counters of loops in loops as free.
+    counters = _loop_counters(circuit)
+    return [parameter for parameter in circuit.parameters if parameter not in counters]
 
 
 def _loop_counters(circuit: QuantumCircuit) -> set[Any]:
@@ -178,6 +191,7 @@ def state_of_parties(
             name,
             expected="a DensityMatrix, Statevector, StabilizerState, QuantumCircuit or array that is a state",
             got=f"{type(state).__name__} ({exc})",
+            remedy="Counts, trials and behaviors go to analyze.",
         ) from exc
     checked = _checked(result, name)
     groups = parse_parties(parties, len(checked.dims()))

@@ -91,13 +91,17 @@ class _Names:
             remedy=f"Name the former by its number, {virtual}, or the latter by PhysicalQubits([...]).",
         )
 
-    def error(self, k: int, got: object) -> MeasurementError:
+    def error(self, k: int, got: object, given: object = None) -> MeasurementError:
         """Returns the error for a name that refers to none of the qubits."""
         last, remedy = len(self.places) - 1, ""
         expected = f"qubit numbers from 0 to {last}"
         if self._layout is not None:
             expected += ", or qubits, of the circuit that this one was transpiled from"
-            remedy = "Physical qubits are named by parties=PhysicalQubits([...])."
+            named = shown(got) if given is None else shown(given)
+            remedy = (
+                f"The circuit has a layout: numbers are those of qubits before it, wherever they are now. Physical "
+                f"qubits are named by parties=PhysicalQubits({named})."
+            )
         elif isinstance(got, Qubit):
             expected += " or qubits of the circuit"
             remedy = "" if self._circuit is not None else "A state has numbers only."
@@ -143,7 +147,7 @@ def parse_parties(
         for name in group:
             number = names.number(name, k)
             if number is None:
-                raise names.error(k, name)
+                raise names.error(k, name, parties)
             if number in seen:
                 raise MeasurementError.bad_argument(
                     "parties",

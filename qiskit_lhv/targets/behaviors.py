@@ -75,7 +75,12 @@ class Behavior(Record):
     """The name of each setting of each party; ``None`` if they have no names. Behaviors compare without them."""
 
     def __post_init__(self) -> None:
-        array = real_array(self.array, "array", ScenarioError)
+        array = real_array(
+            self.array,
+            "array",
+            ScenarioError,
+            remedy="Of a state: Behavior.from_state(state, settings); of counts: BellCounts.from_counts(counts).",
+        )
         scenario = scenario_of_array(array, self.scenario, "array", ScenarioError)
         if array.min() < -_ATOL:
             position = tuple(int(i) for i in np.unravel_index(np.argmin(array), array.shape))

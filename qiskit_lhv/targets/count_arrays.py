@@ -23,7 +23,9 @@ def count_array(value: Any) -> NDArray[np.int64]:
     Raises:
         CountsError: If an entry is negative, fractional or not finite, or there are too many shots.
     """
-    array = real_array(value, "array", CountsError)
+    array = real_array(
+        value, "array", CountsError, remedy="Dictionaries, lists of them and results go to BellCounts.from_counts."
+    )
     if np.asarray(value).dtype == bool:
         raise CountsError.bad_argument("array", expected="counts", got="truth values")
     if array.size and array.min() < 0:

@@ -79,6 +79,13 @@ def data_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> Da
     Raises:
         CountsError: If the file holds something else, or cannot be used.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise CountsError.bad_argument(
+            "path",
+            expected="the path of a file",
+            got=type(path).__name__,
+            remedy="Dictionaries, lists and results go to BellCounts.from_counts.",
+        )
     place = Path(path)
     given = {name: value for name, value in options.items() if value is not None}
     if place.suffix.lower() in _TABLES:

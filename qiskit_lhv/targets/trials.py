@@ -350,6 +350,9 @@ class BellTrials(Record):
         )
 
 
+_MAKING = "Make them with BellCounts.from_counts(counts), BellTrials.from_table(table) or read_data(path)."
+
+
 def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts | BellTrials:
     """Returns the data if they are counts or trials.
 
@@ -361,7 +364,9 @@ def require_counts_or_trials(data: object, argument: str = "data") -> BellCounts
         CountsError: If they are anything else.
     """
     if not isinstance(data, BellCounts | BellTrials):
-        raise CountsError.bad_argument(argument, expected="BellCounts or BellTrials", got=type(data).__name__)
+        raise CountsError.bad_argument(
+            argument, expected="BellCounts or BellTrials", got=type(data).__name__, remedy=_MAKING
+        )
     return data
 
 

@@ -25,7 +25,7 @@ def counts_file(tmp_path):
 @pytest.mark.slow
 def test_demo_gives_the_right_verdicts(tmp_path, capsys):
     picture = tmp_path / "demo.svg"
-    assert main(["demo", "--picture", str(picture)]) == 0
+    assert main(["demo", "--plot", str(picture)]) == 0
     lines = {line[:32].strip(): line for line in capsys.readouterr().out.splitlines()}
     verdicts = {
         "IBM Hanoi 19-20": "NONLOCAL",
@@ -45,7 +45,7 @@ def test_demo_gives_the_right_verdicts(tmp_path, capsys):
 
 def test_analyze_file(counts_file, tmp_path, capsys):
     saved, picture = tmp_path / "report.json", tmp_path / "picture.svg"
-    code = main(["analyze", str(counts_file), "--seed", "1", "--json", str(saved), "--picture", str(picture)])
+    code = main(["analyze", str(counts_file), "--seed", "1", "--json", str(saved), "--plot", str(picture)])
     assert code == 0
     assert capsys.readouterr().out.startswith("NONLOCAL")
     report = LocalityReport.load(saved)
@@ -84,10 +84,10 @@ def no_work(*_, **__):
     pytest.fail("the work began before the files were checked")
 
 
-@pytest.mark.parametrize("option", ["--json", "--picture"])
+@pytest.mark.parametrize("option", ["--json", "--plot"])
 def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, capsys, monkeypatch, option):
     monkeypatch.setattr("qiskit_lhv.datasets.read_data", no_work)
-    suffix = {"--json": ".json", "--picture": ".svg"}[option]
+    suffix = {"--json": ".json", "--plot": ".svg"}[option]
     folder = tmp_path / f"folder{suffix}"
     folder.mkdir()
     cases = [
@@ -95,7 +95,7 @@ def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, ca
         (folder, "expected a file, got the folder"),
         (counts_file / f"out{suffix}", "expected a file in an existing folder"),
     ]
-    if option == "--picture":
+    if option == "--plot":
         cases += [(tmp_path / name, "expected a name that ends with .svg") for name in ("out.gif", "out", "out.SVGZ")]
     else:
         cases.append((counts_file, "expected a file of its own"))
@@ -118,7 +118,7 @@ def test_places_of_results_are_checked_before_any_work(counts_file, tmp_path, ca
 def test_the_place_of_the_picture_of_the_demo_is_checked_first(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("qiskit_lhv.cli.demo._reports", no_work)
     for path in (tmp_path / "none" / "demo.svg", tmp_path, tmp_path / "demo.gif"):
-        assert main(["demo", "--picture", str(path)]) == 2
+        assert main(["demo", "--plot", str(path)]) == 2
         assert capsys.readouterr().err.startswith("qiskit-lhv: picture: ")
 
 
@@ -175,7 +175,7 @@ def test_command_without_arguments_shows_usage():
         ),
         (b'{"counts": {"0": {"0": 1}}, "design": "random", "setting_probabilities": []}', "setting_probabilities"),
         (b'{"counts": {"0": {"0": 1}}, "post_selected": 1}', "post_selected"),
-        (b'{"class": "BellCounts"}', "saved by BellCounts.save"),
+        (b'{"class": "BellCounts"}', "a file that save() wrote"),
         (b'{"class": "Nonsense", "schema_version": 1, "fields": {}}', "Nonsense"),
         (b'{"class": "BellCounts", "class": "BellCounts"}', "comes twice"),
     ],

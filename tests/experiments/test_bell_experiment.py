@@ -8,6 +8,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import DensityMatrix, Operator, Statevector
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
+from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2 as AerSampler
 from qiskit_lhv import Behavior, BellExperiment, BellScenario, measurement
 from qiskit_lhv.exceptions import CountsError, MeasurementError
@@ -477,17 +478,22 @@ def test_a_classical_register_of_the_same_name_does_not_matter():
     assert counts.array[0, 0, 0, 1] == counts.array[0, 0, 1, 0] == 0
 
 
-@pytest.mark.parametrize("circuit", [product_state(), "bell", None, np.eye(4) / 4])
+@pytest.mark.parametrize(
+    "circuit", ["bell", None, np.eye(4) / 4, DensityMatrix(np.eye(4) / 4), np.ones(4), Statevector([1, 0, 0])]
+)
 def test_what_is_no_circuit_is_refused(circuit):
     with pytest.raises(MeasurementError, match=r"^circuit: expected a QuantumCircuit.*Behavior\.from_state"):
         BellExperiment(circuit, "chsh")
 
 
-def test_free_parameters_are_refused():
+def test_free_parameters_need_a_sweep():
     circuit = QuantumCircuit(2)
     circuit.rx(Parameter("t"), 0)
-    with pytest.raises(MeasurementError, match="assign_parameters"):
-        BellExperiment(circuit, "chsh")
+    experiment = BellExperiment(circuit, "chsh")
+    calls = (lambda: experiment.run(AerSimulator()), lambda: experiment.pubs(10), experiment.behavior)
+    for call in calls:
+        with pytest.raises(MeasurementError, match=r"got t\. experiment\.sweep\(\[0\.1, .*assign_parameters"):
+            call()
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, PassManager, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
-from qiskit_aer.noise import NoiseModel, depolarizing_error
+from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from qiskit_aer.primitives import SamplerV2 as AerSampler
-from qiskit_lhv import BellExperiment, DeviceExperiment, Verdict, analyze, measurement
+from qiskit_lhv import BellExperiment, DeviceExperiment, Verdict, analyze, chsh, measurement
 from qiskit_lhv.exceptions import CountsError, MeasurementError
 from qiskit_lhv.experiments import SettingSchedule
 from qiskit_lhv.experiments.samplers import backend_of, seed_of
@@ -33,6 +33,10 @@ from helpers import assert_within_five_standard_errors, bell_circuit, ignore_mis
 
 def chsh_experiment():
     return BellExperiment(bell_circuit(), "chsh")
+
+
+def chsh_value(counts):
+    return float(chsh().value(counts.frequencies()))
 
 
 class Hidden:
@@ -368,6 +372,22 @@ def test_backends_and_seeds_are_found_inside_samplers():
     assert seed_of(AerSampler()) is None
 
 
+@pytest.mark.parametrize("backend", [AerSimulator(), AerSimulator(seed_simulator=9), GenericBackendV2(2, seed=1)])
+def test_backends_get_a_sampler(backend):
+    schedule = SettingSchedule.random((2, 2), 400, seed=1)
+    assert 2.3 < chsh_value(chsh_experiment().run(backend, 1000)) < 3.2
+    assert chsh_experiment().run_trials(backend, schedule).num_trials == 400
+
+
+def test_a_simulator_keeps_its_noise_and_its_seed():
+    noise = NoiseModel()
+    noise.add_all_qubit_readout_error(ReadoutError([[0.5, 0.5], [0.5, 0.5]]))
+    simulator = AerSimulator(noise_model=noise, seed_simulator=4)
+    first, second = chsh_experiment().run(simulator, 2000), chsh_experiment().run(simulator, 2000)
+    assert abs(chsh_value(first)) < 0.3
+    assert np.array_equal(first.array, second.array)
+
+
 # Errors that say what to do
 
 
@@ -377,7 +397,7 @@ def test_backends_and_seeds_are_found_inside_samplers():
         (None, "expected a V2 Sampler, got None. Such as StatevectorSampler()"),
         (AerSampler, "got the class SamplerV2. Pass an object: SamplerV2(...)"),
         ("ibm_fez", "got 'ibm_fez'. Get the backend of that name"),
-        (AerSimulator(), "got the backend 'aer_simulator' (AerSimulator). Pass a sampler for it"),
+        (QuantumCircuit(2), "The circuit goes to BellExperiment(circuit, settings)"),
         (StatevectorEstimator(), "got the estimator StatevectorEstimator. Counts come from samplers"),
         (PassManager(), "expected a V2 Sampler"),
         (7, "expected a V2 Sampler, got 7"),

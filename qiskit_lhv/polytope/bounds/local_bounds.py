@@ -97,7 +97,7 @@ def local_bound(
     """
     from ..expressions.expression import BellExpression
 
-    instance(expression, BellExpression, "expression", ScenarioError)
+    instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
     deadline = Deadline(time_limit)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)

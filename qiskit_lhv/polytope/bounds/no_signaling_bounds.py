@@ -98,7 +98,7 @@ def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
         >>> round(no_signaling_bound(chsh()).value, 9)
         4.0
     """
-    scenario = instance(expression, BellExpression, "expression", ScenarioError).scenario
+    scenario = instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().").scenario
     if scenario.num_cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
             "expression",

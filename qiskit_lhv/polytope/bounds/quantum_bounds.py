@@ -153,11 +153,13 @@ def quantum_bound(
             expression, or the parties' joint dimension exceeds 256.
         SolverError: If Clarabel is needed and missing, or a solver fails.
 
+    The largest matrices that are allowed take less than a minute.
+
     References:
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
         arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
     """
-    instance(expression, BellExpression, "expression", ScenarioError)
+    instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
     (size,) = whole_numbers((dimension,), "dimension", ScenarioError, minimum=2)
     joint = size**expression.scenario.num_parties
     if joint > _MAX_DIMENSION:

@@ -206,11 +206,12 @@ def search_by_gradients(
     progress: bool | None,
     checkpoint: str | os.PathLike[str] | None,
     max_calls: float = math.inf,
+    max_work: float = math.inf,
 ) -> Threshold:
     """Conditional gradients: models for visibilities closer and closer to the threshold.
 
     Args and errors as of :func:`generate_columns`; and whether to show a progress bar, where to keep the state, and
-    after how many calls of the oracle to end.
+    after how many calls of the oracle, and how much work, to end.
     """
     search = _ThresholdSearch(reduction, behavior, noise, seed)
     file = None
@@ -223,7 +224,7 @@ def search_by_gradients(
     if not search.gradient.num_atoms:
         search.gradient.add(0, reduction.distinct(strategies).astype(np.int8))
     with ProgressBar(None, progress, "call") as bar:
-        search.run(None, max_visibility, deadline, bar, file, max_calls=max_calls)
+        search.run(None, max_visibility, deadline, bar, file, max_calls=max_calls, max_work=max_work)
     search_timed_out = deadline.over
     # Without even the first stage: the noise itself is a mixture of the strategies that came in.
     mixture = search.mixture or (0.0, *_mixture_of_noise(noise, reduction, strategies))

@@ -23,6 +23,7 @@ from ..symmetry.reduced_coordinates import Reduction
 from ..symmetry.relabelings import Relabeling, Symmetry
 from ..symmetry.symmetrized_model import SymmetrizedModel
 from .column_generation import MAX_COORDINATES, generate_columns, search_by_gradients
+from .staged_search import WORK_OF_A_MINUTE
 from .threshold import Threshold
 
 __all__ = ["Threshold", "nonlocality_threshold"]
@@ -60,7 +61,8 @@ def nonlocality_threshold(
         max_visibility: Largest visibility considered. Above 1 the line from the noise through the
             behavior is extended, which tells how far inside the local set the behavior lies.
         max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
-            coordinates) returns the interval found so far; default: none.
+            coordinates) returns the interval found so far. Default: none with a time limit; without one the work is
+            bounded, so that the search ends within about a minute on two cores.
         time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
@@ -91,6 +93,7 @@ def nonlocality_threshold(
     if max_visibility > 1 and np.abs(behavior.array - noise.array).max() < 1e-12:
         raise ScenarioError.bad_argument("noise", expected="another behavior than the target", got="the same one")
     calls = math.inf if max_calls is None else whole_number(max_calls, "max_calls", ScenarioError)
+    work = WORK_OF_A_MINUTE if max_calls is None and not deadline.limited else math.inf
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
     group = _parse_symmetry(symmetry, behavior, noise, deadline=deadline)
@@ -98,7 +101,7 @@ def nonlocality_threshold(
     reduction = Reduction.fitting(behavior, noise, symmetry=group)
     if len(reduction.sizes) > MAX_COORDINATES:
         result = search_by_gradients(
-            behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint, calls
+            behavior, noise, reduction, strategies, max_visibility, deadline, seed, progress, checkpoint, calls, work
         )
     else:
         result = generate_columns(behavior, noise, reduction, strategies, max_visibility, deadline, seed)

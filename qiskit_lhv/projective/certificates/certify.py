@@ -23,6 +23,7 @@ from ...measurements.named_sets import projective_members, qubit_set
 from ...measurements.polyhedra import inradius
 from ...measurements.qubit_sets import AllProjective, QubitMeasurementSet
 from ...measurements.sets import MeasurementSet
+from ...polytope.thresholds.staged_search import WORK_OF_A_MINUTE
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from .certificate import AllProjectiveCertificate
@@ -76,7 +77,8 @@ def certify_all_projective(
             measurements are limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of
             equally spaced axes, by default 24 for two qubits.
         search: The visibility at which the search works, its start and when it ends; see :class:`ProofSearch`.
-        time_limit: Seconds for the search; default: none, see :ref:`time-limits`.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`. Without it and without
+            ``max_calls``, the work is bounded, so that the search ends within about a minute on two cores.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.
@@ -111,9 +113,10 @@ def certify_all_projective(
             "start", expected=f"a ResponseModel of {tensor.num_parties} parties", got=repr(options.start)
         )
     calls = math.inf if options.max_calls is None else options.max_calls
+    work = WORK_OF_A_MINUTE if options.max_calls is None and not deadline.limited else math.inf
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
-    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, measured, calls, deadline, seed)
+    noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, measured, calls, work, deadline, seed)
     seeker = ProjectiveSearch(tensor, axes, seed, noise_proof, measured)
     file = None
     if checkpoint is not None:
@@ -133,7 +136,7 @@ def certify_all_projective(
         seeker.add_model(options.start)
     with ProgressBar(None, progress, "call") as bar:
         enough = math.inf if options.goal is None else options.goal * (1 + _ASIDE)
-        seeker.run(options.visibility, options.max_visibility, deadline, bar, file, enough, calls)
+        seeker.run(options.visibility, options.max_visibility, deadline, bar, file, enough, calls, work)
     return seeker.certificate()
 
 
@@ -143,6 +146,7 @@ def _proven_noise(
     axes: list[FloatArray],
     measurements: MeasurementSet,
     calls: float,
+    work: float,
     deadline: Deadline,
     seed: int | None,
 ) -> AllProjectiveCertificate:
@@ -156,7 +160,7 @@ def _proven_noise(
     with ProgressBar(None, False) as bar:
         for share in (1 / 3, 1.0):
             # The state cannot be proven local without a proof for the noise, so that proof may use all the time.
-            search.run(None, _ENOUGH_FOR_NOISE, deadline.part(share), bar, max_calls=calls)
+            search.run(None, _ENOUGH_FOR_NOISE, deadline.part(share), bar, max_calls=calls, max_work=work)
             if search.best > 1 or not deadline.limited:
                 break
     proof = search.certificate()

@@ -31,7 +31,8 @@ class ProofSearch:
     """A local model of the state, from ``find_local_model``; its hidden variables give starting strategies."""
     max_calls: int | None = None
     """Calls of the oracle after which the search ends with what it has. Other than with a time limit, the answer is
-    then the same on every machine. ``None``: until the last stage is reached."""
+    then the same on every machine. ``None``: with a time limit, until the last stage is reached; without one, until
+    about a minute's work on two cores is done."""
 
     def __post_init__(self) -> None:
         for name in ("visibility", "max_visibility", "goal"):

@@ -197,6 +197,9 @@ def optimal_shares(
     return Allocation(best, upper, model, True)
 
 
+_MAKING = "Make one with BellExperiment(circuit, settings) or Behavior.from_state(state, settings)."
+
+
 def exact_behavior(target: Any, argument: str) -> Behavior:
     """The no-signaling behavior of a behavior or an experiment.
 
@@ -210,7 +213,7 @@ def exact_behavior(target: Any, argument: str) -> Behavior:
         kinds = (
             "a Behavior, a BellExperiment or BellCounts" if argument == "target" else "a Behavior or a BellExperiment"
         )
-        raise ScenarioError.bad_argument(argument, expected=kinds, got=type(target).__name__)
+        raise ScenarioError.bad_argument(argument, expected=kinds, got=type(target).__name__, remedy=_MAKING)
     behavior.require_no_signaling(_MAX_SIGNALING, argument)
     return behavior
 

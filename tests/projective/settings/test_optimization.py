@@ -240,7 +240,7 @@ def test_bounds_that_are_no_numbers(bound):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"expression": "x"}, "expression: expected a BellExpression, got 'x'"),
+        ({"expression": "x"}, r"expression: expected a BellExpression, such as chsh\(\), got 'x'"),
         ({"search": "regular"}, "search: expected SettingsSearch, got 'regular'"),
         ({"num_settings": 300}, r"num_settings: expected at most 65536 combinations.*About 255 settings"),
         ({"noise": werner_state(1.0), "expression": chsh()}, "noise: expected a local state, got one that violates"),
