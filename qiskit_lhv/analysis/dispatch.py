@@ -101,8 +101,9 @@ def analyze(
         tolerance: For behaviors, the largest difference between a given probability and the true one.
         measurements: For states, ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``,
             ``"xz"`` or ``"yz"``.
-        time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead, to about a minute on two
-            cores for open questions about two or three qubits. For counts, the declared test and the test of no-signaling always run, and figures that are due after the limit are absent.
+        time_limit: Limit in seconds. Default: no limit; for states, the work is bounded instead, to about a minute on
+            two cores for open questions about two or three qubits. For counts, the declared test and the test of
+            no-signaling always run, and figures that are due after the limit are absent.
         progress: Whether to show a progress bar, over the proofs for a state or over many groups. Default: only on a
             terminal and in a notebook.
         seed: Seed of the searches, and of the random orders of the shots in an e-value. Declare it beforehand, or leave

@@ -111,8 +111,8 @@ def find_local_model(
             all parties measure qubits projectively, else 4096.
         optimizer: Options of the descent: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
-        time_limit: Stop after this many seconds; checked every 100 steps. Default: no limit; the default number of steps
-            takes less than a minute on two cores for two qubits, three qubits and two qutrits.
+        time_limit: Stop after this many seconds; checked every 100 steps. Default: no limit; the default number of
+            steps takes less than a minute on two cores for two qubits, three qubits and two qutrits.
         seed: Seed of everything random; the same seed gives the same result.
         progress: Whether to show a progress bar; default: on a terminal.
         checkpoint: File that keeps the state of the run, written every few seconds. If the run is
@@ -184,8 +184,8 @@ def find_local_models(
         optimizer: Options of the descent. With a target loss, the search stops once every state has a start that
             reaches it.
         grid: Settings on which the models are trained and evaluated.
-        time_limit: Stop after this many seconds. Default: no limit; the default number of steps takes less than a minute
-            on two cores for a few states of two qubits.
+        time_limit: Stop after this many seconds. Default: no limit; the default number of steps takes less than a
+            minute on two cores for a few states of two qubits.
         seed: Seed of everything random.
         progress: Whether to show a progress bar.
         checkpoint: File that keeps the state of the run.

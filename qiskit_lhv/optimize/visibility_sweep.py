@@ -200,8 +200,8 @@ def sweep_visibility(
         measurements: See :func:`find_local_model`.
         first_steps: Gradient steps at the first visibility, which starts at random; default: twice as many as at
             the others.
-        time_limit: No new visibility is begun after this many seconds. Default: no limit; a visibility takes some seconds
-            on two cores for two qubits.
+        time_limit: No new visibility is begun after this many seconds. Default: no limit; a visibility takes some
+            seconds on two cores for two qubits.
         seed: Seed of everything random.
         folder: Where to keep the results, ``point_0000.npz`` and so on, to be read by
             ``LocalModelResult.load``, and the state of the run. The same call goes on from there. Needs a seed.

@@ -140,7 +140,8 @@ def quantum_bound(
             different parties, ``"1+AAB"`` adds products of two projectors of one party and one of another, and so on.
             With ``"+P"`` at the end, as in ``"1+P"``, all probabilities must be non-negative as well. This makes level
             1 of two parties, and all levels without ``ABC`` of three parties, tighter (for I3322: 1.366 instead of
-            1.375). It holds automatically if the rows include the products of one projector of every party.
+            1.375). It holds automatically if the rows include the products of one projector of every party. I3322 at
+            level 3 takes about ten seconds.
         dimension: Dimension of each party's Hilbert space for the lower bound.
         seed: Seed of the seesaw, or ``None``.
 
@@ -152,8 +153,6 @@ def quantum_bound(
         ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
             expression, or the parties' joint dimension exceeds 256.
         SolverError: If Clarabel is needed and missing, or a solver fails.
-
-    The largest matrices that are allowed take less than a minute.
 
     References:
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
