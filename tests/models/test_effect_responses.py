@@ -80,9 +80,8 @@ def test_power_sums_see_the_other_outcomes():
 
 def test_a_measurement_that_says_nothing_has_no_features():
     trivial = ListedMeasurements(np.stack([np.eye(2) / 2, np.eye(2) / 2])[None])
-    features = EffectFeatures(trivial, 2)
-    assert features.size == 0
-    assert features.ranks == (0, 0)
+    with pytest.raises(MeasurementError, match=r"^measurements: expected measurements with outcomes that depend on"):
+        EffectFeatures(trivial, 2)
 
 
 def test_weights_and_bloch_vectors():
