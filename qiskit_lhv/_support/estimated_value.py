@@ -1,39 +1,10 @@
-"""Numbers that were estimated, with their errors, and how they are written."""
+"""How numbers are written with their errors."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-__all__ = ["EstimatedValue", "with_error"]
-
-
-class EstimatedValue(float):
-    """A number with its standard error, which calculates like any other number.
-
-    Examples:
-        >>> value = EstimatedValue(2.4225, 0.1964)
-        >>> value, value > 2, value.standard_error
-        (2.42 +- 0.20, True, 0.1964)
-    """
-
-    standard_error: float
-    """The standard error."""
-
-    def __new__(cls, value: float, standard_error: float) -> EstimatedValue:
-        """Makes a number with its standard error."""
-        number = super().__new__(cls, value)
-        number.standard_error = float(standard_error)
-        return number
-
-    def __getnewargs__(self) -> Any:
-        """What a copy is made of."""
-        return float(self), self.standard_error
-
-    def __repr__(self) -> str:
-        return with_error(float(self), self.standard_error)
-
-    __str__ = __repr__
+__all__ = ["with_error"]
 
 
 def with_error(value: float, error: float, sign: str = "+-") -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .._support.estimated_value import EstimatedValue
 from .._support.records import encode
 from ..models.local_model import LocalModel
 from ..polytope.expressions.families import chsh_forms
 from ..polytope.inequalities.bell_inequality import BellInequality
+from ..targets.estimated_values import EstimatedValue
 from ..verification.evidence import Evidence, readable
 from ..verification.result import Verification
 from ..verification.verdict import Verdict

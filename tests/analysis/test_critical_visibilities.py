@@ -130,8 +130,8 @@ def test_tampering(werner):
 def test_picture(werner):
     pytest.importorskip("matplotlib")
     figure = werner.plot()
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["proven local", "proven nonlocal"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["proven local", "proven nonlocal"]
 
 
 def test_bad_input():

@@ -64,7 +64,6 @@ def test_analyze_file_as_a_game(counts_file, capsys):
     [
         ('{"counts": {"0,0": {"00": -1}}}', "quasi-probabilities"),
         ('{"counts": {"0,0": {"000": 1}}}', "bitstrings"),
-        ('{"counts": {"0,0": {"00": 1}, "2,1": {"00": 1}}}', "none for setting 1 of party 0"),
         ('{"counts": [1]}', "settings"),
         ('{"shots": 3}', "counts"),
         ("{", "readable JSON"),
@@ -196,7 +195,7 @@ def test_without_matplotlib_pictures_are_refused_and_the_demo_says_so(counts_fil
     from qiskit_lhv.cli import demo
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["analyze", str(counts_file), "--picture", str(tmp_path / "out.svg")]) == 2
+    assert main(["analyze", str(counts_file), "--plot", str(tmp_path / "out.svg")]) == 2
     assert "pip install 'qiskit-lhv[plot]'" in capsys.readouterr().err
     assert demo._draw({}, None, tmp_path / "demo.svg") is False
     assert not (tmp_path / "demo.svg").exists()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._support.estimated_value import EstimatedValue, with_error
+from ..._support.estimated_value import with_error
 from ..._support.records import Record
 from ..._support.types import FloatArray
 from ..._support.validation import frozen, instance
 from ...exceptions import CountsError
 from ...polytope.bounds.local_bounds import local_bound
 from ...polytope.expressions.expression import BellExpression
+from ...targets.estimated_values import EstimatedValue
 from ...targets.photons import PhotonCounts
 from .normal_tests import correlator_test, forms_of_chsh
 
