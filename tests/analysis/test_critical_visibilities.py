@@ -131,7 +131,7 @@ def test_picture(werner):
     pytest.importorskip("matplotlib")
     figure = werner.plot()
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["proven local", "proven nonlocal"]
+    assert [text.get_text()[:15] for text in legend.get_texts()] == ["proven local up", "proven nonlocal"]
 
 
 def test_bad_input():
