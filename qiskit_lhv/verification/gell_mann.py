@@ -163,8 +163,8 @@ def coordinates_of_effects(effects: Any) -> Any:
         effects: Complex, shape ``(m, num_outcomes, D, D)``; the Hermitian part of each matrix counts.
 
     Returns:
-        Rational, shape ``(m, num_outcomes, D**2)``: the probability of outcome a is the contraction with the tensor of a
-        state.
+        Rational, shape ``(m, num_outcomes, D**2)``: the probability of outcome a is the contraction with the tensor of
+        a state.
 
     Raises:
         ValueError: If an effect of that POVM has a negative eigenvalue.

@@ -51,7 +51,7 @@ class OptimizedSettings(Evidence):
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N`` for qubits."""
     settings: tuple[NDArray[Any], ...]
-    """Measurements of each party, in one of three forms. Bloch vectors of a qubit, shape ``(m_k, 3)``: binary fractions, of length at most 1.
+    """Measurements of each party. Bloch vectors of a qubit, shape ``(m_k, 3)``: binary fractions, of length at most 1.
     A shorter vector is a projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds
     for those too. Or bases of a party of any dimension, shape ``(m_k, D_k, D_k)``: column a belongs to outcome a; the
     measurement is that of the columns made orthogonal, the first one first. Or effects of POVMs, shape
@@ -219,7 +219,7 @@ def _checked(own: Any) -> FloatArray | ComplexArray:
         return vectors
     real, imaginary = (real_array(part(own), "settings", MeasurementError) for part in (np.real, np.imag))
     if real.shape[-2] != real.shape[-1] or real.shape[-1] < 2:
-        form = "bases of shape (m_k, D_k, D_k)" if real.ndim == 3 else "effects of shape (m_k, num_outcomes_k, D_k, D_k)"
+        form = "bases (m_k, D_k, D_k)" if real.ndim == 3 else "effects (m_k, num_outcomes_k, D_k, D_k)"
         raise MeasurementError.bad_argument("settings", expected=form, got=f"shape {real.shape}")
     matrices = frozen(real + 1j * imaginary)
     if matrices.ndim == 4:
@@ -240,7 +240,7 @@ def _require_povms(effects: ComplexArray) -> None:
 
 
 def _measurement(vector: NDArray[Any]) -> Any:
-    """Returns a unit Bloch vector unchanged, two effects for a shorter one, or the measurement of a basis or effects."""
+    """Returns a unit Bloch vector unchanged, two effects for a shorter one, or what a basis or effects measure."""
     if vector.ndim == 3:
         return measurement(vector)
     if vector.ndim == 2:

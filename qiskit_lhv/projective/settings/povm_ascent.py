@@ -12,13 +12,11 @@ from ..._support.types import ComplexArray, FloatArray
 from ...targets.operator_basis import hermitian_basis
 from .basis_ascent import operators_of_slopes, slopes_of_party
 
-__all__ = ["ascend_povms"]
+__all__ = ["ascend_povms", "values_of_povms"]
 
 _MAX_SWEEPS = 1000
 _CONVERGED = 1e-12
 _STEPS = 4
-# Sums with eigenvalues below this share of the largest one are not inverted.
-_SINGULAR = 1e-13
 
 
 def ascend_povms(
@@ -31,9 +29,9 @@ def ascend_povms(
     """Maximizes the value of an expression over the POVMs of all settings, party by party.
 
     For fixed measurements of all other parties, the value is ``sum_a tr(E_a X_a)`` in the effects of one setting. With
-    ``E_a = V_a^+ V_a`` and after a shift that makes every ``X_a`` positive, it is convex in the isometry of all ``V_a``,
-    so the isometry nearest to that of all ``V_a X_a`` has at least the same value. No step lowers the value, and an
-    effect never gains rank: one that is zero stays zero.
+    ``E_a = V_a^+ V_a`` and after a shift that makes every ``X_a`` positive, it is convex in the isometry of all
+    ``V_a``, so the isometry nearest to that of all ``V_a X_a`` has at least the same value. No step lowers the value,
+    and hardly any effect gains rank: one that is zero stays zero.
 
     Args:
         tensor: Correlations, shape ``(D_1**2, ..., D_N**2)``.
@@ -44,11 +42,8 @@ def ascend_povms(
     Returns:
         The effects that each start reached, in the same shapes, and the values, shape ``(B,)``.
     """
-    n = tensor.ndim
+    n, weights = tensor.ndim, _by_cells(coefficients)
     dimensions = [math.isqrt(size) for size in tensor.shape]
-    cells = [coefficients.shape[k] * coefficients.shape[n + k] for k in range(n)]
-    order = [axis for k in range(n) for axis in (k, n + k)]
-    weights = coefficients.transpose(order).reshape(cells)
     povms = [np.array(own, dtype=complex) for own in starts]
     values = np.full(len(starts[0]), -np.inf)
     active = np.arange(len(values))
@@ -72,6 +67,26 @@ def ascend_povms(
     return povms, values
 
 
+def values_of_povms(tensor: FloatArray, coefficients: FloatArray, povms: Sequence[ComplexArray]) -> FloatArray:
+    """Returns the value of an expression for each of several sets of POVMs, shape ``(B,)``.
+
+    Args:
+        tensor: Correlations, shape ``(D_1**2, ..., D_N**2)``.
+        coefficients: Coefficients of the expression, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
+        povms: Effects of each party, shape ``(B, m_k, d_k, D_k, D_k)``.
+    """
+    effects = [_coordinates(own, own.shape[-1]) for own in povms]
+    slopes = slopes_of_party(tensor, _by_cells(coefficients), effects, 0)
+    return np.asarray(np.einsum("bci,bci->b", slopes, effects[0]))
+
+
+def _by_cells(coefficients: FloatArray) -> FloatArray:
+    """Returns the coefficients with one axis per party, of its settings and outcomes."""
+    n = coefficients.ndim // 2
+    cells = [coefficients.shape[k] * coefficients.shape[n + k] for k in range(n)]
+    return coefficients.transpose([axis for k in range(n) for axis in (k, n + k)]).reshape(cells)
+
+
 def _coordinates(effects: ComplexArray, dimension: int) -> FloatArray:
     """Returns the coordinates of all effects, shape ``(B, m * d, D**2)``."""
     basis = hermitian_basis(dimension)
@@ -87,14 +102,11 @@ def _improved(effects: ComplexArray, operators: ComplexArray) -> ComplexArray:
     dimension = effects.shape[-1]
     lowest = np.linalg.eigvalsh(operators).min(axis=(2, 3))[..., None, None, None]
     shifted = operators - lowest * np.eye(dimension)
+    values, vectors = np.linalg.eigh(effects)
+    factors = np.sqrt(np.maximum(values, 0))[..., None] * vectors.conj().swapaxes(-1, -2)
     for _ in range(_STEPS):
-        pulled = shifted @ effects @ shifted
-        values, vectors = np.linalg.eigh(pulled.sum(axis=2))
-        largest = values[..., -1:]
-        usable = (values[..., 0] > _SINGULAR * largest[..., 0]) & (largest[..., 0] > 0)
-        # Where the sum has no inverse, the old effects stay.
-        roots = np.where(usable[..., None], values, 1.0) ** -0.5
-        inverse = ((vectors * roots[..., None, :]) @ vectors.conj().swapaxes(-1, -2))[:, :, None]
-        moved = inverse @ pulled @ inverse
-        effects = np.where(usable[..., None, None, None], (moved + moved.conj().swapaxes(-1, -2)) / 2, effects)
-    return effects
+        # All V_a X_a of a setting below each other.
+        pulled = (factors @ shifted).reshape(*effects.shape[:2], -1, dimension)
+        left, _, right = np.linalg.svd(pulled, full_matrices=False)
+        factors = (left @ right).reshape(effects.shape)
+    return np.asarray(factors.conj().swapaxes(-1, -2) @ factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from ..._support.types import ComplexArray
 from ...measurements.random_effects import haar_unitaries, projectors_of_bases, rank_one_povms
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.inequalities.bell_inequality import BellInequality
-from ...targets.behaviors import Behavior
 from ...targets.correlations import CorrelationTensor
 from .optimized import OptimizedSettings, rounded_matrices
-from .povm_ascent import ascend_povms
+from .povm_ascent import ascend_povms, values_of_povms
 from .search import Search
 
 __all__ = ["PovmSearch"]
@@ -47,26 +46,26 @@ class PovmSearch(Search):
             expression: An expression with as many outcomes as the search has.
             num_starts: Number of random starts.
         """
-        inequality = BellInequality.of(expression)
         scenario = expression.scenario
         sizes = scenario.num_settings
-        full = expression.coefficients if scenario.has_equal_outcomes else scenario.filled(expression.coefficients)
+        # Outcomes that a setting does not have count as its last one.
+        lifted = expression if scenario.has_equal_outcomes else BellExpression(scenario.filled(expression.coefficients))
+        inequality = BellInequality.of(lifted)
         starts = [self._random_povms(sizes, projective=i % 2 == 0) for i in range(num_starts)]
-        found, values = self._ascend(self.tensor, full, starts)
-        white = expression.value(Behavior.white_noise(scenario))
-        slopes = (values - white).tolist()
+        found, values = self._ascend(self.tensor, lifted.coefficients, starts)
+        # The outcomes of a POVM need not be equally likely in white noise.
+        slopes = values - values_of_povms(self.mixed_in.array, lifted.coefficients, found)
         bound = inequality.bound.value
-        reached = tuple((bound - white) / slope if slope > 0 else math.inf for slope in slopes)
+        reached = tuple(
+            1 - (value - bound) / slope if slope > 0 else math.inf
+            for value, slope in zip(values.tolist(), slopes.tolist(), strict=True)
+        )
         best = int(np.argmax(values))
-        record = self.record([own[best] for own in found], inequality, reached if self.noise is None else ())
-        return record if self.noise is None else self.lowered(record)
+        record = self.record([own[best] for own in found], inequality, reached)
+        return record if self.noise is None else self._lower_in_noise(record)
 
-    def lowered(self, start: OptimizedSettings) -> OptimizedSettings:
-        """Returns settings with a lower visibility in noise, by Dinkelbach's method as for Bloch vectors.
-
-        Args:
-            start: Settings given by effects.
-        """
+    def _lower_in_noise(self, start: OptimizedSettings) -> OptimizedSettings:
+        """Returns settings with a lower visibility in noise, by Dinkelbach's method as for Bloch vectors."""
         best = start
         for _ in range(_MAX_RATIO_ROUNDS):
             if math.isinf(best.visibility) or self.late():
@@ -76,7 +75,7 @@ class PovmSearch(Search):
             found = self.record([own[0] for own in povms], best.inequality)
             if found.visibility > best.visibility - _SAME_RATIO:
                 break
-            best = found
+            best = replace(found, history=start.history)
         return best
 
     def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[Any]]:
