@@ -113,7 +113,11 @@ class OptimizedSettings(Evidence):
         return behavior_of_settings(self.correlations, self.settings)
 
     def operator(self) -> FloatArray:
-        """The expression's coefficients on the state's correlations, in the shape of the tensor."""
+        """The expression's coefficients on the state's correlations, in the shape of the tensor.
+
+        Raises:
+            ValueError: If columns of a basis are dependent, or effects are not exactly enough a POVM to be proven one.
+        """
         exact = _operator(rational(self.inequality.expression.coefficients), [_effects(own) for own in self.settings])
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
