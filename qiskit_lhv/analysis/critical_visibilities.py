@@ -142,7 +142,7 @@ class CriticalVisibility(Evidence):
         if not all(_same(noise, noises[0], seen) for noise in noises[1:]):
             return Verification(False, "the proofs are about different noise", math.inf)
         if above is not None and not among(above, seen):
-            return Verification(False, f"the settings are not in the plane {seen.name}", math.inf)
+            return Verification(False, f"the settings are not among {seen}", math.inf)
         return Verification(True, "both sides are about the same state")
 
     def plot(self) -> Any:
@@ -346,7 +346,8 @@ class _Run:
             return None
         file = self._place("settings.json")
         loaded = OptimizedSettings.load(file)
-        inside = self.measurements if among(loaded, self.measurements) else qubit_set("projective")
+        widest = qubit_set("projective" if loaded.is_projective else "povm")
+        inside = self.measurements if among(loaded, self.measurements) else widest
         self._require_same(file, loaded.correlations, loaded.noise, inside)
         above = loaded.visibility * (1 + 1e-8)
         checks = [loaded.inequality.verify()]

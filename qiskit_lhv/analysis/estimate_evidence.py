@@ -90,7 +90,7 @@ class EstimatedViolation(Evidence):
             return Verification(True, "no violation is claimed")
         if self.same_data is not (self.tested.counts is None):
             return Verification(False, "counts are tested on other shots, expectation values on themselves", math.inf)
-        # Bases are orthogonalized, so that they are measurements in any case.
+        # Bases are orthogonalized, and effects that are no POVM give no limit: both are measurements in any case.
         bloch = [vectors for vectors in self.settings.settings if vectors.ndim == 2]
         longest = max((float(np.linalg.norm(vectors, axis=1).max()) for vectors in bloch), default=0.0)
         vectors = Verification(longest <= 1, f"Bloch vectors have lengths up to {longest:.12g}")

@@ -165,7 +165,7 @@ class EstimateQuestion(Question):
             if not agree(piece.alpha, self.alpha / number):
                 return f"the test has another error probability than alpha / {number}"
             if not among(piece.settings, self.measurements):
-                return f"the settings are not in the plane {self.measurements.name}"
+                return f"the settings are not among {self.measurements}"
         elif isinstance(piece, EstimatedLocality):
             if not (piece.estimate == self.estimate and piece.alpha == self.alpha):
                 return "another estimate is said to be local, or with another error probability"

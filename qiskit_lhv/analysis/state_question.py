@@ -47,8 +47,12 @@ def among(settings: OptimizedSettings, measurements: MeasurementSet) -> bool:
         settings: Settings of qubits, or of larger parties.
         measurements: All projective ones, those in a coordinate plane, or all POVMs.
     """
+    if not measurements.is_projective:
+        # All POVMs hold all projective measurements, too.
+        return True
+    if not settings.is_projective:
+        return False
     if set(settings.correlations.dimensions) != {2}:
-        # Bases are projective measurements, which all POVMs hold, too.
         return True
     asked = projective_members(measurements)
     # Qubits are measured along Bloch vectors.
@@ -243,7 +247,7 @@ class StateQuestion(Question):
         if not difference <= _LARGEST_DIFFERENCE or settings.noise is not None:
             return "the settings are about another state, or noise that is not white"
         if not among(settings, self.measurements):
-            return f"the settings are not in the plane {self.measurements.name}"
+            return f"the settings are not among {self.measurements}"
         return "" if settings.shows else "the settings violate nothing"
 
     def _fault_of_proof(self, certificate: LocalityProof | None) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from .positivity import is_positive_semidefinite
+from .rationals import rational
 
 __all__ = [
     "BASIS_ERROR",
     "basis_norms",
     "coordinates_of_bases",
+    "coordinates_of_effects",
     "coordinates_of_vector",
     "is_positive_operator",
     "operator_of",
@@ -30,6 +32,8 @@ BASIS_ERROR = Fraction(1, 2**100)
 """Largest difference of an entry from that of the true matrix, and of a coordinate from the true one."""
 
 _BITS = 100
+# Weight of the measurement whose outcome is random, with which rounding errors of effects are covered.
+_RANDOM_WEIGHT = Fraction(1, 2**30)
 _ENTRY_BITS = 64
 
 
@@ -147,6 +151,43 @@ def coordinates_of_bases(bases: Any) -> Any:
     return result
 
 
+def coordinates_of_effects(effects: Any) -> Any:
+    """Returns the coordinates of the effects of POVMs, with errors below ``BASIS_ERROR``.
+
+    Effects whose entries are rounded sum to the identity only roughly, and may have small negative eigenvalues. They
+    stand for a POVM that is made of them in exact arithmetic: the part of the identity that is missing is shared out
+    evenly, and with probability ``2**-30`` the outcome is a random one. Then the effects sum to the identity exactly,
+    and it is proven that none has a negative eigenvalue.
+
+    Args:
+        effects: Complex, shape ``(m, num_outcomes, D, D)``; the Hermitian part of each matrix counts.
+
+    Returns:
+        Rational, shape ``(m, num_outcomes, D**2)``: the probability of outcome a is the contraction with the tensor of
+        a state.
+
+    Raises:
+        ValueError: If an effect of that POVM has a negative eigenvalue.
+    """
+    count, outcomes, dimension = effects.shape[:3]
+    result = np.empty((count, outcomes, dimension**2), dtype=object)
+    weight = _RANDOM_WEIGHT
+    diagonal = np.eye(dimension, dtype=int)
+    for x in range(count):
+        real, imaginary = rational(effects[x].real), rational(effects[x].imag)
+        real, imaginary = (real + real.swapaxes(1, 2)) / 2, (imaginary - imaginary.swapaxes(1, 2)) / 2
+        # With the parts of the identity that are missing, the effects sum to it exactly.
+        real = real + (diagonal - real.sum(axis=0)) / outcomes
+        imaginary = imaginary - imaginary.sum(axis=0) / outcomes
+        real = real * (1 - weight) + diagonal * (weight / outcomes)
+        imaginary = imaginary * (1 - weight)
+        for a in range(outcomes):
+            if not is_positive_semidefinite(real[a].tolist(), imaginary[a].tolist()):
+                raise ValueError(f"effect {a} of measurement {x} has a negative eigenvalue")
+            result[x, a] = _coordinates_of_operator(real[a], imaginary[a])
+    return result
+
+
 def coordinates_of_vector(vector: Any) -> list[Fraction]:
     """Returns the coordinates of the projector on a vector, times ``tr(G_i G_i)``: its correlations.
 
@@ -181,6 +222,24 @@ def _orthogonal(
     return re, im, squared
 
 
+def _coordinates_of_operator(re: Any, im: Any) -> list[Fraction]:
+    """Returns ``tr(E G_i) / tr(G_i G_i)`` of a Hermitian matrix E, rounded to 110 bits."""
+    dimension = len(re)
+    pairs = [(j, k) for j in range(dimension) for k in range(j + 1, dimension)]
+    trace = sum((re[j, j] for j in range(dimension)), Fraction(0))
+    # tr(E G) / 2 is the real part of E_jk, and minus the imaginary part for the antisymmetric matrices.
+    values = [trace / dimension, *(re[j, k] for j, k in pairs), *(-im[j, k] for j, k in pairs)]
+    for level in range(1, dimension):
+        before = sum((re[j, j] for j in range(level)), Fraction(0))
+        values.append(_root(level) * (before - level * re[level, level]) / 2)
+    return [_rounded(value) for value in values]
+
+
+def _rounded(value: Fraction) -> Fraction:
+    """Returns a coordinate rounded to 110 bits."""
+    return Fraction(round(value * (1 << (_BITS + 10))), 1 << (_BITS + 10))
+
+
 def _coordinates_of_vector(re: list[Fraction], im: list[Fraction], squared: Fraction) -> list[Fraction]:
     """Returns ``tr(P G_i) / tr(G_i G_i)`` of the projector P on a vector, rounded to 100 bits."""
     dimension = len(re)
@@ -191,5 +250,4 @@ def _coordinates_of_vector(re: list[Fraction], im: list[Fraction], squared: Frac
     weights = [(x * x + y * y) / squared for x, y in zip(re, im, strict=True)]
     for level in range(1, dimension):
         values.append(_root(level) * (sum(weights[:level], Fraction(0)) - level * weights[level]) / 2)
-    rounded = [Fraction(round(value * (1 << (_BITS + 10))), 1 << (_BITS + 10)) for value in values]
-    return [Fraction(1, dimension), *rounded]
+    return [Fraction(1, dimension), *(_rounded(value) for value in values)]

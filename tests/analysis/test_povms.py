@@ -4,11 +4,22 @@ import dataclasses
 
 import numpy as np
 import pytest
-from qiskit_lhv import Behavior, Verdict, analyze, critical_visibility, estimate_tensor, ghz_state, werner_state
-from qiskit_lhv.analysis import CriticalVisibility, EstimatedLocality
-from qiskit_lhv.exceptions import MeasurementError
+from qiskit_lhv import (
+    Behavior,
+    CorrelationTensor,
+    Verdict,
+    analyze,
+    critical_visibility,
+    estimate_tensor,
+    ghz_state,
+    optimize_settings,
+    werner_state,
+)
+from qiskit_lhv.analysis import CriticalVisibility, EstimatedLocality, StateQuestion
+from qiskit_lhv.exceptions import CertificateError, MeasurementError
 from qiskit_lhv.measurements import AllProjective, POVMs
-from qiskit_lhv.projective import extend_local_models, horodecki_settings, prove_compatible
+from qiskit_lhv.polytope import cglmp
+from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_settings, prove_compatible
 from qiskit_lhv.quantum import mix_with_noise
 from qiskit_lhv.reports import LocalityReport
 
@@ -92,6 +103,47 @@ def test_bounds_say_for_which_measurements_they_hold(tmp_path):
     assert "not about all POVMs" in forged.verify().reason
     # Where nothing is said, only projective measurements are claimed.
     assert CriticalVisibility(0.0, np.inf, proof, None, None).measurements == AllProjective()
+
+
+@pytest.fixture(scope="module")
+def three_outcomes():
+    """POVMs of qubits that violate an inequality of three outcomes."""
+    return optimize_settings(
+        werner_state(1), expression=cglmp(3), measurements="povm", search=SettingsSearch(num_starts=4), seed=1
+    )
+
+
+def test_povms_answer_only_questions_about_povms(three_outcomes):
+    assert not three_outcomes.is_projective
+    tensor = CorrelationTensor.of(werner_state(1))
+    report = StateQuestion(tensor, POVM).report(three_outcomes, None)
+    assert report.verdict is Verdict.NONLOCAL
+    assert report.verify()
+    refused = StateQuestion(tensor, AllProjective()).report(three_outcomes, None).verify()
+    assert "not among all projective measurements" in refused.reason
+    upper = three_outcomes.visibility * (1 + 1e-8)
+    bounds = CriticalVisibility(0.0, upper, None, three_outcomes, None, measurements=POVM)
+    assert bounds.verify()
+    assert "not among" in dataclasses.replace(bounds, measurements="projective").verify().reason
+
+
+def test_povms_that_an_earlier_run_kept(three_outcomes, tmp_path):
+    (tmp_path / "projective").mkdir()
+    three_outcomes.save(tmp_path / "projective" / "settings.json")
+    with pytest.raises(CertificateError, match="folder"):
+        critical_visibility(werner_state(1), time_limit=0.2, seed=1, folder=tmp_path / "projective")
+
+
+def test_estimates_with_povms(three_outcomes):
+    report = analyze(estimate(0.98), measurements="povm", seed=1)
+    (piece,) = report.evidence
+    settings = dataclasses.replace(three_outcomes, correlations=piece.settings.correlations)
+    other = dataclasses.replace(piece, settings=settings)
+    assert other.shows is Verdict.NONLOCAL
+    assert other.verify()
+    projective = analyze(estimate(0.98), seed=1)
+    forged = dataclasses.replace(projective, evidence=(dataclasses.replace(projective.evidence[0], settings=settings),))
+    assert "not among all projective measurements" in forged.verify().reason
 
 
 def test_estimates_need_more_noise_for_povms():

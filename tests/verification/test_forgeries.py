@@ -66,6 +66,7 @@ from qiskit_lhv.polytope import (
 )
 from qiskit_lhv.projective import (
     OptimizedSettings,
+    SettingsSearch,
     decompose,
     extend_local_models,
     find_hidden_states,
@@ -120,6 +121,7 @@ FORGERIES_EACH = 30
 UNEQUAL = {(0, 1): [0, 1, 1]}
 BOX = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
 UNIFORM = np.full((2, 2), 0.25)
+WERNER = CorrelationTensor.of(werner_state(1))
 
 
 def largest_local_value(expression):
@@ -598,6 +600,11 @@ def averaged_model():
 ISING = SparsePauliOp.from_list([("ZZI", -1.0), ("IZZ", -1.0), ("IIX", -0.7), ("IXI", -0.7), ("XII", -0.7)])
 
 
+def three_outcomes():
+    search = SettingsSearch(num_starts=4)
+    return optimize_settings(WERNER, expression=cglmp(3), measurements="povm", search=search, seed=1)
+
+
 def noisy_singlet():
     return mix_with_noise(np.array([0.8, 0, 0, 0.6]), 0.6)
 
@@ -715,6 +722,7 @@ RECORDS = {
     "compatible qutrits": (lambda: prove_compatible(isotropic_state(0.5, 3)), compatible_qutrits),
     "decomposition": (lambda: decompose(isotropic_state(0.2, 3)), separable_qutrits),
     "bases": (lambda: optimize_settings(isotropic_state(1, 3), expression=cglmp(3), seed=1), settings_hold),
+    "settings of POVMs": (three_outcomes, settings_hold),
     "hidden states": (lambda: find_hidden_states(noisy_singlet(), num_axes=6), below_chsh),
     "mixture": (lambda: mix_local_models(noisy_singlet(), num_axes=6), below_chsh),
     "projective for POVMs": (
@@ -815,6 +823,7 @@ RECORDS = {
     "report on correlators": (lambda: analyze(some_correlators()), report_holds),
     "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
     "report on POVMs": (lambda: analyze(werner_state(0.9), measurements="povm", seed=1), report_holds),
+    "report with POVMs": (lambda: StateQuestion(WERNER, "povm").report(three_outcomes(), None), report_holds),
     "report on a plane": (lambda: analyze(werner_state(0.9), measurements="xz", seed=1), report_holds),
     "report on nonlocal qutrits": (lambda: analyze(isotropic_state(0.8, 3), seed=1), report_holds),
     "report on local qutrits": (lambda: analyze(isotropic_state(0.3, 3), seed=1), report_holds),

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 from qiskit.quantum_info import random_unitary
+from qiskit_lhv.measurements import POVMs
 from qiskit_lhv.targets.operator_basis import hermitian_basis
 from qiskit_lhv.verification.gell_mann import (
+    BASIS_ERROR,
     coordinates_of_bases,
+    coordinates_of_effects,
     coordinates_of_vector,
     is_positive_operator,
     operator_of,
@@ -28,6 +31,28 @@ def test_projectors_of_bases_are_exact(dimension):
 def test_columns_that_depend_on_each_other_are_no_basis():
     with pytest.raises(ValueError, match="dependent"):
         coordinates_of_bases(np.ones((1, 3, 3)))
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4])
+def test_effects_become_exact_povms(dimension):
+    effects = POVMs(dimension, dimension + 1).draw(np.random.default_rng(1), 2)
+    rounded = np.rint(effects * 2.0**36) / 2.0**36
+    assert np.linalg.eigvalsh(rounded).min() < 0
+    coordinates = coordinates_of_effects(rounded)
+    back = np.einsum("xai,ijk->xajk", coordinates.astype(float), hermitian_basis(dimension))
+    assert np.abs(back - effects).max() < 2.0**-29
+    assert np.linalg.eigvalsh(back).min() > 0
+    identity = np.eye(dimension**2, dtype=int)[0]
+    assert np.all(np.abs(coordinates.sum(axis=1) - identity) < BASIS_ERROR)
+
+
+def test_what_rounding_does_not_explain_is_no_povm():
+    effects = np.array([[[[1, 0], [0, 0.5]], [[0, 0], [0, 0.5]]]], dtype=complex)
+    assert coordinates_of_effects(effects).shape == (1, 2, 4)
+    effects[0, 0, 1, 1] += 0.5 + 1e-8
+    effects[0, 1, 1, 1] -= 0.5 + 1e-8
+    with pytest.raises(ValueError, match="effect 1 of measurement 0"):
+        coordinates_of_effects(effects)
 
 
 def test_correlations_of_a_vector():

@@ -12,7 +12,7 @@ from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import ComplexArray, FloatArray
 from ...targets.operator_basis import hermitian_basis
 
-__all__ = ["ascend_bases"]
+__all__ = ["ascend_bases", "operators_of_slopes", "slopes_of_party"]
 
 _MAX_SWEEPS = 400
 _CONVERGED = 1e-11
@@ -55,8 +55,8 @@ def ascend_bases(
         effects = [_coordinates(own, d) for own, d in zip(moving, dimensions, strict=True)]
         reached = values[active]
         for k in range(n):
-            slopes = _slopes(tensor, weights, effects, k)
-            operators = _operators(slopes, dimensions[k]).reshape(*moving[k].shape[:2], *(dimensions[k],) * 3)
+            slopes = slopes_of_party(tensor, weights, effects, k)
+            operators = operators_of_slopes(slopes, dimensions[k]).reshape(*moving[k].shape[:2], *(dimensions[k],) * 3)
             moving[k] = _improved(moving[k], operators)
             effects[k] = _coordinates(moving[k], dimensions[k])
             reached = np.einsum("bci,bci->b", slopes, effects[k])
@@ -81,14 +81,14 @@ def _coordinates(bases: ComplexArray, dimension: int) -> FloatArray:
     return np.asarray(coordinates)
 
 
-def _operators(slopes: FloatArray, dimension: int) -> ComplexArray:
+def operators_of_slopes(slopes: FloatArray, dimension: int) -> ComplexArray:
     """Returns the operators X with ``tr(E X)`` equal to the contraction of slopes and coordinates of E."""
     scales = np.full(dimension**2, 0.5)
     scales[0] = 1 / dimension
     return np.tensordot(slopes * scales, hermitian_basis(dimension), axes=(2, 0))
 
 
-def _slopes(tensor: FloatArray, weights: FloatArray, effects: list[FloatArray], k: int) -> FloatArray:
+def slopes_of_party(tensor: FloatArray, weights: FloatArray, effects: list[FloatArray], k: int) -> FloatArray:
     """Returns the derivatives of the value by party k's coordinates, shape ``(B, m_k * D_k, D_k**2)``."""
     n, count = tensor.ndim, len(effects[0])
     # Party k goes last; the others are contracted with the state one after the other, start by start.

@@ -17,7 +17,7 @@ from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.behaviors import Behavior
 from ...targets.state_tensors import density_matrix
 from .basis_ascent import ascend_bases
-from .optimized import OptimizedSettings, rounded_bases
+from .optimized import OptimizedSettings, rounded_matrices
 from .search import Search
 
 __all__ = ["BasisSearch", "lifted_expressions"]
@@ -42,7 +42,7 @@ class BasisSearch(Search):
 
     def rounded(self, vectors: Sequence[Any]) -> tuple[Any, ...]:
         """Returns the bases of each party as binary fractions."""
-        return tuple(rounded_bases(own) for own in vectors)
+        return tuple(rounded_matrices(own) for own in vectors)
 
     def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
         """Returns bases at which the expression is violated at the lowest visibility, or has the largest value.

@@ -14,6 +14,7 @@ from ..._support.progress import ProgressBar
 from ..._support.threads import one_blas_thread
 from ..._support.validation import generator, instance, shown, whole_numbers
 from ...exceptions import MeasurementError, ScenarioError, SolverError
+from ...measurements.effect_sets import POVMs
 from ...measurements.named_sets import measurement_sets, projective_set
 from ...measurements.qubit_sets import QubitMeasurementSet
 from ...measurements.sets import MeasurementSet
@@ -23,6 +24,7 @@ from ...targets.qubits import tensor_of_parties
 from .basis_search import BasisSearch
 from .horodecki import horodecki_settings
 from .optimized import OptimizedSettings
+from .povm_search import PovmSearch
 from .regular_search import best_regular
 from .search import Search
 from .search_options import SettingsSearch
@@ -30,6 +32,8 @@ from .search_options import SettingsSearch
 __all__ = ["OptimizedSettings", "horodecki_settings", "optimize_settings"]
 
 _VALUE_ROUNDING = 1e-9
+# POVMs are returned where they do better than projective settings by more than this.
+_BETTER_BY = 1e-8
 _MAX_CELLS = 1 << 16
 
 
@@ -61,16 +65,22 @@ def optimize_settings(
     arXiv:quant-ph/0106024 and those of CHSH in two levels, where all other levels count as other outcomes, both in the
     Schmidt basis, and random bases.
 
+    With POVMs, the effects of one setting are improved together, by steps that never lower the value, from Haar-random
+    POVMs and from bases whose vectors are shared out among the outcomes. Projective settings are sought first where the
+    expression allows them, and are returned if no POVMs that are found do better.
+
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
             parties with at most 64 dimensions in all.
         num_settings: Number of settings, the same for all parties or one number per party; ignored with an expression.
         parties: The qubits of each party, as in ``Behavior.from_state``; default: one party per qubit or subsystem.
-        expression: A Bell expression with at most as many outcomes as each party has levels; of a qubit two. Default:
-            whatever the polytope finds.
+        expression: A Bell expression with at most as many outcomes as each party has levels; of a qubit two; with POVMs
+            any number. Default: whatever the polytope finds.
         noise: A local state of the same parties, in which the lowest visibility is sought; default: white noise.
         measurements: ``"projective"``, or for qubits a plane, ``"xy"``, ``"xz"`` or ``"yz"``, to which all settings are
-            limited; a string or a ``MeasurementSet``.
+            limited; or ``"povm"``, all POVMs; a string or a ``MeasurementSet``. With an expression and no ``noise``,
+            POVMs are sought for the largest value, since their outcomes need not be equally likely in white noise.
+            Without an expression they have as many outcomes as ``POVMs(D, num_outcomes)`` says, by default D**2.
         search: The method and starts of the search, see :class:`SettingsSearch`; default: party by party.
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`. The default starts take seconds for a
             few settings, and less than a minute on two cores for up to four qubits.
@@ -106,15 +116,19 @@ def optimize_settings(
         raise MeasurementError.bad_argument(
             "noise", expected=f"a state of parties of dimensions {dimensions}", got=repr(other)
         )
-    measured = projective_set(measurements) if of_qubits else _all_bases(measurements, dimensions)
+    outcomes = _outcomes_of_povms(measurements, dimensions)
+    if outcomes is not None:
+        measured = projective_set("projective")
+    else:
+        measured = projective_set(measurements) if of_qubits else _all_bases(measurements, dimensions)
     options = instance(SettingsSearch() if search is None else search, SettingsSearch, "search", ScenarioError)
     if options.coplanar and not measured.coordinates.all():
         raise ScenarioError.bad_argument(
             "measurements", expected="'projective' where coplanar settings are sought", got=repr(measurements)
         )
-    if not of_qubits and (options.coplanar or options.method != "ascent"):
+    if (not of_qubits or outcomes is not None) and (options.coplanar or options.method != "ascent"):
         raise ScenarioError.bad_argument(
-            "search", expected="the method 'ascent' for parties larger than a qubit", got=repr(options)
+            "search", expected="the method 'ascent' for POVMs and for parties larger than a qubit", got=repr(options)
         )
     if options.method == "regular" and expression is not None:
         raise ScenarioError.bad_argument(
@@ -136,40 +150,91 @@ def optimize_settings(
                 expected=f"numbers of at least 2, one for all or one for each of {n} parties",
                 got=f"{sizes}",
             )
-        cells = math.prod((d - 1) * m + 1 for m, d in zip(sizes, dimensions, strict=True))
+        most = dimensions if outcomes is None else outcomes
+        cells = math.prod((d - 1) * m + 1 for m, d in zip(sizes, most, strict=True))
         if cells > _MAX_CELLS:
             raise ScenarioError.bad_argument(
                 "num_settings",
                 expected=f"at most {_MAX_CELLS} combinations of settings",
                 got=f"{cells}",
-                remedy=f"About {int((_MAX_CELLS ** (1 / n) - 1) / (max(dimensions) - 1))} settings per party fit.",
+                remedy=f"About {int((_MAX_CELLS ** (1 / n) - 1) / (max(most) - 1))} settings per party fit.",
             )
     else:
         if not isinstance(expression, BellExpression):
             raise ScenarioError.bad_argument(
                 "expression", expected="a BellExpression, such as chsh()", got=repr(expression)
             )
-        scenario = expression.scenario
-        fits = scenario.num_parties == n and all(
-            most <= dimension for most, dimension in zip(scenario.max_outcomes, dimensions, strict=True)
-        )
-        if not fits or (of_qubits and not scenario.is_two_outcome):
-            outcomes = "two outcomes" if of_qubits else f"at most {', '.join(map(str, dimensions))} outcomes"
-            raise ScenarioError.bad_argument("expression", expected=f"{n} parties with {outcomes}", got=str(scenario))
+        _require_fit(expression, dimensions, measurements, outcomes)
         sizes = expression.scenario.num_settings
-    if not of_qubits:
-        seeker: Search = BasisSearch(tensor, other, measured, False, False, rng, deadline)
+    seekers: list[Search] = []
+    if expression is None or _fits_projective(expression, dimensions):
+        # Any two Bloch vectors lie in a plane.
+        coplanar = options.coplanar and max(sizes) > 2
+        by_gradients = coplanar or options.method == "gradient"
+        seekers.append(
+            Search(tensor, other, measured, coplanar, by_gradients, rng, deadline)
+            if of_qubits
+            else BasisSearch(tensor, other, measured, False, False, rng, deadline)
+        )
+    if outcomes is not None:
+        most = outcomes if expression is None else expression.scenario.max_outcomes
+        seekers.append(PovmSearch(tensor, other, measured, False, False, rng, deadline, most))
+    best: OptimizedSettings | None = None
+    for seeker in seekers:
+        if best is not None and deadline.over:
+            break
         if expression is not None:
-            return _with_local_noise(seeker.best_for(expression, starts))
-        return _search_polytope(seeker, sizes, max(1, starts // 10), progress)
-    # Any two Bloch vectors lie in a plane.
-    coplanar = options.coplanar and max(sizes) > 2
-    seeker = Search(tensor, other, measured, coplanar, coplanar or options.method == "gradient", rng, deadline)
-    if expression is not None:
-        return _with_local_noise(seeker.best_for(expression, starts))
-    if options.method == "regular":
-        return _found_in_time(seeker, best_regular(seeker, sizes), sizes)
-    return _search_polytope(seeker, sizes, max(1, starts // 10), progress)
+            found = _with_local_noise(seeker.best_for(expression, starts))
+        elif options.method == "regular":
+            found = _found_in_time(seeker, best_regular(seeker, sizes), sizes)
+        else:
+            found = _search_polytope(seeker, sizes, max(1, starts // 10), progress)
+        if best is None or _is_better(found, best, by_value=expression is not None and other is None):
+            best = found
+    assert best is not None
+    return best
+
+
+def _is_better(found: OptimizedSettings, best: OptimizedSettings, *, by_value: bool) -> bool:
+    """Whether settings have a larger value than others, or are nonlocal at a lower visibility."""
+    return found.value > best.value + _BETTER_BY if by_value else found.visibility < best.visibility - _BETTER_BY
+
+
+def _outcomes_of_povms(measurements: Any, dimensions: Sequence[int]) -> tuple[int, ...] | None:
+    """Returns how many outcomes the POVMs of each party have; ``None`` if the measurements are not POVMs."""
+    named = isinstance(measurements, str) and measurements == POVMs().name
+    if not named and not isinstance(measurements, POVMs):
+        return None
+    # Other sets are those of qubits, or of bases, which are read elsewhere.
+    sets = [own for own in measurement_sets(measurements, dimensions) if isinstance(own, POVMs)]
+    return tuple(own.most_outcomes for own in sets)
+
+
+def _fits_projective(expression: BellExpression, dimensions: Sequence[int]) -> bool:
+    """Whether bases of each party have enough outcomes for an expression; Bloch vectors have two."""
+    scenario = expression.scenario
+    if set(dimensions) == {2}:
+        return scenario.is_two_outcome
+    return all(most <= dimension for most, dimension in zip(scenario.max_outcomes, dimensions, strict=True))
+
+
+def _require_fit(
+    expression: BellExpression, dimensions: Sequence[int], measurements: Any, outcomes: Sequence[int] | None
+) -> None:
+    """Raises if an expression is about other numbers of parties or outcomes than the measurements have."""
+    scenario, n = expression.scenario, len(dimensions)
+    if outcomes is None:
+        fits = scenario.num_parties == n and _fits_projective(expression, dimensions)
+        at_most = "two outcomes"
+        if set(dimensions) != {2}:
+            at_most = f"at most {', '.join(map(str, dimensions))} outcomes"
+    else:
+        limited = isinstance(measurements, POVMs) and measurements.num_outcomes is not None
+        fits = scenario.num_parties == n
+        fits = fits and not (limited and any(a > b for a, b in zip(scenario.max_outcomes, outcomes, strict=True)))
+        at_most = f"at most {max(outcomes)} outcomes" if limited else "any numbers of outcomes"
+    if not fits:
+        raise ScenarioError.bad_argument("expression", expected=f"{n} parties with {at_most}", got=str(scenario))
 
 
 def _all_bases(measurements: Any, dimensions: Sequence[int]) -> QubitMeasurementSet:
@@ -178,7 +243,7 @@ def _all_bases(measurements: Any, dimensions: Sequence[int]) -> QubitMeasurement
         if found.name != "projective":
             raise MeasurementError.bad_argument(
                 "measurements",
-                expected="'projective' for parties larger than a qubit",
+                expected="'projective' or 'povm' for parties larger than a qubit",
                 got=shown(measurements),
                 remedy="A plane is one of Bloch vectors.",
             )

@@ -20,23 +20,33 @@ from ...targets.behaviors import Behavior
 from ...targets.correlations import CorrelationTensor
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
-from ...verification.gell_mann import BASIS_ERROR, coordinates_of_bases
+from ...verification.gell_mann import BASIS_ERROR, coordinates_of_bases, coordinates_of_effects
 from ...verification.rationals import rational
 from ...verification.result import Verification, combine
 from ...verification.verdict import Verdict
 
-__all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_bases", "rounded_vectors"]
+__all__ = ["OptimizedSettings", "behavior_of_settings", "rounded_matrices", "rounded_vectors"]
 
 
 _VECTOR_BITS = 40
 _BASIS_BITS = 30
+_EFFECT_BITS = 40
 _SAME_VISIBILITY = 1e-6
 _UNIT_ATOL = 1e-9
+# Entries of effects are at most 1.
+_LARGEST_ENTRY = 2.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OptimizedSettings(Evidence):
-    """Projective measurements of a state, and a Bell inequality that they violate or nearly violate."""
+    """Measurements of a state, and a Bell inequality that they violate or nearly violate.
+
+    The searches return them. They can also be made of settings that were found elsewhere, see ``settings``, and of an
+    inequality, ``BellInequality.of(expression)``; ``verify()`` then proves what they show.
+
+    Raises:
+        MeasurementError: If the settings have none of the shapes, or effects are no POVM.
+    """
 
     correlations: CorrelationTensor
     """The state's correlation tensor, shape ``(4,) * N`` for qubits."""
@@ -44,7 +54,9 @@ class OptimizedSettings(Evidence):
     """Measurements of each party. Bloch vectors of a qubit, shape ``(m_k, 3)``: binary fractions, of length at most 1.
     A shorter vector is a projective measurement whose outcome is sometimes replaced by a coin's, so what it shows holds
     for those too. Or bases of a party of any dimension, shape ``(m_k, D_k, D_k)``: column a belongs to outcome a; the
-    measurement is that of the columns made orthogonal, the first one first."""
+    measurement is that of the columns made orthogonal, the first one first. Or effects of POVMs, shape
+    ``(m_k, num_outcomes_k, D_k, D_k)``, zeros for outcomes that a measurement does not have. Since rounded
+    effects are no exact POVM, the measurement is one that gives a random outcome with probability 2**-30."""
     inequality: BellInequality
     """The inequality."""
     noise: CorrelationTensor | None = None
@@ -74,6 +86,11 @@ class OptimizedSettings(Evidence):
         return (self.inequality.bound.value - noise) / slope if slope > 0 else math.inf
 
     @property
+    def is_projective(self) -> bool:
+        """Whether all settings are projective measurements by their form; effects count as those of any POVM."""
+        return all(own.ndim < 4 for own in self.settings)
+
+    @property
     def num_starts(self) -> int:
         """Number of starts of the search; 0 for a closed form."""
         return len(self.history)
@@ -96,7 +113,11 @@ class OptimizedSettings(Evidence):
         return behavior_of_settings(self.correlations, self.settings)
 
     def operator(self) -> FloatArray:
-        """The expression's coefficients on the state's correlations, in the shape of the tensor."""
+        """The expression's coefficients on the state's correlations, in the shape of the tensor.
+
+        Raises:
+            ValueError: If columns of a basis are dependent, or effects are not exactly enough a POVM to be proven one.
+        """
         exact = _operator(rational(self.inequality.expression.coefficients), [_effects(own) for own in self.settings])
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
@@ -106,11 +127,12 @@ class OptimizedSettings(Evidence):
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)
 
-    def _rounding_of_bases(self) -> Fraction:
-        """Returns what the rational coordinates of bases can change in the value; Bloch vectors are exact."""
+    def _rounding_of_matrices(self) -> Fraction:
+        """Returns what the rational coordinates of matrices can change in the value; Bloch vectors are exact."""
         if all(own.ndim == 2 for own in self.settings):
             return Fraction(0)
-        # A probability is a sum over all correlations, each below sqrt(2) for a party, times coordinates below 1.
+        # A probability is a sum over all correlations, each below sqrt(2) for a party, times coordinates that are below
+        # sqrt(2), too. So each of the terms is off by at most 2**N times the error of one coordinate.
         terms = math.prod(2 * size for size in self.correlations.array.shape) * self.correlations.num_parties
         coefficients = rational(self.inequality.expression.coefficients)
         return 4 * BASIS_ERROR * terms * sum((abs(c) for c in coefficients.flat), Fraction(0))
@@ -156,12 +178,16 @@ class OptimizedSettings(Evidence):
         longest = max((sum(x * x for x in row) for own in vectors for row in own), default=0)
         if longest > 1:
             return Verification(False, "a Bloch vector is longer than 1", float(longest))
-        operator = _operator(rational(expression.coefficients), [_effects(own) for own in self.settings])
+        try:
+            effects = [_effects(own) for own in self.settings]
+        except ValueError as exc:
+            return Verification(False, f"a setting is no measurement: {exc}", math.inf)
+        operator = _operator(rational(expression.coefficients), effects)
         if not operator.shape == tensor.array.shape == self._mixed_in.array.shape:
             return Verification(False, f"the state has {tensor.num_parties} parties of {tensor.dimensions}", math.inf)
         bound = Fraction(self.inequality.bound.value)
         violation = _expectation(operator, tensor) - bound
-        slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0)) + self._rounding_of_bases()
+        slack = error * sum((abs(c) for c in operator.flat[1:]), Fraction(0)) + self._rounding_of_matrices()
         if _expectation(operator, self._mixed_in) > bound + slack:
             return Verification(False, "the noise violates the inequality itself, so no visibility means anything")
         violated = Verification(
@@ -185,24 +211,42 @@ def behavior_of_settings(tensor: CorrelationTensor, settings: Sequence[NDArray[A
 
 
 def _checked(own: Any) -> FloatArray | ComplexArray:
-    """Returns Bloch vectors or bases of one party as read-only arrays of finite numbers."""
-    if np.ndim(own) != 3:
+    """Returns Bloch vectors, bases or effects of one party as read-only arrays of finite numbers."""
+    if np.ndim(own) not in (3, 4):
         vectors = real_array(own, "settings", MeasurementError)
         if vectors.ndim != 2 or vectors.shape[1] != 3:
             raise MeasurementError.bad_argument(
-                "settings", expected="Bloch vectors (m_k, 3) or bases (m_k, D_k, D_k)", got=f"shape {vectors.shape}"
+                "settings",
+                expected="Bloch vectors (m_k, 3), bases (m_k, D_k, D_k) or effects (m_k, num_outcomes_k, D_k, D_k)",
+                got=f"shape {vectors.shape}",
             )
         return vectors
     real, imaginary = (real_array(part(own), "settings", MeasurementError) for part in (np.real, np.imag))
-    if real.shape[1] != real.shape[2] or real.shape[1] < 2:
-        raise MeasurementError.bad_argument(
-            "settings", expected="bases of shape (m_k, D_k, D_k)", got=f"shape {real.shape}"
-        )
-    return frozen(real + 1j * imaginary)
+    if real.shape[-2] != real.shape[-1] or real.shape[-1] < 2:
+        form = "bases (m_k, D_k, D_k)" if real.ndim == 3 else "effects (m_k, num_outcomes_k, D_k, D_k)"
+        raise MeasurementError.bad_argument("settings", expected=form, got=f"shape {real.shape}")
+    matrices = frozen(real + 1j * imaginary)
+    if matrices.ndim == 4:
+        _require_povms(matrices)
+    return matrices
+
+
+def _require_povms(effects: ComplexArray) -> None:
+    """Raises if the effects of a setting are far from those of a measurement; the exact check is stricter."""
+    largest = max(np.abs(effects.real).max(initial=0.0), np.abs(effects.imag).max(initial=0.0))
+    if largest > _LARGEST_ENTRY:
+        raise MeasurementError.bad_argument("settings", expected="effects of POVMs", got=f"an entry of {largest:.3g}")
+    for x, own in enumerate(effects):
+        try:
+            measurement(own)
+        except MeasurementError as exc:
+            raise MeasurementError(f"settings: the effects of setting {x}: {exc.message}") from exc
 
 
 def _measurement(vector: NDArray[Any]) -> Any:
-    """Returns a unit Bloch vector unchanged, the two effects of a shorter one, or the measurement of a basis."""
+    """Returns a unit Bloch vector unchanged, two effects for a shorter one, or what a basis or effects measure."""
+    if vector.ndim == 3:
+        return measurement(vector)
     if vector.ndim == 2:
         return measurement(basis=np.linalg.qr(vector)[0])
     if abs(math.sqrt(float(vector @ vector)) - 1) < _UNIT_ATOL:
@@ -214,6 +258,8 @@ def _measurement(vector: NDArray[Any]) -> Any:
 
 def _effects(own: NDArray[Any]) -> Any:
     """Returns the exact coordinates of the effects of one party's settings, shape ``(m, outcomes, D**2)``."""
+    if own.ndim == 4:
+        return coordinates_of_effects(own)
     if own.ndim == 3:
         return coordinates_of_bases(own)
     vectors = rational(own)
@@ -240,8 +286,12 @@ def rounded_vectors(vectors: FloatArray) -> FloatArray:
     return np.trunc(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * (1 - 2.0**-45) * scale) / scale
 
 
-def rounded_bases(bases: ComplexArray) -> ComplexArray:
-    """Returns bases with entries that are short binary fractions, so that exact checks are quick."""
-    scale = 2.0**_BASIS_BITS
-    rounded: ComplexArray = (np.rint(bases.real * scale) + 1j * np.rint(bases.imag * scale)) / scale
+def rounded_matrices(matrices: ComplexArray) -> ComplexArray:
+    """Returns bases or effects with entries that are short binary fractions, so that exact checks are quick.
+
+    Args:
+        matrices: Of one party: bases of shape ``(m, D, D)``, or effects of shape ``(m, num_outcomes, D, D)``.
+    """
+    scale = 2.0 ** (_BASIS_BITS if matrices.ndim == 3 else _EFFECT_BITS)
+    rounded: ComplexArray = (np.rint(matrices.real * scale) + 1j * np.rint(matrices.imag * scale)) / scale
     return rounded

@@ -7,6 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector, random_density_matrix, random_statevector
 from qiskit_lhv import BellExpression, CorrelationTensor
 from qiskit_lhv.exceptions import MeasurementError, ScenarioError
+from qiskit_lhv.measurements import POVMs
 from qiskit_lhv.polytope import cglmp, chsh, mermin
 from qiskit_lhv.projective import OptimizedSettings, SettingsSearch, optimize_settings
 from qiskit_lhv.projective.settings.basis_ascent import ascend_bases
@@ -152,7 +153,7 @@ def test_settings_are_saved(tmp_path):
     ("error", "argument", "options"),
     [
         (MeasurementError, "measurements", {"measurements": "xz"}),
-        (MeasurementError, "measurements", {"measurements": "povm"}),
+        (MeasurementError, "measurements", {"measurements": POVMs(2)}),
         (MeasurementError, "noise", {"noise": isotropic_state(0, 2)}),
         (ScenarioError, "search", {"search": SettingsSearch("gradient")}),
         (ScenarioError, "search", {"search": SettingsSearch(coplanar=True)}),
