@@ -257,8 +257,8 @@ def _of_array(table: Any, given: Mapping[str, Any]) -> BellCounts:
 def _refuse_others(given: Mapping[str, Any], allowed: set[str], what: str) -> None:
     others = sorted(given.keys() - allowed)
     if others:
-        but = f" but {', '.join(sorted(allowed))}" if allowed else ""
-        raise CountsError.bad_argument(", ".join(others), expected=f"for {what} nothing{but}", got="it")
+        but = f"for {what} nothing but {', '.join(sorted(allowed))}" if allowed else f"nothing beside a file of {what}"
+        raise CountsError.bad_argument(", ".join(others), expected=but, got="it")
 
 
 def _group(key: str) -> tuple[int, ...]:

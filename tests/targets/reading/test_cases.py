@@ -173,7 +173,7 @@ def test_coincidences_keep_their_accidental_ones():
 
 @pytest.mark.parametrize(("name", "target"), [("correlators_only", "correlators"), ("photonic", "coincidences")])
 def test_what_holds_no_counts_takes_no_options_of_counts(name, target):
-    with pytest.raises(CountsError, match=f"for {target} nothing, got it"):
+    with pytest.raises(CountsError, match=f"nothing beside a file of {target}"):
         read_data(CASES / f"{name}.json", bits={"A": 0, "B": 1})
     with pytest.raises(CountsError, match="the counts of one experiment"):
         read_counts(CASES / f"{name}.json")
