@@ -13,8 +13,10 @@ import numpy as np
 
 from ._support.validation import shown
 from .exceptions import CountsError
+from .targets.correlators import Correlators
 from .targets.counts import BellCounts
 from .targets.counts_files import counts_in_file, data_in_file
+from .targets.photons import PhotonCounts
 from .targets.trials import BellTrials
 
 __all__ = ["BundledCounts", "bundled_counts", "load_bundled_counts", "read_counts", "read_data"]
@@ -98,8 +100,8 @@ def read_counts(path: str | os.PathLike[str], **options: Any) -> BellCounts:
 
 def read_data(
     path: str | os.PathLike[str], **options: Any
-) -> BellCounts | BellTrials | dict[tuple[int, ...], BellCounts]:
-    """Returns what a file holds, as ``analyze`` takes it: counts, trials, or the counts of many groups.
+) -> BellCounts | BellTrials | dict[tuple[int, ...], BellCounts] | Correlators | PhotonCounts:
+    """Returns what a file holds, as ``analyze`` takes it: counts, trials, the counts of many groups, or correlators.
 
     A JSON file may hold what :meth:`.BellCounts.from_counts` takes: a dictionary or list of counts, the result of a
     Sampler as IBM's ``RuntimeEncoder`` writes it, or a ``Result`` as a dictionary. It may also be an object with one of
@@ -109,6 +111,9 @@ def read_data(
     arguments of :meth:`.BellCounts.from_counts`, ``"groups"`` (the bits of many groups, ``{"0,1": [0, 1], ...}``), and
     for a ``"table"`` ``"lost_outcomes"``, which gives for each party the outcome that means "lost", or ``null``. A lost
     outcome in a key is written ``-``: ``"-1"`` in a bitstring, ``"2,-"`` among outcomes.
+
+    An object with the key ``"correlators"`` holds the values of :class:`.Correlators` beside their ``"errors"``, and
+    one with ``"coincidences"`` the arguments of :class:`.PhotonCounts`.
 
     A CSV file has one row per trial, with columns such as x, y, a and b, or one per cell, with a column of counts; see
     :meth:`.BellTrials.from_table`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -28,8 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         answered: bool = getattr(actions, options.action)(options)
+        sys.stdout.flush()
     except SolverError as exc:
         return _ended(exc, NO_ANSWER)
+    except BrokenPipeError:
+        # The reader of the output has seen enough, as "head" has; without this, the interpreter complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_ANSWER
     except (LHVError, OSError) as exc:
         return _ended(exc, BAD_INPUT)
     except KeyboardInterrupt:

@@ -159,48 +159,13 @@ def _record_or_counts(path: Path, options: argparse.Namespace) -> Any:
     if getattr(options, "setting_probabilities", None) is not None:
         how["setting_probabilities"] = _json(options.setting_probabilities, "--setting-probabilities")
     if not how:
-        found = _correlators_or_photons(path)
-        if found is None:
-            try:
-                found = saved_record(path)
-            except CertificateError as exc:
-                raise CountsError(exc.message) from exc
+        try:
+            found = saved_record(path)
+        except CertificateError as exc:
+            raise CountsError(exc.message) from exc
         if found is not None:
             return found
     return read_data(path, **how)
-
-
-def _correlators_or_photons(path: Path) -> Any:
-    """The target in a JSON object with the arguments of Correlators or PhotonCounts."""
-    if path.suffix != ".json":
-        return None
-    try:
-        content = parse_json(read_text(path))
-    except ValueError:
-        return None
-    if not isinstance(content, dict):
-        return None
-    told = {name: value for name, value in content.items() if name != "source"}
-    if "correlators" in told:
-        from ..targets.correlators import Correlators
-
-        return _made_of(Correlators, {"values": told.pop("correlators"), **told}, path.name)
-    if "coincidences" in told:
-        from ..targets.photons import PhotonCounts
-
-        return _made_of(PhotonCounts, told, path.name)
-    return None
-
-
-def _made_of(kind: Any, arguments: dict[str, Any], name: str) -> Any:
-    import dataclasses
-
-    known = {field.name for field in dataclasses.fields(kind)}
-    if arguments.keys() - known:
-        raise CountsError.bad_argument(
-            name, expected=f"the keys {', '.join(sorted(known))}", got=", ".join(sorted(arguments.keys() - known))
-        )
-    return kind(**arguments)
 
 
 # Arguments that are lists

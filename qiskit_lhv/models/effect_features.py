@@ -199,7 +199,7 @@ class EffectFeatures(Record):
         """Returns the features of effects by their coordinates, shape ``(..., num_outcomes, size)``.
 
         Args:
-            coordinates: Shape ``(..., num_outcomes, D**2)``; see :func:`weights_and_bloch_vectors`.
+            coordinates: Shape ``(..., num_outcomes, D**2)``; see ``weights_and_bloch_vectors``.
         """
         weights, vectors = weights_and_bloch_vectors(coordinates)
         shares = weights / self.dimension

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 from .._support.files import parse_json, read_text
 from .._support.validation import shown
 from ..exceptions import CertificateError, CountsError, ScenarioError
+from .correlators import Correlators
 from .counts import BellCounts
 from .groups import counts_of_groups
+from .photons import PhotonCounts
 from .reading.columns import roles_of
 from .reading.csv_files import read_csv
 from .reading.runtime_json import is_runtime_json
@@ -41,13 +44,14 @@ _OPTIONS = {
 }
 _OF_TABLE = {"settings", "outcomes", "count", "design", "setting_probabilities", "post_selected"}
 _BODIES = {"counts", "table"}
+_OTHER_BODIES = {"correlators", "coincidences"}
 _OF_ARRAY = {"design", "setting_probabilities", "post_selected", "lost_outcomes", "num_outcomes"}
 _EXAMPLE = (
     'For example {"counts": {"0,0": {"00": 17, "11": 18}, "0,1": ...}}, or a CSV file with the columns x, y, a, b and '
     "count."
 )
 
-Data = BellCounts | BellTrials | dict[tuple[int, ...], BellCounts]
+Data = BellCounts | BellTrials | dict[tuple[int, ...], BellCounts] | Correlators | PhotonCounts
 
 
 def counts_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> BellCounts:
@@ -64,13 +68,13 @@ def counts_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> 
     raise CountsError.bad_argument(
         Path(path).name,
         expected="the counts of one experiment",
-        got=f"{len(data)} groups",
+        got=f"{len(data)} groups" if isinstance(data, dict) else repr(data),
         remedy="Read them with read_data(path), and pass them to analyze.",
     )
 
 
 def data_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> Data:
-    """Returns the counts, trials or groups in a file; see ``read_data``.
+    """Returns the counts, trials, groups, correlators or coincidences in a file; see ``read_data``.
 
     Args:
         path: The file.
@@ -153,6 +157,8 @@ def _of_table(table: Any, given: Mapping[str, Any]) -> BellCounts | BellTrials:
 
 
 def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
+    if isinstance(data, dict) and not is_runtime_json(data) and len(data.keys() & _OTHER_BODIES) == 1:
+        return _other_target(data, name, given)
     columns = is_table(data) and roles_of(tuple(data)) is not None
     wrapped = isinstance(data, dict) and not columns and not is_runtime_json(data) and bool(data.keys() & _BODIES)
     told = {key: value for key, value in data.items() if key not in _BODIES | {"source"}} if wrapped else {}
@@ -181,6 +187,23 @@ def _of_json(data: Any, name: str, given: Mapping[str, Any]) -> Data:
     if not isinstance(groups, dict):
         raise CountsError.bad_argument("groups", expected='bits of each group, {"0,1": [0, 1], ...}', got=shown(groups))
     return counts_of_groups(counts, {_group(key): bits for key, bits in groups.items()}, **merged)
+
+
+def _other_target(data: dict[str, Any], name: str, given: Mapping[str, Any]) -> Correlators | PhotonCounts:
+    """The target in an object that holds the arguments of ``Correlators`` or of ``PhotonCounts``."""
+    told = {key: value for key, value in data.items() if key != "source"}
+    of_correlators = "correlators" in told
+    known = {own.name for own in fields(Correlators if of_correlators else PhotonCounts)}
+    if of_correlators:
+        known = known - {"values"} | {"correlators"}
+    _refuse_others(given, set(), "correlators" if of_correlators else "coincidences")
+    if told.keys() - known:
+        raise CountsError.bad_argument(
+            name, expected=f"the keys {', '.join(sorted(known))}", got=", ".join(sorted(told.keys() - known))
+        )
+    if of_correlators:
+        return Correlators(told.pop("correlators"), **told)
+    return PhotonCounts(**told)
 
 
 def _refuse_what_is_none(counts: Any, name: str, bare: bool) -> None:
@@ -234,9 +257,8 @@ def _of_array(table: Any, given: Mapping[str, Any]) -> BellCounts:
 def _refuse_others(given: Mapping[str, Any], allowed: set[str], what: str) -> None:
     others = sorted(given.keys() - allowed)
     if others:
-        raise CountsError.bad_argument(
-            ", ".join(others), expected=f"for {what} nothing but {', '.join(sorted(allowed))}", got="it"
-        )
+        but = f"for {what} nothing but {', '.join(sorted(allowed))}" if allowed else f"nothing beside a file of {what}"
+        raise CountsError.bad_argument(", ".join(others), expected=but, got="it")
 
 
 def _group(key: str) -> tuple[int, ...]:

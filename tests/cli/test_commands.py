@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -229,3 +230,13 @@ def test_options_out_of_range_end_with_one_line(counts_file, capsys, options, me
     error = capsys.readouterr().err
     assert error.startswith(f"qiskit-lhv: {message}: expected")
     assert error.count("\n") == 1
+
+
+def test_a_reader_that_stops_early_sees_no_error(counts_file):
+    run = [sys.executable, "-m", "qiskit_lhv", "analyze", str(counts_file), "--seed", "1"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        ended = subprocess.run(run, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.stderr == ""
+    assert ended.returncode == 3

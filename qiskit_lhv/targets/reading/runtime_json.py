@@ -87,7 +87,11 @@ def _bit_array(fields: dict[str, Any]) -> BitArray:
     array, num_bits = fields["array"], fields["num_bits"]
     if array.dtype != np.uint8:
         raise ValueError(f"bits as {shown(array.dtype)}")
-    return BitArray(array, num_bits)
+    made = BitArray(array, num_bits)
+    # The first byte holds the highest bits; Qiskit would drop those that are too many.
+    if num_bits % 8 and array.size and int(array[..., 0].max()) >> num_bits % 8:
+        raise ValueError(f"more than {num_bits} bits")
+    return made
 
 
 def _data_bin(fields: dict[str, Any]) -> DataBin:

@@ -121,7 +121,7 @@ def _no_counts(counts: Any) -> CountsError:
             "counts",
             expected="counts, from a Sampler",
             got="expectation values of an Estimator",
-            remedy="A Sampler returns counts; expectation values have no table of outcomes.",
+            remedy="Expectation values have no table of outcomes, and go to Correlators.from_estimator(result, pub).",
         )
     numbers = isinstance(counts, np.ndarray) or (
         isinstance(counts, list) and bool(counts) and isinstance(counts[0], list)
@@ -151,7 +151,7 @@ def _unpacked(counts: Any) -> Any:
     if isinstance(counts, Mapping) and isinstance(counts.get("results"), list):
         counts = _legacy_result(counts)
     if _is_legacy_result(counts):
-        found = counts.get_counts()
+        found = _counts_of_legacy(counts)
         # Of one experiment it is a dictionary, which is the only entry of a list here.
         return [found] if isinstance(found, Mapping) else list(found)
     if not isinstance(counts, Mapping | list | tuple | np.ndarray) and hasattr(counts, "_pub_results"):
@@ -169,6 +169,22 @@ def _legacy_result(data: Mapping[Any, Any]) -> Any:
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise CountsError.bad_argument(
             "counts", expected="the dictionary of a Result of Qiskit", got=f"damaged entries ({exc})"
+        ) from exc
+
+
+def _counts_of_legacy(result: Any) -> Any:
+    from qiskit.exceptions import QiskitError
+
+    try:
+        return result.get_counts()
+    except (AttributeError, KeyError, QiskitError, TypeError, ValueError) as exc:
+        # Of a run that failed, and gave no reason, Qiskit joins the texts of an error that are none.
+        failed = getattr(result, "success", True) is not True
+        raise CountsError.bad_argument(
+            "counts",
+            expected="a Result of Qiskit with the counts of every experiment",
+            got=f"one of a run that failed (status {result.status!r})" if failed else f"an error ({exc})",
+            remedy="Measure every circuit, and take the result of a run that ended well.",
         ) from exc
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from .table_sizes import check_table_size
 
 __all__ = ["TableRows", "is_table", "table_of_rows"]
 
+_WORD = re.compile("[01][ ,]*[01][01 ,]*")
 _DESIGNS = (
     'Say design="random" if the settings were drawn at random trial by trial, or design="blocks" if their order was '
     "fixed beforehand."
@@ -181,6 +183,8 @@ def table_of_rows(
     num_settings = told.pop("num_settings", tuple(max(own) + 1 for own in numbers))
     num_outcomes = told.pop("num_outcomes", sizes)
     check_table_size((*num_settings, *(int(np.max(own)) for own in num_outcomes)), "table")
+    if not table.told:
+        _refuse_words(table, roles)
     rows, values = np.array(numbers, np.int64).T, np.array(listed, np.int64).T
     scenario = BellScenario(num_settings, num_outcomes)
     lost_outcomes = told.pop("lost_outcomes", lost)
@@ -196,6 +200,24 @@ def table_of_rows(
                 remedy="Add their counts up, or read each run alone and add them: counts_1 + counts_2.",
             )
     return TableRows(rows, values, scenario, counts, lost_outcomes, setting_names, tuple(notes), told)
+
+
+def _refuse_words(table: Table, roles: Roles) -> None:
+    """Raises an error if one column holds the outcomes of all parties, as bitstrings do."""
+    if len(roles.outcomes) > 1:
+        return
+    entries = {str(entry).strip() for entry in table.column(roles.outcomes[0])}
+    words = sorted(entry for entry in entries if _WORD.fullmatch(entry))
+    if not words or not all(_WORD.fullmatch(entry) or entry in ("0", "1") for entry in entries):
+        return
+    setting = str(table.column(roles.settings[0])[0]).strip()
+    raise CountsError.bad_argument(
+        f"column {roles.outcomes[0]!r}",
+        expected="the outcomes of one party, with a column for each party",
+        got=f"{shown(words[0])}, as bitstrings of several parties have",
+        remedy=f'Write BellCounts.from_counts({{"{setting}": {{"{words[0]}": 12, ...}}, ...}}), or a JSON file with '
+        "this dictionary, or the columns x, y, a, b and count.",
+    )
 
 
 def _table(data: Any) -> Table:

@@ -63,7 +63,13 @@ def test_what_works(attempt):
 
 ASKS = {
     "counts of one circuit": (lambda: BellCounts.from_counts(TABLE["ZZ"]), "those of one circuit"),
-    "an estimator": (lambda: BellCounts.from_counts(estimator_job()), "from a Sampler"),
+    "an estimator": (lambda: BellCounts.from_counts(estimator_job()), "Correlators.from_estimator"),
+    "a run that failed": (
+        lambda: BellCounts.from_counts(
+            {"success": False, "results": [{"shots": 2, "success": False, "data": {"counts": {"0x0": 2}}}] * 4}
+        ),
+        "a run that ended well",
+    ),
     "values of an estimator": (
         lambda: BellCounts.from_counts(estimator_job().result()[0].data.evs),
         "For example {(0, 0)",

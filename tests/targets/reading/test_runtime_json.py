@@ -54,6 +54,8 @@ def lying_header():
         bits(lying_header()),
         bits(GOOD, num_bits="two"),
         bits(GOOD, num_bits=40),
+        bits(GOOD, num_bits=1),
+        bits(packed(np.array([[2, 1]], np.uint8)), num_bits=9),
         bits(GOOD[:-8]),
         bits("no base64"),
         bits(text_of(b"no array")),
@@ -61,7 +63,21 @@ def lying_header():
         {"__type__": "DataBin", "__value__": None},
         {"__type__": "PrimitiveResult", "__value__": {"pub_results": None}},
     ],
-    ids=["pickle", "floats", "header", "text", "width", "cut", "base64", "array", "field", "nothing", "PUBs"],
+    ids=[
+        "pickle",
+        "floats",
+        "header",
+        "text",
+        "width",
+        "high bit",
+        "high bit of two bytes",
+        "cut",
+        "base64",
+        "array",
+        "field",
+        "nothing",
+        "PUBs",
+    ],
 )
 def test_damaged_and_hostile_files_are_refused(data):
     assert "damaged JSON" in refusal(CountsError, lambda: decode_runtime(data))

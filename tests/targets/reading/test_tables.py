@@ -258,3 +258,15 @@ def test_trials_survive_a_csv_file(tmp_path_factory, data):
 def test_csv_files_of_plain_counts_are_plain(tmp_path):
     BellCounts([[5, 6], [7, 8]]).save(tmp_path / "counts.csv")
     assert (tmp_path / "counts.csv").read_text() == "x,a,count\n0,0,5\n0,1,6\n1,0,7\n1,1,8\n"
+
+
+@pytest.mark.parametrize("outcomes", [["00", "01", "11"], [0, 1, 11], ["0,0", "0,1", "1,1"], ["0 0", "0 1", "1 1"]])
+def test_bitstrings_in_one_column_are_not_outcomes_of_one_party(outcomes):
+    table = {"basis": ["ZX", "XZ", "ZZ"], "outcome": outcomes, "count": [5, 3, 2]}
+    with pytest.raises(CountsError, match=r"bitstrings of several parties.*from_counts"):
+        BellCounts.from_table(table)
+
+
+def test_one_party_alone_has_a_table():
+    table = {"x": [0, 0, 1], "a": [0, 1, 1], "count": [5, 3, 2]}
+    assert BellCounts.from_table(table).array.tolist() == [[5, 3], [0, 2]]
