@@ -35,7 +35,7 @@ class BellSweep(SampledExperiment[list[BellCounts]]):
     """A Bell experiment at several values of the free parameters of its circuit; see :meth:`BellExperiment.sweep`.
 
     Every PUB of the experiment gets a first axis of the values. ``run`` and ``counts`` return a list of counts, one for
-    each value in their order; :func:`qiskit_lhv.analyze` takes each of them.
+    each value in their order; :func:`qiskit_lhv.analysis.analyze` takes each of them.
 
     Args:
         experiment: The experiment.
