@@ -32,9 +32,9 @@ class Correlators(Record):
     """Estimated expectation values of products of all parties' outcomes +1 and -1, with their errors.
 
     They are less than counts: they hold no marginals, and no shots that a p-value against every local model could rest
-    on. Mitigated values are not even averages of outcomes. So :func:`~qiskit_lhv.analysis.analyze` gives their value of an
-    expression with its error and the p-value of a normal variable, and the verdict is always INCONCLUSIVE. Wherever you
-    have the counts, analyze these.
+    on. Mitigated values are not even averages of outcomes. So :func:`~qiskit_lhv.analysis.analyze` gives their value of
+    an expression with its error and the p-value of a normal variable, and the verdict is always INCONCLUSIVE. Wherever
+    you have the counts, analyze these.
 
     Args:
         values: Shape ``(m_1, ..., m_N)``; NaN where nothing was estimated.
