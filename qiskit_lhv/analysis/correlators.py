@@ -21,6 +21,8 @@ from ..verification.verdict import Verdict
 
 __all__ = ["CorrelatorsQuestion", "analyze_correlators"]
 
+# Standard errors by which a value is above a bound without doubt.
+_BEYOND_DOUBT = 5
 _TEST = "normal theory"
 
 
@@ -131,6 +133,12 @@ def _report(question: CorrelatorsQuestion, test: NormalTest) -> LocalityReport:
     chosen = "the expression was declared before the correlators were seen"
     if test.largest_form:
         chosen = "the form of CHSH was chosen by the correlators, and the p-value is multiplied by eight for it"
+    warnings: tuple[str, ...] = ()
+    if correlators.scenario.is_chsh and test.value - _BEYOND_DOUBT * test.standard_error > 2 * math.sqrt(2):
+        warnings = (
+            "S lies above 2 sqrt(2), which no quantum state reaches, by more than its error explains: the values, or "
+            "their errors, are wrong",
+        )
     names = correlators.setting_names
     named = "" if names is None else "; settings " + " | ".join(", ".join(party) for party in names)
     return LocalityReport(
@@ -151,6 +159,7 @@ def _report(question: CorrelatorsQuestion, test: NormalTest) -> LocalityReport:
             "every shot counts: none was dropped because of its outcome, which correlators do not show",
             "nothing passes between the parties: correlators hold no marginals, so no-signaling could not be tested",
         ),
+        warnings=warnings,
         advice=(
             "Analyze the counts behind the correlators: their p-value holds against every local model without normal "
             "errors, and the verdict may be NONLOCAL or LOCAL."

@@ -55,7 +55,7 @@ def test_a_file_may_be_a_table_or_rows(tmp_path):
 @pytest.mark.parametrize(
     ("data", "options", "words"),
     [
-        ({"correlators": [[0.5]], "errors": [[0.1]]}, {}, "the keys ['correlators', 'errors']"),
+        ({"correlations": [[0.5]], "errors": [[0.1]]}, {}, "the keys ['correlations', 'errors']"),
         ([1, 2], {}, "got list"),
         ([], {}, "got list"),
         ({"counts": {"0,0": {"00": 5}}, "lost_outcomes": [1, None]}, {}, 'only beside "table"'),
