@@ -117,7 +117,7 @@ def test_first_tries_with_counts_get_the_right_call():
     assert Behavior.from_correlators(FOUR.values, marginals=False)
 
 
-@pytest.mark.parametrize(("value", "wrong"), [(0.9, True), (0.72, False)])
+@pytest.mark.parametrize(("value", "wrong"), [(0.9, True), (0.71, False)])
 def test_values_that_no_quantum_state_reaches_are_told(value, wrong):
     report = analyze(Correlators([[value, value], [value, -value]], errors=0.005))
     assert any("no quantum state reaches" in warning for warning in report.warnings) is wrong
