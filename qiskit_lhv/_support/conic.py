@@ -76,7 +76,9 @@ class ConicSolution:
     """For each block of rows its dual values y, in the dual cone: ``costs + sum of matrix.T @ y`` is 0."""
 
 
-def minimize_over_cones(caller: str, costs: FloatArray, blocks: Sequence[ConicRows]) -> ConicSolution:
+def minimize_over_cones(
+    caller: str, costs: FloatArray, blocks: Sequence[ConicRows], *, seconds: float | None = None
+) -> ConicSolution:
     """Minimizes ``costs . x`` over all x for which every block of rows is in its cone.
 
     Solutions of lower accuracy are taken too: whatever comes out is rounded and proven anew by its user.
@@ -85,13 +87,14 @@ def minimize_over_cones(caller: str, costs: FloatArray, blocks: Sequence[ConicRo
         caller: The public function that solves it, for messages.
         costs: Shape ``(number of variables,)``.
         blocks: The constraints.
+        seconds: Time after which Clarabel stops without a solution, or ``None``.
 
     Returns:
         The solution.
 
     Raises:
         ImportError: If Clarabel is not installed (extra ``sdp``).
-        SolverError: If Clarabel stops without an optimum.
+        SolverError: If Clarabel stops without an optimum, or its time is over.
     """
     try:
         import clarabel
@@ -106,9 +109,13 @@ def minimize_over_cones(caller: str, costs: FloatArray, blocks: Sequence[ConicRo
     cones = [cone for block in blocks for cone in block.cones(clarabel)]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
+    if seconds is not None:
+        settings.time_limit = seconds
     no_squares = sparse.csc_matrix((len(costs), len(costs)))
     solution = clarabel.DefaultSolver(no_squares, costs, matrix, limits, cones, settings).solve()
     status = str(solution.status)
+    if status == "MaxTime":
+        raise SolverError(f"{caller}: the time limit is over, and there is no bound yet. Allow more time.")
     if status not in {"Solved", "AlmostSolved"}:
         raise SolverError(f"{caller}: Clarabel stopped with {status!r}.")
     ends = np.cumsum([len(block.limits) for block in blocks])[:-1]

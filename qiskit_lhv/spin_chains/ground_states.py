@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import DensityMatrix, SparseObservable, SparsePauliOp
 
+from .._support.deadlines import Deadline
 from .._support.memory import require_memory_of_many
 from .._support.validation import frozen, generator, is_whole_number, positive_number, whole_number
 from ..exceptions import MeasurementError
@@ -137,6 +138,7 @@ def ground_state(
     magnetization: int | None = None,
     max_degeneracy: int = 16,
     tolerance: float = 1e-10,
+    time_limit: float | None = None,
     seed: int | None = 0,
 ) -> GroundState:
     """Finds the lowest level by Lanczos iteration, without building the matrix of all spins.
@@ -155,6 +157,7 @@ def ground_state(
         max_degeneracy: Largest number of states in the lowest level. States whose energies differ by 1e-8 or less,
             relative to the sum of the coefficients' absolute values, belong to one level.
         tolerance: Relative accuracy of the energies (residual over energy).
+        time_limit: Seconds after which the iteration is given up. Default: no limit.
         seed: Seed of the start vectors.
 
     Returns:
@@ -162,7 +165,7 @@ def ground_state(
 
     Raises:
         MeasurementError: If the Hamiltonian is not Hermitian, the sector does not exist, or memory does not suffice.
-        SolverError: If the iteration does not converge, or the level has too many states.
+        SolverError: If the iteration does not converge, the level has too many states, or the time is over.
 
     Examples:
         >>> from qiskit_lhv.spin_chains import xxz_chain
@@ -171,6 +174,7 @@ def ground_state(
         >>> print(ground_state(xxz_chain(4, -2.0)))  # all up, or all down
         ground state of 4 spins: energy -8, gap 4, 2-fold degenerate
     """
+    clock = Deadline(time_limit)
     scaled, unit = in_natural_units(checked_hamiltonian(hamiltonian))
     terms = PauliTerms(scaled)
     tolerance = positive_number(tolerance, "tolerance", MeasurementError)
@@ -182,13 +186,13 @@ def ground_state(
         _check_magnetization(magnetization, n, conserved)
     _check_memory(terms, conserved)
     if not conserved:
-        sectors = [Sector(terms, None, 1, rng)]
+        sectors = [Sector(terms, None, 1, rng, clock)]
     elif magnetization is not None:
-        sectors = [Sector(terms, int(magnetization), 1, rng)]
+        sectors = [Sector(terms, int(magnetization), 1, rng, clock)]
     else:
         mirrored = terms.is_flip_symmetric
         sectors = [
-            Sector(terms, m, 2 if mirrored and m else 1, rng) for m in range(n % 2 if mirrored else -n, n + 1, 2)
+            Sector(terms, m, 2 if mirrored and m else 1, rng, clock) for m in range(n % 2 if mirrored else -n, n + 1, 2)
         ]
     ground, following = lowest_level(sectors, tolerance, int(max_degeneracy))
     vectors, magnetizations, residuals = [], [], []

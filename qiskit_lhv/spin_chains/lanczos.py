@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._support.deadlines import NO_LIMIT, Deadline
 from ..exceptions import SolverError
 from .pauli_sums import PauliTerms, sector_basis, sector_matrix
 
@@ -27,7 +28,14 @@ _SCAN = 1e-4
 class Sector:
     """The states of one magnetization, or all (``None``), and the lowest eigenvectors among them found so far."""
 
-    def __init__(self, terms: PauliTerms, magnetization: int | None, copies: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        terms: PauliTerms,
+        magnetization: int | None,
+        copies: int,
+        rng: np.random.Generator,
+        clock: Deadline = NO_LIMIT,
+    ) -> None:
         n = terms.num_spins
         self.magnetization = 0 if magnetization is None else magnetization
         self.copies = copies
@@ -37,7 +45,7 @@ class Sector:
         """Energy, vector and residual, in ascending order."""
         self.bound = -math.inf
         """No state of the sector is lower, as far as a rough solution tells."""
-        self._terms, self._whole, self._rng = terms, magnetization is None, rng
+        self._terms, self._whole, self._rng, self._clock = terms, magnetization is None, rng, clock
         self._start: NDArray[Any] | None = None
         self._product: Callable[[NDArray[Any]], NDArray[Any]] | None = None
         self._dense: tuple[NDArray[np.float64], NDArray[Any]] | None = None
@@ -100,6 +108,8 @@ class Sector:
         lift = 2 * self._terms.radius
 
         def lifted(vector: NDArray[Any]) -> NDArray[Any]:
+            if self._clock.over:
+                raise SolverError("ground_state: the time limit is over, and there is no state yet. Allow more time.")
             vector = vector.ravel()
             result = product(vector)
             return result if known is None else result + known @ (lift * (known.conj().T @ vector))

@@ -11,6 +11,7 @@ from qiskit_lhv import Behavior, LHVError, analyze, chsh, werner_state
 from qiskit_lhv._support import deadlines
 from qiskit_lhv._support.deadlines import NO_LIMIT, Deadline, checks_within, time_for_check
 from qiskit_lhv.optimize import GradientDescent
+from qiskit_lhv.spin_chains import xxz_chain
 
 PACKAGE = Path(qiskit_lhv.__file__).parent
 BEHAVIOR = Behavior.from_state(werner_state(1), "chsh")
@@ -28,6 +29,7 @@ CALLS = {
     "find_local_models": ([STATE],),
     "find_symmetry": (BEHAVIOR,),
     "fit_local_model": (COUNTS,),
+    "ground_state": (xxz_chain(4, 1.0),),
     "local_bound": (chsh(),),
     "local_region": (COUNTS, Behavior.white_noise(COUNTS.scenario)),
     "local_weight": (BEHAVIOR,),
@@ -35,6 +37,7 @@ CALLS = {
     "nonlocality_threshold": (BEHAVIOR,),
     "optimize_settings": (STATE,),
     "project_to_no_signaling": (BEHAVIOR,),
+    "quantum_bound": (chsh(),),
     "ratio_e_value": (COUNTS,),
     "ratio_e_values": ([COUNTS],),
     "sweep_visibility": (STATE, [0.3]),

@@ -237,3 +237,8 @@ def test_arguments_of_the_check_of_ground_states():
         found.verify("chain")
     with pytest.raises(MeasurementError, match="atol: expected a positive number"):
         found.verify(chain, atol="small")
+
+
+def test_a_time_limit_ends_the_iteration():
+    with pytest.raises(SolverError, match="the time limit is over"):
+        ground_state(xxz_chain(14, 0.5), time_limit=1e-6)

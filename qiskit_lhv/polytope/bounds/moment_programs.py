@@ -19,7 +19,9 @@ __all__ = ["dual_of_moments"]
 _CALLER = "quantum_bound"
 
 
-def dual_of_moments(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+def dual_of_moments(
+    moments: MomentMatrix, costs: FloatArray, seconds: float | None = None
+) -> tuple[FloatArray, FloatArray | None]:
     """The dual of: maximize ``costs . y`` over moments y whose matrix and probabilities are positive.
 
     1. For full correlators of two parties with two outcomes, level 1 has the same value as all levels (Tsirelson), so
@@ -32,6 +34,7 @@ def dual_of_moments(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArra
     Args:
         moments: The moment matrix.
         costs: The expression's coefficient of each moment, shape ``(num_moments,)``; the identity's does not matter.
+        seconds: Time after which a semidefinite program is given up, or ``None``.
 
     Returns:
         A matrix without negative eigenvalues, shape ``(n, n)``, and the multipliers of the probabilities, one axis for
@@ -63,7 +66,7 @@ def dual_of_moments(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArra
         np.fill_diagonal(shares, 0)
         dual[:kept, :kept] = correlation_matrix_dual(_CALLER, shares)
         return dual, None
-    return _dual_by_blocks(moments, costs)
+    return _dual_by_blocks(moments, costs, seconds)
 
 
 def _has_only_correlators(moments: MomentMatrix, costs: FloatArray) -> bool:
@@ -80,7 +83,9 @@ def _is_free(entries: IntArray) -> bool:
     return not entries.diagonal().any() and above.min(initial=1) > 0 and len(np.unique(above)) == len(above)
 
 
-def _dual_by_blocks(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+def _dual_by_blocks(
+    moments: MomentMatrix, costs: FloatArray, seconds: float | None
+) -> tuple[FloatArray, FloatArray | None]:
     parities = _moment_parities(moments)
     span = _Span([parities[number] for number in np.flatnonzero(costs)])
     rows = [_bits(row) for row in moments.row_parities]
@@ -95,7 +100,7 @@ def _dual_by_blocks(moments: MomentMatrix, costs: FloatArray) -> tuple[FloatArra
     if moments.positivity:
         probabilities, owners = _probability_rows(moments, used)
         constraints.append(probabilities)
-    solution = minimize_over_cones(_CALLER, -costs[used], constraints)
+    solution = minimize_over_cones(_CALLER, -costs[used], constraints, seconds=seconds)
     dual = np.zeros(moments.entries.shape)
     for block, vector in zip(blocks, solution.duals, strict=False):
         dual[np.ix_(block, block)] = symmetric_matrix(vector, len(block))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import Statevector
 
+from ..._support.deadlines import Deadline
 from ..._support.rounding import round_up
 from ..._support.types import ComplexArray, FloatArray, IntArray
 from ..._support.validation import frozen, generator, instance, real_array, whole_numbers
@@ -115,7 +116,12 @@ class QuantumBound(Evidence):
 
 
 def quantum_bound(
-    expression: BellExpression, level: int | str = "1+AB", *, dimension: int = 2, seed: int | None = 0
+    expression: BellExpression,
+    level: int | str = "1+AB",
+    *,
+    dimension: int = 2,
+    time_limit: float | None = None,
+    seed: int | None = 0,
 ) -> QuantumBound:
     """Bounds the quantum value of a Bell expression from above and from below.
 
@@ -143,6 +149,7 @@ def quantum_bound(
             1.375). It holds automatically if the rows include the products of one projector of every party. I3322 at
             level 3 takes about ten seconds.
         dimension: Dimension of each party's Hilbert space for the lower bound.
+        time_limit: Seconds after which the semidefinite program is given up. Default: no limit.
         seed: Seed of the seesaw, or ``None``.
 
     Returns:
@@ -152,12 +159,13 @@ def quantum_bound(
     Raises:
         ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
             expression, or the parties' joint dimension exceeds 256.
-        SolverError: If Clarabel is needed and missing, or a solver fails.
+        SolverError: If Clarabel is needed and missing, a solver fails, or the time is over before there is a bound.
 
     References:
         M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
         arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
     """
+    clock = Deadline(time_limit)
     instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
     (size,) = whole_numbers((dimension,), "dimension", ScenarioError, minimum=2)
     joint = size**expression.scenario.num_parties
@@ -169,7 +177,7 @@ def quantum_bound(
         )
     rng = generator(seed)
     moments = MomentMatrix.of(expression.scenario, level)
-    factor, multipliers = _dual_solution(expression, moments)
+    factor, multipliers = _dual_solution(expression, moments, clock)
     upper = round_up(_dual_bound(expression, moments, factor, multipliers))
     state, effects = seesaw(expression, size, rng)
     lower = _value(expression, state, tuple(effects))
@@ -211,7 +219,7 @@ def _costs(expression: BellExpression, moments: MomentMatrix, multipliers: Float
     return costs, exponent
 
 
-def _dual_solution(expression: BellExpression, moments: MomentMatrix) -> tuple[FloatArray, FloatArray]:
+def _dual_solution(expression: BellExpression, moments: MomentMatrix, clock: Deadline) -> tuple[FloatArray, FloatArray]:
     """A factor L of the dual solution, on a grid of binary fractions, and the multipliers of the probabilities."""
     none = np.zeros(expression.scenario.shape)
     exact, exponent = _costs(expression, moments, none)
@@ -222,7 +230,7 @@ def _dual_solution(expression: BellExpression, moments: MomentMatrix) -> tuple[F
     if scale == 0:
         return np.zeros((size, size)), none
     try:
-        dual, prices = dual_of_moments(moments, costs / scale)
+        dual, prices = dual_of_moments(moments, costs / scale, clock.left)
     except ImportError as exc:
         raise SolverError(str(exc)) from exc
     values, vectors = np.linalg.eigh(dual)

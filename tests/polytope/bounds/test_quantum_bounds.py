@@ -269,3 +269,10 @@ def test_correlation_matrices_of_a_ring():
     assert np.trace(dual) == pytest.approx(n * np.cos(np.pi / n), abs=1e-8)
     assert np.linalg.eigvalsh(dual)[0] >= -1e-12
     assert not dual[n].any()
+
+
+def test_a_time_limit_ends_the_semidefinite_program():
+    pytest.importorskip("clarabel")
+    with pytest.raises(SolverError, match="the time limit is over"):
+        quantum_bound(i3322(), 2, time_limit=1e-6)
+    assert quantum_bound(i3322(), 1, time_limit=60).upper == quantum_bound(i3322(), 1).upper
