@@ -25,7 +25,6 @@ from qiskit_lhv import (
 from qiskit_lhv.analysis import EstimatedLocality
 from qiskit_lhv.analysis.estimates import analyze_estimate
 from qiskit_lhv.exceptions import CountsError, MeasurementError
-from qiskit_lhv.measurements import POVMs
 from qiskit_lhv.measurements.random_effects import mutually_unbiased_bases
 from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.projective.settings.optimization import horodecki_settings
@@ -396,14 +395,6 @@ def test_qutrits_and_all_povms(visibility, shots, verdict):
     assert report.verdict is verdict
     assert report.target.endswith("all POVMs")
     assert report.verify()
-
-
-@pytest.mark.slow
-def test_a_proof_for_projective_measurements_of_qutrits_is_none_for_povms():
-    report = analyze(of_qutrits(0.33, 400_000), seed=1)
-    assert report.verdict is Verdict.LOCAL
-    question = dataclasses.replace(report.question, measurements=POVMs())
-    assert not dataclasses.replace(report, question=question, target=str(question)).verify()
 
 
 def test_evidence_of_qubits_is_refused_for_others():
