@@ -17,32 +17,28 @@ from ...polytope.inequalities.bell_inequality import BellInequality
 from ...targets.behaviors import Behavior
 from ...targets.state_tensors import density_matrix
 from .basis_ascent import ascend_bases
-from .optimized import OptimizedSettings, rounded_matrices
-from .search import Search
+from .operator_search import OperatorSearch
+from .optimized import OptimizedSettings
 
 __all__ = ["BasisSearch", "lifted_expressions"]
 
-_MAX_VISIBILITY = 100.0
-_MAX_RATIO_ROUNDS = 20
-_SAME_RATIO = 1e-12
 _DISTINCT = 1e-7
-_STARTS_PER_ROUND = 6
+# Ends of an ascent from which the visibility in other noise is lowered.
+_KEPT_IN_NOISE = 6
 # Pairs of levels in which a CHSH inequality is a start.
 _PAIRS_OF_LEVELS = 3
 _WEIGHT_OF_LEVEL = 1e-9
 
 
-class BasisSearch(Search):
+class BasisSearch(OperatorSearch):
     """The search for settings, with bases in place of Bloch vectors."""
+
+    ascent = staticmethod(ascend_bases)
 
     @property
     def dimensions(self) -> tuple[int, ...]:
         """Dimension of each party's space."""
         return self.tensor.dimensions
-
-    def rounded(self, vectors: Sequence[Any]) -> tuple[Any, ...]:
-        """Returns the bases of each party as binary fractions."""
-        return tuple(rounded_matrices(own) for own in vectors)
 
     def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
         """Returns bases at which the expression is violated at the lowest visibility, or has the largest value.
@@ -57,16 +53,15 @@ class BasisSearch(Search):
         for lifted in lifted_expressions(expression, self.dimensions):
             inequality = BellInequality.of(lifted)
             sizes = lifted.scenario.num_settings
-            starts = self._stacked([*self.known(sizes), *(self.random_bases(sizes) for _ in range(num_starts))])
-            found, values = ascend_bases(self.tensor.array, lifted.coefficients, starts, deadline=self.deadline)
+            found, values = self.ascend(self.tensor, lifted.coefficients, list(self.starts(sizes, num_starts)))
             # In white noise the largest value has the lowest visibility; in other noise it is improved from there.
             order = np.argsort(-values, kind="stable").tolist()
             kept = [
                 i for i, j in itertools.pairwise([*order, order[-1]]) if i == j or values[i] - values[j] > _DISTINCT
             ]
-            for i in kept[:1] if self.noise is None else kept[:_STARTS_PER_ROUND]:
+            for i in kept[:1] if self.noise is None else kept[:_KEPT_IN_NOISE]:
                 start = self.record([own[i] for own in found], inequality)
-                ends.append(start if self.noise is None else self._lower(start, lifted.coefficients))
+                ends.append(start if self.noise is None else self.lower(start, lifted.coefficients))
             if self.noise is None:
                 white = lifted.value(Behavior.white_noise(lifted.scenario))
                 slopes = (values - white).tolist()
@@ -87,11 +82,11 @@ class BasisSearch(Search):
             Bases of each party, shape ``(m_k, D_k, D_k)``.
         """
         yield from self.known(sizes)
-        for _ in range(num_random):
-            yield self.random_bases(sizes)
+        for i in range(num_random):
+            yield self.random_start(sizes, i)
 
-    def random_bases(self, sizes: Sequence[int]) -> list[ComplexArray]:
-        """Returns Haar-random bases of each party."""
+    def random_start(self, sizes: Sequence[int], number: int) -> list[ComplexArray]:
+        """Returns Haar-random bases of each party, whatever the number of the start."""
         return [haar_unitaries(self.rng, m, d) for m, d in zip(sizes, self.dimensions, strict=True)]
 
     def known(self, sizes: Sequence[int]) -> list[list[ComplexArray]]:
@@ -114,39 +109,7 @@ class BasisSearch(Search):
     def nothing(self, sizes: tuple[int, ...]) -> OptimizedSettings:
         """Returns the result if the polytope gave no inequality: the state is local for all settings tried."""
         zero = BellExpression(np.zeros((*sizes, *self.dimensions)))
-        return self.record(self.random_bases(sizes), BellInequality.of(zero))
-
-    def improve(self, found: OptimizedSettings) -> list[Any]:
-        """Returns better settings for the inequality, starting from the present ones and a few random ones."""
-        mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
-        sizes = found.inequality.expression.scenario.num_settings
-        starts: list[list[Any]] = [
-            list(found.settings),
-            *(self.random_bases(sizes) for _ in range(_STARTS_PER_ROUND - 1)),
-        ]
-        bases, values = ascend_bases(
-            mixed.array, found.inequality.expression.coefficients, self._stacked(starts), deadline=self.deadline
-        )
-        best = int(np.argmax(values))
-        return [own[best] for own in bases]
-
-    def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
-        """Lowers the visibility in noise by Dinkelbach's method, as for Bloch vectors."""
-        best = start
-        for _ in range(_MAX_RATIO_ROUNDS):
-            if math.isinf(best.visibility) or self.late():
-                break
-            mixed = best.mixed(min(best.visibility, _MAX_VISIBILITY)).correlations
-            starts = self._stacked([list(best.settings)])
-            bases, _ = ascend_bases(mixed.array, coefficients, starts, deadline=self.deadline)
-            found = self.record([own[0] for own in bases], best.inequality)
-            if found.visibility > best.visibility - _SAME_RATIO:
-                break
-            best = found
-        return best
-
-    def _stacked(self, starts: Sequence[Sequence[ComplexArray]]) -> list[ComplexArray]:
-        return [np.stack([start[k] for start in starts]) for k in range(self.tensor.num_parties)]
+        return self.record(self.random_start(sizes, 0), BellInequality.of(zero))
 
     def _frames(self) -> tuple[list[ComplexArray], FloatArray]:
         """Returns a basis of each party in which the state's main part is simple, and the weights of the levels.

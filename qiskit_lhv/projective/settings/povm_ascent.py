@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import ComplexArray, FloatArray
-from ...targets.operator_basis import hermitian_basis
-from .basis_ascent import operators_of_slopes, slopes_of_party
+from .alternating_ascent import Measured, ascend_in_turn, coordinates_of_rows, values_of_effects
 
 __all__ = ["ascend_povms", "values_of_povms"]
 
-_MAX_SWEEPS = 1000
-_CONVERGED = 1e-12
 _STEPS = 4
 
 
@@ -42,29 +38,7 @@ def ascend_povms(
     Returns:
         The effects that each start reached, in the same shapes, and the values, shape ``(B,)``.
     """
-    n, weights = tensor.ndim, _by_cells(coefficients)
-    dimensions = [math.isqrt(size) for size in tensor.shape]
-    povms = [np.array(own, dtype=complex) for own in starts]
-    values = np.full(len(starts[0]), -np.inf)
-    active = np.arange(len(values))
-    for _ in range(_MAX_SWEEPS):
-        moving = [own[active] for own in povms]
-        effects = [_coordinates(own, d) for own, d in zip(moving, dimensions, strict=True)]
-        reached = values[active]
-        for k in range(n):
-            slopes = slopes_of_party(tensor, weights, effects, k)
-            operators = operators_of_slopes(slopes, dimensions[k]).reshape(moving[k].shape)
-            moving[k] = _improved(moving[k], operators)
-            effects[k] = _coordinates(moving[k], dimensions[k])
-            reached = np.einsum("bci,bci->b", slopes, effects[k])
-        for own, moved in zip(povms, moving, strict=True):
-            own[active] = moved
-        still = reached - values[active] > _CONVERGED * np.maximum(1, np.abs(reached))
-        values[active] = reached
-        active = active[still]
-        if not len(active) or deadline.over:
-            break
-    return povms, values
+    return ascend_in_turn(_POVMS, tensor, coefficients, starts, deadline)
 
 
 def values_of_povms(tensor: FloatArray, coefficients: FloatArray, povms: Sequence[ComplexArray]) -> FloatArray:
@@ -75,26 +49,14 @@ def values_of_povms(tensor: FloatArray, coefficients: FloatArray, povms: Sequenc
         coefficients: Coefficients of the expression, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         povms: Effects of each party, shape ``(B, m_k, d_k, D_k, D_k)``.
     """
-    effects = [_coordinates(own, own.shape[-1]) for own in povms]
-    slopes = slopes_of_party(tensor, _by_cells(coefficients), effects, 0)
-    return np.asarray(np.einsum("bci,bci->b", slopes, effects[0]))
-
-
-def _by_cells(coefficients: FloatArray) -> FloatArray:
-    """Returns the coefficients with one axis per party, of its settings and outcomes."""
-    n = coefficients.ndim // 2
-    cells = [coefficients.shape[k] * coefficients.shape[n + k] for k in range(n)]
-    return coefficients.transpose([axis for k in range(n) for axis in (k, n + k)]).reshape(cells)
+    return values_of_effects(tensor, coefficients, [_coordinates(own, own.shape[-1]) for own in povms])
 
 
 def _coordinates(effects: ComplexArray, dimension: int) -> FloatArray:
     """Returns the coordinates of all effects, shape ``(B, m * d, D**2)``."""
-    basis = hermitian_basis(dimension)
-    rows = effects.reshape(len(effects), -1, dimension**2)
-    # tr(E G) with the row of E first.
-    coordinates = (rows @ basis.transpose(0, 2, 1).reshape(len(basis), -1).T).real / 2
+    coordinates = coordinates_of_rows(effects.reshape(len(effects), -1, dimension**2), dimension)
     coordinates[..., 0] *= 2 / dimension
-    return np.asarray(coordinates)
+    return coordinates
 
 
 def _improved(effects: ComplexArray, operators: ComplexArray) -> ComplexArray:
@@ -110,3 +72,6 @@ def _improved(effects: ComplexArray, operators: ComplexArray) -> ComplexArray:
         left, _, right = np.linalg.svd(pulled, full_matrices=False)
         factors = (left @ right).reshape(effects.shape)
     return np.asarray(factors.conj().swapaxes(-1, -2) @ factors)
+
+
+_POVMS = Measured(_coordinates, _improved, max_sweeps=1000, converged=1e-12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,31 +13,24 @@ from ..._support.types import ComplexArray
 from ...measurements.random_effects import haar_unitaries, projectors_of_bases, rank_one_povms
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.inequalities.bell_inequality import BellInequality
-from ...targets.correlations import CorrelationTensor
-from .optimized import OptimizedSettings, rounded_matrices
+from .operator_search import OperatorSearch
+from .optimized import OptimizedSettings
 from .povm_ascent import ascend_povms, values_of_povms
-from .search import Search
 
 __all__ = ["PovmSearch"]
 
-_MAX_VISIBILITY = 100.0
-_MAX_RATIO_ROUNDS = 20
-_SAME_RATIO = 1e-12
-_STARTS_PER_ROUND = 6
 # Steps never give an effect more rank, so a share of a random POVM lets projectors become anything.
 _SHARE_OF_RANDOM = 0.02
 
 
 @dataclass(frozen=True)
-class PovmSearch(Search):
+class PovmSearch(OperatorSearch):
     """The search for settings, with POVMs in place of Bloch vectors."""
+
+    ascent = staticmethod(ascend_povms)
 
     outcomes: tuple[int, ...] = ()
     """Number of outcomes of each party's measurements."""
-
-    def rounded(self, vectors: Sequence[Any]) -> tuple[Any, ...]:
-        """Returns the effects of each party as binary fractions."""
-        return tuple(rounded_matrices(own) for own in vectors)
 
     def best_for(self, expression: BellExpression, num_starts: int) -> OptimizedSettings:
         """Returns POVMs at which the expression is violated at the lowest visibility, or has the largest value.
@@ -51,8 +44,7 @@ class PovmSearch(Search):
         # Outcomes that a setting does not have count as its last one.
         lifted = expression if scenario.has_equal_outcomes else BellExpression(scenario.filled(expression.coefficients))
         inequality = BellInequality.of(lifted)
-        starts = [self._random_povms(sizes, projective=i % 2 == 0) for i in range(num_starts)]
-        found, values = self._ascend(self.tensor, lifted.coefficients, starts)
+        found, values = self.ascend(self.tensor, lifted.coefficients, list(self.starts(sizes, num_starts)))
         # The outcomes of a POVM need not be equally likely in white noise.
         slopes = values - values_of_povms(self.mixed_in.array, lifted.coefficients, found)
         bound = inequality.bound.value
@@ -62,21 +54,7 @@ class PovmSearch(Search):
         )
         best = int(np.argmax(values))
         record = self.record([own[best] for own in found], inequality, reached)
-        return record if self.noise is None else self._lower_in_noise(record)
-
-    def _lower_in_noise(self, start: OptimizedSettings) -> OptimizedSettings:
-        """Returns settings with a lower visibility in noise, by Dinkelbach's method as for Bloch vectors."""
-        best = start
-        for _ in range(_MAX_RATIO_ROUNDS):
-            if math.isinf(best.visibility) or self.late():
-                break
-            mixed = best.mixed(min(best.visibility, _MAX_VISIBILITY)).correlations
-            povms, _ = self._ascend(mixed, best.inequality.expression.coefficients, [list(best.settings)])
-            found = self.record([own[0] for own in povms], best.inequality)
-            if found.visibility > best.visibility - _SAME_RATIO:
-                break
-            best = replace(found, history=start.history)
-        return best
+        return record if self.noise is None else self.lower(record, inequality.expression.coefficients)
 
     def starts(self, sizes: tuple[int, ...], num_random: int) -> Iterator[list[Any]]:
         """Yields POVMs to start from: bases whose vectors are shared out among the outcomes, and Haar-random POVMs.
@@ -89,28 +67,20 @@ class PovmSearch(Search):
             Effects of each party, shape ``(m_k, d_k, D_k, D_k)``.
         """
         for i in range(num_random):
-            yield self._random_povms(sizes, projective=i % 2 == 0)
+            yield self.random_start(sizes, i)
 
     def nothing(self, sizes: tuple[int, ...]) -> OptimizedSettings:
         """Returns the result if the polytope gave no inequality: the state is local for all settings tried."""
         zero = BellExpression(np.zeros((*sizes, *self.outcomes)))
         return self.record(self._random_povms(sizes, projective=False), BellInequality.of(zero))
 
-    def improve(self, found: OptimizedSettings) -> list[Any]:
-        """Returns better settings for the inequality, starting from the present ones and a few random ones."""
-        mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
-        sizes = found.inequality.expression.scenario.num_settings
-        starts: list[list[Any]] = [
-            [self._unlocked(own) for own in found.settings],
-            *(self._random_povms(sizes, projective=i % 2 == 0) for i in range(_STARTS_PER_ROUND - 1)),
-        ]
-        povms, values = self._ascend(mixed, found.inequality.expression.coefficients, starts)
-        best = int(np.argmax(values))
-        return [own[best] for own in povms]
+    def random_start(self, sizes: Sequence[int], number: int) -> list[ComplexArray]:
+        """Returns random POVMs of each party, nearly projective ones for even numbers."""
+        return self._random_povms(sizes, projective=number % 2 == 0)
 
-    def _ascend(self, tensor: CorrelationTensor, coefficients: Any, starts: Sequence[Sequence[Any]]) -> Any:
-        stacked = [np.stack([start[k] for start in starts]) for k in range(tensor.num_parties)]
-        return ascend_povms(tensor.array, coefficients, stacked, deadline=self.deadline)
+    def from_settings(self, settings: Sequence[Any]) -> list[ComplexArray]:
+        """Returns settings mixed with a little of a random POVM, so that each effect can become anything."""
+        return [self._unlocked(own) for own in settings]
 
     def _random_povms(self, sizes: Sequence[int], *, projective: bool) -> list[ComplexArray]:
         """Returns random POVMs of each party, or nearly projective ones with outcomes assigned at random."""

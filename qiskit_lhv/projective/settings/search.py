@@ -29,7 +29,7 @@ from .regular_sets import largest_solid, polygons
 if TYPE_CHECKING:
     from .gradients import ViolationRatio
 
-__all__ = ["Search"]
+__all__ = ["MAX_VISIBILITY", "Search"]
 
 
 _MAX_ROUNDS = 30
@@ -37,7 +37,8 @@ _MAX_RATIO_ROUNDS = 20
 _STALLED = 1e-7
 _SAME_RATIO = 1e-12
 _SAME_VALUE = 1e-9
-_MAX_VISIBILITY = 100.0
+MAX_VISIBILITY = 100.0
+"""Visibilities above this count as this one where a mixture is made."""
 # Calls of the oracle for one set of settings without a time limit, if the polytope is too large for a linear program.
 _MAX_CALLS = 60
 # Starts of the ascent within one turn, the settings of the last turn among them.
@@ -101,7 +102,7 @@ class Search:
             best = int(np.argmax(values))
             return self.record([party_vectors[best] for party_vectors in found], inequality, reached)
         starts = [self.record([party_vectors[i] for party_vectors in found], inequality) for i in _distinct(values)]
-        ends = [self._lower(start, coefficients) for start in starts]
+        ends = [self.lower(start, coefficients) for start in starts]
         lowest = min(ends, key=lambda end: end.visibility)
         if math.isinf(lowest.visibility):
             lowest = max(ends, key=lambda end: end.value)
@@ -179,7 +180,7 @@ class Search:
             inequality = nonlocality_threshold(
                 behavior,
                 noise=noise,
-                max_visibility=_MAX_VISIBILITY,
+                max_visibility=MAX_VISIBILITY,
                 max_calls=_MAX_CALLS if left is None else None,
                 time_limit=left,
                 progress=False,
@@ -198,7 +199,7 @@ class Search:
             ratio = self._ratio(coefficients, found.inequality.bound.value)
             return climb(ratio, _STARTS_PER_ROUND, self.rng, given=found.settings, deadline=self.deadline)[0]
         # At the visibility reached, a larger value of the mixture means a lower visibility.
-        mixed = found.mixed(min(found.visibility, _MAX_VISIBILITY)).correlations
+        mixed = found.mixed(min(found.visibility, MAX_VISIBILITY)).correlations
         return ascend(
             mixed.array,
             coefficients,
@@ -222,24 +223,31 @@ class Search:
             coplanar=self.coplanar,
         )
 
-    def _lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
+    def lower(self, start: OptimizedSettings, coefficients: FloatArray) -> OptimizedSettings:
         """Lowers the visibility in noise: the mixture's value at the last visibility, maximized again and again.
 
         This is Dinkelbach's method for a ratio: a mixture that exceeds the bound allows a lower visibility.
+
+        Args:
+            start: Settings to start from.
+            coefficients: Coefficients of their expression, as the ascent takes them.
         """
         best = start
         for _ in range(_MAX_RATIO_ROUNDS):
             if math.isinf(best.visibility) or self.late():
                 break
-            mixed = best.mixed(best.visibility).correlations
-            vectors, _ = ascend(
-                mixed.array, coefficients, self.measurements, 1, self.rng, given=best.settings, deadline=self.deadline
-            )
-            found = self.record(vectors, best.inequality)
+            found = self.record(self.raised(best, coefficients), best.inequality, start.history)
             if found.visibility > best.visibility - _SAME_RATIO:
                 break
             best = found
         return best
+
+    def raised(self, found: OptimizedSettings, coefficients: FloatArray) -> list[Any]:
+        """Returns settings with a larger value at the visibility of those given."""
+        mixed = found.mixed(found.visibility).correlations
+        return ascend(
+            mixed.array, coefficients, self.measurements, 1, self.rng, given=found.settings, deadline=self.deadline
+        )[0]
 
     def record(
         self, vectors: Sequence[Any], inequality: BellInequality, history: tuple[float, ...] = ()
