@@ -1,12 +1,12 @@
 from .deterministic import DeterministicModel as DeterministicModel
 from .effect_features import EffectFeatures as EffectFeatures
-from .effect_responses import EffectFunctionResponse as EffectFunctionResponse
 from .effect_responses import EffectResponse as EffectResponse
 from .ensemble import ResponseModel as ResponseModel
 from .features import OddMonomials as OddMonomials
 from .features import PlanarHarmonics as PlanarHarmonics
 from .features import SphericalHarmonics as SphericalHarmonics
+from .function_responses import EffectFunctionResponse as EffectFunctionResponse
+from .function_responses import FunctionResponse as FunctionResponse
 from .one_qubit import kochen_specker_density as kochen_specker_density
 from .responses import DirectionResponse as DirectionResponse
-from .responses import FunctionResponse as FunctionResponse
 from .responses import TableResponse as TableResponse

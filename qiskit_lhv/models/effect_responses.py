@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -12,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from .._support.types import ComplexArray, FloatArray
-from .._support.validation import generator, whole_number, whole_numbers
+from .._support.validation import generator
 from ..exceptions import ScenarioError
-from ..measurements.effect_sets import POVMs
 from ..measurements.named_sets import measurement_sets
 from ..measurements.random_effects import padded
 from ..measurements.sets import MeasurementSet
@@ -25,10 +23,9 @@ from ..targets.correlations import CorrelationTensor
 from ..targets.operator_basis import coordinates_of_effects, scenario_of_settings
 from ..targets.scenario import BellScenario
 from .effect_features import EffectFeatures, effects_of_members, weights_and_bloch_vectors
-from .function_digest import add_to_digest
 from .responses import Response
 
-__all__ = ["EffectFunctionResponse", "EffectResponse", "MeasurementResponse", "fine_grained"]
+__all__ = ["EffectResponse", "MeasurementResponse", "fine_grained", "stacked_effects"]
 
 # Measurements per party on which a model is checked, and their combinations.
 _CHECKED_MEASUREMENTS, _CHECKED_SETTINGS = 12, 256
@@ -200,124 +197,6 @@ class EffectResponse(MeasurementResponse):
         coordinates = coordinates_of_effects(effects)
         weights, _ = weights_and_bloch_vectors(coordinates)
         return _PreparedSettings(weights, own.of_coordinates(coordinates), parts)
-
-
-@dataclass(frozen=True, eq=False)
-class EffectFunctionResponse(MeasurementResponse):
-    """A user-defined response function for measurements of any dimension.
-
-    Args:
-        function: ``function(effects, hidden_variables)`` with effects of shape ``(m, d, D, D)`` (those of outcomes that
-            a measurement does not have are zero) and hidden variables of shape ``(H, F)`` returns the probabilities of
-            all outcomes, shape ``(H, m, d)``. It must be written with ``jax.numpy``.
-        num_variables: Number F of components of a party's hidden variable.
-        dimensions: Dimension of the space of each party.
-
-    Raises:
-        ScenarioError: If ``function`` is not callable; or if, on random POVMs and hidden variables, it returns another
-            shape, NaN, or numbers that are not probabilities or do not sum to 1, gives a probability to an effect that
-            is zero, or has no finite gradient.
-
-    Examples:
-        >>> import jax.numpy as jnp
-        >>> from qiskit_lhv.models import EffectFunctionResponse
-        >>> def in_proportion(effects, hidden_variables):
-        ...     weights = jnp.trace(effects, axis1=2, axis2=3).real / effects.shape[-1]
-        ...     return jnp.broadcast_to(weights, (len(hidden_variables), *weights.shape)) + 0 * hidden_variables.sum()
-        >>> EffectFunctionResponse(in_proportion, num_variables=1, dimensions=(3, 3)).hidden_shapes
-        [(1,), (1,)]
-    """
-
-    function: Callable[[Any, Any], Any]
-    """Probabilities of all outcomes."""
-    num_variables: int
-    """Number of components of a party's hidden variable."""
-    dimensions: tuple[int, ...] = ()
-    """Dimension of the space of each party."""
-
-    def __post_init__(self) -> None:
-        if not callable(self.function):
-            raise ScenarioError.bad_argument("function", expected="a function", got=repr(self.function))
-        whole_number(self.num_variables, "num_variables", ScenarioError)
-        object.__setattr__(self, "dimensions", whole_numbers(self.dimensions, "dimensions", ScenarioError, minimum=2))
-        for dimension in sorted(set(self.dimensions)):
-            self._check(dimension)
-
-    @property
-    def domains(self) -> tuple[MeasurementSet, ...]:
-        """All POVMs."""
-        return tuple(POVMs(dimension) for dimension in self.dimensions)
-
-    @property
-    def hidden_shapes(self) -> list[tuple[int, ...]]:
-        """Shape ``(num_variables,)`` for each party."""
-        return [(int(self.num_variables),)] * self.num_parties
-
-    def identity(self) -> str:
-        """The function's name and a digest of its code, with the values it closes over."""
-        digest = hashlib.sha256()
-        add_to_digest(digest, self.function, {})
-        return f"{getattr(self.function, '__qualname__', type(self.function).__qualname__)} {digest.hexdigest()}"
-
-    def probabilities(self, party: int, hidden_variables: FloatArray, settings: Any) -> FloatArray:
-        """The function's probabilities, in float64."""
-        import jax
-
-        with jax.enable_x64(True):
-            result = np.asarray(self.function(stacked_effects(settings), hidden_variables), dtype=np.float64)
-        if not np.isfinite(result).all():
-            raise self._refused("finite numbers", "NaN or infinity")
-        return result
-
-    def outcome_probability(
-        self, party: int, hidden_variables: FloatArray, settings: Any
-    ) -> Callable[[int, int], FloatArray]:
-        """The function itself, one measurement at a time."""
-        effects = stacked_effects(settings)
-
-        def response(x: int, a: int) -> FloatArray:
-            return self.probabilities(party, hidden_variables, effects[x : x + 1])[:, 0, a]
-
-        return response
-
-    def _check(self, dimension: int) -> None:
-        """Tries the function, forwards and backwards, on random POVMs, one of which lacks an outcome."""
-        import jax
-
-        rng, m, count = generator(0), 4, 10
-        effects = padded(POVMs(dimension).draw(rng, m), dimension**2 + 1)
-        hidden = rng.normal(size=(count, self.num_variables))
-        shape = (count, m, dimension**2 + 1)
-        try:
-            with jax.enable_x64(True):
-                found = np.asarray(jax.jit(self.function)(effects, hidden))
-                if found.shape == shape:
-                    factors = rng.normal(size=shape)
-                    slope = jax.jit(jax.grad(lambda h: (factors * self.function(effects, h)).sum()))(hidden)
-        except Exception as exc:  # a user's function can fail in any way
-            raise self._refused(
-                "a function that JAX can trace and differentiate", f"{type(exc).__name__}: {exc}"
-            ) from exc
-        if found.shape != shape:
-            raise self._refused("shape (H, m, d)", f"shape {found.shape} for H, m, d = {shape}")
-        if not (np.isfinite(found).all() and np.isfinite(slope).all()):
-            what = "probabilities" if not np.isfinite(found).all() else "gradient"
-            raise self._refused("finite numbers", f"NaN or infinity in the {what}")
-        if found.min() < -1e-9 or found.max() > 1 + 1e-9:
-            raise self._refused("probabilities", f"numbers from {found.min():.3g} to {found.max():.3g}")
-        if (worst := np.abs(found.sum(axis=2) - 1).max()) > 1e-6:
-            raise self._refused("probabilities that sum to 1", f"a sum that misses 1 by up to {worst:.3g}")
-        if (most := found[:, :, -1].max()) > 1e-9:
-            raise self._refused("probability 0 for an effect that is zero", f"{most:.3g}")
-
-    def _refused(self, expected: str, got: str) -> ScenarioError:
-        return ScenarioError.bad_argument(
-            "function",
-            expected=expected,
-            got=got,
-            remedy="function(effects, hidden_variables) takes shapes (m, d, D, D) and (H, F), is written with "
-            "jax.numpy, and returns the probabilities of all outcomes, shape (H, m, d).",
-        )
 
 
 def stacked_effects(settings: Any) -> ComplexArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
@@ -24,10 +23,9 @@ from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.scenario import BellScenario, check_scenario
 from .features import Features
-from .function_digest import add_to_digest
 from .local_model import check_setting_numbers
 
-__all__ = ["DirectionResponse", "FunctionResponse", "QubitResponse", "Response", "TableResponse"]
+__all__ = ["DirectionResponse", "QubitResponse", "Response", "TableResponse"]
 
 
 # Directions per party on which a model of all projective measurements is checked, and their combinations.
@@ -261,112 +259,5 @@ class DirectionResponse(QubitResponse):
             sign = 1 - 2 * a
             with np.errstate(over="ignore"):
                 return 1 / (1 + np.exp(-2 * sign * (hidden_variables @ features[x])))
-
-        return response
-
-
-@dataclass(frozen=True, eq=False)
-class FunctionResponse(QubitResponse):
-    """A user-defined response function for projective qubit measurements.
-
-    Args:
-        function: ``function(directions, hidden_variables)`` with Bloch vectors of shape ``(m, 3)`` and hidden
-            variables of shape ``(H, F)`` returns the probabilities of outcome 0, shape ``(H, m)``. It
-            must be written with ``jax.numpy`` and obey p(-n) = 1 - p(n).
-        num_variables: Number F of components of a party's hidden variable.
-        num_parties: Number of parties, each of one qubit.
-
-    Raises:
-        ScenarioError: If ``function`` is not callable; or if, on random directions and hidden variables, it returns
-            another shape, NaN or numbers that are not probabilities, breaks p(-n) = 1 - p(n), or has no finite
-            gradient.
-
-    Examples:
-        >>> import jax.numpy as jnp
-        >>> from qiskit_lhv.models import FunctionResponse
-        >>> def steep(directions, hidden_variables):
-        ...     return (1 + jnp.tanh(3 * hidden_variables @ directions.T)) / 2
-        >>> FunctionResponse(steep, num_variables=3, num_parties=2).hidden_shapes
-        [(3,), (3,)]
-    """
-
-    function: Callable[[Any, Any], Any]
-    """Probabilities of outcome 0."""
-    num_variables: int
-    """Number of components of a party's hidden variable."""
-    num_parties: int
-    """Number of parties."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not callable(self.function):
-            raise ScenarioError.bad_argument("function", expected="a function", got=repr(self.function))
-        whole_number(self.num_variables, "num_variables", ScenarioError)
-        self._check()
-
-    def _check(self) -> None:
-        """Tries the function, forwards and backwards, on random directions and hidden variables."""
-        import jax
-
-        rng, m, count = generator(0), 6, 10
-        directions, hidden = AllProjective().draw(rng, m), rng.normal(size=(count, self.num_variables))
-        try:
-            with jax.enable_x64(True):
-                forward = np.asarray(jax.jit(self.function)(directions, hidden))
-                backward = np.asarray(jax.jit(self.function)(-directions, hidden))
-                if forward.shape == (count, m):
-                    slope = jax.jit(jax.grad(lambda h: self.function(directions, h).sum()))(hidden)
-        except Exception as exc:  # a user's function can fail in any way
-            raise self._refused(
-                "a function that JAX can trace and differentiate", f"{type(exc).__name__}: {exc}"
-            ) from exc
-        if forward.shape != (count, m):
-            raise self._refused("shape (H, m)", f"shape {forward.shape} for H = {count} and m = {m}")
-        if not (np.isfinite(forward).all() and np.isfinite(slope).all()):
-            what = "probabilities" if not np.isfinite(forward).all() else "gradient"
-            raise self._refused("finite numbers", f"NaN or infinity in the {what}")
-        if forward.min() < -1e-9 or forward.max() > 1 + 1e-9:
-            raise self._refused("probabilities", f"numbers from {forward.min():.3g} to {forward.max():.3g}")
-        if (worst := np.abs(forward + backward - 1).max()) > 1e-6:
-            raise self._refused("p(-n) = 1 - p(n)", f"a sum p(n) + p(-n) that misses 1 by up to {worst:.3g}")
-
-    def _refused(self, expected: str, got: str) -> ScenarioError:
-        return ScenarioError.bad_argument(
-            "function",
-            expected=expected,
-            got=got,
-            remedy="function(directions, hidden_variables) takes shapes (m, 3) and (H, F), is written with jax.numpy, "
-            "and returns the probabilities of outcome 0, shape (H, m).",
-        )
-
-    @property
-    def hidden_shapes(self) -> list[tuple[int, ...]]:
-        """Shape ``(num_variables,)`` for each party."""
-        return [(int(self.num_variables),)] * self.num_parties
-
-    def identity(self) -> str:
-        """The function's name and a digest of its code, with the values it closes over."""
-        digest = hashlib.sha256()
-        add_to_digest(digest, self.function, {})
-        return f"{getattr(self.function, '__qualname__', type(self.function).__qualname__)} {digest.hexdigest()}"
-
-    def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
-        """The function's probabilities, as means, in float64."""
-        import jax
-
-        with jax.enable_x64(True):
-            result = np.asarray(self.function(directions, hidden_variables), dtype=np.float64)
-        if not np.isfinite(result).all():
-            raise self._refused("finite numbers", "NaN or infinity")
-        return 2 * result - 1
-
-    def outcome_probability(
-        self, party: int, hidden_variables: FloatArray, settings: FloatArray
-    ) -> Callable[[int, int], FloatArray]:
-        """The function itself, one direction at a time."""
-
-        def response(x: int, a: int) -> FloatArray:
-            first = (1 + self.means(party, hidden_variables, settings[x : x + 1])[:, 0]) / 2
-            return first if a == 0 else 1 - first
 
         return response

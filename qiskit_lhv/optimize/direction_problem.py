@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .._support.types import FloatArray
 from ..exceptions import ScenarioError
 from ..models.ensemble import ResponseModel
-from ..models.responses import DirectionResponse, FunctionResponse, QubitResponse
+from ..models.function_responses import FunctionResponse
+from ..models.responses import DirectionResponse, QubitResponse
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import qubit_tensor
 from .ensemble_products import sum_of_products

@@ -17,8 +17,9 @@ from .._support.memory import require_memory
 from .._support.types import FloatArray
 from ..exceptions import ScenarioError
 from ..models.effect_features import effects_of_members, weights_and_bloch_vectors
-from ..models.effect_responses import EffectFunctionResponse, EffectResponse, MeasurementResponse
+from ..models.effect_responses import EffectResponse, MeasurementResponse
 from ..models.ensemble import ResponseModel
+from ..models.function_responses import EffectFunctionResponse
 from ..targets.operator_basis import coordinates_of_effects
 from .effect_symmetry import effect_orbits
 from .ensemble_products import sum_of_products

@@ -18,8 +18,8 @@ from .._support.types import FloatArray
 from .._support.validation import frozen, generator, instance, real_array, seed_or_fresh, shown, whole_number
 from ..exceptions import CertificateError, LHVError, ScenarioError
 from ..measurements.named_sets import measurement_sets
-from ..models.effect_responses import EffectFunctionResponse
-from ..models.responses import FunctionResponse, Response
+from ..models.function_responses import EffectFunctionResponse, FunctionResponse
+from ..models.responses import Response
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
 from .evaluation import Evaluation
