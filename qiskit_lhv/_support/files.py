@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import zipfile
@@ -15,7 +16,16 @@ from numpy.typing import NDArray
 
 from ..exceptions import CertificateError
 
-__all__ = ["MAX_BYTES", "Archive", "parse_json", "read_text", "writable_file", "writable_folder", "write_whole"]
+__all__ = [
+    "MAX_BYTES",
+    "Archive",
+    "parse_json",
+    "read_text",
+    "require_honest_array",
+    "writable_file",
+    "writable_folder",
+    "write_whole",
+]
 
 MAX_BYTES = 1 << 30
 
@@ -145,6 +155,26 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     return content.decode("utf-8")
 
 
+def require_honest_array(stream: IO[bytes], size: int, name: str) -> None:
+    """Raises ValueError if an array in NumPy's format does not hold what its header says.
+
+    What the header says is what NumPy sets aside memory for.
+
+    Args:
+        stream: The array, at its beginning; only the header is read.
+        size: Number of bytes of the whole.
+        name: What it is, for messages.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"{name} is of version {version} of the format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    # Whole numbers of any size: the product may be beyond 64 bits.
+    needed = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or min(shape, default=0) < 0 or needed > size:
+        raise ValueError(f"{name} is not what its header says: {dtype} of shape {shape}")
+
+
 class Archive:
     """A NumPy archive that unpacks an array only when it is asked for, after checking its header.
 
@@ -179,15 +209,6 @@ class Archive:
         if self._left < 0:
             raise ValueError(f"its arrays are larger than {self._limit} bytes")
         with self._archive.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            if version != (1, 0):
-                raise ValueError(f"{name} is of version {version} of the format")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-            size = dtype.itemsize
-            for length in shape:
-                size *= length
-            # What the header says is what NumPy sets aside memory for.
-            if dtype.hasobject or min(shape, default=0) < 0 or size > member.file_size:
-                raise ValueError(f"{name} is not what its header says: {dtype} of shape {shape}")
+            require_honest_array(stream, member.file_size, name)
         with self._archive.open(member) as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)

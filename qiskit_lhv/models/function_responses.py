@@ -66,7 +66,7 @@ class UserFunction:
         shape: tuple[int, ...],
         axes: str,
         sizes: str,
-        weights: FloatArray | float = 1.0,
+        weights: FloatArray | None = None,
     ) -> list[FloatArray]:
         """Tries the function, forwards and backwards, and returns its values for each of several settings.
 
@@ -76,7 +76,7 @@ class UserFunction:
             shape: What the function has to return.
             axes: The axes of this shape in letters, for messages.
             sizes: The sizes that were tried, for messages.
-            weights: Of the values in the sum whose gradient is tried.
+            weights: Of the values in the sum whose gradient is tried; default: all equal.
 
         Raises:
             ScenarioError: If the function fails, returns another shape, NaN or numbers that are no probabilities, or
@@ -84,14 +84,16 @@ class UserFunction:
         """
         import jax
 
+        def total(hidden: Any) -> Any:
+            values = self.function(several[0], hidden)
+            return (values if weights is None else weights * values).sum()
+
         try:
             with jax.enable_x64(True):
                 found = [np.asarray(jax.jit(self.function)(settings, hidden_variables)) for settings in several]
                 first = found[0]
                 if first.shape == shape:
-                    slope = jax.jit(jax.grad(lambda h: (weights * self.function(several[0], h)).sum()))(
-                        hidden_variables
-                    )
+                    slope = jax.jit(jax.grad(total))(hidden_variables)
         except Exception as exc:  # a user's function can fail in any way
             raise self._refused(
                 "a function that JAX can trace and differentiate", f"{type(exc).__name__}: {exc}"

@@ -17,7 +17,13 @@ from .._support.types import FloatArray
 from .._support.validation import frozen, shown
 from ..exceptions import CountsError
 from ..quantum.qubit_layouts import PhysicalQubits
-from .expectation_values import circuit_and_observables, labels_of_parties, pauli_string, valid_errors
+from .expectation_values import (
+    circuit_and_observables,
+    labels_of_parties,
+    pauli_string,
+    valid_errors,
+    values_of_estimator,
+)
 from .scenario import BellScenario
 
 __all__ = ["Correlators"]
@@ -179,15 +185,7 @@ class Correlators(Record):
             >>> [correlators.values.round(1).tolist() for correlators in Correlators.from_estimator(result, pub)]
             [[[1.0, 0.0], [0.0, 1.0]], [[0.7, -0.7], [0.7, 0.7]]]
         """
-        data = getattr(result, "data", None)
-        if data is None or not hasattr(data, "evs") or not hasattr(data, "stds"):
-            raise CountsError.bad_argument(
-                "result",
-                expected="the result of one PUB of an Estimator, with evs and stds",
-                got=type(result).__name__,
-                remedy="estimator.run([pub]).result()[0]; counts go to BellCounts.from_counts.",
-            )
-        values, errors = np.asarray(data.evs, dtype=float), np.asarray(data.stds, dtype=float)
+        values, errors = values_of_estimator(result, "BellCounts.from_counts")
         circuit, measured = circuit_and_observables(observables)
         shape = tuple(measured.shape)
         try:

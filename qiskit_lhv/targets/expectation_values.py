@@ -99,15 +99,7 @@ def estimate_from_estimator(
         >>> print(estimate_from_estimator(job.result()[0], pub))
         correlations of 2 qubits from expectation values, standard errors up to 0.01
     """
-    data = getattr(result, "data", None)
-    if data is None or not hasattr(data, "evs") or not hasattr(data, "stds"):
-        raise CountsError.bad_argument(
-            "result",
-            expected="the result of one PUB of an Estimator, with evs and stds",
-            got=type(result).__name__,
-            remedy="estimator.run([pub]).result()[0]; counts go to estimate_tensor.",
-        )
-    values, errors = np.asarray(data.evs, dtype=float), np.asarray(data.stds, dtype=float)
+    values, errors = values_of_estimator(result, "estimate_tensor")
     circuit, measured = circuit_and_observables(observables)
     if values.shape != tuple(measured.shape) or errors.shape != values.shape:
         raise CountsError.bad_argument(
@@ -129,6 +121,27 @@ def estimate_from_estimator(
             raise CountsError.bad_argument("observables", expected="each Pauli string once", got=f"{label!r} twice")
         found[label], found_errors[label] = float(value), float(error)
     return estimate_from_expectations(found, found_errors)
+
+
+def values_of_estimator(result: Any, for_counts: str) -> tuple[FloatArray, FloatArray]:
+    """Returns the expectation values and the standard errors that an Estimator returned for one PUB.
+
+    Args:
+        result: What was passed as the result.
+        for_counts: The function for those who passed counts, for the message.
+
+    Raises:
+        CountsError: If it is not the result of an Estimator.
+    """
+    data = getattr(result, "data", None)
+    if data is None or not hasattr(data, "evs") or not hasattr(data, "stds"):
+        raise CountsError.bad_argument(
+            "result",
+            expected="the result of one PUB of an Estimator, with evs and stds",
+            got=type(result).__name__,
+            remedy=f"estimator.run([pub]).result()[0]; counts go to {for_counts}.",
+        )
+    return np.asarray(data.evs, dtype=float), np.asarray(data.stds, dtype=float)
 
 
 def circuit_and_observables(given: Any) -> tuple[QuantumCircuit | None, ObservablesArray]:

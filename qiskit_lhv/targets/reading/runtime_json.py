@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 
-from ..._support.files import MAX_BYTES
+from ..._support.files import MAX_BYTES, require_honest_array
 from ..._support.validation import shown
 from ...exceptions import CountsError
 
@@ -69,17 +69,7 @@ def _array(value: Any) -> Any:
         raise CountsError.bad_argument("result", expected=f"arrays of at most {MAX_BYTES} bytes", got="a larger one")
     if not unpacking.eof:
         raise ValueError("an array that ends too early")
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    if version != (1, 0):
-        raise ValueError(f"an array in version {version} of its format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    size = dtype.itemsize
-    for length in shape:
-        size *= length
-    # What the header says is what NumPy sets aside memory for.
-    if dtype.hasobject or size > len(content):
-        raise ValueError(f"an array that is not what its header says: {dtype} of shape {shape}")
+    require_honest_array(io.BytesIO(content), len(content), "an array")
     return np.load(io.BytesIO(content), allow_pickle=False)
 
 
