@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .._support.deadlines import Deadline
-from ..exceptions import SolverError
 from ..measurements.sets import MeasurementSet
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.expressions.families import cglmp, chsh, mermin
@@ -20,7 +19,7 @@ from ..projective.settings.search_options import SettingsSearch
 from ..targets.correlations import CorrelationTensor
 from ..targets.state_tensors import qiskit_state
 from .proof_plan import qudit_settings_to_try
-from .settings_searches import without_white_noise
+from .settings_searches import optimized_in_turn, without_white_noise
 
 __all__ = ["quick_qudit_certificates", "searched_qudit_certificates", "searched_qudit_settings", "settings_of_families"]
 
@@ -82,22 +81,8 @@ def searched_qudit_settings(
     """
     cleaned = without_white_noise(tensor) if noise is None else tensor
     plan = qudit_settings_to_try(tensor.dimensions, thorough)
-    for i, (count, num_starts) in enumerate(plan):
-        if not clock.has():
-            return
-        with clock.step(1 / (len(plan) - i)) as seconds:
-            try:
-                found = optimize_settings(
-                    cleaned,
-                    count,
-                    noise=noise,
-                    search=SettingsSearch(num_starts=num_starts),
-                    time_limit=seconds,
-                    seed=seed,
-                    progress=False,
-                )
-            except SolverError:
-                continue
+    searches = [(count, SettingsSearch(num_starts=num_starts)) for count, num_starts in plan]
+    for found in optimized_in_turn(cleaned, searches, clock=clock, noise=noise, seed=seed):
         yield replace(found, correlations=tensor)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..targets.qubits import planar_tensor
 from ..targets.state_tensors import density_matrix
 from .proof_plan import SHARE_OF_SUBSYSTEMS, random_starts, settings_to_try
 
-__all__ = ["closed_settings", "searched_settings", "without_white_noise"]
+__all__ = ["closed_settings", "optimized_in_turn", "searched_settings", "without_white_noise"]
 
 # A lowest eigenvalue this near to 0, or to that of white noise, counts as equal to it.
 _EIGENVALUE_ATOL = 1e-9
@@ -95,26 +95,51 @@ def searched_settings(
     if noise is None and n > 2:
         for found in _of_subsystems(planar_tensor(cleaned, measurements), measurements, seed, clock):
             yield replace(found, correlations=tensor)
-    plan = settings_to_try(n, thorough)
-    for i, (method, count) in enumerate(plan):
+    searches = [
+        (count, SettingsSearch(method, random_starts(n, thorough))) for method, count in settings_to_try(n, thorough)
+    ]
+    for found in optimized_in_turn(cleaned, searches, clock=clock, noise=noise, measurements=measurements, seed=seed):
+        yield replace(found, correlations=tensor)
+
+
+def optimized_in_turn(
+    tensor: CorrelationTensor,
+    searches: Sequence[tuple[int, SettingsSearch]],
+    *,
+    clock: Deadline,
+    noise: CorrelationTensor | None,
+    measurements: MeasurementSet | str = "projective",
+    seed: int | None,
+) -> Iterator[OptimizedSettings]:
+    """Yields what searches for settings find, one after the other, but for those that fail.
+
+    Args:
+        tensor: Correlations of the state.
+        searches: The number of settings per party and the options of each search.
+        clock: The deadline of all of them together.
+        noise: Noise other than white, or ``None``.
+        measurements: Among which settings are sought.
+        seed: Seed, or ``None``.
+    """
+    for i, (count, search) in enumerate(searches):
         if not clock.has():
             return
         # Time that one search leaves over goes to the next ones, which take longer.
-        with clock.step(1 / (len(plan) - i)) as seconds:
+        with clock.step(1 / (len(searches) - i)) as seconds:
             try:
                 found = optimize_settings(
-                    cleaned,
+                    tensor,
                     count,
                     noise=noise,
                     measurements=measurements,
-                    search=SettingsSearch(method, random_starts(n, thorough)),
+                    search=search,
                     time_limit=seconds,
                     seed=seed,
                     progress=False,
                 )
             except SolverError:
                 continue
-        yield replace(found, correlations=tensor)
+        yield found
 
 
 def without_white_noise(tensor: CorrelationTensor) -> CorrelationTensor:

@@ -16,10 +16,11 @@ from ..quantum.qubit_layouts import PhysicalQubits
 from .correlations import CorrelationTensor
 from .state_tensors import rounded_to_state
 
-__all__ = ["planar_tensor", "qubit_tensor", "tensor_of_parties"]
+__all__ = ["MAX_PARTIES", "planar_tensor", "qubit_tensor", "require_small", "tensor_of_parties"]
 
 
-_MAX_QUBITS = 6
+MAX_PARTIES = 6
+"""Most parties of states whose measurements are all looked at."""
 
 
 def qubit_tensor(state: Any, name: str = "state", *, fewest: int = 2) -> CorrelationTensor:
@@ -34,10 +35,10 @@ def qubit_tensor(state: Any, name: str = "state", *, fewest: int = 2) -> Correla
         MeasurementError: If it is not a valid state, or one of other parties.
     """
     tensor = CorrelationTensor.of(state, name=name)
-    if set(tensor.dimensions) != {2} or not fewest <= tensor.num_parties <= _MAX_QUBITS:
+    if set(tensor.dimensions) != {2} or not fewest <= tensor.num_parties <= MAX_PARTIES:
         raise MeasurementError.bad_argument(
             name,
-            expected=f"{fewest} to {_MAX_QUBITS} qubits, one per party",
+            expected=f"{fewest} to {MAX_PARTIES} qubits, one per party",
             got=f"parties of dimensions {tensor.dimensions}",
             remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
         )
@@ -51,7 +52,7 @@ def tensor_of_parties(
     name: str = "state",
     *,
     fewest: int = 2,
-    largest: int = 2**_MAX_QUBITS,
+    largest: int = 2**MAX_PARTIES,
 ) -> CorrelationTensor:
     """The correlations of a state of parties of any dimensions.
 
@@ -72,15 +73,29 @@ def tensor_of_parties(
     tensor = CorrelationTensor.of(state, parties, name=name)
     if set(tensor.dimensions) == {2}:
         return qubit_tensor(tensor, name, fewest=fewest)
-    if not fewest <= tensor.num_parties <= _MAX_QUBITS or math.prod(tensor.dimensions) > largest:
+    require_small(tensor, name, fewest=fewest, largest=largest)
+    # Else measurements would get negative probabilities, by no more than rounding.
+    return rounded_to_state(tensor)
+
+
+def require_small(
+    tensor: CorrelationTensor, name: str = "state", *, fewest: int = 2, largest: int = 2**MAX_PARTIES
+) -> None:
+    """Raises MeasurementError if there are too few or too many parties, or their dimensions are too large.
+
+    Args:
+        tensor: Correlations.
+        name: Name of the argument, for the message.
+        fewest: The fewest parties that are accepted.
+        largest: The largest dimension of the whole space.
+    """
+    if not fewest <= tensor.num_parties <= MAX_PARTIES or math.prod(tensor.dimensions) > largest:
         raise MeasurementError.bad_argument(
             name,
-            expected=f"{fewest} to {_MAX_QUBITS} qubits, or as many parties with at most {largest} dimensions in all",
+            expected=f"{fewest} to {MAX_PARTIES} qubits, or as many parties with at most {largest} dimensions in all",
             got=f"parties of dimensions {tensor.dimensions}",
             remedy="Behavior.from_state(state, settings) takes any parties, for chosen settings.",
         )
-    # Else measurements would get negative probabilities, by no more than rounding.
-    return rounded_to_state(tensor)
 
 
 def planar_tensor(tensor: CorrelationTensor, measurements: MeasurementSet | str) -> CorrelationTensor:

@@ -19,6 +19,7 @@ from ...measurements.qubit_sets import AllProjective
 from ...measurements.sets import MeasurementSet
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
+from ...targets.qubits import MAX_PARTIES, require_small
 from ...verification.gell_mann import is_positive_operator, transposed_signs
 from ...verification.positivity import is_positive_semidefinite
 from ...verification.rationals import rational
@@ -28,7 +29,6 @@ from .state_certificate import StateCertificate
 
 __all__ = ["CompatibilityCertificate", "prove_compatible"]
 
-_MAX_QUBITS = 6
 _MAX_VISIBILITY = 2.0
 _NAMED: dict[str, type[MeasurementSet]] = {"projective": AllProjective, "povm": POVMs}
 # This share of white noise makes up for the rounding of floats.
@@ -49,7 +49,7 @@ class CompatibilityCertificate(StateCertificate):
     ``-d``, for projective measurements; for POVMs it is larger. With ``-d``, Werner's model is among these proofs.
     """
 
-    most_qubits = _MAX_QUBITS
+    most_qubits = MAX_PARTIES
     of_any_dimension = True
 
     party: int
@@ -156,13 +156,8 @@ def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projec
         0.416667
     """
     tensor = CorrelationTensor.of(state)
+    require_small(tensor)
     n, dimensions = tensor.num_parties, tensor.dimensions
-    if not 2 <= n <= _MAX_QUBITS or math.prod(dimensions) > 2**_MAX_QUBITS:
-        raise MeasurementError.bad_argument(
-            "state",
-            expected=f"2 to {_MAX_QUBITS} qubits, or parties with at most {2**_MAX_QUBITS} dimensions in all",
-            got=f"dimensions {dimensions}",
-        )
     asked = measurements.name if isinstance(measurements, MeasurementSet) else measurements
     if not isinstance(asked, str) or asked not in _NAMED:
         raise MeasurementError.bad_argument("measurements", expected="'projective' or 'povm'", got=shown(measurements))

@@ -17,6 +17,7 @@ from ...exceptions import CertificateError, MeasurementError
 from ...measurements.effect_sets import POVMs
 from ...targets.correlations import CorrelationTensor
 from ...targets.operator_basis import hermitian_basis
+from ...targets.qubits import MAX_PARTIES, require_small
 from ...verification.gell_mann import basis_norms, coordinates_of_vector
 from ...verification.rationals import rational
 from ...verification.result import Verification
@@ -25,7 +26,6 @@ from .tolerance import STATE_TOLERANCE
 
 __all__ = ["DecompositionCertificate", "decompose"]
 
-_MOST_QUBITS = 6
 # The rest's distance from white noise is compared with the radius after this much was added to its square.
 _RELATIVE, _ABSOLUTE = Fraction(1, 2**40), Fraction(1, 2**80)
 # Shares of white noise that are set aside for the rest, the smallest first.
@@ -49,7 +49,7 @@ class DecompositionCertificate(StateCertificate):
     All states in that ball are separable, so the state is local for all measurements, including POVMs.
     """
 
-    most_qubits = _MOST_QUBITS
+    most_qubits = MAX_PARTIES
     of_any_dimension = True
 
     weights: FloatArray
@@ -175,13 +175,7 @@ def decompose(
         True None
     """
     tensor = CorrelationTensor.of(state)
-    n, dimensions = tensor.num_parties, tensor.dimensions
-    if not 2 <= n <= _MOST_QUBITS or math.prod(dimensions) > 2**_MOST_QUBITS:
-        raise MeasurementError.bad_argument(
-            "state",
-            expected=f"2 to {_MOST_QUBITS} parties with at most {2**_MOST_QUBITS} dimensions in all",
-            got=f"dimensions {dimensions}",
-        )
+    require_small(tensor)
     visibility = probability(visibility, "visibility", MeasurementError)
     rng, deadline = generator(seed), Deadline(time_limit)
     search = _ProductSearch(tensor, rng, deadline)
