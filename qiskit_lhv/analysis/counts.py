@@ -28,7 +28,8 @@ from ..statistics.planning.expected_evidence import expected_evidence
 from ..statistics.signaling.allowance import signaling_allowance
 from ..statistics.signaling.no_signaling_tests import signaling_given_projection
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
-from ..targets.counts import BellCounts, filled_frequencies
+from ..targets.counts import BellCounts
+from ..targets.measured_settings import filled_frequencies
 from ..targets.projections import project_to_no_signaling
 from ..targets.trials import BellTrials
 from ..verification.verdict import Verdict

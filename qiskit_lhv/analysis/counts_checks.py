@@ -21,7 +21,7 @@ from ..statistics.fits.model_comparison import ModelComparison, compare_models
 from ..statistics.planning.expected_evidence import expected_evidence
 from ..statistics.signaling.swapped_bits import swapped_bits_hint
 from ..targets.behaviors import Behavior
-from ..targets.counts import filled_frequencies
+from ..targets.measured_settings import filled_frequencies
 from ..targets.projections import project_to_no_signaling
 from ..verification.evidence import agree, verify_piece
 from ..verification.result import Verification, combine

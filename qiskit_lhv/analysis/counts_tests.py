@@ -18,7 +18,8 @@ from ..statistics.evidence.e_values import EValue, ratio_e_values
 from ..statistics.evidence.fair_sampling import require_all_shots
 from ..statistics.evidence.games import GameTest, game_test
 from ..statistics.evidence.standing_tests import TestResult
-from ..targets.counts import BellCounts, check_shot_limit
+from ..statistics.random_orders import check_shot_limit
+from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
 from .counts_options import CountsCall
 

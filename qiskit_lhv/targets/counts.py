@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._support.records import Record
 from .._support.validation import frozen
 from .._support.words import counted
 from ..exceptions import CountsError, ScenarioError
@@ -31,29 +29,19 @@ from .lost_shots import (
     renumbered,
     without_lost,
 )
+from .measured_settings import measured_parameters
 from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_counts
 from .reading.tables import is_table, table_of_rows
-from .rounds import added_counts, check_rounds, of_rounds, refuse_both_kinds
+from .rounds import DataOfRuns, added_counts, check_rounds, of_rounds
 from .scenario import BellScenario, scenario_of_array
 from .setting_names import SettingNames, check_notes, check_setting_names
 
-__all__ = [
-    "MAX_DRAWN",
-    "BellCounts",
-    "check_shot_limit",
-    "filled_frequencies",
-    "measured_parameters",
-    "require_complete",
-    "require_counts",
-]
-
-# What NumPy's generator draws from without replacement.
-MAX_DRAWN = 10**9
+__all__ = ["BellCounts", "require_counts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BellCounts(Record):
+class BellCounts(DataOfRuns):
     """How often each outcome was seen for each setting combination.
 
     Not every setting combination has to be measured: Mermin's test of three parties takes four of eight. Combinations
@@ -348,32 +336,13 @@ class BellCounts(Record):
         rows = table_of_rows(table, settings=settings, outcomes=outcomes, count=count, design=design)
         return cls(**rows.counts_arguments(setting_probabilities, post_selected))
 
-    def __add__(self, other: object) -> BellCounts:
-        """The counts of two runs of one experiment together; ``rounds`` keeps both in order."""
-        if isinstance(other, int) and other == 0:
-            # What ``sum`` begins with.
-            return self
-        refuse_both_kinds(self, other)
-        return added_counts(self, other) if isinstance(other, BellCounts) else NotImplemented
+    def _joined_with(self, other: BellCounts) -> BellCounts:
+        """The counts of two runs of one experiment together, as ``+`` gives them; ``rounds`` keeps both in order."""
+        return added_counts(self, other)
 
-    __radd__ = __add__
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the counts to a file, by its suffix: ``.csv``, ``.json`` or ``.npz``.
-
-        A CSV file has one row per cell, with the columns x, y, a, b and count for two parties. ``read_counts`` reads
-        all of them back; a CSV file keeps no rounds.
-
-        Args:
-            path: Where to write.
-
-        Raises:
-            CertificateError: If the suffix is none of these.
-        """
-        if str(path).endswith(".csv"):
-            write_counts(self, path)
-        else:
-            super().save(path)
+    def _write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes one row per cell, with the columns x, y, a, b and count for two parties, as :meth:`save` does."""
+        write_counts(self, path)
 
     def coarse_grain(self, outcomes: OutcomeNames) -> BellCounts:
         """The counts of parties who do not tell some of their outcomes apart, which each of them can do by itself.
@@ -467,83 +436,6 @@ class BellCounts(Record):
         return replace(
             self, array=array, lost_outcomes=None, post_selected=post_selected, scenario=remaining, rounds=rounds
         )
-
-
-def check_shot_limit(counts: BellCounts) -> None:
-    """Refuses counts that are too many to be put into random order, before any work is done on them.
-
-    In blocks the shots of each setting combination are put into an order of their own, with random settings all
-    shots into one.
-
-    Args:
-        counts: The counts.
-
-    Raises:
-        CountsError: If there are 10**9 shots or more in one of these orders.
-    """
-    blocks = counts.design == "blocks"
-    largest = int(counts.num_shots.max()) if blocks else counts.total_shots
-    if largest >= MAX_DRAWN:
-        raise CountsError.bad_argument(
-            "counts",
-            expected=f"fewer than {MAX_DRAWN} shots {'per setting combination' if blocks else 'in all'}, to put into "
-            "random order",
-            got=f"{largest}",
-            remedy="Analyze parts of them, and multiply with combine_e_values(parts, independent=True).",
-        )
-
-
-def filled_frequencies(counts: BellCounts) -> Behavior:
-    """The relative frequencies, with white noise in place of what was not measured.
-
-    It is for computations in which setting combinations that were not measured have weight 0.
-
-    Args:
-        counts: The counts.
-    """
-    return counts.frequencies(fill=None if counts.is_complete else Behavior.white_noise(counts.scenario))
-
-
-def measured_parameters(scenario: BellScenario, measured: NDArray[np.bool_]) -> int:
-    """How many numbers describe a no-signaling behavior where it was measured; see ``num_no_signaling_parameters``.
-
-    Args:
-        scenario: The scenario.
-        measured: Whether each setting combination was measured, shape ``(m_1, ..., m_N)``.
-    """
-    if measured.all():
-        return scenario.num_no_signaling_parameters
-    n, total = scenario.num_parties, 0
-    for members in itertools.product((False, True), repeat=n):
-        numbers: Any = measured.any(axis=tuple(k for k in range(n) if not members[k]), keepdims=True).astype(np.int64)
-        for k in range(n):
-            if members[k]:
-                shape = [-1 if j == k else 1 for j in range(n)]
-                numbers = numbers * (np.array(scenario.num_outcomes[k]) - 1).reshape(shape)
-        total += int(numbers.sum())
-    # The empty set of parties stands for normalization.
-    return total - 1
-
-
-def require_complete(counts: BellCounts, purpose: str, remedy: str = "Measure it.") -> BellCounts:
-    """Returns the counts if every setting combination was measured.
-
-    Args:
-        counts: The counts.
-        purpose: What they are for, which ends the sentence "shots for every setting combination".
-        remedy: What else to do.
-
-    Raises:
-        CountsError: If a setting combination was not measured.
-    """
-    if not counts.is_complete:
-        raise CountsError.bad_argument(
-            "counts",
-            expected=f"shots for every setting combination {purpose}",
-            got=f"none for settings {tuple(int(i) for i in np.argwhere(~counts.measured)[0])}",
-            remedy=remedy,
-        )
-    return counts
 
 
 def require_counts(counts: object, argument: str = "counts") -> BellCounts:

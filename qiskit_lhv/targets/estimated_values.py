@@ -10,7 +10,8 @@ import numpy as np
 from .._support.estimated_value import with_error
 from .._support.types import FloatArray
 from ..exceptions import CountsError
-from .counts import BellCounts, filled_frequencies
+from .counts import BellCounts
+from .measured_settings import filled_frequencies
 from .tensor_estimates import least_standard_error
 
 __all__ = ["EstimatedValue", "value_of_counts"]

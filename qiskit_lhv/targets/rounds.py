@@ -1,14 +1,17 @@
-"""Counts of several jobs together: their sum, which keeps the tables of the rounds in order."""
+"""Counts and trials of several jobs together: their sum, in which the tables of the rounds stay in order."""
 
 from __future__ import annotations
 
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._support.records import Record
 from .._support.types import IntArray
 from .._support.validation import frozen, whole_array
 from ..exceptions import CountsError
@@ -17,7 +20,54 @@ if TYPE_CHECKING:
     from .counts import BellCounts
     from .trials import BellTrials
 
-__all__ = ["added_counts", "added_trials", "check_rounds", "of_rounds", "refuse_both_kinds"]
+__all__ = ["DataOfRuns", "added_counts", "added_trials", "check_rounds", "of_rounds"]
+
+
+class DataOfRuns(Record, ABC):
+    """Base of counts and trials: those of several runs of one experiment add up, and they are written as CSV, too."""
+
+    @abstractmethod
+    def _joined_with(self, other: Any) -> Self:
+        """The data of two runs of one experiment together.
+
+        Args:
+            other: Data of the same kind.
+        """
+
+    @abstractmethod
+    def _write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes the data as CSV.
+
+        Args:
+            path: Where to write.
+        """
+
+    def __add__(self, other: object) -> Self:
+        """The data of two runs of one experiment together."""
+        if isinstance(other, int) and other == 0:
+            # What ``sum`` begins with.
+            return self
+        _refuse_both_kinds(self, other)
+        return self._joined_with(other) if isinstance(other, type(self)) else NotImplemented
+
+    __radd__ = __add__
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the data to a file, by its suffix: ``.csv``, ``.json`` or ``.npz``.
+
+        A CSV file has one row per cell of counts, with the columns x, y, a, b and count for two parties, or one row per
+        trial, without the count. ``read_data`` reads all of them back; a CSV file keeps no rounds.
+
+        Args:
+            path: Where to write.
+
+        Raises:
+            CertificateError: If the suffix is none of these.
+        """
+        if str(path).endswith(".csv"):
+            self._write_csv(path)
+        else:
+            super().save(path)
 
 
 def check_rounds(rounds: Any, array: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -74,7 +124,7 @@ def added_trials(first: BellTrials, second: BellTrials) -> BellTrials:
     )
 
 
-def refuse_both_kinds(first: Any, second: Any) -> None:
+def _refuse_both_kinds(first: Any, second: Any) -> None:
     """Raises an error if counts are to be added to trials.
 
     Raises:

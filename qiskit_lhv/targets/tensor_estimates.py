@@ -19,7 +19,8 @@ from ..exceptions import CountsError
 from ..measurements.effect_sets import ListedMeasurements
 from ..measurements.specification import measurement, parse_settings
 from .correlations import CorrelationTensor
-from .counts import BellCounts, require_complete, require_counts
+from .counts import BellCounts, require_counts
+from .measured_settings import require_complete
 from .operator_basis import hermitian_basis, scenario_of_settings
 from .state_tensors import density_matrix
 from .tomography import SettingShots, pauli_settings, pooled_shots, settings_of_effects

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._support.records import Record
 from .._support.validation import frozen, real_array, shown
 from .._support.words import counted
 from ..exceptions import CountsError
@@ -30,7 +29,7 @@ from .outcome_maps import OutcomeMap, OutcomeNames
 from .reading.csv_files import write_trials
 from .reading.table_sizes import MAX_CELLS, check_table_size
 from .reading.tables import table_of_rows
-from .rounds import added_trials, refuse_both_kinds
+from .rounds import DataOfRuns, added_trials
 from .scenario import BellScenario, check_scenario
 from .setting_names import SettingNames, check_notes, check_setting_names
 
@@ -45,7 +44,7 @@ _DECLARE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BellTrials(Record):
+class BellTrials(DataOfRuns):
     """Settings and outcomes of every trial, in the order they were taken.
 
     The order lets a test stand against devices that remember earlier trials, if the settings were
@@ -184,31 +183,13 @@ class BellTrials(Record):
         rows = table_of_rows(table, settings=settings, outcomes=outcomes, design=design)
         return cls(**rows.trials_arguments(setting_probabilities, post_selected))
 
-    def __add__(self, other: object) -> BellTrials:
-        """The trials of two runs of one experiment, one run after the other."""
-        if isinstance(other, int) and other == 0:
-            # What ``sum`` begins with.
-            return self
-        refuse_both_kinds(self, other)
-        return added_trials(self, other) if isinstance(other, BellTrials) else NotImplemented
+    def _joined_with(self, other: BellTrials) -> BellTrials:
+        """The trials of two runs of one experiment, one run after the other, as ``+`` gives them."""
+        return added_trials(self, other)
 
-    __radd__ = __add__
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the trials to a file, by its suffix: ``.csv``, ``.json`` or ``.npz``.
-
-        A CSV file has one row per trial, with the columns x, y, a and b for two parties; :meth:`from_table` reads it.
-
-        Args:
-            path: Where to write.
-
-        Raises:
-            CertificateError: If the suffix is none of these.
-        """
-        if str(path).endswith(".csv"):
-            write_trials(self, path)
-        else:
-            super().save(path)
+    def _write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes one row per trial, with the columns x, y, a and b for two parties, as :meth:`save` does."""
+        write_trials(self, path)
 
     def __repr__(self) -> str:
         losses = describe_losses(self.lost_outcomes, self.post_selected)

@@ -422,7 +422,7 @@ def test_refusals_raise_no_warnings_on_the_way():
 
 
 def test_shots_are_limited_before_work():
-    from qiskit_lhv.targets.counts import check_shot_limit
+    from qiskit_lhv.statistics.random_orders import check_shot_limit
 
     many = np.full((2, 2, 2, 2), 10**9 // 4 - 1)
     check_shot_limit(BellCounts(many))

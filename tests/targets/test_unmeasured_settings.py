@@ -5,7 +5,7 @@ import pytest
 from qiskit_lhv import Behavior, BellCounts, BellScenario, BellTrials, ghz_state
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
-from qiskit_lhv.targets.counts import filled_frequencies, measured_parameters
+from qiskit_lhv.targets.measured_settings import filled_frequencies, measured_parameters
 
 from ..helpers import refusal
 

@@ -13,8 +13,9 @@ from ..._support.records import Record
 from ..._support.types import IntArray
 from ..._support.validation import generator, whole_number
 from ...exceptions import CountsError
-from ...targets.counts import MAX_DRAWN, BellCounts
+from ...targets.counts import BellCounts
 from ...targets.trials import BellTrials
+from ..random_orders import MAX_DRAWN
 
 __all__ = ["DriftTest", "drift_test"]
 

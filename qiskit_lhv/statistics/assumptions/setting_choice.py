@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ..._support.validation import frozen
 from ...exceptions import CountsError
-from ...targets.counts import BellCounts, check_shot_limit
+from ...targets.counts import BellCounts
 from ...targets.trials import BellTrials, require_counts_or_trials
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ...verification.setting_numbers import precise_log10_numbers_p
+from ..random_orders import check_shot_limit
 from .predictability import check_predictability
 from .setting_numbers import log10_numbers_p
 from .setting_order import SettingOrder

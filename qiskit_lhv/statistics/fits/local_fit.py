@@ -16,7 +16,8 @@ from ...exceptions import ScenarioError, SolverError
 from ...models.deterministic import DeterministicModel, enumerate_strategies, mixture_table
 from ...polytope.bounds.local_bounds import enumeration_size
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, filled_frequencies
+from ...targets.counts import BellCounts
+from ...targets.measured_settings import filled_frequencies
 from ...targets.projections import divergence, setting_shares
 from ...targets.scenario import BellScenario
 from ...verification.branches import left_open

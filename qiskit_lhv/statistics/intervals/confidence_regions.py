@@ -23,7 +23,8 @@ from ...polytope.thresholds.column_generation import MAX_COORDINATES
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ...targets.behaviors import Behavior
 from ...targets.coordinates import apply_per_party, to_party_axes
-from ...targets.counts import BellCounts, require_complete, require_counts
+from ...targets.counts import BellCounts, require_counts
+from ...targets.measured_settings import require_complete
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from .clopper_pearson import clopper_pearson

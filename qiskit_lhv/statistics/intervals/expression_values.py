@@ -14,7 +14,8 @@ from ..._support.types import FloatArray
 from ..._support.validation import frozen, generator, probability, shown, whole_number
 from ...exceptions import CountsError
 from ...polytope.expressions.expression import BellExpression
-from ...targets.counts import BellCounts, filled_frequencies, require_counts
+from ...targets.counts import BellCounts, require_counts
+from ...targets.measured_settings import filled_frequencies
 from ...targets.tensor_estimates import least_standard_error
 
 __all__ = ["BellValues", "bell_values"]

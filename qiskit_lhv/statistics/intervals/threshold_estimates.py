@@ -15,7 +15,8 @@ from ...polytope.inequalities.bell_inequality import BellInequality
 from ...polytope.thresholds.local_weights import largest_local_part, verify_local_part, verify_weight_limit
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, require_complete, require_counts
+from ...targets.counts import BellCounts, require_counts
+from ...targets.measured_settings import require_complete
 from ...targets.projections import project_cells
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine

@@ -17,7 +17,8 @@ from ...exceptions import CountsError, ScenarioError
 from ...models.deterministic import strategy_tables
 from ...polytope.bounds.local_bounds import best_strategies
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, measured_parameters, require_complete
+from ...targets.counts import BellCounts
+from ...targets.measured_settings import measured_parameters, require_complete
 from ...targets.projections import project_to_no_signaling
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence

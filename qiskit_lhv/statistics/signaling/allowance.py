@@ -24,13 +24,14 @@ from ...targets.coordinates import (
     full_table_from_collins_gisin_matrices,
     to_party_axes,
 )
-from ...targets.counts import MAX_DRAWN, BellCounts, require_complete, require_counts
+from ...targets.counts import BellCounts, require_counts
+from ...targets.measured_settings import require_complete
 from ...targets.projections import project_to_no_signaling
 from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from ...verification.signaling_limits import check_signaling_limits, two_party_visible_signaling
-from ..random_orders import random_part
+from ..random_orders import MAX_DRAWN, random_part
 from .allowance_limits import AllowanceLimits
 from .amounts import hidden_signaling, visible_signaling
 

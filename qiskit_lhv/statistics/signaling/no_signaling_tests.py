@@ -13,7 +13,8 @@ from ..._support.types import FloatArray
 from ..._support.validation import generator, probability, seed_or_fresh
 from ...exceptions import CountsError, SolverError
 from ...targets.behaviors import Behavior
-from ...targets.counts import BellCounts, filled_frequencies, require_counts
+from ...targets.counts import BellCounts, require_counts
+from ...targets.measured_settings import filled_frequencies
 from ...targets.projections import divergence, project_to_no_signaling
 from ..intervals.clopper_pearson import clopper_pearson
 from .comparable_marginals import comparable_marginals
