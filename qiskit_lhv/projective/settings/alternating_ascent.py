@@ -16,7 +16,7 @@ from ..._support.deadlines import Deadline
 from ..._support.types import ComplexArray, FloatArray
 from ...targets.operator_basis import hermitian_basis
 
-__all__ = ["Measured", "ascend_in_turn", "coordinates_of_rows", "values_of_effects"]
+__all__ = ["Measured", "ascend_in_turn", "coordinates_of_rows", "slopes_of_party", "values_of_effects"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def ascend_in_turn(
         effects = [kind.coordinates(own, d) for own, d in zip(moving, dimensions, strict=True)]
         reached = values[active]
         for k, dimension in enumerate(dimensions):
-            slopes = _slopes(tensor, weights, effects, k)
+            slopes = slopes_of_party(tensor, weights, effects, k)
             operators = _operators(slopes, dimension).reshape(*moving[k].shape[:2], -1, dimension, dimension)
             moving[k] = kind.improved(moving[k], operators)
             effects[k] = kind.coordinates(moving[k], dimension)
@@ -82,7 +82,7 @@ def values_of_effects(tensor: FloatArray, coefficients: FloatArray, effects: lis
         coefficients: Coefficients of the expression, shape ``(m_1, ..., m_N, d_1, ..., d_N)``.
         effects: Coordinates of the effects of each party, shape ``(B, m_k * d_k, D_k**2)``.
     """
-    return _values(_slopes(tensor, _by_cells(coefficients), effects, 0), effects[0])
+    return _values(slopes_of_party(tensor, _by_cells(coefficients), effects, 0), effects[0])
 
 
 def coordinates_of_rows(rows: ComplexArray, dimension: int) -> FloatArray:
@@ -115,8 +115,15 @@ def _operators(slopes: FloatArray, dimension: int) -> ComplexArray:
     return np.tensordot(slopes * scales, hermitian_basis(dimension), axes=(2, 0))
 
 
-def _slopes(tensor: FloatArray, weights: FloatArray, effects: list[FloatArray], k: int) -> FloatArray:
-    """Returns the derivatives of the value by party k's coordinates, shape ``(B, m_k * d_k, D_k**2)``."""
+def slopes_of_party(tensor: FloatArray, weights: FloatArray, effects: list[FloatArray], k: int) -> FloatArray:
+    """Returns the derivatives of the value by party k's coordinates, shape ``(B, cells of party k, D_k**2)``.
+
+    Args:
+        tensor: Correlations, shape ``(D_1**2, ..., D_N**2)``.
+        weights: Coefficients of the expression with one axis per party: for its settings, or settings and outcomes.
+        effects: Coordinates of each party's cells, shape ``(B, cells, D**2)``.
+        k: Number of the party.
+    """
     n, count = tensor.ndim, len(effects[0])
     # Party k goes last; the others are contracted with the state one after the other, start by start.
     order = [j for j in range(n) if j != k] + [k]

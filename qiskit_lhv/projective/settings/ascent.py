@@ -9,6 +9,7 @@ import numpy as np
 from ..._support.deadlines import NO_LIMIT, Deadline
 from ..._support.types import FloatArray
 from ...measurements.qubit_sets import QubitMeasurementSet
+from .alternating_ascent import slopes_of_party
 
 __all__ = ["ascend", "ascend_all"]
 
@@ -87,7 +88,7 @@ def ascend_all(
         moving = [rows[active] for rows in settings]
         reached = values[active]
         for k in range(n):
-            slopes = _slopes(tensor, coefficients, moving, k)
+            slopes = slopes_of_party(tensor, coefficients, moving, k)
             directions = slopes[:, 1:, 1:] * mask
             lengths = np.linalg.norm(directions, axis=2, keepdims=True)
             # A vector stays unchanged if the value does not depend on it.
@@ -102,18 +103,3 @@ def ascend_all(
         if not len(active) or deadline.over:
             break
     return [rows[:, 1:, 1:] for rows in settings], values
-
-
-def _slopes(tensor: FloatArray, coefficients: FloatArray, settings: list[FloatArray], k: int) -> FloatArray:
-    """Returns the derivatives of the value with respect to party k's matrix, shape ``(B, m_k + 1, 4)``."""
-    n = tensor.ndim
-    count = len(settings[0])
-    # Party k goes last; the others are contracted with the state one after the other, start by start.
-    order = [j for j in range(n) if j != k] + [k]
-    state = np.ascontiguousarray(tensor.transpose(order)).reshape(1, 4, -1)
-    for j in order[:-1]:
-        # Axes: start, the party's correlations, all that follows; the party's settings go to the end.
-        state = np.swapaxes(settings[j] @ state, 1, 2).reshape(count, 4, -1)
-    # Now: party k's correlations, then the settings of the others in order.
-    weights = coefficients.transpose(order).reshape(-1, coefficients.shape[k])
-    return np.swapaxes(state.reshape(count, 4, -1) @ weights, 1, 2)
