@@ -42,7 +42,7 @@ _STARTS = (
 # An error of a behavior that is smaller than this is not shown.
 _LEAST_ERROR = 1e-5
 # Figures that are shown as part of another row.
-_PARTS = (Figure.S, Figure.S_ERROR, Figure.VALUE_LOWER, Figure.LOCAL_BOUND, "value_error", Figure.SEED)
+_PARTS = (Figure.S, Figure.S_ERROR, Figure.VALUE_LOWER, Figure.LOCAL_BOUND, Figure.VALUE_ERROR, Figure.SEED)
 
 
 def summary_rows(report: LocalityReport) -> list[tuple[str, str]]:
@@ -82,7 +82,7 @@ def _values(report: LocalityReport) -> list[tuple[str, str]]:
         value = with_error(s, s.standard_error if s.standard_error >= _LEAST_ERROR else 0)
         rows.append(("S", f"{value}; local models reach 2, quantum theory {QUANTUM_BOUND:.4g}"))
     if Figure.VALUE in figures:
-        value = with_error(figures[Figure.VALUE], figures.get("value_error", 0.0))
+        value = with_error(figures[Figure.VALUE], figures.get(Figure.VALUE_ERROR, 0.0))
         if Figure.VALUE_LOWER in figures:
             value += f", at least {figures[Figure.VALUE_LOWER]:.5g} with confidence"
         if Figure.LOCAL_BOUND in figures:

@@ -109,7 +109,7 @@ def optimize_settings(
         0.69615
     """
     tensor = tensor_of_parties(state, parties)
-    n, dimensions = tensor.num_parties, tensor.dimensions
+    dimensions = tensor.dimensions
     of_qubits = set(dimensions) == {2}
     other = None if noise is None else tensor_of_parties(noise, parties, "noise")
     if other is not None and other.array.shape != tensor.array.shape:
@@ -142,23 +142,7 @@ def optimize_settings(
     deadline = Deadline(time_limit)
     rng = generator(seed)
     if expression is None:
-        sizes = whole_numbers(num_settings, "num_settings", ScenarioError, minimum=1)
-        sizes = sizes * n if len(sizes) == 1 else sizes
-        if len(sizes) != n or min(sizes) < 2:
-            raise ScenarioError.bad_argument(
-                "num_settings",
-                expected=f"numbers of at least 2, one for all or one for each of {n} parties",
-                got=f"{sizes}",
-            )
-        most = dimensions if outcomes is None else outcomes
-        cells = math.prod((d - 1) * m + 1 for m, d in zip(sizes, most, strict=True))
-        if cells > _MAX_CELLS:
-            raise ScenarioError.bad_argument(
-                "num_settings",
-                expected=f"at most {_MAX_CELLS} combinations of settings",
-                got=f"{cells}",
-                remedy=f"About {int((_MAX_CELLS ** (1 / n) - 1) / (max(most) - 1))} settings per party fit.",
-            )
+        sizes = _numbers_of_settings(num_settings, dimensions if outcomes is None else outcomes)
     else:
         if not isinstance(expression, BellExpression):
             raise ScenarioError.bad_argument(
@@ -193,6 +177,33 @@ def optimize_settings(
             best = found
     assert best is not None
     return best
+
+
+def _numbers_of_settings(given: Any, outcomes: Sequence[int]) -> tuple[int, ...]:
+    """Returns the number of settings of each party, whose polytope is not too large.
+
+    Args:
+        given: One number for all parties, or one for each.
+        outcomes: Number of outcomes of each party.
+    """
+    n = len(outcomes)
+    sizes = whole_numbers(given, "num_settings", ScenarioError, minimum=1)
+    sizes = sizes * n if len(sizes) == 1 else sizes
+    if len(sizes) != n or min(sizes) < 2:
+        raise ScenarioError.bad_argument(
+            "num_settings",
+            expected=f"numbers of at least 2, one for all or one for each of {n} parties",
+            got=f"{sizes}",
+        )
+    cells = math.prod((d - 1) * m + 1 for m, d in zip(sizes, outcomes, strict=True))
+    if cells > _MAX_CELLS:
+        raise ScenarioError.bad_argument(
+            "num_settings",
+            expected=f"at most {_MAX_CELLS} combinations of settings",
+            got=f"{cells}",
+            remedy=f"About {int((_MAX_CELLS ** (1 / n) - 1) / (max(outcomes) - 1))} settings per party fit.",
+        )
+    return sizes
 
 
 def _is_better(found: OptimizedSettings, best: OptimizedSettings, *, by_value: bool) -> bool:
