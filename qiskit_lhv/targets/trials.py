@@ -167,7 +167,7 @@ class BellTrials(DataOfRuns):
             settings: The columns of the settings, one per party, by name or number; default: told from their names,
                 such as x and y, or setting_a and setting_b.
             outcomes: The columns of the outcomes, in the same way.
-            design: See the class. There is no default, unless the file was written by :meth:`save`.
+            design: See the class. There is no default, unless the file was written by ``trials.save``.
             setting_probabilities: See the class.
             post_selected: See the class.
 
