@@ -24,6 +24,7 @@ from ...targets.operator_basis import effect_coordinates, scenario_of_settings
 from ...targets.outcome_maps import OutcomeMap, OutcomeNames
 from ...targets.scenario import BellScenario, scenario_of_array
 from ..symmetry.relabelings import Relabeling
+from .many_parties.sparse import SparseExpression, Terms
 from .normal_forms import expression_symbols, simplest_fraction, table_matrices
 
 __all__ = ["BellExpression"]
@@ -92,6 +93,31 @@ class BellExpression(Record):
         scenario = BellScenario(tuple(m - 1 for m in array.shape), (2,) * array.ndim)
         maps = [matrix.T for matrix in coordinates.correlator_matrices(scenario)]
         return cls(coordinates.from_party_axes(coordinates.apply_per_party(array, maps), scenario), scenario)
+
+    @classmethod
+    def from_terms(cls, scenario: BellScenario, terms: Terms) -> SparseExpression:
+        """A Bell expression of any number of parties, given by some correlators; no table is made.
+
+        Args:
+            scenario: The number of settings of each party, two outcomes per setting.
+            terms: Coefficients of correlators. The key of a correlator is a tuple of pairs ``(party, setting)``; the
+                empty tuple is a constant.
+
+        Returns:
+            An expression with the same methods as this one.
+
+        Raises:
+            ScenarioError: If a party or setting does not exist, a party comes twice in a term, or a setting does not
+                have two outcomes.
+
+        Examples:
+            >>> from qiskit_lhv import BellScenario
+            >>> terms = {((0, 0), (1, 0)): 1, ((0, 0), (1, 1)): 1, ((0, 1), (1, 0)): 1, ((0, 1), (1, 1)): -1}
+            >>> expression = BellExpression.from_terms(BellScenario([2] * 50, 2), terms)
+            >>> expression.num_terms, expression.weight
+            (4, 4.0)
+        """
+        return SparseExpression.of_terms(scenario, terms)
 
     @classmethod
     def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> BellExpression:

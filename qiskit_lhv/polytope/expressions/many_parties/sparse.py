@@ -1,0 +1,199 @@
+"""Bell expressions of many parties that are given by a list of their terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...._support.records import Record
+from ...._support.types import FloatArray
+from ...._support.validation import frozen, instance, is_whole_number, real_array, real_number, whole_array
+from ....exceptions import ScenarioError
+from ....targets.scenario import BellScenario
+from .base import ABSENT, ManyPartyExpression, TermRows
+
+__all__ = ["SparseExpression", "Term", "Terms"]
+
+Term = tuple[tuple[int, int], ...]
+"""A term: pairs of a party and its setting."""
+
+Terms = Mapping[Term, float]
+"""Coefficients by term; the empty term is a constant."""
+
+MAX_SETTINGS_PER_PARTY = 127
+"""Largest number of settings of a party: rows of terms are int8."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseExpression(ManyPartyExpression, Record):
+    """A Bell expression of many parties: a list of correlators with their coefficients, two outcomes per setting.
+
+    ``BellExpression.from_terms`` makes one from a dictionary.
+
+    Args:
+        scenario: The number of settings of each party, two outcomes per setting.
+        rows: Shape ``(T, N)``: the setting of each party in each term, -1 if it does not take part; no term twice.
+        coefficients: Shape ``(T,)``.
+
+    Raises:
+        ScenarioError: If shapes do not fit, a setting is out of range, a term comes twice, or a setting does not have
+            two outcomes.
+    """
+
+    scenario: BellScenario
+    """The number of settings of each party; every setting has two outcomes."""
+    rows: TermRows
+    """The terms, shape ``(T, N)``, int8, read-only: the setting of each party, -1 if it does not take part."""
+    coefficients: FloatArray
+    """Coefficient of each term, shape ``(T,)``, float64, read-only."""
+
+    def __post_init__(self) -> None:
+        scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
+        require_two_outcomes(scenario)
+        rows = whole_array(self.rows, "rows", ScenarioError, ndim=2)
+        coefficients = real_array(self.coefficients, "coefficients", ScenarioError)
+        if rows.shape[1] != scenario.num_parties or coefficients.shape != rows.shape[:1]:
+            raise ScenarioError.bad_argument(
+                "rows",
+                expected=f"shape (T, {scenario.num_parties}), and one coefficient per row",
+                got=f"shape {rows.shape}, and coefficients of shape {coefficients.shape}",
+            )
+        wrong = np.argwhere((rows < ABSENT) | (rows >= np.array(scenario.num_settings)))
+        if len(wrong):
+            t, k = map(int, wrong[0])
+            raise ScenarioError.bad_argument(
+                "rows",
+                expected=f"settings 0 to {scenario.num_settings[k] - 1} of party {k}, or -1",
+                got=f"{rows[t, k]} in row {t}",
+            )
+        rows = rows.astype(np.int8)
+        if len(np.unique(rows, axis=0)) != len(rows):
+            raise ScenarioError.bad_argument(
+                "rows", expected="every term once", got="a term twice", remedy="Add up its coefficients."
+            )
+        object.__setattr__(self, "rows", frozen(rows))
+        object.__setattr__(self, "coefficients", coefficients)
+
+    @classmethod
+    def of_terms(cls, scenario: BellScenario, terms: Terms) -> SparseExpression:
+        """The expression with these terms; see ``BellExpression.from_terms``."""
+        scenario = instance(scenario, BellScenario, "scenario", ScenarioError, "Such as BellScenario([2] * n, 2).")
+        require_two_outcomes(scenario)
+        instance(terms, Mapping, "terms", ScenarioError, "Such as {((0, 0), (1, 1)): 1.0}.")
+        rows = np.full((len(terms), scenario.num_parties), ABSENT, dtype=np.int8)
+        added: dict[bytes, float] = {}
+        for t, (term, coefficient) in enumerate(terms.items()):
+            for party, setting in _factors(term):
+                _check_factor(term, party, setting, scenario)
+                if rows[t, party] != ABSENT:
+                    raise ScenarioError.bad_argument(
+                        "terms",
+                        expected="each party at most once in a term",
+                        got=f"party {party} twice in {term}",
+                        remedy="The square of an outcome is 1: leave equal factors out. Two settings of one party are "
+                        "never measured together.",
+                    )
+                rows[t, party] = setting
+            key = rows[t].tobytes()
+            added[key] = added.get(key, 0.0) + real_number(coefficient, f"terms[{term}]", ScenarioError)
+        kept = [(key, value) for key, value in added.items() if value]
+        table = np.frombuffer(b"".join(key for key, _ in kept), dtype=np.int8).reshape(-1, scenario.num_parties)
+        return cls(scenario, table, np.array([value for _, value in kept], dtype=np.float64))
+
+    @property
+    def terms(self) -> dict[Term, float]:
+        """Coefficients by term: tuples of pairs ``(party, setting)``, in the order of parties."""
+        return {
+            tuple((int(k), int(row[k])) for k in np.flatnonzero(row != ABSENT)): float(value)
+            for row, value in zip(self.rows, self.coefficients, strict=True)
+        }
+
+    @property
+    def num_terms(self) -> int:
+        """Number of terms with a coefficient that is not 0; a constant counts as a term."""
+        return int(np.count_nonzero(self.coefficients))
+
+    @cached_property
+    def _is_constant(self) -> NDArray[np.bool_]:
+        return np.all(self.rows == ABSENT, axis=1)
+
+    @property
+    def constant(self) -> float:
+        """Coefficient of the term in which no party takes part."""
+        return float(self.coefficients[self._is_constant].sum())
+
+    @property
+    def weight(self) -> float:
+        """Sum of the sizes of all coefficients but the constant's: the algebraic bound, without the constant."""
+        return float(np.abs(self.coefficients[~self._is_constant]).sum())
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        """Number of each term, by the bytes of its row."""
+        return {row.tobytes(): t for t, row in enumerate(self.rows)}
+
+    def coefficients_of(self, rows: TermRows) -> NDArray[np.float64]:
+        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have."""
+        numbers = self._numbers
+        found = np.array([numbers.get(row.tobytes(), -1) for row in np.ascontiguousarray(rows, dtype=np.int8)], int)
+        return np.where(found >= 0, self.coefficients[found], 0.0) if len(self.coefficients) else np.zeros(len(rows))
+
+    def draw_terms(self, num_draws: int, rng: np.random.Generator) -> TermRows:
+        """Draws terms independently, with probabilities ``abs(coefficient) / weight``; never the constant."""
+        sizes = np.where(self._is_constant, 0.0, np.abs(self.coefficients))
+        if not sizes.sum() > 0:
+            raise ScenarioError.bad_argument("expression", expected="a term besides the constant", got="none")
+        return self.rows[rng.choice(len(sizes), size=num_draws, p=sizes / sizes.sum())]
+
+    def _iterate_blocks(self) -> Iterator[tuple[TermRows, NDArray[np.float64]]]:
+        kept = self.coefficients != 0
+        yield self.rows[kept], self.coefficients[kept]
+
+
+def require_two_outcomes(scenario: BellScenario) -> None:
+    """Raises an error unless every setting has two outcomes, and no party more settings than a row can hold.
+
+    Raises:
+        ScenarioError: If not.
+    """
+    if any(d != 2 for party in scenario.num_outcomes for d in party):
+        raise ScenarioError.bad_argument(
+            "scenario", expected="two outcomes of every setting", got=f"{scenario.short_num_outcomes}"
+        )
+    if max(scenario.num_settings) > MAX_SETTINGS_PER_PARTY:
+        raise ScenarioError.bad_argument(
+            "scenario",
+            expected=f"at most {MAX_SETTINGS_PER_PARTY} settings per party",
+            got=f"{max(scenario.num_settings)}",
+        )
+
+
+def _factors(term: Any) -> Iterator[tuple[Any, Any]]:
+    """The pairs of a term.
+
+    Raises:
+        ScenarioError: If it does not consist of pairs.
+    """
+    pairs = tuple(term) if isinstance(term, tuple | list) else (None,)
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise ScenarioError.bad_argument(
+            "terms", expected="keys such as ((0, 1), (3, 0)): pairs of a party and its setting", got=repr(term)
+        )
+    yield from pairs
+
+
+def _check_factor(term: Any, party: Any, setting: Any, scenario: BellScenario) -> None:
+    n = scenario.num_parties
+    if not is_whole_number(party) or not 0 <= party < n:
+        raise ScenarioError.bad_argument("terms", expected=f"parties 0 to {n - 1}", got=f"{party!r} in {term}")
+    if not is_whole_number(setting) or not 0 <= setting < scenario.num_settings[party]:
+        raise ScenarioError.bad_argument(
+            "terms",
+            expected=f"settings 0 to {scenario.num_settings[party] - 1} of party {party}",
+            got=f"{setting!r} in {term}",
+        )
