@@ -52,7 +52,7 @@ class ManyPartyShots(Record):
     shots: NDArray[np.int64]
     """Number of shots of each run, shape ``(R,)``, int64, read-only."""
     packed: NDArray[np.uint8]
-    """Outcomes of all shots in order, shape ``(S, ceil(N / 8))``, uint8, read-only; party k is bit k % 8 of byte k // 8."""
+    """Outcomes of all shots, shape ``(S, ceil(N / 8))``, uint8, read-only; party k is bit k % 8 of byte k // 8."""
     design: str = None  # type: ignore[assignment]
     """``"random"`` or ``"blocks"``."""
     drawn_terms: NDArray[np.int8] | None = None
