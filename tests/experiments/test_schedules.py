@@ -217,7 +217,7 @@ def product_experiment():
 def test_frequencies_agree_with_the_behavior(sampler, random):
     experiment = product_experiment()
     schedule = (
-        SettingSchedule.random(GRID, 3000, seed=10)
+        SettingSchedule.random(GRID, 1500, seed=10)
         if random
         else SettingSchedule.interleaved(GRID, 20_000, rounds=10, seed=10)
     )

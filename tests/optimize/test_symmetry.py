@@ -175,7 +175,6 @@ def test_every_state_without_correlations_is_done_quickly():
         (werner_state(0.6), SphericalHarmonics(5), "projective"),
         (werner_state(0.6), OddMonomials(3), "projective"),
         (werner_state(0.6), PlanarHarmonics(3), "xz"),
-        (ghz_state(3), SphericalHarmonics(3), "projective"),
         (w_state(3), SphericalHarmonics(3), "projective"),
         (ghz_state(4), SphericalHarmonics(1), "projective"),
     ],

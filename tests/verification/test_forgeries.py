@@ -117,7 +117,7 @@ from scipy.stats import norm
 
 from helpers import PLANE, SINGLET
 
-FORGERIES_EACH = 10
+FORGERIES_EACH = 8
 UNEQUAL = {(0, 1): [0, 1, 1]}
 BOX = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
 UNIFORM = np.full((2, 2), 0.25)

@@ -26,7 +26,7 @@ def test_gradients_find_the_visibility_in_other_noise():
     noise = DensityMatrix.from_label("0+")
     known = optimize_settings(state, expression=chsh(), noise=noise, seed=1)
     found = optimize_settings(
-        state, expression=chsh(), noise=noise, search=SettingsSearch(method="gradient", num_starts=20), seed=1
+        state, expression=chsh(), noise=noise, search=SettingsSearch(method="gradient", num_starts=8), seed=1
     )
     assert found.visibility == pytest.approx(known.visibility, abs=1e-6)
 
@@ -56,7 +56,7 @@ def test_one_plane_a_party():
     turned = (
         DensityMatrix(werner_state(1)).evolve(random_unitary(2, seed=3), [0]).evolve(random_unitary(2, seed=4), [1])
     )
-    found = optimize_settings(turned, expression=elegant(), search=SettingsSearch(num_starts=8, coplanar=True), seed=1)
+    found = optimize_settings(turned, expression=elegant(), search=SettingsSearch(num_starts=4, coplanar=True), seed=1)
     assert found.value == pytest.approx(known, abs=1e-6)
     assert found.value < 4 * np.sqrt(3) - 0.1
     assert all(lies_in_a_plane(one) for one in found.settings)
@@ -77,7 +77,7 @@ def test_one_plane_a_party_for_the_polytope():
     hidden = DensityMatrix(0.85 * np.outer(ket, ket) + 0.15 * np.diag([0, 1, 0, 0]))
     tilted = hidden.evolve(random_unitary(2, seed=3), [0])
     for state, visibility in ((werner_state(1), np.sqrt(0.5)), (tilted, 1.0)):
-        found = optimize_settings(state, (3, 4), search=SettingsSearch(num_starts=1, coplanar=True), seed=1)
+        found = optimize_settings(state, (3, 3), search=SettingsSearch(num_starts=1, coplanar=True), seed=1)
         assert found.visibility <= visibility + 1e-6
         assert all(lies_in_a_plane(one) for one in found.settings)
 

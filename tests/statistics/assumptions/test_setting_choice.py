@@ -141,7 +141,7 @@ def test_weak_contradictions_are_told_not_refused():
 @pytest.mark.parametrize("count", [30, 250])
 def test_p_values_are_valid(probabilities, count):
     rng = np.random.default_rng(count)
-    runs, found = 600, []
+    runs, found = 300, []
     for _ in range(runs):
         trials = random_trials(draw_settings(rng, count, probabilities), rng, probabilities)
         numbers = log10_numbers_p(trials.table.sum(axis=(2, 3)), probabilities, 0.0)[0]

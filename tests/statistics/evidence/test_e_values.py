@@ -578,7 +578,7 @@ def extreme_tables(scenario, rng, count):
 )
 def test_extreme_tables_never_fail(scenario):
     for null in ("local", "no-signaling"):
-        for counts in extreme_tables(scenario, np.random.default_rng(4), 8):
+        for counts in extreme_tables(scenario, np.random.default_rng(4), 4):
             e_value = ratio_e_value(counts, null=null, seed=1)
             assert math.isfinite(e_value.log_e)
             assert e_value.verify()
@@ -590,7 +590,7 @@ def test_extreme_tables_never_fail(scenario):
 def test_extreme_tables_never_fail_where_strategies_are_generated(scenario, rounds, monkeypatch):
     monkeypatch.setattr(ratios, "_LISTED_PER_CELL", 0)
     monkeypatch.setattr(generated_fits, "_MAX_ROUNDS", rounds)
-    for counts in extreme_tables(scenario, np.random.default_rng(5), 3):
+    for counts in extreme_tables(scenario, np.random.default_rng(5), 2):
         e_value = ratio_e_value(counts, seed=1)
         assert math.isfinite(e_value.log_e)
         assert e_value.verify()
