@@ -15,7 +15,11 @@ from .expressions.families import i3322 as i3322
 from .expressions.families import mermin as mermin
 from .expressions.full_correlators import FullCorrelatorBound as FullCorrelatorBound
 from .expressions.full_correlators import wwzb as wwzb
+from .expressions.many_parties.ghz_families import ardehali as ardehali
+from .expressions.many_parties.ghz_families import svetlichny as svetlichny
+from .expressions.many_parties.known_bounds import KnownBounds as KnownBounds
 from .expressions.many_parties.sparse import SparseExpression as SparseExpression
+from .expressions.many_parties.symmetric import SymmetricExpression as SymmetricExpression
 from .inequalities.bell_inequality import BellInequality as BellInequality
 from .inequalities.facets import FacetList as FacetList
 from .inequalities.facets import enumerate_facets as enumerate_facets
