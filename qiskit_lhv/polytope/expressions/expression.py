@@ -150,7 +150,7 @@ class BellExpression(Record):
         """
         correlators = self.to_correlators()
         kept = np.argwhere(np.abs(correlators) > _ROUNDING * np.abs(correlators).max())
-        return SparseExpression(self.scenario, kept - 1, correlators[tuple(kept.T)])
+        return SparseExpression(self.scenario, (kept - 1).astype(np.int8), correlators[tuple(kept.T)])
 
     @classmethod
     def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> BellExpression:

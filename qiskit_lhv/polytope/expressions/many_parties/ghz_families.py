@@ -61,8 +61,9 @@ def svetlichny(num_parties: int) -> SymmetricExpression:
 
     No *hybrid* model exceeds ``2**(N - 1)``, in which the parties form two groups, inside of which they may communicate
     (``known_bounds.hybrid``); the GHZ state exceeds it by ``sqrt(2)``. Local models reach much less, as for
-    :func:`ardehali`, whose coefficients and settings are the same. So a value above the local bound shows nonlocality, one above the hybrid bound that all N parties take part in
-    it. The hybrid bound holds for every way to form two groups, and for mixtures of them.
+    :func:`ardehali`, whose coefficients and settings are the same. So a value above the local bound shows nonlocality,
+    and one above the hybrid bound that all N parties take part in it. The hybrid bound holds for every way to form two
+    groups, and for mixtures of them.
 
     Args:
         num_parties: Number of parties, from 2 to 1000. For two parties it is CHSH.

@@ -55,12 +55,17 @@ class KnownBounds(Record):
         if not factor > 0:
             return None
         exact = Fraction(factor)
-        numbers = [getattr(self, field.name) for field in fields(self)[:4]]
-        products = [None if value is None else exact * Fraction(value) for value in numbers]
+
+        def product(value: float | None) -> float | None:
+            if value is None:
+                return None
+            number = exact * Fraction(value)
+            return int(number) if number.denominator == 1 else round_up(number)
+
         return KnownBounds(
-            *(
-                None if value is None else int(value) if value.denominator == 1 else round_up(value)
-                for value in products
-            ),
+            local=product(self.local),
+            quantum=product(self.quantum),
+            no_signaling=product(self.no_signaling),
+            hybrid=product(self.hybrid),
             source=self.source,
         )

@@ -16,7 +16,7 @@ from ....measurements.specification import parse_settings
 from ....targets.operator_basis import effect_coordinates, scenario_of_settings
 from ....targets.scenario import BellScenario
 
-__all__ = ["observables_of_settings", "sum_of_paulis"]
+__all__ = ["expanded", "observables_of_settings", "sum_of_paulis"]
 
 _MAX_ENTRIES = 1 << 28
 """Largest number of Paulis times parties of an operator."""
@@ -72,7 +72,7 @@ def sum_of_paulis(
             what="Paulis times parties of the operator",
             remedy="Settings that are Paulis need a single one per term.",
         )
-        new_codes, new_values = _expanded(rows, coefficients, observables)
+        new_codes, new_values = expanded(rows, coefficients, observables)
         codes.append(new_codes)
         values.append(new_values)
     if not total:
@@ -83,10 +83,20 @@ def sum_of_paulis(
     return SparsePauliOp(paulis, sums).simplify(atol=_ZERO * max(1.0, float(np.abs(sums).max())), rtol=0)
 
 
-def _expanded(
+def expanded(
     rows: NDArray[np.int8], coefficients: NDArray[np.float64], observables: Sequence[FloatArray]
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """The Paulis that each product of observables is a sum of, shape ``(P, N)``, and their coefficients."""
+    """Products of observables multiplied out.
+
+    Args:
+        rows: Shape ``(T, N)``: the observable of each party, -1 if it does not take part.
+        coefficients: Shape ``(T,)``.
+        observables: For each party, shape ``(m_k, L)``: its observables as sums of L things, of which the first stands
+            for a party that does not take part.
+
+    Returns:
+        The products of things, shape ``(P, N)``, and their coefficients, shape ``(P,)``; products may come repeatedly.
+    """
     codes = np.zeros(rows.shape, dtype=np.int8)
     values = coefficients.copy()
     origin = np.arange(len(rows))

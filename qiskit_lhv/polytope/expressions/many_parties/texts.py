@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -24,7 +25,7 @@ def signed(coefficient: float, name: str) -> str:
 
 def sum_of_terms(terms: Iterable[tuple[NDArray[np.int8], float]], num_terms: int) -> str:
     """The first terms of an expression, and how many more there are."""
-    shown = [signed(value, _name(row)) for row, value in (term for term, _ in zip(terms, range(MAX_SHOWN)))]
+    shown = [signed(value, _name(row)) for row, value in itertools.islice(terms, MAX_SHOWN)]
     more = f" + {num_terms - len(shown)} more terms" if num_terms > len(shown) else ""
     return (" ".join(shown) + more).removeprefix("+ ") or "0"
 
