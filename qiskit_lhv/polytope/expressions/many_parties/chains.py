@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,8 @@ class ChainExpression(ImplicitExpression, Record):
 
     Args:
         scenario: The same number of settings of each party, two outcomes per setting.
-        pattern: Shape ``(T, R)``: the terms that begin at a site: the setting of the site and its R - 1 right neighbors,
-            -1 if one does not take part. The site itself always does.
+        pattern: Shape ``(T, R)``: the terms that begin at a site: the settings of the site and its R - 1 right
+            neighbors, -1 if one does not take part. The site itself always does.
         coefficients: Shape ``(T,)``.
         periodic: Whether the last site is a neighbor of the first.
         known_bounds: Bounds that are known from the literature.
@@ -80,9 +81,10 @@ class ChainExpression(ImplicitExpression, Record):
         least = 2 * reach - 1 if self.periodic else reach
         if n < least:
             # In a shorter ring, a term may meet its own end.
+            where = "ring" if self.periodic else "chain"
             raise ScenarioError.bad_argument(
                 "num_parties",
-                expected=f"at least {least} for terms of {reach} neighbors {'in a ring' if self.periodic else ''}".strip(),
+                expected=f"at least {least} for a {where} with terms of {reach} neighbors",
                 got=f"{n}",
             )
         object.__setattr__(self, "pattern", frozen(pattern.astype(np.int8)))
@@ -200,28 +202,18 @@ def translation_invariant_chain(
     moved = np.stack([np.roll(row, -b) for row, b in zip(unit.rows, begins, strict=True)])
     pattern = SparseExpression.of_rows(unit.scenario, moved, unit.coefficients)
     width = 1 + int(np.flatnonzero(np.any(pattern.rows != ABSENT, axis=0)).max(initial=0))
-    # In the order in which the terms were given.
-    order = [t for t in (_first(pattern.rows, row) for row in moved) if t is not None]
-    kept = list(dict.fromkeys(order))
-    return ChainExpression(
-        BellScenario([m] * n, 2), pattern.rows[kept, :width], pattern.coefficients[kept], periodic=periodic
-    )
+    return ChainExpression(BellScenario([m] * n, 2), pattern.rows[:, :width], pattern.coefficients, periodic=periodic)
 
 
-def _pairs(term: object) -> list[tuple[int, int]]:
+def _pairs(term: Any) -> list[tuple[int, int]]:
     """The pairs of a term.
 
     Raises:
         ScenarioError: If it does not consist of pairs that begin with a distance.
     """
-    pairs = list(term) if isinstance(term, tuple | list) else [None]
+    pairs: list[Any] = list(term) if isinstance(term, tuple | list) else [None]
     if not all(isinstance(p, tuple | list) and len(p) == 2 and is_whole_number(p[0]) and p[0] >= 0 for p in pairs):
         raise ScenarioError.bad_argument(
             "terms", expected="keys such as ((0, 1), (2, 0)): pairs of a distance and a setting", got=repr(term)
         )
     return pairs
-
-
-def _first(rows: TermRows, row: TermRows) -> int | None:
-    found = np.flatnonzero(np.all(rows == row, axis=1))
-    return int(found[0]) if len(found) else None

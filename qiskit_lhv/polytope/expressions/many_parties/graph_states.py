@@ -182,7 +182,7 @@ def toth_guehne_briegel_inequality(
 
 
 def _default_blocks(net: Graph) -> list[tuple[int, tuple[int, ...]]]:
-    blocks = []
+    blocks: list[tuple[int, tuple[int, ...]]] = []
     for vertex, neighbors in enumerate(net.neighbors):
         pairs = (pair for pair in itertools.combinations(neighbors, 2) if pair[1] not in net.neighbors[pair[0]])
         found = next(pairs, None)

@@ -21,6 +21,7 @@ from .sparse import SparseExpression
 __all__ = ["hamiltonian_expression"]
 
 _ATOL = 1e-9
+_ROUNDING = 1e-14
 
 
 def hamiltonian_expression(
@@ -75,8 +76,10 @@ def hamiltonian_expression(
     # Paulis play the part of settings, and settings that of Paulis.
     rows, coefficients = expanded((codes - 1).astype(np.int8), values.real.astype(np.float64), sums)
     # Thing 0 stands for a party that does not take part, thing x + 1 for its setting x.
-    expression = SparseExpression.of_rows(scenario, (rows - 1).astype(np.int8), coefficients)
-    return MeasuredExpression(expression, tuple(chosen))
+    added = SparseExpression.of_rows(scenario, (rows - 1).astype(np.int8), coefficients)
+    # What cancels up to rounding is left out.
+    kept = np.abs(added.coefficients) > _ROUNDING * np.abs(coefficients).max()
+    return MeasuredExpression(SparseExpression(scenario, added.rows[kept], added.coefficients[kept]), tuple(chosen))
 
 
 def _paulis_as_sums(observables: FloatArray, paulis: set[int], party: int) -> FloatArray:

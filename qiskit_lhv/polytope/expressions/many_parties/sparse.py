@@ -115,7 +115,7 @@ class SparseExpression(ManyPartyExpression, Record):
     def of_rows(
         cls, scenario: BellScenario, rows: TermRows, coefficients: ArrayLike, known_bounds: KnownBounds | None = None
     ) -> SparseExpression:
-        """The expression with these terms, where equal ones are added up, and those that cancel are left out.
+        """The expression with these terms, in their order; equal ones are added up, and those that cancel left out.
 
         Args:
             scenario: The number of settings of each party, two outcomes per setting.
@@ -126,10 +126,12 @@ class SparseExpression(ManyPartyExpression, Record):
         Raises:
             ScenarioError: If shapes do not fit, or a setting is out of range.
         """
-        unique, where = np.unique(np.asarray(rows), axis=0, return_inverse=True)
+        unique, first, where = np.unique(np.asarray(rows), axis=0, return_index=True, return_inverse=True)
         sums = np.zeros(len(unique))
         np.add.at(sums, where.ravel(), np.asarray(coefficients, dtype=np.float64))
-        return cls(scenario, unique[sums != 0], sums[sums != 0], known_bounds)
+        order = np.argsort(first)
+        kept = order[sums[order] != 0]
+        return cls(scenario, unique[kept], sums[kept], known_bounds)
 
     def __str__(self) -> str:
         kept = np.flatnonzero(self.coefficients)

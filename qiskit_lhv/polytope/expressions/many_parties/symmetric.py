@@ -114,10 +114,9 @@ class SymmetricExpression(ImplicitExpression, Record):
     @cached_property
     def _weights(self) -> tuple[Fraction, ...]:
         """The sum of the sizes of each type's coefficients, exactly; 0 for the constant."""
-        parts = zip(self.types.any(axis=1).tolist(), self.coefficients.tolist(), self.multiplicities, strict=True)
-        return tuple(
-            abs(Fraction(value)) * number if takes_part else Fraction(0) for takes_part, value, number in parts
-        )
+        rows: list[list[int]] = self.types.tolist()
+        parts = zip(rows, self.coefficients.tolist(), self.multiplicities, strict=True)
+        return tuple(abs(Fraction(value)) * (number if any(row) else 0) for row, value, number in parts)
 
     @property
     def num_terms(self) -> int:
