@@ -9,7 +9,7 @@ from dataclasses import replace
 from .._support.deadlines import Deadline
 from ..measurements.sets import MeasurementSet
 from ..polytope.expressions.expression import BellExpression
-from ..polytope.expressions.families import cglmp, chsh, mermin
+from ..polytope.expressions.families import cglmp, chsh, mermin_table
 from ..projective.certificates.compatibility import prove_compatible
 from ..projective.certificates.decomposition import decompose
 from ..projective.certificates.quick_proofs import LocalityProof
@@ -45,7 +45,7 @@ def settings_of_families(
         seed: Seed, or ``None``.
     """
     cleaned = without_white_noise(tensor) if noise is None else tensor
-    expressions: list[BellExpression] = [mermin(tensor.num_parties)]
+    expressions: list[BellExpression] = [mermin_table(tensor.num_parties)]
     if tensor.num_parties == 2:
         least = min(tensor.dimensions)
         expressions = [*([cglmp(least)] if least > 2 else []), chsh()]

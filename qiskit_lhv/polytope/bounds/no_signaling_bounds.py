@@ -13,14 +13,16 @@ import numpy as np
 from ..._support.highs import LinearProgram
 from ..._support.rounding import round_up
 from ..._support.types import FloatArray
-from ..._support.validation import instance, real_array
+from ..._support.validation import real_array
 from ...exceptions import ScenarioError
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
 from ...verification.evidence import Evidence
 from ...verification.result import Verification
 from ..expressions.expression import BellExpression
+from ..expressions.many_parties.base import ManyPartyExpression
 from ..expressions.normal_forms import exact_coefficients
+from ..expressions.tables import expression_with_table
 
 __all__ = ["NoSignalingBound", "no_signaling_bound"]
 
@@ -80,11 +82,12 @@ class NoSignalingBound(Evidence):
         )
 
 
-def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
+def no_signaling_bound(expression: BellExpression | ManyPartyExpression) -> NoSignalingBound:
     """Computes the largest value of a Bell expression over all no-signaling behaviors, by a linear program.
 
     Args:
-        expression: The Bell expression, with at most 2**14 = 16384 coefficients.
+        expression: The Bell expression, with at most 2**14 = 16384 coefficients, as a table or as an expression of many
+            parties. No-signaling bounds of large ones are stated by their ``known_bounds`` where known.
 
     Returns:
         The bound, a behavior that reaches it, and the dual solution that proves it.
@@ -98,7 +101,8 @@ def no_signaling_bound(expression: BellExpression) -> NoSignalingBound:
         >>> round(no_signaling_bound(chsh()).value, 9)
         4.0
     """
-    scenario = instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().").scenario
+    expression = expression_with_table(expression, _MAX_CELLS, "no-signaling bound")
+    scenario = expression.scenario
     if scenario.num_cells > _MAX_CELLS:
         raise ScenarioError.bad_argument(
             "expression",

@@ -14,7 +14,7 @@ from qiskit.quantum_info import Statevector
 from ..._support.deadlines import Deadline
 from ..._support.rounding import round_up
 from ..._support.types import ComplexArray, FloatArray, IntArray
-from ..._support.validation import frozen, generator, instance, real_array, whole_numbers
+from ..._support.validation import frozen, generator, real_array, whole_numbers
 from ...exceptions import ScenarioError, SolverError
 from ...targets import coordinates
 from ...targets.behaviors import Behavior
@@ -22,7 +22,9 @@ from ...verification.evidence import Evidence
 from ...verification.rationals import binary_integers
 from ...verification.result import Verification
 from ..expressions.expression import BellExpression
+from ..expressions.many_parties.base import ManyPartyExpression
 from ..expressions.normal_forms import exact_coefficients
+from ..expressions.tables import expression_with_table
 from .moment_matrices import MomentMatrix
 from .moment_programs import dual_of_moments
 from .seesaw import seesaw
@@ -31,6 +33,7 @@ __all__ = ["QuantumBound", "quantum_bound"]
 
 
 _MAX_DIMENSION = 256
+_MAX_CELLS = 1 << 14
 _GRID_BITS = 36
 # Bits of the halves of the factor's entries in exact products.
 _HALF = 20
@@ -116,7 +119,7 @@ class QuantumBound(Evidence):
 
 
 def quantum_bound(
-    expression: BellExpression,
+    expression: BellExpression | ManyPartyExpression,
     level: int | str = "1+AB",
     *,
     dimension: int = 2,
@@ -139,7 +142,8 @@ def quantum_bound(
 
     Args:
         expression: The Bell expression, of any scenario whose moment matrix is small enough: with full
-            correlators, four parties with two settings fit, five do not.
+            correlators, four parties with two settings fit, five do not. Expressions of many parties that are this
+            small are taken too; the quantum bounds of large ones are stated by their ``known_bounds`` where known.
         level: Level of the hierarchy, which names the rows of the moment matrix. At level 1, 2, 3, ... they are the
             products of at most that many projectors, as in the literature. At ``"1+AB"`` they are the projectors and
             the products of two projectors of different parties; ``"1+AB+ABC"`` adds products of three projectors of
@@ -166,7 +170,7 @@ def quantum_bound(
         arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
     """
     clock = Deadline(time_limit)
-    instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
+    expression = expression_with_table(expression, _MAX_CELLS, "quantum bound")
     (size,) = whole_numbers((dimension,), "dimension", ScenarioError, minimum=2)
     joint = size**expression.scenario.num_parties
     if joint > _MAX_DIMENSION:

@@ -13,7 +13,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ..._support.records import Record
 from ..._support.types import FloatArray
-from ..._support.validation import instance, is_whole_number, real_array
+from ..._support.validation import at_most, instance, is_whole_number, real_array
 from ...exceptions import MeasurementError, ScenarioError
 from ...measurements.specification import parse_settings
 from ...targets import coordinates
@@ -24,10 +24,15 @@ from ...targets.operator_basis import effect_coordinates, scenario_of_settings
 from ...targets.outcome_maps import OutcomeMap, OutcomeNames
 from ...targets.scenario import BellScenario, scenario_of_array
 from ..symmetry.relabelings import Relabeling
+from .many_parties.base import ManyPartyExpression
 from .many_parties.sparse import SparseExpression, Terms
 from .normal_forms import expression_symbols, simplest_fraction, table_matrices
 
 __all__ = ["BellExpression"]
+
+_MAX_CELLS = 1 << 26
+_ROUNDING = 1e-12
+"""Coefficients of correlators that are smaller, relative to the largest, are rounding errors of conversions."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +67,7 @@ class BellExpression(Record):
             return f"{np.count_nonzero(self.coefficients)} coefficients, {self.scenario}"
         terms = []
         correlators = self.to_correlators()
-        for index in np.argwhere(np.abs(correlators) > 1e-12 * np.abs(correlators).max()):
+        for index in np.argwhere(np.abs(correlators) > _ROUNDING * np.abs(correlators).max()):
             value = correlators[tuple(index)]
             names = " ".join(f"{chr(65 + k)}{x - 1}" for k, x in enumerate(index) if x)
             size = "" if names and math.isclose(abs(value), 1) else f"{abs(value):.6g}"
@@ -118,6 +123,34 @@ class BellExpression(Record):
             (4, 4.0)
         """
         return SparseExpression.of_terms(scenario, terms)
+
+    @classmethod
+    def from_sparse(cls, expression: ManyPartyExpression) -> BellExpression:
+        """The Bell expression with the table of an expression of many parties, which must be small.
+
+        Args:
+            expression: An expression whose table has at most ``2**26`` coefficients (13 parties with two settings).
+
+        Raises:
+            ScenarioError: If it has more.
+        """
+        instance(expression, ManyPartyExpression, "expression", ScenarioError, "Such as BellExpression.from_terms().")
+        scenario = expression.scenario
+        at_most(scenario.num_cells, _MAX_CELLS, "expression", ScenarioError, what="coefficients of a table")
+        correlators = np.zeros([m + 1 for m in scenario.num_settings])
+        for rows, values in expression.blocks():
+            correlators[tuple((rows + 1).T)] = values
+        return cls.from_correlators(correlators)
+
+    def to_sparse(self) -> SparseExpression:
+        """The same expression as a list of its correlators, for experiments that draw them.
+
+        Raises:
+            ScenarioError: If a setting has more or less than two outcomes.
+        """
+        correlators = self.to_correlators()
+        kept = np.argwhere(np.abs(correlators) > _ROUNDING * np.abs(correlators).max())
+        return SparseExpression(self.scenario, (kept - 1).astype(np.int8), correlators[tuple(kept.T)])
 
     @classmethod
     def from_collins_gisin(cls, table: ArrayLike, scenario: BellScenario) -> BellExpression:

@@ -12,11 +12,14 @@ from ..._support.validation import whole_number, whole_numbers
 from ...exceptions import ScenarioError
 from ...targets.scenario import BellScenario
 from .expression import BellExpression
+from .many_parties.ghz_families import mermin_of_many
+from .many_parties.symmetric import SymmetricExpression
 
-__all__ = ["cglmp", "chained", "chsh", "chsh_forms", "clauser_horne", "elegant", "i3322", "mermin"]
+__all__ = ["cglmp", "chained", "chsh", "chsh_forms", "clauser_horne", "elegant", "i3322", "mermin", "mermin_table"]
 
 # Coefficients are stored densely; up to these sizes they take half a gigabyte or less.
 _MAX_PARTIES, _MAX_NUMBER = 13, 4000
+_MOST_WITH_TABLE = 7
 
 
 def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
@@ -71,20 +74,36 @@ def _clauser_horne() -> BellExpression:
     return BellExpression.from_collins_gisin(table, BellScenario((2, 2), (2, 2)))
 
 
-def mermin(num_parties: int) -> BellExpression:
+def mermin(num_parties: int) -> BellExpression | SymmetricExpression:
     """The Mermin expression of N parties with two settings: the real part of ``prod_k (A_k0 + i A_k1)``.
 
-    With the settings X and Y for every party, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1).
+    With the settings X and Y for every party, the GHZ state |0...0> + |1...1> gives it the value 2**(N - 1); local
+    models reach 2**(N // 2).
 
     Args:
-        num_parties: Number of parties, at least 2.
+        num_parties: Number of parties, from 2 to 1000.
+
+    Returns:
+        Up to seven parties, as far as experiments with tables of all settings and outcomes go, a ``BellExpression``;
+        from eight parties on a ``SymmetricExpression``, which has no table. Where the other one is needed,
+        ``mermin(5).to_sparse()`` and ``BellExpression.from_sparse(mermin(8))`` convert.
 
     Raises:
-        ScenarioError: If there are fewer than 2 parties.
+        ScenarioError: If the number of parties is out of range.
 
     References:
         N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990).
+
+    Examples:
+        >>> mermin(3).scenario.num_cells, mermin(200).num_terms == 2**199
+        (64, True)
     """
+    n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2)
+    return mermin_table(n) if n <= _MOST_WITH_TABLE else mermin_of_many(n)
+
+
+def mermin_table(num_parties: int) -> BellExpression:
+    """The Mermin expression with its table, of up to 13 parties; see :func:`mermin`."""
     n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2, maximum=_MAX_PARTIES)
     ones = np.indices((2,) * n).sum(axis=0)
     return BellExpression.from_correlators(np.array([1.0, 0.0, -1.0, 0.0])[ones % 4], marginals=False)

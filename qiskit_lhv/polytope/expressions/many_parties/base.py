@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit.quantum_info import SparsePauliOp
 
+from ...._support.validation import instance
 from ....exceptions import ScenarioError
+from ....targets.behaviors import Behavior
 from ....targets.scenario import BellScenario
+from .known_bounds import KnownBounds
+from .operators import observables_of_settings, sum_of_paulis
 
 __all__ = ["ABSENT", "ManyPartyExpression", "TermRows"]
 
@@ -34,6 +40,11 @@ class ManyPartyExpression(ABC):
 
     scenario: BellScenario
     """The number of settings of each party; every setting has two outcomes."""
+    known_bounds: KnownBounds | None
+    """Bounds that are known for the family, with their source; ``None`` if none are."""
+
+    # A NumPy number times an expression is an expression.
+    __array_ufunc__ = None
 
     @property
     @abstractmethod
@@ -93,3 +104,45 @@ class ManyPartyExpression(ABC):
                 remedy="Draw terms instead: draw_terms().",
             )
         yield from self._iterate_blocks()
+
+    def value(self, behavior: Behavior) -> float:
+        """Returns the value of the expression on a behavior of so few parties that it has a table.
+
+        For a quantum state of many qubits, the value is the expectation value of the :meth:`operator`, which Qiskit
+        computes: ``StabilizerState(circuit).expectation_value(expression.operator(settings))``.
+
+        Args:
+            behavior: A behavior of the same scenario.
+
+        Raises:
+            ScenarioError: If the scenarios differ, or the behavior is signaling.
+        """
+        instance(behavior, Behavior, "behavior", ScenarioError)
+        behavior.require_scenario(self.scenario, "expression")
+        correlators = behavior.to_correlators()
+        return float(sum(np.dot(values, correlators[tuple((rows + 1).T)]) for rows, values in self.blocks()))
+
+    def operator(self, settings: Sequence[Sequence[Any]] | str) -> SparsePauliOp:
+        """The Bell operator for qubits, whose expectation value in a state is the value of the expression.
+
+        It is put together term by term. With settings that are Paulis, every term is a single Pauli; with others, a
+        term of k parties is a sum of up to ``3**k``.
+
+        Args:
+            settings: One sequence of single-qubit measurements per party, or a name.
+
+        Returns:
+            The operator on N qubits, party k on qubit k.
+
+        Raises:
+            MeasurementError: If the settings are not qubit measurements that fit the scenario.
+            ScenarioError: If there are too many terms or Paulis.
+
+        Examples:
+            >>> from qiskit_lhv import BellExpression, BellScenario
+            >>> expression = BellExpression.from_terms(BellScenario([2] * 3, 2), {((0, 0), (2, 1)): 1.5})
+            >>> expression.operator([("X", "Z")] * 3)
+            SparsePauliOp(['ZIX'],
+                          coeffs=[1.5+0.j])
+        """
+        return sum_of_paulis(self.blocks(), observables_of_settings(settings, self.scenario))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...._support.records import Record
 from ...._support.types import FloatArray
 from ...._support.validation import frozen, instance, is_whole_number, real_array, real_number, whole_array
 from ....exceptions import ScenarioError
 from ....targets.scenario import BellScenario
+from ...symmetry.relabelings import Relabeling
 from .base import ABSENT, ManyPartyExpression, TermRows
+from .known_bounds import KnownBounds
+from .texts import sum_of_terms
 
 __all__ = ["SparseExpression", "Term", "Terms"]
 
@@ -39,6 +42,7 @@ class SparseExpression(ManyPartyExpression, Record):
         scenario: The number of settings of each party, two outcomes per setting.
         rows: Shape ``(T, N)``: the setting of each party in each term, -1 if it does not take part; no term twice.
         coefficients: Shape ``(T,)``.
+        known_bounds: Bounds that are known from the literature.
 
     Raises:
         ScenarioError: If shapes do not fit, a setting is out of range, a term comes twice, or a setting does not have
@@ -51,6 +55,8 @@ class SparseExpression(ManyPartyExpression, Record):
     """The terms, shape ``(T, N)``, int8, read-only: the setting of each party, -1 if it does not take part."""
     coefficients: FloatArray
     """Coefficient of each term, shape ``(T,)``, float64, read-only."""
+    known_bounds: KnownBounds | None = field(default=None, compare=False)
+    """Bounds that are known for the family, with their source; ``None`` if none are."""
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
@@ -105,6 +111,59 @@ class SparseExpression(ManyPartyExpression, Record):
         table = np.frombuffer(b"".join(key for key, _ in kept), dtype=np.int8).reshape(-1, scenario.num_parties)
         return cls(scenario, table, np.array([value for _, value in kept], dtype=np.float64))
 
+    @classmethod
+    def of_rows(
+        cls, scenario: BellScenario, rows: TermRows, coefficients: ArrayLike, known_bounds: KnownBounds | None = None
+    ) -> SparseExpression:
+        """The expression with these terms, in their order; equal ones are added up, and those that cancel left out.
+
+        Args:
+            scenario: The number of settings of each party, two outcomes per setting.
+            rows: Shape ``(T, N)``: the setting of each party in each term, -1 if it does not take part.
+            coefficients: Shape ``(T,)``.
+            known_bounds: Bounds that are known from the literature.
+
+        Raises:
+            ScenarioError: If shapes do not fit, or a setting is out of range.
+        """
+        unique, first, where = np.unique(np.asarray(rows), axis=0, return_index=True, return_inverse=True)
+        sums = np.zeros(len(unique))
+        np.add.at(sums, where.ravel(), np.asarray(coefficients, dtype=np.float64))
+        order = np.argsort(first)
+        kept = order[sums[order] != 0]
+        return cls(scenario, unique[kept], sums[kept], known_bounds)
+
+    def __str__(self) -> str:
+        kept = np.flatnonzero(self.coefficients)
+        return sum_of_terms(((self.rows[t], float(self.coefficients[t])) for t in kept), len(kept))
+
+    def __add__(self, other: ManyPartyExpression) -> SparseExpression:
+        return self._plus(other, 1.0)
+
+    def __sub__(self, other: ManyPartyExpression) -> SparseExpression:
+        return self._plus(other, -1.0)
+
+    def _plus(self, other: ManyPartyExpression, factor: float) -> SparseExpression:
+        if not isinstance(other, ManyPartyExpression):
+            return NotImplemented
+        if other.scenario != self.scenario:
+            raise ScenarioError.bad_argument(
+                "expression", expected=f"one of {self.scenario}", got=f"{other.scenario}", remedy="lift() it first."
+            )
+        parts = [(self.rows, self.coefficients), *((rows, factor * values) for rows, values in other.blocks())]
+        rows, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return SparseExpression.of_rows(self.scenario, rows, values)
+
+    def __mul__(self, factor: float) -> SparseExpression:
+        number = real_number(factor, "factor", ScenarioError)
+        known = self.known_bounds.scaled(number) if self.known_bounds else None
+        return SparseExpression(self.scenario, self.rows, number * self.coefficients, known)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> SparseExpression:
+        return self * -1.0
+
     @property
     def terms(self) -> dict[Term, float]:
         """Coefficients by term: tuples of pairs ``(party, setting)``, in the order of parties."""
@@ -149,6 +208,68 @@ class SparseExpression(ManyPartyExpression, Record):
         if not sizes.sum() > 0:
             raise ScenarioError.bad_argument("expression", expected="a term besides the constant", got="none")
         return self.rows[rng.choice(len(sizes), size=num_draws, p=sizes / sizes.sum())]
+
+    def relabel(
+        self,
+        *,
+        parties: Sequence[int] | None = None,
+        settings: Sequence[Sequence[int]] | None = None,
+        outcomes: Sequence[ArrayLike] | None = None,
+    ) -> SparseExpression:
+        """The expression with parties, settings and outcomes renamed; bounds do not change.
+
+        Args:
+            parties: For each party, the party whose place it takes; default: its own.
+            settings: For each party, the setting (of that other party) whose place each setting takes; default: the
+                same.
+            outcomes: For each party, shape ``(m_k, 2)``: the new name of each outcome, by new setting; default: the
+                same.
+
+        Raises:
+            ScenarioError: If these are not permutations, or parties of different sizes are exchanged.
+        """
+        relabeling = Relabeling.of(self.scenario, parties=parties, settings=settings, outcomes=outcomes)
+        starts = np.concatenate([[0], np.cumsum(self.scenario.num_settings)])
+        place, flipped = np.argsort(relabeling.source), relabeling.outcomes[:, 0] == 1
+        rows, signs = np.full_like(self.rows, ABSENT), np.ones(len(self.rows))
+        for k, other in enumerate(relabeling.parties()):
+            present = self.rows[:, other] != ABSENT
+            new = place[starts[other] + self.rows[present, other]]
+            rows[present, k] = new - starts[k]
+            signs[present] *= np.where(flipped[new], -1, 1)
+        return SparseExpression(self.scenario, rows, signs * self.coefficients, self.known_bounds)
+
+    def lift(self, num_parties: int, parties: Sequence[int]) -> SparseExpression:
+        """The expression for more parties, of whom only some take part; the others have one setting of two outcomes.
+
+        Local, quantum and no-signaling bounds do not change.
+
+        Args:
+            num_parties: Number of parties afterwards.
+            parties: For each party, its new number, in ascending order.
+
+        Raises:
+            ScenarioError: If the parties are not distinct and in ascending order.
+
+        References:
+            S. Pironio, arXiv:1210.0194 (J. Math. Phys. 46, 062112).
+        """
+        chosen = list(parties) if isinstance(parties, Sequence | np.ndarray) else []
+        n = self.num_parties
+        valid = all(is_whole_number(k) for k in chosen) and len(chosen) == n and chosen == sorted(set(chosen))
+        if not valid or not is_whole_number(num_parties) or chosen[0] < 0 or chosen[-1] >= num_parties:
+            raise ScenarioError.bad_argument(
+                "parties", expected=f"{n} distinct parties of {num_parties}, ascending", got=repr(parties)
+            )
+        sizes = np.ones(num_parties, dtype=np.int64)
+        sizes[chosen] = self.scenario.num_settings
+        rows = np.full((len(self.rows), num_parties), ABSENT, dtype=np.int8)
+        rows[:, chosen] = self.rows
+        known = self.known_bounds
+        if known is not None and known.hybrid is not None and num_parties > n:
+            # With parties that do not take part, all others may form one group.
+            known = replace(known, hybrid=None)
+        return SparseExpression(BellScenario(sizes.tolist(), 2), rows, self.coefficients, known)
 
     def _iterate_blocks(self) -> Iterator[tuple[TermRows, NDArray[np.float64]]]:
         kept = self.coefficients != 0
