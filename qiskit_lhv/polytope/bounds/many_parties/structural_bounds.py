@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -16,18 +18,21 @@ from ....exceptions import ScenarioError
 from ....verification.eliminations import prove_by_elimination, value_of_signs
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
+from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
 from ...expressions.many_parties.base import ManyPartyExpression
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
+from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
 
 __all__ = ["StructuralBound", "bound_by_structure"]
 
-Method = Literal["elimination"]
+Method = Literal["elimination", "symmetric strategies"]
 
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
+_ROUNDING_BITS = 50
 _GIB = 2.0**30
 
 
@@ -48,7 +53,8 @@ class StructuralBound(Evidence):
     """A strategy that reaches the bound, shape ``(m_1 + ... + m_N,)``; see ``DeterministicModel.strategies``. ``None``
     if none is known."""
     method: Method
-    """``"elimination"``: dynamic programming over a tree decomposition of the terms."""
+    """``"elimination"``: dynamic programming over a tree decomposition of the terms. ``"symmetric strategies"``: all
+    parties are alike, so that only the number of parties that answer in each way counts."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
@@ -81,6 +87,8 @@ class StructuralBound(Evidence):
     @property
     def description(self) -> str:
         """How the bound was found, in words."""
+        if self.method == "symmetric strategies":
+            return "by the number of parties that answer in each way"
         return f"by elimination over a tree decomposition of width {self.width}"
 
     def verify(self) -> Verification:
@@ -90,20 +98,32 @@ class StructuralBound(Evidence):
             Whether no local model exceeds the bound, and ``strategy`` reaches it if it is ``exact``; "not re-proven" if
             the second elimination would take too long.
         """
-        blocks = list(self.expression.blocks())
-        rows = np.concatenate([rows for rows, _ in blocks])
-        coefficients = np.concatenate([values for _, values in blocks])
-        if self.exact:
-            assert self.strategy is not None
-            sizes = self.expression.scenario.num_settings
-            if len(self.strategy) != sum(sizes) or not np.isin(self.strategy, (0, 1)).all():
-                return Verification(False, "the strategy is none of the scenario")
-            reached = value_of_signs(rows, coefficients, np.split(self.strategy, np.cumsum(sizes)[:-1]))
-            rounding = Fraction(self.expression.weight) / 2**50
-            if not self.fraction - rounding <= reached <= self.fraction:
-                claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
-                return Verification(False, claimed, abs(float(reached - self.fraction)))
-        return prove_by_elimination(rows, coefficients, self.fraction)
+        sizes = self.expression.scenario.num_settings
+        strategy = self.strategy
+        if strategy is not None and (len(strategy) != sum(sizes) or not np.isin(strategy, (0, 1)).all()):
+            return Verification(False, "the strategy is none of the scenario", math.inf)
+        outcomes = None if strategy is None else np.split(strategy, np.cumsum(sizes)[:-1])
+        symmetric = symmetric_types(self.expression) if self.method == "symmetric strategies" else None
+        if symmetric is not None:
+            types, coefficients = symmetric.types, symmetric.coefficients
+            if outcomes is not None:
+                counts = Counter(tuple((1 - 2 * own).tolist()) for own in outcomes)
+                reached = value_of_counts(symmetric.num_parties, types, coefficients, counts)
+            bound = prove_by_counting(symmetric.num_parties, types, coefficients, self.fraction)
+        else:
+            blocks = list(self.expression.blocks())
+            rows = np.concatenate([rows for rows, _ in blocks])
+            coefficients = np.concatenate([values for _, values in blocks])
+            if outcomes is not None:
+                reached = value_of_signs(rows, coefficients, outcomes)
+            bound = prove_by_elimination(rows, coefficients, self.fraction)
+        if not self.exact:
+            return bound
+        rounding = Fraction(self.expression.weight) / 2**_ROUNDING_BITS
+        if not self.fraction - rounding <= reached <= self.fraction:
+            claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
+            return Verification(False, claimed, abs(float(reached - self.fraction)))
+        return bound
 
 
 def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
@@ -112,6 +132,18 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
     Raises:
         ScenarioError: If no method fits.
     """
+    symmetric = symmetric_types(expression)
+    found = None if symmetric is None else best_counts(symmetric)
+    if found is not None:
+        bound, strategy = found
+        signs = np.concatenate([np.tile(np.array(own), count) for own, count in strategy])
+        outcomes = (signs < 0).astype(np.int64)
+        numbers = bound.numerator, bound.denominator
+        return StructuralBound(expression, *numbers, True, outcomes, "symmetric strategies", None, None)
+    return _by_elimination(expression)
+
+
+def _by_elimination(expression: ManyPartyExpression) -> StructuralBound:
     terms = integer_terms(expression)
     order = _order_of(expression, terms)
     _require_feasible(order, terms)
@@ -119,16 +151,10 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
         terms = terms.rounded()
     largest, signs = largest_value(terms, order)
     bound = terms.value(largest)
-    return StructuralBound(
-        expression,
-        bound.numerator,
-        bound.denominator,
-        True,
-        (signs < 0).astype(np.int64),
-        "elimination",
-        order.width,
-        order.memory(_entry_bytes(terms)),
-    )
+    outcomes = (signs < 0).astype(np.int64)
+    memory = order.memory(_entry_bytes(terms))
+    numbers = bound.numerator, bound.denominator
+    return StructuralBound(expression, *numbers, True, outcomes, "elimination", order.width, memory)
 
 
 def _order_of(expression: ManyPartyExpression, terms: IntegerTerms) -> EliminationOrder:
