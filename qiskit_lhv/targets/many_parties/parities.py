@@ -18,7 +18,7 @@ from ..._support.validation import frozen, instance, whole_array
 from ...exceptions import CountsError
 from .shots import ABSENT, ManyPartyShots
 
-__all__ = ["TermMeans", "drawn_products", "shot_blocks", "term_means", "term_sums"]
+__all__ = ["BlockSums", "TermMeans", "block_sums", "drawn_products", "shot_blocks", "term_means", "term_sums"]
 
 # Shots that are unpacked at once, a multiple of 64.
 _SHOTS_AT_ONCE = 1 << 16
@@ -181,3 +181,53 @@ def _turned(
             for x in range(len(measured[party])):
                 measured[party][x, place] = np.packbits(settings[party] == x)
     return outcomes.view(np.uint64), [rows.view(np.uint64) for rows in measured], everywhere.view(np.uint64)
+
+
+class BlockSums(NamedTuple):
+    """Sums of products of outcomes by setting combination, for every term that its settings agree with."""
+
+    settings: NDArray[np.int8]
+    """The setting combinations that were measured and agree with a term, shape ``(G, N)``."""
+    num_shots: NDArray[np.int64]
+    """Number of shots of each, shape ``(G,)``."""
+    blocks: NDArray[np.int64]
+    """For each pair of a setting combination and a term that agree, the combination, shape ``(P,)``."""
+    terms: NDArray[np.int64]
+    """For each pair, the term, shape ``(P,)``."""
+    sums: NDArray[np.int64]
+    """For each pair, the sum of the products of outcomes over the combination's shots, shape ``(P,)``."""
+
+
+def block_sums(shots: ManyPartyShots, rows: ArrayLike) -> BlockSums:
+    """Returns the sums of the products of outcomes of terms, separately for each setting combination.
+
+    Args:
+        shots: The shots.
+        rows: Terms, shape ``(T, N)``.
+
+    Raises:
+        CountsError: If the rows are not terms of the shots' scenario.
+    """
+    terms = _checked_terms(rows, shots)
+    settings, combination = np.unique(shots.settings, axis=0, return_inverse=True)
+    of_shots = np.repeat(combination.ravel(), shots.shots)
+    order = np.argsort(of_shots, kind="stable")
+    numbers = np.bincount(of_shots, minlength=len(settings))
+    ends = np.cumsum(numbers)
+    supports = [np.flatnonzero(row != ABSENT) for row in terms]
+    kept, pairs = [], []
+    for g, row in enumerate(settings):
+        agreeing = np.flatnonzero(np.all((terms == ABSENT) | (terms == row), axis=1))
+        if not len(agreeing):
+            continue
+        bits = np.unpackbits(
+            shots.packed[order[ends[g] - numbers[g] : ends[g]]], axis=1, count=shots.num_parties, bitorder="little"
+        )
+        outcomes = np.packbits(np.ascontiguousarray(bits.T), axis=1)
+        for t in agreeing:
+            odd = np.bitwise_xor.reduce(outcomes[supports[t]], axis=0)
+            minus = int(np.bitwise_count(odd).sum(dtype=np.int64))
+            pairs.append((len(kept), int(t), int(numbers[g]) - 2 * minus))
+        kept.append(g)
+    table = np.array(pairs, dtype=np.int64).reshape(-1, 3)
+    return BlockSums(settings[kept], numbers[kept].astype(np.int64), table[:, 0], table[:, 1], table[:, 2])
