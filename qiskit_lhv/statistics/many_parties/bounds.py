@@ -102,8 +102,9 @@ def described(expression: ManyPartyExpression) -> str:
         parts = []
         for term, value in expression.terms.items():
             name = " ".join(f"A{party}_{setting}" for party, setting in term)
-            parts.append(f"{value:+g} E({name})" if term else f"{value:+g}")
-        text = " ".join(parts)
+            size = "" if term and abs(value) == 1 else f"{abs(value):g}"
+            parts.append(f"{'-' if value < 0 else '+'} {size} E({name})" if term else f"{value:+g}")
+        text = " ".join(" ".join(parts).split())
         if len(text) <= 80:
-            return text.removeprefix("+")
+            return text.removeprefix("+").strip()
     return f"{expression.num_terms:.6g} terms of {expression.num_parties} parties, weight {expression.weight:.6g}"

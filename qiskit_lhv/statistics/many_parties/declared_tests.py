@@ -16,7 +16,7 @@ from ...exceptions import CountsError
 from ...polytope.expressions.many_parties.base import ManyPartyExpression
 from ...targets.many_parties.parities import BlockSums
 from ...targets.many_parties.shots import ManyPartyShots
-from ...verification.evidence import Evidence
+from ...verification.evidence import Evidence, verify_piece
 from ...verification.games import check_log10_p
 from ...verification.many_parties import check_log_e, fewest_variables
 from ...verification.result import Verification, combine
@@ -184,23 +184,28 @@ class ManyPartyTest(Evidence):
         if self.runs is not None and self.ratios is not None:
             largest = largest_ratio(self.expression, self.drawn_from)
             return _score_of_runs(self.expression, beta, self.runs, self.ratios, largest)
-        assert self.block_settings is not None and self.block_shots is not None and self.block_sums is not None
+        assert self.block_settings is not None
+        assert self.block_shots is not None
+        assert self.block_sums is not None
         sums = BlockSums(self.block_settings.astype(np.int8), self.block_shots, *self.block_sums.T)
         _, coefficients = listed_terms(self.expression)
         return _score_of_blocks(self.expression, beta, sums, coefficients[sums.terms])
 
-    def verify(self) -> Verification:
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Derives the p-value and the e-value again from the sums, and proves the local bound again.
 
         The tail and the e-value are computed with 60 digits. Fields that do not make up a test are refuted. The sums
         are taken as recorded; ``LocalityReport.verify``, which has the shots, multiplies the outcomes out again.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
         fault = self._fault()
         if fault:
             return Verification(False, fault, math.inf)
-        bound = self.bound.verify()  # type: ignore[attr-defined]
+        bound = verify_piece(self.bound, prove_bound)
         if bound.refuted:
-            return bound  # type: ignore[no-any-return]
+            return bound
         found = self._score()
         same = (
             found.score == self.score
@@ -288,18 +293,18 @@ def many_party_test(
     *Terms drawn at random.* The sign of the drawn term's coefficient times the product of the outcomes has, under every
     local model and whatever the device remembers of earlier runs, a mean of at most ``(beta - constant) / weight``,
     where beta is the local bound. With one shot per run, a shot is won or lost, and the number of wins is bounded by a
-    binomial variable, as in :func:`game_test`. With several shots, the mean of a run is one variable from -1 to 1, since
-    its shots share their settings, and the sum over the runs is bounded as that of several scores is there. The e-value
-    multiplies, run by run, ``1 - b + b (score / bound)``, with the score shifted to lie between 0 and 1, and is the mean
-    of these products over fixed bets b. Its mean is at most 1 after every run, so it may be read at any time.
+    binomial variable, as in :func:`game_test`. With several shots, the mean of a run is one variable from -1 to 1,
+    since its shots share their settings, and the sum over the runs is bounded as that of several scores is there. The
+    e-value multiplies, run by run, ``1 - b + b (score / bound)``, with the score shifted to lie between 0 and 1, and is
+    the mean of these products over fixed bets b. Its mean is at most 1 after every run, so it may be read at any time.
 
-    *Fixed blocks.* Each term is estimated in all shots whose settings agree with it. The sum of all scores is dominated,
-    for every convex increasing function, by a binomial variable: the shots of one setting combination are independent
-    and alike, so scores from 0 to c of n shots are dominated by those of ``ceil(c n)`` variables from 0 to 1 with the
-    same sum of means (weights that majorize others have the larger mean of a convex function), and those of all
-    combinations by equal ones. The e-value's factors of the shots have, averaged with the numbers of shots, a mean of at
-    most 1; then so has their product, by the inequality of arithmetic and geometric means. If a shot estimates several
-    terms, its factor is the weighted geometric mean of theirs, which is at most the arithmetic one.
+    *Fixed blocks.* Each term is estimated in all shots whose settings agree with it. The sum of all scores is
+    dominated, for every convex increasing function, by a binomial variable: the shots of one setting combination are
+    independent and alike, so scores from 0 to c of n shots are dominated by those of ``ceil(c n)`` variables from 0 to
+    1 with the same sum of means (weights that majorize others have the larger mean of a convex function), and those of
+    all combinations by equal ones. The e-value's factors of the shots have, averaged with the numbers of shots, a mean
+    of at most 1; then so has their product, by the inequality of arithmetic and geometric means. If a shot estimates
+    several terms, its factor is the weighted geometric mean of theirs, which is at most the arithmetic one.
 
     Args:
         shots: The shots.
@@ -390,10 +395,7 @@ def _score_of_runs(
     mean = min(1.0, rounded_up((1 + share) / 2))
     means, numbers = run_means(table, ratios)
     scores = (1 + means / largest) / 2
-    if weighted:
-        score = math.fsum(numbers * scores) * (1 - _ROUNDING)
-    else:
-        score = -rounded_up(-won_share(table))
+    score = math.fsum(numbers * scores) * (1 - _ROUNDING) if weighted else -rounded_up(-won_share(table))
     average = math.fsum(numbers * means) / size
     spread = math.fsum(numbers * (means - average) ** 2) / size**2
     # Runs that all agree do not say that all others would (Laplace's rule).

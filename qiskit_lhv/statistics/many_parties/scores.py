@@ -1,11 +1,12 @@
 """What runs of many parties score under a declared expression, and the largest mean score of a local model.
 
-*Terms drawn at random.* An expression is ``c_0 + sum_t c_t E_t`` with the correlators E_t, and W is the sum of the sizes
-of all c_t. If the term t is drawn with the probability ``abs(c_t) / W``, independently of everything before, the sign
-of c_t times the product of the outcomes has the mean ``(value - c_0) / W``, whatever the behavior. A local model, given
-everything before, has a value of at most the local bound beta. So the mean is at most ``(beta - c_0) / W``. If the term
-was drawn with another probability q_t, the product times ``abs(c_t) / (W q_t)`` has the same mean (importance weights).
-The sum of the products of a run's shots, divided by their number, has it too, if nothing passes from shot to shot.
+*Terms drawn at random.* An expression is ``c_0 + sum_t c_t E_t`` with the correlators E_t, and W is the sum of the
+sizes of all c_t. If the term t is drawn with the probability ``abs(c_t) / W``, independently of everything before, the
+sign of c_t times the product of the outcomes has the mean ``(value - c_0) / W``, whatever the behavior. A local model,
+given everything before, has a value of at most the local bound beta. So the mean is at most ``(beta - c_0) / W``. If
+the term was drawn with another probability q_t, the product times ``abs(c_t) / (W q_t)`` has the same mean (importance
+weights). The sum of the products of a run's shots, divided by their number, has it too, if nothing passes from shot to
+shot.
 
 *Fixed blocks.* A term is estimated in all n_t shots whose settings agree with it. A shot with the settings x adds
 ``Y = sum_t (c_t / n_t) product_t`` over these terms, and the sum of Y over all shots has the mean ``value - c_0``. Its
