@@ -264,7 +264,7 @@ def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
     if "array" in value:
         return arrays[value["array"]]
     if "dtype" in value:
-        if value["dtype"] not in {"float64", "int64", "int32", "int16", "int8", "bool"}:
+        if value["dtype"] not in {"float64", "int64", "int32", "int16", "int8", "uint8", "bool"}:
             raise ValueError(f"unknown array type {value['dtype']!r}")
         numbers = value["data"]
         if any(isinstance(number, dict) for number in numbers):

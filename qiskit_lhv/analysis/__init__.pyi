@@ -10,4 +10,5 @@ from .dispatch import analyze as analyze
 from .estimate_evidence import EstimatedLocality as EstimatedLocality
 from .estimate_evidence import EstimatedViolation as EstimatedViolation
 from .estimates import EstimateQuestion as EstimateQuestion
+from .many_parties import ManyPartyQuestion as ManyPartyQuestion
 from .state_question import StateQuestion as StateQuestion

@@ -214,7 +214,7 @@ def _declared_rule(data: Data, test: str, options: CountsCall, num_groups: int) 
         options.kappa,
         options.signaling_level,
         options.predictability,
-        options.expression,
+        options.table_expression,
         options.fair_sampling,
         replicates,
         options.seed,

@@ -11,11 +11,13 @@ from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
+from ..polytope.expressions.many_parties.base import ManyPartyExpression
 from ..reports.counts_rule import PLATFORMS
 from ..statistics.evidence.combined_tests import family_of
 from ..statistics.signaling.allowance import check_kappa
 from ..targets.counts import BellCounts
 from ..targets.trials import BellTrials
+from ..verification.evidence import Evidence
 
 __all__ = ["TESTS", "CountsCall", "CountsOptions"]
 
@@ -43,9 +45,14 @@ class CountsOptions:
     is ``"combined"`` for counts of CHSH tests, and ``"e-value"`` for trials, many groups and other scenarios. If
     setting combinations were left out (no shots in blocks, or the probability 0), it is ``"game"`` with a declared
     expression, and ``"e-value"`` without one."""
-    expression: BellExpression | None = None
+    expression: BellExpression | ManyPartyExpression | None = None
     """For ``"game"``, the rule of the game or another Bell expression. With ``None``, it is ``chsh()`` in the CHSH
-    scenario."""
+    scenario. For shots of many parties, the expression that is tested, such as ``BellExpression.from_terms(...)``."""
+    drawn_from: ManyPartyExpression | None = None
+    """For shots of many parties, the expression from whose distribution the terms were drawn. With ``None``, it is
+    ``expression``."""
+    bound: Evidence | None = None
+    """For shots of many parties, the proof of the expression's local bound. With ``None``, it is computed."""
     kappa: float | None = None
     """The largest assumed ratio of a hidden influence between the parties to the part of it that the marginals show.
 
@@ -70,12 +77,22 @@ class CountsOptions:
     def __post_init__(self) -> None:
         if self.test is not None and (not isinstance(self.test, str) or self.test not in TESTS):
             raise CountsError.bad_argument("test", expected="'combined', 'e-value' or 'game'", got=repr(self.test))
-        if self.expression is not None and not isinstance(self.expression, BellExpression):
+        if self.expression is not None and not isinstance(self.expression, BellExpression | ManyPartyExpression):
             raise CountsError.bad_argument(
                 "expression",
                 expected="a BellExpression, such as chsh()",
                 got=type(self.expression).__name__,
                 remedy="Make one with BellExpression.from_correlators or BellExpression(coefficients).",
+            )
+        if self.drawn_from is not None and not isinstance(self.drawn_from, ManyPartyExpression):
+            raise CountsError.bad_argument(
+                "drawn_from",
+                expected="an expression of many parties, such as BellExpression.from_terms(...)",
+                got=type(self.drawn_from).__name__,
+            )
+        if self.bound is not None and not isinstance(self.bound, Evidence):
+            raise CountsError.bad_argument(
+                "bound", expected="a local bound that can be verified", got=type(self.bound).__name__
             )
         if self.kappa is not None:
             check_kappa(self.kappa)
@@ -137,6 +154,11 @@ class CountsCall(CountsOptions):
         """
         given = {field.name: getattr(declared, field.name) for field in fields(CountsOptions)}
         return cls(**given, alpha=alpha, time_limit=time_limit, progress=progress, seed=seed)
+
+    @property
+    def table_expression(self) -> BellExpression | None:
+        """The declared expression if it is one of a table of counts."""
+        return self.expression if isinstance(self.expression, BellExpression) else None
 
     def test_for(self, data: BellCounts | BellTrials) -> str:
         """Returns the declared test, or the default one for these data.

@@ -91,7 +91,7 @@ def declared_game(data: Data, test: str, options: CountsCall) -> GameTest | None
     if not complete and test != "game":
         # The game is only shown. Settings that did not come by chance still count in it, by their probabilities.
         data = declared
-    expression = options.expression
+    expression = options.table_expression
     if expression is None and scenario.is_chsh:
         if test != "game" and (options.predictability > 0 or not complete):
             # The game is only shown, and with such predictable settings, or without some, it may be undefined.

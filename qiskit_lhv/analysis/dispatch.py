@@ -11,6 +11,7 @@ from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
 from ..measurements.named_sets import qubit_set
 from ..measurements.sets import MeasurementSet
+from ..polytope.expressions.expression import BellExpression
 from ..quantum.parties import QUANTUM_STATES
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..reports.devices import DeviceReport
@@ -21,6 +22,7 @@ from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.correlators import Correlators
 from ..targets.counts import BellCounts
+from ..targets.many_parties.shots import ManyPartyShots
 from ..targets.photons import PhotonCounts
 from ..targets.tensor_estimates import TensorEstimate
 from ..targets.trials import BellTrials
@@ -29,6 +31,7 @@ from .correlators import analyze_correlators
 from .counts import counts_findings, group_findings
 from .counts_options import CountsCall, CountsOptions
 from .estimates import analyze_estimate
+from .many_parties import analyze_many_parties
 from .states import analyze_state
 
 __all__ = ["analyze"]
@@ -87,6 +90,7 @@ def analyze(
             - an estimate of the correlations of a state, with their errors;
             - counts or trials: they are tested statistically. A list of counts, or of trials, of the same experiment is
               analyzed as their sum, and tells whether something changed from one to the next;
+            - shots of many parties, bit-packed: the declared expression is tested (``CountsOptions(expression=...)``);
             - correlators with errors: their value of an expression is compared with the local bound by normal theory,
               and the verdict is always INCONCLUSIVE;
             - coincidences of photons: as counts, with ``platform="photons"`` and fair sampling as a stated assumption;
@@ -153,11 +157,22 @@ def analyze(
             time_limit=time_limit,
             seed=seed,
         )
+    if isinstance(target, ManyPartyShots):
+        return analyze_many_parties(target, call)
+    for name in ("expression", "drawn_from", "bound"):
+        given = getattr(declared, name)
+        if given is not None and not (name == "expression" and isinstance(given, BellExpression)):
+            raise CountsError.bad_argument(
+                name,
+                expected="a BellExpression for a table of counts" if name == "expression" else "None",
+                got=f"{type(given).__name__}, which is for ManyPartyShots",
+                remedy="Make one with BellExpression.from_correlators.",
+            )
     if isinstance(target, PhotonCounts):
-        refuse_unsafe_accidentals(target, declared.expression)
+        refuse_unsafe_accidentals(target, call.table_expression)
         call, target = replace(call, platform="photons"), target.counts()
     if isinstance(target, Correlators):
-        return analyze_correlators(target, declared.expression, alpha=alpha)
+        return analyze_correlators(target, call.table_expression, alpha=alpha)
     if isinstance(target, Mapping):
         return _analyze_groups({group: _in_one(counts) for group, counts in target.items()}, call)
     target = _in_one(target)

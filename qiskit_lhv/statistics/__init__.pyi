@@ -33,6 +33,11 @@ from .intervals.threshold_estimates import LocalWeightInterval as LocalWeightInt
 from .intervals.threshold_estimates import ThresholdEstimate as ThresholdEstimate
 from .intervals.threshold_estimates import estimate_threshold as estimate_threshold
 from .intervals.threshold_estimates import local_weight_interval as local_weight_interval
+from .many_parties.declared_tests import ManyPartyTest as ManyPartyTest
+from .many_parties.declared_tests import many_party_test as many_party_test
+from .many_parties.signaling import ManyPartySignaling as ManyPartySignaling
+from .many_parties.signaling import MarginalShift as MarginalShift
+from .many_parties.signaling import many_party_signaling as many_party_signaling
 from .planning.allocation import Allocation as Allocation
 from .planning.allocation import optimal_shares as optimal_shares
 from .planning.evidence_rates import EvidenceRate as EvidenceRate

@@ -26,6 +26,7 @@ __all__ = [
     "REFUSAL_LEVEL",
     "SUSPICIOUS_LEVEL",
     "SettingsTest",
+    "numbers_test",
     "require_declared_settings",
     "settings_test",
     "standing_predictability",
@@ -217,6 +218,26 @@ def settings_test(data: BellCounts | BellTrials, predictability: float = 0.0) ->
         contradiction,
         explaining,
     )
+
+
+def numbers_test(numbers: NDArray[np.int64], probabilities: NDArray[np.float64]) -> SettingsTest:
+    """Tests whether things that were drawn at random came as often as declared; see :func:`settings_test`.
+
+    Args:
+        numbers: How often each of several came, shape ``(m,)``.
+        probabilities: Their declared probabilities, the same shape.
+    """
+    log10_p, _, contradiction = _test(numbers, probabilities, None, 0.0)
+    explaining = 0.0
+    if log10_p >= math.log10(SUSPICIOUS_LEVEL):
+        contradiction = ""
+    else:
+        explaining = _boundary(
+            lambda value: _test(numbers, probabilities, None, value)[0] < math.log10(SUSPICIOUS_LEVEL),
+            0.0,
+            _NUM_BISECTIONS,
+        )[1]
+    return SettingsTest("random", numbers, probabilities, 0.0, None, log10_p, contradiction, explaining)
 
 
 def require_declared_settings(test: SettingsTest) -> None:

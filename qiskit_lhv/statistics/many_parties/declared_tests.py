@@ -1,0 +1,480 @@
+"""A declared expression of many parties: how improbable its score is under every local model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..._support.estimated_value import with_error
+from ..._support.types import FloatArray, IntArray
+from ..._support.validation import frozen, instance
+from ..._support.words import counted
+from ...exceptions import CountsError
+from ...polytope.expressions.many_parties.base import ManyPartyExpression
+from ...targets.many_parties.parities import BlockSums
+from ...targets.many_parties.shots import ManyPartyShots
+from ...verification.evidence import Evidence, verify_piece
+from ...verification.games import check_log10_p
+from ...verification.many_parties import check_log_e, fewest_variables
+from ...verification.result import Verification, combine
+from ..tails.binomial import convex_tail, log_tail
+from .bounds import bound_value, described, is_bound_of, proven_bound
+from .scores import (
+    block_scores,
+    exact_weight,
+    largest_ratio,
+    listed_terms,
+    rounded_up,
+    run_means,
+    run_scores,
+    won_share,
+)
+
+__all__ = ["BETS", "ManyPartyTest", "many_party_test"]
+
+BETS = tuple(2.0**-k for k in range(11, 5, -1)) + tuple(i / 32 for i in range(2, 32))
+"""The bets of the e-value, each with the same weight."""
+
+# Sums of floats that are rounded once, relative to the sum of their sizes.
+_ROUNDING = 1e-12
+# Of the logarithm of an e-value, relative to its size and for each factor.
+_E_ROUNDING, _FACTOR_ROUNDING = 1e-12, 1e-15
+_TRIVIAL_DISTANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class _Score:
+    """What the probability follows from: independent variables from 0 to 1, their sum, and its largest mean."""
+
+    score: float
+    size: int
+    mean: float
+    binomial: bool
+    value: float
+    standard_error: float
+    factors: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ManyPartyTest(Evidence):
+    """A bound of the probability that a local model reaches a score as high as was seen, for any number of parties.
+
+    The record holds the sums from which the score, its bound, the p-value and the e-value can be derived again.
+    ``LocalityReport.verify`` also derives the sums from the shots.
+    """
+
+    expression: ManyPartyExpression
+    """The expression, as it was declared."""
+    drawn_from: ManyPartyExpression | None
+    """The expression from whose distribution the terms were drawn, if it is not the declared one."""
+    bound: Evidence
+    """The proof of the expression's local bound."""
+    design: str
+    """``"blocks"`` or ``"random"``."""
+    runs: IntArray | None
+    """For ``"random"``, shape ``(U, 4)``: the number of the run's ratio, its shots, how many of them were won, and how
+    many such runs there are. A shot is won if the product of its outcomes has the sign of the drawn coefficient."""
+    ratios: FloatArray | None
+    """For ``"random"``, the ratios of the declared probability of a term to that with which it was drawn, shape
+    ``(K,)``; only 1 if the terms were drawn from the declared expression."""
+    block_settings: IntArray | None
+    """For ``"blocks"``, the setting combinations that belong to terms, shape ``(G, N)``."""
+    block_shots: IntArray | None
+    """For ``"blocks"``, the number of shots of each, shape ``(G,)``."""
+    block_sums: IntArray | None
+    """For ``"blocks"``, shape ``(P, 3)``: a setting combination, a term that agrees with it (in the order of the
+    expression's terms without the constant), and the sum of the products of outcomes over its shots."""
+    score: float
+    """The sum of the scores, each from 0 to 1. For a game, the number of wins."""
+    num_scores: int
+    """The number of variables from 0 to 1 whose sum the score is, or by which it is bounded."""
+    score_bound: float
+    """The largest mean of these variables under a local model."""
+    knot: int
+    """For several scores, the number h in ``E[max(B - h, 0)] / (score - h)``, which bounds the probability; 0 for a
+    game."""
+    log10_p_value: float
+    """Base-10 logarithm of the p-value, rounded up."""
+    log_e_value: float
+    """Natural logarithm of the e-value, rounded down."""
+    value: float
+    """The estimated value of the expression."""
+    standard_error: float
+    """Its standard error; an upper limit where one shot estimates several terms."""
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "ratios", "block_settings", "block_shots", "block_sums"):
+            if isinstance(getattr(self, name), np.ndarray):
+                object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @property
+    def rule(self) -> str:
+        """The expression in words."""
+        return described(self.expression)
+
+    @property
+    def local_bound(self) -> float:
+        """The local bound of the expression."""
+        return bound_value(self.bound)
+
+    @property
+    def p_value(self) -> float:
+        """The p-value; 0.0 where it is below the smallest float."""
+        return 10**self.log10_p_value
+
+    @property
+    def binomial(self) -> bool:
+        """Whether all scores are 0 or 1, so that a binomial distribution bounds the number of wins."""
+        return self._score().binomial
+
+    @property
+    def num_shots(self) -> int:
+        """Number of shots that count."""
+        if self.runs is not None:
+            return int((self.runs[:, 1] * self.runs[:, 3]).sum())
+        assert self.block_shots is not None
+        return int(self.block_shots.sum())
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the p-value rests on besides the data."""
+        declared = f"the expression ({self.rule}) was declared before the data were seen"
+        if self.design == "blocks":
+            return (
+                declared,
+                "the numbers of shots of each setting combination were fixed beforehand, and shots are independent, "
+                "from one device that neither drifts nor remembers",
+            )
+        source = "the declared expression" if self.drawn_from is None else f"another expression ({self._source})"
+        lines = [
+            declared,
+            f"the term of every run was drawn from the distribution of {source}, independently of everything before; "
+            "the device may remember earlier runs",
+            "the number of runs, and of shots of each, was fixed beforehand (the e-value may be read at any time)",
+        ]
+        if self._several_shots:
+            lines.append(
+                "within a run, whose shots share their settings, shots are independent: nothing passes from one to the "
+                "next"
+            )
+        return tuple(lines)
+
+    @property
+    def _source(self) -> str:
+        assert self.drawn_from is not None
+        return described(self.drawn_from)
+
+    @property
+    def _several_shots(self) -> bool:
+        return self.runs is not None and bool(self.runs[:, 1].max(initial=0) > 1)
+
+    def __str__(self) -> str:
+        seen = with_error(self.value, self.standard_error)
+        return (
+            f"{self.rule}: {seen} in {counted(self.num_shots, 'shot')}, local bound {self.local_bound:.6g}: "
+            f"log10 p = {self.log10_p_value:.4f}, log10 e = {self.log_e_value / math.log(10):.4f}"
+        )
+
+    def _score(self) -> _Score:
+        """The score, its bound and the estimate, derived from the sums."""
+        beta = Fraction(self.local_bound)
+        if self.runs is not None and self.ratios is not None:
+            largest = largest_ratio(self.expression, self.drawn_from)
+            return _score_of_runs(self.expression, beta, self.runs, self.ratios, largest)
+        assert self.block_settings is not None
+        assert self.block_shots is not None
+        assert self.block_sums is not None
+        sums = BlockSums(self.block_settings.astype(np.int8), self.block_shots, *self.block_sums.T)
+        _, coefficients = listed_terms(self.expression)
+        return _score_of_blocks(self.expression, beta, sums, coefficients[sums.terms])
+
+    def verify(self, *, prove_bound: bool | None = None) -> Verification:
+        """Derives the p-value and the e-value again from the sums, and proves the local bound again.
+
+        The tail and the e-value are computed with 60 digits. Fields that do not make up a test are refuted. The sums
+        are taken as recorded; ``LocalityReport.verify``, which has the shots, multiplies the outcomes out again.
+
+        Args:
+            prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
+        """
+        fault = self._fault()
+        if fault:
+            return Verification(False, fault, math.inf)
+        bound = verify_piece(self.bound, prove_bound)
+        if bound.refuted:
+            return bound
+        found = self._score()
+        same = (
+            found.score == self.score
+            and found.size == self.num_scores
+            and found.mean == self.score_bound
+            and math.isclose(found.value, self.value, rel_tol=1e-9, abs_tol=1e-9)
+            and math.isclose(found.standard_error, self.standard_error, rel_tol=1e-6)
+        )
+        if not same:
+            return Verification(False, "the score, its bound or the estimate does not follow from the sums", math.inf)
+        gain = check_log_e(self.log_e_value, found.factors, BETS)
+        if _claims_nothing(found, self.design):
+            nothing = self.log10_p_value == 0 and self.knot == 0
+            words = "the score is too small to claim anything: p = 1"
+            return combine(bound, gain, Verification(nothing, words, 0.0 if nothing else math.inf))
+        knot = None if found.binomial else int(self.knot)
+        if self.knot != (knot or 0) or not 0 <= self.knot < found.score:
+            return Verification(False, "the knot is not a whole number below the score, or 0 for a game", math.inf)
+        tail = check_log10_p(self.log10_p_value, found.score, found.size, found.mean, knot)
+        return combine(bound, gain, tail)
+
+    def _fault(self) -> str:
+        """What is wrong with the fields, in words; empty if nothing is."""
+        numbers = (self.score, self.score_bound, self.log10_p_value, self.log_e_value, self.value, self.standard_error)
+        if any(math.isnan(x) for x in numbers):
+            return "a number is missing"
+        if not hasattr(self.bound, "verify") or not is_bound_of(self.bound, self.expression):
+            return "the bound is not that of the expression"
+        if self.design == "random":
+            if self.block_settings is not None or self.block_shots is not None or self.block_sums is not None:
+                return "there are sums of blocks, but terms were drawn"
+            return self._fault_of_runs()
+        if self.design != "blocks" or self.runs is not None or self.ratios is not None or self.drawn_from is not None:
+            return "the design is unknown, or there are drawn terms in blocks"
+        return self._fault_of_blocks()
+
+    def _fault_of_runs(self) -> str:
+        runs, ratios = self.runs, self.ratios
+        if runs is None or ratios is None or runs.ndim != 2 or runs.shape[1] != 4 or not len(runs):
+            return "there are no runs"
+        if runs.min() < 0 or runs[:, 1].min() < 1 or np.any(runs[:, 2] > runs[:, 1]) or runs[:, 3].min() < 1:
+            return "the numbers of shots and wins do not fit"
+        if sum(int(m) * int(number) for m, number in runs[:, [1, 3]]) > 2**53:
+            return "there are too many shots"
+        limit = largest_ratio(self.expression, self.drawn_from)
+        if ratios.ndim != 1 or runs[:, 0].max() >= len(ratios) or not np.all((ratios >= 0) & (ratios <= limit)):
+            return "a ratio is out of range"
+        return "" if self.drawn_from is not None or bool(np.all(ratios == 1)) else "a ratio is not 1"
+
+    def _fault_of_blocks(self) -> str:
+        settings, shots, table = self.block_settings, self.block_shots, self.block_sums
+        if settings is None or shots is None or table is None:
+            return "there are no blocks"
+        rows, _ = listed_terms(self.expression)
+        shape = (len(shots), self.expression.num_parties)
+        if settings.shape != shape or table.ndim != 2 or table.shape[1] != 3 or not len(table) or shots.min() < 1:
+            return "the blocks do not fit"
+        if sum(map(int, shots)) > 2**53 or len(np.unique(settings, axis=0)) != len(settings):
+            return "there are too many shots, or a setting combination comes twice"
+        g, t, sums = table.T
+        if table[:, :2].min() < 0 or g.max() >= len(shots) or t.max() >= len(rows):
+            return "a sum belongs to no block or term"
+        # Every pair that agrees must be there once: no sum may be left out.
+        if len(np.unique(table[:, :2], axis=0)) != len(table):
+            return "a sum comes twice"
+        pairs = sum(int(np.all((rows < 0) | (rows == row), axis=1).sum()) for row in settings)
+        if pairs != len(table) or not np.all((rows[t] < 0) | (rows[t] == settings[g])):
+            return "the sums are not those of all terms that agree with the settings"
+        if len(np.unique(t)) != len(rows) or len(np.unique(g)) != len(shots):
+            return "a term was not measured, or a block belongs to no term"
+        if np.any(np.abs(sums) > shots[g]) or np.any((sums + shots[g]) % 2):
+            return "a sum does not fit its number of shots"
+        return ""
+
+
+def many_party_test(
+    shots: ManyPartyShots,
+    expression: ManyPartyExpression,
+    *,
+    drawn_from: ManyPartyExpression | None = None,
+    bound: Evidence | None = None,
+) -> ManyPartyTest:
+    """The p-value and the e-value of an expression of many parties that was declared before the data were seen.
+
+    *Terms drawn at random.* The sign of the drawn term's coefficient times the product of the outcomes has, under every
+    local model and whatever the device remembers of earlier runs, a mean of at most ``(beta - constant) / weight``,
+    where beta is the local bound. With one shot per run, a shot is won or lost, and the number of wins is bounded by a
+    binomial variable, as in :func:`game_test`. With several shots, the mean of a run is one variable from -1 to 1,
+    since its shots share their settings, and the sum over the runs is bounded as that of several scores is there. The
+    e-value multiplies, run by run, ``1 - b + b (score / bound)``, with the score shifted to lie between 0 and 1, and is
+    the mean of these products over fixed bets b. Its mean is at most 1 after every run, so it may be read at any time.
+
+    *Fixed blocks.* Each term is estimated in all shots whose settings agree with it. The sum of all scores is
+    dominated, for every convex increasing function, by a binomial variable: the shots of one setting combination are
+    independent and alike, so scores from 0 to c of n shots are dominated by those of ``ceil(c n)`` variables from 0 to
+    1 with the same sum of means (weights that majorize others have the larger mean of a convex function), and those of
+    all combinations by equal ones. The e-value's factors of the shots have, averaged with the numbers of shots, a mean
+    of at most 1; then so has their product, by the inequality of arithmetic and geometric means. If a shot estimates
+    several terms, its factor is the weighted geometric mean of theirs, which is at most the arithmetic one.
+
+    Args:
+        shots: The shots.
+        expression: The expression, as it was declared.
+        drawn_from: The expression from whose distribution the terms were drawn, if it is not the declared one.
+        bound: The proof of the expression's local bound. Default: for few parties it is computed.
+
+    Returns:
+        The test; its p-value is rounded up, and its e-value down.
+
+    Raises:
+        CountsError: If scenarios differ, a drawn term does not belong to the distribution, a term was never measured,
+            a local model reaches every value, or the bound is not one of the expression.
+
+    References:
+        W. Hoeffding, Ann. Math. Statist. 27, 713 (1956); A. W. Marshall, F. Proschan, J. Math. Anal. Appl. 12, 87
+        (1965); V. Bentkus, Ann. Probab. 32, 1650 (2004); arXiv:2406.07659 (sampled terms).
+
+    Examples:
+        >>> from qiskit_lhv import BellExpression, BellScenario
+        >>> scenario = BellScenario([2, 2], 2)
+        >>> signs = {((0, x), (1, y)): (-1.0) ** (x * y) for x in (0, 1) for y in (0, 1)}
+        >>> chsh = BellExpression.from_terms(scenario, signs)
+        >>> terms = chsh.draw_terms(400, np.random.default_rng(0))
+        >>> flips = np.where(terms.sum(axis=1) == 2, 2, 0).astype(np.uint8)[:, None]
+        >>> shots = ManyPartyShots(scenario, terms, np.ones(400, dtype=int), flips, "random", terms)
+        >>> many_party_test(shots, chsh).p_value < 1e-40
+        True
+    """
+    instance(shots, ManyPartyShots, "shots", CountsError)
+    instance(expression, ManyPartyExpression, "expression", CountsError, "Such as BellExpression.from_terms(...).")
+    for name, given in (("expression", expression), ("drawn_from", drawn_from)):
+        if given is not None and given.scenario != shots.scenario:
+            raise CountsError.bad_argument(name, expected=f"one of {shots.scenario}", got=f"{given.scenario}")
+    if not expression.weight > 0:
+        raise CountsError.bad_argument("expression", expected="a term besides the constant", got="none")
+    if drawn_from is not None:
+        instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError)
+        if shots.design == "blocks":
+            raise CountsError.bad_argument("drawn_from", expected="None for shots in blocks", got="an expression")
+    proof = proven_bound(expression, bound)
+    beta = Fraction(bound_value(proof))
+    if beta - Fraction(expression.constant) >= exact_weight(expression) * (1 - Fraction(_TRIVIAL_DISTANCE)):
+        raise CountsError.bad_argument(
+            "expression",
+            expected="an expression whose largest value no local model reaches",
+            got="one that a local model reaches",
+            remedy="Its local bound is trivial, so nothing can be tested with it.",
+        )
+    if shots.design == "random":
+        found = run_scores(shots, expression, drawn_from)
+        score = _score_of_runs(expression, beta, found.table, found.ratios, found.largest_ratio)
+        fields = (found.table, found.ratios, None, None, None)
+    else:
+        blocks = block_scores(shots, expression)
+        sums = blocks.sums
+        score = _score_of_blocks(expression, beta, sums, blocks.coefficients)
+        table = np.stack([sums.blocks, sums.terms, sums.sums], axis=1)
+        fields = (None, None, sums.settings.astype(np.int64), sums.num_shots, table)
+    knot, log_p = _tail(score, shots.design)
+    return ManyPartyTest(
+        expression,
+        drawn_from,
+        proof,
+        shots.design,
+        *fields,
+        score.score,
+        score.size,
+        score.mean,
+        knot,
+        min(0.0, log_p / math.log(10)),
+        _log_mixture(score.factors),
+        score.value,
+        score.standard_error,
+    )
+
+
+def _score_of_runs(
+    expression: ManyPartyExpression, beta: Fraction, table: IntArray, ratios: FloatArray, largest: float
+) -> _Score:
+    """The score of runs with drawn terms, of which a local model has a mean of at most ``mean`` per run."""
+    weight, constant = exact_weight(expression), Fraction(expression.constant)
+    size = int(table[:, 3].sum())
+    weighted = bool(np.any(ratios != 1)) or largest != 1
+    share = (beta - constant) / weight / Fraction(largest)
+    if weighted:
+        share += Fraction(_ROUNDING)
+    mean = min(1.0, rounded_up((1 + share) / 2))
+    means, numbers = run_means(table, ratios)
+    scores = (1 + means / largest) / 2
+    score = math.fsum(numbers * scores) * (1 - _ROUNDING) if weighted else -rounded_up(-won_share(table))
+    average = math.fsum(numbers * means) / size
+    spread = math.fsum(numbers * (means - average) ** 2) / size**2
+    # Runs that all agree do not say that all others would (Laplace's rule).
+    least = largest**2 * (1 - (size / (size + 2)) ** 2) / size
+    scale = float(weight)
+    factors = tuple((float(s) / mean, float(n)) for s, n in zip(scores, numbers, strict=True))
+    return _Score(
+        score,
+        size,
+        mean,
+        bool(not weighted and np.all(table[:, 1] == 1)),
+        expression.constant + scale * average,
+        scale * math.sqrt(max(spread, least)),
+        factors,
+    )
+
+
+def _score_of_blocks(
+    expression: ManyPartyExpression, beta: Fraction, sums: BlockSums, coefficients: FloatArray
+) -> _Score:
+    """The score of shots in blocks, of which a local model has a mean of at most ``mean`` per variable."""
+    g, shots = sums.blocks, sums.num_shots
+    per_term = np.bincount(sums.terms, weights=shots[g])
+    parts = np.abs(coefficients) / per_term[sums.terms]
+    reach = np.bincount(g, weights=parts, minlength=len(shots))
+    alone = np.bincount(g, minlength=len(shots)).max() == 1
+    equal = bool(alone and np.ptp(reach) <= _ROUNDING * reach.max())
+    weight, constant = float(exact_weight(expression)), expression.constant
+    value = math.fsum(coefficients / per_term[sums.terms] * sums.sums)
+    largest, total = float(reach.max()), int(shots.sum())
+    excess = float(beta) - constant
+    if equal:
+        # A game: each shot is won or lost.
+        size = total
+        score = float(((np.sign(coefficients).astype(np.int64) * sums.sums + shots[g]) // 2).sum())
+    else:
+        size = fewest_variables([Fraction(float(r)) for r in reach], shots.tolist())
+        score = (value + weight) / (2 * largest) * (1 - _ROUNDING)
+    mean = min(1.0, (excess + weight) / (2 * largest) / size * (1 + _ROUNDING))
+    # Within a block, the largest variance that the terms can have together; other blocks are independent.
+    seen = np.minimum(np.abs(sums.sums) / shots[g], shots[g] / (shots[g] + 2))
+    deviations = np.bincount(g, weights=parts * np.sqrt(shots[g] * (1 - seen**2)), minlength=len(shots))
+    unit = (total * largest + excess) * (1 + _ROUNDING)
+    signed = np.sign(coefficients) * sums.sums
+    shares = parts / reach[g]
+    factors = []
+    for outcome in (1, -1):
+        sizes = total * (largest + outcome * reach[g]) / unit
+        times = shares * (shots[g] + outcome * signed) / 2
+        factors += [(max(0.0, float(s)), float(n)) for s, n in zip(sizes, times, strict=True)]
+    return _Score(score, size, mean, equal, constant + value, math.sqrt(math.fsum(deviations**2)), tuple(factors))
+
+
+def _claims_nothing(found: _Score, design: str) -> bool:
+    """Whether the score is too small to claim anything, so that p = 1."""
+    if found.mean >= 1:
+        return True
+    if found.binomial and design == "blocks":
+        # For trials with different probabilities, Hoeffding's theorem holds from one win above the mean on.
+        return Fraction(found.score) < found.size * Fraction(found.mean) + 1
+    return Fraction(found.score) <= found.size * Fraction(found.mean)
+
+
+def _tail(found: _Score, design: str) -> tuple[int, float]:
+    """The knot, and the natural logarithm of the p-value."""
+    if _claims_nothing(found, design):
+        return 0, 0.0
+    if found.binomial:
+        return 0, log_tail(round(found.score), found.size, found.mean)
+    return convex_tail(found.score, found.size, found.mean)
+
+
+def _log_mixture(factors: tuple[tuple[float, float], ...]) -> float:
+    """The natural logarithm of the mean over the bets of the products of their factors, rounded down."""
+    sizes, numbers = np.array(factors).T
+    bets = np.array(BETS)
+    logs = np.zeros(len(bets))
+    for i, bet in enumerate(bets):
+        logs[i] = math.fsum(numbers * np.log1p(bet * (sizes - 1)))
+    largest = float(logs.max())
+    found = largest + math.log(math.fsum(np.exp(logs - largest)) / len(bets))
+    return found - _E_ROUNDING * max(1.0, abs(found)) - _FACTOR_ROUNDING * float(numbers.sum())

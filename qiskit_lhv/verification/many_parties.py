@@ -1,0 +1,112 @@
+"""Checks of tests of many parties, which share no code with the statistics that found them.
+
+Products of outcomes are multiplied out of unpacked bits, sums are added up as rational numbers, and e-values are
+computed with 60 digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .result import Verification
+
+__all__ = ["block_products", "check_log_e", "drawn_wins", "fewest_variables"]
+
+_DIGITS = 60
+_LOG_E_TOLERANCE, _FACTOR_TOLERANCE = 1e-9, 1e-14
+_BITS_AT_ONCE = 1 << 24
+
+
+def drawn_wins(
+    packed: NDArray[np.uint8], shots: NDArray[np.int64], terms: NDArray[np.int8], signs: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Number of shots of each run in which the product of the outcomes has the wanted sign, shape ``(R,)``.
+
+    Args:
+        packed: Bits of the outcomes of all shots, shape ``(S, B)``.
+        shots: Number of shots of each run.
+        terms: The drawn term of each run, shape ``(R, N)``, -1 where a party does not take part.
+        signs: The wanted sign of each run, +1 or -1.
+    """
+    n = terms.shape[1]
+    wins = np.zeros(len(shots), dtype=np.int64)
+    run = np.repeat(np.arange(len(shots)), shots)
+    step = max(1, _BITS_AT_ONCE // n)
+    for first in range(0, len(run), step):
+        here = run[first : first + step]
+        minus = np.zeros(len(here), dtype=bool)
+        block, drawn = packed[first : first + step], terms[here]
+        for party in range(n):
+            bit = (block[:, party // 8] >> np.uint8(party % 8)) & 1
+            minus ^= (bit == 1) & (drawn[:, party] >= 0)
+        np.add.at(wins, here, np.where(minus, -1, 1) == signs[here])
+    return wins
+
+
+def block_products(
+    packed: NDArray[np.uint8], settings: NDArray[np.int8], terms: NDArray[np.int8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sum of the products of outcomes of each term, and number of its shots, over all shots whose settings agree.
+
+    Args:
+        packed: Bits of the outcomes of all shots, shape ``(S, B)``.
+        settings: Setting of each party in each shot, shape ``(S, N)``.
+        terms: Terms, shape ``(T, N)``, -1 where a party does not take part.
+    """
+    sums, numbers = np.zeros(len(terms), dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
+    for t, term in enumerate(terms):
+        parties = [k for k in range(len(term)) if term[k] >= 0]
+        agrees = np.ones(len(packed), dtype=bool)
+        for k in parties:
+            agrees &= settings[:, k] == term[k]
+        product = np.ones(int(agrees.sum()), dtype=np.int64)
+        for k in parties:
+            product *= 1 - 2 * ((packed[agrees, k // 8] >> np.uint8(k % 8)) & 1).astype(np.int64)
+        sums[t], numbers[t] = int(product.sum()), len(product)
+    return sums, numbers
+
+
+def fewest_variables(sizes: Sequence[Fraction], shots: Sequence[int]) -> int:
+    """How many variables from 0 to 1 stand for shots whose scores lie between 0 and ``2 size`` of their settings.
+
+    Args:
+        sizes: The largest size of a shot's score, by setting combination.
+        shots: Number of shots of each.
+    """
+    largest = max(sizes)
+    # Sizes are rounded numbers; one variable more is always allowed.
+    more = 1 + Fraction(1, 10**12)
+    return sum(
+        int(n) if size == largest else math.ceil(size / largest * more * n)
+        for size, n in zip(sizes, shots, strict=True)
+    )
+
+
+def check_log_e(claimed: float, factors: Sequence[tuple[float, float]], bets: Sequence[float]) -> Verification:
+    """Whether a claimed logarithm of an e-value is that of a mixture of bets, and not above it.
+
+    Args:
+        claimed: The claim.
+        factors: For each kind of score, its size relative to the largest mean of a local model, and how often it came.
+        bets: The bets, from 0 to 1, each with the same weight; a bet multiplies by ``1 - bet + bet * size``.
+    """
+    import mpmath
+
+    with mpmath.workdps(_DIGITS):
+        logs = []
+        for bet in bets:
+            share = mpmath.mpf(bet)
+            terms = [mpmath.mpf(number) * mpmath.log(1 - share + share * mpmath.mpf(size)) for size, number in factors]
+            logs.append(mpmath.fsum(terms))
+        largest = max(logs)
+        total = largest + mpmath.log(mpmath.fsum(mpmath.exp(log - largest) for log in logs) / len(logs))
+        # Signed: a claim may be a little too small, never too large.
+        error = float(total - mpmath.mpf(claimed))
+        allowed = _LOG_E_TOLERANCE * max(1.0, abs(float(total))) + _FACTOR_TOLERANCE * sum(n for _, n in factors)
+        passed = 0 <= error <= allowed
+        return Verification(passed, f"the e-value is e^{float(total):.9g}", abs(error))
