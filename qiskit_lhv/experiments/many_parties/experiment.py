@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.quantum_info import Statevector
@@ -27,8 +25,9 @@ from ..preparations import name_apart_from, preparing_circuit, require_bound, re
 from ..pub_results import list_pub_results
 from ..repeats import RunLog
 from ..samplers import backend_of, require_sampler, sampler_for
-from ..signatures import check_signature, digest_of_circuit, digest_of_settings, short_digest, signed
+from ..signatures import check_signature, digest_of_circuit, digest_of_settings, signed
 from ..transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
+from .plans import RunPlan
 from .schedules import ManyPartySchedule, require_many_party_schedule
 from .setting_gates import SettingGates
 from .simulators import noise_of, require_named_method, simulation_method, simulator_of_method, takes_only_clifford
@@ -36,7 +35,6 @@ from .simulators import noise_of, require_named_method, simulation_method, simul
 __all__ = ["ManyPartyExperiment"]
 
 _REGISTER = "outcomes"
-_MAX_PUBS = 100_000
 
 
 class ManyPartyExperiment:
@@ -195,8 +193,8 @@ class ManyPartyExperiment:
 
         Raises:
             CountsError: If the schedule does not fit the experiment.
-            MeasurementError: If it is no V2 Sampler, cannot run the circuit, repeats its random numbers with a seed that
-                cannot be changed, or is a simulator of many qubits without a named method.
+            MeasurementError: If it is no V2 Sampler, cannot run the circuit, repeats its random numbers with a seed
+                that cannot be changed, or is a simulator of many qubits without a named method.
         """
         choice = TranspilerChoice.of(optimization_level, seed_transpiler, pass_manager)
         checked = require_many_party_schedule(schedule, self.scenario.num_settings)
@@ -216,7 +214,7 @@ class ManyPartyExperiment:
             schedule: The schedule that :meth:`pubs` was given.
 
         Returns:
-            The shots of all runs in order. Where more shots were taken than the schedule asks for, the first ones count.
+            The shots of all runs in order. Where more were taken than the schedule asks for, the first ones count.
 
         Raises:
             CountsError: If the result is that of other PUBs, by their signature or shape, bits or shots are missing, or
@@ -225,7 +223,7 @@ class ManyPartyExperiment:
         checked = require_many_party_schedule(schedule, self.scenario.num_settings)
         pub_results = list_pub_results(result)
         registers = [self._bits_of(pub_result) for pub_result in pub_results]
-        plan = _Plan.of_shapes(checked, [tuple(register.shape) for register in registers])
+        plan = RunPlan.of_shapes(checked, [tuple(register.shape) for register in registers])
         width = -(-len(self.qubits) // 8)
         packed = np.empty((checked.total_shots, width), dtype=np.uint8)
         starts = np.cumsum(checked.shots) - checked.shots
@@ -264,7 +262,7 @@ class ManyPartyExperiment:
         parties = [(qubit,) for qubit in self.qubits]
         return {"circuit": digest_of_circuit(self._circuit), "settings": digest_of_settings(self.settings, parties)}
 
-    def _signature(self, plan: _Plan, number: int) -> dict[str, Any]:
+    def _signature(self, plan: RunPlan, number: int) -> dict[str, Any]:
         return {**self._own_signature, "schedule": plan.digest, "pub": number}
 
     def _bits_of(self, pub_result: Any) -> Any:
@@ -309,7 +307,7 @@ class ManyPartyExperiment:
         transpile = transpiler(own_backend, own_manager, choice, **options)
         if for_any_sampler:
             transpile = refusing_state_vectors(transpile)
-        plan = _Plan(schedule, not clifford or "rz" in runs_on.target.operation_names)
+        plan = RunPlan(schedule, not clifford or "rz" in runs_on.target.operation_names)
         if not plan.one_circuit:
             return [
                 (
@@ -361,62 +359,3 @@ class ManyPartyExperiment:
             )
         # Simulators without couplings have no places.
         return {} if backend is None else {"initial_layout": list(places)}
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Which runs of a schedule are in which PUB."""
-
-    schedule: ManyPartySchedule
-    """The runs."""
-    one_circuit: bool
-    """Whether one parameterized circuit serves all settings, or each setting combination has its own."""
-
-    @cached_property
-    def parts(self) -> list[NDArray[np.int64]]:
-        """The runs of each PUB: those of equal shots, or those of equal settings."""
-        values = self.schedule.shots if self.one_circuit else self.schedule.settings
-        _, first, kinds = np.unique(values, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(kinds.reshape(-1), kind="stable")
-        parts = np.split(order, np.cumsum(np.bincount(kinds.reshape(-1)))[:-1])
-        parts = [parts[kind] for kind in np.argsort(first)]
-        if len(parts) > _MAX_PUBS:
-            raise CountsError.bad_argument(
-                "schedule",
-                expected=f"at most {_MAX_PUBS} PUBs",
-                got=f"{len(parts)}",
-                remedy="Give all runs the same shots."
-                if self.one_circuit
-                else "Take fewer runs, with more shots each.",
-            )
-        return parts
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of the parameters of each PUB."""
-        return [(len(runs),) if self.one_circuit else () for runs in self.parts]
-
-    @property
-    def digest(self) -> str:
-        """A fingerprint of the runs."""
-        return short_digest(
-            str(self.schedule.scenario.num_settings), self.schedule.settings.tobytes(), self.schedule.shots.tobytes()
-        )
-
-    @classmethod
-    def of_shapes(cls, schedule: ManyPartySchedule, shapes: list[tuple[int, ...]]) -> _Plan:
-        """The plan whose PUBs have these shapes.
-
-        Raises:
-            CountsError: If there is none.
-        """
-        for one_circuit in (True, False):
-            plan = cls(schedule, one_circuit)
-            if plan.shapes == shapes:
-                return plan
-        raise CountsError.bad_argument(
-            "result",
-            expected=f"PUBs of shapes {shown(cls(schedule, True).shapes)}, as the schedule has",
-            got=shown(shapes),
-            remedy="Pass the result of the PUBs that pubs() returned, with the schedule that it was given.",
-        )

@@ -32,8 +32,8 @@ class RegisterPreparation:
 
     def __repr__(self) -> str:
         return (
-            f"RegisterPreparation({counted(len(self.qubits), 'qubit')}, {counted(len(self.edges), 'two-qubit gate')} in "
-            f"{counted(self.num_layers, 'layer')})"
+            f"RegisterPreparation({counted(len(self.qubits), 'qubit')}, "
+            f"{counted(len(self.edges), 'two-qubit gate')} in {counted(self.num_layers, 'layer')})"
         )
 
 
@@ -59,13 +59,10 @@ def ghz_preparation(num_parties: int, device: Any = None) -> RegisterPreparation
         >>> ghz_preparation(20)
         RegisterPreparation(20 qubits, 19 two-qubit gates in 5 layers)
         >>> ghz_preparation(4, [(0, 1), (1, 2), (2, 3), (3, 4)]).qubits
-        (1, 2, 0, 3)
+        (2, 1, 0, 3)
     """
     num_parties = whole_number(num_parties, "num_parties", MeasurementError, minimum=2)
-    if device is None:
-        layers = _doubling(num_parties)
-    else:
-        layers = DeviceCouplings.of(device, "device").fan_out(num_parties)
+    layers = _doubling(num_parties) if device is None else DeviceCouplings.of(device, "device").fan_out(num_parties)
     qubits = [layers[0][0][0], *(target for layer in layers for _, target in layer)]
     party_of = {qubit: k for k, qubit in enumerate(qubits)}
     circuit = QuantumCircuit(num_parties)
@@ -87,7 +84,7 @@ def _doubling(number: int) -> list[list[Edge]]:
 def graph_state_preparation(
     couplings: Any, num_parties: int | None = None, qubits: Sequence[int] | None = None
 ) -> RegisterPreparation:
-    """Returns a circuit that prepares the graph state of a graph, or of a device's couplings, in few layers of CZ gates.
+    """Returns a circuit that prepares the graph state of a graph, or of a device's couplings, in few layers of CZ.
 
     The state is ``prod CZ |+...+>`` over all edges inside the register. The layers are the fewest possible for graphs
     of two sides, such as lattices and heavy-hexagons, and at most one more for others.
@@ -99,8 +96,8 @@ def graph_state_preparation(
         qubits: Takes these qubits, in this order. Default, without either: all qubits.
 
     Returns:
-        The circuit, its qubits and the edges as pairs of parties. Of a register that was chosen, the first m parties are
-        connected for every m.
+        The circuit, its qubits and the edges as pairs of parties. Of a register that was chosen, the first m parties
+        are connected for every m.
 
     Raises:
         MeasurementError: If there are no such qubits, or no edge between them.
@@ -108,7 +105,7 @@ def graph_state_preparation(
     Examples:
         >>> ring = graph_state_preparation([(k, (k + 1) % 6) for k in range(6)])
         >>> ring, ring.edges[:3]
-        (RegisterPreparation(6 qubits, 6 two-qubit gates in 2 layers), ((0, 1), (2, 3), (4, 5)))
+        (RegisterPreparation(6 qubits, 6 two-qubit gates in 2 layers), ((0, 5), (1, 2), (3, 4)))
     """
     device = DeviceCouplings.of(couplings, "couplings")
     size = device.graph.num_nodes()

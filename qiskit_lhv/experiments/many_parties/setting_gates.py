@@ -61,7 +61,7 @@ class SettingGates:
         return all(np.abs(angles - _QUARTER * np.rint(angles / _QUARTER)).max() < _ATOL for angles in self._angles)
 
     def flips(self, settings: NDArray[np.int8]) -> NDArray[np.uint8] | None:
-        """Bits that have to be flipped in runs with these settings, shape ``(R, ceil(N / 8))``; ``None`` if none has."""
+        """Bits to flip in runs with these settings, shape ``(R, ceil(N / 8))``; ``None`` if there are none."""
         tables = [np.array([setting.outcome_of == (1, 0) for setting in party]) for party in self.settings]
         if not any(table.any() for table in tables):
             return None

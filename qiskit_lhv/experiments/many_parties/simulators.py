@@ -24,30 +24,8 @@ __all__ = [
 ]
 
 # What Aer's stabilizer method takes, in circuits and in errors.
-_CLIFFORD = frozenset(
-    [
-        "id",
-        "x",
-        "y",
-        "z",
-        "h",
-        "s",
-        "sdg",
-        "sx",
-        "sxdg",
-        "cx",
-        "cy",
-        "cz",
-        "swap",
-        "ecr",
-        "pauli",
-        "reset",
-        "measure",
-        "barrier",
-        "delay",
-        "if_else",
-    ]
-)
+_GATES = ("id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "cx", "cy", "cz", "swap", "ecr", "pauli")
+_CLIFFORD = frozenset([*_GATES, "reset", "measure", "barrier", "delay", "if_else"])
 _QUARTER = np.pi / 2
 _MAX_AUTOMATIC = 24
 _STABILIZER = "stabilizer"
@@ -56,8 +34,8 @@ _STABILIZER = "stabilizer"
 def depolarizing_noise(backend: Any) -> Any:
     """A noise model of depolarizing and readout errors, as large as a backend reports them for its gates.
 
-    Aer's stabilizer method takes it, whereas the thermal relaxation in ``NoiseModel.from_backend`` often is no mixture of
-    Clifford operations. Relaxation of idle qubits is left out.
+    Aer's stabilizer method takes it, whereas the thermal relaxation in ``NoiseModel.from_backend`` often is no mixture
+    of Clifford operations. Relaxation of idle qubits is left out.
 
     Args:
         backend: A backend whose target says the errors of its operations; errors that it does not say count as 0.

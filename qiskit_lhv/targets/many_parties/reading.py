@@ -57,7 +57,7 @@ def bit_arrays_of(result: Any, register: str | None) -> list[BitArray]:
     """The bits of each PUB of a result.
 
     Args:
-        result: A Sampler's job, its ``PrimitiveResult``, one ``PubResult``, a ``BitArray``, or a list of the latter two.
+        result: A Sampler's job, its ``PrimitiveResult``, a ``PubResult`` or ``BitArray``, or a list of these two.
         register: The classical register; ``None``: the only one that there is.
 
     Raises:
@@ -103,8 +103,8 @@ def packed_counts(counts: Any, run: int, num_parties: int) -> NDArray[np.uint8]:
     """The shots of a dictionary of counts, outcome by outcome, shape ``(S, ceil(num_parties / 8))``.
 
     Args:
-        counts: Numbers of shots by bitstring, whose rightmost bit is party 0's, or by tuples of outcomes in the order of
-            the parties.
+        counts: Numbers of shots by bitstring, whose rightmost bit is party 0's, or by tuples of outcomes in the order
+            of the parties.
         run: Number of the run, for messages.
         num_parties: Number of parties.
 

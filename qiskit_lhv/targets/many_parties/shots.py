@@ -162,7 +162,7 @@ class ManyPartyShots(Record):
         Examples:
             >>> counts = {(0, 0): {"00": 90, "10": 10}, (1, 0): {"11": 50}}
             >>> ManyPartyShots.from_counts(counts, BellScenario([2, 1], 2), design="blocks")
-            ManyPartyShots(2 parties with 2, 1 settings of 2 outcomes each, 150 shots in 2 runs, design='blocks')
+            ManyPartyShots(2 parties with (2, 1) settings of (2, 2) outcomes, 150 shots in 2 runs, design='blocks')
         """
         instance(scenario, BellScenario, "scenario", CountsError)
         if isinstance(counts, Mapping) and settings is None:
@@ -225,8 +225,8 @@ class ManyPartyShots(Record):
     def of_parties(self, parties: Sequence[int]) -> Self:
         """The shots of some of the parties, in the order given, for registers inside the register.
 
-        Settings that were drawn at random were drawn for a term of all parties. Of fewer parties, the settings are taken
-        as they came, so that the design is ``"blocks"``: fixed independently of the outcomes.
+        Settings that were drawn at random were drawn for a term of all parties. Of fewer parties, the settings are
+        taken as they came, so that the design is ``"blocks"``: fixed independently of the outcomes.
 
         Args:
             parties: Distinct numbers of parties.
