@@ -1,5 +1,11 @@
 from .bell_experiment import BellExperiment as BellExperiment
 from .device_experiment import DeviceExperiment as DeviceExperiment
 from .device_groups import coupled_groups as coupled_groups
+from .many_parties.experiment import ManyPartyExperiment as ManyPartyExperiment
+from .many_parties.preparations import RegisterPreparation as RegisterPreparation
+from .many_parties.preparations import ghz_preparation as ghz_preparation
+from .many_parties.preparations import graph_state_preparation as graph_state_preparation
+from .many_parties.schedules import ManyPartySchedule as ManyPartySchedule
+from .many_parties.simulators import depolarizing_noise as depolarizing_noise
 from .schedules import SettingSchedule as SettingSchedule
 from .sweeps import BellSweep as BellSweep

@@ -19,7 +19,7 @@ from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
 from ..targets.scenario import BellScenario
 from ..targets.trials import BellTrials
-from .preparations import preparing_circuit, require_bound, require_static, require_unread_parties
+from .preparations import name_apart_from, preparing_circuit, require_bound, require_static, require_unread_parties
 from .pub_results import PubPlan, counts_of, list_pub_results
 from .repeats import RunLog
 from .sampled_experiment import SampledExperiment
@@ -207,7 +207,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
     @cached_property
     def _register_name(self) -> str:
         """Name of the register of the results, one that the circuit does not have."""
-        return _name_apart_from({register.name for register in self._circuit.cregs}, _REGISTER)
+        return name_apart_from({register.name for register in self._circuit.cregs}, _REGISTER)
 
     @cached_property
     def _signature(self) -> dict[str, str]:
@@ -245,7 +245,7 @@ class BellExperiment(SampledExperiment[BellCounts]):
         if further:
             prepared = prepared.copy()
             taken = {register.name for register in prepared.qregs}
-            prepared.add_register(AncillaRegister(further, _name_apart_from(taken, _ANCILLAS)))
+            prepared.add_register(AncillaRegister(further, name_apart_from(taken, _ANCILLAS)))
         copies = {self._register_name: range(prepared.num_qubits)}
         transpile = transpiler(*as_pass_manager(backend, pass_manager, choice), choice)
         if for_any_sampler:
@@ -277,10 +277,3 @@ class BellExperiment(SampledExperiment[BellCounts]):
             plan.schedule.design,
             plan.schedule.setting_probabilities,
         )
-
-
-def _name_apart_from(taken: set[str], name: str) -> str:
-    """The name, with underscores where it is taken."""
-    while name in taken:
-        name += "_"
-    return name

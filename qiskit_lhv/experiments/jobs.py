@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from qiskit.primitives import PrimitiveResult, StatevectorSampler
@@ -13,7 +13,7 @@ from .._support.deprecations import without_deprecations
 from .._support.memory import GIB, memory_of_machine, require_memory
 from ..exceptions import LHVError, MeasurementError
 from ..quantum.circuit_steps import num_causal_qubits, stays_pure, steps_of, without_idle_qubits
-from .pub_results import PubPlan, list_pub_results
+from .pub_results import list_pub_results
 from .sampler_probes import SamplerHabits, follows_one_branch, habits_of
 from .samplers import (
     backend_of,
@@ -31,6 +31,7 @@ from .transpilation import as_pass_manager, transpiler
 __all__ = ["require_rising_widths", "run_plan", "with_equal_shots"]
 
 Pub = tuple[Any, ...]
+PlanT = TypeVar("PlanT")
 
 # Bytes of an amplitude, times the copies that a state vector simulator makes.
 _BYTES_PER_AMPLITUDE = 16 * 3
@@ -38,7 +39,7 @@ _BYTES_PER_AMPLITUDE = 16 * 3
 
 @without_deprecations
 def run_plan(
-    sampler: Any, plan: PubPlan, make_pubs: Callable[[PubPlan, Any, Any], list[Pub]], backend: Any, pass_manager: Any
+    sampler: Any, plan: PlanT, make_pubs: Callable[[PlanT, Any, Any], list[Pub]], backend: Any, pass_manager: Any
 ) -> Any:
     """Runs the PUBs of a plan and returns the results in their order.
 

@@ -17,7 +17,7 @@ from ..quantum.circuit_steps import steps_of
 from ..quantum.parties import free_parameters, require_no_variables
 from ..quantum.qubit_layouts import PhysicalQubits
 
-__all__ = ["preparing_circuit", "require_bound", "require_static", "require_unread_parties"]
+__all__ = ["name_apart_from", "preparing_circuit", "require_bound", "require_static", "require_unread_parties"]
 
 
 def preparing_circuit(source: Any) -> QuantumCircuit:
@@ -144,3 +144,10 @@ def require_bound(circuit: QuantumCircuit) -> None:
             remedy=f"experiment.sweep({values}) runs it at several values in one PUB; "
             "circuit.assign_parameters(...) binds one of them.",
         )
+
+
+def name_apart_from(taken: set[str], name: str) -> str:
+    """The name, with underscores where it is taken."""
+    while name in taken:
+        name += "_"
+    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ __all__ = ["RunLog"]
 _CHANCE = 1e-9
 
 # Settings of some runs, shape (runs, N), and their bits, packed, shape (runs, shots, bytes).
-_Entry = tuple[NDArray[np.int64], NDArray[np.uint8]]
+_Entry = tuple[NDArray[Any], NDArray[np.uint8]]
 
 
 class RunLog:
@@ -28,7 +29,11 @@ class RunLog:
 
     def add(self, part: RunBits) -> None:
         """Adds the runs of a PUB."""
-        self._pubs.append((part.positions, np.packbits(part.bits, axis=-1)))
+        self.add_packed(part.positions, np.packbits(part.bits, axis=-1))
+
+    def add_packed(self, positions: NDArray[Any], bits: NDArray[np.uint8]) -> None:
+        """Adds runs: their settings, shape ``(runs, N)``, and their packed bits, shape ``(runs, shots, bytes)``."""
+        self._pubs.append((positions, bits))
 
     def require_independent(self) -> None:
         """Raises CountsError if runs or PUBs have the same shots in the same order, and chance does not do that."""
@@ -36,8 +41,8 @@ class RunLog:
         runs = (
             (positions[i : i + 1], bits[i : i + 1])
             for positions, bits in self._pubs
-            # Runs of few shots are alike by chance, each with some other.
-            if bits[0].size * 8 * math.log(2) > math.log(number)
+            # Runs of few shots are alike by chance, each with some other; of a single shot, frequencies say nothing.
+            if bits.shape[1] > 1 and bits[0].size * 8 * math.log(2) > math.log(number)
             for i in range(len(positions))
         )
         if _has_copies(self._pubs, len(self._pubs)) or _has_copies(runs, number):
@@ -69,7 +74,7 @@ def _has_copies(entries: Iterable[_Entry], number: int) -> bool:
     return False
 
 
-def _information(positions: NDArray[np.int64], bits: NDArray[np.uint8]) -> float:
+def _information(positions: NDArray[Any], bits: NDArray[np.uint8]) -> float:
     """Negative logarithm of the largest probability that independent shots, alike for each setting, have."""
     _, settings = np.unique(positions, axis=0, return_inverse=True)
     total = 0.0

@@ -46,11 +46,11 @@ def habits_of(
     for qubit in range(coins):
         circuit.ry(angles[qubit], qubit)
     circuit.measure(range(coins), range(coins))
-    tossed = transpile(circuit)
     halves = np.full(coins, np.pi / 2)
-    single, two = (tossed, halves, _SHOTS), (tossed, np.stack([halves, halves]), _SHOTS)
     refused = False
     try:
+        tossed = transpile(circuit)
+        single, two = (tossed, halves, _SHOTS), (tossed, np.stack([halves, halves]), _SHOTS)
         if unequal:
             try:
                 results = sampler.run([two, single, (tossed, halves, _SHOTS + 1)]).result()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..._support.records import Record
-from ..._support.validation import frozen, instance, whole_array
+from ..._support.validation import frozen, instance, shown, whole_array, whole_numbers
 from ..._support.words import counted
 from ...exceptions import CountsError
 from ..designs import DESIGNS
 from ..scenario import BellScenario
+from .reading import MAX_TOTAL_SHOTS, bit_arrays_of, bit_places, packed_counts, packed_register, selected_bits
 
-__all__ = ["ABSENT", "ManyPartyShots"]
+__all__ = ["ABSENT", "ManyPartyShots", "setting_rows"]
 
 ABSENT = -1
 """The setting of a party that does not take part in a drawn term."""
@@ -73,7 +75,7 @@ class ManyPartyShots(Record):
                 expected="'blocks' (settings fixed beforehand) or 'random' (a term drawn at random for every run)",
                 got=repr(self.design),
             )
-        settings = _rows(self.settings, "settings", scenario, lowest=0)
+        settings = setting_rows(self.settings, "settings", scenario, lowest=0)
         shots = whole_array(self.shots, "shots", CountsError, ndim=1)
         if len(shots) != len(settings) or not len(shots) or shots.min() < 1:
             raise CountsError.bad_argument(
@@ -95,7 +97,7 @@ class ManyPartyShots(Record):
                 got="None" if drawn is None else "terms",
             )
         if drawn is not None:
-            drawn = _rows(drawn, "drawn_terms", scenario, lowest=ABSENT)
+            drawn = setting_rows(drawn, "drawn_terms", scenario, lowest=ABSENT)
             if drawn.shape != settings.shape or np.any((drawn != ABSENT) & (drawn != settings)):
                 raise CountsError.bad_argument(
                     "drawn_terms", expected="terms whose settings are those of their runs", got="others"
@@ -131,13 +133,143 @@ class ManyPartyShots(Record):
         """The number of each run's first shot, shape ``(R,)``."""
         return np.cumsum(self.shots) - self.shots
 
+    # Shots as people have them
 
-def _rows(value: Any, name: str, scenario: BellScenario, *, lowest: int) -> NDArray[np.int8]:
+    @classmethod
+    def from_counts(
+        cls,
+        counts: Any,
+        scenario: BellScenario,
+        settings: ArrayLike | None = None,
+        *,
+        design: str,
+        drawn_terms: ArrayLike | None = None,
+    ) -> Self:
+        """Shots from dictionaries of counts, one per run; the order of the shots inside a run is lost.
+
+        Args:
+            counts: One dictionary per run: numbers of shots by bitstring, whose rightmost bit is the outcome of
+                party 0, as in Qiskit; or by tuple of outcomes in the order of the parties. Or a dictionary of them by
+                the tuple of settings.
+            scenario: The number of settings of each party, two outcomes per setting.
+            settings: Shape ``(R, N)``: the setting of each party in each run, if the counts do not name them.
+            design: ``"blocks"`` or ``"random"``, as in the class.
+            drawn_terms: For ``"random"``, the drawn term of each run, shape ``(R, N)``.
+
+        Raises:
+            CountsError: If bits are missing, numbers are no shots, or settings do not fit.
+
+        Examples:
+            >>> counts = {(0, 0): {"00": 90, "10": 10}, (1, 0): {"11": 50}}
+            >>> ManyPartyShots.from_counts(counts, BellScenario([2, 1], 2), design="blocks")
+            ManyPartyShots(2 parties with (2, 1) settings of (2, 2) outcomes, 150 shots in 2 runs, design='blocks')
+        """
+        instance(scenario, BellScenario, "scenario", CountsError)
+        if isinstance(counts, Mapping) and settings is None:
+            settings, counts = [list(key) if isinstance(key, tuple) else key for key in counts], list(counts.values())
+        if isinstance(counts, str | Mapping) or not isinstance(counts, Sequence) or not len(counts):
+            raise CountsError.bad_argument("counts", expected="a dictionary of counts for each run", got=shown(counts))
+        if settings is None:
+            raise CountsError.bad_argument(
+                "settings", expected="the settings of each run, shape (R, N)", got="None, and counts without settings"
+            )
+        parts = [packed_counts(table, run, scenario.num_parties) for run, table in enumerate(counts)]
+        shots = np.array([len(part) for part in parts])
+        _require_runs(settings, len(parts))
+        return cls(scenario, settings, shots, np.concatenate(parts), design, drawn_terms)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_result(
+        cls,
+        result: Any,
+        scenario: BellScenario,
+        settings: ArrayLike,
+        *,
+        design: str,
+        drawn_terms: ArrayLike | None = None,
+        register: str | None = None,
+        bits: Sequence[int] | None = None,
+    ) -> Self:
+        """Shots from the result of a Sampler that ran circuits of your own; bits stay packed.
+
+        Results of a ``ManyPartyExperiment`` are read by its ``shots(result, schedule)``, which also recognizes them.
+
+        Args:
+            result: A Sampler's job, its ``PrimitiveResult``, one ``PubResult``, or ``BitArray`` objects.
+            scenario: The number of settings of each party, two outcomes per setting.
+            settings: Shape ``(R, N)``: the setting of each party in each run; runs are the entries of the PUBs'
+                parameter arrays in row-major order, PUB after PUB.
+            design: ``"blocks"`` or ``"random"``, as in the class.
+            drawn_terms: For ``"random"``, the drawn term of each run, shape ``(R, N)``.
+            register: The classical register to read; default: the only one.
+            bits: The classical bit of each party in its register; default: party k has bit k.
+
+        Raises:
+            CountsError: If bits or runs are missing, or there are more than the settings say.
+        """
+        instance(scenario, BellScenario, "scenario", CountsError)
+        parts, shots = [], []
+        for record in bit_arrays_of(result, register):
+            places = bit_places(bits, scenario.num_parties, record.num_bits)
+            packed = packed_register(record)
+            parts.append(selected_bits(packed.reshape(-1, packed.shape[-1]), places))
+            shots.append(np.full(max(record.size, 1), record.num_shots))
+        numbers = np.concatenate(shots)
+        if numbers.sum() > MAX_TOTAL_SHOTS:
+            raise CountsError.bad_argument(
+                "result", expected=f"at most {MAX_TOTAL_SHOTS} shots", got=f"{numbers.sum()}"
+            )
+        _require_runs(settings, len(numbers))
+        return cls(scenario, settings, numbers, np.concatenate(parts), design, drawn_terms)  # type: ignore[arg-type]
+
+    def of_parties(self, parties: Sequence[int]) -> Self:
+        """The shots of some of the parties, in the order given, for registers inside the register.
+
+        Settings that were drawn at random were drawn for a term of all parties. Of fewer parties, the settings are
+        taken as they came, so that the design is ``"blocks"``: fixed independently of the outcomes.
+
+        Args:
+            parties: Distinct numbers of parties.
+
+        Raises:
+            CountsError: If a party does not exist or comes twice.
+        """
+        chosen = list(whole_numbers(parties, "parties", CountsError, minimum=0))
+        if not chosen or len(set(chosen)) != len(chosen) or max(chosen) >= self.num_parties:
+            raise CountsError.bad_argument(
+                "parties", expected=f"different numbers from 0 to {self.num_parties - 1}", got=shown(chosen)
+            )
+        drawn = None if self.drawn_terms is None or len(chosen) < self.num_parties else self.drawn_terms[:, chosen]
+        return type(self)(
+            BellScenario([self.scenario.num_settings[k] for k in chosen], 2),
+            self.settings[:, chosen],
+            self.shots,
+            selected_bits(self.packed, chosen),
+            "blocks" if drawn is None else self.design,
+            drawn,
+            self.reading,
+        )
+
+
+def _require_runs(settings: Any, number: int) -> None:
+    """Raises CountsError unless there is one row of settings for each run."""
+    shape = np.shape(settings)
+    if len(shape) != 2 or shape[0] != number:
+        raise CountsError.bad_argument(
+            "settings", expected=f"one row of settings for each of {number} runs", got=f"shape {shape}"
+        )
+
+
+def setting_rows(value: Any, name: str, scenario: BellScenario, *, lowest: int) -> NDArray[np.int8]:
     """Settings by run, shape ``(R, N)``, int8.
 
     Raises:
         CountsError: If the shape does not fit or a setting is out of range.
     """
+    if max(scenario.num_settings) > np.iinfo(np.int8).max:
+        raise CountsError.bad_argument(
+            "scenario", expected="at most 127 settings per party", got=f"{max(scenario.num_settings)}"
+        )
     rows = np.asarray(value)
     if rows.dtype != np.int8:
         rows = whole_array(value, name, CountsError)
