@@ -8,6 +8,8 @@ from .expectation_values import estimate_from_expectations as estimate_from_expe
 from .expectation_values import pauli_labels as pauli_labels
 from .expectation_values import pauli_observables as pauli_observables
 from .groups import counts_of_groups as counts_of_groups
+from .many_parties.parities import TermMeans as TermMeans
+from .many_parties.parities import term_means as term_means
 from .many_parties.shots import ManyPartyShots as ManyPartyShots
 from .photons import PhotonCounts as PhotonCounts
 from .photons import click_counts as click_counts

@@ -1,4 +1,5 @@
 """Shots of many parties, bit-packed: no table of settings and outcomes is ever made.
 
-- ``shots``: the record, and what is read off it.
+- ``shots``: the record;
+- ``parities``: products of outcomes, and correlators with their errors.
 """
