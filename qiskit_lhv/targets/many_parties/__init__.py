@@ -1,5 +1,7 @@
 """Shots of many parties, bit-packed: no table of settings and outcomes is ever made.
 
 - ``shots``: the record;
-- ``parities``: products of outcomes, and correlators with their errors.
+- ``parities``: products of outcomes, and correlators with their errors;
+- ``term_rows``, ``term_values``: lists of correlators, and their values;
+- ``term_expectations``: their exact values in a state.
 """
