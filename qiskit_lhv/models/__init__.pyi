@@ -10,3 +10,4 @@ from .function_responses import FunctionResponse as FunctionResponse
 from .one_qubit import kochen_specker_density as kochen_specker_density
 from .responses import DirectionResponse as DirectionResponse
 from .responses import TableResponse as TableResponse
+from .term_fits import TermFit as TermFit

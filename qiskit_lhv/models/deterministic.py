@@ -17,6 +17,7 @@ from .._support.words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import from_party_axes
+from ..targets.many_parties.term_rows import check_two_outcomes
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification.models import exact_model_deviation
 from ..verification.result import Verification
@@ -187,6 +188,12 @@ class DeterministicModel(LocalModel):
         """
         table = mixture_table(self.weights, self.strategies, self.scenario)
         return select_settings(Behavior(table, self.scenario), settings)
+
+    def mean_outcomes(self) -> tuple[FloatArray, list[FloatArray], BellScenario]:
+        """Returns the weights, the outcomes +1 and -1 of each party of shape ``(H, m_k)``, and the scenario."""
+        check_two_outcomes(self.scenario)
+        ends = np.cumsum(self.scenario.num_settings)
+        return self.weights, list(np.split(1.0 - 2 * self.strategies, ends[:-1], axis=1)), self.scenario
 
     def verify(self, target: Behavior | None = None, atol: float = 1e-9) -> Verification:
         """Re-checks the model in rational arithmetic, without the solver's code.

@@ -14,6 +14,7 @@ from .._support.validation import real_array
 from .._support.words import counted
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
+from ..targets.many_parties.term_rows import check_two_outcomes
 from ..targets.scenario import BellScenario
 from ..verification.result import Verification
 from .local_model import LocalModel, check_weights
@@ -80,6 +81,19 @@ class ResponseModel(LocalModel):
     def scenario(self) -> BellScenario | None:
         """The number of settings and outcomes of each party; ``None`` for all projective measurements."""
         return self.response.scenario if isinstance(self.response, TableResponse) else None
+
+    def mean_outcomes(self) -> tuple[FloatArray, list[FloatArray], BellScenario]:
+        """Returns the weights, the mean outcomes of each party of shape ``(H, m_k)``, and the scenario.
+
+        Raises:
+            ScenarioError: If the model is not one of settings with two outcomes.
+        """
+        if self.scenario is None:
+            return super().mean_outcomes()
+        check_two_outcomes(self.scenario)
+        # p(0) - p(1) of a softmax of two logits.
+        means = [np.tanh((logits[:, :, 0] - logits[:, :, 1]) / 2) for logits in self.hidden_variables]
+        return self.weights, means, self.scenario
 
     def behavior(self, settings: Sequence[Any] | str | None = None) -> Behavior:
         """Returns the behavior that the model produces.

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from .._support.types import FloatArray
 from .._support.validation import is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
+from ..targets.many_parties.shots import ManyPartyShots
 from ..targets.scenario import BellScenario
 from ..verification.evidence import Evidence
 from ..verification.result import Verification
+from .term_predictions import predicted_terms, sampled_shots
 
 __all__ = ["LocalModel", "check_setting_numbers", "check_weights", "reproduction", "select_settings"]
 
@@ -45,6 +49,48 @@ class LocalModel(Evidence, ABC):
             CountsError: If a shot number is not a positive whole number.
         """
         return self.behavior().sample(shots, seed)
+
+    def mean_outcomes(self) -> tuple[FloatArray, list[FloatArray], BellScenario]:
+        """Returns the weights, the mean outcomes of each party of shape ``(H, m_k)``, and the scenario.
+
+        A mean outcome is p(0) - p(1), the mean of the outcomes +1 and -1 for one hidden variable.
+
+        Raises:
+            ScenarioError: If the model is not one of settings with two outcomes.
+        """
+        raise ScenarioError.bad_argument(
+            "model", expected="a DeterministicModel, or a ResponseModel of a finite scenario", got=repr(self)
+        )
+
+    def term_values(self, rows: ArrayLike) -> FloatArray:
+        """Returns the values of correlators, shape ``(T,)``, for any number of parties, without a table.
+
+        Args:
+            rows: The terms, shape ``(T, N)``: the setting of each party, -1 if it does not take part.
+
+        Raises:
+            ScenarioError: If the model is not one of settings with two outcomes.
+            CountsError: If a term is out of range or comes twice.
+        """
+        return predicted_terms(*self.mean_outcomes(), rows)
+
+    def sample_shots(
+        self, settings: ArrayLike, shots: ArrayLike, *, drawn_terms: ArrayLike | None = None, seed: int | None = None
+    ) -> ManyPartyShots:
+        """Draws shots of any number of parties from the model, without a table.
+
+        Args:
+            settings: The setting of each party in each run, shape ``(R, N)``.
+            shots: Shots of each run: a number, or an array of shape ``(R,)``.
+            drawn_terms: The term that was drawn for each run, shape ``(R, N)``; default: the settings were fixed
+                beforehand.
+            seed: Seed, or ``None``.
+
+        Raises:
+            ScenarioError: If the model is not one of settings with two outcomes.
+            CountsError: If settings, terms or numbers of shots are out of range.
+        """
+        return sampled_shots(*self.mean_outcomes(), settings, shots, drawn_terms, seed)
 
 
 def check_weights(weights: FloatArray, count: int | None = None) -> FloatArray:

@@ -2,6 +2,7 @@ from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate_model as evaluate_model
 from .options import GradientDescent as GradientDescent
 from .options import SettingsGrid as SettingsGrid
+from .options import TermSampling as TermSampling
 from .search import LocalModelResult as LocalModelResult
 from .search import find_local_model as find_local_model
 from .search import find_local_models as find_local_models

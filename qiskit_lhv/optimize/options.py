@@ -8,12 +8,12 @@ from typing import Any
 
 import optax
 
-from .._support.validation import instance, is_whole_number, positive_number, shown, whole_number
+from .._support.validation import instance, is_whole_number, positive_number, probability, shown, whole_number
 from ..exceptions import LHVError
 from ..models.ensemble import ResponseModel
 from .losses import LOSSES
 
-__all__ = ["GradientDescent", "SettingsGrid"]
+__all__ = ["GradientDescent", "SettingsGrid", "TermSampling"]
 
 SAMPLINGS = ("lattice", "uniform")
 
@@ -27,7 +27,8 @@ class GradientDescent:
     """
 
     num_steps: int | None = None
-    """Gradient steps, the last 40% (behaviors: all) with a falling rate; ``None``: 3000, for states 1000."""
+    """Gradient steps, the last 40% (behaviors and listed terms: all) with a falling rate; ``None``: 3000, for states
+    1000."""
     start: int | ResponseModel = 1
     """Number of random starts that run side by side, of which the best is returned; or the model to start from, such
     as that of a neighboring state."""
@@ -37,7 +38,7 @@ class GradientDescent:
     target_loss: float | None = None
     """The search stops once the loss is at most this; ``None``: it does not stop early."""
     learning_rate: float | None = None
-    """Rate of the main phase; ``None``: 1 for tables; for states, where it is the largest root mean square of a step,
+    """Rate of the main phase; ``None``: 1 for tables, 0.1 for listed terms; for states, where it is the largest root mean square of a step,
     0.2 for 16384 hidden variables and more for more."""
     patience: int | None = None
     """Number of steps over which the loss must fall by 1%, else the final phase begins at once; ``None``: no such
@@ -122,3 +123,23 @@ class SettingsGrid:
         if not isinstance(self.sampling, str) or self.sampling not in SAMPLINGS:
             raise LHVError.bad_argument("sampling", expected="'lattice' or 'uniform'", got=repr(self.sampling))
         whole_number(self.num_evaluated, "num_evaluated", LHVError, minimum=2)
+
+
+@dataclass(frozen=True)
+class TermSampling:
+    """Options for listed correlators of many parties: which ones a model is fitted to, and how many in each step.
+
+    Raises:
+        LHVError: If a field is out of range.
+    """
+
+    held_out: float = 0.1
+    """Share of the terms, chosen at random by the seed, that the search does not see: they show whether the model
+    predicts terms that it was not fitted to."""
+    batch_size: int = 1024
+    """Number of terms that a step compares: all of them if there are no more, else as many drawn anew for each step."""
+
+    def __post_init__(self) -> None:
+        if probability(self.held_out, "held_out", LHVError) == 1:
+            raise LHVError.bad_argument("held_out", expected="a share below 1", got="1")
+        whole_number(self.batch_size, "batch_size", LHVError)

@@ -1,4 +1,5 @@
-"""Search for a local model by gradient descent, for finite scenarios and for states under sets of measurements."""
+"""Search for a local model by gradient descent, for finite scenarios, listed correlators, and states under sets of
+measurements."""
 
 from __future__ import annotations
 
@@ -20,19 +21,31 @@ from ..models.effect_responses import MeasurementResponse
 from ..models.ensemble import ResponseModel
 from ..models.features import Features
 from ..models.responses import QubitResponse, TableResponse
+from ..models.term_fits import TermFit
 from ..quantum.parties import QUANTUM_STATES
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
+from ..targets.many_parties.shots import ManyPartyShots
+from ..targets.many_parties.term_values import TermValues
 from ..targets.projections import divergence, setting_shares
 from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
-from .options import GradientDescent, SettingsGrid
+from .options import GradientDescent, SettingsGrid, TermSampling
 from .problem_of_states import state_problem
 from .search_run import SearchRun
 from .state_problem import StateProblem, searched_tensor, spread_over_runs
 from .table_problem import finite_data, finite_loss, finite_start
+from .term_problem import (
+    held_out_terms,
+    models_of_terms,
+    start_of_model,
+    term_batches,
+    term_data,
+    term_loss,
+    term_start,
+)
 from .training import Problem, Schedule, SearchStatus
 
 __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
@@ -40,6 +53,8 @@ __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 # Rate that lets the responses of a table become deterministic within the default number of steps.
 _TABLE_RATE = 1.0
 _TABLE_DEFAULTS = (1024, 3000)
+# Hidden variables and rate for listed correlators.
+_TERM_HIDDEN, _TERM_RATE = 256, 0.1
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
 
 
@@ -51,13 +66,14 @@ class LocalModelResult(Record):
     """The best model found."""
     loss: float
     """Its Kullback-Leibler divergence from the target in nats per trial, evaluated in float64 by NumPy; for
-    states the mean over fresh random settings."""
+    states the mean over fresh random settings, for listed correlators that over the terms that were not held out."""
     history: NDArray[np.float64]
     """The loss that was minimized, before every step of the best start."""
     status: SearchStatus
     """Why the search stopped; printed as a sentence."""
-    evaluation: Evaluation | None = None
-    """Losses on fresh random settings, for states; else ``None``."""
+    evaluation: Evaluation | TermFit | None = None
+    """Losses on fresh random settings, for states; for listed correlators the fit of all terms, with those that were
+    held out; else ``None``."""
     start_losses: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     """The divergence that each start reached, shape ``(num_starts,)``."""
 
@@ -80,6 +96,7 @@ def find_local_model(
     num_hidden: int | None = None,
     optimizer: GradientDescent | None = None,
     grid: SettingsGrid | None = None,
+    terms: TermSampling | None = None,
     time_limit: float | None = None,
     seed: int | None = None,
     progress: bool | None = None,
@@ -94,10 +111,14 @@ def find_local_model(
     of the Bloch vector for projective measurements of qubits, else of the effects of all outcomes, and every step draws
     measurements for each party and compares all their combinations.
 
+    For listed correlators of many parties (``TermValues``, or ``ManyPartyShots`` for those that were drawn or set), no
+    table is made: the value of a term is an average of products of the mean outcomes of its parties. Some terms are
+    held out, and show whether the model predicts what it was not fitted to.
+
     A large loss proves nothing: the search may have failed.
 
     Args:
-        target: A ``Behavior`` or ``BellCounts``; or a state of parties of any dimensions: ``DensityMatrix``,
+        target: A ``Behavior`` or ``BellCounts``; ``TermValues`` or ``ManyPartyShots``; or a state of parties of any dimensions: ``DensityMatrix``,
             ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
         parties: For states, the qubits of each party; default: party k is subsystem k.
         measurements: For states, which measurements the parties may choose: ``"projective"``; ``"povm"``; for qubits a
@@ -107,10 +128,13 @@ def find_local_model(
             of qubits odd: 1 is Bell's, the default is 5; else at least 1, by default 1 to 5 depending on the
             dimensions); other features (``OddMonomials(5)``, or ``EffectFeatures(...)`` for every party); or a function
             of your own (``FunctionResponse(...)``, ``EffectFunctionResponse(...)``).
-        num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or for states 16384 where
+        num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 256 for listed
+            correlators, or for states 16384 where
             all parties measure qubits projectively, else 4096.
         optimizer: Options of the descent: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
+        terms: For listed correlators, which ones are held out and how many each step takes; see
+            :class:`TermSampling`.
         time_limit: Stop after this many seconds; checked every 100 steps. Default: no limit; the default number of
             steps takes less than a minute on two cores for two qubits, three qubits and two qutrits.
         seed: Seed of everything random; the same seed gives the same result.
@@ -134,7 +158,12 @@ def find_local_model(
         arXiv:2407.04673 (the method, with pairs of directions instead of grids).
     """
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
-    if isinstance(target, Behavior | BellCounts):
+    listed = isinstance(target, TermValues | ManyPartyShots)
+    if terms is not None and not listed:
+        raise LHVError.bad_argument(
+            "terms", expected="None, unless the target is TermValues or ManyPartyShots", got=repr(terms)
+        )
+    if listed or isinstance(target, Behavior | BellCounts):
         everything = isinstance(measurements, str) and measurements == "projective"
         given = {
             "measurements": None if everything else measurements,
@@ -147,11 +176,15 @@ def find_local_model(
                 raise LHVError.bad_argument(
                     name, expected="nothing for a finite scenario, whose settings are given", got=repr(value)
                 )
+        if listed:
+            sampling = instance(TermSampling() if terms is None else terms, TermSampling, "terms", LHVError)
+            values = TermValues.from_shots(target) if isinstance(target, ManyPartyShots) else target
+            return _search_terms(values, sampling, run)
         return _search_finite(target, run)
     if not isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
         raise ScenarioError.bad_argument(
             "target",
-            expected="a Behavior, BellCounts, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            expected="a Behavior, BellCounts, TermValues, ManyPartyShots, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
             got=type(target).__name__,
             remedy="The exact behavior of an experiment is experiment.behavior(); dictionaries go to "
             "BellCounts.from_counts.",
@@ -265,6 +298,47 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
     best = int(np.argmin(losses))
     return LocalModelResult(
         models[best], float(losses[best]), trained.history[:, 0, best], trained.status, None, losses
+    )
+
+
+def _search_terms(values: TermValues, sampling: TermSampling, run: SearchRun) -> LocalModelResult:
+    seed, scenario = seed_or_fresh(run.seed), values.scenario
+    num_hidden, starts = run.ensemble_size(_TERM_HIDDEN), run.optimizer.num_starts
+    initial = run.initial_for(TableResponse(scenario), num_hidden)
+    held_out = held_out_terms(values.num_terms, sampling.held_out, seed)
+    searched = values.select(~held_out)
+    schedule = Schedule(
+        peak=float(run.optimizer.learning_rate or _TERM_RATE),
+        num_steps=int(run.optimizer.num_steps or _TABLE_DEFAULTS[1]),
+        final_share=_FINAL_SHARE if run.optimizer.patience or run.optimizer.diffusion else 1.0,
+        patience=run.optimizer.patience,
+    )
+    facts = {
+        "scenario": repr(scenario.num_settings),
+        "target": values.values,
+        "rows": values.rows,
+        "errors": np.zeros(0) if values.standard_errors is None else values.standard_errors,
+        "shots": np.zeros(0) if values.num_shots is None else values.num_shots,
+        "held_out": held_out,
+        "batch_size": sampling.batch_size,
+        "hidden": num_hidden,
+    }
+    start = term_start(scenario, num_hidden, starts, seed) if initial is None else start_of_model(initial)
+    whole = searched.num_terms <= sampling.batch_size
+    problem = Problem(
+        term_loss(run.optimizer.loss),
+        start,
+        ADAM,
+        data=term_data(searched) if whole else None,
+        batches=None if whole else term_batches(searched, sampling.batch_size, seed),
+    )
+    trained = run.train(problem, schedule, facts, seed)
+    fits = [TermFit(model, values, held_out) for model in models_of_terms(trained.parameters, scenario)]
+    losses = np.array([fit.loss_trained for fit in fits])
+    # Held-out terms have no part in the choice.
+    best = int(np.argmin(losses))
+    return LocalModelResult(
+        fits[best].model, float(losses[best]), trained.history[:, 0, best], trained.status, fits[best], losses
     )
 
 

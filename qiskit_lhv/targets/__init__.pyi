@@ -11,6 +11,8 @@ from .groups import counts_of_groups as counts_of_groups
 from .many_parties.parities import TermMeans as TermMeans
 from .many_parties.parities import term_means as term_means
 from .many_parties.shots import ManyPartyShots as ManyPartyShots
+from .many_parties.term_rows import random_terms as random_terms
+from .many_parties.term_values import TermValues as TermValues
 from .photons import PhotonCounts as PhotonCounts
 from .photons import click_counts as click_counts
 from .projections import divergence as divergence

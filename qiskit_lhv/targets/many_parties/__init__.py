@@ -2,5 +2,7 @@
 
 - ``shots``: the record, and what is read off it;
 - ``reading``: bits and counts as Qiskit returns them;
-- ``parities``: products of outcomes, and correlators with their errors.
+- ``parities``: products of outcomes, and correlators with their errors;
+- ``term_rows``, ``term_values``: lists of correlators, and their values;
+- ``term_expectations``: their exact values in a state.
 """
