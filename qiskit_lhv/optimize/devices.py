@@ -106,7 +106,9 @@ class Devices:
             if self.axis is None and len(names) != 1:
                 raise LHVError.bad_argument("axis", expected=f"one of {names}, the axes of the mesh", got="None")
             if self.axis is not None and self.axis not in names:
-                raise LHVError.bad_argument("axis", expected=f"one of {names}, the axes of the mesh", got=shown(self.axis))
+                raise LHVError.bad_argument(
+                    "axis", expected=f"one of {names}, the axes of the mesh", got=shown(self.axis)
+                )
             return
         if self.axis is not None:
             raise LHVError.bad_argument("axis", expected="None without a mesh that has axes", got=shown(self.axis))
@@ -249,9 +251,7 @@ def _is_remote(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
 
 
-def _in_blocks(
-    sum_over_hidden: SumOverHidden, axis: int, block: int | None, parameters: Any, data: Any
-) -> jax.Array:
+def _in_blocks(sum_over_hidden: SumOverHidden, axis: int, block: int | None, parameters: Any, data: Any) -> jax.Array:
     """The sum over all hidden variables that are here, block by block."""
     size = jax.tree.leaves(parameters)[0].shape[axis]
     if block is None or size <= block:

@@ -48,7 +48,9 @@ def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, NDAr
 
 
 @cache
-def finite_loss(name: str, layout: EnsembleLayout = ON_ONE_DEVICE) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
+def finite_loss(
+    name: str, layout: EnsembleLayout = ON_ONE_DEVICE
+) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
     """Returns the loss of every start, shape ``(1, num_starts)``, between the target and the ensemble's table.
 
     Args:
