@@ -1,3 +1,4 @@
+from .devices import Devices as Devices
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate_model as evaluate_model
 from .options import GradientDescent as GradientDescent

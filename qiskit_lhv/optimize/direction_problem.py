@@ -20,11 +20,12 @@ from ..models.function_responses import FunctionResponse
 from ..models.responses import DirectionResponse, QubitResponse
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import qubit_tensor
+from .devices import ON_ONE_DEVICE, EnsembleLayout
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, spread_over_runs
+from .state_problem import LEAST_ORBITS, FreeVariables, StateProblem, random_start
 from .symmetry import find_local_symmetry
 
 __all__ = [
@@ -103,13 +104,20 @@ class DirectionProblem(StateProblem):
         )
         return None if symmetry is None else Orbits.of(symmetry, self.response.features)
 
+    def floats_each(self, free: FreeVariables) -> float:
+        """The means of all parties, and where there are more than two, the products of half of them."""
+        rows = [size + 1 for size in self.grid_sizes]
+        return sum(rows) + math.prod(rows[: (len(rows) + 1) // 2]) * (len(rows) > 2)
+
     def start(self, size: int, runs: tuple[int, int], seed: int) -> list[NDArray[np.float32]]:
         """Normal numbers, small for harmonics."""
         return start_parameters(self.response, size, runs, seed)
 
-    def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
+    def loss(
+        self, name: str, free: FreeVariables, layout: EnsembleLayout = ON_ONE_DEVICE
+    ) -> Callable[[Any, Any], jax.Array]:
         """The loss of :func:`continuous_loss`."""
-        return continuous_loss(self.response, name, free.paired, free.orbits)
+        return continuous_loss(self.response, name, free.paired, free.orbits, layout)
 
     def batches(self, seed: int) -> Callable[[int, int], Any]:
         """Each party's directions, as its response takes them, and the targets' correlators on them."""
@@ -198,14 +206,15 @@ def start_parameters(
     """Random hidden variables of every party, float32, shape ``(*runs, F, num_hidden)``; targets start alike."""
     rng = np.random.default_rng(seed)
     width = _START_WIDTH if isinstance(response, DirectionResponse) else 1.0
-    parties = [
-        [width * rng.standard_normal((num_hidden, size)) for (size,) in response.hidden_shapes] for _ in range(runs[1])
-    ]
-    return [spread_over_runs(np.stack([start[k] for start in parties]), runs) for k in range(response.num_parties)]
+    return random_start(rng, response.hidden_shapes, [width] * response.num_parties, num_hidden, runs)
 
 
 def continuous_loss(
-    response: QubitResponse, name: str, even: bool, orbits: Orbits | None = None
+    response: QubitResponse,
+    name: str,
+    even: bool,
+    orbits: Orbits | None = None,
+    layout: EnsembleLayout = ON_ONE_DEVICE,
 ) -> Callable[[Any, Any], jax.Array]:
     """Returns the loss of every run, averaged over the setting combinations of a product grid.
 
@@ -214,27 +223,31 @@ def continuous_loss(
         name: One of ``LOSSES``.
         even: Whether every hidden variable represents itself and its opposite.
         orbits: The images that it represents as well.
+        layout: Where the hidden variables are.
     """
     # The features are in the data, so that all harmonics share one compiled function.
-    return _continuous_loss(response.function if isinstance(response, FunctionResponse) else None, name, even, orbits)
+    function = response.function if isinstance(response, FunctionResponse) else None
+    return _continuous_loss(function, name, even, orbits, layout)
 
 
 @cache
 def _continuous_loss(
-    function: Callable[[Any, Any], Any] | None, name: str, even: bool, orbits: Orbits | None
+    function: Callable[[Any, Any], Any] | None, name: str, even: bool, orbits: Orbits | None, layout: EnsembleLayout
 ) -> Callable[[Any, Any], Any]:
     distance = LOSSES[name]
 
-    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
-        inputs = data["directions"]
+    def summed(parameters: list[jax.Array], inputs: list[jax.Array]) -> jax.Array:
         if orbits is not None:
             means = [jnp.tanh(logits) for logits in orbits.logits(inputs, parameters)]
         elif function is None:
             means = [jnp.tanh(features @ own) for own, features in zip(parameters, inputs, strict=True)]
         else:
             means = [2 * function(vectors, own.T).T - 1 for own, vectors in zip(parameters, inputs, strict=True)]
-        correlators = _correlators(means, even) / means[0].shape[1]
-        num_parties = len(means)
+        return _correlators(means, even)
+
+    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
+        num_parties, num_hidden = len(parameters), parameters[0].shape[1] * (1 if orbits is None else orbits.order)
+        correlators = layout.total(summed, parameters, data["directions"], axis=1) / num_hidden
         target = jnp.maximum(correlators_to_probabilities(data["target"], num_parties), 0)
         shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)
         probabilities = correlators_to_probabilities(correlators, num_parties)

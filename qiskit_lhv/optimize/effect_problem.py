@@ -21,12 +21,13 @@ from ..models.effect_responses import EffectResponse, MeasurementResponse
 from ..models.ensemble import ResponseModel
 from ..models.function_responses import EffectFunctionResponse
 from ..targets.operator_basis import coordinates_of_effects
+from .devices import ON_ONE_DEVICE, EnsembleLayout
 from .effect_symmetry import effect_orbits
 from .ensemble_products import sum_of_products
 from .losses import LOSSES, over_runs
 from .orbits import Orbits
 from .search_run import SearchRun
-from .state_problem import FreeVariables, StateProblem, searched_tensor, spread_over_runs
+from .state_problem import COPIES, FreeVariables, StateProblem, random_start, searched_tensor
 
 __all__ = ["EffectProblem", "outcome_table"]
 
@@ -38,7 +39,7 @@ _RATE = 0.01
 _LEAST_ORBITS = 8
 # Turned features, relative to hidden variables: more would take most of the time.
 _FEATURES_PER_HIDDEN = 4
-# Arrays of the size of the hidden variables, and of the responses, that a step keeps.
+# Arrays of the size of the hidden variables that a search keeps.
 _COPIES = 5
 
 
@@ -89,21 +90,30 @@ class EffectProblem(StateProblem):
         )
 
     def _require_memory(self, run: SearchRun, num_hidden: int) -> None:
-        """Raises if the ensemble and its responses do not fit into memory."""
-        rows = [
-            grid * getattr(own, "most_outcomes", 2)
-            for grid, own in zip(self.grid_sizes, self.measurements, strict=True)
-        ]
-        floats = sum(
-            shape[0] + n for shape, n in zip(self.response.hidden_shapes, rows, strict=True)
-        ) * num_hidden * run.optimizer.num_starts * len(self.tensors) + math.prod(rows)
+        """Raises if the ensemble and a block of its responses do not fit into memory."""
+        runs = run.optimizer.num_starts * len(self.tensors)
+        variables = sum(shape[0] for shape in self.response.hidden_shapes) * num_hidden * runs
+        responses = 4.0 * COPIES * sum(self._rows) * num_hidden * runs
         require_memory(
-            4.0 * _COPIES * floats,
+            4.0 * _COPIES * (variables + math.prod(self._rows)) + min(responses, run.devices.memory),
             "num_hidden",
             expected="an ensemble that fits",
             got=f"{num_hidden} hidden variables of {sum(s[0] for s in self.response.hidden_shapes)} components, with",
             remedy="Choose fewer hidden variables, a lower degree as response=, or fewer settings.",
         )
+
+    @property
+    def _rows(self) -> list[int]:
+        """Outcomes of all measurements of a step, for each party."""
+        return [
+            grid * int(getattr(own, "most_outcomes", 2))
+            for grid, own in zip(self.grid_sizes, self.measurements, strict=True)
+        ]
+
+    def floats_each(self, free: FreeVariables) -> float:
+        """The responses of all parties, and where there are more than two, the products of half of them."""
+        rows = self._rows
+        return sum(rows) + math.prod(rows[: (len(rows) + 1) // 2]) * (len(rows) > 2)
 
     def start(self, size: int, runs: tuple[int, int], seed: int) -> list[NDArray[np.float32]]:
         """Normal numbers, smaller for higher degrees."""
@@ -111,20 +121,14 @@ class EffectProblem(StateProblem):
         widths: list[Any] = [1.0] * self.response.num_parties
         if isinstance(self.response, EffectResponse):
             widths = [_START_WIDTH * _WIDTH_PER_DEGREE ** (own.degrees - 1) for own in self.response.features]
-        parties = [
-            [width * rng.standard_normal((size, *shape)) for width, shape in zip(widths, self._shapes, strict=True)]
-            for _ in range(runs[1])
-        ]
-        return [spread_over_runs(np.stack([start[k] for start in parties]), runs) for k in range(len(widths))]
+        return random_start(rng, self.response.hidden_shapes, widths, size, runs)
 
-    @property
-    def _shapes(self) -> list[tuple[int, ...]]:
-        return self.response.hidden_shapes
-
-    def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
+    def loss(
+        self, name: str, free: FreeVariables, layout: EnsembleLayout = ON_ONE_DEVICE
+    ) -> Callable[[Any, Any], jax.Array]:
         """The loss between the target's table and the ensemble's average of products."""
         function = self.response.function if isinstance(self.response, EffectFunctionResponse) else None
-        return _effect_loss(function, name, len(self.measurements), free.orbits)
+        return _effect_loss(function, name, len(self.measurements), free.orbits, layout)
 
     def batches(self, seed: int) -> Callable[[int, int], Any]:
         """What each party's response takes of its effects, and the targets' tables on them."""
@@ -177,12 +181,15 @@ def outcome_table(tensor: FloatArray, coordinates: Sequence[FloatArray]) -> Floa
 
 @cache
 def _effect_loss(
-    function: Callable[[Any, Any], Any] | None, name: str, num_parties: int, orbits: Orbits | None
+    function: Callable[[Any, Any], Any] | None,
+    name: str,
+    num_parties: int,
+    orbits: Orbits | None,
+    layout: EnsembleLayout,
 ) -> Callable[[Any, Any], jax.Array]:
     distance = LOSSES[name]
 
-    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
-        inputs = data["inputs"]
+    def summed(parameters: list[jax.Array], inputs: list[Any]) -> jax.Array:
         if function is not None:
             responses = [
                 jnp.moveaxis(function(effects, own.T), 0, -1) for own, effects in zip(parameters, inputs, strict=True)
@@ -198,15 +205,18 @@ def _effect_loss(
                 jax.nn.softmax(rows.reshape(*own["features"].shape[:2], -1) + own["offsets"], axis=1)
                 for rows, own in zip(logits, inputs, strict=True)
             ]
-        num_settings = math.prod(len(own) for own in responses)
         rows = [own.reshape(-1, own.shape[-1]) for own in responses]
-        target, num_hidden = data["target"], rows[0].shape[1]
         if num_parties == 1:
-            table = rows[0].sum(axis=1)
-        elif num_parties == 2:
-            table = rows[0] @ rows[1].T
-        else:
-            table = sum_of_products(rows).reshape(target.shape)
+            return rows[0].sum(axis=1)
+        if num_parties == 2:
+            return rows[0] @ rows[1].T
+        return sum_of_products(rows).reshape([len(own) for own in rows])
+
+    def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
+        inputs, target = data["inputs"], data["target"]
+        num_settings = math.prod(len(jax.tree.leaves(own)[0]) for own in inputs)
+        num_hidden = parameters[0].shape[1] * (1 if orbits is None else orbits.order)
+        table = layout.total(summed, parameters, inputs, axis=1)
         # A logarithm of zero would not be finite.
         smallest = float(np.finfo(table.dtype).tiny) ** 0.5
         shares = jnp.full((1,) * target.ndim, 1 / num_settings, target.dtype)

@@ -34,9 +34,9 @@ def sum_of_products(rows: list[jax.Array]) -> jax.Array:
 
 def _forward(rows: list[jax.Array]) -> tuple[jax.Array, list[jax.Array]]:
     half = _half(rows)
-    first = jnp.zeros(
-        (math.prod(len(row) for row in rows[:half]), math.prod(len(row) for row in rows[half:])), rows[0].dtype
-    )
+    shape = (math.prod(len(row) for row in rows[:half]), math.prod(len(row) for row in rows[half:]))
+    # Where there are several devices, these are zeros of each of them, as the rows are.
+    first = jax.lax.full_like(rows[0], 0, shape=shape)
 
     def add(total: jax.Array, block: list[jax.Array]) -> tuple[jax.Array, None]:
         return total + _products(block[:half]) @ _products(block[half:]).T, None

@@ -11,6 +11,7 @@ import optax
 from .._support.validation import instance, is_whole_number, positive_number, probability, shown, whole_number
 from ..exceptions import LHVError
 from ..models.ensemble import ResponseModel
+from .devices import Devices
 from .losses import LOSSES
 
 __all__ = ["GradientDescent", "SettingsGrid", "TermSampling"]
@@ -48,6 +49,9 @@ class GradientDescent:
     symmetry: str | Sequence[Any] | None = "auto"
     """For states: ``"auto"``: hidden variables come in whole orbits of a finite symmetry of the target, if one is
     found; states: of one that these share, such as all those of a sweep; ``None``: every hidden variable is free."""
+    devices: Devices | None = None
+    """Devices over which the ensemble is spread, and the memory that a step may use there; ``None``: the default device
+    of JAX, and 1 GiB."""
     # The digest of a rule, not its repr, distinguishes the runs of two of them.
     update_rule: optax.GradientTransformation | None = field(default=None, repr=False)
     """Rule that turns gradients into steps, with its own learning rate and schedule: any gradient transformation of
@@ -73,6 +77,8 @@ class GradientDescent:
             raise LHVError.bad_argument(
                 "symmetry", expected="'auto', None, or a sequence of states", got=shown(self.symmetry)
             )
+        if self.devices is not None:
+            instance(self.devices, Devices, "devices", LHVError)
         if self.update_rule is not None:
             self._check_rule()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -30,13 +30,14 @@ from ..targets.counts import BellCounts
 from ..targets.many_parties.shots import ManyPartyShots
 from ..targets.many_parties.term_values import TermValues
 from ..targets.projections import divergence, setting_shares
+from .devices import Placement
 from .evaluation import Evaluation, evaluate_model
 from .optimizers import ADAM, POLYAK
 from .options import GradientDescent, SettingsGrid, TermSampling
 from .problem_of_states import state_problem
 from .search_run import SearchRun
 from .state_problem import StateProblem, searched_tensor, spread_over_runs
-from .table_problem import finite_data, finite_loss, finite_start
+from .table_problem import finite_bytes_each, finite_data, finite_loss, finite_start
 from .term_problem import (
     held_out_terms,
     models_of_terms,
@@ -275,6 +276,7 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
         final_share=_FINAL_SHARE if run.optimizer.patience or run.optimizer.diffusion else 1.0,
         patience=run.optimizer.patience,
     )
+    layout = run.devices.layout(num_hidden, finite_bytes_each(behavior.scenario, run.optimizer.num_starts))
     facts: dict[str, Any] = {"target": behavior.array, "shares": shares, "hidden": num_hidden}
     if not behavior.scenario.has_equal_outcomes:
         facts["outcomes"] = behavior.scenario.num_outcomes
@@ -285,7 +287,8 @@ def _search_finite(target: Behavior | BellCounts, run: SearchRun) -> LocalModelR
             # A floor under the weights lets a weight of zero grow again.
             log_weights = np.log(np.maximum(initial.weights, 1e-12))
             start = {"logits": logits, "log_weights": log_weights[None, None]}
-        problem = Problem(finite_loss(run.optimizer.loss), start, ADAM, data=finite_data(behavior, shares))
+        loss, data = finite_loss(run.optimizer.loss, layout), finite_data(behavior, shares)
+        problem = Problem(loss, start, ADAM, data=data, placement=Placement(layout, 2, num_hidden))
         trained = run.train(problem, schedule, facts, seed_or_fresh(run.seed))
         tables = [np.asarray(array, dtype=np.float64)[0] for array in trained.parameters["logits"]]
         log_weights = np.asarray(trained.parameters["log_weights"], dtype=np.float64)[0]
@@ -350,6 +353,10 @@ def _search_problem(
     response, runs = problem.response, (len(problem.tensors), run.optimizer.num_starts)
     initial = run.initial_for(response, num_hidden)
     free = problem.free_variables(run, num_hidden, initial)
+    if run.num_hidden is None and initial is None:
+        # Where the size is open, the devices divide it.
+        free = replace(free, size=-(-free.size // run.devices.number) * run.devices.number)
+    layout = problem.layout(free, run.devices, run.optimizer.num_starts)
     schedule = Schedule(
         peak=float(run.optimizer.learning_rate or problem.rate(num_hidden)),
         num_steps=int(run.optimizer.num_steps or problem.default_steps),
@@ -374,8 +381,14 @@ def _search_problem(
             raise ScenarioError.bad_argument(
                 "start", expected="a model whose hidden variables have equal weights", got="unequal weights"
             )
-    loss = problem.loss(run.optimizer.loss, free)
-    trained = run.train(Problem(loss, start, POLYAK, batches=problem.batches(seed)), schedule, facts, seed)
+    descent = Problem(
+        problem.loss(run.optimizer.loss, free, layout),
+        start,
+        POLYAK,
+        batches=problem.batches(seed),
+        placement=Placement(layout, 3, free.size),
+    )
+    trained = run.train(descent, schedule, facts, seed)
     results = []
     for t, tensor in enumerate(problem.tensors):
         found = []

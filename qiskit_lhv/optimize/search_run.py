@@ -13,6 +13,7 @@ from .._support.validation import generator, instance, whole_number
 from ..exceptions import LHVError, ScenarioError
 from ..models.ensemble import ResponseModel
 from ..models.responses import Response
+from .devices import Devices
 from .optimizers import checked_rule, rule_identity
 from .options import GradientDescent
 from .training import Problem, Schedule, TrainingRun, train
@@ -52,6 +53,8 @@ class SearchRun:
         descent = GradientDescent() if optimizer is None else optimizer
         instance(descent, GradientDescent, "optimizer", LHVError)
         generator(seed)
+        if descent.devices is not None and descent.devices.many_hosts and seed is None:
+            raise LHVError.bad_argument("seed", expected="the same seed in all processes of a mesh", got="None")
         if checkpoint is not None and seed is None:
             raise LHVError.bad_argument("seed", expected="a seed where there is a checkpoint", got="None")
         if checkpoint is not None:
@@ -64,6 +67,11 @@ class SearchRun:
         if self.num_hidden is None and model is not None:
             return model.num_hidden
         return int(self.num_hidden or default)
+
+    @property
+    def devices(self) -> Devices:
+        """Devices and memory for the ensemble."""
+        return self.optimizer.devices or Devices()
 
     def initial_for(self, response: Response, num_hidden: int) -> ResponseModel | None:
         """Returns the model to start from, if there is one and it fits."""

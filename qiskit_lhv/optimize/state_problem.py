@@ -20,13 +20,24 @@ from ..models.responses import Response
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import tensor_of_parties
+from .devices import ON_ONE_DEVICE, Devices, EnsembleLayout
 from .orbits import Orbits
 from .search_run import SearchRun
 
-__all__ = ["LEAST_ORBITS", "FreeVariables", "StateProblem", "grid_sizes", "searched_tensor", "spread_over_runs"]
+__all__ = [
+    "LEAST_ORBITS",
+    "FreeVariables",
+    "StateProblem",
+    "grid_sizes",
+    "random_start",
+    "searched_tensor",
+    "spread_over_runs",
+]
 
 LEAST_ORBITS = 16
 """Free hidden variables that a symmetry must leave."""
+COPIES = 5
+"""Arrays of the size of the responses that a step keeps, gradients included."""
 # Largest dimension of the whole space of the states whose models are searched.
 _LARGEST_DIMENSION = 4096
 
@@ -41,6 +52,11 @@ class FreeVariables:
     """Whether each of them also stands for its opposite."""
     orbits: Orbits | None = None
     """The images under a symmetry that each of them stands for as well."""
+
+    @property
+    def images(self) -> int:
+        """Number of hidden variables for which each free one stands."""
+        return (2 if self.paired else 1) * (1 if self.orbits is None else self.orbits.order)
 
     def expanded(self, hidden: list[FloatArray]) -> list[FloatArray]:
         """Returns the whole ensemble, the free ones first.
@@ -92,13 +108,39 @@ class StateProblem(ABC):
         """Random free hidden variables of every party, float32, shape ``(*runs, F, size)``; targets start alike."""
 
     @abstractmethod
-    def loss(self, name: str, free: FreeVariables) -> Callable[[Any, Any], jax.Array]:
+    def loss(
+        self, name: str, free: FreeVariables, layout: EnsembleLayout = ON_ONE_DEVICE
+    ) -> Callable[[Any, Any], jax.Array]:
         """Returns the loss of every run, averaged over the setting combinations of a product grid.
 
         Args:
             name: One of ``LOSSES``.
             free: How the ensemble is represented.
+            layout: Where it lies.
         """
+
+    @abstractmethod
+    def floats_each(self, free: FreeVariables) -> float:
+        """Returns how many numbers a run computes from one hidden variable, without those that gradients need.
+
+        Args:
+            free: How the ensemble is represented.
+        """
+
+    def layout(self, free: FreeVariables, devices: Devices, num_starts: int) -> EnsembleLayout:
+        """Returns where the ensemble lies.
+
+        Args:
+            free: How the ensemble is represented.
+            devices: Devices and memory that the caller allows.
+            num_starts: Starts that run side by side.
+
+        Raises:
+            LHVError: If the devices do not divide the ensemble.
+        """
+        orbit = 1 if free.orbits is None else free.orbits.order
+        runs = num_starts * len(self.tensors)
+        return devices.layout(free.size, 4.0 * COPIES * runs * orbit * self.floats_each(free), free.images)
 
     @abstractmethod
     def batches(self, seed: int) -> Callable[[int, int], Any]:
@@ -170,6 +212,31 @@ def grid_sizes(num_settings: int, measurements: Sequence[MeasurementSet]) -> lis
         sizes[k] = int(min(limits[k], equal))
         budget, left = budget / sizes[k], left - 1
     return sizes
+
+
+def random_start(
+    rng: np.random.Generator,
+    shapes: Sequence[tuple[int, ...]],
+    widths: Sequence[Any],
+    size: int,
+    runs: tuple[int, int],
+) -> list[NDArray[np.float32]]:
+    """Returns normal numbers for every party, float32, shape ``(*runs, F, size)``; targets start alike.
+
+    Args:
+        rng: Source of the numbers, which do not depend on the devices.
+        shapes: Shape of one hidden variable of each party.
+        widths: Standard deviations of each party's components.
+        size: Number of free hidden variables.
+        runs: Numbers of targets and of starts.
+    """
+
+    def drawn(width: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        # In single precision at once: a large ensemble is drawn party by party in double precision.
+        return np.asarray(width * rng.standard_normal((size, *shape)), dtype=np.float32)
+
+    starts = [[drawn(width, shape) for width, shape in zip(widths, shapes, strict=True)] for _ in range(runs[1])]
+    return [spread_over_runs(np.stack([own[k] for own in starts]), runs) for k in range(len(shapes))]
 
 
 def spread_over_runs(hidden: FloatArray, runs: tuple[int, int]) -> NDArray[np.float32]:

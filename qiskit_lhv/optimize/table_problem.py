@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,9 +16,11 @@ from .._support.validation import generator
 from ..targets.behaviors import Behavior
 from ..targets.coordinates import to_party_axes
 from ..targets.scenario import BellScenario
+from .devices import ON_ONE_DEVICE, EnsembleLayout
 from .losses import LOSSES, over_runs
+from .state_problem import COPIES
 
-__all__ = ["finite_data", "finite_loss", "finite_start"]
+__all__ = ["finite_bytes_each", "finite_data", "finite_loss", "finite_start"]
 
 # Wide enough apart that the ensemble starts near many different deterministic strategies.
 _START_WIDTH = 3.0
@@ -45,23 +48,44 @@ def finite_data(target: Behavior, shares: NDArray[np.float64]) -> dict[str, NDAr
 
 
 @cache
-def finite_loss(name: str) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
+def finite_loss(
+    name: str, layout: EnsembleLayout = ON_ONE_DEVICE
+) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
     """Returns the loss of every start, shape ``(1, num_starts)``, between the target and the ensemble's table.
 
     Args:
         name: One of ``LOSSES``.
+        layout: Where the hidden variables are.
     """
     distance = LOSSES[name]
 
-    def single(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
-        logits = parameters["logits"]
+    def summed(ensemble: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
+        logits = ensemble["logits"]
         if "real_0" in data:
             logits = [jnp.where(data[f"real_{k}"], x, -jnp.inf) for k, x in enumerate(logits)]
         responses = [jax.nn.softmax(x, axis=-1).reshape(len(x), -1) for x in logits]
-        table = _average_of_products(jax.nn.softmax(parameters["log_weights"]), responses)
+        return _average_of_products(ensemble["weights"], responses)
+
+    def single(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
+        # The weights add up to 1 over the whole ensemble, not on each device.
+        ensemble = {"logits": parameters["logits"], "weights": jax.nn.softmax(parameters["log_weights"])}
+        masks = {name: array for name, array in data.items() if name.startswith("real_")}
+        table = layout.total(summed, ensemble, masks, axis=0)
         return distance(data["target"], table.reshape(data["target"].shape), data["shares"])
 
     return over_runs(single)
+
+
+def finite_bytes_each(scenario: BellScenario, num_starts: int) -> float:
+    """Returns what a step computes from one hidden variable, in bytes: responses, and the products of half of them.
+
+    Args:
+        scenario: The scenario.
+        num_starts: Starts that run side by side.
+    """
+    rows = [m * d for m, d in zip(scenario.num_settings, scenario.max_outcomes, strict=True)]
+    half = (len(rows) + 1) // 2
+    return 8.0 * COPIES * num_starts * (sum(rows) + math.prod(rows[:half]) + math.prod(rows[half:]))
 
 
 def _average_of_products(weights: jax.Array, responses: list[jax.Array]) -> jax.Array:

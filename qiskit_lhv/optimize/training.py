@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .._support.deadlines import Deadline
 from .._support.progress import ProgressBar
 from ..exceptions import SolverError
+from .devices import ANYWHERE, Placement
 from .optimizers import Optimizer
 from .tree_checkpoints import Checkpoint
 
@@ -107,6 +108,8 @@ class Problem:
     batches: Batches | None = None
     """Gives each step data of its own instead. The loss then fluctuates, so that the last parameters are kept, and the
     mean over the steps between two checks is what is compared."""
+    placement: Placement = ANYWHERE
+    """Where parameters and the state of the rule lie."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,22 @@ class TrainingRun:
 
 @partial(jax.jit, static_argnames=("rule",))
 def _steps(
-    rule: tuple[Loss, Optimizer],
+    rule: tuple[Loss, Optimizer, Placement],
     count: int,
     data: Any,
     point: tuple[Any, Any],
     key: jax.Array | None,
     steps: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     batch: Any,
-) -> tuple[tuple[Any, Any], jax.Array]:
-    loss, optimizer = rule
+    best: tuple[Any, Any] | None,
+) -> tuple[tuple[Any, Any], jax.Array, jax.Array, tuple[Any, Any] | None]:
+    """Takes steps.
+
+    Returns:
+        The state after them, the loss before each of them, whether all is finite, and the better of the parameters
+        before them and the best ones so far, with their losses.
+    """
+    loss, optimizer, placement = rule
 
     def total(parameters: Any, data: Any) -> tuple[jax.Array, jax.Array]:
         losses = loss(parameters, data)
@@ -147,31 +157,43 @@ def _steps(
             keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))
             moved = [c + noise * jax.random.normal(k, c.shape, c.dtype) for c, k in zip(leaves, keys, strict=True)]
             changes = jax.tree.unflatten(structure, moved)
-        return (jax.tree.map(jnp.add, parameters, changes), state), history.at[i].set(losses)
+        return placement.kept((jax.tree.map(jnp.add, parameters, changes), state)), history.at[i].set(losses)
 
     leaf = jax.tree.leaves(point[0])[0]
     history = jnp.zeros((len(steps[0]), *leaf.shape[:2]), leaf.dtype)
-    # The count is an argument, so that an odd number of steps needs no compilation of its own.
-    return jax.lax.fori_loop(0, count, one, (point, history))
+    # Accelerators multiply in lower precision unless told otherwise, which raises the lowest loss that can be reached.
+    # What is traced here keeps its precision: losses and their gradients, and the functions and rules of callers.
+    with jax.default_matmul_precision("highest"):
+        # The count is an argument, so that an odd number of steps needs no compilation of its own.
+        after, history = placement.kept(jax.lax.fori_loop(0, count, one, (point, history)))
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in [history, *jax.tree.leaves(after)]]).all()
+    if best is not None:
+        better = history[0] < best[1]
+
+        def choose(old: jax.Array, new: jax.Array) -> jax.Array:
+            return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - 2)), new, old)
+
+        best = jax.tree.map(choose, best[0], point[0]), jnp.where(better, history[0], best[1])
+    return after, history, finite, placement.kept(best)
 
 
 def _chunk(
-    rule: tuple[Loss, Optimizer],
+    rule: tuple[Loss, Optimizer, Placement],
     data: Any,
     point: tuple[Any, Any],
     key: jax.Array | None,
     steps: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     batch: Any,
-) -> tuple[tuple[Any, Any], NDArray[np.float64]]:
-    """Returns the state after some steps, at most a whole chunk, and the loss before each step."""
+    best: tuple[Any, Any] | None,
+) -> tuple[tuple[Any, Any], jax.Array, jax.Array, tuple[Any, Any] | None]:
+    """Begins at most a whole chunk of steps, and does not wait for them; see :func:`_steps`."""
     count = len(steps[0])
 
     def fill(array: Any) -> NDArray[Any]:
         missing = _CHUNK - count
         return np.pad(array, [(0, missing), *[(0, 0)] * (np.ndim(array) - 1)]) if missing else np.asarray(array)
 
-    after, losses = _steps(rule, count, data, point, key, *jax.tree.map(fill, (steps, batch)))
-    return after, np.asarray(losses, dtype=np.float64)[:count]
+    return _steps(rule, count, data, point, key, *jax.tree.map(fill, (steps, batch)), best)
 
 
 def train(
@@ -206,17 +228,17 @@ def train(
         SolverError: If the loss is not finite from the first steps on.
     """
     deadline = Deadline(None) if deadline is None else deadline
-    loss, data, batches = problem.loss, problem.data, problem.batches
-    parameters = problem.parameters
-    runs = jax.tree.leaves(parameters)[0].shape[:2]
-    # Without compilation as a whole, JAX would compile every line separately.
-    state = (parameters, jax.jit(problem.optimizer.init)(parameters), parameters, np.full(runs, np.inf))
-    history, saved = np.empty((0, *runs)), None if checkpoint is None else checkpoint.load(state)
+    data, batches, placement = problem.data, problem.batches, problem.placement
+    runs = jax.tree.leaves(problem.parameters)[0].shape[:2]
+    state, history = _initial_state(problem), np.empty((0, *runs))
+    saved = None if checkpoint is None else checkpoint.load(state)
     if saved is not None:
         state, history = saved
-    parameters, inner, best, best_loss = state
-    key, status = jax.random.key(seed) if diffusion else None, None
-    rule = (loss, problem.optimizer)
+        state = placement.placed(state)
+    parameters, inner, best = state
+    key, status = placement.everywhere(jax.random.key(seed)) if diffusion else None, None
+    rule = (problem.loss, problem.optimizer, placement)
+    drawn = None
     turn, found_plateau = schedule.turn(_overall(history))
     with ProgressBar(schedule.num_steps, progress) as bar:
         bar.update(len(history), f"loss {_current(history, batches):.3e}")
@@ -228,16 +250,26 @@ def train(
                     status = SearchStatus.CONVERGED
                 elif done >= total:
                     status = SearchStatus.PLATEAU if found_plateau else SearchStatus.OUT_OF_STEPS
-                elif done and deadline.over:
+                elif done and placement.agreed(deadline.over):
                     status = SearchStatus.OUT_OF_TIME
                 if status is not None:
                     break
                 numbers = np.arange(done, min(done + _CHUNK, total))
                 noise = np.where(numbers < turn, diffusion, 0.0)
-                batch = None if batches is None else batches(done, len(numbers))
+                batch = None
+                if batches is not None:
+                    # A plateau that was found meanwhile may have left fewer steps than were drawn ahead.
+                    whole = batches(done, len(numbers)) if drawn is None else drawn
+                    batch = jax.tree.map(lambda array: array[: len(numbers)], whole)
                 steps = (numbers, schedule.rates(turn, numbers), noise)
-                (after, inner_after), losses = _chunk(rule, data, (parameters, inner), key, steps, batch)
-                if not (np.isfinite(losses).all() and _all_finite(after)):
+                following, device_losses, finite, better = _chunk(
+                    rule, data, (parameters, inner), key, steps, batch, best
+                )
+                ahead = min(_CHUNK, total - done - len(numbers))
+                # While the device takes these steps, the processor draws the data of the next ones.
+                drawn = batches(done + len(numbers), ahead) if batches is not None and ahead > 0 else None
+                losses = np.asarray(device_losses, dtype=np.float64)[: len(numbers)]
+                if not finite:
                     if not done:
                         raise SolverError(
                             f"The loss stopped being finite within the first {len(numbers)} steps. "
@@ -245,41 +277,42 @@ def train(
                         )
                     status = SearchStatus.NOT_FINITE
                     break
-                # The first loss of a chunk is that of the parameters before it.
-                best, best_loss = _better(best, best_loss, parameters, losses[0])
-                parameters, inner, history = after, inner_after, np.concatenate([history, losses])
+                best, (parameters, inner), history = better, following, np.concatenate([history, losses])
                 bar.update(len(numbers), f"loss {_current(history, batches):.3e}")
                 if checkpoint is not None:
-                    checkpoint.save((parameters, inner, best, best_loss), history)
+                    _save(checkpoint, placement, (parameters, inner, best), history)
         except KeyboardInterrupt:
             status = SearchStatus.INTERRUPTED
     if checkpoint is not None:
-        checkpoint.save((parameters, inner, best, best_loss), history, now=True)
-    if batches is not None:
-        best = parameters
-    else:
+        _save(checkpoint, placement, (parameters, inner, best), history, now=True)
+    if best is not None:
         # The loss of the last parameters is that of one more step, for which everything is compiled.
         still = (np.zeros(_CHUNK, dtype=int), np.zeros(_CHUNK), np.zeros(_CHUNK))
-        _, values = _steps(rule, 1, data, (parameters, inner), key, still, None)
-        best, _ = _better(best, best_loss, parameters, np.asarray(values, dtype=np.float64)[0])
-    return TrainingRun(best, history, status)
+        *_, best = _steps(rule, 1, data, (parameters, inner), key, still, None, best)
+        assert best is not None
+        parameters = best[0]
+    return TrainingRun(placement.gathered(parameters), history, status)
 
 
-def _better(
-    best: Any, best_loss: NDArray[np.float64], parameters: Any, losses: NDArray[np.float64]
-) -> tuple[Any, NDArray[np.float64]]:
-    """Returns the better parameters of every run, and their losses."""
-    better = losses < best_loss
+def _initial_state(problem: Problem) -> tuple[Any, Any, tuple[Any, Any] | None]:
+    """Parameters, the state of the rule, and the best parameters with their losses where steps share their data."""
+    placement, init = problem.placement, problem.optimizer.init
+    parameters = placement.placed(problem.parameters)
+    # Without compilation as a whole, JAX would compile every line separately.
+    places = placement.shardings(jax.eval_shape(init, parameters))
+    inner = jax.jit(init, out_shardings=places)(parameters)
+    leaf = jax.tree.leaves(parameters)[0]
+    losses = placement.placed(np.full(leaf.shape[:2], np.inf, leaf.dtype))
+    return parameters, inner, None if problem.batches is not None else (parameters, losses)
 
-    # In NumPy: JAX would compile each of these small steps anew for every shape.
-    def choose(old: Any, new: Any) -> NDArray[Any]:
-        return np.where(better.reshape(better.shape + (1,) * (new.ndim - 2)), np.asarray(new), np.asarray(old))
 
-    return jax.tree.map(choose, best, parameters), np.where(better, losses, best_loss)
-
-
-def _all_finite(parameters: Any) -> bool:
-    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(parameters))
+def _save(checkpoint: Checkpoint, placement: Placement, state: Any, history: NDArray[np.float64], **when: bool) -> None:
+    """Saves the state from one process, on whose devices it need not be."""
+    if placement.layout.many_hosts:
+        state = placement.gathered(state)
+        if jax.process_index():
+            return
+    checkpoint.save(state, history, **when)
 
 
 def _overall(history: NDArray[np.float64]) -> NDArray[np.float64]:
