@@ -32,7 +32,7 @@ _FACTS = {"function": "the function", "num_tasks": "the number of tasks", "grid"
 class SweepStore:
     """The folder of a sweep.
 
-    A task is finished when the journal says so: its line, which holds the digest of the file, is written after the file.
+    A task is finished when the journal says so. Its line holds the digest of the file and is written after it.
 
     Args:
         folder: The folder, which exists.

@@ -46,9 +46,9 @@ def sweep(
             file (Dask takes any function).
         grid: The keywords of each task, a list of dictionaries.
         executor: Where tasks run. ``None``: in this process, one after another; a number: so many processes on this
-            machine; ``"dask"``: the Dask client in use, or else all cores of this machine; a ``dask.distributed.Client``;
-            or any executor with the interface of ``concurrent.futures``, such as that of ``mpi4py.futures``. Workers
-            use one thread for linear algebra.
+            machine; ``"dask"``: the Dask client in use, or else all cores of this machine; a
+            ``dask.distributed.Client``; or any executor with the interface of ``concurrent.futures``, such as that of
+            ``mpi4py.futures``. Workers use one thread for linear algebra.
         store: Folder that keeps the results: one file per task, ``.json`` or ``.npz``. Values come back as the files
             hold them: lists as tuples, keys of dictionaries as texts, members of enumerations as their values.
         resume: Whether to go on with what the store holds. If ``False``, a store with finished tasks is refused. Tasks

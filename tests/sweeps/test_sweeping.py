@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused_and_a_missing_one_done_again(tmp_path):
     sweep(square, GRID, store=tmp_path)
     file = tmp_path / "task_000002.json"
     file.write_text(file.read_text().replace("4", "5"))
-    with pytest.raises(CertificateError, match="another content of task_000002.json"):
+    with pytest.raises(CertificateError, match=r"another content of task_000002\.json"):
         sweep(square, GRID, store=tmp_path)
     with pytest.raises(CertificateError, match="another content"):
         load_sweep(tmp_path)
@@ -146,7 +146,7 @@ def test_an_executor_that_dies_ends_the_sweep_and_keeps_what_is_finished(tmp_pat
 def test_what_cannot_be_sent_or_kept_is_refused_at_once(tmp_path):
     with pytest.raises(LHVError, match="another process can import"):
         sweep(lambda x: x, GRID, executor=2)
-    with pytest.raises(LHVError, match="can be sent to another process, got .* for x of task 1"):
+    with pytest.raises(LHVError, match=r"can be sent to another process, got .* for x of task 1"):
         sweep(square, [{"x": 1}, {"x": threading.Lock()}], executor=2)
     with pytest.raises(LHVError, match="a later call can compare"):
         sweep(square, [{"x": threading.Lock()}], store=tmp_path / "a")
