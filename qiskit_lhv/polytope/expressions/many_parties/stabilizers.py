@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,15 +142,10 @@ class StabilizerExpression(ImplicitExpression, Record):
             rows, signs = stabilizer_elements(graph, (numbers[:, None] >> bits) & 1)
             yield rows, signs * self.factor
 
-    def __mul__(self, factor: float) -> StabilizerExpression:
+    def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return StabilizerExpression(self.scenario, self.edges, number * self.factor, known)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> StabilizerExpression:
-        return self * -1.0
+        return type(self)(self.scenario, self.edges, number * self.factor, known)
 
 
 def stabilizer_sum(graph: Any) -> MeasuredExpression:
