@@ -88,8 +88,8 @@ def sum_of_chsh(graph: Any) -> SparseExpression:
         ScenarioError: If the graph cannot be read.
 
     References:
-        B. Toner, arXiv:quant-ph/0601172; B. Toner, F. Verstraete, arXiv:quant-ph/0611001 (monogamy). A. Kotzig,
-        Mat. Fyz. Casopis 7, 34 (1957): pairing of edges.
+        B. Toner, arXiv:quant-ph/0601172; B. Toner, F. Verstraete, arXiv:quant-ph/0611001 (monogamy). D. P. Sumner,
+        Proc. Am. Math. Soc. 42, 8 (1974): line graphs of even order have perfect matchings, so edges can be paired.
 
     Examples:
         >>> print(sum_of_chsh([(0, 1), (2, 3)]).known_bounds)

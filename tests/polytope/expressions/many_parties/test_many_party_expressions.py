@@ -93,7 +93,8 @@ def test_sums_and_multiples():
 def test_texts_show_twelve_terms():
     terms = {((k, 0), (k + 1, 1)): 1.0 + k for k in range(15)}
     few = SparseExpression.of_terms(BellScenario([2] * 16, 2), terms)
-    assert str(few).startswith("<A0 B1> + 2<B0 C1> + 3<C0 D1>") and str(few).endswith("+ 3 more terms")
+    assert str(few).startswith("<A0 B1> + 2<B0 C1> + 3<C0 D1>")
+    assert str(few).endswith("+ 3 more terms")
     many = SparseExpression.of_terms(BellScenario([2] * 40, 2), {((0, 0), (37, 1)): -0.5, (): 2})
     assert str(many) == "- 0.5<P0.0 P37.1> + 2"
 
@@ -125,10 +126,12 @@ def test_a_symmetric_expression_is_the_sum_of_its_types():
 
 def test_hundreds_of_parties_neither_overflow_nor_lose_a_term():
     expression = mermin(200)
-    assert expression.num_terms == 2**199 and expression.weight == 2.0**199
+    assert expression.num_terms == 2**199
+    assert expression.weight == 2.0**199
     rows = expression.draw_terms(2000, np.random.default_rng(1))
     ones = np.count_nonzero(rows == 1, axis=1)
-    assert np.all(rows >= 0) and np.all(ones % 2 == 0)
+    assert np.all(rows >= 0)
+    assert np.all(ones % 2 == 0)
     assert abs(ones.mean() - 100) < 5 * math.sqrt(50 / 2000)
     np.testing.assert_array_equal(expression.coefficients_of(rows), 1 - ones % 4)
     with pytest.raises(ScenarioError, match="terms to list"):
@@ -205,9 +208,11 @@ def test_bounds_of_small_expressions_are_proven_and_large_ones_point_to_what_is_
 
 def test_known_bounds_follow_positive_factors_and_name_their_source():
     known = KnownBounds(local=2**150 + 1, quantum=2.5, source="a paper")
-    assert known.scaled(2).local == 2**151 + 2 and known.scaled(0.5).quantum == 1.25
+    assert known.scaled(2).local == 2**151 + 2
+    assert known.scaled(0.5).quantum == 1.25
     assert known.scaled(0.1).quantum >= 0.25
-    assert known.scaled(-1) is None and known.scaled(1).no_signaling is None
+    assert known.scaled(-1) is None
+    assert known.scaled(1).no_signaling is None
     for wrong in ({"local": 2.0}, {"local": math.nan, "source": "a paper"}):
         with pytest.raises(ScenarioError):
             KnownBounds(**wrong)
@@ -222,17 +227,20 @@ def test_expressions_are_saved_and_loaded(tmp_path):
         path = tmp_path / f"expression_{k}.json"
         expression.save(path)
         loaded = type(expression).load(path)
-        assert loaded == expression and loaded.known_bounds == expression.known_bounds
+        assert loaded == expression
+        assert loaded.known_bounds == expression.known_bounds
 
 
 def test_table_and_list_of_the_mermin_expression_agree():
-    assert isinstance(mermin(7), BellExpression) and isinstance(mermin(8), SymmetricExpression)
+    assert isinstance(mermin(7), BellExpression)
+    assert isinstance(mermin(8), SymmetricExpression)
     for n in (2, 3, 4):
         dense = mermin(n)
         assert local_bound(dense).value == 2 ** (n // 2)
         assert dense.to_sparse().num_terms == 2 ** (n - 1)
     eight = BellExpression.from_sparse(mermin(8))
-    assert eight.to_correlators()[(1,) * 8] == 1 and eight.to_correlators()[(2, 2) + (1,) * 6] == -1
+    assert eight.to_correlators()[(1,) * 8] == 1
+    assert eight.to_correlators()[(2, 2) + (1,) * 6] == -1
     with pytest.raises(ScenarioError, match="expression"):
         BellExpression.from_sparse(mermin(14))
     assert isinstance(mermin(3).operator("mermin"), SparsePauliOp)
