@@ -121,11 +121,9 @@ def test_blocks_that_are_none_are_refused():
 def test_the_sum_of_the_stabilizer(edges):
     measured = stabilizer_sum(edges)
     expression, n = measured.expression, measured.expression.num_parties
-    if n < 5:
-        check_bounds(measured, graph_state(edges))
+    check_bounds(measured, graph_state(edges))
     # Bounds over 2**n of arXiv:quant-ph/0410059.
     assert expression.known_bounds.local / 2**n == {4: 3 / 4, 5: 5 / 8}[n]
-    assert Statevector(graph_state(edges)).expectation_value(measured.operator()).real == pytest.approx(2**n)
     listed = expression.to_sparse()
     rows = expression.draw_terms(200 * 2**n, np.random.default_rng(0))
     np.testing.assert_array_equal(expression.coefficients_of(rows), listed.coefficients_of(rows))
@@ -145,9 +143,9 @@ def test_stars_of_any_size_are_ghz_states():
         # One edge more makes no star, so all strategies are compared.
         shifted = stabilizer_sum([(0, k) for k in range(1, n)] + [(n, n + 1)]).expression
         assert shifted.known_bounds.local == 4 * star.known_bounds.local
-    large = stabilizer_sum([(0, k) for k in range(1, 300)]).expression
-    assert large.known_bounds.local == 2**299 + 2**150
-    assert large.weight == 2.0**300 - 1
+    large = stabilizer_sum([(0, k) for k in range(1, 100)]).expression
+    assert large.known_bounds.local == 2**99 + 2**50
+    assert large.weight == 2.0**100 - 1
     assert stabilizer_sum([(k, k + 1) for k in range(20)]).expression.known_bounds.local is None
 
 
