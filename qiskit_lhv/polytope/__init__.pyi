@@ -30,9 +30,9 @@ from .expressions.many_parties.sparse import SparseExpression as SparseExpressio
 from .expressions.many_parties.stabilizers import StabilizerExpression as StabilizerExpression
 from .expressions.many_parties.stabilizers import stabilizer_sum as stabilizer_sum
 from .expressions.many_parties.symmetric import SymmetricExpression as SymmetricExpression
-from .expressions.many_parties.two_body import permutation_invariant as permutation_invariant
+from .expressions.many_parties.two_body import permutation_invariant_expression as permutation_invariant_expression
 from .expressions.many_parties.two_body import sum_of_chsh as sum_of_chsh
-from .expressions.many_parties.two_body import two_body as two_body
+from .expressions.many_parties.two_body import two_body_expression as two_body_expression
 from .inequalities.bell_inequality import BellInequality as BellInequality
 from .inequalities.facets import FacetList as FacetList
 from .inequalities.facets import enumerate_facets as enumerate_facets

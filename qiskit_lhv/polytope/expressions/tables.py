@@ -23,9 +23,8 @@ def expression_with_table(
     Raises:
         ScenarioError: If it is no expression, or too large.
     """
-    instance(expression, (BellExpression, ManyPartyExpression), "expression", ScenarioError, "Such as chsh().")
-    if isinstance(expression, BellExpression):
-        return expression
+    if not isinstance(expression, ManyPartyExpression):
+        return instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
     if expression.scenario.num_cells > most_cells:
         known = expression.known_bounds
         raise ScenarioError.bad_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,16 @@ class ManyPartyExpression(ABC):
     @abstractmethod
     def _iterate_blocks(self) -> Iterator[tuple[TermRows, NDArray[np.float64]]]:
         """All terms, constant included, and their coefficients, in blocks of rows."""
+
+    @abstractmethod
+    def __mul__(self, factor: float) -> Self:
+        """The expression with all coefficients multiplied by a number."""
+
+    def __rmul__(self, factor: float) -> Self:
+        return self * factor
+
+    def __neg__(self) -> Self:
+        return self * -1.0
 
     @property
     def num_parties(self) -> int:

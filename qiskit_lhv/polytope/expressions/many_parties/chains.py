@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ...._support.validation import (
     instance,
     is_whole_number,
     real_array,
+    real_number,
     truth_value,
     whole_array,
     whole_number,
@@ -159,6 +160,11 @@ class ChainExpression(ImplicitExpression, Record):
             if places:
                 rows = self._placed(np.full(places, number), np.arange(places))
                 yield rows, np.full(places, self.coefficients[number])
+
+    def __mul__(self, factor: float) -> Self:
+        number = real_number(factor, "factor", ScenarioError)
+        known = self.known_bounds.scaled(number) if self.known_bounds else None
+        return type(self)(self.scenario, self.pattern, number * self.coefficients, self.periodic, known)
 
 
 def translation_invariant_chain(

@@ -29,7 +29,7 @@ __all__ = ["baccari_inequality", "toth_guehne_briegel_inequality"]
 _MAX_TERMS = 1 << 20
 
 
-def baccari_inequality(graph: Any, centers: Iterable[int] | None = None) -> MeasuredExpression:
+def baccari_inequality(graph: Any, centers: Iterable[int] | str | None = None) -> MeasuredExpression:
     """The Bell inequality of Baccari et al. for the graph state, with two settings per party and about one term each.
 
     At a center c of degree d, its observables X and Z become ``(A0 + A1) / sqrt(2)`` and ``(A0 - A1) / sqrt(2)``. The
@@ -41,7 +41,8 @@ def baccari_inequality(graph: Any, centers: Iterable[int] | None = None) -> Meas
     Args:
         graph: A ``CouplingMap``, a ``rustworkx`` graph, a list of edges, or an adjacency matrix (NumPy array).
         centers: One or more vertices whose closed neighborhoods do not overlap. Default: one vertex of the largest
-            degree, as in the paper. More of them make the violation grow with the number of parties.
+            degree, as in the paper. More of them make the violation grow with the number of parties: ``"packed"`` takes
+            as many as fit in the order of their degree.
 
     Returns:
         The expression, with its ``known_bounds``, and the settings: X and Z, and ``X+Z`` and ``X-Z`` for centers.
@@ -98,7 +99,7 @@ def baccari_inequality(graph: Any, centers: Iterable[int] | None = None) -> Meas
     return MeasuredExpression(expression, tuple(("X+Z", "X-Z") if k in chosen else ("X", "Z") for k in range(n)))
 
 
-def _centers(net: Graph, centers: Iterable[int] | None) -> list[int]:
+def _centers(net: Graph, centers: Iterable[int] | str | None) -> list[int]:
     """The centers.
 
     Raises:
@@ -106,6 +107,10 @@ def _centers(net: Graph, centers: Iterable[int] | None) -> list[int]:
     """
     if centers is None:
         return [int(np.argmax([len(others) for others in net.neighbors]))]
+    if isinstance(centers, str):
+        if centers != "packed":
+            raise ScenarioError.bad_argument("centers", expected="vertices, or 'packed'", got=repr(centers))
+        return _packed(net)
     chosen = list(centers)
     n = net.num_vertices
     if not chosen or any(not is_whole_number(c) or not 0 <= c < n or not net.neighbors[c] for c in chosen):
@@ -118,6 +123,18 @@ def _centers(net: Graph, centers: Iterable[int] | None) -> list[int]:
             "centers", expected="vertices whose closed neighborhoods do not overlap", got=f"{chosen}"
         )
     return [int(c) for c in chosen]
+
+
+def _packed(net: Graph) -> list[int]:
+    """Vertices whose closed neighborhoods do not overlap, those of large degree first."""
+    covered: set[int] = set()
+    chosen = []
+    for vertex in sorted(range(net.num_vertices), key=lambda k: -len(net.neighbors[k])):
+        closed = {vertex, *net.neighbors[vertex]}
+        if len(closed) > 1 and not closed & covered:
+            covered |= closed
+            chosen.append(vertex)
+    return chosen
 
 
 def toth_guehne_briegel_inequality(

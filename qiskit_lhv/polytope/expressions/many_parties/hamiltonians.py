@@ -29,8 +29,8 @@ def hamiltonian_expression(
 ) -> MeasuredExpression:
     """The Bell expression whose operator, with given settings, is a Hamiltonian of qubits.
 
-    Its value on a state is the energy, and its local bound the largest that local models give to the expression; with
-    minus the Hamiltonian, ``-expression``, it is minus the lowest. Party k is qubit k.
+    Its value on a state that is measured with these settings is the energy. Party k is qubit k. The local bound is the
+    highest energy that local models reach; for the lowest one, take minus the Hamiltonian.
 
     Args:
         hamiltonian: A Hermitian sum of Paulis.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -154,15 +154,10 @@ class SparseExpression(ManyPartyExpression, Record):
         rows, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return SparseExpression.of_rows(self.scenario, rows, values)
 
-    def __mul__(self, factor: float) -> SparseExpression:
+    def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return SparseExpression(self.scenario, self.rows, number * self.coefficients, known)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> SparseExpression:
-        return self * -1.0
+        return type(self)(self.scenario, self.rows, number * self.coefficients, known)
 
     @property
     def terms(self) -> dict[Term, float]:

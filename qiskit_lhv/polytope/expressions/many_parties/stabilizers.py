@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +42,21 @@ def stabilizer_elements(graph: Graph, subsets: NDArray[np.integer[Any]]) -> tupl
         The setting of each party, shape ``(T, N)``: 0, 1, 2 for X, Y, Z, -1 where it does not take part; and the signs,
         shape ``(T,)``.
     """
-    # Float64 multiplies matrices fast, and holds these whole numbers exactly.
-    chosen = subsets.astype(np.float64)
-    neighbors = np.rint(chosen @ graph.adjacency.astype(np.float64)).astype(np.int64)
-    parity = neighbors % 2
-    rows = _SETTING[subsets.astype(np.int64), parity]
-    # An X moves past the Z of each generator before it that is a neighbor: one sign per edge inside the subset. Then
-    # every X Z is -i Y.
-    inside = np.sum(subsets * neighbors, axis=1) // 2
-    half_ys = np.count_nonzero(rows == 1, axis=1) // 2
-    return rows, np.where((inside + half_ys) % 2, -1.0, 1.0)
+    rows = np.empty(subsets.shape, dtype=np.int8)
+    signs = np.empty(len(subsets))
+    adjacency = graph.adjacency.astype(np.float32)
+    for start in range(0, len(subsets), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        chosen = subsets[part].astype(np.float32)
+        # Floats multiply matrices fast, and hold these whole numbers exactly.
+        neighbors = chosen @ adjacency
+        rows[part] = _SETTING[subsets[part].astype(np.intp), (neighbors % 2).astype(np.intp)]
+        # An X moves past the Z of each generator before it that is a neighbor: one sign per edge inside the subset.
+        # Then every X Z is -i Y.
+        inside = np.sum(chosen * neighbors, axis=1, dtype=np.float64) // 2
+        half_ys = np.count_nonzero(rows[part] == 1, axis=1) // 2
+        signs[part] = np.where((inside + half_ys) % 2, -1.0, 1.0)
+    return rows, signs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,15 +147,10 @@ class StabilizerExpression(ImplicitExpression, Record):
             rows, signs = stabilizer_elements(graph, (numbers[:, None] >> bits) & 1)
             yield rows, signs * self.factor
 
-    def __mul__(self, factor: float) -> StabilizerExpression:
+    def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return StabilizerExpression(self.scenario, self.edges, number * self.factor, known)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> StabilizerExpression:
-        return self * -1.0
+        return type(self)(self.scenario, self.edges, number * self.factor, known)
 
 
 def stabilizer_sum(graph: Any) -> MeasuredExpression:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,15 +179,10 @@ class SymmetricExpression(ImplicitExpression, Record):
             return super().__sub__(other)
         return self + -other
 
-    def __mul__(self, factor: float) -> SymmetricExpression:
+    def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return SymmetricExpression(self.scenario, self.types, number * self.coefficients, known)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> SymmetricExpression:
-        return self * -1.0
+        return type(self)(self.scenario, self.types, number * self.coefficients, known)
 
 
 def _placements(num_parties: int, counts: list[int]) -> TermRows:

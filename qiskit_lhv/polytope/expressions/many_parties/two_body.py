@@ -17,10 +17,10 @@ from .known_bounds import KnownBounds
 from .sparse import SparseExpression
 from .symmetric import SymmetricExpression
 
-__all__ = ["permutation_invariant", "sum_of_chsh", "two_body"]
+__all__ = ["permutation_invariant_expression", "sum_of_chsh", "two_body_expression"]
 
 
-def two_body(graph: Any, pairs: ArrayLike, singles: ArrayLike | None = None) -> SparseExpression:
+def two_body_expression(graph: Any, pairs: ArrayLike, singles: ArrayLike | None = None) -> SparseExpression:
     """A sum of correlators of two parties along the edges of a graph, such as a lattice or a device's couplings.
 
     Args:
@@ -39,8 +39,8 @@ def two_body(graph: Any, pairs: ArrayLike, singles: ArrayLike | None = None) -> 
         ScenarioError: If the graph cannot be read, or shapes do not fit.
 
     Examples:
-        >>> print(two_body([(0, 1), (1, 2)], [[1, 0], [0, -0.5]], singles=[0, 2]))
-        2<C1> + 2<B1> + <B0 C0> - 0.5<B1 C1> + 2<A1> + <A0 B0> - 0.5<A1 B1>
+        >>> print(two_body_expression([(0, 1), (1, 2)], [[1, 0], [0, -0.5]], singles=[0, 2]))
+        <A0 B0> - 0.5<A1 B1> + <B0 C0> - 0.5<B1 C1> + 2<A1> + 2<B1> + 2<C1>
     """
     net = Graph.of(graph)
     n, num_edges = net.num_vertices, len(net.edges)
@@ -88,15 +88,15 @@ def sum_of_chsh(graph: Any) -> SparseExpression:
         ScenarioError: If the graph cannot be read.
 
     References:
-        B. Toner, arXiv:quant-ph/0601172; B. Toner, F. Verstraete, arXiv:quant-ph/0611001 (monogamy). A. Kotzig,
-        Mat. Fyz. Casopis 7, 34 (1957): pairing of edges.
+        B. Toner, arXiv:quant-ph/0601172; B. Toner, F. Verstraete, arXiv:quant-ph/0611001 (monogamy). D. P. Sumner,
+        Proc. Am. Math. Soc. 42, 8 (1974): line graphs of even order have perfect matchings, so edges can be paired.
 
     Examples:
         >>> print(sum_of_chsh([(0, 1), (2, 3)]).known_bounds)
         local 4, quantum 5.65685425, no-signaling 8 (arXiv:quant-ph/0601172, quant-ph/0611001)
     """
     net = Graph.of(graph)
-    expression = two_body(net, [[1, 1], [1, -1]])
+    expression = two_body_expression(net, [[1, 1], [1, -1]])
     sizes = [len(part) for part in net.components()]
     singles = sizes.count(1)
     paired = 2 * sum(size for size in sizes if size % 2 == 0)
@@ -110,7 +110,7 @@ def sum_of_chsh(graph: Any) -> SparseExpression:
     return SparseExpression(expression.scenario, expression.rows, expression.coefficients, bounds)
 
 
-def permutation_invariant(num_parties: int, singles: ArrayLike, pairs: ArrayLike) -> SymmetricExpression:
+def permutation_invariant_expression(num_parties: int, singles: ArrayLike, pairs: ArrayLike) -> SymmetricExpression:
     """A sum of correlators of one and two parties in which all parties are alike.
 
     With ``S_x`` the sum over the parties of the outcomes of setting x, and ``S_xy`` the sum over *ordered* pairs of
@@ -133,8 +133,8 @@ def permutation_invariant(num_parties: int, singles: ArrayLike, pairs: ArrayLike
     Examples:
         The first inequality of the Science paper, with local bound 2 N, which Dicke and spin-squeezed states violate:
 
-        >>> print(permutation_invariant(50, [2, 0], [[-1, 1], [1, -1]]))
-        50 parties: - S(0, 2) + S(1, 1) + 2S(1, 0) - S(2, 0)
+        >>> print(permutation_invariant_expression(50, [2, 0], [[-1, 1], [1, -1]]))
+        50 parties: - S(0, 2) + 2S(1, 0) + S(1, 1) - S(2, 0)
     """
     n = whole_number(num_parties, "num_parties", ScenarioError, minimum=2)
     one, two = real_array(singles, "singles", ScenarioError), real_array(pairs, "pairs", ScenarioError)
