@@ -12,14 +12,16 @@ import numpy as np
 
 from ...._support.memory import memory_of_machine
 from ...._support.rounding import round_up
-from ...._support.types import IntArray
+from ...._support.types import FloatArray, IntArray
 from ...._support.validation import whole_array
 from ....exceptions import ScenarioError
+from ....verification.chain_bounds import prove_by_steps, value_of_sites
 from ....verification.eliminations import prove_by_elimination, value_of_signs
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
 from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
-from ...expressions.many_parties.base import ManyPartyExpression
+from ...expressions.many_parties.base import ManyPartyExpression, TermRows
+from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
 from .symmetric_strategies import best_counts, symmetric_types
@@ -27,12 +29,13 @@ from .tree_decompositions import EliminationOrder, best_order
 
 __all__ = ["StructuralBound", "bound_by_structure"]
 
-Method = Literal["elimination", "symmetric strategies"]
+Method = Literal["elimination", "symmetric strategies", "chain"]
 
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
 _ROUNDING_BITS = 50
+_MAX_TERMS_AGAIN = 1 << 16
 _GIB = 2.0**30
 
 
@@ -54,7 +57,8 @@ class StructuralBound(Evidence):
     if none is known."""
     method: Method
     """``"elimination"``: dynamic programming over a tree decomposition of the terms. ``"symmetric strategies"``: all
-    parties are alike, so that only the number of parties that answer in each way counts."""
+    parties are alike, so that only the number of parties that answer in each way counts. ``"chain"``: the same terms
+    repeat along a chain, so that powers of a matrix tell the best."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
@@ -89,6 +93,8 @@ class StructuralBound(Evidence):
         """How the bound was found, in words."""
         if self.method == "symmetric strategies":
             return "by the number of parties that answer in each way"
+        if self.method == "chain":
+            return "by powers of a max-plus matrix"
         return f"by elimination over a tree decomposition of width {self.width}"
 
     def verify(self) -> Verification:
@@ -102,28 +108,53 @@ class StructuralBound(Evidence):
         strategy = self.strategy
         if strategy is not None and (len(strategy) != sum(sizes) or not np.isin(strategy, (0, 1)).all()):
             return Verification(False, "the strategy is none of the scenario", math.inf)
-        outcomes = None if strategy is None else np.split(strategy, np.cumsum(sizes)[:-1])
-        symmetric = symmetric_types(self.expression) if self.method == "symmetric strategies" else None
-        if symmetric is not None:
-            types, coefficients = symmetric.types, symmetric.coefficients
-            if outcomes is not None:
-                counts = Counter(tuple((1 - 2 * own).tolist()) for own in outcomes)
-                reached = value_of_counts(symmetric.num_parties, types, coefficients, counts)
-            bound = prove_by_counting(symmetric.num_parties, types, coefficients, self.fraction)
-        else:
-            blocks = list(self.expression.blocks())
-            rows = np.concatenate([rows for rows, _ in blocks])
-            coefficients = np.concatenate([values for _, values in blocks])
-            if outcomes is not None:
-                reached = value_of_signs(rows, coefficients, outcomes)
-            bound = prove_by_elimination(rows, coefficients, self.fraction)
-        if not self.exact:
+        bound = self._proof()
+        if not self.exact or bound.refuted:
             return bound
+        assert strategy is not None
+        reached = self._reached(strategy)
         rounding = Fraction(self.expression.weight) / 2**_ROUNDING_BITS
         if not self.fraction - rounding <= reached <= self.fraction:
             claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
             return Verification(False, claimed, abs(float(reached - self.fraction)))
         return bound
+
+    def _proof(self) -> Verification:
+        """Whether no local model exceeds the bound."""
+        expression = self.expression
+        symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
+        if symmetric is not None:
+            n, types, coefficients = symmetric.num_parties, symmetric.types, symmetric.coefficients
+            bound = prove_by_counting(n, types, coefficients, self.fraction)
+            if bound or bound.refuted or expression.num_terms > _MAX_TERMS_AGAIN:
+                return bound
+        elif self.method == "chain" and isinstance(expression, RepeatingTerms):
+            m, n = expression.scenario.num_settings[0], expression.num_parties
+            terms = expression.pattern, expression.coefficients
+            return prove_by_steps(*terms, m, n, expression.periodic, self.fraction)
+        return prove_by_elimination(*_listed(expression), self.fraction)
+
+    def _reached(self, strategy: IntArray) -> Fraction:
+        """The exact value of a strategy."""
+        expression = self.expression
+        sizes = expression.scenario.num_settings
+        outcomes = np.split(strategy, np.cumsum(sizes)[:-1])
+        symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
+        if symmetric is not None:
+            counts = Counter(tuple((1 - 2 * own).tolist()) for own in outcomes)
+            return value_of_counts(symmetric.num_parties, symmetric.types, symmetric.coefficients, counts)
+        if isinstance(expression, RepeatingTerms):
+            terms = expression.pattern, expression.coefficients
+            return value_of_sites(*terms, np.stack(outcomes), expression.periodic)
+        return value_of_signs(*_listed(expression), outcomes)
+
+
+def _listed(expression: ManyPartyExpression) -> tuple[TermRows, FloatArray]:
+    """All terms and their coefficients."""
+    blocks = list(expression.blocks())
+    if not blocks:
+        return np.empty((0, expression.num_parties), dtype=np.int8), np.empty(0)
+    return np.concatenate([rows for rows, _ in blocks]), np.concatenate([values for _, values in blocks])
 
 
 def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
@@ -140,6 +171,14 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
         outcomes = (signs < 0).astype(np.int64)
         numbers = bound.numerator, bound.denominator
         return StructuralBound(expression, *numbers, True, outcomes, "symmetric strategies", None, None)
+    chain = chain_terms(expression)
+    if chain is not None:
+        assert isinstance(expression, RepeatingTerms)
+        walk = best_walk(chain, expression.num_parties, expression.periodic)
+        if walk is not None:
+            bound, own = walk
+            numbers = bound.numerator, bound.denominator
+            return StructuralBound(expression, *numbers, own is not None, own, "chain", None, None)
     return _by_elimination(expression)
 
 
