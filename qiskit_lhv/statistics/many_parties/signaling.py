@@ -91,7 +91,7 @@ class ManyPartySignaling(Record):
         one = self.strongest[0]
         who = " and ".join(f"party {k} (setting {x})" for k, x in zip(one.parties, one.settings, strict=True))
         return (
-            f"{text}, {self.num_detected} detected; the strongest: {who} shifts by {one.shift:+.3g} with setting "
+            f"{text}, {self.num_detected} detected; the strongest: the outcome of {who} shifts by {one.shift:+.3g} with setting "
             f"{one.setting} of party {one.sender}"
         )
 
