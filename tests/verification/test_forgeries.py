@@ -87,6 +87,7 @@ from qiskit_lhv.statistics import (
     GameTest,
     LocalFit,
     LocalRegion,
+    ManyPartyTest,
     NormalTest,
     SettingsTest,
     SignalingAllowance,
@@ -100,6 +101,7 @@ from qiskit_lhv.statistics import (
     game_test,
     local_region,
     local_weight_interval,
+    many_party_test,
     normal_test,
     optimal_shares,
     settings_test,
@@ -110,10 +112,11 @@ from qiskit_lhv.statistics.assumptions.setting_numbers import log10_numbers_p
 from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.false_discovery import e_bh
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
-from qiskit_lhv.targets import Correlators, project_to_no_signaling
+from qiskit_lhv.statistics.many_parties.bounds import table_of_terms
+from qiskit_lhv.targets import Correlators, ManyPartyShots, project_to_no_signaling
 from qiskit_lhv.targets.state_tensors import density_matrix
 from scipy.optimize import linprog
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from helpers import PLANE, SINGLET
 
@@ -479,6 +482,26 @@ def normal_test_holds(record):
     )
 
 
+def many_parties_hold(record):
+    best = largest_local_value(table_of_terms(record.expression))
+    weight = record.expression.weight
+    if record.design == "random":
+        shots, wins, number = record.runs[:, 1:].T
+        assert (shots == 1).all()
+        won, total = int((wins * number).sum()), int(number.sum())
+        log10_p = binom.logsf(won - 1, total, (1 + best / weight) / 2) / math.log(10)
+        value = weight * (2 * won / total - 1)
+    else:
+        coefficients = np.concatenate([part for _, part in record.expression.blocks()])
+        value = float((coefficients * record.block_sums[:, 2] / record.block_shots).sum())
+        log10_p = -math.inf
+    return (
+        record.log10_p_value >= min(0, log10_p) - 1e-8
+        and record.log_e_value < -math.log(10) * log10_p + 1
+        and record.value == pytest.approx(value, abs=1e-8)
+    )
+
+
 # Whether a report is true
 
 
@@ -670,6 +693,26 @@ def some_correlators():
     return Correlators([[0.7, 0.66], [0.68, -0.7]], 0.04, None, "readout mitigation", (("Z", "X"), ("Z", "X")))
 
 
+def many_parties(design="random"):
+    """Shots of three parties that win Mermin's game most of the time."""
+    expression = many_party_expression()
+    rng = np.random.default_rng(1)
+    terms = expression.draw_terms(200, rng) if design == "random" else np.repeat(expression.rows, 50, axis=0)
+    wrong = (terms.sum(axis=1) > 0) ^ (rng.random(200) < 0.1)
+    bits = rng.integers(0, 2, (200, 3))
+    bits[:, 2] = (bits[:, 0] + bits[:, 1] + wrong) % 2
+    drawn = terms if design == "random" else None
+    packed = np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+    return ManyPartyShots(expression.scenario, terms, np.ones(200, dtype=int), packed, design, drawn)
+
+
+def many_party_expression():
+    terms = {(0, 0, 0): 1.0, (0, 1, 1): -1.0, (1, 0, 1): -1.0, (1, 1, 0): -1.0}
+    return BellExpression.from_terms(
+        BellScenario([2] * 3, 2), {tuple(enumerate(row)): value for row, value in terms.items()}
+    )
+
+
 def standing_result():
     return next(piece for piece in counts_report(suspicious_counts()).evidence if isinstance(piece, StandingTest))
 
@@ -829,6 +872,15 @@ RECORDS = {
     "report on local qutrits": (lambda: analyze(isotropic_state(0.3, 3), seed=1), report_holds),
     "report on a qutrit": (lambda: analyze(DensityMatrix(np.eye(6) / 6, dims=(2, 3))), report_holds),
     "device": (device_report, device_holds),
+    "many parties": (lambda: many_party_test(many_parties(), many_party_expression()), many_parties_hold),
+    "many parties in blocks": (
+        lambda: many_party_test(many_parties("blocks"), many_party_expression()),
+        many_parties_hold,
+    ),
+    "report on many parties": (
+        lambda: counts_report(many_parties(), expression=many_party_expression()),
+        report_holds,
+    ),
 }
 
 JUDGES = {
@@ -846,6 +898,7 @@ JUDGES = {
     LocalRegion: region_holds,
     NormalTest: normal_test_holds,
     LocalFit: fit_holds,
+    ManyPartyTest: many_parties_hold,
     Threshold: threshold_holds,
     OptimizedSettings: settings_hold,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ...exceptions import CountsError
+from ...polytope.bounds.local_bounds import local_bound
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...polytope.expressions.many_parties.sparse import SparseExpression
@@ -40,7 +41,9 @@ def proven_bound(expression: ManyPartyExpression, bound: Any = None) -> Evidence
         CountsError: If the bound is not evidence, or that of another expression, or none can be found.
     """
     if bound is None:
-        return BellInequality.of(table_of_terms(expression))
+        if expression.scenario.num_cells <= _MAX_CELLS:
+            return BellInequality.of(table_of_terms(expression))
+        bound = cast(Any, local_bound)(expression)
     fits = isinstance(bound, Evidence) and hasattr(bound, "expression")
     if not fits or (isinstance(bound, BellInequality) and not bound.bound.exact):
         raise CountsError.bad_argument(
@@ -50,7 +53,8 @@ def proven_bound(expression: ManyPartyExpression, bound: Any = None) -> Evidence
         )
     if not is_bound_of(bound, expression):
         raise CountsError.bad_argument("bound", expected="that of the declared expression", got="that of another one")
-    return bound  # type: ignore[no-any-return]
+    assert isinstance(bound, Evidence)
+    return bound
 
 
 def is_bound_of(bound: Any, expression: ManyPartyExpression) -> bool:
@@ -81,9 +85,9 @@ def table_of_terms(expression: ManyPartyExpression) -> BellExpression:
     if scenario.num_cells > _MAX_CELLS:
         raise CountsError.bad_argument(
             "bound",
-            expected=f"a proven local bound of the expression, whose table has {float(scenario.num_cells):.3g} cells",
-            got="None",
-            remedy="Pass bound=local_bound(expression).",
+            expected=f"one that needs no table: this expression has {float(scenario.num_cells):.3g} cells",
+            got="an inequality of a table",
+            remedy="Pass local_bound(expression).",
         )
     array = np.zeros(tuple(m + 1 for m in scenario.num_settings))
     for rows, coefficients in expression.blocks():

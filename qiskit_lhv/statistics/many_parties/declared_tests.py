@@ -354,23 +354,28 @@ def many_party_test(
             got="one that a local model reaches",
             remedy="Its local bound is trivial, so nothing can be tested with it.",
         )
+    runs = ratios = settings = numbers = table = None
     if shots.design == "random":
         found = run_scores(shots, expression, drawn_from)
         score = _score_of_runs(expression, beta, found.table, found.ratios, found.largest_ratio)
-        fields = (found.table, found.ratios, None, None, None)
+        runs, ratios = found.table, found.ratios
     else:
         blocks = block_scores(shots, expression)
         sums = blocks.sums
         score = _score_of_blocks(expression, beta, sums, blocks.coefficients)
         table = np.stack([sums.blocks, sums.terms, sums.sums], axis=1)
-        fields = (None, None, sums.settings.astype(np.int64), sums.num_shots, table)
+        settings, numbers = sums.settings.astype(np.int64), sums.num_shots
     knot, log_p = _tail(score, shots.design)
     return ManyPartyTest(
         expression,
         drawn_from,
         proof,
         shots.design,
-        *fields,
+        runs,
+        ratios,
+        settings,
+        numbers,
+        table,
         score.score,
         score.size,
         score.mean,

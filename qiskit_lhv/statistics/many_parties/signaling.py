@@ -91,7 +91,7 @@ class ManyPartySignaling(Record):
         one = self.strongest[0]
         who = " and ".join(f"party {k} (setting {x})" for k, x in zip(one.parties, one.settings, strict=True))
         return (
-            f"{text}, {self.num_detected} detected; the strongest: {who} shifts by {one.shift:+.3g} with setting "
+            f"{text}, {self.num_detected} detected; the strongest: the outcome of {who} shifts by {one.shift:+.3g} with setting "
             f"{one.setting} of party {one.sender}"
         )
 
@@ -143,9 +143,8 @@ def _checked_pairs(pairs: Any, n: int) -> list[tuple[int, ...]]:
         CountsError: If a pair does not consist of two parties.
     """
     if pairs is None:
-        few = n <= _MOST_PARTIES_IN_PAIRS
-        return [(k, j) for k in range(n) for j in range(k + 1, n)] if few else []
-    checked = []
+        return [(k, j) for k in range(n) for j in range(k + 1, n)] if n <= _MOST_PARTIES_IN_PAIRS else []
+    checked: list[tuple[int, ...]] = []
     for pair in pairs:
         parties = tuple(int(k) for k in pair)
         if len(set(parties)) != 2 or len(parties) != 2 or not all(0 <= k < n for k in parties):

@@ -215,7 +215,8 @@ def block_sums(shots: ManyPartyShots, rows: ArrayLike) -> BlockSums:
     numbers = np.bincount(of_shots, minlength=len(settings))
     ends = np.cumsum(numbers)
     supports = [np.flatnonzero(row != ABSENT) for row in terms]
-    kept, pairs = [], []
+    kept: list[int] = []
+    pairs: list[tuple[int, int, int]] = []
     for g, row in enumerate(settings):
         agreeing = np.flatnonzero(np.all((terms == ABSENT) | (terms == row), axis=1))
         if not len(agreeing):
