@@ -149,7 +149,8 @@ class ManyPartyExperiment:
             schedule: Settings and shots of the runs, from ``ManyPartySchedule``.
             backend: The backend to transpile for. Without a backend and a pass manager, the circuit is not transpiled.
             pass_manager: The pass manager to transpile with instead.
-            initial_layout: The physical qubit of each qubit of the circuit, for a backend with couplings.
+            initial_layout: The physical qubit of each qubit of the circuit, for a backend with couplings; simulators
+                without couplings have no places, and do not look at it.
             optimization_level: Level of the transpiler for the backend, from 0 to 3; default: 1 for devices.
             seed_transpiler: Seed of the transpiler for the backend.
 

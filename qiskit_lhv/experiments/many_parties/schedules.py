@@ -15,6 +15,7 @@ from ..._support.validation import at_most, frozen, generator, instance, shown, 
 from ..._support.words import counted
 from ...exceptions import CountsError
 from ...targets.designs import DESIGNS
+from ...targets.many_parties.reading import MAX_TOTAL_SHOTS
 from ...targets.many_parties.shots import ABSENT, setting_rows
 from ...targets.scenario import BellScenario
 
@@ -22,6 +23,8 @@ __all__ = ["ManyPartySchedule", "TermsOfExpression", "require_many_party_schedul
 
 _MAX_RUNS = 10**7
 _MAX_COVERED_TERMS = 1 << 16
+# Larger numbers need not be told.
+_FAR_TOO_MANY = 10**100
 _BYTES_PER_SETTING = 32
 
 
@@ -92,6 +95,12 @@ class ManyPartySchedule(Record):
                 expected=f"a positive whole number, or {len(settings)} of them, one per run",
                 got=shown(self.shots),
             )
+        shots = np.broadcast_to(shots, (len(settings),))
+        total = float(shots.sum(dtype=float))
+        if total > MAX_TOTAL_SHOTS:
+            raise CountsError.bad_argument(
+                "shots", expected=f"at most {MAX_TOTAL_SHOTS} of all runs together", got=f"{total:.6g}"
+            )
         drawn = self.drawn_terms
         if (drawn is None) != (self.design == "blocks"):
             raise CountsError.bad_argument(
@@ -107,7 +116,7 @@ class ManyPartySchedule(Record):
                 )
             object.__setattr__(self, "drawn_terms", frozen(drawn))
         object.__setattr__(self, "settings", frozen(settings))
-        object.__setattr__(self, "shots", frozen(np.broadcast_to(shots, (len(settings),))))
+        object.__setattr__(self, "shots", frozen(shots))
 
     def __str__(self) -> str:
         return (
@@ -201,7 +210,7 @@ class ManyPartySchedule(Record):
         """
         _require_terms(expression)
         at_most(
-            expression.num_terms,
+            min(expression.num_terms, _FAR_TOO_MANY),
             _MAX_COVERED_TERMS,
             "expression",
             CountsError,

@@ -15,8 +15,8 @@ from ..reading.table_sizes import MAX_SHOTS, QUASI_REMEDY
 
 __all__ = ["MAX_TOTAL_SHOTS", "bit_arrays_of", "bit_places", "packed_counts", "packed_register", "selected_bits"]
 
-MAX_TOTAL_SHOTS = 10**9
-"""Largest number of shots of one record: they are listed one by one."""
+MAX_TOTAL_SHOTS = 10**8
+"""Largest number of shots of one record: of 156 parties, they take 2 GB."""
 
 # So many shots are unpacked at a time where bits change their places.
 _CHUNK = 1 << 16
@@ -99,7 +99,7 @@ def _no_result(got: Any) -> CountsError:
     )
 
 
-def packed_counts(counts: Any, run: int, num_parties: int) -> NDArray[np.uint8]:
+def packed_counts(counts: Any, run: int, num_parties: int, most: int = MAX_TOTAL_SHOTS) -> NDArray[np.uint8]:
     """The shots of a dictionary of counts, outcome by outcome, shape ``(S, ceil(num_parties / 8))``.
 
     Args:
@@ -107,6 +107,7 @@ def packed_counts(counts: Any, run: int, num_parties: int) -> NDArray[np.uint8]:
             of the parties.
         run: Number of the run, for messages.
         num_parties: Number of parties.
+        most: Largest number of shots.
 
     Raises:
         CountsError: If it is no such dictionary, bits are missing, or numbers are no shots.
@@ -124,8 +125,10 @@ def packed_counts(counts: Any, run: int, num_parties: int) -> NDArray[np.uint8]:
         if not 0 <= number <= MAX_SHOTS:
             raise CountsError.bad_argument(name, expected="numbers of shots of at least 0", got=shown(number))
     total = sum(map(int, numbers))
-    if not 1 <= total <= MAX_TOTAL_SHOTS:
-        raise CountsError.bad_argument(name, expected=f"1 to {MAX_TOTAL_SHOTS} shots", got=f"{total}")
+    if not 1 <= total <= most:
+        raise CountsError.bad_argument(
+            name, expected=f"1 shot or more, and up to {MAX_TOTAL_SHOTS} in all", got=f"{total} in this run"
+        )
     packed = np.packbits(bits, axis=1, bitorder="little")
     return np.repeat(packed, [int(number) for number in numbers], axis=0)
 

@@ -173,9 +173,12 @@ class ManyPartyShots(Record):
             raise CountsError.bad_argument(
                 "settings", expected="the settings of each run, shape (R, N)", got="None, and counts without settings"
             )
-        parts = [packed_counts(table, run, scenario.num_parties) for run, table in enumerate(counts)]
+        _require_runs(settings, len(counts))
+        parts, total = [], 0
+        for run, table in enumerate(counts):
+            parts.append(packed_counts(table, run, scenario.num_parties, MAX_TOTAL_SHOTS - total))
+            total += len(parts[-1])
         shots = np.array([len(part) for part in parts])
-        _require_runs(settings, len(parts))
         return cls(scenario, settings, shots, np.concatenate(parts), design, drawn_terms)  # type: ignore[arg-type]
 
     @classmethod

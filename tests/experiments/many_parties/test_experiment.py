@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from qiskit import QuantumCircuit
 from qiskit.circuit import QuantumRegister
 from qiskit.primitives import BackendSamplerV2, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import SuperOp, average_gate_fidelity
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, amplitude_damping_error, depolarizing_error
@@ -201,6 +202,18 @@ def test_the_method_follows_circuit_settings_and_noise():
     assert method(turned, "pauli") == "matrix_product_state"
     assert method(clifford, [["Z", "45 deg"]] * 3) == "matrix_product_state"
     assert method(clifford, "pauli", damped) == "matrix_product_state"
+
+
+def test_depolarizing_noise_is_as_large_as_reported():
+    backend = GenericBackendV2(2, seed=3)
+    noise = depolarizing_noise(backend)
+    for name, qubits in (("cx", (0, 1)), ("sx", (1,))):
+        error = noise._local_quantum_errors[name][qubits]
+        assert average_gate_fidelity(SuperOp(error)) == pytest.approx(1 - backend.target[name][qubits].error, abs=1e-9)
+    readout = noise._local_readout_errors[(1,)].probabilities
+    assert_allclose(readout[0, 1], backend.target["measure"][(1,)].error)
+    with pytest.raises(MeasurementError, match="backend: expected a BackendV2"):
+        depolarizing_noise("ibm_sherbrooke")
 
 
 def test_bad_input():

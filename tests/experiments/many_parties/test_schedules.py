@@ -57,11 +57,18 @@ def test_bad_input():
         ManyPartySchedule.random(expression, 0)
     with pytest.raises(CountsError, match=r"shots: expected a positive whole number"):
         ManyPartySchedule(scenario, [[0, 0]], [0])
+    with pytest.raises(CountsError, match=r"at most 100000000 of all runs"):
+        ManyPartySchedule(scenario, [[0, 0]] * 2, [10**8, 2**53])
     with pytest.raises(CountsError, match=r"settings 0 to 1 of party 1"):
         ManyPartySchedule(scenario, [[0, 2]], 5)
     with pytest.raises(CountsError, match=r"drawn_terms: expected the drawn term"):
         ManyPartySchedule(scenario, [[0, 0]], 5, "random")
     with pytest.raises(CountsError, match=r"terms whose settings are those of their runs"):
         ManyPartySchedule(scenario, [[0, 0]], 5, "random", [[1, -1]])
+    large = SparseExpression(
+        BellScenario([2] * 17, 2), np.stack(np.unravel_index(range(70000), [2] * 17), 1), [1] * 70000
+    )
+    with pytest.raises(CountsError, match=r"at most 65536 terms.*random"):
+        ManyPartySchedule.blocks(large, 5)
     with pytest.raises(CountsError, match=r"besides the constant"):
         ManyPartySchedule.blocks(SparseExpression.of_terms(scenario, {(): 1.0}), 5)
