@@ -38,7 +38,7 @@ class GradientDescent:
     target_loss: float | None = None
     """The search stops once the loss is at most this; ``None``: it does not stop early."""
     learning_rate: float | None = None
-    """Rate of the main phase; ``None``: 1 for tables, 0.1 for listed terms; for states, where it is the largest root mean square of a step,
+    """Rate of the main phase; ``None``: 1 for tables, 0.3 for listed terms; for states, where it is the largest root mean square of a step,
     0.2 for 16384 hidden variables and more for more."""
     patience: int | None = None
     """Number of steps over which the loss must fall by 1%, else the final phase begins at once; ``None``: no such

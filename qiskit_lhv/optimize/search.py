@@ -54,7 +54,7 @@ __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 _TABLE_RATE = 1.0
 _TABLE_DEFAULTS = (1024, 3000)
 # Hidden variables and rate for listed correlators.
-_TERM_HIDDEN, _TERM_RATE = 256, 0.1
+_TERM_HIDDEN, _TERM_RATE = 256, 0.3
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
 
 
