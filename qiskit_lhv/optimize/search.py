@@ -1,5 +1,4 @@
-"""Search for a local model by gradient descent, for finite scenarios, listed correlators, and states under sets of
-measurements."""
+"""Search for a local model by gradient descent: of finite scenarios, of listed correlators, of states."""
 
 from __future__ import annotations
 
@@ -118,8 +117,8 @@ def find_local_model(
     A large loss proves nothing: the search may have failed.
 
     Args:
-        target: A ``Behavior`` or ``BellCounts``; ``TermValues`` or ``ManyPartyShots``; or a state of parties of any dimensions: ``DensityMatrix``,
-            ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
+        target: A ``Behavior`` or ``BellCounts``; ``TermValues`` or ``ManyPartyShots``; or a state of parties of any
+            dimensions: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
         parties: For states, the qubits of each party; default: party k is subsystem k.
         measurements: For states, which measurements the parties may choose: ``"projective"``; ``"povm"``; for qubits a
             plane ``"xy"``, ``"xz"`` or ``"yz"``, or two orthonormal vectors that span a plane; a ``MeasurementSet``; or
@@ -184,7 +183,8 @@ def find_local_model(
     if not isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
         raise ScenarioError.bad_argument(
             "target",
-            expected="a Behavior, BellCounts, TermValues, ManyPartyShots, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            expected="a Behavior, BellCounts, TermValues, ManyPartyShots, DensityMatrix, Statevector, QuantumCircuit "
+            "or CorrelationTensor",
             got=type(target).__name__,
             remedy="The exact behavior of an experiment is experiment.behavior(); dictionaries go to "
             "BellCounts.from_counts.",
