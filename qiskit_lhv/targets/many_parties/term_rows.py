@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -130,8 +129,17 @@ def random_terms(
         drawn = np.where(order < chosen[:, None], rng.integers(settings, size=(num_terms, n)), ABSENT).astype(np.int8)
         kept.update(dict.fromkeys(row.tobytes() for row in drawn))
     if len(kept) < num_terms:
-        most = sum(math.comb(n, size) * max(settings) ** size for size in set(sizes))
         raise ScenarioError.bad_argument(
-            "num_terms", expected=f"fewer, as there are at most {most:.6g} different terms", got=f"{num_terms}"
+            "num_terms",
+            expected=f"fewer, as there are {_number_of_terms(scenario, set(sizes)):.6g} different terms",
+            got=f"{num_terms}",
         )
     return np.frombuffer(b"".join(list(kept)[:num_terms]), dtype=np.int8).reshape(num_terms, n).copy()
+
+
+def _number_of_terms(scenario: BellScenario, sizes: set[int]) -> int:
+    """How many terms of some numbers of parties there are."""
+    by_size = [1]
+    for m in scenario.num_settings:
+        by_size = [a + m * b for a, b in zip([*by_size, 0], [0, *by_size], strict=True)]
+    return sum(by_size[size] for size in sizes)

@@ -147,8 +147,8 @@ class TermValues(Record):
 
         Args:
             state: A ``Statevector``, ``DensityMatrix``, ``StabilizerState``, ``Clifford`` or ``QuantumCircuit``.
-                Clifford circuits and stabilizer states may have any number of qubits if the settings are X, Y and Z, up to a
-                sign; others at most 22 qubits, or 11 for a density matrix.
+                Clifford circuits and stabilizer states may have any number of qubits if the settings are X, Y and Z,
+                up to a sign; others at most 22 qubits, or 11 for a density matrix.
             settings: One sequence of projective measurements of a qubit per party, such as ``[["X", "Y"]] * 5``.
             rows: The terms, shape ``(T, N)``.
 
