@@ -70,11 +70,12 @@ class LocalModelResult(Record):
     """The loss that was minimized, before every step of the best start."""
     status: SearchStatus
     """Why the search stopped; printed as a sentence."""
-    evaluation: Evaluation | TermFit | None = None
-    """Losses on fresh random settings, for states; for listed correlators the fit of all terms, with those that were
-    held out; else ``None``."""
+    evaluation: Evaluation | None = None
+    """Losses on fresh random settings, for states; else ``None``."""
     start_losses: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     """The divergence that each start reached, shape ``(num_starts,)``."""
+    term_fit: TermFit | None = None
+    """For listed correlators, how well the model reproduces them and those that were held out; else ``None``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SearchStatus(self.status))
@@ -333,12 +334,13 @@ def _search_terms(values: TermValues, sampling: TermSampling, run: SearchRun) ->
         batches=None if whole else term_batches(searched, sampling.batch_size, seed),
     )
     trained = run.train(problem, schedule, facts, seed)
-    fits = [TermFit(model, values, held_out) for model in models_of_terms(trained.parameters, scenario)]
+    models = models_of_terms(trained.parameters, scenario)
+    fits = [TermFit(model, values, held_out) for model in models]
     losses = np.array([fit.loss_trained for fit in fits])
     # Held-out terms have no part in the choice.
     best = int(np.argmin(losses))
     return LocalModelResult(
-        fits[best].model, float(losses[best]), trained.history[:, 0, best], trained.status, fits[best], losses
+        models[best], float(losses[best]), trained.history[:, 0, best], trained.status, None, losses, fits[best]
     )
 
 

@@ -1,5 +1,4 @@
 import itertools
-import math
 from dataclasses import replace
 
 import jax
@@ -95,7 +94,7 @@ def test_a_certain_model_that_is_wrong_has_a_finite_loss_and_gradient():
 
 def test_a_known_model_of_many_parties_is_found_with_its_held_out_terms():
     result = search(known_terms())
-    fit = result.evaluation
+    fit = result.term_fit
     assert fit.admits_local_model is True
     assert fit.verify()
     assert fit.held_out.sum() == 40
@@ -105,7 +104,7 @@ def test_a_known_model_of_many_parties_is_found_with_its_held_out_terms():
 
 
 def test_counts_are_reproduced_within_their_errors():
-    fit = search(known_terms(shots=300), optimizer=GradientDescent(num_steps=300)).evaluation
+    fit = search(known_terms(shots=300), optimizer=GradientDescent(num_steps=300)).term_fit
     assert fit.admits_local_model is True
     assert fit.verify()
     assert 0.5 < fit.chi_square_held_out / 40 < 2
@@ -116,7 +115,7 @@ def test_shots_are_searched_by_their_drawn_terms():
     settings = np.where(rows < 0, 0, rows)
     shots = known_model().sample_shots(settings, 50, drawn_terms=rows, seed=7)
     options = {"terms": TermSampling(held_out=0.0), "optimizer": GradientDescent(num_steps=300)}
-    fit = search(shots, **options).evaluation
+    fit = search(shots, **options).term_fit
     assert fit.terms == TermValues.from_shots(shots)
     assert fit.admits_local_model is True
 
@@ -126,7 +125,7 @@ def test_no_model_is_found_where_there_is_none():
     pure = TermValues.from_state(ghz_state(5), [["X", "Y"]] * 5, rows)
     # Mermin's sum of 5 parties is violated above a visibility of 1/4.
     options = {"terms": TermSampling(held_out=0.0), "num_hidden": 64}
-    local, nonlocal_ = (search(pure.mixed_with_noise(v), **options).evaluation for v in (0.24, 0.35))
+    local, nonlocal_ = (search(pure.mixed_with_noise(v), **options).term_fit for v in (0.24, 0.35))
     assert local.admits_local_model is True
     assert local.loss_held_out is None
     assert nonlocal_.admits_local_model is None
@@ -180,4 +179,3 @@ def test_bad_options_are_refused():
         search(known_terms(), measurements="xy")
     with pytest.raises(LHVError, match="terms"):
         search(known_terms(), terms=0.1)
-    assert math.isfinite(search(known_terms(10), optimizer=GradientDescent(num_steps=5)).loss)

@@ -974,7 +974,8 @@ def forged_array(array, rng):
         step = 1 if changed.dtype.kind in "iu" else 10.0 ** rng.uniform(-9, 0)
         changed[position] += step * rng.choice([-1, 1]) if changed.dtype.kind != "b" else 1
         return changed
-    return [-changed, changed[::-1].copy(), changed * 2, np.zeros_like(changed), changed[:0]][kind - 5]
+    negated = ~changed if changed.dtype.kind == "b" else -changed
+    return [negated, changed[::-1].copy(), changed * 2, np.zeros_like(changed), changed[:0]][kind - 5]
 
 
 def forged_record(record, rng):
