@@ -37,8 +37,9 @@ class TermFit(Evidence):
 
     The p-value holds for this model if it was fixed before the data. A model that was fitted to them has a larger one,
     so that a model that passes shows that *some* local model explains these terms; it does not show that the data came
-    from it. Terms that are not listed are not tested: nothing here says that a state or a behavior is local. A model
-    that does not pass shows nothing.
+    from it. Terms that are not listed are not tested: nothing here says that a state or a behavior is local. If they
+    were drawn at random from a longer expression, a model that is fitted after the draw may reproduce the drawn ones
+    although none reproduces all: held-out terms show that. A model that does not pass shows nothing.
 
     Args:
         model: A ``DeterministicModel``, or a ``ResponseModel`` of a finite scenario.
@@ -96,17 +97,13 @@ class TermFit(Evidence):
     def headline(self) -> str:
         """What the fit shows, in words."""
         listed = counted(self.terms.num_terms, "listed term")
+        within, figure = "within errors", f"p = {self.p_value:.3g}" if self.p_value is not None else ""
         if self.p_value is None:
-            found = "reproduces" if self.admits_local_model else "was found, which does not reproduce"
-            return f"A local model {found} {listed} to {self.atol:g} (largest deviation {self.max_deviation:.2g})."
+            within, figure = f"to {self.atol:g}", f"largest deviation {self.max_deviation:.2g}"
         if self.admits_local_model:
-            return (
-                f"A local model reproduces {listed} within errors (p = {self.p_value:.3g}); terms that are not listed "
-                "were not tested."
-            )
-        return (
-            f"The local model found does not reproduce {listed} within errors (p = {self.p_value:.3g}); another may."
-        )
+            return f"A local model reproduces {listed} {within} ({figure}); terms that are not listed were not tested."
+        advice = "one that is fitted to the held-out terms, too, may" if self.held_out.any() else "another may"
+        return f"The local model found does not reproduce {listed} {within} ({figure}); {advice}."
 
     @cached_property
     def predicted(self) -> FloatArray:
@@ -218,7 +215,7 @@ class TermFit(Evidence):
 
     @property
     def p_value_held_out(self) -> float | None:
-        """The same for held-out terms. If terms are independent, it holds although the model was fitted to the others."""
+        """The same for held-out terms. If terms are independent, it holds although the model was fitted to others."""
         if self.terms.is_exact or not self.held_out.any():
             return None
         return joint_p_value(self._log_p_values[self.held_out].tolist(), independent=self.terms.independent)
@@ -233,7 +230,7 @@ class TermFit(Evidence):
         return True if (self.max_deviation <= self.atol if p is None else p > self.alpha) else None
 
     def verify(self) -> Verification:
-        """Recomputes the model's values and p-values by other code: whether it reproduces all listed terms within errors.
+        """Recomputes values and p-values by other code: whether the model reproduces all listed terms within errors.
 
         Deterministic models are added up in integers, ensembles with exactly rounded sums.
         """

@@ -39,8 +39,8 @@ class GradientDescent:
     target_loss: float | None = None
     """The search stops once the loss is at most this; ``None``: it does not stop early."""
     learning_rate: float | None = None
-    """Rate of the main phase; ``None``: 1 for tables, 0.1 for listed terms; for states, where it is the largest root mean square of a step,
-    0.2 for 16384 hidden variables and more for more."""
+    """Rate of the main phase; ``None``: 1 for tables, 0.3 for listed terms; for states, where it is the largest root
+    mean square of a step, 0.2 for 16384 hidden variables and more for more."""
     patience: int | None = None
     """Number of steps over which the loss must fall by 1%, else the final phase begins at once; ``None``: no such
     test."""
@@ -141,7 +141,8 @@ class TermSampling:
 
     held_out: float = 0.1
     """Share of the terms, chosen at random by the seed, that the search does not see: they show whether the model
-    predicts terms that it was not fitted to."""
+    predicts terms that it was not fitted to. With 0, a model is fitted to all terms, where the question is whether
+    there is one at all."""
     batch_size: int = 1024
     """Number of terms that a step compares: all of them if there are no more, else as many drawn anew for each step."""
 

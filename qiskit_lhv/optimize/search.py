@@ -1,5 +1,4 @@
-"""Search for a local model by gradient descent, for finite scenarios, listed correlators, and states under sets of
-measurements."""
+"""Search for a local model by gradient descent: of finite scenarios, of listed correlators, of states."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ __all__ = ["LocalModelResult", "find_local_model", "find_local_models"]
 _TABLE_RATE = 1.0
 _TABLE_DEFAULTS = (1024, 3000)
 # Hidden variables and rate for listed correlators.
-_TERM_HIDDEN, _TERM_RATE = 256, 0.1
+_TERM_HIDDEN, _TERM_RATE = 256, 0.3
 _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
 
 
@@ -72,11 +71,12 @@ class LocalModelResult(Record):
     """The loss that was minimized, before every step of the best start."""
     status: SearchStatus
     """Why the search stopped; printed as a sentence."""
-    evaluation: Evaluation | TermFit | None = None
-    """Losses on fresh random settings, for states; for listed correlators the fit of all terms, with those that were
-    held out; else ``None``."""
+    evaluation: Evaluation | None = None
+    """Losses on fresh random settings, for states; else ``None``."""
     start_losses: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
     """The divergence that each start reached, shape ``(num_starts,)``."""
+    term_fit: TermFit | None = None
+    """For listed correlators, how well the model reproduces them and those that were held out; else ``None``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SearchStatus(self.status))
@@ -119,8 +119,8 @@ def find_local_model(
     A large loss proves nothing: the search may have failed.
 
     Args:
-        target: A ``Behavior`` or ``BellCounts``; ``TermValues`` or ``ManyPartyShots``; or a state of parties of any dimensions: ``DensityMatrix``,
-            ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
+        target: A ``Behavior`` or ``BellCounts``; ``TermValues`` or ``ManyPartyShots``; or a state of parties of any
+            dimensions: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor``.
         parties: For states, the qubits of each party; default: party k is subsystem k.
         measurements: For states, which measurements the parties may choose: ``"projective"``; ``"povm"``; for qubits a
             plane ``"xy"``, ``"xz"`` or ``"yz"``, or two orthonormal vectors that span a plane; a ``MeasurementSet``; or
@@ -185,7 +185,8 @@ def find_local_model(
     if not isinstance(target, (*QUANTUM_STATES, CorrelationTensor)):
         raise ScenarioError.bad_argument(
             "target",
-            expected="a Behavior, BellCounts, TermValues, ManyPartyShots, DensityMatrix, Statevector, QuantumCircuit or CorrelationTensor",
+            expected="a Behavior, BellCounts, TermValues, ManyPartyShots, DensityMatrix, Statevector, QuantumCircuit "
+            "or CorrelationTensor",
             got=type(target).__name__,
             remedy="The exact behavior of an experiment is experiment.behavior(); dictionaries go to "
             "BellCounts.from_counts.",
@@ -336,12 +337,13 @@ def _search_terms(values: TermValues, sampling: TermSampling, run: SearchRun) ->
         batches=None if whole else term_batches(searched, sampling.batch_size, seed),
     )
     trained = run.train(problem, schedule, facts, seed)
-    fits = [TermFit(model, values, held_out) for model in models_of_terms(trained.parameters, scenario)]
+    models = models_of_terms(trained.parameters, scenario)
+    fits = [TermFit(model, values, held_out) for model in models]
     losses = np.array([fit.loss_trained for fit in fits])
     # Held-out terms have no part in the choice.
     best = int(np.argmin(losses))
     return LocalModelResult(
-        fits[best].model, float(losses[best]), trained.history[:, 0, best], trained.status, fits[best], losses
+        models[best], float(losses[best]), trained.history[:, 0, best], trained.status, None, losses, fits[best]
     )
 
 

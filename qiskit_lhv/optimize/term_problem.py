@@ -93,7 +93,7 @@ def term_data(terms: TermValues) -> dict[str, NDArray[Any]]:
     taking_part, parties = np.nonzero(terms.rows >= 0)
     columns = np.zeros((terms.num_terms, sum(terms.scenario.num_settings)), dtype=np.uint8)
     columns[taking_part, starts[parties] + terms.rows[taking_part, parties]] = 1
-    data = {
+    data: dict[str, NDArray[Any]] = {
         "columns": columns,
         "target": terms.values.astype(np.float32)[None],
         "shares": term_shares(terms).astype(np.float32),

@@ -45,7 +45,7 @@ from qiskit_lhv.analysis import (
     StateQuestion,
 )
 from qiskit_lhv.measurements import measurement_set
-from qiskit_lhv.models import DeterministicModel
+from qiskit_lhv.models import DeterministicModel, TermFit
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.polytope import (
@@ -113,10 +113,10 @@ from qiskit_lhv.statistics.evidence.combined_e_values import averaged_e_values
 from qiskit_lhv.statistics.evidence.false_discovery import e_bh
 from qiskit_lhv.statistics.intervals.absorbing_noise import absorbing_noise
 from qiskit_lhv.statistics.many_parties.bounds import table_of_terms
-from qiskit_lhv.targets import Correlators, ManyPartyShots, project_to_no_signaling
+from qiskit_lhv.targets import Correlators, ManyPartyShots, TermValues, project_to_no_signaling
 from qiskit_lhv.targets.state_tensors import density_matrix
 from scipy.optimize import linprog
-from scipy.stats import binom, norm
+from scipy.stats import binom, chi2, norm
 
 from helpers import PLANE, SINGLET
 
@@ -228,6 +228,26 @@ def separable(record):
 
 def model_holds(record):
     return abs(record.weights.sum() - 1) < 1e-9 and record.weights.min() >= 0
+
+
+def term_fit_holds(record):
+    # Twice the tail of the smaller side is what the deviations are judged by; here with the terms one by one.
+    values = record.model.term_values(record.terms.rows)
+    if record.terms.is_exact:
+        return np.abs(values - record.terms.values).max() <= record.atol
+    shots = record.terms.num_shots
+    if shots is None:
+        log_p = np.log(2) + norm.logsf(np.abs(values - record.terms.values) / record.terms.standard_errors)
+    else:
+        plus, chance = np.rint(shots * (1 + record.terms.values) / 2), np.clip((1 + values) / 2, 0, 1)
+        lower = plus < shots * chance
+        log_p = np.log(2) + np.where(lower, binom.logcdf(plus, shots, chance), binom.logsf(plus - 1, shots, chance))
+    log_p = np.minimum(log_p, 0)
+    merged = 1 + log_p.mean()
+    if record.terms.independent:
+        merged = chi2.logsf(-2 * log_p.sum(), 2 * len(log_p))
+    p = min(1.0, 2 * math.exp(min(0.0, log_p.min() + math.log(len(log_p)), merged)))
+    return 0 < record.alpha < 1 and p > record.alpha * (1 - 1e-6)
 
 
 def critical_holds(record):
@@ -613,6 +633,17 @@ def symmetric_model():
     return nonlocality_threshold(Behavior.from_state(werner_state(0.5), [axes, axes])).model
 
 
+def fit_of_terms(shots=400, model=None, independent=True):
+    scenario = BellScenario([2] * 12, 2)
+    own = DeterministicModel(np.array([0.5, 0.25, 0.25]), np.arange(72).reshape(3, 24) ** 2 % 7 % 2, scenario)
+    rows = np.where(np.arange(60).reshape(5, 12) % 7 < 4, np.arange(60).reshape(5, 12) % 2, -1)
+    values = own.term_values(rows)
+    if shots:
+        values = 2 * np.random.default_rng(1).binomial(shots, (1 + values) / 2) / shots - 1
+    terms = TermValues(scenario, rows, values, None, shots or None, independent)
+    return TermFit(own if model is None else model, terms, np.arange(5) == 1)
+
+
 def averaged_model():
     threshold = nonlocality_threshold(Behavior.from_state(werner_state(1), [list(np.eye(3))] * 2))
     return SymmetrizedModel(
@@ -799,6 +830,9 @@ RECORDS = {
         ),
         model_holds,
     ),
+    "fit of terms": (fit_of_terms, term_fit_holds),
+    "fit of shared terms": (lambda: fit_of_terms(independent=False), term_fit_holds),
+    "fit of exact terms": (lambda: fit_of_terms(shots=0), term_fit_holds),
     "e-value": (lambda: ratio_e_value(some_counts(), seed=1), e_value_holds),
     "e-value of random settings": (
         lambda: ratio_e_value(random_counts(), predictability=0.01, seed=1),
@@ -993,7 +1027,8 @@ def forged_array(array, rng):
         step = 1 if changed.dtype.kind in "iu" else 10.0 ** rng.uniform(-9, 0)
         changed[position] += step * rng.choice([-1, 1]) if changed.dtype.kind != "b" else 1
         return changed
-    return [-changed, changed[::-1].copy(), changed * 2, np.zeros_like(changed), changed[:0]][kind - 5]
+    negated = ~changed if changed.dtype.kind == "b" else -changed
+    return [negated, changed[::-1].copy(), changed * 2, np.zeros_like(changed), changed[:0]][kind - 5]
 
 
 def forged_record(record, rng):

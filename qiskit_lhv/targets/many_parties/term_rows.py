@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,8 +16,8 @@ from .shots import ABSENT
 __all__ = ["check_term_rows", "check_two_outcomes", "no_two_measured_together", "random_terms"]
 
 _MOST_SETTINGS = 127
-# Draws per wanted term before a scenario counts as having too few.
-_DRAWS_PER_TERM = 50
+# Rounds of as many draws as terms are wanted, before a scenario counts as having too few.
+_ROUNDS = 50
 _PAIRS_AT_ONCE = 1 << 22
 
 
@@ -121,18 +120,26 @@ def random_terms(
         raise ScenarioError.bad_argument("num_parties", expected=f"numbers from 1 to {n}", got=f"{sizes}")
     rng = generator(seed)
     kept: dict[bytes, None] = {}
-    for _ in range(_DRAWS_PER_TERM):
-        missing = num_terms - len(kept)
-        if not missing:
+    for _ in range(_ROUNDS):
+        if len(kept) >= num_terms:
             break
-        chosen = np.array(sizes)[rng.integers(len(sizes), size=missing)]
+        chosen = np.array(sizes)[rng.integers(len(sizes), size=num_terms)]
         # The parties with the smallest of random numbers take part.
-        order = np.argsort(np.argsort(rng.random((missing, n)), axis=1), axis=1)
-        drawn = np.where(order < chosen[:, None], rng.integers(settings, size=(missing, n)), ABSENT).astype(np.int8)
+        order = np.argsort(np.argsort(rng.random((num_terms, n)), axis=1), axis=1)
+        drawn = np.where(order < chosen[:, None], rng.integers(settings, size=(num_terms, n)), ABSENT).astype(np.int8)
         kept.update(dict.fromkeys(row.tobytes() for row in drawn))
     if len(kept) < num_terms:
-        most = sum(math.comb(n, size) * max(settings) ** size for size in set(sizes))
         raise ScenarioError.bad_argument(
-            "num_terms", expected=f"fewer, as there are at most {most:.6g} different terms", got=f"{num_terms}"
+            "num_terms",
+            expected=f"fewer, as there are {_number_of_terms(scenario, set(sizes)):.6g} different terms",
+            got=f"{num_terms}",
         )
-    return np.frombuffer(b"".join(kept), dtype=np.int8).reshape(num_terms, n).copy()
+    return np.frombuffer(b"".join(list(kept)[:num_terms]), dtype=np.int8).reshape(num_terms, n).copy()
+
+
+def _number_of_terms(scenario: BellScenario, sizes: set[int]) -> int:
+    """How many terms of some numbers of parties there are."""
+    by_size = [1]
+    for m in scenario.num_settings:
+        by_size = [a + m * b for a, b in zip([*by_size, 0], [0, *by_size], strict=True)]
+    return sum(by_size[size] for size in sizes)

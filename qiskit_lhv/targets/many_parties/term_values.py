@@ -119,7 +119,7 @@ class TermValues(Record):
 
         Args:
             shots: The shots.
-            rows: The terms, shape ``(T, N)``. Default: the terms that were drawn, or for settings in blocks the terms of
+            rows: The terms, shape ``(T, N)``. Default: the terms that were drawn, or for settings in blocks those of
                 all parties with these settings.
 
         Raises:
@@ -146,9 +146,9 @@ class TermValues(Record):
         """Returns the exact values of terms in a state of qubits, of which party k measures qubit k.
 
         Args:
-            state: A ``Statevector``, ``DensityMatrix``, ``StabilizerState`` or ``QuantumCircuit``. A circuit of Clifford
-                gates and a stabilizer state may have any number of qubits if the settings are X, Y and Z, up to a sign;
-                others at most 22 qubits, or 11 for a density matrix.
+            state: A ``Statevector``, ``DensityMatrix``, ``StabilizerState``, ``Clifford`` or ``QuantumCircuit``.
+                Clifford circuits and stabilizer states may have any number of qubits if the settings are X, Y and Z,
+                up to a sign; others at most 22 qubits, or 11 for a density matrix.
             settings: One sequence of projective measurements of a qubit per party, such as ``[["X", "Y"]] * 5``.
             rows: The terms, shape ``(T, N)``.
 
