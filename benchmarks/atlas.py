@@ -8,7 +8,7 @@ import argparse
 import time
 
 import numpy as np
-from qiskit_lhv import CorrelationTensor, optimize_settings
+from qiskit_lhv import CorrelationTensor, optimize_settings, sweep
 from qiskit_lhv.projective import SettingsSearch, extend_local_models, horodecki_settings
 
 
@@ -28,18 +28,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=13, help="points along an edge of the face")
     parser.add_argument("--seconds", type=float, default=0.0, help="for three settings per party, each point")
+    parser.add_argument("--workers", type=int, default=None, help="number of processes; default: this one")
+    parser.add_argument("--store", default=None, help="folder that keeps the bounds, to go on after an interruption")
     parser.add_argument("--picture", default=None, help="file for the map (PNG)")
     options = parser.parse_args()
     corners = np.array([[-1, -1, -1], [-1, 1, 1], [1, -1, 1]], dtype=float)
     start = time.monotonic()
-    rows = []
     m = options.points - 1
-    for i in range(m + 1):
-        for j in range(m + 1 - i):
-            weights = np.array([i, j, m - i - j]) / m
-            lower, upper = bounds(weights @ corners, options.seconds)
-            rows.append((*weights, lower, upper))
-    rows = np.array(rows)
+    weights = np.array([(i, j, m - i - j) for i in range(m + 1) for j in range(m + 1 - i)]) / m
+    tasks = [{"direction": direction, "seconds": options.seconds} for direction in weights @ corners]
+    rows = np.hstack([weights, sweep(bounds, tasks, executor=options.workers, store=options.store)])
     lower, upper = np.minimum(rows[:, 3], 1), np.minimum(rows[:, 4], 1)
     print(f"{len(rows)} rays through a face of the tetrahedron, {time.monotonic() - start:.1f} s")
     print(f"{'weights of three Bell states':<32}{'local up to':>12}{'nonlocal above':>16}")

@@ -12,6 +12,7 @@ from . import quantum as quantum
 from . import reports as reports
 from . import spin_chains as spin_chains
 from . import statistics as statistics
+from . import sweeps as sweeps
 from . import targets as targets
 from . import verification as verification
 from .analysis.counts_options import CountsOptions as CountsOptions
@@ -36,6 +37,7 @@ from .quantum.states import werner_state as werner_state
 from .reports.devices import DeviceReport as DeviceReport
 from .reports.locality import LocalityReport as LocalityReport
 from .statistics.evidence.e_values import ratio_e_value as ratio_e_value
+from .sweeps.sweeping import sweep as sweep
 from .targets.behaviors import Behavior as Behavior
 from .targets.correlations import CorrelationTensor as CorrelationTensor
 from .targets.counts import BellCounts as BellCounts

@@ -17,6 +17,7 @@ __all__ = [
     "MeasurementError",
     "ScenarioError",
     "SolverError",
+    "SweepError",
 ]
 
 
@@ -66,3 +67,7 @@ class CertificateError(LHVError, ValueError):
 
 class SolverError(LHVError, RuntimeError):
     """A solver that stopped without an answer that can be trusted."""
+
+
+class SweepError(LHVError, RuntimeError):
+    """A sweep whose workers or whose store gave out; what was finished is kept."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
 from ..._support.types import FloatArray
-from ..._support.validation import frozen, generator, probability, whole_number
+from ..._support.validation import checked_seed, frozen, generator, probability, whole_number
 from ...exceptions import CountsError
 from ...models.deterministic import DeterministicModel
 from ...polytope.inequalities.bell_inequality import BellInequality
+from ...polytope.thresholds.closed_forms import has_closed_form, white_noise_thresholds
 from ...polytope.thresholds.local_weights import largest_local_part, verify_local_part, verify_weight_limit
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
+from ...sweeps.sweeping import run_all
 from ...targets.behaviors import Behavior
 from ...targets.counts import BellCounts, require_counts
 from ...targets.measured_settings import require_complete
 from ...targets.projections import project_cells
+from ...targets.scenario import BellScenario
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from .clopper_pearson import clopper_pearson
@@ -28,6 +33,8 @@ __all__ = ["LocalWeightInterval", "ThresholdEstimate", "estimate_threshold", "lo
 # Beyond this a behavior near white noise is as local as can be.
 _LARGEST_VISIBILITY = 100.0
 _FEWEST_REPLICATES = 20
+# Tables, or replicates, that a worker gets at a time: sending them takes little beside computing them.
+_TABLES_PER_TASK = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,10 +75,37 @@ class ThresholdEstimate(Evidence):
         return combine(order, self.threshold.verify(prove_bound=prove_bound))
 
 
+@overload
 def estimate_threshold(
-    counts: BellCounts, *, alpha: float = 0.05, num_replicates: int = 200, seed: int | None = None
-) -> ThresholdEstimate:
-    """Estimates the nonlocality threshold of a device's behavior.
+    counts: BellCounts,
+    *,
+    alpha: float = ...,
+    num_replicates: int = ...,
+    seed: int | None = ...,
+    executor: Any = ...,
+) -> ThresholdEstimate: ...
+
+
+@overload
+def estimate_threshold(
+    counts: Sequence[BellCounts],
+    *,
+    alpha: float = ...,
+    num_replicates: int = ...,
+    seed: int | None = ...,
+    executor: Any = ...,
+) -> list[ThresholdEstimate]: ...
+
+
+def estimate_threshold(
+    counts: BellCounts | Sequence[BellCounts],
+    *,
+    alpha: float = 0.05,
+    num_replicates: int = 200,
+    seed: int | None = None,
+    executor: Any = None,
+) -> ThresholdEstimate | list[ThresholdEstimate]:
+    """Estimates the nonlocality threshold of a device's behavior, or of the behaviors of many devices.
 
     The counts are projected onto the no-signaling behaviors by maximum likelihood. The threshold is that of the
     projection under white noise, continued above 1 for local behaviors. Replicates are drawn from the projection and
@@ -79,18 +113,51 @@ def estimate_threshold(
     than it is, which the reflection of the replicates' quantiles corrects to first order.
 
     Args:
-        counts: The counts.
+        counts: The counts, or a list of counts, which are treated independently.
         alpha: Probability with which the interval may miss.
         num_replicates: Number of bootstrap replicates.
-        seed: Seed of the replicates.
+        seed: Seed of the replicates. In a list, each table has a seed of its own, made from this one and its place.
+        executor: Where the work is done, as in :func:`qiskit_lhv.sweep`; the result does not depend on it.
+
+    Returns:
+        The estimate, or a list of estimates for a list of counts.
 
     Raises:
         CountsError: If a number is out of range, or a setting combination was not measured.
         SolverError: If a linear program fails.
+        SweepError: If the workers give out.
     """
-    counts = require_complete(require_counts(counts), "whose threshold is estimated")
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=_FEWEST_REPLICATES)
+    if not isinstance(counts, list | tuple):
+        return _estimate(_usable(counts), alpha, replicates, checked_seed(seed), executor)
+    tables = [_usable(one) for one in counts]
+    seeds = np.random.SeedSequence(checked_seed(seed)).generate_state(len(tables), np.uint64).tolist()
+    grid = [
+        {
+            "tables": tables[start : start + _TABLES_PER_TASK],
+            "alpha": alpha,
+            "replicates": replicates,
+            "seeds": seeds[start : start + _TABLES_PER_TASK],
+        }
+        for start in range(0, len(tables), _TABLES_PER_TASK)
+    ]
+    return [estimate for part in run_all(_estimates, grid, executor) for estimate in part]
+
+
+def _usable(counts: Any) -> BellCounts:
+    return require_complete(require_counts(counts), "whose threshold is estimated")
+
+
+def _estimates(
+    tables: Sequence[BellCounts], alpha: float, replicates: int, seeds: Sequence[int]
+) -> list[ThresholdEstimate]:
+    return [_estimate(table, alpha, replicates, seed) for table, seed in zip(tables, seeds, strict=True)]
+
+
+def _estimate(
+    counts: BellCounts, alpha: float, replicates: int, seed: int | None, executor: Any = None
+) -> ThresholdEstimate:
     rng = generator(seed)
     scenario = counts.scenario
     rows = scenario.num_setting_combinations
@@ -99,8 +166,8 @@ def estimate_threshold(
     p = fitted.reshape(rows, -1)
     drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
     projected = project_cells(drawn.reshape(replicates, -1) / counts.total_shots, scenario)[0]
-    threshold = _threshold(fitted[0], counts)
-    found = [_threshold(row, counts).estimate for row in projected]
+    threshold = _threshold(fitted[0], scenario)
+    found = _thresholds(projected, scenario, executor)
     low, high = np.quantile(found, [alpha / 2, 1 - alpha / 2])
     estimate = threshold.estimate
     return ThresholdEstimate(
@@ -108,8 +175,21 @@ def estimate_threshold(
     )
 
 
-def _threshold(row: FloatArray, counts: BellCounts) -> Threshold:
-    behavior = Behavior(row.reshape(counts.scenario.shape), counts.scenario)
+def _thresholds(tables: FloatArray, scenario: BellScenario, executor: Any) -> FloatArray:
+    """The thresholds of no-signaling tables, shape ``(B,)``."""
+    if has_closed_form(scenario):
+        return white_noise_thresholds(tables, _LARGEST_VISIBILITY)
+    parts = [tables[start : start + _TABLES_PER_TASK] for start in range(0, len(tables), _TABLES_PER_TASK)]
+    grid = [{"tables": part, "scenario": scenario} for part in parts]
+    return np.concatenate(run_all(_searched_thresholds, grid, executor))
+
+
+def _searched_thresholds(tables: FloatArray, scenario: BellScenario) -> FloatArray:
+    return np.array([_threshold(row, scenario).estimate for row in tables])
+
+
+def _threshold(row: FloatArray, scenario: BellScenario) -> Threshold:
+    behavior = Behavior(row.reshape(scenario.shape), scenario)
     return nonlocality_threshold(behavior, max_visibility=_LARGEST_VISIBILITY)
 
 

@@ -1,7 +1,9 @@
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from qiskit.quantum_info import random_density_matrix
 from qiskit_lhv import (
     Behavior,
     BellCounts,
@@ -11,6 +13,7 @@ from qiskit_lhv import (
 )
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.polytope import local_weight
+from qiskit_lhv.polytope.thresholds.closed_forms import white_noise_thresholds
 from qiskit_lhv.statistics import (
     LocalWeightInterval,
     ThresholdEstimate,
@@ -168,3 +171,28 @@ def test_bad_arguments():
         estimate_threshold(counts, alpha=2)
     with pytest.raises(CountsError, match="num_replicates"):
         estimate_threshold(counts, num_replicates=3)
+
+
+def test_thresholds_in_closed_form_are_those_of_linear_programs():
+    rng = np.random.default_rng(2)
+    behaviors = [Behavior.from_state(random_density_matrix(4, rank=1 + i % 4, seed=i), "chsh") for i in range(8)]
+    for visibility in (0.3, 0.8, 1):
+        axes = rng.normal(size=(2, 2, 3))
+        axes /= np.linalg.norm(axes, axis=2, keepdims=True)
+        behaviors.append(Behavior.from_state(werner_state(visibility), axes.tolist()))
+    behaviors.append(Behavior(np.full((2, 2, 2, 2), 0.25)))
+    found = white_noise_thresholds(np.array([behavior.array.ravel() for behavior in behaviors]), 50.0)
+    searched = [nonlocality_threshold(behavior, max_visibility=50).estimate for behavior in behaviors[:-1]]
+    assert np.allclose(found, [*searched, 50], atol=1e-8)
+
+
+def test_thresholds_of_many_tables_do_not_depend_on_who_computes_them():
+    chsh_tables = [Behavior.from_state(werner_state(v), "chsh").sample(200, i) for i, v in enumerate((0.7, 0.9, 1.0))]
+    alone = estimate_threshold(chsh_tables, num_replicates=20, seed=3)
+    larger = Behavior.from_state(werner_state(0.9), [np.eye(3).tolist()] * 2).sample(200, 1)
+    one = estimate_threshold(larger, num_replicates=25, seed=3)
+    with ThreadPoolExecutor(2) as pool:
+        assert estimate_threshold(chsh_tables, num_replicates=20, seed=3, executor=pool) == alone
+        assert estimate_threshold(larger, num_replicates=25, seed=3, executor=pool) == one
+    assert len({one.lower for one in alone}) == 3
+    assert estimate_threshold(chsh_tables[:1], num_replicates=20, seed=3) == alone[:1]

@@ -1,0 +1,88 @@
+"""What happens in a worker: one task, with one thread for linear algebra, and its error as text."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from .._support.threads import one_blas_thread
+
+__all__ = ["Outcome", "begin_worker", "failed", "limit_threads", "run_task", "this_process"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+_ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task came to. It is sent from the worker, so it holds the error as text."""
+
+    value: Any = None
+    """What the function returned."""
+    error: tuple[str, str, str] | None = None
+    """Class, message and traceback of the error that it raised instead."""
+
+
+def run_task(function: Callable[..., Any], keywords: Mapping[str, Any], driver: str, cap: bool) -> Outcome:
+    """Returns what a function returns, or the error that it raises.
+
+    Args:
+        function: The function.
+        keywords: Its arguments.
+        driver: The process that sent the task, as :func:`this_process` named it there.
+        cap: Whether to hold linear algebra to one thread, because other workers need the other cores.
+    """
+    if cap and this_process() != driver:
+        limit_threads()
+    with one_blas_thread() if cap else nullcontext():
+        try:
+            return Outcome(function(**keywords))
+        except Exception as exc:
+            return failed(exc)
+
+
+def failed(exc: BaseException) -> Outcome:
+    """The outcome of a task that ended with an error."""
+    return Outcome(error=(type(exc).__name__, str(exc), "".join(traceback.format_exception(exc))))
+
+
+def this_process() -> str:
+    """A name of this process that no other one has at the same time, on any machine."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def limit_threads() -> None:
+    """Sets one thread per process for the libraries that have not been loaded yet.
+
+    JAX reads its flags and the number of processors when it is first used.
+    """
+    for name in _THREADS:
+        os.environ[name] = "1"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD_OF_XLA}".strip()
+
+
+def begin_worker(cap: bool) -> None:
+    """Prepares a process that this package started: it ends with its parent, and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if cap:
+        limit_threads()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        # A killed parent has nobody to send results to.
+        os._exit(1)
