@@ -56,9 +56,9 @@ class EnsembleLayout:
         mesh_axis = self.axis
 
         def on_device(parameters: Any, data: Any) -> jax.Array:
-            return jax.lax.psum(own(parameters, data), mesh_axis)
+            return jax.lax.psum(own(parameters, data), mesh_axis)  # type: ignore[no-untyped-call]
 
-        spread, everywhere = PartitionSpec(*[None] * axis, mesh_axis), PartitionSpec()
+        spread, everywhere = _spread(axis, mesh_axis), _spread(0)
         return jax.shard_map(on_device, mesh=self.mesh, in_specs=(spread, everywhere), out_specs=everywhere)(
             parameters, data
         )
@@ -96,8 +96,8 @@ class Devices:
     axis: str | None = None
     """Axis of the mesh over which the hidden variables are spread; ``None``: its only axis."""
     memory: float = _MEMORY
-    """Bytes per device for what a step computes from the hidden variables; the ensemble is processed in blocks that fit.
-    The hidden variables themselves, their momenta and gradients are not counted."""
+    """Bytes per device for what a step computes from the hidden variables; the ensemble is processed in blocks that
+    fit. The hidden variables themselves, their momenta and gradients are not counted."""
 
     def __post_init__(self) -> None:
         positive_number(self.memory, "memory", LHVError)
@@ -124,7 +124,7 @@ class Devices:
                 "mesh",
                 expected=f"at most {jax.device_count()} devices, those that JAX sees",
                 got=str(self.mesh),
-                remedy="XLA_FLAGS=--xla_force_host_platform_device_count=8, set before JAX starts, simulates 8 devices.",
+                remedy="XLA_FLAGS=--xla_force_host_platform_device_count=8, set before JAX starts, simulates 8.",
             )
 
     @property
@@ -196,8 +196,7 @@ class Placement:
 
         def of(leaf: Any) -> NamedSharding:
             spread = len(leaf.shape) > self.axis and leaf.shape[self.axis] == self.size
-            spec = PartitionSpec(*[None] * self.axis, self.layout.axis) if spread else PartitionSpec()
-            return NamedSharding(mesh, spec)
+            return NamedSharding(mesh, _spread(self.axis, self.layout.axis) if spread else _spread(0))
 
         return jax.tree.map(of, tree)
 
@@ -215,12 +214,12 @@ class Placement:
         """Returns a tree of a compiled step, with every array where it belongs."""
         if self.layout.mesh is None or tree is None:
             return tree
-        return jax.lax.with_sharding_constraint(tree, self.shardings(tree))
+        return jax.lax.with_sharding_constraint(tree, self.shardings(tree))  # type: ignore[no-untyped-call]
 
     def everywhere(self, array: jax.Array) -> jax.Array:
         """Returns an array that every device has as a whole."""
         mesh = self.layout.mesh
-        return array if mesh is None else jax.device_put(array, NamedSharding(mesh, PartitionSpec()))
+        return array if mesh is None else jax.device_put(array, NamedSharding(mesh, _spread(0)))
 
     def agreed(self, answer: bool) -> bool:
         """Returns the answer of the first process to a question that each may answer differently, such as the time."""
@@ -241,6 +240,11 @@ class Placement:
 
 ANYWHERE = Placement(ON_ONE_DEVICE, 0, 0)
 """Everything on the default device."""
+
+
+def _spread(axis: int, *names: str) -> PartitionSpec:
+    """Names of mesh axes over which an axis of an array is spread, none of them for arrays that all devices have."""
+    return PartitionSpec(*[None] * axis, *names)  # type: ignore[no-untyped-call]
 
 
 def _part(array: Any, index: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -260,7 +261,7 @@ def train(
                 if batches is not None:
                     # A plateau that was found meanwhile may have left fewer steps than were drawn ahead.
                     whole = batches(done, len(numbers)) if drawn is None else drawn
-                    batch = jax.tree.map(lambda array: array[: len(numbers)], whole)
+                    batch = jax.tree.map(itemgetter(slice(len(numbers))), whole)
                 steps = (numbers, schedule.rates(turn, numbers), noise)
                 following, device_losses, finite, better = _chunk(
                     rule, data, (parameters, inner), key, steps, batch, best

@@ -15,7 +15,7 @@ from qiskit_lhv import Behavior, LHVError, find_local_model, werner_state
 from qiskit_lhv.models import FunctionResponse, ResponseModel
 from qiskit_lhv.models.features import SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
-from qiskit_lhv.optimize import Devices, GradientDescent, SettingsGrid, evaluate_model, training
+from qiskit_lhv.optimize import Devices, GradientDescent, evaluate_model, training
 from qiskit_lhv.optimize.devices import EnsembleLayout
 from qiskit_lhv.optimize.optimizers import ADAM
 from qiskit_lhv.optimize.training import Problem, Schedule, train
@@ -102,7 +102,7 @@ def test_eight_devices_have_the_losses_of_one(eight_devices, name, rtol):
 @pytest.mark.parametrize(("name", "cells"), [("state", 125 * 8), ("table", 16)])
 def test_nothing_larger_than_the_table_passes_between_devices(eight_devices, name, cells):
     shapes = [re.findall(r"[a-z]\d*\[([\d,]*)\]", text) for text in eight_devices[name]["collectives"]]
-    sizes = [int(np.prod([int(n) for n in shape.split(",") if n])) for shape in sum(shapes, [])]
+    sizes = [int(np.prod([int(n) for n in shape.split(",") if n])) for own in shapes for shape in own]
     assert 1 < max(sizes) <= cells
 
 
@@ -209,7 +209,7 @@ KINDS = {
 }
 
 
-class Captured(Exception):
+class CapturedError(Exception):
     """Raised instead of the first step."""
 
 
@@ -219,12 +219,12 @@ def first_step(monkeypatch, kind):
 
     def capture(*arguments):
         captured.append(arguments)
-        raise Captured
+        raise CapturedError
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "_steps", capture)
         target, options = KINDS[kind]
-        with pytest.raises(Captured):
+        with pytest.raises(CapturedError):
             find_local_model(target, **options, **BRIEF)
     return captured[0]
 
