@@ -104,9 +104,7 @@ class TermFit(Evidence):
                 f"A local model reproduces {listed} within errors (p = {self.p_value:.3g}); terms that are not listed "
                 "were not tested."
             )
-        return (
-            f"The local model found does not reproduce {listed} within errors (p = {self.p_value:.3g}); another may."
-        )
+        return f"The local model found does not reproduce {listed} within errors (p = {self.p_value:.3g}); another may."
 
     @cached_property
     def predicted(self) -> FloatArray:
