@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -92,11 +93,12 @@ def expected_value(
             got=f"shape {errors.shape}, from {errors.min():g} to {errors.max():g}",
         )
     known = getattr(expression, "known_bounds", None)
-    if ideal is None and (known is None or known.quantum is None):
+    given = ideal if ideal is not None or known is None else known.quantum
+    if given is None:
         raise ScenarioError.bad_argument(
             "ideal", expected="the value without noise, as no quantum bound is known", got="None"
         )
-    full = real_number(float(known.quantum) if ideal is None else ideal, "ideal", ScenarioError)
+    full = real_number(float(given), "ideal", ScenarioError)
     count = whole_number(num_terms, "num_terms", ScenarioError, minimum=1)
     if expression.num_terms <= count:
         blocks = list(expression.blocks())
@@ -146,7 +148,7 @@ def shots_of_many_parties(
     instance(expression, ManyPartyExpression, "expression", ScenarioError)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
-    known = local_bound(expression) if bound is None else bound
+    known: Any = local_bound(expression) if bound is None else bound
     limit, weight, constant = float(known.value), expression.weight, expression.constant
     if not limit < real_number(value, "value", ScenarioError) <= constant + weight * (1 + 1e-12):
         raise ScenarioError.bad_argument(

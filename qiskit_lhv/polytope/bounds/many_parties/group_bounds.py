@@ -37,10 +37,10 @@ class GroupBound(Evidence):
 
     def verify(self) -> Verification:
         """Proves the bound again, by multiplying out what every group can reach, in whole numbers."""
-        instance(self.expression, SymmetricExpression, "expression", ScenarioError)
-        return prove_group_bound(
-            self.expression.num_parties, self.num_groups, _by_ones(self.expression), Fraction(self.value)
-        )
+        expression = self.expression
+        if not isinstance(expression, SymmetricExpression):
+            return Verification(False, "the expression is none whose bounds for groups are known", math.inf)
+        return prove_group_bound(expression.num_parties, self.num_groups, _by_ones(expression), Fraction(self.value))
 
 
 def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
