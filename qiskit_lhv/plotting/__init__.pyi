@@ -6,6 +6,7 @@ from .differences import plot_difference as plot_difference
 from .evidence import plot_evidence as plot_evidence
 from .models import plot_hidden_variables as plot_hidden_variables
 from .models import plot_loss as plot_loss
+from .reach import plot_violation_reach as plot_violation_reach
 from .reports import plot_report as plot_report
 from .visibilities import plot_critical_visibility as plot_critical_visibility
 from .visibilities import plot_intervals as plot_intervals

@@ -35,6 +35,11 @@ from .intervals.threshold_estimates import estimate_threshold as estimate_thresh
 from .intervals.threshold_estimates import local_weight_interval as local_weight_interval
 from .many_parties.declared_tests import ManyPartyTest as ManyPartyTest
 from .many_parties.declared_tests import many_party_test as many_party_test
+from .many_parties.depth import NonlocalityDepth as NonlocalityDepth
+from .many_parties.depth import nonlocality_depth as nonlocality_depth
+from .many_parties.reach import ViolationReach as ViolationReach
+from .many_parties.reach import nested_expressions as nested_expressions
+from .many_parties.reach import violation_reach as violation_reach
 from .many_parties.signaling import ManyPartySignaling as ManyPartySignaling
 from .many_parties.signaling import MarginalShift as MarginalShift
 from .many_parties.signaling import many_party_signaling as many_party_signaling
@@ -42,6 +47,9 @@ from .planning.allocation import Allocation as Allocation
 from .planning.allocation import optimal_shares as optimal_shares
 from .planning.evidence_rates import EvidenceRate as EvidenceRate
 from .planning.evidence_rates import evidence_rate as evidence_rate
+from .planning.many_party_plans import ManyPartyPlan as ManyPartyPlan
+from .planning.many_party_plans import expected_value as expected_value
+from .planning.many_party_plans import shots_of_many_parties as shots_of_many_parties
 from .planning.shot_plans import ShotPlan as ShotPlan
 from .planning.shot_plans import shots_needed as shots_needed
 from .planning.shot_plans import simulated_log10_p as simulated_log10_p

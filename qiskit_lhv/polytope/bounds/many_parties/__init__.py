@@ -4,5 +4,6 @@
 - ``tree_decompositions``: in which order signs are eliminated, and what that takes;
 - ``elimination``: the largest value by elimination of one sign after the other;
 - ``symmetric_strategies``: the largest value where all parties are alike, by counting;
-- ``structural_bounds``: the bound as a result, with its proof.
+- ``structural_bounds``: the bound as a result, with its proof;
+- ``group_bounds``: bounds of GHZ expressions for groups of parties that communicate inside.
 """

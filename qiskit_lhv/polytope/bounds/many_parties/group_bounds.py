@@ -1,0 +1,93 @@
+"""Bounds of expressions of GHZ states for models in which parties form groups that communicate inside."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ...._support.rounding import round_up
+from ...._support.validation import instance, whole_number
+from ....exceptions import ScenarioError
+from ....verification.evidence import Evidence
+from ....verification.group_bounds import prove_group_bound
+from ....verification.result import Verification
+from ...expressions.many_parties.base import ManyPartyExpression
+from ...expressions.many_parties.symmetric import SymmetricExpression
+
+__all__ = ["GroupBound", "group_bound"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupBound(Evidence):
+    """The largest value of an expression for models in which the parties form a number of groups, or more.
+
+    Inside a group, everything may pass between the parties, also after their settings are chosen.
+    """
+
+    expression: ManyPartyExpression
+    """The expression: of Mermin, Ardehali or Svetlichny."""
+    num_groups: int
+    """The least number of groups; the number of parties for local models."""
+    value: float
+    """The bound."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.9g} (exact, {self.num_groups} groups of parties or more)"
+
+    def verify(self) -> Verification:
+        """Proves the bound again, by multiplying out what every group can reach, in whole numbers."""
+        expression = self.expression
+        if not isinstance(expression, SymmetricExpression):
+            return Verification(False, "the expression is none whose bounds for groups are known", math.inf)
+        return prove_group_bound(expression.num_parties, self.num_groups, _by_ones(expression), Fraction(self.value))
+
+
+def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
+    """The largest value of an expression of a GHZ state where the parties form a number of groups, or more.
+
+    For the expression of Mermin it is ``2**(N - ceil(m / 2))`` with m groups. With as many groups as parties it is the
+    local bound, and with two the hybrid bound of Svetlichny's. A value above the bound of m groups shows that there are
+    fewer, so that one of them has at least ``N / (m - 1)`` parties.
+
+    Args:
+        expression: ``mermin(n)``, ``ardehali(n)`` or ``svetlichny(n)``, or any sum of the real and the imaginary part
+            of ``prod_k (A_k0 + i A_k1)``.
+        num_groups: The least number of groups m, from 1 to the number of parties.
+
+    Raises:
+        ScenarioError: If the expression is another one (the bounds of groups are not known for it), or the number of
+            groups is out of range.
+
+    References:
+        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import svetlichny
+        >>> [group_bound(svetlichny(5), m).value for m in (1, 2, 3, 5)]
+        [32.0, 16.0, 16.0, 8.0]
+    """
+    n = instance(expression, ManyPartyExpression, "expression", ScenarioError).num_parties
+    m = whole_number(num_groups, "num_groups", ScenarioError, minimum=1, maximum=n)
+    coefficients = _by_ones(expression) if isinstance(expression, SymmetricExpression) else {}
+    alpha, beta = (coefficients.get(k, Fraction(0)) for k in (0, 1))
+    pattern = {k: (alpha, beta, -alpha, -beta)[k % 4] for k in range(n + 1)}
+    if not (alpha or beta) or coefficients != {k: value for k, value in pattern.items() if value}:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="one whose bounds for groups are known: mermin(n), ardehali(n) or svetlichny(n)",
+            got=f"{expression}",
+        )
+    # A product of m corners +-1 +-i lies on an axis if m is even, and on a diagonal if it is odd.
+    size = max(abs(alpha), abs(beta)) if m % 2 == 0 else abs(alpha) + abs(beta)
+    return GroupBound(expression, m, round_up(size * Fraction(2) ** (n - math.ceil(m / 2))))
+
+
+def _by_ones(expression: SymmetricExpression) -> dict[int, Fraction]:
+    """Coefficients of full correlators by the number of parties with setting 1; other terms get the number -1."""
+    found: dict[int, Fraction] = {}
+    for row, value in zip(expression.types.tolist(), expression.coefficients.tolist(), strict=True):
+        if value:
+            full = len(row) == 2 and sum(row) == expression.num_parties
+            found[row[1] if full else -1] = Fraction(value)
+    return found

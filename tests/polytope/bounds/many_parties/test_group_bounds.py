@@ -1,0 +1,68 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from qiskit_lhv import chsh, local_bound
+from qiskit_lhv.exceptions import ScenarioError
+from qiskit_lhv.polytope import GroupBound, SymmetricExpression, ardehali, group_bound, mermin, svetlichny
+from qiskit_lhv.polytope.expressions.many_parties.ghz_families import mermin_of_many
+
+
+def largest_of_groups(expression, sizes):
+    """The largest value of models in which each group answers with any function of its own settings, by listing."""
+    n = sum(sizes)
+    table = np.zeros((2,) * n)
+    for row, value in zip(expression.types, expression.coefficients, strict=True):
+        for x in itertools.product((0, 1), repeat=n):
+            if sum(x) == row[1]:
+                table[x] = value
+    table = table.reshape([2**size for size in sizes])
+    functions = [np.array(list(itertools.product((1, -1), repeat=2**size))) for size in sizes]
+    for own in functions:
+        # The first axis is the settings of the next group, the last ones are the functions of those before.
+        table = np.tensordot(table, own, axes=(0, 1))
+    return table.max()
+
+
+@pytest.mark.parametrize("family", [mermin_of_many, ardehali])
+@pytest.mark.parametrize("num_parties", [2, 3, 4])
+def test_bounds_are_those_of_all_ways_to_form_groups(family, num_parties):
+    expression = family(num_parties)
+    for m in range(1, num_parties + 1):
+        bound = group_bound(expression, m)
+        partitions = [
+            sizes
+            for groups in range(m, num_parties + 1)
+            for sizes in itertools.product(range(1, num_parties + 1), repeat=groups)
+            if sum(sizes) == num_parties and list(sizes) == sorted(sizes)
+        ]
+        assert bound.value == max(largest_of_groups(expression, sizes) for sizes in partitions)
+        assert bound.verify()
+
+
+def test_as_many_groups_as_parties_are_local_models():
+    for n in (3, 6, 9, 50):
+        for expression in (mermin_of_many(n), svetlichny(n)):
+            assert group_bound(expression, n).value == local_bound(expression).value
+        assert group_bound(svetlichny(n), 2).value == svetlichny(n).known_bounds.hybrid
+
+
+def test_forgeries_are_refuted():
+    bound = group_bound(svetlichny(7), 3)
+    assert not dataclasses.replace(bound, value=bound.value * (1 - 1e-12)).verify()
+    assert not dataclasses.replace(bound, num_groups=2, value=group_bound(svetlichny(7), 3).value / 2).verify()
+    assert not dataclasses.replace(bound, num_groups=8).verify()
+    other = SymmetricExpression(bound.expression.scenario, [[7, 0], [6, 1]], [1.0, 1.0])
+    assert not GroupBound(other, 3, 100.0).verify()
+
+
+def test_other_expressions_are_refused():
+    other = SymmetricExpression(svetlichny(5).scenario, [[2, 0], [1, 1]], [1.0, 1.0])
+    with pytest.raises(ScenarioError, match="expression: expected one whose bounds for groups are known"):
+        group_bound(other, 2)
+    with pytest.raises(ScenarioError, match="expression"):
+        group_bound(chsh(), 2)
+    with pytest.raises(ScenarioError, match="num_groups"):
+        group_bound(mermin_of_many(5), 6)
+    assert group_bound(mermin(30), 4).value == 2.0**28
