@@ -1,5 +1,6 @@
 from .bounds.local_bounds import LocalBound as LocalBound
 from .bounds.local_bounds import local_bound as local_bound
+from .bounds.many_parties.structural_bounds import StructuralBound as StructuralBound
 from .bounds.no_signaling_bounds import NoSignalingBound as NoSignalingBound
 from .bounds.no_signaling_bounds import no_signaling_bound as no_signaling_bound
 from .bounds.quantum_bounds import QuantumBound as QuantumBound

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
 from ...targets.coordinates import to_party_axes
 from ...targets.scenario import BellScenario
+from ..expressions.many_parties.base import ManyPartyExpression
 from .alternation import Alternation
 from .exact_search import exact_bound
+from .many_parties.structural_bounds import StructuralBound, bound_by_structure
 
 if TYPE_CHECKING:
     from ..expressions.expression import BellExpression
@@ -55,6 +57,7 @@ class LocalBound(Record):
         return f"{self.value:.9g} ({'exact' if self.exact else 'heuristic'})"
 
 
+@overload
 def local_bound(
     expression: BellExpression,
     method: str = "exact",
@@ -62,11 +65,33 @@ def local_bound(
     seed: int | None = 0,
     time_limit: float | None = None,
     max_work: float | None = None,
-) -> LocalBound:
+) -> LocalBound: ...
+
+
+@overload
+def local_bound(
+    expression: ManyPartyExpression,
+    method: str = "exact",
+    *,
+    seed: int | None = 0,
+    time_limit: float | None = None,
+    max_work: float | None = None,
+) -> StructuralBound: ...
+
+
+def local_bound(
+    expression: BellExpression | ManyPartyExpression,
+    method: str = "exact",
+    *,
+    seed: int | None = 0,
+    time_limit: float | None = None,
+    max_work: float | None = None,
+) -> LocalBound | StructuralBound:
     """Computes the local bound of a Bell expression.
 
     Args:
-        expression: The Bell expression.
+        expression: The Bell expression. One of many parties (``BellExpression.from_terms``) is bounded by its
+            structure, which the result tells; the other arguments are then not needed.
         method: ``"exact"`` compares all strategies in integer arithmetic, by enumeration or by branch and bound. The
             result is exact if the coefficients are integers (or binary fractions) whose sum takes less than 57 bits;
             otherwise the value is rounded up by no more than the rounding errors require. ``"heuristic"`` improves
@@ -81,7 +106,7 @@ def local_bound(
             limit, the answer is the same on every machine. Default: no limit.
 
     Returns:
-        The bound, a strategy that reaches it, and whether it is exact.
+        The bound, a strategy that reaches it, and whether it is exact; a :class:`StructuralBound` for many parties.
 
     Raises:
         ScenarioError: If the method is unknown, ``max_work`` is not positive, or the scenario is too large for
@@ -97,8 +122,11 @@ def local_bound(
     """
     from ..expressions.expression import BellExpression
 
-    instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
+    kinds = (BellExpression, ManyPartyExpression)
+    instance(expression, kinds, "expression", ScenarioError, "Such as chsh().")
     deadline = Deadline(time_limit)
+    if isinstance(expression, ManyPartyExpression):
+        return bound_by_structure(expression)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
         return LocalBound(value, strategy, False)

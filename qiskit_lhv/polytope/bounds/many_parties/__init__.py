@@ -1,0 +1,7 @@
+"""Local bounds of expressions of many parties, by their structure instead of a list of strategies.
+
+- ``integer_terms``: terms as sets of signs with whole-number coefficients;
+- ``tree_decompositions``: in which order signs are eliminated, and what that takes;
+- ``elimination``: the largest value by elimination of one sign after the other;
+- ``structural_bounds``: the bound as a result, with its proof.
+"""

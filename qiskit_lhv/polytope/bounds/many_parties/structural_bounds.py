@@ -1,0 +1,154 @@
+"""The local bound of an expression of many parties as a result that can be proven again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from ...._support.memory import memory_of_machine
+from ...._support.rounding import round_up
+from ...._support.types import IntArray
+from ...._support.validation import whole_array
+from ....exceptions import ScenarioError
+from ....verification.eliminations import prove_by_elimination, value_of_signs
+from ....verification.evidence import Evidence
+from ....verification.result import Verification
+from ...expressions.many_parties.base import ManyPartyExpression
+from .elimination import largest_value
+from .integer_terms import IntegerTerms, integer_terms
+from .tree_decompositions import EliminationOrder, best_order
+
+__all__ = ["StructuralBound", "bound_by_structure"]
+
+Method = Literal["elimination"]
+
+_MAX_WIDTH = 27
+_MAX_ENTRIES = 1 << 33
+_EXACT_OBJECTS = 1 << 20
+_GIB = 2.0**30
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StructuralBound(Evidence):
+    """The local bound of an expression of many parties, found by its structure; ``verify`` proves it again."""
+
+    expression: ManyPartyExpression
+    """The expression."""
+    numerator: int
+    """The bound is the rational number ``numerator / denominator``."""
+    denominator: int
+    """See ``numerator``; a positive number."""
+    exact: bool
+    """Whether ``strategy`` reaches the bound, up to the rounding of coefficients. If not, no local model exceeds the
+    bound, but all may stay below it."""
+    strategy: IntArray | None
+    """A strategy that reaches the bound, shape ``(m_1 + ... + m_N,)``; see ``DeterministicModel.strategies``. ``None``
+    if none is known."""
+    method: Method
+    """``"elimination"``: dynamic programming over a tree decomposition of the terms."""
+    width: int | None
+    """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
+    entries. ``None`` for other methods."""
+    memory: int | None
+    """Number of bytes that the tables took at once; ``None`` for other methods."""
+
+    def __post_init__(self) -> None:
+        if self.denominator <= 0:
+            raise ScenarioError.bad_argument("denominator", expected="a positive number", got=f"{self.denominator}")
+        if self.exact and self.strategy is None:
+            raise ScenarioError.bad_argument("strategy", expected="one that reaches an exact bound", got="None")
+        if self.strategy is not None:
+            strategy = whole_array(self.strategy, "strategy", ScenarioError, ndim=1)
+            object.__setattr__(self, "strategy", strategy)
+
+    @property
+    def fraction(self) -> Fraction:
+        """The bound as a rational number."""
+        return Fraction(self.numerator, self.denominator)
+
+    @property
+    def value(self) -> float:
+        """The bound as a float, rounded up where it is none. No local model exceeds it."""
+        return round_up(self.fraction)
+
+    def __str__(self) -> str:
+        kind = "exact" if self.exact else "proven upper bound"
+        return f"{self.value:.9g} ({kind}, {self.description})"
+
+    @property
+    def description(self) -> str:
+        """How the bound was found, in words."""
+        return f"by elimination over a tree decomposition of width {self.width}"
+
+    def verify(self) -> Verification:
+        """Proves the bound again, by an elimination in another order, with code of its own, in whole numbers.
+
+        Returns:
+            Whether no local model exceeds the bound, and ``strategy`` reaches it if it is ``exact``; "not re-proven" if
+            the second elimination would take too long.
+        """
+        blocks = list(self.expression.blocks())
+        rows = np.concatenate([rows for rows, _ in blocks])
+        coefficients = np.concatenate([values for _, values in blocks])
+        if self.exact:
+            assert self.strategy is not None
+            sizes = self.expression.scenario.num_settings
+            if len(self.strategy) != sum(sizes) or not np.isin(self.strategy, (0, 1)).all():
+                return Verification(False, "the strategy is none of the scenario")
+            reached = value_of_signs(rows, coefficients, np.split(self.strategy, np.cumsum(sizes)[:-1]))
+            rounding = Fraction(self.expression.weight) / 2**50
+            if not self.fraction - rounding <= reached <= self.fraction:
+                claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
+                return Verification(False, claimed, abs(float(reached - self.fraction)))
+        return prove_by_elimination(rows, coefficients, self.fraction)
+
+
+def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
+    """Returns the local bound of an expression of many parties by the method that fits its structure.
+
+    Raises:
+        ScenarioError: If no method fits.
+    """
+    terms = integer_terms(expression)
+    order = _order_of(expression, terms)
+    _require_feasible(order, terms)
+    if terms.dtype is object and order.num_entries > _EXACT_OBJECTS:
+        terms = terms.rounded()
+    largest, signs = largest_value(terms, order)
+    bound = terms.value(largest)
+    return StructuralBound(
+        expression,
+        bound.numerator,
+        bound.denominator,
+        True,
+        (signs < 0).astype(np.int64),
+        "elimination",
+        order.width,
+        order.memory(_entry_bytes(terms)),
+    )
+
+
+def _order_of(expression: ManyPartyExpression, terms: IntegerTerms) -> EliminationOrder:
+    settings = expression.scenario.num_settings
+    return best_order(terms.scopes, np.repeat(np.arange(len(settings)), settings).tolist())
+
+
+def _entry_bytes(terms: IntegerTerms) -> int:
+    """Bytes of an entry of a table; Python's integers take a pointer and an object."""
+    return 40 if terms.dtype is object else int(np.dtype(terms.dtype).itemsize)
+
+
+def _require_feasible(order: EliminationOrder, terms: IntegerTerms) -> None:
+    available = memory_of_machine()
+    need = order.memory(min(8, _entry_bytes(terms)))
+    if order.width > _MAX_WIDTH or order.num_entries > _MAX_ENTRIES or need > available / 2:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected=f"terms whose tree decomposition has a width of at most {_MAX_WIDTH} pairs of a party and a "
+            f"setting, and tables of at most {available / 2 / _GIB:.3g} GiB",
+            got=f"a width of {order.width}, and tables of {min(need, 10**300) / _GIB:.3g} GiB",
+            remedy="Expressions of neighbors on a chain, a tree or a narrow lattice fit, and those of any few parties.",
+        )
