@@ -192,10 +192,7 @@ class ChainData(Record):
         pairs = np.stack(
             [
                 np.stack(
-                    [
-                        axes[s] @ self.pairs[s % self.period, r] @ axes[(s + r + 1) % period].T
-                        for r in range(self.reach)
-                    ]
+                    [axes[s] @ self.pairs[s % self.period, r] @ axes[(s + r + 1) % period].T for r in range(self.reach)]
                 )
                 for s in range(period)
             ]

@@ -61,9 +61,7 @@ def _mean(weights: NDArray[np.int64], words: Words, turns: int) -> tuple[int, in
     lengths = [values]
     for _ in range(turns):
         for phase in range(words.period):
-            values = np.where(
-                (longer := _step(values, weights[phase], words)) < unreachable // 2, unreachable, longer
-            )
+            values = np.where((longer := _step(values, weights[phase], words)) < unreachable // 2, unreachable, longer)
         lengths.append(values)
     last = lengths[-1]
     numerators = np.full(words.num_vertices, np.iinfo(np.int64).max)

@@ -63,9 +63,7 @@ class ChainSettings(Evidence):
         found, stated = self.data.correlators(self.axes), self.threshold.correlators
         if found.pairs.shape != stated.pairs.shape:
             return Verification(False, "the correlators are those of other settings", math.inf)
-        off = max(
-            float(np.abs(found.singles - stated.singles).max()), float(np.abs(found.pairs - stated.pairs).max())
-        )
+        off = max(float(np.abs(found.singles - stated.singles).max()), float(np.abs(found.pairs - stated.pairs).max()))
         same = Verification(off <= _SAME, f"the correlators are off by {off:.2g}", off)
         return combine(same, self.threshold.verify())
 

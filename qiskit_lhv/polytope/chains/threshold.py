@@ -61,7 +61,9 @@ class ChainThreshold(Evidence):
 
     def __str__(self) -> str:
         answer = "violate an inequality" if self.violated else "have a local model" if self.lower >= 1 else "are open"
-        return f"{self.correlators} {answer}: local up to a visibility of {self.lower:.6g} (upper bound {self.upper:.6g})"
+        return (
+            f"{self.correlators} {answer}: local up to a visibility of {self.lower:.6g} (upper bound {self.upper:.6g})"
+        )
 
     def verify(self) -> Verification:
         """Recomputes the model's correlators, proves the inequality's bound again and recomputes the visibility."""
@@ -83,7 +85,9 @@ class ChainThreshold(Evidence):
             limit = _violated_above(self.inequality, data)
             right = self.upper >= limit * (1 - 1e-12)
             checks += [
-                Verification(right, f"the inequality is violated above a visibility of {limit:.9g}", limit - self.upper),
+                Verification(
+                    right, f"the inequality is violated above a visibility of {limit:.9g}", limit - self.upper
+                ),
                 self.inequality.verify(),
             ]
         return combine(*checks)

@@ -107,8 +107,11 @@ class EnergyWitness(Evidence):
         return "\n".join(lines)
 
     def verify(self) -> Verification:
-        """Proves the classical bound again, compares the Bell operator with the Hamiltonian in rational numbers, and
-        recomputes the p-value with 30 digits. The energy and its error are taken as given."""
+        """Proves the bound again, compares the Bell operator with the Hamiltonian, and recomputes the p-value.
+
+        Operators are compared in rational numbers; the p-value has 30 digits. The energy and its error are taken as
+        given.
+        """
         expression = self.bound.expression
         if not isinstance(expression, SparseExpression):
             return Verification(False, "there is no bound of listed terms", math.inf)
@@ -157,7 +160,7 @@ def energy_witness(
 
     Raises:
         CountsError: If the energy or its error is not a number in range, or the result holds several values.
-        MeasurementError: If the Hamiltonian is not Hermitian.
+        MeasurementError: If the Hamiltonian is not Hermitian, or the settings are no measurements of its qubits.
         ScenarioError: If the Hamiltonian is no sum of products of the settings' observables, or its bound is out of
             reach.
 

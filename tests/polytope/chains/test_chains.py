@@ -1,4 +1,4 @@
-"""Bell inequalities of infinite chains: bounds against rings, thresholds, settings, and what a quantum chain violates."""
+"""Bell inequalities of infinite chains: bounds against rings, thresholds, settings, and what a quantum ring violates."""
 
 import itertools
 
@@ -31,9 +31,7 @@ ITS_AXES /= np.linalg.norm(ITS_AXES, axis=2, keepdims=True)
 
 
 def random_inequality(rng, period, m, reach):
-    return ChainInequality.of(
-        rng.integers(-3, 4, size=(period, m)), rng.integers(-3, 4, size=(period, reach, m, m))
-    )
+    return ChainInequality.of(rng.integers(-3, 4, size=(period, m)), rng.integers(-3, 4, size=(period, reach, m, m)))
 
 
 def largest_on_ring(inequality, n):
@@ -94,9 +92,7 @@ def test_wrong_bounds_are_refuted():
 def test_a_mixture_of_sequences_is_local_and_the_orientation_is_kept():
     rng = np.random.default_rng(5)
     sequences = [rng.integers(4, size=n) for n in (2, 3, 5)]
-    model = ChainModel(
-        1, 2, np.array([0.5, 0.3, 0.2]), np.array([2, 3, 5]), np.concatenate(sequences).astype(np.int64)
-    )
+    model = ChainModel(1, 2, np.array([0.5, 0.3, 0.2]), np.array([2, 3, 5]), np.concatenate(sequences).astype(np.int64))
     correlators = model.correlators(2)
     signs = [[[1 - 2 * (int(s) >> x & 1) for x in range(2)] for s in sequence] for sequence in sequences]
     expected = sum(

@@ -42,7 +42,7 @@ def hamiltonian_expression(hamiltonian: SparsePauliOp, settings: Any) -> SparseE
         an energy must fall below.
 
     Raises:
-        MeasurementError: If the Hamiltonian is not Hermitian.
+        MeasurementError: If the Hamiltonian is not Hermitian, or the settings are no measurements of its qubits.
         ScenarioError: If the Hamiltonian is no sum of products of the settings' observables, or has too many terms.
 
     References:
@@ -65,11 +65,16 @@ def settings_of_qubits(settings: Any, num_qubits: int) -> list[FloatArray]:
         num_qubits: Number of qubits.
 
     Raises:
-        ScenarioError: If the settings are not projective measurements of qubits, or not as many as qubits.
+        MeasurementError: If there are not as many sequences as qubits, or an entry is not a measurement.
+        ScenarioError: If a measurement is not a projective one of a qubit.
     """
     if isinstance(settings, list | tuple) and settings and all(isinstance(one, str) for one in settings):
         settings = [settings] * num_qubits
-    return bloch_vectors(settings, num_qubits)
+    # Vectors of Pauli matrices come from matrices of eigenvectors, with the last digits of square roots.
+    return [
+        np.where(np.abs(one - np.rint(one)) < _ROUNDING, np.rint(one), one)
+        for one in bloch_vectors(settings, num_qubits)
+    ]
 
 
 def expand_in_settings(operator: SparsePauliOp, axes: list[FloatArray]) -> SparseExpression:
