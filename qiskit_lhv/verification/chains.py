@@ -50,7 +50,7 @@ def check_chain_bound(singles: IntArray, pairs: IntArray, bound: float, cycle: I
     stated = Fraction(float(bound))
     if stated < reached:
         return Verification(False, f"a sequence of strategies reaches {float(reached):.9g}", float(reached - stated))
-    if stated - reached > Fraction(1, 2**40) * max(1, abs(reached)):
+    if stated - reached > Fraction(1, 2**40) * max(Fraction(1), abs(reached)):
         return Verification(False, f"the sequence of strategies reaches {float(reached):.9g} only", np.inf)
     largest = int(np.abs(singles).sum()) + int(np.abs(pairs).sum())
     if 4 * (largest + 1) * reached.denominator * (period << (m * reach)) >= _LIMIT:

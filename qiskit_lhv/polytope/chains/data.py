@@ -36,8 +36,8 @@ class ChainCorrelators(Record):
     singles: FloatArray
     """Means of the outcomes, shape ``(period, m)``: sublattice, setting."""
     pairs: FloatArray
-    """Means of products, shape ``(period, reach, m, m)``: sublattice of the left site, distance less one, setting of the
-    left site, setting of the right site."""
+    """Means of products, shape ``(period, reach, m, m)``: sublattice of the left site, distance less one, setting of
+    the left site, setting of the right site."""
 
     def __post_init__(self) -> None:
         singles = real_array(self.singles, "singles", ScenarioError, ndim=2)
@@ -150,7 +150,8 @@ class ChainData(Record):
 
         The mean over translations is what a translation-invariant inequality sees. A violation by the data of a ring
         shows that the ring is nonlocal, because its bound per site is no larger than that of the infinite chain. That
-        the data violate nothing leaves inequalities of the ring of this length open.
+        the data violate nothing leaves inequalities of the ring of this length open. Settings of a longer period must
+        fit into the ring for such a violation to be one of the ring.
 
         Args:
             state: Statevector, DensityMatrix, circuit, array or ``GroundState`` of the ring.

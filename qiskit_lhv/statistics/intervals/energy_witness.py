@@ -57,8 +57,8 @@ class EnergyWitness(Evidence):
     ground_energy: float | None
     """The smallest energy of any state, as given; it is not checked."""
     log10_p_value: float
-    """Base-10 logarithm of the p-value: that an energy of at least the classical bound comes out so low, if its error is
-    normal."""
+    """Base-10 logarithm of the p-value: that an energy of at least the classical bound comes out so low, if its error
+    is normal."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -234,7 +234,7 @@ def _energy(energy: Any, standard_error: float | None, coefficients: FloatArray)
     value, error = float(values.item()), float(errors.item())
     if shots:
         # Outcomes that were all the same do not make an error of 0.
-        error = max(error, least_standard_error(shots) * float(np.linalg.norm(coefficients)))
+        error = max(error, float(least_standard_error(shots)) * float(np.linalg.norm(coefficients)))
     elif error == 0 and precision:
         error = float(precision)
     return real_number(value, "energy", CountsError), positive_number(error, "standard_error", CountsError)

@@ -1,4 +1,4 @@
-"""Bell inequalities of infinite chains: bounds against rings, thresholds, settings, and what a quantum ring violates."""
+"""Bell inequalities of infinite chains: bounds against rings, thresholds, settings, violations."""
 
 import itertools
 
