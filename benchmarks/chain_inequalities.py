@@ -138,7 +138,7 @@ def search(num_inequalities, n=6):
         start = time.process_time()
         found, best = {}, (0.0, None)
         for k in range(num_inequalities):
-            singles = rng.choice([0, 1, -1], (1, m)) * float(k % 2)
+            singles = rng.choice([0, 0, 1, -1], (1, m)) * float(k % 2)
             pairs = rng.choice([-1.0, 1.0, 0.0], (1, reach, m, m))
             inequality = chain_threshold(ChainCorrelators(singles, pairs)).inequality
             if inequality is None or inequality.bound > 100:
@@ -198,7 +198,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("chains", "search", "violation"):
         parser.add_argument(f"--{option}", action="store_true")
-    parser.add_argument("--inequalities", type=int, default=150, help="random correlators of --search")
+    parser.add_argument("--inequalities", type=int, default=400, help="random correlators of --search")
     options = parser.parse_args()
     every = not (options.chains or options.search or options.violation)
     if options.chains or every:

@@ -217,7 +217,8 @@ def _axes(settings: Any, period: int) -> NDArray[np.float64]:
         raise ScenarioError.bad_argument(
             "settings", expected="vectors of length 1", got=f"length {lengths.flat[np.abs(lengths - 1).argmax()]:.6g}"
         )
-    return axes
+    normalized: NDArray[np.float64] = axes / lengths[..., np.newaxis]
+    return normalized
 
 
 def _pauli_table(state: Any) -> NDArray[np.float64]:

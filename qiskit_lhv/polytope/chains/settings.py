@@ -24,7 +24,8 @@ _MAX_ASCENT = 200
 _ASCENT_TOLERANCE = 1e-12
 # Smaller gains of the visibility end the alternation.
 _GAIN = 1e-7
-_SAME = 1e-9
+# Far less than the margin of a violation.
+_SAME = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
