@@ -24,7 +24,6 @@ from .expressions.families import i3322 as i3322
 from .expressions.families import mermin as mermin
 from .expressions.full_correlators import FullCorrelatorBound as FullCorrelatorBound
 from .expressions.full_correlators import wwzb as wwzb
-from .expressions.many_parties.hamiltonians import hamiltonian_expression as hamiltonian_expression
 from .expressions.many_parties.sparse import SparseExpression as SparseExpression
 from .inequalities.bell_inequality import BellInequality as BellInequality
 from .inequalities.facets import FacetList as FacetList

@@ -18,7 +18,7 @@ from ..._support.validation import positive_number, real_array, real_number
 from ...exceptions import CountsError
 from ...polytope.bounds.local_bounds import local_bound
 from ...polytope.bounds.many_parties.structural_bounds import StructuralBound
-from ...polytope.expressions.many_parties.hamiltonians import expand_in_settings, settings_of_qubits
+from ...polytope.expressions.many_parties.settings_expansions import expand_in_settings, settings_of_qubits
 from ...polytope.expressions.many_parties.sparse import SparseExpression
 from ...spin_chains.pauli_sums import checked_hamiltonian
 from ...targets.expectation_values import values_of_estimator

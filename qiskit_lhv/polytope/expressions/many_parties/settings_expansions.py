@@ -1,4 +1,4 @@
-"""Hamiltonians of qubits as Bell operators: sums of products of settings' observables."""
+"""Hamiltonians of qubits as sums of products of settings' observables, for any directions."""
 
 from __future__ import annotations
 
@@ -12,49 +12,16 @@ from qiskit.quantum_info import SparsePauliOp
 from ...._support.types import FloatArray
 from ....exceptions import ScenarioError
 from ....measurements.bloch_vectors import bloch_vectors
-from ....spin_chains.pauli_sums import checked_hamiltonian
 from ....targets.scenario import BellScenario
 from .base import ABSENT, MAX_LISTED
 from .sparse import SparseExpression
 
-__all__ = ["expand_in_settings", "hamiltonian_expression", "settings_of_qubits"]
+__all__ = ["expand_in_settings", "settings_of_qubits"]
 
 # Rounding errors of the weights with which settings make up a Pauli matrix.
 _ROUNDING = 1e-12
 # A part of the Hamiltonian that no settings measure, relative to the sum of its coefficients, is rounding below this.
 _OUTSIDE = 1e-10
-
-
-def hamiltonian_expression(hamiltonian: SparsePauliOp, settings: Any) -> SparseExpression:
-    """The Bell expression whose operator, with given settings, is a Hamiltonian.
-
-    Each Pauli matrix of a qubit is written as a sum of the observables of the qubit's settings, and products are
-    multiplied out: with settings ``(X + Z) / sqrt(2)`` and ``(X - Z) / sqrt(2)``, X is ``(A_0 + A_1) / sqrt(2)``. Where
-    the settings of a qubit are linearly dependent, such sums are not unique; the one of the smallest squares is taken.
-
-    Args:
-        hamiltonian: The Hamiltonian, with real coefficients.
-        settings: One sequence of projective measurements per qubit, such as ``["X", "Z"]``, or one such sequence for
-            all qubits.
-
-    Returns:
-        The expression, of as many parties as qubits. Low energies are low values; its negative has the local bound that
-        an energy must fall below.
-
-    Raises:
-        MeasurementError: If the Hamiltonian is not Hermitian, or the settings are no measurements of its qubits.
-        ScenarioError: If the Hamiltonian is no sum of products of the settings' observables, or has too many terms.
-
-    References:
-        arXiv:1607.06090, 2406.17841.
-
-    Examples:
-        >>> pair = hamiltonian_expression(SparsePauliOp(["XX", "ZZ"]), [["X", "Z"], ["X+Z", "X-Z"]])
-        >>> {term: round(value, 6) for term, value in pair.terms.items()}[((0, 1), (1, 1))]
-        -0.707107
-    """
-    operator = checked_hamiltonian(hamiltonian)
-    return expand_in_settings(operator, settings_of_qubits(settings, operator.num_qubits))
 
 
 def settings_of_qubits(settings: Any, num_qubits: int) -> list[FloatArray]:
@@ -78,14 +45,25 @@ def settings_of_qubits(settings: Any, num_qubits: int) -> list[FloatArray]:
 
 
 def expand_in_settings(operator: SparsePauliOp, axes: list[FloatArray]) -> SparseExpression:
-    """The expression of a checked Hamiltonian, with settings as Bloch vectors.
+    """The Bell expression whose operator, with given settings, is a Hamiltonian.
+
+    Each Pauli matrix of a qubit is written as a sum of the observables of the qubit's settings, and products are
+    multiplied out: with settings ``(X + Z) / sqrt(2)`` and ``(X - Z) / sqrt(2)``, X is ``(A_0 + A_1) / sqrt(2)``. Where
+    the settings of a qubit are linearly dependent, such sums are not unique; the one of the smallest squares is taken.
+    Parts that no setting measures may cancel each other.
 
     Args:
-        operator: The Hamiltonian.
+        operator: The Hamiltonian, with real coefficients.
         axes: Bloch vectors of each qubit's settings, each of shape ``(m, 3)``.
+
+    Returns:
+        The expression, of as many parties as qubits.
 
     Raises:
         ScenarioError: If the Hamiltonian is no sum of products of the settings' observables, or has too many terms.
+
+    References:
+        arXiv:1607.06090, 2406.17841.
     """
     weights = [_weights_of_paulis(vectors) for vectors in axes]
     n = operator.num_qubits
