@@ -3,5 +3,6 @@
 - ``integer_terms``: terms as sets of signs with whole-number coefficients;
 - ``tree_decompositions``: in which order signs are eliminated, and what that takes;
 - ``elimination``: the largest value by elimination of one sign after the other;
+- ``symmetric_strategies``: the largest value where all parties are alike, by counting;
 - ``structural_bounds``: the bound as a result, with its proof.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -10,24 +12,30 @@ import numpy as np
 
 from ...._support.memory import memory_of_machine
 from ...._support.rounding import round_up
-from ...._support.types import IntArray
+from ...._support.types import FloatArray, IntArray
 from ...._support.validation import whole_array
 from ....exceptions import ScenarioError
+from ....verification.chain_bounds import prove_by_steps, value_of_sites
 from ....verification.eliminations import prove_by_elimination, value_of_signs
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
-from ...expressions.many_parties.base import ManyPartyExpression
+from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
+from ...expressions.many_parties.base import ManyPartyExpression, TermRows
+from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
+from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
 
 __all__ = ["StructuralBound", "bound_by_structure"]
 
-Method = Literal["elimination"]
+Method = Literal["elimination", "symmetric strategies", "chain"]
 
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
+_ROUNDING_BITS = 50
+_MAX_TERMS_AGAIN = 1 << 16
 _GIB = 2.0**30
 
 
@@ -48,7 +56,9 @@ class StructuralBound(Evidence):
     """A strategy that reaches the bound, shape ``(m_1 + ... + m_N,)``; see ``DeterministicModel.strategies``. ``None``
     if none is known."""
     method: Method
-    """``"elimination"``: dynamic programming over a tree decomposition of the terms."""
+    """``"elimination"``: dynamic programming over a tree decomposition of the terms. ``"symmetric strategies"``: all
+    parties are alike, so that only the number of parties that answer in each way counts. ``"chain"``: the same terms
+    repeat along a chain, so that powers of a matrix tell the best."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
@@ -81,6 +91,10 @@ class StructuralBound(Evidence):
     @property
     def description(self) -> str:
         """How the bound was found, in words."""
+        if self.method == "symmetric strategies":
+            return "by the number of parties that answer in each way"
+        if self.method == "chain":
+            return "by powers of a max-plus matrix"
         return f"by elimination over a tree decomposition of width {self.width}"
 
     def verify(self) -> Verification:
@@ -90,20 +104,57 @@ class StructuralBound(Evidence):
             Whether no local model exceeds the bound, and ``strategy`` reaches it if it is ``exact``; "not re-proven" if
             the second elimination would take too long.
         """
-        blocks = list(self.expression.blocks())
-        rows = np.concatenate([rows for rows, _ in blocks])
-        coefficients = np.concatenate([values for _, values in blocks])
-        if self.exact:
-            assert self.strategy is not None
-            sizes = self.expression.scenario.num_settings
-            if len(self.strategy) != sum(sizes) or not np.isin(self.strategy, (0, 1)).all():
-                return Verification(False, "the strategy is none of the scenario")
-            reached = value_of_signs(rows, coefficients, np.split(self.strategy, np.cumsum(sizes)[:-1]))
-            rounding = Fraction(self.expression.weight) / 2**50
-            if not self.fraction - rounding <= reached <= self.fraction:
-                claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
-                return Verification(False, claimed, abs(float(reached - self.fraction)))
-        return prove_by_elimination(rows, coefficients, self.fraction)
+        sizes = self.expression.scenario.num_settings
+        strategy = self.strategy
+        if strategy is not None and (len(strategy) != sum(sizes) or not np.isin(strategy, (0, 1)).all()):
+            return Verification(False, "the strategy is none of the scenario", math.inf)
+        bound = self._proof()
+        if not self.exact or bound.refuted:
+            return bound
+        assert strategy is not None
+        reached = self._reached(strategy)
+        rounding = Fraction(self.expression.weight) / 2**_ROUNDING_BITS
+        if not self.fraction - rounding <= reached <= self.fraction:
+            claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
+            return Verification(False, claimed, abs(float(reached - self.fraction)))
+        return bound
+
+    def _proof(self) -> Verification:
+        """Whether no local model exceeds the bound."""
+        expression = self.expression
+        symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
+        if symmetric is not None:
+            n, types, coefficients = symmetric.num_parties, symmetric.types, symmetric.coefficients
+            bound = prove_by_counting(n, types, coefficients, self.fraction)
+            if bound or bound.refuted or expression.num_terms > _MAX_TERMS_AGAIN:
+                return bound
+        elif self.method == "chain" and isinstance(expression, RepeatingTerms):
+            m, n = expression.scenario.num_settings[0], expression.num_parties
+            terms = expression.pattern, expression.coefficients
+            return prove_by_steps(*terms, m, n, expression.periodic, self.fraction)
+        return prove_by_elimination(*_listed(expression), self.fraction)
+
+    def _reached(self, strategy: IntArray) -> Fraction:
+        """The exact value of a strategy."""
+        expression = self.expression
+        sizes = expression.scenario.num_settings
+        outcomes = np.split(strategy, np.cumsum(sizes)[:-1])
+        symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
+        if symmetric is not None:
+            counts = Counter(tuple((1 - 2 * own).tolist()) for own in outcomes)
+            return value_of_counts(symmetric.num_parties, symmetric.types, symmetric.coefficients, counts)
+        if isinstance(expression, RepeatingTerms):
+            terms = expression.pattern, expression.coefficients
+            return value_of_sites(*terms, np.stack(outcomes), expression.periodic)
+        return value_of_signs(*_listed(expression), outcomes)
+
+
+def _listed(expression: ManyPartyExpression) -> tuple[TermRows, FloatArray]:
+    """All terms and their coefficients."""
+    blocks = list(expression.blocks())
+    if not blocks:
+        return np.empty((0, expression.num_parties), dtype=np.int8), np.empty(0)
+    return np.concatenate([rows for rows, _ in blocks]), np.concatenate([values for _, values in blocks])
 
 
 def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
@@ -112,6 +163,26 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
     Raises:
         ScenarioError: If no method fits.
     """
+    symmetric = symmetric_types(expression)
+    found = None if symmetric is None else best_counts(symmetric)
+    if found is not None:
+        bound, strategy = found
+        signs = np.concatenate([np.tile(np.array(own), count) for own, count in strategy])
+        outcomes = (signs < 0).astype(np.int64)
+        numbers = bound.numerator, bound.denominator
+        return StructuralBound(expression, *numbers, True, outcomes, "symmetric strategies", None, None)
+    chain = chain_terms(expression)
+    if chain is not None:
+        assert isinstance(expression, RepeatingTerms)
+        walk = best_walk(chain, expression.num_parties, expression.periodic)
+        if walk is not None:
+            bound, own = walk
+            numbers = bound.numerator, bound.denominator
+            return StructuralBound(expression, *numbers, own is not None, own, "chain", None, None)
+    return _by_elimination(expression)
+
+
+def _by_elimination(expression: ManyPartyExpression) -> StructuralBound:
     terms = integer_terms(expression)
     order = _order_of(expression, terms)
     _require_feasible(order, terms)
@@ -119,16 +190,10 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
         terms = terms.rounded()
     largest, signs = largest_value(terms, order)
     bound = terms.value(largest)
-    return StructuralBound(
-        expression,
-        bound.numerator,
-        bound.denominator,
-        True,
-        (signs < 0).astype(np.int64),
-        "elimination",
-        order.width,
-        order.memory(_entry_bytes(terms)),
-    )
+    outcomes = (signs < 0).astype(np.int64)
+    memory = order.memory(_entry_bytes(terms))
+    numbers = bound.numerator, bound.denominator
+    return StructuralBound(expression, *numbers, True, outcomes, "elimination", order.width, memory)
 
 
 def _order_of(expression: ManyPartyExpression, terms: IntegerTerms) -> EliminationOrder:
