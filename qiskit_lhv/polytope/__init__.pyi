@@ -7,6 +7,14 @@ from .bounds.no_signaling_bounds import NoSignalingBound as NoSignalingBound
 from .bounds.no_signaling_bounds import no_signaling_bound as no_signaling_bound
 from .bounds.quantum_bounds import QuantumBound as QuantumBound
 from .bounds.quantum_bounds import quantum_bound as quantum_bound
+from .chains.data import ChainCorrelators as ChainCorrelators
+from .chains.data import ChainData as ChainData
+from .chains.inequality import ChainInequality as ChainInequality
+from .chains.models import ChainModel as ChainModel
+from .chains.settings import ChainSettings as ChainSettings
+from .chains.settings import optimize_chain_settings as optimize_chain_settings
+from .chains.threshold import ChainThreshold as ChainThreshold
+from .chains.threshold import chain_threshold as chain_threshold
 from .expressions.equivalence import are_equivalent as are_equivalent
 from .expressions.expression import BellExpression as BellExpression
 from .expressions.families import cglmp as cglmp

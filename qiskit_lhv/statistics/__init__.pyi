@@ -24,6 +24,8 @@ from .intervals.coincidence_values import PhotonValues as PhotonValues
 from .intervals.coincidence_values import photon_values as photon_values
 from .intervals.confidence_regions import LocalRegion as LocalRegion
 from .intervals.confidence_regions import local_region as local_region
+from .intervals.energy_witnesses import EnergyWitness as EnergyWitness
+from .intervals.energy_witnesses import energy_witness as energy_witness
 from .intervals.expression_values import BellValues as BellValues
 from .intervals.expression_values import bell_values as bell_values
 from .intervals.normal_tests import NormalTest as NormalTest

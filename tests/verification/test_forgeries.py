@@ -5,13 +5,14 @@ but the package's own errors, nor by its check. ``benchmarks/forgeries.py`` trie
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from enum import Enum
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from qiskit.quantum_info import DensityMatrix, Pauli, SparsePauliOp
 from qiskit_lhv import (
     Behavior,
     BellCounts,
@@ -49,18 +50,23 @@ from qiskit_lhv.models import DeterministicModel, TermFit
 from qiskit_lhv.models.deterministic import enumerate_strategies, strategy_tables
 from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.polytope import (
+    ChainCorrelators,
+    ChainData,
+    ChainInequality,
     LocalBound,
     SymmetrizedModel,
     Symmetry,
     Threshold,
     WernerInequality,
     cglmp,
+    chain_threshold,
     detection_threshold,
     enumerate_facets,
     i3322,
     local_weight,
     mermin,
     no_signaling_bound,
+    optimize_chain_settings,
     quantum_bound,
     wwzb,
 )
@@ -95,6 +101,7 @@ from qiskit_lhv.statistics import (
     combine_e_values,
     combined_test,
     correlator_test,
+    energy_witness,
     estimate_threshold,
     evidence_rate,
     fit_local_model,
@@ -522,6 +529,59 @@ def many_parties_hold(record):
     )
 
 
+def chain_bound_holds(record):
+    """The largest mean of a closed walk is at most the bound: by max-plus powers of the matrix of one period."""
+    period, reach, m, _ = record.pairs.shape
+    signs = np.array(list(itertools.product((1, -1), repeat=m)))
+    sequences = list(itertools.product(range(len(signs)), repeat=reach))
+    step = np.full((period, len(sequences), len(sequences)), -np.inf)
+    for s, (i, tail), (j, head) in itertools.product(range(period), enumerate(sequences), enumerate(sequences)):
+        if tail[1:] == head[:-1]:
+            first, others = signs[tail[0]], [signs[k] for k in (*tail[1:], head[-1])]
+            step[s, i, j] = record.singles[s] @ first + sum(
+                first @ record.pairs[s, r] @ other for r, other in enumerate(others)
+            )
+    one = functools.reduce(lambda a, b: (a[:, :, None] + b[None]).max(axis=1), step)
+    best, power = -np.inf, one
+    for turns in range(1, len(sequences) + 1):
+        best = max(best, np.diag(power).max() / (turns * period))
+        power = (power[:, :, None] + one[None]).max(axis=1)
+    return record.bound >= best - 1e-9
+
+
+def chain_threshold_holds(record):
+    again = chain_threshold(record.correlators)
+    return record.lower <= again.upper + 1e-6 and record.upper >= again.lower - 1e-6
+
+
+def chain_settings_hold(record):
+    return (
+        chain_threshold_holds(record.threshold)
+        and np.abs(record.data.correlators(record.axes).pairs - record.threshold.correlators.pairs).max() < 1e-6
+    )
+
+
+def energy_witness_holds(record):
+    """For two qubits and two settings each."""
+    axes = np.array(record.axes)
+    paulis = np.array([Pauli(label).to_matrix() for label in "XYZ"])
+    first, second = (np.einsum("xi,iab->xab", one / np.linalg.norm(one, axis=1, keepdims=True), paulis) for one in axes)
+    correlators, off = np.zeros((3, 3)), record.hamiltonian.to_matrix()
+    for term, value in record.bound.expression.terms.items():
+        indices = dict(term)
+        x, y = (indices.get(k, -1) + 1 for k in (0, 1))
+        correlators[x, y] += value
+        off = off + value * np.kron([np.eye(2), *second][y], [np.eye(2), *first][x])
+    largest = largest_local_value(BellExpression.from_correlators(correlators))
+    log_p = norm.logsf((-largest - record.energy) / record.standard_error) / math.log(10)
+    return (
+        np.linalg.norm(off, 2) <= record.rounding + 1e-9
+        and record.classical_bound <= -largest + 1e-9
+        and record.standard_error > 0
+        and record.log10_p_value >= log_p - 1e-6 * (1 + abs(log_p))
+    )
+
+
 # Whether a report is true
 
 
@@ -652,6 +712,11 @@ def averaged_model():
 
 
 ISING = SparsePauliOp.from_list([("ZZI", -1.0), ("IZZ", -1.0), ("IIX", -0.7), ("IXI", -0.7), ("XII", -0.7)])
+
+
+def dimers():
+    """Singlets side by side."""
+    return ChainData.of_states([[werner_state(1)], [DensityMatrix(np.eye(4) / 4)]])
 
 
 def three_outcomes():
@@ -897,6 +962,16 @@ RECORDS = {
     "report on some settings": (lambda: counts_report(some_settings(), expression=mermin(3)), report_holds),
     "normal test": (lambda: normal_test(2.4, 0.1, chsh()), normal_test_holds),
     "normal test of correlators": (lambda: correlator_test(some_correlators()), normal_test_holds),
+    "inequality of a chain": (lambda: ChainInequality.of([1], [[[-1]], [[-2]]]), chain_bound_holds),
+    "threshold of a chain": (
+        lambda: chain_threshold(ChainCorrelators(np.zeros((1, 2)), [[[[0.5, 0.5], [0.5, -0.5]]]])),
+        chain_threshold_holds,
+    ),
+    "settings of a chain": (lambda: optimize_chain_settings(dimers(), num_starts=1), chain_settings_hold),
+    "energy witness": (
+        lambda: energy_witness(SparsePauliOp(["XX", "ZZ"], [-1.0, -1.0]), [["X", "Z"], ["X+Z", "X-Z"]], -1.5, 0.05),
+        energy_witness_holds,
+    ),
     "report on correlators": (lambda: analyze(some_correlators()), report_holds),
     "report on an open state": (lambda: analyze(open_state(), time_limit=0.5, seed=1), report_holds),
     "report on POVMs": (lambda: analyze(werner_state(0.9), measurements="povm", seed=1), report_holds),

@@ -18,7 +18,14 @@ from ...targets.correlators import Correlators
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 
-__all__ = ["NormalTest", "correlator_test", "forms_of_chsh", "normal_test"]
+__all__ = [
+    "NormalTest",
+    "check_normal_tail",
+    "correlator_test",
+    "forms_of_chsh",
+    "log10_normal_tail",
+    "normal_test",
+]
 
 _LOG10_P_TOLERANCE = 1e-9
 _DIGITS = 30
@@ -70,26 +77,51 @@ class NormalTest(Evidence):
         Args:
             prove_bound: Whether to prove the local bound again; see ``BellInequality.verify``.
         """
-        import mpmath
-
-        numbers = (self.value, self.standard_error, self.log10_p_value)
-        if not all(isinstance(x, int | float) and math.isfinite(x) for x in numbers) or self.standard_error <= 0:
-            return Verification(False, "the value, its error or the p-value is not a number in range", math.inf)
         if self.largest_form and (not self.expression.scenario.is_chsh or self.inequality.bound.value != 2):
             return Verification(False, "the expression is no form of CHSH", math.inf)
-        with mpmath.workdps(_DIGITS):
-            z = (mpmath.mpf(self.value) - mpmath.mpf(self.inequality.bound.value)) / mpmath.mpf(self.standard_error)
-            p = mpmath.erfc(z / mpmath.sqrt(2)) / 2
-            if self.largest_form:
-                p = min(mpmath.mpf(1), 8 * p)
-            expected = float(mpmath.log10(p))
-        error = abs(expected - self.log10_p_value)
-        right = Verification(
-            math.isfinite(expected) and error <= _LOG10_P_TOLERANCE * max(1.0, abs(expected)),
-            f"the normal tail is 10^{expected:.9g}",
-            error,
-        )
+        bound, times = self.inequality.bound.value, 8 if self.largest_form else 1
+        right = check_normal_tail(self.value, bound, self.standard_error, self.log10_p_value, times)
         return combine(right, self.inequality.verify(prove_bound=prove_bound))
+
+
+def log10_normal_tail(sigmas: float, times: int = 1) -> float:
+    """Base-10 logarithm of the probability that a normal variable exceeds its mean by so many standard deviations.
+
+    Args:
+        sigmas: How many; negative ones are allowed.
+        times: By how many tests the probability is multiplied (Bonferroni); the result is at most 0.
+    """
+    from scipy.special import log_ndtr
+
+    return min(0.0, (float(log_ndtr(-sigmas)) + math.log(times)) / math.log(10))
+
+
+def check_normal_tail(
+    value: float, bound: float, standard_error: float, log10_p_value: float, times: int = 1
+) -> Verification:
+    """Recomputes a normal tail with 30 digits.
+
+    Args:
+        value: The estimated value.
+        bound: What it is compared with.
+        standard_error: Its standard error.
+        log10_p_value: Base-10 logarithm of the p-value that is claimed.
+        times: By how many tests the p-value is multiplied.
+    """
+    import mpmath
+
+    numbers = (value, bound, standard_error, log10_p_value)
+    if not all(isinstance(x, int | float) and math.isfinite(x) for x in numbers) or standard_error <= 0:
+        return Verification(False, "the value, its error or the p-value is not a number in range", math.inf)
+    with mpmath.workdps(_DIGITS):
+        z = (mpmath.mpf(value) - mpmath.mpf(bound)) / mpmath.mpf(standard_error)
+        expected = float(mpmath.log10(min(mpmath.mpf(1), times * mpmath.erfc(z / mpmath.sqrt(2)) / 2)))
+    error = abs(expected - log10_p_value)
+    return Verification(
+        math.isfinite(expected) and error <= _LOG10_P_TOLERANCE * max(1.0, abs(expected)),
+        f"the normal tail is 10^{expected:.9g}",
+        error,
+    )
 
 
 def normal_test(value: float, standard_error: float, expression: BellExpression) -> NormalTest:
@@ -208,10 +240,5 @@ def _value(correlators: Correlators, expression: BellExpression) -> tuple[float,
 
 
 def _test(inequality: BellInequality, value: float, error: float, largest_form: bool) -> NormalTest:
-    from scipy.special import log_ndtr
-
-    z = (value - inequality.bound.value) / error
-    log_p = float(log_ndtr(-z))
-    if largest_form:
-        log_p += math.log(8)
-    return NormalTest(inequality, value, error, largest_form, min(0.0, log_p / math.log(10)))
+    log10_p = log10_normal_tail((value - inequality.bound.value) / error, 8 if largest_form else 1)
+    return NormalTest(inequality, value, error, largest_form, log10_p)
