@@ -221,3 +221,22 @@ def texts(figure):
     from matplotlib.text import Text
 
     return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+# Many parties
+
+
+def largest_of_groups(expression, sizes):
+    """The largest value of models in which each group answers with any function of its own settings, by listing."""
+    n = sum(sizes)
+    table = np.zeros((2,) * n)
+    for row, value in zip(expression.types, expression.coefficients, strict=True):
+        for x in itertools.product((0, 1), repeat=n):
+            if sum(x) == row[1]:
+                table[x] = value
+    table = table.reshape([2**size for size in sizes])
+    functions = [np.array(list(itertools.product((1, -1), repeat=2**size))) for size in sizes]
+    for own in functions:
+        # The first axis is the settings of the next group, the last ones are the functions of those before.
+        table = np.tensordot(table, own, axes=(0, 1))
+    return table.max()

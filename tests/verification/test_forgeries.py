@@ -62,12 +62,14 @@ from qiskit_lhv.polytope import (
     chain_threshold,
     detection_threshold,
     enumerate_facets,
+    group_bound,
     i3322,
     local_weight,
     mermin,
     no_signaling_bound,
     optimize_chain_settings,
     quantum_bound,
+    svetlichny,
     wwzb,
 )
 from qiskit_lhv.projective import (
@@ -109,10 +111,12 @@ from qiskit_lhv.statistics import (
     local_region,
     local_weight_interval,
     many_party_test,
+    nonlocality_depth,
     normal_test,
     optimal_shares,
     settings_test,
     signaling_allowance,
+    violation_reach,
 )
 from qiskit_lhv.statistics.assumptions.same_state import same_state_test
 from qiskit_lhv.statistics.assumptions.setting_numbers import log10_numbers_p
@@ -125,7 +129,7 @@ from qiskit_lhv.targets.state_tensors import density_matrix
 from scipy.optimize import linprog
 from scipy.stats import binom, chi2, norm
 
-from helpers import PLANE, SINGLET
+from helpers import PLANE, SINGLET, largest_of_groups
 
 FORGERIES_EACH = 8
 UNEQUAL = {(0, 1): [0, 1, 1]}
@@ -529,6 +533,30 @@ def many_parties_hold(record):
     )
 
 
+def group_bound_holds(record):
+    n, m = record.expression.num_parties, record.num_groups
+    sizes = [one for k in range(m, n + 1) for one in itertools.product(range(1, n + 1), repeat=k) if sum(one) == n]
+    return record.value >= max(largest_of_groups(record.expression, one) for one in sizes) - 1e-9
+
+
+def reach_holds(record):
+    return all(many_parties_hold(test) for test in record.tests)
+
+
+def depth_holds(record):
+    test = record.test
+    if test is None:
+        return record.depth == 1
+    wins, number = test.runs[:, 2:].T
+    won, total = int((wins * number).sum()), int(number.sum())
+    best = largest_of_groups(
+        test.expression, [test.expression.num_parties - test.bound.num_groups + 1] + [1] * (test.bound.num_groups - 1)
+    )
+    p = binom.sf(won - 1, total, (1 + best / test.expression.weight) / 2)
+    groups = test.bound.num_groups - 1
+    return p <= record.alpha * (1 + 1e-9) and record.depth == -(-record.num_parties // groups)
+
+
 def chain_bound_holds(record):
     """The largest mean of a closed walk is at most the bound: by max-plus powers of the matrix of one period."""
     period, reach, m, _ = record.pairs.shape
@@ -809,6 +837,18 @@ def many_party_expression():
     )
 
 
+def many_parties_of_svetlichny():
+    """Shots of three parties that win Svetlichny's game nearly always."""
+    expression = svetlichny(3)
+    rng = np.random.default_rng(1)
+    terms = expression.draw_terms(200, rng)
+    bits = rng.integers(0, 2, (200, 3))
+    minus = (expression.coefficients_of(terms) < 0) ^ (rng.random(200) < 0.03)
+    bits[:, 2] = (bits[:, 0] + bits[:, 1] + minus) % 2
+    packed = np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+    return ManyPartyShots(expression.scenario, terms, np.ones(200, dtype=int), packed, "random", terms)
+
+
 def standing_result():
     return next(piece for piece in counts_report(suspicious_counts()).evidence if isinstance(piece, StandingTest))
 
@@ -986,6 +1026,9 @@ RECORDS = {
         lambda: many_party_test(many_parties("blocks"), many_party_expression()),
         many_parties_hold,
     ),
+    "bound of groups": (lambda: group_bound(svetlichny(3), 2), group_bound_holds),
+    "reach": (lambda: violation_reach(many_parties(), [many_party_expression()]), reach_holds),
+    "depth": (lambda: nonlocality_depth(many_parties_of_svetlichny(), svetlichny(3)), depth_holds),
     "report on many parties": (
         lambda: counts_report(many_parties(), expression=many_party_expression()),
         report_holds,

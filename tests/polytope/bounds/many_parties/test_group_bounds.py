@@ -1,28 +1,13 @@
 import dataclasses
 import itertools
 
-import numpy as np
 import pytest
 from qiskit_lhv import chsh, local_bound
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.polytope import GroupBound, SymmetricExpression, ardehali, group_bound, mermin, svetlichny
 from qiskit_lhv.polytope.expressions.many_parties.ghz_families import mermin_of_many
 
-
-def largest_of_groups(expression, sizes):
-    """The largest value of models in which each group answers with any function of its own settings, by listing."""
-    n = sum(sizes)
-    table = np.zeros((2,) * n)
-    for row, value in zip(expression.types, expression.coefficients, strict=True):
-        for x in itertools.product((0, 1), repeat=n):
-            if sum(x) == row[1]:
-                table[x] = value
-    table = table.reshape([2**size for size in sizes])
-    functions = [np.array(list(itertools.product((1, -1), repeat=2**size))) for size in sizes]
-    for own in functions:
-        # The first axis is the settings of the next group, the last ones are the functions of those before.
-        table = np.tensordot(table, own, axes=(0, 1))
-    return table.max()
+from helpers import largest_of_groups
 
 
 @pytest.mark.parametrize("family", [mermin_of_many, ardehali])
