@@ -138,7 +138,7 @@ def _packed(net: Graph) -> list[int]:
 
 
 def toth_guehne_briegel_inequality(
-    graph: Any, blocks: Iterable[tuple[int, Sequence[int]]] | None = None
+    graph: Any, blocks: Iterable[tuple[int, Sequence[int]]] | str = "packed"
 ) -> MeasuredExpression:
     """A sum of the blocks of Toth, Guehne and Briegel for the graph state, with the settings X, Y and Z.
 
@@ -149,9 +149,10 @@ def toth_guehne_briegel_inequality(
 
     Args:
         graph: A ``CouplingMap``, a ``rustworkx`` graph, a list of edges, or an adjacency matrix (NumPy array).
-        blocks: Pairs of a vertex and some of its neighbors. Default: for every vertex its first two neighbors that are
-            not neighbors of each other, if there are any. Then local models reach half of what the graph state reaches,
-            on a device of any size.
+        blocks: Pairs of a vertex and some of its neighbors. ``"all"`` takes every vertex with its first two neighbors
+            that are not neighbors of each other, if there are any; ``"packed"`` those of them whose vertices have not
+            been taken yet, in ascending order. For both, local models reach half of what the graph state reaches, on a
+            device of any size; the terms of ``"packed"`` are fewer, and bounded by ``local_bound`` on larger devices.
 
     Returns:
         The expression, with its ``known_bounds``, and the settings. The local bound is left out where blocks of more
@@ -169,7 +170,10 @@ def toth_guehne_briegel_inequality(
         <A2 B0 C2> + <A2 B1 C1> + <A1 B1 C2> - <A1 B0 C1>
     """
     net = Graph.of(graph)
-    chosen = _default_blocks(net) if blocks is None else [_checked_block(net, block) for block in blocks]
+    if isinstance(blocks, str):
+        chosen = _pairs_of_neighbors(net, blocks)
+    else:
+        chosen = [_checked_block(net, block) for block in blocks]
     if not chosen:
         raise ScenarioError.bad_argument(
             "blocks", expected="a vertex with two neighbors that are not neighbors of each other", got="none"
@@ -198,13 +202,22 @@ def toth_guehne_briegel_inequality(
     return MeasuredExpression(listed, (("X", "Y", "Z"),) * net.num_vertices)
 
 
-def _default_blocks(net: Graph) -> list[tuple[int, tuple[int, ...]]]:
+def _pairs_of_neighbors(net: Graph, which: str) -> list[tuple[int, tuple[int, ...]]]:
+    """Blocks of a vertex and two of its neighbors.
+
+    Raises:
+        ScenarioError: If they are neither all nor packed.
+    """
+    if which not in ("packed", "all"):
+        raise ScenarioError.bad_argument("blocks", expected="pairs, 'packed' or 'all'", got=repr(which))
     blocks: list[tuple[int, tuple[int, ...]]] = []
+    taken: set[int] = set()
     for vertex, neighbors in enumerate(net.neighbors):
-        pairs = (pair for pair in itertools.combinations(neighbors, 2) if pair[1] not in net.neighbors[pair[0]])
-        found = next(pairs, None)
-        if found is not None:
-            blocks.append((vertex, found))
+        for pair in itertools.combinations(neighbors, 2):
+            if pair[1] not in net.neighbors[pair[0]] and not taken & {vertex, *pair}:
+                blocks.append((vertex, pair))
+                taken |= {vertex, *pair} if which == "packed" else set()
+                break
     return blocks
 
 

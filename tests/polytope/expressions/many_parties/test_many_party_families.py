@@ -91,10 +91,11 @@ def test_baccari_inequality_of_several_centers():
 
 @pytest.mark.parametrize("edges", [PATH, RING, STAR, PAW], ids=["path", "ring", "star", "paw"])
 def test_toth_guehne_briegel_inequality(edges):
-    measured = toth_guehne_briegel_inequality(edges)
-    check_bounds(measured, graph_state(edges))
-    known = measured.expression.known_bounds
-    assert known.quantum == 2 * known.local == measured.expression.weight
+    for blocks in ("packed", "all"):
+        measured = toth_guehne_briegel_inequality(edges, blocks)
+        check_bounds(measured, graph_state(edges))
+        known = measured.expression.known_bounds
+        assert known.quantum == 2 * known.local == measured.expression.weight
 
 
 @pytest.mark.parametrize(("leaves", "local"), [(1, 2), (2, 2), (3, 4), (4, 4)])
@@ -106,11 +107,14 @@ def test_blocks_are_mermin_expressions(leaves, local):
 
 
 def test_blocks_that_are_none_are_refused():
-    for blocks in ([(0, (1, 2))], [(3, (1,))], [(2, ())], [(9, (1,))], [(2, (3, 3))], [2], []):
+    for blocks in ([(0, (1, 2))], [(3, (1,))], [(2, ())], [(9, (1,))], [(2, (3, 3))], [2], [], "each"):
         with pytest.raises(ScenarioError, match="blocks"):
             toth_guehne_briegel_inequality(PAW, blocks)
     with pytest.raises(ScenarioError, match="blocks"):
         toth_guehne_briegel_inequality(COMPLETE)
+    six = [(k, k + 1) for k in range(5)]
+    assert toth_guehne_briegel_inequality(six).expression.known_bounds.quantum == 8
+    assert toth_guehne_briegel_inequality(six, "all").expression.known_bounds.quantum == 16
     # No strategy is known to serve several large blocks at once.
     twice = [(0, (1, 2, 3)), (4, (5, 6, 7))]
     edges = [(i, j) for i, others in twice for j in others]
