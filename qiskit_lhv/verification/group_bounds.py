@@ -1,11 +1,11 @@
 """Bounds of expressions of GHZ states where parties form groups, proven in whole numbers.
 
-The expressions are ``alpha Re Z + beta Im Z`` with ``Z = sum_x i**(x_1 + ... + x_N) E(x)``, x the settings, 0 or 1, and
-E the correlator of all parties. If the parties form groups, given the hidden variable E is a product of one function per
-group, of its own settings, with values between -1 and 1; inside of a group, everything may be communicated. So Z is a
-product of one such sum per group. In the sum of a group of g parties, half of the ``2**g`` terms are real and half
-imaginary, so it lies in the square with corners ``2**(g - 1) (+-1 +- i)``, and each corner is reached. The expression is
-linear in every group's sum, so its largest value is reached where all are corners.
+The expressions are ``alpha Re Z + beta Im Z`` with ``Z = sum_x i**(x_1 + ... + x_N) E(x)``, x the settings (0 or 1) and
+E the correlator of all parties. If the parties form groups, E is, given the hidden variable, a product of one function
+per group, of its own settings, with values between -1 and 1; inside of a group, everything may be communicated. So Z is
+a product of one such sum per group. In the sum of a group of g parties, half of the ``2**g`` terms are real and half
+imaginary, so it lies in the square with corners ``2**(g - 1) (+-1 +- i)``, and each corner is reached. The expression
+is linear in every group's sum, so its largest value is reached where all are corners.
 """
 
 from __future__ import annotations

@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from ...._support.rounding import round_up
 from ...._support.validation import instance, whole_number
 from ....exceptions import ScenarioError
 from ....verification.evidence import Evidence
 from ....verification.group_bounds import prove_group_bound
 from ....verification.result import Verification
-from ...expressions.many_parties.base import ManyPartyExpression
+from ...expressions.many_parties.base import ABSENT, ManyPartyExpression
+from ...expressions.many_parties.sparse import SparseExpression
 from ...expressions.many_parties.symmetric import SymmetricExpression
 
 __all__ = ["GroupBound", "group_bound"]
@@ -37,10 +40,10 @@ class GroupBound(Evidence):
 
     def verify(self) -> Verification:
         """Proves the bound again, by multiplying out what every group can reach, in whole numbers."""
-        expression = self.expression
-        if not isinstance(expression, SymmetricExpression):
+        coefficients = _by_ones(self.expression)
+        if not coefficients:
             return Verification(False, "the expression is none whose bounds for groups are known", math.inf)
-        return prove_group_bound(expression.num_parties, self.num_groups, _by_ones(expression), Fraction(self.value))
+        return prove_group_bound(self.expression.num_parties, self.num_groups, coefficients, Fraction(self.value))
 
 
 def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
@@ -69,7 +72,7 @@ def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
     """
     n = instance(expression, ManyPartyExpression, "expression", ScenarioError).num_parties
     m = whole_number(num_groups, "num_groups", ScenarioError, minimum=1, maximum=n)
-    coefficients = _by_ones(expression) if isinstance(expression, SymmetricExpression) else {}
+    coefficients = _by_ones(expression)
     alpha, beta = (coefficients.get(k, Fraction(0)) for k in (0, 1))
     pattern = {k: (alpha, beta, -alpha, -beta)[k % 4] for k in range(n + 1)}
     if not (alpha or beta) or coefficients != {k: value for k, value in pattern.items() if value}:
@@ -83,11 +86,20 @@ def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
     return GroupBound(expression, m, round_up(size * Fraction(2) ** (n - math.ceil(m / 2))))
 
 
-def _by_ones(expression: SymmetricExpression) -> dict[int, Fraction]:
-    """Coefficients of full correlators by the number of parties with setting 1; other terms get the number -1."""
-    found: dict[int, Fraction] = {}
-    for row, value in zip(expression.types.tolist(), expression.coefficients.tolist(), strict=True):
-        if value:
-            full = len(row) == 2 and sum(row) == expression.num_parties
-            found[row[1] if full else -1] = Fraction(value)
-    return found
+def _by_ones(expression: ManyPartyExpression) -> dict[int, Fraction]:
+    """Coefficients of full correlators by the number of parties with setting 1; empty if there is more to it."""
+    n = expression.num_parties
+    if isinstance(expression, SymmetricExpression):
+        kinds = zip(expression.types.tolist(), expression.coefficients.tolist(), strict=True)
+        found = {tuple(row): Fraction(value) for row, value in kinds if value}
+        full = all(len(row) == 2 and sum(row) == n for row in found)
+        return {row[1]: value for row, value in found.items()} if full else {}
+    if not isinstance(expression, SparseExpression):
+        return {}
+    rows, values = expression.rows[expression.coefficients != 0], expression.coefficients[expression.coefficients != 0]
+    if set(expression.scenario.num_settings) != {2} or np.any(rows == ABSENT):
+        return {}
+    ones = rows.sum(axis=1)
+    numbers = np.bincount(ones, minlength=n + 1)
+    same = all(len(set(values[ones == k])) <= 1 and numbers[k] in (0, math.comb(n, k)) for k in range(n + 1))
+    return {int(k): Fraction(float(values[ones == k][0])) for k in np.flatnonzero(numbers)} if same else {}

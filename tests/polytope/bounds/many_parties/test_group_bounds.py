@@ -33,6 +33,14 @@ def test_as_many_groups_as_parties_are_local_models():
         assert group_bound(svetlichny(n), 2).value == svetlichny(n).known_bounds.hybrid
 
 
+def test_listed_terms_have_the_same_bounds():
+    listed = svetlichny(5).to_sparse()
+    assert group_bound(listed, 3).value == group_bound(svetlichny(5), 3).value
+    assert group_bound(listed, 3).verify()
+    with pytest.raises(ScenarioError, match="bounds for groups"):
+        group_bound(type(listed)(listed.scenario, listed.rows[1:], listed.coefficients[1:]), 3)
+
+
 def test_forgeries_are_refuted():
     bound = group_bound(svetlichny(7), 3)
     assert not dataclasses.replace(bound, value=bound.value * (1 - 1e-12)).verify()
