@@ -45,7 +45,7 @@ def show(name, expression, shots, simulated):
     (test,) = [one for one in report.evidence if type(one).__name__ == "ManyPartyTest"]
     print(
         f"{name:34} {test.value / test.local_bound:9.4g} {test.log10_p_value:10.1f} {report.verdict!s:12} "
-        f"{shots.total_shots:8} {simulated:7.1f} {analyzed:7.2f} {verified:7.2f} {bool(check)}",
+        f"{shots.total_shots:8} {simulated:8.1f} {analyzed:7.2f} {verified:7.2f} {bool(check)}",
         flush=True,
     )
     return test
@@ -117,7 +117,7 @@ def limits(num_parties=100, total=10**6):
 
 def main():
     print(
-        f"{'':34} {'value/local':>9} {'log10 p':>10} {'verdict':12} {'shots':>8} {'simul.':>7} {'anal.':>7} {'verify':>7}"
+        f"{'':34} {'ratio':>9} {'log10 p':>10} {'verdict':12} {'shots':>8} {'simulate':>8} {'analyze':>7} {'verify':>7}"
     )
     ghz(10, 2000, 2e-3, 5e-3)
     ghz(20, 1000, 2e-3, 5e-3)

@@ -116,7 +116,7 @@ def _check_of(hint: Any) -> Check | None:
             return lambda value: first(value) or second(value)
         return lambda value: any(check(value) for check in checks)
     if origin is Literal:
-        return lambda value: value in args and isinstance(value, tuple(type(arg) for arg in args))
+        return lambda value: isinstance(value, tuple(type(arg) for arg in args)) and value in args
     if origin is not None:
         return _check_of_generic(origin, args)
     return _check_of_class(hint) if isinstance(hint, type) else None

@@ -2,6 +2,8 @@ from .bounds.local_bounds import LocalBound as LocalBound
 from .bounds.local_bounds import local_bound as local_bound
 from .bounds.many_parties.group_bounds import GroupBound as GroupBound
 from .bounds.many_parties.group_bounds import group_bound as group_bound
+from .bounds.many_parties.per_site import BoundPerSite as BoundPerSite
+from .bounds.many_parties.per_site import bound_per_site as bound_per_site
 from .bounds.many_parties.structural_bounds import StructuralBound as StructuralBound
 from .bounds.no_signaling_bounds import NoSignalingBound as NoSignalingBound
 from .bounds.no_signaling_bounds import no_signaling_bound as no_signaling_bound
@@ -46,6 +48,7 @@ from .expressions.many_parties.two_body import two_body_expression as two_body_e
 from .inequalities.bell_inequality import BellInequality as BellInequality
 from .inequalities.facets import FacetList as FacetList
 from .inequalities.facets import enumerate_facets as enumerate_facets
+from .inequalities.many_party_inequality import ManyPartyInequality as ManyPartyInequality
 from .inequalities.werner import WernerInequality as WernerInequality
 from .inequalities.werner import werner_inequality as werner_inequality
 from .symmetry.group_search import find_symmetry as find_symmetry

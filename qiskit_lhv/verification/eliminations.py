@@ -18,11 +18,14 @@ from .rationals import binary_integers
 from .remembered_checks import remembered
 from .result import Verification
 
-__all__ = ["prove_by_elimination", "value_of_signs"]
+__all__ = ["prove_by_elimination", "prove_by_parts", "value_of_signs"]
 
 _MAX_ENTRIES = 1 << 30
 _MAX_TABLE = 1 << 27
 _MAX_OBJECTS = 1 << 23
+
+Terms = tuple[NDArray[np.int8], NDArray[np.float64]]
+"""Rows and coefficients."""
 
 Pair = tuple[int, int]
 """A party and its setting."""
@@ -44,6 +47,34 @@ def prove_by_elimination(rows: NDArray[np.int8], coefficients: NDArray[np.float6
     return Verification(
         False, f"a strategy reaches {float(check):.12g}, the claimed bound is {float(claim):.12g}", float(check - claim)
     )
+
+
+def prove_by_parts(whole: Terms, parts: Sequence[Terms], claim: Fraction) -> Verification:
+    """Proves that no deterministic strategy exceeds a value, by the largest values of parts.
+
+    What the parts lack of the whole counts by the sum of the sizes of its coefficients.
+
+    Args:
+        whole: Rows and coefficients, as in :func:`prove_by_elimination`.
+        parts: Those of each part.
+        claim: The value.
+    """
+    left: dict[bytes, Fraction] = {}
+    for factor, (rows, coefficients) in ((1, whole), *((-1, part) for part in parts)):
+        for row, value in zip(np.asarray(rows, dtype=np.int8), coefficients.tolist(), strict=True):
+            left[row.tobytes()] = left.get(row.tobytes(), Fraction(0)) + factor * Fraction(value)
+    constant = np.full(whole[0].shape[1], -1, dtype=np.int8).tobytes()
+    bound = left.pop(constant, Fraction(0)) + sum(map(abs, left.values()), Fraction(0))
+    for rows, coefficients in parts:
+        largest = _largest(rows, coefficients)
+        if isinstance(largest, float):
+            return Verification.unproven("another elimination of a part would take too long", cost=largest)
+        bound += largest
+    if bound <= claim:
+        return Verification(True, f"no strategy exceeds {float(claim):.9g}: so much do the parts add up to at most")
+    # Other parts may prove it, but these do not.
+    shown = f"the parts add up to {float(bound):.12g}, the claimed bound is {float(claim):.12g}"
+    return Verification(False, shown, float(bound - claim))
 
 
 def value_of_signs(

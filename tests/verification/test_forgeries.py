@@ -54,16 +54,20 @@ from qiskit_lhv.polytope import (
     ChainData,
     ChainInequality,
     LocalBound,
+    ManyPartyInequality,
+    StructuralBound,
     SymmetrizedModel,
     Symmetry,
     Threshold,
     WernerInequality,
+    bound_per_site,
     cglmp,
     chain_threshold,
     detection_threshold,
     enumerate_facets,
     group_bound,
     i3322,
+    local_bound,
     local_weight,
     mermin,
     no_signaling_bound,
@@ -72,6 +76,8 @@ from qiskit_lhv.polytope import (
     svetlichny,
     wwzb,
 )
+from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
+from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
 from qiskit_lhv.projective import (
     OptimizedSettings,
     SettingsSearch,
@@ -695,7 +701,39 @@ def device_holds(other, record):
     )
 
 
+def structural_bound_holds(record):
+    sizes = record.expression.scenario.num_settings
+    first = np.cumsum([0, *sizes[:-1]])
+    signs = np.array(list(itertools.product((1, -1), repeat=sum(sizes))))
+    values = sum(
+        value * signs[:, (first + row)[row >= 0]].prod(axis=1)
+        for row, value in zip(record.expression.rows, record.expression.coefficients, strict=True)
+    )
+    return np.max(values) <= record.value + 1e-12 and (not record.exact or np.max(values) >= record.value - 1e-9)
+
+
 # Records to begin with
+
+
+def neighbors(n=4):
+    """CHSH of neighbors on a chain of parties, and a term of three."""
+    terms = {((k, x), (k + 1, y)): 1.5 - 3 * x * y for k in range(n - 1) for x in (0, 1) for y in (0, 1)}
+    return BellExpression.from_terms(BellScenario([2] * n, 2), {**terms, ((0, 0), (1, 1), (3, 0)): 0.25, (): -1})
+
+
+def bound_of_parts():
+    bound, parts = bound_by_parts(neighbors())
+    return StructuralBound(neighbors(), bound.numerator, bound.denominator, False, None, "parts", None, None, parts)
+
+
+class Chain(ManyPartyExpression):
+    """CHSH of neighbors, by a rule."""
+
+    pattern = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.int8)
+    coefficients = np.array([1.0, 1.0, 1.0, -1.0])
+    periodic, scenario = True, BellScenario([2] * 5, 2)
+    num_terms, constant, weight, known_bounds = 20, 0.0, 20.0, None
+    coefficients_of = draw_terms = _iterate_blocks = None
 
 
 @pytest.fixture(autouse=True)
@@ -869,6 +907,13 @@ def counts_report(counts, **declared):
 RECORDS = {
     "inequality": (lambda: BellInequality.of(i3322()), inequality_holds),
     "inequality of three outcomes": (lambda: BellInequality.of(cglmp(3)), inequality_holds),
+    "inequality of many parties": (
+        lambda: ManyPartyInequality.of(neighbors()),
+        lambda record: structural_bound_holds(record.bound),
+    ),
+    "bound of many parties": (lambda: local_bound(neighbors()), structural_bound_holds),
+    "bound of parts": (bound_of_parts, structural_bound_holds),
+    "bound per site": (lambda: bound_per_site(Chain()), lambda record: record.fraction == 2),
     "threshold": (lambda: nonlocality_threshold(SINGLET), threshold_holds),
     "threshold in other noise": (
         lambda: nonlocality_threshold(BOX, noise=Behavior.from_correlators(np.ones((2, 2)), marginals=False)),

@@ -126,6 +126,8 @@ def local_bound(
     instance(expression, kinds, "expression", ScenarioError, "Such as chsh().")
     deadline = Deadline(time_limit)
     if isinstance(expression, ManyPartyExpression):
+        if method != "exact":
+            raise ScenarioError.bad_argument("method", expected="'exact' for many parties", got=repr(method))
         return bound_by_structure(expression)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)

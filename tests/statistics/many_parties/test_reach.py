@@ -45,7 +45,7 @@ def ring():
 
 def test_the_violation_reaches_all_registers_that_hold_the_center(ring):
     expression, shots = ring
-    parts = nested_expressions(expression, [range(n) for n in (5, 6, 8)]) + (expression,)
+    parts = (*nested_expressions(expression, [range(n) for n in (5, 6, 8)]), expression)
     reach = violation_reach(shots, parts)
     assert reach.num_parties == (5, 6, 8, 12)
     assert reach.violated == (True,) * 4
@@ -135,7 +135,7 @@ def test_bad_input(ring):
     expression, shots = ring
     with pytest.raises(ScenarioError, match=r"value: expected a number above the local bound"):
         shots_of_many_parties(expression, 1.0, 0.01)
-    with pytest.raises(ScenarioError, match="readout_error: expected a number from 0 to 0.5"):
+    with pytest.raises(ScenarioError, match=r"readout_error: expected a number from 0 to 0\.5"):
         expected_value(expression, readout_error=0.7)
     with pytest.raises(ScenarioError, match="ideal"):
         expected_value(nested_expressions(expression, [range(6)])[0])

@@ -4,6 +4,8 @@
 - ``tree_decompositions``: in which order signs are eliminated, and what that takes;
 - ``elimination``: the largest value by elimination of one sign after the other;
 - ``symmetric_strategies``: the largest value where all parties are alike, by counting;
-- ``structural_bounds``: the bound as a result, with its proof;
-- ``group_bounds``: bounds of GHZ expressions for groups of parties that communicate inside.
+- ``group_bounds``: bounds of GHZ expressions for groups of parties that communicate inside;
+- ``chains``, ``per_site``: the largest value of a chain that repeats its terms, of any length, and per site;
+- ``programs``: upper bounds where an exact one is out of reach, by parts;
+- ``structural_bounds``: the bound as a result, with its proof.
 """

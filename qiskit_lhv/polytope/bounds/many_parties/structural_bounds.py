@@ -10,33 +10,34 @@ from typing import Literal
 
 import numpy as np
 
-from ...._support.memory import memory_of_machine
+from ...._support.memory import GIB, memory_of_machine
 from ...._support.rounding import round_up
 from ...._support.types import FloatArray, IntArray
 from ...._support.validation import whole_array
 from ....exceptions import ScenarioError
 from ....verification.chain_bounds import prove_by_steps, value_of_sites
-from ....verification.eliminations import prove_by_elimination, value_of_signs
+from ....verification.eliminations import prove_by_elimination, prove_by_parts, value_of_signs
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
 from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
-from ...expressions.many_parties.base import ManyPartyExpression, TermRows
+from ...expressions.many_parties.base import MAX_LISTED, ManyPartyExpression, TermRows
+from ...expressions.many_parties.sparse import SparseExpression
 from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
+from .programs import bound_by_parts
 from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
 
 __all__ = ["StructuralBound", "bound_by_structure"]
 
-Method = Literal["elimination", "symmetric strategies", "chain"]
+Method = Literal["elimination", "symmetric strategies", "chain", "parts", "closed form"]
 
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
 _ROUNDING_BITS = 50
 _MAX_TERMS_AGAIN = 1 << 16
-_GIB = 2.0**30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,12 +59,17 @@ class StructuralBound(Evidence):
     method: Method
     """``"elimination"``: dynamic programming over a tree decomposition of the terms. ``"symmetric strategies"``: all
     parties are alike, so that only the number of parties that answer in each way counts. ``"chain"``: the same terms
-    repeat along a chain, so that powers of a matrix tell the best."""
+    repeat along a chain, so that powers of a matrix tell the best. ``"parts"``: an upper bound, the sum of the exact
+    bounds of ``parts``. ``"closed form"``: what the literature says of the family, for expressions that are too large
+    for a proof: ``verify`` does not prove it again."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
     memory: int | None
     """Number of bytes that the tables took at once; ``None`` for other methods."""
+    parts: tuple[SparseExpression, ...] = ()
+    """For ``"parts"``, expressions whose local bounds add up to the bound, together with the sizes of the coefficients
+    that they lack of ``expression``."""
 
     def __post_init__(self) -> None:
         if self.denominator <= 0:
@@ -85,7 +91,7 @@ class StructuralBound(Evidence):
         return round_up(self.fraction)
 
     def __str__(self) -> str:
-        kind = "exact" if self.exact else "proven upper bound"
+        kind = "exact" if self.exact else "not proven" if self.method == "closed form" else "proven upper bound"
         return f"{self.value:.9g} ({kind}, {self.description})"
 
     @property
@@ -95,6 +101,10 @@ class StructuralBound(Evidence):
             return "by the number of parties that answer in each way"
         if self.method == "chain":
             return "by powers of a max-plus matrix"
+        if self.method == "parts":
+            return f"by the sum of the bounds of {len(self.parts)} parts"
+        if self.method == "closed form":
+            return "as the literature says of the family"
         return f"by elimination over a tree decomposition of width {self.width}"
 
     def verify(self) -> Verification:
@@ -122,6 +132,11 @@ class StructuralBound(Evidence):
     def _proof(self) -> Verification:
         """Whether no local model exceeds the bound."""
         expression = self.expression
+        if self.method == "closed form":
+            return Verification.unproven("the bound is that of the literature, and too large to be proven again")
+        if self.method == "parts":
+            parts = [(part.rows, part.coefficients) for part in self.parts]
+            return prove_by_parts(_listed(expression), parts, self.fraction)
         symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
         if symmetric is not None:
             n, types, coefficients = symmetric.num_parties, symmetric.types, symmetric.coefficients
@@ -161,7 +176,7 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
     """Returns the local bound of an expression of many parties by the method that fits its structure.
 
     Raises:
-        ScenarioError: If no method fits.
+        ScenarioError: If no method fits: there are too many terms even for an upper bound.
     """
     symmetric = symmetric_types(expression)
     found = None if symmetric is None else best_counts(symmetric)
@@ -179,13 +194,27 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
             bound, own = walk
             numbers = bound.numerator, bound.denominator
             return StructuralBound(expression, *numbers, own is not None, own, "chain", None, None)
-    return _by_elimination(expression)
-
-
-def _by_elimination(expression: ManyPartyExpression) -> StructuralBound:
+    known = getattr(expression, "known_bounds", None)
+    known = None if known is None else known.local
+    if known is not None and expression.num_terms > MAX_LISTED:
+        return _by_closed_form(expression, known)
     terms = integer_terms(expression)
     order = _order_of(expression, terms)
-    _require_feasible(order, terms)
+    if _too_large(order, terms) is None:
+        return _by_elimination(expression, terms, order)
+    if known is not None:
+        return _by_closed_form(expression, known)
+    bound, parts = bound_by_parts(expression)
+    numbers = bound.numerator, bound.denominator
+    return StructuralBound(expression, *numbers, False, None, "parts", None, None, parts)
+
+
+def _by_closed_form(expression: ManyPartyExpression, known: float) -> StructuralBound:
+    bound = Fraction(known)
+    return StructuralBound(expression, bound.numerator, bound.denominator, False, None, "closed form", None, None)
+
+
+def _by_elimination(expression: ManyPartyExpression, terms: IntegerTerms, order: EliminationOrder) -> StructuralBound:
     if terms.dtype is object and order.num_entries > _EXACT_OBJECTS:
         terms = terms.rounded()
     largest, signs = largest_value(terms, order)
@@ -206,14 +235,9 @@ def _entry_bytes(terms: IntegerTerms) -> int:
     return 40 if terms.dtype is object else int(np.dtype(terms.dtype).itemsize)
 
 
-def _require_feasible(order: EliminationOrder, terms: IntegerTerms) -> None:
-    available = memory_of_machine()
+def _too_large(order: EliminationOrder, terms: IntegerTerms) -> str | None:
+    """What of an elimination is too large, in words; ``None`` if nothing is."""
+    if order.width > _MAX_WIDTH or order.num_entries > _MAX_ENTRIES:
+        return f"a width of {order.width}"
     need = order.memory(min(8, _entry_bytes(terms)))
-    if order.width > _MAX_WIDTH or order.num_entries > _MAX_ENTRIES or need > available / 2:
-        raise ScenarioError.bad_argument(
-            "expression",
-            expected=f"terms whose tree decomposition has a width of at most {_MAX_WIDTH} pairs of a party and a "
-            f"setting, and tables of at most {available / 2 / _GIB:.3g} GiB",
-            got=f"a width of {order.width}, and tables of {min(need, 10**300) / _GIB:.3g} GiB",
-            remedy="Expressions of neighbors on a chain, a tree or a narrow lattice fit, and those of any few parties.",
-        )
+    return f"tables of {need / GIB:.3g} GiB" if need > memory_of_machine() / 2 else None

@@ -1,0 +1,89 @@
+"""The local bound per site of an infinite chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ...._support.rounding import round_up
+from ...._support.types import IntArray
+from ...._support.validation import instance, whole_array
+from ....exceptions import ScenarioError
+from ....verification.chain_bounds import prove_per_site
+from ....verification.evidence import Evidence
+from ....verification.result import Verification
+from ...expressions.many_parties.base import ManyPartyExpression
+from .chains import RepeatingTerms, best_cycle, chain_terms
+
+__all__ = ["BoundPerSite", "bound_per_site"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundPerSite(Evidence):
+    """The local bound per site of a chain that repeats the same terms without end; ``verify`` proves it again."""
+
+    expression: ManyPartyExpression
+    """A chain of these terms, of any length."""
+    numerator: int
+    """The bound per site is the rational number ``numerator / denominator``."""
+    denominator: int
+    """See ``numerator``; a positive number."""
+    outcomes: IntArray
+    """Shape ``(P, m)``: outcomes of P sites, by setting; repeated without end, they reach the bound."""
+
+    def __post_init__(self) -> None:
+        if self.denominator <= 0:
+            raise ScenarioError.bad_argument("denominator", expected="a positive number", got=f"{self.denominator}")
+        object.__setattr__(self, "outcomes", whole_array(self.outcomes, "outcomes", ScenarioError, ndim=2))
+
+    @property
+    def fraction(self) -> Fraction:
+        """The bound per site as a rational number."""
+        return Fraction(self.numerator, self.denominator)
+
+    @property
+    def value(self) -> float:
+        """The bound per site as a float, rounded up where it is none."""
+        return round_up(self.fraction)
+
+    def __str__(self) -> str:
+        return f"{self.value:.9g} per site (exact, repeats after {len(self.outcomes)} sites)"
+
+    def verify(self) -> Verification:
+        """Proves by potentials of neighbors' answers that no local model exceeds the bound, and that one reaches it."""
+        expression = self.expression
+        if not isinstance(expression, RepeatingTerms):
+            return Verification(False, "the expression does not repeat its terms along a chain")
+        m = expression.scenario.num_settings[0]
+        return prove_per_site(expression.pattern, expression.coefficients, m, self.fraction, self.outcomes)
+
+
+def bound_per_site(expression: ManyPartyExpression) -> BoundPerSite:
+    """Returns the local bound per site of an infinite chain that repeats the terms of a finite one, exactly.
+
+    A ring of N sites reaches at most N times as much, and as much if the best period divides N.
+
+    Args:
+        expression: A chain of the terms; its length and whether it is a ring do not matter.
+
+    Returns:
+        The bound, which is the largest mean weight of a cycle (Karp's algorithm), and a strategy that reaches it.
+
+    Raises:
+        ScenarioError: If the expression is no chain that repeats its terms, or its terms reach too far.
+
+    References:
+        arXiv:2208.02798 (Hu, Tura), arXiv:1608.03485.
+    """
+    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    terms = chain_terms(expression)
+    if terms is None:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected="a chain that repeats its terms, whose terms but for one site act on at most 8 settings",
+            got=f"{expression}" if isinstance(expression, RepeatingTerms) else type(expression).__name__,
+        )
+    bound, outcomes = best_cycle(terms)
+    return BoundPerSite(expression, bound.numerator, bound.denominator, np.asarray(outcomes))
