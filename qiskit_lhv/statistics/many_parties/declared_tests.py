@@ -18,7 +18,7 @@ from ...targets.many_parties.parities import BlockSums
 from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence, verify_piece
 from ...verification.games import check_log10_p
-from ...verification.many_parties import check_log_e, fewest_variables
+from ...verification.many_parties import check_block_score, check_log_e, check_run_score, fewest_variables
 from ...verification.result import Verification, combine
 from ..tails.binomial import convex_tail, log_tail
 from .bounds import bound_value, described, is_bound_of, proven_bound
@@ -216,6 +216,9 @@ class ManyPartyTest(Evidence):
         )
         if not same:
             return Verification(False, "the score, its bound or the estimate does not follow from the sums", math.inf)
+        bound = combine(bound, self._check_score(found))
+        if bound.refuted:
+            return bound
         gain = check_log_e(self.log_e_value, found.factors, BETS)
         if _claims_nothing(found, self.design):
             nothing = self.log10_p_value == 0 and self.knot == 0
@@ -226,6 +229,20 @@ class ManyPartyTest(Evidence):
             return Verification(False, "the knot is not a whole number below the score, or 0 for a game", math.inf)
         tail = check_log10_p(self.log10_p_value, found.score, found.size, found.mean, knot)
         return combine(bound, gain, tail)
+
+    def _check_score(self, found: _Score) -> Verification:
+        """Whether the score and its bound are those of the sums, with 60 digits."""
+        excess = Fraction(self.local_bound) - Fraction(self.expression.constant)
+        if self.runs is not None and self.ratios is not None:
+            largest = largest_ratio(self.expression, self.drawn_from)
+            weight = exact_weight(self.expression)
+            return check_run_score(self.score, self.score_bound, self.runs, self.ratios, largest, excess, weight)
+        assert self.block_sums is not None
+        assert self.block_shots is not None
+        _, coefficients = listed_terms(self.expression)
+        return check_block_score(
+            self.score, self.score_bound, found.size, coefficients.tolist(), self.block_sums, self.block_shots, excess
+        )
 
     def _fault(self) -> str:
         """What is wrong with the fields, in words; empty if nothing is."""
