@@ -3,5 +3,7 @@
 - ``scores``: what each run scores under a declared expression;
 - ``declared_tests``: the p-value and the e-value of a declared expression;
 - ``drawn_settings``: whether the terms came as often as declared;
-- ``signaling``: whether marginals of one or two parties depend on the settings of others.
+- ``signaling``: whether marginals of one or two parties depend on the settings of others;
+- ``allowance``: up to which strength of hidden influences a result stands;
+- ``bounds``: the proven local bound on which a test rests.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -33,7 +33,7 @@ from .scores import (
     won_share,
 )
 
-__all__ = ["BETS", "ManyPartyTest", "many_party_test"]
+__all__ = ["BETS", "ManyPartyTest", "largest_flips", "many_party_test"]
 
 BETS = tuple(2.0**-k for k in range(11, 5, -1)) + tuple(i / 32 for i in range(2, 32))
 """The bets of the e-value, each with the same weight."""
@@ -43,6 +43,7 @@ _ROUNDING = 1e-12
 # Of the logarithm of an e-value, relative to its size and for each factor.
 _E_ROUNDING, _FACTOR_ROUNDING = 1e-12, 1e-15
 _TRIVIAL_DISTANCE = 1e-9
+_BISECTIONS = 30
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class _Score:
     value: float
     standard_error: float
     factors: tuple[tuple[float, float], ...]
+    per_flip: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -432,6 +434,7 @@ def _score_of_runs(
         expression.constant + scale * average,
         scale * math.sqrt(max(spread, least)),
         factors,
+        1 / largest,
     )
 
 
@@ -468,7 +471,49 @@ def _score_of_blocks(
         sizes = total * (largest + outcome * reach[g]) / unit
         times = shares * (shots[g] + outcome * signed) / 2
         factors += [(max(0.0, float(s)), float(n)) for s, n in zip(sizes, times, strict=True)]
-    return _Score(score, size, mean, equal, constant + value, math.sqrt(math.fsum(deviations**2)), tuple(factors))
+    return _Score(
+        score,
+        size,
+        mean,
+        equal,
+        constant + value,
+        math.sqrt(math.fsum(deviations**2)),
+        tuple(factors),
+        weight / (largest * size),
+    )
+
+
+def largest_flips(test: ManyPartyTest, log_alpha: float) -> float:
+    """Returns the largest number of flipped outcomes per shot, of parties that take part, with which a test stands.
+
+    A local model's outcomes may then be flipped by hidden influences. One flipped outcome of a party that takes part
+    changes the product of the outcomes by 2, from +1 to -1 or back, and several flips change it by no more than 2 each.
+    So if the outcome of party k is flipped with a probability of at most d_k, given everything before and the settings,
+    the mean product of a term rises by at most ``2 sum_k d_k`` over the parties that take part in it, and the mean of
+    the sign times the product by at most ``2 sum_k q_k d_k``, where q_k is the summed weight of the terms in which
+    party k takes part, divided by the weight of all. A score from 0 to 1 rises by half of that.
+
+    Args:
+        test: The test.
+        log_alpha: Natural logarithm of the level at which it has to stand.
+
+    Returns:
+        The largest ``sum_k q_k d_k`` with which the p-value is still at most the level; 0 if it is not even without
+        flips.
+    """
+    found = test._score()
+
+    def stands(flips: float) -> bool:
+        raised = replace(found, mean=min(1.0, (found.mean + flips * found.per_flip) * (1 + _ROUNDING)))
+        return _tail(raised, test.design)[1] <= log_alpha
+
+    if not stands(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if stands(middle) else (low, middle)
+    return low
 
 
 def _claims_nothing(found: _Score, design: str) -> bool:
