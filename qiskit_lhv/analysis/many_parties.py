@@ -12,10 +12,12 @@ from .._support.words import counted
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
 from ..polytope.expressions.many_parties.base import ManyPartyExpression
+from ..reports.counts_rule import UNDECLARED_KAPPA
 from ..reports.figure_names import Figure, format_p_value
 from ..reports.locality import LocalityReport
 from ..reports.questions import Question
 from ..statistics.assumptions.setting_choice import SettingsTest
+from ..statistics.many_parties.allowance import ManyPartyAllowance, many_party_allowance
 from ..statistics.many_parties.declared_tests import ManyPartyTest, many_party_test
 from ..statistics.many_parties.drawn_settings import drawn_terms_test, require_declared_terms
 from ..statistics.many_parties.scores import listed_terms
@@ -30,6 +32,8 @@ from .counts_options import CountsCall
 __all__ = ["ManyPartyQuestion", "analyze_many_parties"]
 
 _TEST = "game"
+# An influence that is weaker than this is not worth a number.
+_LEAST_KAPPA = 0.005
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +41,9 @@ class ManyPartyQuestion(Question):
     """The question about shots of many parties: what was declared before they were read, and how the verdict follows.
 
     The verdict is NONLOCAL if the p-value of the declared expression is at most alpha, the drawn terms came as
-    declared, and no signaling was detected; SIGNALING if it was; and INCONCLUSIVE otherwise. It is never LOCAL.
+    declared, and signaling does not explain it: with a declared kappa, the result stands up to it; without one, no
+    signaling was detected, or the result stands up to kappa = 5. It is SIGNALING if signaling was detected otherwise,
+    and INCONCLUSIVE if it was not. It is never LOCAL.
     """
 
     data: ManyPartyShots
@@ -50,6 +56,8 @@ class ManyPartyQuestion(Question):
     """The declared expression."""
     drawn_from: ManyPartyExpression | None = None
     """The expression from whose distribution the terms were drawn; ``None``: the declared one."""
+    kappa: float | None = None
+    """The declared kappa, which is always applied, or ``None`` if none was declared."""
 
     def __post_init__(self) -> None:
         instance(self.data, ManyPartyShots, "data", CountsError)
@@ -62,13 +70,20 @@ class ManyPartyQuestion(Question):
         Args:
             report: The report, whose evidence decides.
         """
-        test, _, signaling = _pieces(report)
+        test, _, signaling, allowance = _pieces(report)
         scope = (
             f"Tested was one expression of {counted(self.data.num_parties, 'party', 'parties')}, declared beforehand: "
             f"{test.rule}; that some pair of parties inside is nonlocal is another question."
         )
         if report.verdict is Verdict.NONLOCAL:
-            return f"No local hidden-variable model explains the shots, if nothing passes between the parties. {scope}"
+            sentence = "No local hidden-variable model explains the shots"
+            if self.kappa is not None or signaling.detected:
+                beyond = f"not even with hidden influences up to {allowance.kappa:g} times what marginals show"
+                return f"{sentence}, {beyond}. {scope}"
+            excluded = f"hidden influences up to {allowance.largest_kappa:.2g} times what marginals may show"
+            if allowance.largest_kappa < _LEAST_KAPPA:
+                excluded = "no hidden influences"
+            return f"{sentence}, if nothing passes between the parties; the shots exclude {excluded}. {scope}"
         if report.verdict is Verdict.SIGNALING:
             one = signaling.strongest[0]
             parties = " and ".join(map(str, one.parties))
@@ -99,7 +114,7 @@ class ManyPartyQuestion(Question):
             report: The report.
             prove_bound: This argument has no effect, as the local bound is part of the evidence.
         """
-        test, _, _ = _pieces(report)
+        test = _pieces(report)[0]
         sums = _check_sums(self.data, test)
         if not sums:
             return sums
@@ -109,20 +124,26 @@ class ManyPartyQuestion(Question):
                 return Verification(False, f"the field {field.name!r} does not follow from the shots", math.inf)
         return combine(sums, Verification(True, "all figures and words follow from the shots"))
 
-    def verdict_of(self, test: ManyPartyTest, settings: SettingsTest | None, signaling: ManyPartySignaling) -> Verdict:
+    def verdict_of(
+        self,
+        test: ManyPartyTest,
+        settings: SettingsTest | None,
+        signaling: ManyPartySignaling,
+        allowance: ManyPartyAllowance,
+    ) -> Verdict:
         """Returns the verdict that follows from the evidence.
 
         Args:
             test: The test of the declared expression.
             settings: The test of the drawn terms, or ``None``.
             signaling: The comparisons of marginals.
+            allowance: Up to which kappa the result stands.
         """
-        if signaling.detected:
-            return Verdict.SIGNALING
         explained = settings is not None and settings.suspicious
-        if test.log10_p_value <= math.log10(self.alpha) and not explained:
+        significant = test.log10_p_value <= math.log10(self.alpha) and not explained
+        if significant and (allowance.exceeded or (self.kappa is None and not signaling.detected)):
             return Verdict.NONLOCAL
-        return Verdict.INCONCLUSIVE
+        return Verdict.SIGNALING if signaling.detected else Verdict.INCONCLUSIVE
 
 
 def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityReport:
@@ -147,27 +168,22 @@ def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityRep
         )
     if call.test not in (None, _TEST):
         raise CountsError.bad_argument("test", expected="'game' for shots of many parties", got=repr(call.test))
-    if call.kappa is not None:
-        raise CountsError.bad_argument(
-            "kappa",
-            expected="None for shots of many parties",
-            got=f"{call.kappa:g}",
-            remedy="Hidden influences would have to be limited for every party; how far a violation exceeds them is "
-            "only computed for tables of counts.",
-        )
     if call.predictability > 0:
         raise CountsError.bad_argument(
             "predictability", expected="0 for shots of many parties", got=f"{call.predictability:g}"
         )
-    question = ManyPartyQuestion(shots, call.alpha, call.signaling_level, expression, call.drawn_from)
+    question = ManyPartyQuestion(shots, call.alpha, call.signaling_level, expression, call.drawn_from, call.kappa)
     return _report(question, many_party_test(shots, expression, drawn_from=call.drawn_from, bound=call.bound))
 
 
-def _pieces(report: LocalityReport) -> tuple[ManyPartyTest, SettingsTest | None, ManyPartySignaling]:
+def _pieces(
+    report: LocalityReport,
+) -> tuple[ManyPartyTest, SettingsTest | None, ManyPartySignaling, ManyPartyAllowance]:
     test = next(piece for piece in report.evidence if isinstance(piece, ManyPartyTest))
     settings = next((piece for piece in report.evidence if isinstance(piece, SettingsTest)), None)
     signaling = next(piece for piece in report.evidence if isinstance(piece, ManyPartySignaling))
-    return test, settings, signaling
+    allowance = next(piece for piece in report.evidence if isinstance(piece, ManyPartyAllowance))
+    return test, settings, signaling, allowance
 
 
 def _check_sums(data: ManyPartyShots, test: ManyPartyTest) -> Verification:
@@ -200,8 +216,10 @@ def _report(question: ManyPartyQuestion, test: ManyPartyTest) -> LocalityReport:
     source = question.expression if question.drawn_from is None else question.drawn_from
     settings = drawn_terms_test(data, source)
     require_declared_terms(settings)
-    signaling = many_party_signaling(data, level=question.signaling_level)
-    verdict = question.verdict_of(test, settings, signaling)
+    signaling = many_party_signaling(data, level=question.signaling_level, limit_level=question.alpha / 2)
+    kappa = UNDECLARED_KAPPA if question.kappa is None else question.kappa
+    allowance = many_party_allowance(test, signaling, kappa=kappa, alpha=question.alpha)
+    verdict = question.verdict_of(test, settings, signaling, allowance)
     significant = test.log10_p_value <= math.log10(question.alpha)
     figures: dict[str, float] = {
         Figure.SHOTS: float(data.total_shots),
@@ -218,6 +236,7 @@ def _report(question: ManyPartyQuestion, test: ManyPartyTest) -> LocalityReport:
         figures[Figure.NO_SIGNALING_P] = signaling.p_value
         if signaling.detected:
             figures[Figure.LARGEST_SHIFT] = signaling.largest_shift
+    figures[Figure.LARGEST_KAPPA] = allowance.largest_kappa
     design = {"blocks": "in blocks of fixed settings", "random": "with terms drawn at random"}[data.design]
     warnings: tuple[str, ...] = ()
     if settings is not None and settings.suspicious:
@@ -235,27 +254,35 @@ def _report(question: ManyPartyQuestion, test: ManyPartyTest) -> LocalityReport:
         test=_TEST,
         log10_p_value=test.log10_p_value,
         statistics=figures,
-        evidence=tuple(piece for piece in (test, settings, signaling) if piece is not None),
-        assumptions=_assumptions(data, test, settings, signaling),
+        evidence=tuple(piece for piece in (test, settings, signaling, allowance) if piece is not None),
+        assumptions=_assumptions(question, test, settings, signaling),
         warnings=warnings,
-        advice=_advice(question, test, verdict),
+        largest_kappa=allowance.largest_kappa,
+        advice=_advice(question, test, verdict, bool(warnings)),
         question=question,
     )
 
 
 def _assumptions(
-    data: ManyPartyShots, test: ManyPartyTest, settings: SettingsTest | None, signaling: ManyPartySignaling
+    question: ManyPartyQuestion, test: ManyPartyTest, settings: SettingsTest | None, signaling: ManyPartySignaling
 ) -> tuple[str, ...]:
+    data, kappa = question.data, question.kappa
     if not signaling.compares_anything:
         seen = "no-signaling could not be tested, since no setting was measured with two settings of another party"
-    elif signaling.detected:
-        seen = "but signaling was detected"
     else:
         seen = (
             f"no signaling was detected in {counted(signaling.num_comparisons, 'comparison')} of marginals, for which "
             "shots are taken as independent"
         )
-    lines = [f"nothing passes between the parties: {seen}", *test.assumptions]
+    if kappa is not None or signaling.detected:
+        limit, source = (UNDECLARED_KAPPA, "not declared") if kappa is None else (kappa, "declared")
+        seen = (
+            f"hidden influences are at most kappa = {limit:g} times what marginals show ({source}): they flip the "
+            "outcome of a party with at most that many times the largest change of a marginal in which it takes part"
+        )
+    else:
+        seen = f"nothing passes between the parties: {seen}"
+    lines = [seen, *test.assumptions]
     if data.design == "random" and settings is None:
         lines.append("there are too many terms to test whether they came as often as declared")
     lines += [
@@ -268,7 +295,7 @@ def _assumptions(
     return tuple(lines)
 
 
-def _advice(question: ManyPartyQuestion, test: ManyPartyTest, verdict: Verdict) -> str:
+def _advice(question: ManyPartyQuestion, test: ManyPartyTest, verdict: Verdict, warned: bool) -> str:
     """What would settle an open question."""
     if verdict is Verdict.NONLOCAL:
         return ""
@@ -279,8 +306,10 @@ def _advice(question: ManyPartyQuestion, test: ManyPartyTest, verdict: Verdict) 
             "The estimated value does not exceed the local bound: this expression needs a better state, or another "
             "expression has to be declared for new shots."
         )
-    if test.log10_p_value <= math.log10(question.alpha):
+    if test.log10_p_value <= math.log10(question.alpha) and warned:
         return "Find out why the terms did not come as often as declared, and measure again."
+    if test.log10_p_value <= math.log10(question.alpha):
+        return "Take more shots, which limit what marginals may hide, or declare a smaller kappa for new shots."
     if test.log10_p_value > -0.5:
         return "Take many more shots, declared beforehand: the value exceeds the bound by too little to say how many."
     factor = math.log10(question.alpha) / test.log10_p_value

@@ -35,6 +35,8 @@ from .intervals.threshold_estimates import LocalWeightInterval as LocalWeightInt
 from .intervals.threshold_estimates import ThresholdEstimate as ThresholdEstimate
 from .intervals.threshold_estimates import estimate_threshold as estimate_threshold
 from .intervals.threshold_estimates import local_weight_interval as local_weight_interval
+from .many_parties.allowance import ManyPartyAllowance as ManyPartyAllowance
+from .many_parties.allowance import many_party_allowance as many_party_allowance
 from .many_parties.declared_tests import ManyPartyTest as ManyPartyTest
 from .many_parties.declared_tests import many_party_test as many_party_test
 from .many_parties.depth import NonlocalityDepth as NonlocalityDepth

@@ -9,17 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .result import Verification
 
-__all__ = ["block_products", "check_log_e", "drawn_wins", "fewest_variables"]
+__all__ = [
+    "block_products",
+    "check_block_score",
+    "check_log_e",
+    "check_run_score",
+    "drawn_wins",
+    "fewest_variables",
+]
 
 _DIGITS = 60
 _LOG_E_TOLERANCE, _FACTOR_TOLERANCE = 1e-9, 1e-14
 _BITS_AT_ONCE = 1 << 24
+# How much a score may be below the precise one, and its bound above, per variable; and the error of 60 digits.
+_SCORE_TOLERANCE, _NOTHING = 1e-9, 1e-40
 
 
 def drawn_wins(
@@ -110,3 +120,92 @@ def check_log_e(claimed: float, factors: Sequence[tuple[float, float]], bets: Se
         allowed = _LOG_E_TOLERANCE * max(1.0, abs(float(total))) + _FACTOR_TOLERANCE * sum(n for _, n in factors)
         passed = 0 <= error <= allowed
         return Verification(passed, f"the e-value is e^{float(total):.9g}", abs(error))
+
+
+def check_run_score(
+    score: float,
+    mean: float,
+    runs: NDArray[np.int64],
+    ratios: NDArray[np.float64],
+    largest_ratio: float,
+    excess: Fraction,
+    weight: Fraction,
+) -> Verification:
+    """Whether the score of runs with drawn terms is not above the precise one, and its bound not below.
+
+    Args:
+        score: The sum of the runs' scores, each shifted and scaled to lie between 0 and 1.
+        mean: The largest mean of such a score.
+        runs: Shape ``(U, 4)``: number of the ratio, shots, shots won, and how many such runs there are.
+        ratios: The ratios of declared to drawn probability.
+        largest_ratio: The largest ratio of any term.
+        excess: The local bound without the constant.
+        weight: The sum of the sizes of all coefficients without the constant.
+    """
+    import mpmath
+
+    with mpmath.workdps(_DIGITS):
+        largest = mpmath.mpf(largest_ratio)
+        parts = [
+            number * (1 + mpmath.mpf(float(ratios[kind])) / largest * (mpmath.mpf(2 * won) / shots - 1)) / 2
+            for kind, shots, won, number in runs.tolist()
+        ]
+        share = _precise(excess) / _precise(weight) / largest
+        return _check_score(score, mean, mpmath.fsum(parts), (1 + share) / 2, int(runs[:, 3].sum()))
+
+
+def check_block_score(
+    score: float,
+    mean: float,
+    size: int,
+    coefficients: Sequence[float],
+    pairs: NDArray[np.int64],
+    shots: NDArray[np.int64],
+    excess: Fraction,
+) -> Verification:
+    """Whether the score of shots in blocks is not above the precise one, and its bound not below.
+
+    Args:
+        score: The sum of the scores, each from 0 to the largest size of its block relative to that of all.
+        mean: The largest mean of the variables from 0 to 1 that stand for the shots.
+        size: The number of these variables.
+        coefficients: Coefficient of each term without the constant.
+        pairs: Shape ``(P, 3)``: a block, a term that agrees with it, and the sum of the products of outcomes.
+        shots: Number of shots of each block.
+        excess: The local bound without the constant.
+    """
+    import mpmath
+
+    with mpmath.workdps(_DIGITS):
+        numbers = [0] * len(coefficients)
+        for block, term, _ in pairs.tolist():
+            numbers[term] += int(shots[block])
+        reach = [mpmath.mpf(0)] * len(shots)
+        value = mpmath.mpf(0)
+        for block, term, total in pairs.tolist():
+            part = mpmath.mpf(float(coefficients[term])) / numbers[term]
+            reach[block] += abs(part)
+            value += part * total
+        weight = mpmath.fsum(abs(mpmath.mpf(float(c))) for c in coefficients)
+        largest = max(reach)
+        fewest = mpmath.fsum(r / largest * int(n) for r, n in zip(reach, shots, strict=True))
+        if fewest > size * (1 + mpmath.mpf(10) ** -11):
+            return Verification(False, f"{size} variables are fewer than the shots need", float(fewest - size))
+        precise = (value + weight) / (2 * largest), (_precise(excess) + weight) / (2 * largest) / size
+        return _check_score(score, mean, *precise, size)
+
+
+def _precise(value: Fraction) -> Any:
+    import mpmath
+
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def _check_score(score: float, mean: float, precise_score: Any, precise_mean: Any, size: int) -> Verification:
+    too_high, too_low = float(score - precise_score), float(precise_mean - mean)
+    # A mean of at least 1 is no bound at all.
+    passed = -_SCORE_TOLERANCE * size <= too_high <= _NOTHING * size and (
+        -_SCORE_TOLERANCE <= too_low <= _NOTHING or mean >= 1
+    )
+    reason = f"the score is {float(precise_score):.12g}, and local models have at most {float(precise_mean):.12g} each"
+    return Verification(passed, reason, max(abs(too_high), abs(too_low)))

@@ -62,7 +62,7 @@ def test_a_report_on_other_shots_is_refuted():
         ({}, "expression"),
         ({"expression": chsh()}, "expression"),
         ({"expression": MERMIN, "test": "e-value"}, "test"),
-        ({"expression": MERMIN, "kappa": 5}, "kappa"),
+        ({"expression": MERMIN, "kappa": 0.5}, "kappa"),
         ({"expression": MERMIN, "predictability": 0.01}, "predictability"),
     ],
 )
@@ -77,3 +77,21 @@ def test_terms_of_another_distribution_are_refused():
     )
     with pytest.raises(CountsError, match="drawn terms contradict"):
         analyze(ghz_shots(1000, 0.1), CountsOptions(expression=expression))
+
+
+def test_a_declared_kappa_is_applied():
+    many, few = ghz_shots(20_000, 0.02), ghz_shots(300, 0.02)
+    for shots, verdict in ((many, Verdict.NONLOCAL), (few, Verdict.INCONCLUSIVE)):
+        report = analyze(shots, CountsOptions(expression=MERMIN, kappa=1))
+        assert report.verdict is verdict
+        assert report.verify()
+        assert ("not even with hidden influences up to 1 times" in report.headline) is (verdict is Verdict.NONLOCAL)
+    assert analyze(few, DECLARED).verdict is Verdict.NONLOCAL
+    # Where signaling is detected, kappa = 5 is applied.
+    rng = np.random.default_rng(3)
+    bits = np.unpackbits(many.packed, axis=1, count=3, bitorder="little")
+    bits[:, 1] |= (many.settings[:, 0] == 1) & (rng.random(20_000) < 0.15)
+    signaling = dataclasses.replace(many, packed=np.packbits(bits, axis=1, bitorder="little"))
+    report = analyze(signaling, DECLARED)
+    assert report.largest_kappa < 5
+    assert report.verdict is Verdict.SIGNALING

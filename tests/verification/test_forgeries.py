@@ -530,7 +530,8 @@ def many_parties_hold(record):
         value = weight * (2 * won / total - 1)
     else:
         coefficients = np.concatenate([part for _, part in record.expression.blocks()])
-        value = float((coefficients * record.block_sums[:, 2] / record.block_shots).sum())
+        block, term, sums = record.block_sums.T
+        value = float((coefficients[term] * sums / record.block_shots[block]).sum())
         log10_p = -math.inf
     return (
         record.log10_p_value >= min(0, log10_p) - 1e-8

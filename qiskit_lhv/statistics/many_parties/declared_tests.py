@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...targets.many_parties.parities import BlockSums
 from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence, verify_piece
 from ...verification.games import check_log10_p
-from ...verification.many_parties import check_log_e, fewest_variables
+from ...verification.many_parties import check_block_score, check_log_e, check_run_score, fewest_variables
 from ...verification.result import Verification, combine
 from ..tails.binomial import convex_tail, log_tail
 from .bounds import bound_value, described, is_bound_of, proven_bound
@@ -33,7 +33,7 @@ from .scores import (
     won_share,
 )
 
-__all__ = ["BETS", "ManyPartyTest", "many_party_test"]
+__all__ = ["BETS", "ManyPartyTest", "largest_flips", "many_party_test"]
 
 BETS = tuple(2.0**-k for k in range(11, 5, -1)) + tuple(i / 32 for i in range(2, 32))
 """The bets of the e-value, each with the same weight."""
@@ -43,6 +43,7 @@ _ROUNDING = 1e-12
 # Of the logarithm of an e-value, relative to its size and for each factor.
 _E_ROUNDING, _FACTOR_ROUNDING = 1e-12, 1e-15
 _TRIVIAL_DISTANCE = 1e-9
+_BISECTIONS = 30
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class _Score:
     value: float
     standard_error: float
     factors: tuple[tuple[float, float], ...]
+    per_flip: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -216,6 +218,9 @@ class ManyPartyTest(Evidence):
         )
         if not same:
             return Verification(False, "the score, its bound or the estimate does not follow from the sums", math.inf)
+        bound = combine(bound, self._check_score(found))
+        if bound.refuted:
+            return bound
         gain = check_log_e(self.log_e_value, found.factors, BETS)
         if _claims_nothing(found, self.design):
             nothing = self.log10_p_value == 0 and self.knot == 0
@@ -226,6 +231,20 @@ class ManyPartyTest(Evidence):
             return Verification(False, "the knot is not a whole number below the score, or 0 for a game", math.inf)
         tail = check_log10_p(self.log10_p_value, found.score, found.size, found.mean, knot)
         return combine(bound, gain, tail)
+
+    def _check_score(self, found: _Score) -> Verification:
+        """Whether the score and its bound are those of the sums, with 60 digits."""
+        excess = Fraction(self.local_bound) - Fraction(self.expression.constant)
+        if self.runs is not None and self.ratios is not None:
+            largest = largest_ratio(self.expression, self.drawn_from)
+            weight = exact_weight(self.expression)
+            return check_run_score(self.score, self.score_bound, self.runs, self.ratios, largest, excess, weight)
+        assert self.block_sums is not None
+        assert self.block_shots is not None
+        _, coefficients = listed_terms(self.expression)
+        return check_block_score(
+            self.score, self.score_bound, found.size, coefficients.tolist(), self.block_sums, self.block_shots, excess
+        )
 
     def _fault(self) -> str:
         """What is wrong with the fields, in words; empty if nothing is."""
@@ -415,6 +434,7 @@ def _score_of_runs(
         expression.constant + scale * average,
         scale * math.sqrt(max(spread, least)),
         factors,
+        1 / largest,
     )
 
 
@@ -451,7 +471,49 @@ def _score_of_blocks(
         sizes = total * (largest + outcome * reach[g]) / unit
         times = shares * (shots[g] + outcome * signed) / 2
         factors += [(max(0.0, float(s)), float(n)) for s, n in zip(sizes, times, strict=True)]
-    return _Score(score, size, mean, equal, constant + value, math.sqrt(math.fsum(deviations**2)), tuple(factors))
+    return _Score(
+        score,
+        size,
+        mean,
+        equal,
+        constant + value,
+        math.sqrt(math.fsum(deviations**2)),
+        tuple(factors),
+        weight / (largest * size),
+    )
+
+
+def largest_flips(test: ManyPartyTest, log_alpha: float) -> float:
+    """Returns the largest number of flipped outcomes per shot, of parties that take part, with which a test stands.
+
+    A local model's outcomes may then be flipped by hidden influences. One flipped outcome of a party that takes part
+    changes the product of the outcomes by 2, from +1 to -1 or back, and several flips change it by no more than 2 each.
+    So if the outcome of party k is flipped with a probability of at most d_k, given everything before and the settings,
+    the mean product of a term rises by at most ``2 sum_k d_k`` over the parties that take part in it, and the mean of
+    the sign times the product by at most ``2 sum_k q_k d_k``, where q_k is the summed weight of the terms in which
+    party k takes part, divided by the weight of all. A score from 0 to 1 rises by half of that.
+
+    Args:
+        test: The test.
+        log_alpha: Natural logarithm of the level at which it has to stand.
+
+    Returns:
+        The largest ``sum_k q_k d_k`` with which the p-value is still at most the level; 0 if it is not even without
+        flips.
+    """
+    found = test._score()
+
+    def stands(flips: float) -> bool:
+        raised = replace(found, mean=min(1.0, (found.mean + flips * found.per_flip) * (1 + _ROUNDING)))
+        return _tail(raised, test.design)[1] <= log_alpha
+
+    if not stands(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if stands(middle) else (low, middle)
+    return low
 
 
 def _claims_nothing(found: _Score, design: str) -> bool:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ..._support.records import Record
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import instance, probability
+from ..._support.validation import frozen, instance, probability
 from ..._support.words import counted
 from ...exceptions import CountsError
 from ...targets.many_parties.parities import shot_blocks
 from ...targets.many_parties.shots import ManyPartyShots
 from ..evidence.false_discovery import benjamini_yekutieli
+from ..intervals.clopper_pearson import clopper_pearson
 from ..signaling.homogeneity import fisher_p_value
 
 __all__ = ["ManyPartySignaling", "MarginalShift", "many_party_signaling"]
@@ -66,6 +67,14 @@ class ManyPartySignaling(Record):
     """The false discovery rate."""
     strongest: tuple[MarginalShift, ...]
     """The comparisons with the smallest p-values, at most ten."""
+    shift_limits: FloatArray
+    """For each party, an upper confidence limit of the largest change of a marginal in which it takes part, shape
+    ``(N,)``; 1 if nothing was compared."""
+    limit_level: float
+    """All these limits hold together, but for a probability of at most this."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shift_limits", frozen(self.shift_limits))
 
     @property
     def largest_shift(self) -> float:
@@ -91,14 +100,18 @@ class ManyPartySignaling(Record):
         one = self.strongest[0]
         who = " and ".join(f"party {k} (setting {x})" for k, x in zip(one.parties, one.settings, strict=True))
         return (
-            f"{text}, {self.num_detected} detected; the strongest: the outcome of {who} shifts by {one.shift:+.3g} with setting "
-            f"{one.setting} of party {one.sender}"
+            f"{text}, {self.num_detected} detected; the strongest: the outcome of {who} shifts by {one.shift:+.3g} "
+            f"with setting {one.setting} of party {one.sender}"
         )
 
 
 @one_blas_thread()
 def many_party_signaling(
-    shots: ManyPartyShots, *, level: float = 0.01, pairs: Sequence[tuple[int, int]] | None = None
+    shots: ManyPartyShots,
+    *,
+    level: float = 0.01,
+    pairs: Sequence[tuple[int, int]] | None = None,
+    limit_level: float = 0.005,
 ) -> ManyPartySignaling:
     """Tests whether outcomes of one party, or products of two parties' outcomes, depend on other parties' settings.
 
@@ -113,27 +126,30 @@ def many_party_signaling(
         shots: The shots.
         level: The false discovery rate.
         pairs: The pairs of parties whose products are compared. Default: all, with up to 12 parties, else none.
+        limit_level: Probability that any of the confidence limits of the shifts is too low.
 
     Returns:
-        The number of comparisons, the number detected, and the strongest of them.
+        The number of comparisons, the number detected, the strongest of them, and limits of the shifts.
 
     Raises:
         CountsError: If the level is not between 0 and 1, or a pair does not consist of two parties.
     """
     instance(shots, ManyPartyShots, "shots", CountsError)
     level = probability(level, "level", CountsError, open_interval=True)
+    limit_level = probability(limit_level, "limit_level", CountsError, open_interval=True)
     n = shots.num_parties
     groups = [(k,) for k in range(n)] + _checked_pairs(pairs, n)
     tables, labels = _tables(shots, groups)
     if not len(labels):
-        return ManyPartySignaling(0, 0, 1.0, level, ())
+        return ManyPartySignaling(0, 0, 1.0, level, (), np.ones(n), limit_level)
     p_values = _p_values(tables, level)
     detected = benjamini_yekutieli(p_values, level)
     order = np.argsort(p_values, kind="stable")
     ranks = np.arange(1, len(order) + 1)
     overall = float(min(1.0, (p_values[order] * len(order) / ranks).min() * (1 / ranks).sum()))
     strongest = tuple(_shift(labels[i], groups, tables[i], float(p_values[i])) for i in order[:_SHOWN].tolist())
-    return ManyPartySignaling(len(order), int(detected.sum()), overall, level, strongest)
+    limits = _shift_limits(tables, labels, groups, n, limit_level)
+    return ManyPartySignaling(len(order), int(detected.sum()), overall, level, strongest, limits, limit_level)
 
 
 def _checked_pairs(pairs: Any, n: int) -> list[tuple[int, ...]]:
@@ -245,6 +261,20 @@ def _p_values(tables: IntArray, level: float) -> FloatArray:
     for i in np.flatnonzero(few & (p_values < max(_SCREENED, level))).tolist():
         p_values[i] = fisher_p_value(int(tables[i, 0, 0]), int(rows[i, 0]), int(columns[i, 0]), int(shots[i]))
     return p_values
+
+
+def _shift_limits(
+    tables: IntArray, labels: IntArray, groups: list[tuple[int, ...]], n: int, level: float
+) -> FloatArray:
+    """Upper limits of the largest shift in which each party takes part; exact limits of all probabilities together."""
+    shots = tables.sum(axis=2)
+    lower, upper = clopper_pearson(tables[:, :, 1], shots, level / (2 * len(tables)))
+    apart = np.maximum(upper[:, 0] - lower[:, 1], upper[:, 1] - lower[:, 0])
+    limits = np.full(n, -1.0)
+    for position in range(2):
+        of_group = np.array([parties[min(position, len(parties) - 1)] for parties in groups])
+        np.maximum.at(limits, of_group[labels[:, 0]], apart)
+    return np.where(limits < 0, 1.0, np.minimum(limits, 1.0))
 
 
 def _shift(label: IntArray, groups: list[tuple[int, ...]], table: IntArray, p_value: float) -> MarginalShift:

@@ -7,10 +7,11 @@ import pytest
 from qiskit_lhv import BellCounts, BellExpression, BellInequality, BellScenario, chsh
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.polytope import mermin
-from qiskit_lhv.statistics import game_test, many_party_test
+from qiskit_lhv.statistics import game_test, many_party_allowance, many_party_signaling, many_party_test
 from qiskit_lhv.statistics.many_parties.bounds import table_of_terms
 from qiskit_lhv.statistics.many_parties.drawn_settings import drawn_terms_test, require_declared_terms
 from qiskit_lhv.targets import ManyPartyShots
+from scipy.stats import binom
 
 
 def sparse(terms, settings):
@@ -172,3 +173,24 @@ def test_local_models_are_rarely_rejected_and_e_values_have_a_mean_of_at_most_on
         e_values.append(math.exp(found.log_e_value))
     assert np.mean(np.array(p_values) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 / 300)
     assert np.mean(e_values) <= 1 + 4 * np.std(e_values) / math.sqrt(300)
+
+
+def test_the_allowance_is_that_of_the_bound_raised_by_flips():
+    rng = np.random.default_rng(9)
+    shots, _ = shots_with(CHSH, CHSH.draw_terms(20_000, rng), 0.85, rng)
+    test = many_party_test(shots, CHSH)
+    signaling = many_party_signaling(shots)
+    found = many_party_allowance(test, signaling, kappa=1)
+    assert found.participation == pytest.approx([1, 1])
+    assert found.largest_kappa == pytest.approx(found.flips / signaling.shift_limits.sum())
+    wins, total = round(test.score), test.num_scores
+    for flips, stands in ((found.flips, True), (found.flips + 1e-3, False)):
+        assert (binom.sf(wins - 1, total, 0.75 + flips) <= 0.005) is np.bool_(stands)
+    # Local outcomes, of which one is flipped with the largest excluded probability, would rarely score so much.
+    assert found.flips == pytest.approx(0.1, abs=0.02)
+    blocks, _ = shots_with(CHSH, np.repeat(CHSH.rows, 5000, axis=0), 0.85, rng, "blocks")
+    test = many_party_test(blocks, CHSH)
+    in_blocks = many_party_allowance(test, many_party_signaling(blocks))
+    assert in_blocks.flips == pytest.approx(found.flips, abs=0.01)
+    with pytest.raises(CountsError, match="limits at a level"):
+        many_party_allowance(test, many_party_signaling(blocks, limit_level=0.01))
