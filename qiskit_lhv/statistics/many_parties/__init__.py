@@ -4,11 +4,8 @@
 - ``declared_tests``: the p-value and the e-value of a declared expression;
 - ``drawn_settings``: whether the terms came as often as declared;
 - ``signaling``: whether marginals of one or two parties depend on the settings of others;
-<<<<<<< HEAD
+- ``allowance``: up to which strength of hidden influences a result stands;
+- ``bounds``: the proven local bound on which a test rests;
 - ``reach``: up to how many parties there is a violation;
 - ``depth``: how many parties must communicate.
-=======
-- ``allowance``: up to which strength of hidden influences a result stands;
-- ``bounds``: the proven local bound on which a test rests.
->>>>>>> manystat
 """
