@@ -21,7 +21,7 @@ from ..targets.many_parties.term_rows import check_two_outcomes
 from ..targets.scenario import BellScenario, check_scenario
 from ..verification.models import exact_model_deviation
 from ..verification.result import Verification
-from .local_model import LocalModel, check_weights, reproduction, select_settings
+from .local_model import LocalModel, check_weights, reproduction, require_table, select_settings
 
 __all__ = [
     "DeterministicModel",
@@ -186,6 +186,7 @@ class DeterministicModel(LocalModel):
         Raises:
             ScenarioError: If a setting is out of range.
         """
+        require_table(self.scenario.num_entries)
         table = mixture_table(self.weights, self.strategies, self.scenario)
         return select_settings(Behavior(table, self.scenario), settings)
 

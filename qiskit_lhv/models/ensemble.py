@@ -17,7 +17,7 @@ from ..targets.behaviors import Behavior
 from ..targets.many_parties.term_rows import check_two_outcomes
 from ..targets.scenario import BellScenario
 from ..verification.result import Verification
-from .local_model import LocalModel, check_weights
+from .local_model import LocalModel, check_weights, require_table
 from .responses import Response, TableResponse
 
 __all__ = ["ResponseModel"]
@@ -110,6 +110,9 @@ class ResponseModel(LocalModel):
         n = self.num_parties
         terms: list[Any] = [self.weights, [2 * n]]
         parsed = self.response.parse_settings(settings)
+        if self.scenario is not None:
+            entries = (len(own) * d for own, d in zip(parsed, self.scenario.max_outcomes, strict=True))
+            require_table(math.prod(entries))
         for k, chosen in enumerate(parsed):
             terms += [self.response.probabilities(k, self.hidden_variables[k], chosen), [2 * n, k, n + k]]
         table = np.einsum(*terms, list(range(2 * n)), optimize="greedy")

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .._support.types import FloatArray
-from .._support.validation import is_whole_number, real_array
+from .._support.validation import at_most, is_whole_number, real_array
 from ..exceptions import ScenarioError
 from ..targets.behaviors import Behavior
 from ..targets.counts import BellCounts
@@ -21,7 +21,10 @@ from ..verification.evidence import Evidence
 from ..verification.result import Verification
 from .term_predictions import predicted_terms, sampled_shots
 
-__all__ = ["LocalModel", "check_setting_numbers", "check_weights", "reproduction", "select_settings"]
+__all__ = ["LocalModel", "check_setting_numbers", "check_weights", "reproduction", "require_table", "select_settings"]
+
+MAX_ENTRIES = 1 << 28
+"""Largest number of entries of a model's table of all settings and outcomes."""
 
 
 class LocalModel(Evidence, ABC):
@@ -122,6 +125,25 @@ def check_setting_numbers(settings: Sequence[int | None] | None, scenario: BellS
     if not valid:
         raise ScenarioError.bad_argument("settings", expected=f"None or numbers below {sizes}", got=f"{settings}")
     return chosen
+
+
+def require_table(num_entries: int) -> None:
+    """Raises an error if a table of all settings and outcomes would be too large.
+
+    Args:
+        num_entries: Number of its entries.
+
+    Raises:
+        ScenarioError: If there are more than about 270 million.
+    """
+    at_most(
+        num_entries,
+        MAX_ENTRIES,
+        "model",
+        ScenarioError,
+        what="entries of a table of all settings and outcomes",
+        remedy="Ask for listed correlators, model.term_values(rows), or draw shots, model.sample_shots(...).",
+    )
 
 
 def select_settings(behavior: Behavior, settings: Sequence[int | None] | None) -> Behavior:

@@ -68,6 +68,12 @@ def test_a_model_of_states_has_no_terms():
         model.term_values([[0, 0]])
 
 
+@pytest.mark.parametrize("make", [deterministic, smooth])
+def test_a_table_of_many_parties_is_refused_before_it_is_made(make):
+    with pytest.raises(ScenarioError, match="term_values"):
+        make(BellScenario([2] * 40, 2)).behavior()
+
+
 def test_a_fit_of_exact_values_is_judged_by_its_deviation():
     model, scenario = smooth(BellScenario([2] * 40, 2)), BellScenario([2] * 40, 2)
     rows = random_terms(scenario, 30, [1, 2, 3, 40], seed=8)

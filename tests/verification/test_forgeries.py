@@ -981,7 +981,7 @@ RECORDS = {
         ),
         model_holds,
     ),
-    "fit of terms": (fit_of_terms, term_fit_holds),
+    "fit of sampled terms": (fit_of_terms, term_fit_holds),
     "fit of shared terms": (lambda: fit_of_terms(independent=False), term_fit_holds),
     "fit of exact terms": (lambda: fit_of_terms(shots=0), term_fit_holds),
     "e-value": (lambda: ratio_e_value(some_counts(), seed=1), e_value_holds),

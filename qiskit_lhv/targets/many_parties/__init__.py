@@ -4,5 +4,5 @@
 - ``reading``: bits and counts as Qiskit returns them;
 - ``parities``: products of outcomes, and correlators with their errors;
 - ``term_rows``, ``term_values``: lists of correlators, and their values;
-- ``term_expectations``: their exact values in a state.
+- ``term_expectations``, ``term_tables``: their exact values in a state, or from probabilities.
 """

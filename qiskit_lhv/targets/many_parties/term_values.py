@@ -19,6 +19,7 @@ from .parities import term_means
 from .shots import ManyPartyShots
 from .term_expectations import expectations_of_terms
 from .term_rows import check_term_rows, check_two_outcomes, no_two_measured_together
+from .term_tables import terms_of_probabilities
 
 __all__ = ["TermValues"]
 
@@ -164,6 +165,23 @@ class TermValues(Record):
         """
         values, scenario, checked = expectations_of_terms(state, settings, rows)
         return cls(scenario, checked, values)
+
+    @classmethod
+    def from_probabilities(cls, scenario: BellScenario, settings: ArrayLike, probabilities: ArrayLike) -> TermValues:
+        """Returns all correlators of all subsets of parties, from the exact probabilities of some setting combinations.
+
+        Args:
+            scenario: The scenario.
+            settings: The setting combinations, shape ``(R, N)``.
+            probabilities: Joint probabilities of the outcomes, shape ``(R, 2, ..., 2)``, one axis for each party.
+
+        Raises:
+            CountsError: If shapes do not fit, numbers are no probabilities, correlators of some parties depend on the
+                settings of the others, or there are more than about four million probabilities.
+        """
+        scenario = check_two_outcomes(scenario)
+        rows, values = terms_of_probabilities(scenario, settings, probabilities)
+        return cls(scenario, rows, values)
 
     def __str__(self) -> str:
         kind = "exact"

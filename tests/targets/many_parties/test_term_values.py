@@ -106,6 +106,24 @@ def test_values_of_shots_are_means_of_products():
         TermValues.from_shots(record, [[-1, 2, -1]])
 
 
+def test_values_of_probabilities_are_all_correlators():
+    settings = [["X", [0.6, 0, 0.8]], ["Z", "Y", "X"], ["X", "Y"]]
+    state = random_statevector(8, seed=9)
+    array = Behavior.from_state(state, settings).array
+    combinations = np.array([[0, 1, 1], [1, 2, 0], [1, 1, 1]])
+    tables = [array[tuple(row)] for row in combinations]
+    values = TermValues.from_probabilities(SCENARIO, combinations, tables)
+    # Seven terms of each, of which those of parties 1 and 2 of the first and the last are the same.
+    assert values.num_terms == 3 * 7 - 3 - 1
+    assert np.allclose(values.values, TermValues.from_state(state, settings, values.rows).values, atol=1e-12)
+    with pytest.raises(CountsError, match="do not depend"):
+        TermValues.from_probabilities(SCENARIO, combinations, tables[::-1])
+    with pytest.raises(CountsError, match="sum to 1"):
+        TermValues.from_probabilities(SCENARIO, combinations, np.ones((3, 2, 2, 2)))
+    with pytest.raises(CountsError, match="shape"):
+        TermValues.from_probabilities(SCENARIO, combinations, np.ones((3, 8)) / 8)
+
+
 def test_values_can_be_saved(tmp_path):
     values = TermValues(SCENARIO, [[0, -1, -1], [1, 2, 0]], [0.5, -1.0], None, 4, independent=True)
     values.save(tmp_path / "values.npz")
