@@ -32,6 +32,8 @@ from typing import Any
 import numpy as np
 
 QUICK = "--quick" in sys.argv
+# Parameters and momenta before and after a chunk of steps, the gradient, and the change.
+COPIES = 6
 SIMULATED = {"devices": 8, "plan": 64}
 
 
@@ -171,7 +173,7 @@ def shots() -> None:
         chosen = rng.integers(2, size=(number, 2))
         cells = behavior.array.reshape(4, 4)[2 * chosen[:, 0] + chosen[:, 1]].cumsum(axis=1)
         drawn = np.minimum((rng.random((number, 1)) > cells).sum(axis=1), 3)
-        trials = BellTrials(chosen, np.stack([drawn // 2, drawn % 2], axis=1), behavior.scenario)
+        trials = BellTrials(chosen, np.stack([drawn // 2, drawn % 2], axis=1), design="random")
         return cpu_of(lambda: analyze(trials, seed=1))
 
     show("shots, as counts", [10**k for k in (3, 4, 5, 6, 7)], of_counts)
@@ -186,7 +188,7 @@ def memory_of_step(rule: Any, rest: Sequence[Any]) -> Any:
 
 
 def devices() -> None:
-    from qiskit_lhv.optimize import Devices, GradientDescent, SettingsGrid, training
+    from qiskit_lhv.optimize import Devices, GradientDescent, SettingsGrid
 
     size, state = (2**10 if QUICK else 2**15), noisy(3)
     for number in (1, 2, 4, 8):
@@ -203,7 +205,6 @@ def devices() -> None:
             f"{found.argument_size_in_bytes / 2**20:.2f} MiB in, {found.temp_size_in_bytes / 2**20:.2f} MiB besides",
             flush=True,
         )
-    assert training is not None
 
 
 def square(number: int) -> int:
@@ -211,14 +212,14 @@ def square(number: int) -> int:
     return number**2
 
 
-def threshold(visibility: float) -> float:
-    """A task that takes some time."""
-    from qiskit_lhv import Behavior, find_local_model, werner_state
-    from qiskit_lhv.optimize import GradientDescent
+def threshold(seed: int) -> float:
+    """A task that takes some tenths of a second."""
+    from qiskit_lhv import Behavior, nonlocality_threshold, werner_state
 
-    target = Behavior.from_state(werner_state(visibility), "chsh")
-    descent = GradientDescent(num_steps=300)
-    return float(find_local_model(target, num_hidden=512, optimizer=descent, seed=1, progress=False).loss)
+    directions = np.random.default_rng(seed).normal(size=(2, 12, 3))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    behavior = Behavior.from_state(werner_state(1), [list(own) for own in directions])
+    return float(nonlocality_threshold(behavior, seed=1).lower)
 
 
 def workers() -> None:
@@ -232,12 +233,16 @@ def workers() -> None:
             sweep(square, [{"number": i} for i in range(number)], store=f"{folder}/store", progress=False)
             seconds = time.process_time() - begin
         print(f"{'tasks, with a store':<28} {number:>10}  {1e3 * seconds / number:10.3f} ms a task", flush=True)
-    grid = [{"visibility": v} for v in np.linspace(0.5, 0.7, 4 if QUICK else 24).tolist()]
+    grid = [{"seed": seed} for seed in range(4 if QUICK else 60)]
     for number in (1, 2):
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         sweep(threshold, grid, executor=number, progress=False)
-        seconds = time.perf_counter() - begin
-        print(f"{'workers':<28} {number:>10}  {seconds:10.3f} s of wall time for {len(grid)} tasks", flush=True)
+        seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(
+            f"{'workers':<28} {number:>10}  {seconds:10.3f} s for {len(grid)} tasks, of which processors worked "
+            f"{after.ru_utime - before.ru_utime:.1f} s",
+            flush=True,
+        )
 
 
 HOST = """
@@ -295,7 +300,8 @@ def plan() -> None:
     problem = DirectionProblem((tensor,), (AllProjective(),) * 3, response, 4096, "lattice")
     small = first_step(noisy(3), num_hidden=64, **free_search())
     components = sum(shape[0] for shape in response.hidden_shapes)
-    print(f"{'hidden variables':>20} {'devices':>8} {'block':>8} {'GiB a device':>13} {'formula':>8}")
+    print("a step of three qubits, GiB on each device; rest: responses of a block, at most 1")
+    print(f"{'hidden variables':>20} {'devices':>8} {'block':>8} {'measured':>9} {'arrays':>7} {'rest':>6}")
     for exponent, number in ((16, 8), (18, 8)) if QUICK else ((20, 1), (20, 8), (24, 8), (27, 8), (27, 64), (30, 64)):
         size, spread = 2**exponent, Devices(number)
         free = FreeVariables(size)
@@ -316,23 +322,12 @@ def plan() -> None:
         rule = (problem.loss("kl", free, layout), optimizer, placement)
         found = memory_of_step(rule, [data, large, key, steps, batch, best])
         measured = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
-        formula = memory_formula(size // number, components, layout.block)
+        arrays = 4 * COPIES * components * size // number
         print(
             f"{f'2**{exponent}':>20} {number:>8} {layout.block or size // number:>8} "
-            f"{measured / 2**30:>13.2f} {formula / 2**30:>8.2f}",
+            f"{measured / 2**30:>9.2f} {arrays / 2**30:>7.2f} {(measured - arrays) / 2**30:>6.2f}",
             flush=True,
         )
-
-
-def memory_formula(own: int, components: int, block: int | None) -> float:
-    """Bytes on a device: arrays of the hidden variables, and the gibibyte of a block or what the responses take.
-
-    Args:
-        own: Hidden variables of the device.
-        components: Components of one of them, over all parties.
-        block: Hidden variables of a block.
-    """
-    return 4.0 * components * own * 8 + (2.0**30 if block else 0.0)
 
 
 PARTS = (ensemble, parties, settings, outcomes, shots, devices, workers, hosts, plan)

@@ -247,7 +247,7 @@ def _continuous_loss(
 
     def single(parameters: list[jax.Array], data: dict[str, Any]) -> jax.Array:
         num_parties, num_hidden = len(parameters), parameters[0].shape[1] * (1 if orbits is None else orbits.order)
-        correlators = layout.total(summed, parameters, data["directions"], axis=1) / num_hidden
+        correlators = layout.total(summed, parameters, data["directions"], axis=1) / float(num_hidden)
         target = jnp.maximum(correlators_to_probabilities(data["target"], num_parties), 0)
         shares = jnp.full((1,) * target.ndim, 2**num_parties / target.size, target.dtype)
         probabilities = correlators_to_probabilities(correlators, num_parties)

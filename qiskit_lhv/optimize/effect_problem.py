@@ -220,6 +220,6 @@ def _effect_loss(
         # A logarithm of zero would not be finite.
         smallest = float(np.finfo(table.dtype).tiny) ** 0.5
         shares = jnp.full((1,) * target.ndim, 1 / num_settings, target.dtype)
-        return distance(target, jnp.maximum(table / num_hidden, smallest), shares)
+        return distance(target, jnp.maximum(table / float(num_hidden), smallest), shares)
 
     return over_runs(single)

@@ -68,7 +68,8 @@ def _polyak() -> Optimizer:
         now = sum(jnp.sum(g**2, axis=tuple(range(2, g.ndim))) for g in leaves)
         square = _MEMORY * state["square"] + (1 - _MEMORY) * now
         loss = _MEMORY * state["loss"] + (1 - _MEMORY) * losses
-        size = sum(g[0, 0].size for g in leaves)
+        # A float: large ensembles have more components than a whole number of 32 bits counts.
+        size = float(sum(g[0, 0].size for g in leaves))
         seen = 1 - _MEMORY**count
         tiny = float(np.finfo(square.dtype).tiny)
         length = jnp.minimum(loss / (square + tiny), rate / jnp.sqrt(square / seen / size + tiny))
