@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
+from .._support.interruptions import ended_by_sigterm
 from .._support.progress import ProgressBar
 from ..exceptions import SolverError
 from .optimizers import Optimizer
@@ -200,7 +202,7 @@ def train(
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
-        with what was found so far.
+        with what was found so far. With a checkpoint, SIGTERM ends the process once the state is written.
 
     Raises:
         SolverError: If the loss is not finite from the first steps on.
@@ -218,7 +220,8 @@ def train(
     key, status = jax.random.key(seed) if diffusion else None, None
     rule = (loss, problem.optimizer)
     turn, found_plateau = schedule.turn(_overall(history))
-    with ProgressBar(schedule.num_steps, progress) as bar:
+    stopping = nullcontext() if checkpoint is None else ended_by_sigterm()
+    with stopping, ProgressBar(schedule.num_steps, progress) as bar:
         bar.update(len(history), f"loss {_current(history, batches):.3e}")
         try:
             while True:
@@ -253,6 +256,10 @@ def train(
                     checkpoint.save((parameters, inner, best, best_loss), history)
         except KeyboardInterrupt:
             status = SearchStatus.INTERRUPTED
+        except SystemExit:
+            if checkpoint is not None:
+                checkpoint.save((parameters, inner, best, best_loss), history, now=True)
+            raise
     if checkpoint is not None:
         checkpoint.save((parameters, inner, best, best_loss), history, now=True)
     if batches is not None:
