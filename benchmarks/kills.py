@@ -63,7 +63,9 @@ def main():
             assert number >= last, "an older state"
             assert np.all(arrays["many"] == number), "a mixture of states"
             last = number
-        print(f"{options.kills} kills, {torn} of them while a file was written: the last good one of {last} loads always")
+        print(
+            f"{options.kills} kills, {torn} of them while a file was written: the last good one of {last} loads always"
+        )
     with tempfile.TemporaryDirectory() as name:
         done = 0
         for _ in range(options.kills):

@@ -158,7 +158,9 @@ class CriticalVisibility(Evidence):
 
 
 @overload
-def critical_visibility(state: list[Any] | tuple[Any, ...], *args: Any, **keywords: Any) -> list[CriticalVisibility]: ...
+def critical_visibility(
+    state: list[Any] | tuple[Any, ...], *args: Any, **keywords: Any
+) -> list[CriticalVisibility]: ...
 
 
 @overload

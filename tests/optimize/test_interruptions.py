@@ -195,10 +195,11 @@ def test_sigterm_ends_the_process_once_the_state_is_written(tmp_path, monkeypatc
 
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        with monkeypatch.context() as patch:
             patch.setattr(training, "_chunk", terminated)
             patch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e-9)
-            find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK))
+            with pytest.raises(SystemExit) as ended:
+                find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK))
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)

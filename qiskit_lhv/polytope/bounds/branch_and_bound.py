@@ -279,8 +279,6 @@ class BranchAndBound:
         return np.array([(step * answers).sum(axis=1).argmax() for step in form.steps])
 
 
-def _search_subtree(
-    search: BranchAndBound, tree: _Tree, seconds: float | None
-) -> tuple[int, Vector | None, int, bool]:
+def _search_subtree(search: BranchAndBound, tree: _Tree, seconds: float | None) -> tuple[int, Vector | None, int, bool]:
     """The task of a worker, which counts on its own: threads share the search."""
     return copy.copy(search).searched(tree, seconds)

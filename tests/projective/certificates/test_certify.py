@@ -729,9 +729,7 @@ def test_workers_find_the_same_certificate_whatever_their_number():
     found = []
     for number in (1, 2):
         with ThreadPoolExecutor(number) as pool:
-            found.append(
-                certify_all_projective(werner_state(1), directions=21, search=search, seed=2, executor=pool)
-            )
+            found.append(certify_all_projective(werner_state(1), directions=21, search=search, seed=2, executor=pool))
     assert found[0] == found[1]
     assert found[0].visibility > 0.5
     assert found[0].verify(werner_state(1))
