@@ -43,6 +43,7 @@ from .term_problem import (
     models_of_terms,
     start_of_model,
     term_batches,
+    term_bytes_each,
     term_data,
     term_loss,
     term_start,
@@ -357,10 +358,13 @@ def _search_terms(values: TermValues, sampling: TermSampling, run: SearchRun) ->
     }
     start = term_start(scenario, num_hidden, starts, seed) if initial is None else start_of_model(initial)
     whole = searched.num_terms <= sampling.batch_size
+    num_terms = searched.num_terms if whole else sampling.batch_size
+    layout = run.devices.layout(num_hidden, term_bytes_each(scenario, num_terms, starts))
     problem = Problem(
-        term_loss(run.optimizer.loss),
+        term_loss(run.optimizer.loss, layout),
         start,
         ADAM,
+        placement=Placement(layout, 2, num_hidden),
         data=term_data(searched) if whole else None,
         batches=None if whole else term_batches(searched, sampling.batch_size, seed),
     )

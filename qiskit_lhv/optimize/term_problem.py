@@ -17,7 +17,9 @@ from ..models.ensemble import ResponseModel
 from ..models.responses import TableResponse
 from ..targets.many_parties.term_values import TermValues
 from ..targets.scenario import BellScenario
+from .devices import ON_ONE_DEVICE, EnsembleLayout
 from .losses import LOSSES, over_runs
+from .state_problem import COPIES
 from .training import Batches
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "products_of_means",
     "start_of_model",
     "term_batches",
+    "term_bytes_each",
     "term_data",
     "term_loss",
     "term_start",
@@ -41,7 +44,7 @@ _CERTAINTY, _SMALLEST_PROBABILITY = 1 - 2.0**-22, 1e-7
 
 def term_start(scenario: BellScenario, num_hidden: int, num_starts: int, seed: int | None) -> dict[str, Any]:
     """Returns random responses of all parties and equal weights, with leading axes ``(1, num_starts)``."""
-    size = (num_starts, sum(scenario.num_settings), num_hidden)
+    size = (num_starts, num_hidden, sum(scenario.num_settings))
     responses = _START_WIDTH * generator(seed).standard_normal(size).astype(np.float32)
     return {"responses": responses[None], "log_weights": np.zeros((1, num_starts, num_hidden), np.float32)}
 
@@ -52,11 +55,11 @@ def start_of_model(model: ResponseModel) -> dict[str, Any]:
     Args:
         model: A model of a finite scenario of two outcomes.
     """
-    halves = [(logits[:, :, 0] - logits[:, :, 1]).T / 2 for logits in model.hidden_variables]
+    halves = [(logits[:, :, 0] - logits[:, :, 1]) / 2 for logits in model.hidden_variables]
     # A floor under the weights lets a weight of zero grow again.
     log_weights = np.log(np.maximum(model.weights, 1e-12))
     return {
-        "responses": np.concatenate(halves).astype(np.float32)[None, None],
+        "responses": np.concatenate(halves, axis=1).astype(np.float32)[None, None],
         "log_weights": log_weights.astype(np.float32)[None, None],
     }
 
@@ -66,7 +69,7 @@ def models_of_terms(parameters: dict[str, Any], scenario: BellScenario) -> list[
     ends = np.cumsum(scenario.num_settings)[:-1]
     models = []
     for responses, log_weights in zip(parameters["responses"][0], parameters["log_weights"][0], strict=True):
-        halves = np.split(np.asarray(responses, dtype=np.float64).T, ends, axis=1)
+        halves = np.split(np.asarray(responses, dtype=np.float64), ends, axis=1)
         logits = tuple(np.stack([half, -half], axis=2) for half in halves)
         mixture = np.exp(np.asarray(log_weights, dtype=np.float64) - float(np.max(log_weights)))
         models.append(ResponseModel(logits, TableResponse(scenario), mixture / mixture.sum()))
@@ -135,21 +138,40 @@ def term_batches(terms: TermValues, batch_size: int, seed: int) -> Batches:
     return batches
 
 
+def term_bytes_each(scenario: BellScenario, num_terms: int, num_starts: int) -> float:
+    """Returns what a step computes from one hidden variable, in bytes: responses and products, with their gradients.
+
+    Args:
+        scenario: The scenario.
+        num_terms: Number of terms of a step.
+        num_starts: Starts that run side by side.
+    """
+    return 4.0 * COPIES * num_starts * (sum(scenario.num_settings) + num_terms)
+
+
 @cache
-def term_loss(name: str) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
+def term_loss(
+    name: str, layout: EnsembleLayout = ON_ONE_DEVICE
+) -> Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]:
     """Returns the loss of every start, shape ``(1, num_starts)``, between values of terms and the ensemble's.
 
     Args:
         name: One of ``LOSSES``. Both compare the two outcomes of each term; for values with standard errors, ``"kl"``
             is the divergence of normal variables.
+        layout: Where the hidden variables are.
     """
     distance = LOSSES[name]
 
+    def summed(ensemble: dict[str, Any], columns: jax.Array) -> jax.Array:
+        means = jnp.tanh(ensemble["responses"]).T
+        products = products_of_means(columns.astype(means.dtype), means)
+        return jnp.matmul(products, ensemble["weights"], precision=jax.lax.Precision.HIGHEST)
+
     def single(parameters: dict[str, Any], data: dict[str, jax.Array]) -> jax.Array:
-        means = jnp.tanh(parameters["responses"])
+        # The weights add up to 1 over the whole ensemble, not on each device.
         weights = jax.nn.softmax(parameters["log_weights"])
-        products = products_of_means(data["columns"].astype(means.dtype), means)
-        found = jnp.matmul(products, weights, precision=jax.lax.Precision.HIGHEST)
+        ensemble = {"responses": parameters["responses"], "weights": weights}
+        found = layout.total(summed, ensemble, data["columns"], axis=0)
         target, shares = data["target"], data["shares"]
         if "errors" in data and name == "kl":
             return jnp.sum(shares * ((found - target) / data["errors"]) ** 2) / 2
