@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 from qiskit.quantum_info import DensityMatrix
-from qiskit_lhv import Behavior, LHVError, find_local_model, werner_state
+from qiskit_lhv import Behavior, BellScenario, LHVError, find_local_model, werner_state
 from qiskit_lhv.models import FunctionResponse, ResponseModel
 from qiskit_lhv.models.features import SphericalHarmonics
 from qiskit_lhv.models.responses import DirectionResponse
@@ -19,6 +19,7 @@ from qiskit_lhv.optimize import Devices, GradientDescent, evaluate_model, traini
 from qiskit_lhv.optimize.devices import EnsembleLayout
 from qiskit_lhv.optimize.optimizers import ADAM
 from qiskit_lhv.optimize.training import Problem, Schedule, train
+from qiskit_lhv.targets import TermValues
 
 # Eight simulated devices
 
@@ -27,16 +28,19 @@ import json, re, sys
 import jax, numpy as np
 from jax.sharding import Mesh
 from qiskit.quantum_info import DensityMatrix
-from qiskit_lhv import Behavior, LHVError, find_local_model, werner_state
+from qiskit_lhv import Behavior, BellScenario, LHVError, find_local_model, werner_state
+from qiskit_lhv.targets import TermValues, random_terms
 from qiskit_lhv.optimize import Devices, GradientDescent, SettingsGrid, training
 from qiskit_lhv.quantum import w_state
 
 steps, calls = training._steps, []
 training._steps = lambda *arguments: calls.append(arguments) or steps(*arguments)
 state = DensityMatrix(0.4 * DensityMatrix(w_state(3)).data + 0.6 * np.eye(8) / 8)
+nine = BellScenario([2] * 9, 2)
 cases = {
     "state": (state, {"response": 1, "grid": SettingsGrid(num_settings=125, num_evaluated=2)}),
     "table": (Behavior.from_state(werner_state(0.7), "chsh"), {}),
+    "terms": (TermValues(nine, random_terms(nine, 60, [2, 3], seed=1), np.ones(60) / 3), {}),
 }
 
 def search(name, num_hidden=256, checkpoint=None, **devices):
@@ -89,7 +93,7 @@ def eight_devices(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("name", "rtol"), [("state", 2e-5), ("table", 1e-10)])
+@pytest.mark.parametrize(("name", "rtol"), [("state", 2e-5), ("table", 1e-10), ("terms", 1e-3)])
 def test_eight_devices_have_the_losses_of_one(eight_devices, name, rtol):
     run = eight_devices[name]
     assert len(run["one"]) == 100
@@ -99,7 +103,7 @@ def test_eight_devices_have_the_losses_of_one(eight_devices, name, rtol):
     assert run["again"][0] == run["again"][1]
 
 
-@pytest.mark.parametrize(("name", "cells"), [("state", 125 * 8), ("table", 16)])
+@pytest.mark.parametrize(("name", "cells"), [("state", 125 * 8), ("table", 16), ("terms", 60)])
 def test_nothing_larger_than_the_table_passes_between_devices(eight_devices, name, cells):
     shapes = [re.findall(r"[a-z]\d*\[([\d,]*)\]", text) for text in eight_devices[name]["collectives"]]
     sizes = [int(np.prod([int(n) for n in shape.split(",") if n])) for own in shapes for shape in own]
@@ -206,6 +210,7 @@ KINDS = {
     "a user's function": (werner_state(0.5), {"response": FunctionResponse(user_function, 3, 2)}),
     "effects": (DensityMatrix(np.eye(9) / 9, dims=(3, 3)), {"response": 1}),
     "tables": (Behavior.from_state(werner_state(0.5), "chsh"), {}),
+    "terms": (TermValues(BellScenario([2] * 9, 2), np.eye(9, dtype=int), np.full(9, 0.1)), {}),
 }
 
 

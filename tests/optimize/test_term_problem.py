@@ -73,7 +73,7 @@ def test_the_loss_is_that_of_the_two_outcomes(name, kind):
     each = {"kl": np.where(p > 0, p * np.log(np.where(p > 0, p / q, 1)), 0), "l2": (p - q) ** 2}[name].sum(axis=0)
     if kind == "errors" and name == "kl":
         each = ((terms.values - found) / terms.standard_errors) ** 2 / 2
-    parameters = {"responses": responses[None, None], "log_weights": log_weights[None, None]}
+    parameters = {"responses": responses.T[None, None], "log_weights": log_weights[None, None]}
     parameters = {key: value.astype(np.float32) for key, value in parameters.items()}
     loss = jax.jit(term_loss(name))(parameters, term_data(terms))
     assert loss.shape == (1, 1)
@@ -83,7 +83,7 @@ def test_the_loss_is_that_of_the_two_outcomes(name, kind):
 def test_a_certain_model_that_is_wrong_has_a_finite_loss_and_gradient():
     terms = TermValues(SCENARIO, np.zeros((1, 20), dtype=int), [-1.0])
     parameters = {
-        "responses": np.full((1, 1, 40, 2), 30.0, np.float32),
+        "responses": np.full((1, 1, 2, 40), 30.0, np.float32),
         "log_weights": np.zeros((1, 1, 2), np.float32),
     }
     total = jax.jit(jax.value_and_grad(lambda p, data: term_loss("kl")(p, data).sum()))
