@@ -283,6 +283,8 @@ def _assumptions(
     else:
         seen = f"nothing passes between the parties: {seen}"
     lines = [seen, *test.assumptions]
+    if getattr(test.bound, "method", "") == "closed form":
+        lines.append("the local bound of the expression is a published closed form")
     if data.design == "random" and settings is None:
         lines.append("there are too many terms to test whether they came as often as declared")
     lines += [

@@ -38,8 +38,8 @@ def test_verdicts_and_their_words(noise, crosstalk, verdict, tmp_path):
     assert ("if nothing passes between the parties" in report.headline) is (verdict is Verdict.NONLOCAL)
     assert report.verify()
     assert "value" in str(report)
-    report.save(tmp_path / "report.npz")
-    assert LocalityReport.load(tmp_path / "report.npz").verify()
+    report.save(tmp_path / "report.json")
+    assert LocalityReport.load(tmp_path / "report.json").verify()
 
 
 def test_blocks_give_a_report_too():

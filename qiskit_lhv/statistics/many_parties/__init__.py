@@ -1,6 +1,7 @@
 """Statistics of many parties, without a table of settings and outcomes.
 
 - ``scores``: what each run scores under a declared expression;
+- ``bounded_scores``: the probability of a sum of scores under local models, and bets on it;
 - ``declared_tests``: the p-value and the e-value of a declared expression;
 - ``drawn_settings``: whether the terms came as often as declared;
 - ``signaling``: whether marginals of one or two parties depend on the settings of others;

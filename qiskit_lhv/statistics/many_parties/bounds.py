@@ -18,6 +18,8 @@ __all__ = ["bound_value", "described", "is_bound_of", "proven_bound", "table_of_
 
 # Largest table of settings and outcomes that is made.
 _MAX_CELLS = 1 << 16
+# Longest text of an expression in a sentence.
+_LONGEST_TEXT = 120
 
 
 def bound_value(bound: Any) -> float:
@@ -109,6 +111,11 @@ def described(expression: ManyPartyExpression) -> str:
             size = "" if term and abs(value) == 1 else f"{abs(value):g}"
             parts.append(f"{'-' if value < 0 else '+'} {size} E({name})" if term else f"{value:+g}")
         text = " ".join(" ".join(parts).split())
-        if len(text) <= 80:
+        if len(text) <= _LONGEST_TEXT:
             return text.removeprefix("+").strip()
+    elif not isinstance(expression, SparseExpression) and type(expression).__str__ is not object.__str__:
+        # Expressions that follow from a rule say which.
+        text = str(expression)
+        if len(text) <= _LONGEST_TEXT:
+            return text
     return f"{expression.num_terms:.6g} terms of {expression.num_parties} parties, weight {expression.weight:.6g}"

@@ -18,46 +18,32 @@ from ...targets.many_parties.parities import BlockSums
 from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence, verify_piece
 from ...verification.games import check_log10_p
-from ...verification.many_parties import check_block_score, check_log_e, check_run_score, fewest_variables
+from ...verification.many_parties import check_block_score, check_log_e, check_run_score
 from ...verification.result import Verification, combine
-from ..tails.binomial import convex_tail, log_tail
+from .bounded_scores import (
+    BETS,
+    BoundedScore,
+    claims_nothing,
+    log_mixture,
+    log_p_of,
+    score_of_blocks,
+    score_of_runs,
+)
 from .bounds import bound_value, described, is_bound_of, proven_bound
 from .scores import (
     block_scores,
     exact_weight,
     largest_ratio,
     listed_terms,
-    rounded_up,
-    run_means,
     run_scores,
-    won_share,
 )
 
-__all__ = ["BETS", "ManyPartyTest", "largest_flips", "many_party_test"]
-
-BETS = tuple(2.0**-k for k in range(11, 5, -1)) + tuple(i / 32 for i in range(2, 32))
-"""The bets of the e-value, each with the same weight."""
+__all__ = ["ManyPartyTest", "largest_flips", "many_party_test"]
 
 # Sums of floats that are rounded once, relative to the sum of their sizes.
 _ROUNDING = 1e-12
-# Of the logarithm of an e-value, relative to its size and for each factor.
-_E_ROUNDING, _FACTOR_ROUNDING = 1e-12, 1e-15
 _TRIVIAL_DISTANCE = 1e-9
 _BISECTIONS = 30
-
-
-@dataclass(frozen=True)
-class _Score:
-    """What the probability follows from: independent variables from 0 to 1, their sum, and its largest mean."""
-
-    score: float
-    size: int
-    mean: float
-    binomial: bool
-    value: float
-    standard_error: float
-    factors: tuple[tuple[float, float], ...]
-    per_flip: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,18 +166,18 @@ class ManyPartyTest(Evidence):
             f"log10 p = {self.log10_p_value:.4f}, log10 e = {self.log_e_value / math.log(10):.4f}"
         )
 
-    def _score(self) -> _Score:
+    def _score(self) -> BoundedScore:
         """The score, its bound and the estimate, derived from the sums."""
         beta = Fraction(self.local_bound)
         if self.runs is not None and self.ratios is not None:
             largest = largest_ratio(self.expression, self.drawn_from)
-            return _score_of_runs(self.expression, beta, self.runs, self.ratios, largest)
+            return score_of_runs(self.expression, beta, self.runs, self.ratios, largest)
         assert self.block_settings is not None
         assert self.block_shots is not None
         assert self.block_sums is not None
         sums = BlockSums(self.block_settings.astype(np.int8), self.block_shots, *self.block_sums.T)
         _, coefficients = listed_terms(self.expression)
-        return _score_of_blocks(self.expression, beta, sums, coefficients[sums.terms])
+        return score_of_blocks(self.expression, beta, sums, coefficients[sums.terms])
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
         """Derives the p-value and the e-value again from the sums, and proves the local bound again.
@@ -222,7 +208,7 @@ class ManyPartyTest(Evidence):
         if bound.refuted:
             return bound
         gain = check_log_e(self.log_e_value, found.factors, BETS)
-        if _claims_nothing(found, self.design):
+        if claims_nothing(found, self.design):
             nothing = self.log10_p_value == 0 and self.knot == 0
             words = "the score is too small to claim anything: p = 1"
             return combine(bound, gain, Verification(nothing, words, 0.0 if nothing else math.inf))
@@ -232,7 +218,7 @@ class ManyPartyTest(Evidence):
         tail = check_log10_p(self.log10_p_value, found.score, found.size, found.mean, knot)
         return combine(bound, gain, tail)
 
-    def _check_score(self, found: _Score) -> Verification:
+    def _check_score(self, found: BoundedScore) -> Verification:
         """Whether the score and its bound are those of the sums, with 60 digits."""
         excess = Fraction(self.local_bound) - Fraction(self.expression.constant)
         if self.runs is not None and self.ratios is not None:
@@ -376,15 +362,15 @@ def many_party_test(
     runs = ratios = settings = numbers = table = None
     if shots.design == "random":
         found = run_scores(shots, expression, drawn_from)
-        score = _score_of_runs(expression, beta, found.table, found.ratios, found.largest_ratio)
+        score = score_of_runs(expression, beta, found.table, found.ratios, found.largest_ratio)
         runs, ratios = found.table, found.ratios
     else:
         blocks = block_scores(shots, expression)
         sums = blocks.sums
-        score = _score_of_blocks(expression, beta, sums, blocks.coefficients)
+        score = score_of_blocks(expression, beta, sums, blocks.coefficients)
         table = np.stack([sums.blocks, sums.terms, sums.sums], axis=1)
         settings, numbers = sums.settings.astype(np.int64), sums.num_shots
-    knot, log_p = _tail(score, shots.design)
+    knot, log_p = log_p_of(score, shots.design)
     return ManyPartyTest(
         expression,
         drawn_from,
@@ -400,86 +386,9 @@ def many_party_test(
         score.mean,
         knot,
         min(0.0, log_p / math.log(10)),
-        _log_mixture(score.factors),
+        log_mixture(score.factors),
         score.value,
         score.standard_error,
-    )
-
-
-def _score_of_runs(
-    expression: ManyPartyExpression, beta: Fraction, table: IntArray, ratios: FloatArray, largest: float
-) -> _Score:
-    """The score of runs with drawn terms, of which a local model has a mean of at most ``mean`` per run."""
-    weight, constant = exact_weight(expression), Fraction(expression.constant)
-    size = int(table[:, 3].sum())
-    weighted = bool(np.any(ratios != 1)) or largest != 1
-    share = (beta - constant) / weight / Fraction(largest)
-    if weighted:
-        share += Fraction(_ROUNDING)
-    mean = min(1.0, rounded_up((1 + share) / 2))
-    means, numbers = run_means(table, ratios)
-    scores = (1 + means / largest) / 2
-    score = math.fsum(numbers * scores) * (1 - _ROUNDING) if weighted else -rounded_up(-won_share(table))
-    average = math.fsum(numbers * means) / size
-    spread = math.fsum(numbers * (means - average) ** 2) / size**2
-    # Runs that all agree do not say that all others would (Laplace's rule).
-    least = largest**2 * (1 - (size / (size + 2)) ** 2) / size
-    scale = float(weight)
-    factors = tuple((float(s) / mean, float(n)) for s, n in zip(scores, numbers, strict=True))
-    return _Score(
-        score,
-        size,
-        mean,
-        bool(not weighted and np.all(table[:, 1] == 1)),
-        expression.constant + scale * average,
-        scale * math.sqrt(max(spread, least)),
-        factors,
-        1 / largest,
-    )
-
-
-def _score_of_blocks(
-    expression: ManyPartyExpression, beta: Fraction, sums: BlockSums, coefficients: FloatArray
-) -> _Score:
-    """The score of shots in blocks, of which a local model has a mean of at most ``mean`` per variable."""
-    g, shots = sums.blocks, sums.num_shots
-    per_term = np.bincount(sums.terms, weights=shots[g])
-    parts = np.abs(coefficients) / per_term[sums.terms]
-    reach = np.bincount(g, weights=parts, minlength=len(shots))
-    alone = np.bincount(g, minlength=len(shots)).max() == 1
-    equal = bool(alone and np.ptp(reach) <= _ROUNDING * reach.max())
-    weight, constant = float(exact_weight(expression)), expression.constant
-    value = math.fsum(coefficients / per_term[sums.terms] * sums.sums)
-    largest, total = float(reach.max()), int(shots.sum())
-    excess = float(beta) - constant
-    if equal:
-        # A game: each shot is won or lost.
-        size = total
-        score = float(((np.sign(coefficients).astype(np.int64) * sums.sums + shots[g]) // 2).sum())
-    else:
-        size = fewest_variables([Fraction(float(r)) for r in reach], shots.tolist())
-        score = (value + weight) / (2 * largest) * (1 - _ROUNDING)
-    mean = min(1.0, (excess + weight) / (2 * largest) / size * (1 + _ROUNDING))
-    # Within a block, the largest variance that the terms can have together; other blocks are independent.
-    seen = np.minimum(np.abs(sums.sums) / shots[g], shots[g] / (shots[g] + 2))
-    deviations = np.bincount(g, weights=parts * np.sqrt(shots[g] * (1 - seen**2)), minlength=len(shots))
-    unit = (total * largest + excess) * (1 + _ROUNDING)
-    signed = np.sign(coefficients) * sums.sums
-    shares = parts / reach[g]
-    factors = []
-    for outcome in (1, -1):
-        sizes = total * (largest + outcome * reach[g]) / unit
-        times = shares * (shots[g] + outcome * signed) / 2
-        factors += [(max(0.0, float(s)), float(n)) for s, n in zip(sizes, times, strict=True)]
-    return _Score(
-        score,
-        size,
-        mean,
-        equal,
-        constant + value,
-        math.sqrt(math.fsum(deviations**2)),
-        tuple(factors),
-        weight / (largest * size),
     )
 
 
@@ -505,7 +414,7 @@ def largest_flips(test: ManyPartyTest, log_alpha: float) -> float:
 
     def stands(flips: float) -> bool:
         raised = replace(found, mean=min(1.0, (found.mean + flips * found.per_flip) * (1 + _ROUNDING)))
-        return _tail(raised, test.design)[1] <= log_alpha
+        return log_p_of(raised, test.design)[1] <= log_alpha
 
     if not stands(0.0):
         return 0.0
@@ -514,34 +423,3 @@ def largest_flips(test: ManyPartyTest, log_alpha: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if stands(middle) else (low, middle)
     return low
-
-
-def _claims_nothing(found: _Score, design: str) -> bool:
-    """Whether the score is too small to claim anything, so that p = 1."""
-    if found.mean >= 1:
-        return True
-    if found.binomial and design == "blocks":
-        # For trials with different probabilities, Hoeffding's theorem holds from one win above the mean on.
-        return Fraction(found.score) < found.size * Fraction(found.mean) + 1
-    return Fraction(found.score) <= found.size * Fraction(found.mean)
-
-
-def _tail(found: _Score, design: str) -> tuple[int, float]:
-    """The knot, and the natural logarithm of the p-value."""
-    if _claims_nothing(found, design):
-        return 0, 0.0
-    if found.binomial:
-        return 0, log_tail(round(found.score), found.size, found.mean)
-    return convex_tail(found.score, found.size, found.mean)
-
-
-def _log_mixture(factors: tuple[tuple[float, float], ...]) -> float:
-    """The natural logarithm of the mean over the bets of the products of their factors, rounded down."""
-    sizes, numbers = np.array(factors).T
-    bets = np.array(BETS)
-    logs = np.zeros(len(bets))
-    for i, bet in enumerate(bets):
-        logs[i] = math.fsum(numbers * np.log1p(bet * (sizes - 1)))
-    largest = float(logs.max())
-    found = largest + math.log(math.fsum(np.exp(logs - largest)) / len(bets))
-    return found - _E_ROUNDING * max(1.0, abs(found)) - _FACTOR_ROUNDING * float(numbers.sum())
