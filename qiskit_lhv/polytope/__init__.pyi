@@ -2,7 +2,9 @@ from .bounds.local_bounds import LocalBound as LocalBound
 from .bounds.local_bounds import local_bound as local_bound
 from .bounds.many_parties.per_site import BoundPerSite as BoundPerSite
 from .bounds.many_parties.per_site import bound_per_site as bound_per_site
+from .bounds.many_parties.structural_bounds import EliminationCost as EliminationCost
 from .bounds.many_parties.structural_bounds import StructuralBound as StructuralBound
+from .bounds.many_parties.structural_bounds import elimination_cost as elimination_cost
 from .bounds.no_signaling_bounds import NoSignalingBound as NoSignalingBound
 from .bounds.no_signaling_bounds import no_signaling_bound as no_signaling_bound
 from .bounds.quantum_bounds import QuantumBound as QuantumBound
