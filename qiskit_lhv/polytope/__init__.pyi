@@ -4,7 +4,9 @@ from .bounds.many_parties.group_bounds import GroupBound as GroupBound
 from .bounds.many_parties.group_bounds import group_bound as group_bound
 from .bounds.many_parties.per_site import BoundPerSite as BoundPerSite
 from .bounds.many_parties.per_site import bound_per_site as bound_per_site
+from .bounds.many_parties.structural_bounds import EliminationCost as EliminationCost
 from .bounds.many_parties.structural_bounds import StructuralBound as StructuralBound
+from .bounds.many_parties.structural_bounds import elimination_cost as elimination_cost
 from .bounds.no_signaling_bounds import NoSignalingBound as NoSignalingBound
 from .bounds.no_signaling_bounds import no_signaling_bound as no_signaling_bound
 from .bounds.quantum_bounds import QuantumBound as QuantumBound

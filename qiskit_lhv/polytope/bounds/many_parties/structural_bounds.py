@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 
 from ...._support.memory import GIB, memory_of_machine
+from ...._support.records import Record
 from ...._support.rounding import round_up
 from ...._support.types import FloatArray, IntArray
-from ...._support.validation import whole_array
+from ...._support.validation import instance, whole_array
 from ....exceptions import ScenarioError
 from ....verification.chain_bounds import prove_by_steps, value_of_sites
 from ....verification.eliminations import prove_by_elimination, prove_by_parts, value_of_signs
@@ -29,7 +30,7 @@ from .programs import bound_by_parts
 from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
 
-__all__ = ["StructuralBound", "bound_by_structure"]
+__all__ = ["EliminationCost", "StructuralBound", "bound_by_structure", "elimination_cost"]
 
 Method = Literal["elimination", "symmetric strategies", "chain", "parts", "closed form"]
 
@@ -172,6 +173,43 @@ def _listed(expression: ManyPartyExpression) -> tuple[TermRows, FloatArray]:
     return np.concatenate([rows for rows, _ in blocks]), np.concatenate([values for _, values in blocks])
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class EliminationCost(Record):
+    """What an exact local bound by elimination takes, known before the work."""
+
+    width: int
+    """Width of the tree decomposition, in pairs of a party and a setting."""
+    num_entries: int
+    """Number of entries of all tables together; about 1e9 are compared per second."""
+    memory: int
+    """Largest number of bytes of tables at once."""
+    feasible: bool
+    """Whether :func:`local_bound` takes this way if no other structure helps."""
+
+    def __str__(self) -> str:
+        size = float(min(self.memory, 10**300)) / GIB
+        entries = float(min(self.num_entries, 10**300))
+        return (
+            f"width {self.width}, {entries:.3g} table entries, {size:.3g} GiB{'' if self.feasible else ' (too large)'}"
+        )
+
+
+def elimination_cost(expression: ManyPartyExpression) -> EliminationCost:
+    """Returns what an exact local bound by elimination would take, without the work.
+
+    Args:
+        expression: An expression of many parties whose terms can be listed.
+
+    Raises:
+        ScenarioError: If it is none, or there are too many terms to list.
+    """
+    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    terms = integer_terms(expression)
+    order = _order_of(expression, terms)
+    memory = order.memory(min(8, _entry_bytes(terms)))
+    return EliminationCost(order.width, order.num_entries, memory, _is_feasible(order, terms))
+
+
 def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
     """Returns the local bound of an expression of many parties by the method that fits its structure.
 
@@ -200,7 +238,7 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
         return _by_closed_form(expression, known)
     terms = integer_terms(expression)
     order = _order_of(expression, terms)
-    if _too_large(order, terms) is None:
+    if _is_feasible(order, terms):
         return _by_elimination(expression, terms, order)
     if known is not None:
         return _by_closed_form(expression, known)
@@ -235,9 +273,7 @@ def _entry_bytes(terms: IntegerTerms) -> int:
     return 40 if terms.dtype is object else int(np.dtype(terms.dtype).itemsize)
 
 
-def _too_large(order: EliminationOrder, terms: IntegerTerms) -> str | None:
-    """What of an elimination is too large, in words; ``None`` if nothing is."""
+def _is_feasible(order: EliminationOrder, terms: IntegerTerms) -> bool:
     if order.width > _MAX_WIDTH or order.num_entries > _MAX_ENTRIES:
-        return f"a width of {order.width}"
-    need = order.memory(min(8, _entry_bytes(terms)))
-    return f"tables of {need / GIB:.3g} GiB" if need > memory_of_machine() / 2 else None
+        return False
+    return order.memory(min(8, _entry_bytes(terms))) <= memory_of_machine() / 2

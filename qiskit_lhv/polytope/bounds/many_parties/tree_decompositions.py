@@ -6,6 +6,7 @@ an elimination have one axis of length 2 per sign, so the order decides on time 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,10 @@ import numpy as np
 __all__ = ["EliminationOrder", "best_order"]
 
 Scope = tuple[int, ...]
+
+# A graph of treewidth w has fewer than w edges per node. With so many, no order has tables that fit, and a search for
+# good ones would be long.
+_MANY_NEIGHBORS = 32
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ def _orders(scopes: list[Scope]) -> list[list[int]]:
     if not scopes:
         return [[]]
     sweep = _sweep(scopes)
+    pairs = {pair for scope in scopes for pair in itertools.combinations(scope, 2)}
+    if len(pairs) > _MANY_NEIGHBORS * len({sign for scope in scopes for sign in scope}):
+        return [sweep]
     return [_contraction(scopes, "memory-removed"), _contraction(scopes, "size"), sweep, sweep[::-1]]
 
 

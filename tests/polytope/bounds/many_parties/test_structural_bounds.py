@@ -9,7 +9,7 @@ import pytest
 from qiskit.transpiler import CouplingMap
 from qiskit_lhv import BellExpression, BellScenario, local_bound
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, bound_per_site
+from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, bound_per_site, elimination_cost
 from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
 from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
@@ -181,6 +181,8 @@ def dense(n, seed=6):
 def test_parts_bound_what_is_too_large(monkeypatch):
     exact = local_bound(dense(8))
     assert exact.fraction <= bound_by_parts(dense(8))[0] < dense(8).weight
+    assert elimination_cost(dense(8)).feasible
+    assert not elimination_cost(dense(40)).feasible
     monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 10)
     bound = local_bound(dense(8))
     assert (bound.method, bound.exact, bound.strategy) == ("parts", False, None)
@@ -209,6 +211,7 @@ def test_saved(tmp_path):
     [
         (lambda: local_bound(OfRule(40, 2, [1.0])), "upper bound by parts|terms to list"),
         (lambda: local_bound(dense(3), "heuristic"), "many parties"),
+        (lambda: elimination_cost(None), "ManyPartyExpression"),
         (lambda: bound_per_site(dense(3)), "chain that repeats"),
         (lambda: replace(local_bound(dense(3)), denominator=0), "positive"),
         (lambda: replace(local_bound(dense(3)), strategy=None), "reaches an exact bound"),
