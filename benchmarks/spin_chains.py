@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 from qiskit.quantum_info import Statevector
-from qiskit_lhv import Behavior, CorrelationTensor, analyze, find_local_model
+from qiskit_lhv import Behavior, CorrelationTensor, analyze, find_local_model, sweep
 from qiskit_lhv.optimize import GradientDescent
 from qiskit_lhv.spin_chains import evolve, ground_state, random_chain, xxz_chain, xyz_chain
 
@@ -145,10 +145,27 @@ def larger_blocks(options):
             )
 
 
+def neighbors(delta, spins, time_limit):
+    """The line of the table about two neighbors in the ring."""
+    start = time.monotonic()
+    found = ring_ground_state(spins, delta)
+    seconds = time.monotonic() - start
+    block = found.reduced([0, 1])
+    tensor = np.real(CorrelationTensor.from_state(block).array)
+    start = time.monotonic()
+    report = analyze(block, time_limit=time_limit, seed=1)
+    proof = report.evidence[0] if report.evidence else "no proof"
+    return (
+        f"{delta:>6}{found.energy / spins:>17.8f}{tensor[1, 1]:>9.5f}{tensor[3, 3]:>9.5f}{seconds:>9.1f}   "
+        f"{report.verdict} ({time.monotonic() - start:.1f} s, checked: {bool(report.verify())}): {proof}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spins", type=int, default=22)
     parser.add_argument("--time-limit", type=float, default=60)
+    parser.add_argument("--workers", type=int, default=None, help="processes for the anisotropies; default: this one")
     parser.add_argument("--larger", action="store_true", help="blocks of two to six, with losses of local models")
     parser.add_argument("--sizes", type=int, nargs="*", default=[2, 3, 4, 5, 6], help="of larger blocks")
     parser.add_argument("--deltas", type=float, nargs="*", default=PUBLISHED_DELTAS, help="for larger blocks")
@@ -173,20 +190,9 @@ def main():
         return
     print(f"XXZ ring of {options.spins} spins, sum of XX + YY + Delta ZZ; blocks of two neighbors")
     print(f"{'Delta':>6}{'energy per spin':>17}{'<XX>':>9}{'<ZZ>':>9}{'seconds':>9}   verdict")
-    for delta in ANISOTROPIES:
-        start = time.monotonic()
-        found = ring_ground_state(options.spins, delta)
-        seconds = time.monotonic() - start
-        block = found.reduced([0, 1])
-        tensor = np.real(CorrelationTensor.from_state(block).array)
-        start = time.monotonic()
-        report = analyze(block, time_limit=options.time_limit, seed=1)
-        proof = report.evidence[0] if report.evidence else "no proof"
-        print(
-            f"{delta:>6}{found.energy / options.spins:>17.8f}{tensor[1, 1]:>9.5f}{tensor[3, 3]:>9.5f}{seconds:>9.1f}   "
-            f"{report.verdict} ({time.monotonic() - start:.1f} s, checked: {bool(report.verify())}): {proof}",
-            flush=True,
-        )
+    shared = {"spins": options.spins, "time_limit": options.time_limit}
+    for line in sweep(neighbors, [{"delta": delta, **shared} for delta in ANISOTROPIES], executor=options.workers):
+        print(line)
 
 
 if __name__ == "__main__":

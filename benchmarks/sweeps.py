@@ -111,7 +111,9 @@ def speedup(settings):
             wall, after = time.perf_counter() - start, os.times()
             cpu = after.children_user + after.children_system - before.children_user - before.children_system
             driver = after.user + after.system - before.user - before.system
-            print(f"{number} workers: {wall:.2f} s, processor time of workers {cpu:.2f} s, of the driver {driver:.2f} s")
+            print(
+                f"{number} workers: {wall:.2f} s, processor time of workers {cpu:.2f} s, of the driver {driver:.2f} s"
+            )
 
 
 def nothing(x):

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from qiskit_lhv import CorrelationTensor
+from qiskit_lhv import CorrelationTensor, sweep
 from qiskit_lhv.measurements import measurement_set
 from qiskit_lhv.models import ResponseModel
 from qiskit_lhv.optimize import GradientDescent, SettingsGrid, find_local_models
 from qiskit_lhv.optimize.direction_problem import target_probabilities
+from qiskit_lhv.sweeps import FailedTask
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 # The last commit of github.com/Nick-von-Selzam/AutoLHVs with the data of its figures is the one before this.
@@ -25,6 +26,8 @@ OURS, THEIRS = "tab:blue", "black"
 BRIEF = SettingsGrid(num_evaluated=2)
 # States whose models are trained side by side: more would not fit into the cache.
 _SIDE_BY_SIDE = 8
+# How the trainings are spread over workers; set by the command line.
+_SPREAD: dict[str, Any] = {"executor": None}
 
 
 def arguments(description: str | None) -> argparse.Namespace:
@@ -35,7 +38,10 @@ def arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--pictures", type=Path, default=PICTURES, metavar="FOLDER", help="where the picture is written"
     )
-    return parser.parse_args()
+    parser.add_argument("--workers", type=int, help="number of processes; default: this one")
+    given = parser.parse_args()
+    _SPREAD["executor"] = given.workers
+    return given
 
 
 def published(clone: Path | None, figure: str) -> list[tuple[str, np.ndarray]]:
@@ -95,11 +101,12 @@ def event_divergence(model: ResponseModel, target: Any, measurements: Any = "pro
 def models_of(targets: Sequence[Any], num_steps: int, **options: Any) -> list[ResponseModel]:
     """Returns models of states, each from a random start; options as for ``find_local_models``."""
     chosen = {"optimizer": GradientDescent(num_steps=num_steps), "grid": BRIEF, "seed": 1, "progress": False} | options
-    models = []
-    for first in range(0, len(targets), _SIDE_BY_SIDE):
-        results = find_local_models(targets[first : first + _SIDE_BY_SIDE], **chosen)
-        models.extend(result.model for result in results)
-    return models
+    parts = [targets[first : first + _SIDE_BY_SIDE] for first in range(0, len(targets), _SIDE_BY_SIDE)]
+    found = sweep(find_local_models, [{"targets": part, **chosen} for part in parts], **_SPREAD)
+    for results in found:
+        if isinstance(results, FailedTask):
+            raise RuntimeError(results.traceback)
+    return [result.model for results in found for result in results]
 
 
 def deviations(targets: Sequence[Any], num_steps: int, **options: Any) -> np.ndarray:

@@ -1,4 +1,10 @@
-"""Files that hold the state of a long run, so that an interrupted one can go on."""
+"""Files that hold the state of a long run, so that an interrupted one can go on.
+
+All long runs keep these rules. A file is replaced as a whole, so that the last good one stays whatever happens while
+the next is written. It holds a digest of its content and of everything that the run depends on; a damaged file, or one
+of another run, is refused and left as it is. SIGINT and SIGTERM end a run after its state has been written
+(:mod:`.interruptions`).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,9 @@ from .files import Archive, parse_json, write_whole
 
 __all__ = ["ArrayCheckpoint", "fingerprint"]
 
-_VERSION = 2
+_VERSION = 3
+# Without a digest of the arrays.
+_FORMER_VERSION = 2
 _SECONDS_BETWEEN = 5.0
 
 
@@ -61,8 +69,10 @@ class ArrayCheckpoint:
             with Archive(self._path) as archive:
                 header = parse_json(str(archive["header"]))
                 # Of another run's file, nothing but the header is unpacked; of this run's, what the header names.
-                own = header.get("version") == _VERSION and header.get("run") == self._run
+                own = header.get("version") in (_FORMER_VERSION, _VERSION) and header.get("run") == self._run
                 arrays = {name: archive[name] for name in header["arrays"]} if own else {}
+                if own and header["version"] == _VERSION and header["digest"] != fingerprint(**arrays):
+                    raise ValueError("its arrays are not those that were written")
         except Exception as exc:  # a damaged archive can fail anywhere in its reader
             raise self.refused("a readable checkpoint", f"a damaged file ({exc})") from exc
         if not own:
@@ -76,7 +86,9 @@ class ArrayCheckpoint:
 
     def save_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes the arrays; the file is replaced as a whole."""
-        header = json.dumps({"version": _VERSION, "run": self._run, "arrays": sorted(arrays)})
+        arrays = {name: np.asarray(array) for name, array in arrays.items()}
+        facts = {"version": _VERSION, "run": self._run, "arrays": sorted(arrays), "digest": fingerprint(**arrays)}
+        header = json.dumps(facts)
 
         def write(stream: IO[bytes]) -> None:
             np.savez(stream, allow_pickle=False, header=np.array(header), **arrays)

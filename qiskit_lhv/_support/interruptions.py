@@ -7,8 +7,53 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-__all__ = ["ended_by_sigterm"]
+__all__ = ["Interruption", "ended_by_sigterm", "postponed_interruptions"]
+
+
+class Interruption:
+    """A signal that has come while a run was not ready to end."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the run has been asked to end."""
+        return self._signal is not None
+
+    def end_if_pending(self) -> None:
+        """Ends the run as the signal would have, by KeyboardInterrupt or SystemExit, if one has come."""
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._signal is not None:
+            raise SystemExit(128 + self._signal)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Takes note of a signal; a second one ends the run where it is."""
+        again, self._signal = self.pending, number
+        if again:
+            self.end_if_pending()
+
+
+@contextmanager
+def postponed_interruptions() -> Iterator[Interruption]:
+    """A context in which SIGINT and SIGTERM wait until the run, whose state is then whole, looks at them.
+
+    Where the caller has handlers of its own, or outside the main thread, nothing changes.
+    """
+    interruption = Interruption()
+    main = threading.current_thread() is threading.main_thread()
+    defaults: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    taken = [number for number, handler in defaults.items() if main and signal.getsignal(number) is handler]
+    for number in taken:
+        signal.signal(number, interruption.note)
+    try:
+        yield interruption
+    finally:
+        for number in taken:
+            signal.signal(number, defaults[number])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from ..projective.certificates.certificate import AllProjectiveCertificate
 from ..projective.certificates.quick_proofs import LocalityProof
 from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.qubit_layouts import PhysicalQubits
+from ..sweeps.sweeping import run_all
 from ..targets.correlations import CorrelationTensor
 from ..targets.qubits import planar_tensor, tensor_of_parties
 from ..targets.state_tensors import state_tensor
@@ -156,6 +157,16 @@ class CriticalVisibility(Evidence):
         return plot_critical_visibility(self)
 
 
+@overload
+def critical_visibility(
+    state: list[Any] | tuple[Any, ...], *args: Any, **keywords: Any
+) -> list[CriticalVisibility]: ...
+
+
+@overload
+def critical_visibility(state: Any, *args: Any, **keywords: Any) -> CriticalVisibility: ...
+
+
 def critical_visibility(
     state: Any,
     parties: Sequence[Any] | PhysicalQubits | None = None,
@@ -165,8 +176,9 @@ def critical_visibility(
     time_limit: float | None = None,
     seed: int | None = None,
     folder: str | os.PathLike[str] | None = None,
+    executor: Any = None,
     **options: Any,
-) -> CriticalVisibility:
+) -> CriticalVisibility | list[CriticalVisibility]:
     """Returns proven bounds on the visibility up to which a noisy state is local, and an estimate between them.
 
     The upper bound comes from optimized settings (:func:`~qiskit_lhv.projective.optimize_settings`), with an increasing
@@ -181,7 +193,7 @@ def critical_visibility(
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits, or of
-            parties with at most 64 dimensions in all.
+            parties with at most 64 dimensions in all; or a list of states, each a question of its own.
         parties: The qubits of each party, as in ``Behavior.from_state``. Default: one party per qubit or subsystem.
         noise: A state of the same parties. Default: white noise.
         measurements: ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``, ``"xz"`` or
@@ -191,7 +203,8 @@ def critical_visibility(
             minute on two cores for two qubits.
         seed: Seed of the searches, or ``None``.
         folder: Folder in which the results are kept. The same call with the same folder continues from there. It
-            requires a seed.
+            requires a seed. Of a list, each state has a folder of its own in it.
+        executor: Where the states of a list are treated, as in :func:`qiskit_lhv.sweep`.
         **options: Keywords of ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
     Raises:
@@ -199,8 +212,19 @@ def critical_visibility(
         ScenarioError: If the noise cannot be proven local.
         CertificateError: If the folder holds files of another run, or a proof in it does not hold.
         LHVError: If a number is out of range, or if a folder is given without a seed.
+        SweepError: If a state of a list fails on a worker.
     """
     clock = Deadline(time_limit)
+    if isinstance(state, list | tuple):
+        places = [None if folder is None else Path(folder) / f"state_{i:04d}" for i in range(len(state))]
+        shared = {"noise": noise, "measurements": measurements, "time_limit": time_limit, "seed": seed, **options}
+        tasks = [
+            {"state": one, "parties": parties, "folder": place, **shared}
+            for one, place in zip(state, places, strict=True)
+        ]
+        return run_all(critical_visibility, tasks, executor, progress=options.get("progress"))
+    if executor is not None:
+        raise LHVError.bad_argument("executor", expected="None for a single state", got=shown(executor))
     if isinstance(measurements, str):
         # Unknown names are told before a circuit is simulated.
         measurement_sets(measurements, (2,))

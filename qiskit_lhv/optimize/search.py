@@ -22,6 +22,7 @@ from ..models.features import Features
 from ..models.responses import QubitResponse, TableResponse
 from ..quantum.parties import QUANTUM_STATES
 from ..quantum.qubit_layouts import PhysicalQubits
+from ..sweeps.sweeping import run_all
 from ..targets.behaviors import Behavior
 from ..targets.correlations import CorrelationTensor
 from ..targets.counts import BellCounts
@@ -174,8 +175,13 @@ def find_local_models(
     seed: int | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    executor: Any = None,
 ) -> list[LocalModelResult]:
     """Searches for local models of several states at once, on the same measurements.
+
+    Without an executor, the models are trained side by side on the same random settings. With one, every state has a
+    search of its own, with the same seed, as :func:`find_local_model` makes it; :func:`qiskit_lhv.sweep` does the same
+    with a store.
 
     Args:
         targets: States of the same number of parties and the same dimensions.
@@ -190,7 +196,8 @@ def find_local_models(
             minute on two cores for a few states of two qubits.
         seed: Seed of everything random.
         progress: Whether to show a progress bar.
-        checkpoint: File that keeps the state of the run.
+        checkpoint: File that keeps the state of the run, where there is no executor.
+        executor: Where the searches run, as in :func:`qiskit_lhv.sweep`. Default: all in one search in this process.
 
     Returns:
         One result for each state.
@@ -198,6 +205,7 @@ def find_local_models(
     Raises:
         LHVError: As :func:`find_local_model` does, and if there are no targets or they differ in their
             dimensions.
+        SweepError: If a search of an executor fails.
     """
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):
@@ -206,7 +214,27 @@ def find_local_models(
         raise ScenarioError.bad_argument(
             "targets", expected="states", got="behaviors or counts", remedy="Pass each of these to find_local_model."
         )
-    return _search_states(targets, measurements, response, grid, parties, run)
+    if executor is None:
+        return _search_states(targets, measurements, response, grid, parties, run)
+    if checkpoint is not None:
+        raise LHVError.bad_argument(
+            "checkpoint",
+            expected="None where there is an executor",
+            got=repr(checkpoint),
+            remedy="sweep(find_local_model, ..., store=...) keeps what is finished.",
+        )
+    shared = {
+        "parties": parties,
+        "measurements": measurements,
+        "response": response,
+        "num_hidden": num_hidden,
+        "optimizer": optimizer,
+        "grid": grid,
+        "time_limit": time_limit,
+        "seed": seed_or_fresh(seed),
+        "progress": False,
+    }
+    return run_all(find_local_model, [{"target": target, **shared} for target in targets], executor, progress=progress)
 
 
 def _search_states(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
+from .._support.interruptions import ended_by_sigterm
 from .._support.progress import ProgressBar
 from ..exceptions import SolverError
 from .devices import ANYWHERE, Placement
@@ -223,7 +225,7 @@ def train(
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
-        with what was found so far.
+        with what was found so far. With a checkpoint, SIGTERM ends the process once the state is written.
 
     Raises:
         SolverError: If the loss is not finite from the first steps on.
@@ -241,7 +243,8 @@ def train(
     rule = (problem.loss, problem.optimizer, placement)
     drawn = None
     turn, found_plateau = schedule.turn(_overall(history))
-    with ProgressBar(schedule.num_steps, progress) as bar:
+    stopping = nullcontext() if checkpoint is None else ended_by_sigterm()
+    with stopping, ProgressBar(schedule.num_steps, progress) as bar:
         bar.update(len(history), f"loss {_current(history, batches):.3e}")
         try:
             while True:
@@ -284,6 +287,10 @@ def train(
                     _save(checkpoint, placement, (parameters, inner, best), history)
         except KeyboardInterrupt:
             status = SearchStatus.INTERRUPTED
+        except SystemExit:
+            if checkpoint is not None:
+                checkpoint.save((parameters, inner, best, best_loss), history, now=True)
+            raise
     if checkpoint is not None:
         _save(checkpoint, placement, (parameters, inner, best), history, now=True)
     if best is not None:

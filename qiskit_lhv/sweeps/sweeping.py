@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
-import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._support.deadlines import NO_LIMIT, Deadline
 from .._support.interruptions import ended_by_sigterm
 from .._support.progress import ProgressBar
 from .._support.validation import shown, truth_value
-from ..exceptions import LHVError, SweepError
-from .executors import Workers, require_sendable, workers_of
+from ..exceptions import LHVError
+from .dispatch import Dispatch
+from .executors import require_sendable, workers_of
+from .pools import TaskPool
 from .results import FailedTask, UnfinishedTask
 from .stores import SweepStore
-from .workers import Outcome, failed, run_task, this_process
+from .workers import Outcome, run_task, this_process
 
 __all__ = ["run_all", "sweep"]
 
@@ -105,18 +104,8 @@ def run_all(
     Raises:
         SweepError: If a task fails; without an executor its own error.
     """
-    if executor is None:
-        with ProgressBar(len(grid), progress, "task") as bar:
-            results = []
-            for keywords in grid:
-                results.append(function(**keywords))
-                bar.update(1, "")
-            return results
-    results = sweep(function, grid, executor=executor, progress=progress)
-    for result in results:
-        if isinstance(result, FailedTask):
-            raise SweepError(f"{result}\n{result.traceback}")
-    return results
+    with TaskPool(executor) as pool:
+        return pool.map(function, grid, progress)
 
 
 def _entry(number: int, outcome: Outcome) -> Any:
@@ -181,76 +170,4 @@ def _run(
                 done(number, run_task(function, tasks[number], driver, False))
         elif left:
             with workers_of(executor) as workers:
-                _Dispatch(function, tasks, workers).run(iter(left), done, clock)
-
-
-class _Dispatch:
-    """The tasks that are with the workers."""
-
-    def __init__(self, function: Callable[..., Any], tasks: Sequence[Task], workers: Workers) -> None:
-        self._function = function
-        self._tasks = tasks
-        self._workers = workers
-        self._driver = this_process()
-        self._sent: dict[Future[Outcome], int] = {}
-        self._back: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
-
-    def run(self, left: Iterator[int], done: Callable[[int, Outcome], None], clock: Deadline) -> None:
-        """Sends all tasks that are left, and hands over what comes back."""
-        try:
-            self._send_more(left, clock)
-            while self._sent:
-                future = self._back.get()
-                done(self._sent[future], _outcome(future))
-                # Only now: after an interruption, what has not been handed over is handed over again.
-                del self._sent[future]
-                self._send_more(left, clock)
-        except BaseException:
-            self._give_up(done)
-            raise
-
-    def _send_more(self, left: Iterator[int], clock: Deadline) -> None:
-        while len(self._sent) < self._workers.waiting and not clock.over:
-            number = next(left, None)
-            if number is None:
-                return
-            arguments = (self._function, self._tasks[number], self._driver, self._workers.cap)
-            try:
-                future = self._workers.executor.submit(run_task, *arguments)
-            except (BrokenExecutor, RuntimeError) as exc:
-                raise _workers_gave_out(exc) from exc
-            self._sent[future] = number
-            future.add_done_callback(self._back.put)
-
-    def _give_up(self, done: Callable[[int, Outcome], None]) -> None:
-        """Calls back what has not begun, and keeps what has come back."""
-        for future in self._sent:
-            future.cancel()
-        for future, number in self._sent.items():
-            if future.done() and not future.cancelled() and future.exception() is None:
-                # The first error is the one to be told.
-                with contextlib.suppress(LHVError, OSError):
-                    done(number, future.result())
-        self._workers.stop()
-
-
-def _outcome(future: Future[Outcome]) -> Outcome:
-    """What a task came to.
-
-    Raises:
-        SweepError: If its worker is gone and there will be no other.
-    """
-    try:
-        return future.result()
-    except (BrokenExecutor, CancelledError) as exc:
-        raise _workers_gave_out(exc) from exc
-    except Exception as exc:  # what could not be sent, or a worker that Dask has given up
-        return failed(exc)
-
-
-def _workers_gave_out(exc: BaseException) -> SweepError:
-    return SweepError(
-        f"The workers gave out ({type(exc).__name__}: {exc or 'cancelled'}). What was finished before is kept in the "
-        "store, if there is one. If they ended at once, guard the script by if __name__ == '__main__'; if later, they "
-        "may have been short of memory: use fewer."
-    )
+                Dispatch(function, tasks, workers).run(iter(left), done, clock)

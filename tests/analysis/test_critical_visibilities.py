@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -195,3 +196,14 @@ def test_stored_proofs_that_do_not_hold_are_refused(tmp_path):
         run()
     settings.save(tmp_path / "settings.json")
     assert run().verify()
+
+
+def test_a_list_of_states_is_a_list_of_questions(tmp_path):
+    states = [DensityMatrix.from_label("0+"), DensityMatrix.from_label("11")]
+    with ThreadPoolExecutor(1) as pool:
+        found = critical_visibility(states, time_limit=1, seed=1, folder=tmp_path, executor=pool)
+        with pytest.raises(LHVError, match="executor: expected None for a single state"):
+            critical_visibility(states[0], executor=pool)
+    assert [one.verify(state).passed for one, state in zip(found, states, strict=True)] == [True, True]
+    assert not found[0].verify(states[1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state_0000", "state_0001"]

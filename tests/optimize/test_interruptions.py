@@ -1,4 +1,5 @@
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -182,3 +183,25 @@ def test_places_of_results_are_checked_before_any_work(tmp_path, monkeypatch):
         with pytest.raises(CertificateError, match=r"^folder: expected a "):
             sweep_visibility(werner_state(1), [0.5], **grouped(folder=path, **QUICK))
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_sigterm_ends_the_process_once_the_state_is_written(tmp_path, monkeypatch, whole):
+    path, chunk = tmp_path / "run.npz", training._chunk
+
+    def terminated(*arguments):
+        if path.exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return chunk(*arguments)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_chunk", terminated)
+            patch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e-9)
+            with pytest.raises(SystemExit) as ended:
+                find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == whole("state")

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
@@ -5,7 +7,7 @@ from qiskit_lhv import Behavior, LHVError, find_local_model, load_bundled_counts
 from qiskit_lhv.cli.demo import ICOSAHEDRON_AXES
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.models import ResponseModel, TableResponse
-from qiskit_lhv.optimize import GradientDescent, LocalModelResult, training
+from qiskit_lhv.optimize import GradientDescent, LocalModelResult, find_local_models, training
 from qiskit_lhv.statistics import fit_local_model
 from qiskit_lhv.targets import divergence
 
@@ -248,3 +250,13 @@ def test_bad_arguments(arguments, name):
 def test_other_targets_are_refused():
     with pytest.raises(ScenarioError, match=r"target: expected a Behavior.*got list"):
         find_local_model([0.5, 0.5])
+
+
+def test_searches_on_workers_are_those_of_each_state_alone():
+    states = [werner_state(0.3), werner_state(0.5)]
+    options = {"num_hidden": 64, "response": 1, "optimizer": GradientDescent(num_steps=100), "seed": 4}
+    with ThreadPoolExecutor(2) as pool:
+        found = find_local_models(states, executor=pool, **options)
+        with pytest.raises(LHVError, match="None where there is an executor"):
+            find_local_models(states, executor=pool, checkpoint="run.npz", **options)
+    assert found == [find_local_model(state, **options) for state in states]

@@ -179,7 +179,7 @@ def test_an_interruption_keeps_what_is_finished(tmp_path):
     assert load_sweep(tmp_path)[:4] == [0, 1, 2, UnfinishedTask(3)]
 
 
-def test_processes_share_a_sweep_and_sigterm_ends_it_cleanly(tmp_path):
+def test_processes_do_the_tasks_of_a_lost_one_and_sigterm_ends_a_sweep_cleanly(tmp_path):
     (tmp_path / "task.py").write_text(
         textwrap.dedent("""
         import os, signal, time
@@ -190,18 +190,26 @@ def test_processes_share_a_sweep_and_sigterm_ends_it_cleanly(tmp_path):
                 os.kill(driver, signal.SIGTERM)
                 signal.pause()
             return x, os.environ["OMP_NUM_THREADS"], os.getpid() != driver
+        def dies_once(x):
+            if x == 3 and not os.path.exists("died"):
+                open("died", "w").close()
+                os._exit(1)
+            return x
         """)
     )
     (tmp_path / "main.py").write_text(
         textwrap.dedent("""
         import os, qiskit_lhv, task
+        from qiskit_lhv.sweeps.sweeping import run_all
         if __name__ == "__main__":
+            assert run_all(task.dies_once, [{"x": x} for x in range(9)], 2) == [*range(9)]
             qiskit_lhv.sweep(task.task, [{"x": x, "driver": os.getpid()} for x in range(6)], executor=2, store="store")
         """)
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environment, timeout=120, check=False)
     assert done.returncode == 128 + signal.SIGTERM
+    assert (tmp_path / "died").exists()
     assert load_sweep(tmp_path / "store") == [*((x, "1", True) for x in range(5)), UnfinishedTask(5)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,10 +12,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._support.checkpoints import ArrayCheckpoint, fingerprint
 from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray, IntArray
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
+from ...sweeps.pools import TaskPool
 from ...targets.scenario import BellScenario
 from .branch_and_bound import BranchAndBound
 from .enumeration import enumerate_form
@@ -55,6 +58,10 @@ class _Limits:
     """Largest work of a search that is begun, as far as the work is known beforehand."""
     refuses: bool
     """Whether a search that takes more work is an error, because the caller has set no limit."""
+    file: ArrayCheckpoint | None
+    """Where the state of a branch and bound is kept."""
+    pool: TaskPool | None
+    """Workers that take subtrees of it."""
 
 
 def exact_bound(
@@ -63,6 +70,9 @@ def exact_bound(
     known: IntArray,
     deadline: Deadline,
     max_work: float | None = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    pool: TaskPool | None = None,
 ) -> ExactBound:
     """The largest value of a Bell expression over all deterministic strategies.
 
@@ -73,16 +83,25 @@ def exact_bound(
         deadline: Time at which the search stops without a proof.
         max_work: Number of additions of 16-bit integers, about 5e9 per second, after which the search stops without a
             proof; default: no limit.
+        checkpoint: Where the state of a branch and bound is kept.
+        pool: Workers that share a branch and bound; default: none.
 
     Raises:
         ScenarioError: If there is no limit and the search would take too long.
+        CertificateError: If the checkpoint is damaged or belongs to another search.
     """
     work = _MAX_WORK if max_work is None else max_work
     left = deadline.left
     if left is not None:
         # An enumeration that cannot get far in that time is not started.
         work = min(work, 10 * left * _WORK_PER_SECOND)
-    limits = _Limits(deadline, work, left is None and max_work is None)
+    file = None
+    if checkpoint is not None:
+        run = fingerprint(
+            coefficients=coefficients, outcomes=scenario.num_outcomes, known=known, search="branch and bound"
+        )
+        file = ArrayCheckpoint(checkpoint, run)
+    limits = _Limits(deadline, work, left is None and max_work is None, file, pool)
     # Where a setting has fewer outcomes than others, the additional ones count as its last: that changes no bound.
     integers, exponent, error = _to_integers(scenario.filled(coefficients), scenario.mask)
     n = scenario.num_parties
@@ -117,7 +136,8 @@ def _two_parties(
     else:
         search = BranchAndBound(form, floor)
         budget = math.inf if limits.refuses else limits.work
-        result = search.run(limits.deadline, min(max(enumeration, _LEAST_PATIENCE), limits.work), budget)
+        patience = min(max(enumeration, _LEAST_PATIENCE), limits.work)
+        result = search.run(limits.deadline, patience, budget, file=limits.file, pool=limits.pool)
         if result is not None:
             score, choices = result
         elif limits.deadline.over:

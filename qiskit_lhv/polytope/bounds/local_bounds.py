@@ -7,19 +7,23 @@ remaining party gives the best answers.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..._support.deadlines import Deadline
+from ..._support.files import writable_file
 from ..._support.records import Record
 from ..._support.rounding import round_up
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import at_most, generator, instance, whole_array
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
+from ...sweeps.pools import TaskPool
 from ...targets.coordinates import to_party_axes
 from ...targets.scenario import BellScenario
 from .alternation import Alternation
@@ -62,6 +66,8 @@ def local_bound(
     seed: int | None = 0,
     time_limit: float | None = None,
     max_work: float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    executor: Any = None,
 ) -> LocalBound:
     """Computes the local bound of a Bell expression.
 
@@ -79,6 +85,10 @@ def local_bound(
         max_work: Amount of work after which the best value found so far is returned, marked as not exact. Work is
             counted in additions of small integers; two cores do about 5e9 of them per second. Unlike with a time
             limit, the answer is the same on every machine. Default: no limit.
+        checkpoint: A file that keeps the state of a long branch and bound for two parties; if it exists, the search
+            goes on from it. Enumerations start anew.
+        executor: Workers that share a long branch and bound, as in :func:`qiskit_lhv.sweep`. The bound is the same; of
+            several strategies that reach it, another one may be returned.
 
     Returns:
         The bound, a strategy that reaches it, and whether it is exact.
@@ -86,6 +96,8 @@ def local_bound(
     Raises:
         ScenarioError: If the method is unknown, ``max_work`` is not positive, or the scenario is too large for
             ``"exact"``.
+        CertificateError: If the checkpoint is damaged or belongs to another search.
+        SweepError: If the workers give out. A single one that is lost costs its part of the search only.
 
     References:
         arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
@@ -106,12 +118,15 @@ def local_bound(
         raise ScenarioError.bad_argument("method", expected="'exact' or 'heuristic'", got=repr(method))
     if max_work is not None and not max_work > 0:
         raise ScenarioError.bad_argument("max_work", expected="a positive number of additions", got=f"{max_work}")
+    if checkpoint is not None:
+        writable_file(checkpoint, "checkpoint")
     coefficients, scenario = expression.coefficients, expression.scenario
     if enumeration_size(scenario) <= _SMALL:
         known = np.zeros(sum(scenario.num_settings), dtype=np.int64)
     else:
         known = _best_found(coefficients, scenario, seed)[1]
-    result = exact_bound(coefficients, scenario, known, deadline, max_work)
+    with nullcontext() if executor is None else TaskPool(executor) as pool:
+        result = exact_bound(coefficients, scenario, known, deadline, max_work, checkpoint=checkpoint, pool=pool)
     return LocalBound(round_up(result.value), result.strategy, result.finished)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..._support.deadlines import Deadline
 from ..._support.types import FloatArray, IntArray
 from ..._support.validation import generator
+from ...sweeps.pools import TaskPool
 from ..bounds.alternation import Alternation
 from ..symmetry.reduced_coordinates import Reduction
 from .mixture_atoms import Atoms, atoms_of, capacity
@@ -32,6 +33,8 @@ __all__ = ["ConditionalGradient", "Ending", "Oracle", "StrategyOracle"]
 
 _STARTS = 300
 _ATOMS_PER_CALL = 30
+# Starts that a worker improves at a time.
+_STARTS_PER_TASK = 100
 _PERTURBED = 0.15
 _STEPS_PER_CALL = 6000
 # Where mixtures that come near are mended at once, steps from atom to atom are faster above so many coordinates.
@@ -82,6 +85,8 @@ class StrategyOracle:
     """Number of random starts of each call."""
     num_atoms: int = _ATOMS_PER_CALL
     """Largest number of atoms that a call returns."""
+    pool: TaskPool | None = None
+    """Workers that share the starts of a call; ``None``: this process."""
 
     def search(self, prices: FloatArray, known: IntArray, weights: FloatArray, rng: np.random.Generator) -> IntArray:
         """Returns the best strategies found, with distinct values, best first."""
@@ -91,7 +96,15 @@ class StrategyOracle:
         if warm:
             chosen = known[rng.choice(len(known), warm, p=weights / weights.sum())]
             starts = np.concatenate([starts, oracle.perturbed(chosen, _PERTURBED, rng)])
-        values, strategies = oracle.improve(self.reduction.oracle_tensor(prices), starts)
+        tensor = self.reduction.oracle_tensor(prices)
+        if self.pool is None:
+            values, strategies = oracle.improve(tensor, starts)
+        else:
+            # The parts do not depend on the workers, so that what is found does not either.
+            single = tensor.astype(np.float32)
+            parts = [starts[first : first + _STARTS_PER_TASK] for first in range(0, len(starts), _STARTS_PER_TASK)]
+            found = self.pool.map(oracle.improve, [{"tensor": single, "starts": part} for part in parts])
+            values, strategies = (np.concatenate(list(column)) for column in zip(*found, strict=True))
         order = np.argsort(-values, kind="stable")
         values = values[order]
         # Images of one strategy under the symmetry have one value.

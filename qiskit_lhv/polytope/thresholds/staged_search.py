@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..._support.checkpoints import ArrayCheckpoint
 from ..._support.deadlines import Deadline
+from ..._support.interruptions import Interruption, postponed_interruptions
 from ..._support.progress import ProgressBar
 from ..._support.types import FloatArray
 from .conditional_gradient import ConditionalGradient
@@ -212,8 +214,9 @@ class VisibilitySearch(ABC):
             missing = visibility - self._consider(visibility)
             self._lower_ceiling()
             bar.update(1, f"proven {self.best:.5f} at {visibility:.5f}, distance {distance:.1e}")
-            if file is not None and file.due:
+            if file is not None and (file.due or interruption.pending):
                 self.save(file)
+            interruption.end_if_pending()
             stuck = False
             if calls % _CALLS_BETWEEN_LOOKS == 0:
                 stuck = distance > _PROGRESS * before
@@ -222,7 +225,11 @@ class VisibilitySearch(ABC):
             in_vain = visibility > self.goal and not self._in_reach
             return done or in_vain or self.ceiling < visibility * (1 - 1e-4)
 
-        self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
+        with postponed_interruptions() if file is not None else nullcontext(Interruption()) as interruption:
+            self.gradient.run(self.at(visibility), 1e-13, deadline, watch)
+            if file is not None and interruption.pending:
+                self.save(file)
+            interruption.end_if_pending()
         missing = visibility - self._consider(visibility, now=True)
         self._lower_ceiling()
         if file is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ...measurements.polyhedra import inradius
 from ...measurements.qubit_sets import AllProjective, QubitMeasurementSet
 from ...measurements.sets import MeasurementSet
 from ...polytope.thresholds.staged_search import WORK_OF_A_MINUTE
+from ...sweeps.pools import TaskPool
 from ...targets.correlations import CorrelationTensor
 from ...targets.qubits import planar_tensor
 from .certificate import AllProjectiveCertificate
@@ -56,6 +58,7 @@ def certify_all_projective(
     seed: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
+    executor: Any = None,
 ) -> AllProjectiveCertificate:
     """Proves a state of qubits local for all projective measurements (or all POVMs), up to a visibility in noise.
 
@@ -82,6 +85,8 @@ def certify_all_projective(
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: only on a terminal.
+        executor: Workers that share the search for strategies, as in :func:`qiskit_lhv.sweep`; it pays off from some
+            hundred axes on. What is found does not depend on how many there are.
 
     Returns:
         The certificate. Its ``visibility`` may be 0 if the time was too short.
@@ -91,6 +96,7 @@ def certify_all_projective(
         ScenarioError: If a number is out of range, there are too many directions for the memory, or the noise cannot
             be proven to be local and to hold white noise.
         SolverError: If the proof does not pass its own check.
+        SweepError: If the workers give out. A single one that is lost costs its part of a call only.
 
     References:
         arXiv:1609.06114, arXiv:2302.04721 (polyhedra); arXiv:1609.06139 (POVMs).
@@ -117,7 +123,8 @@ def certify_all_projective(
     if checkpoint is not None:
         writable_file(checkpoint, "checkpoint")
     noise_proof = None if noise is None else _proven_noise(noise, tensor, axes, measured, calls, work, deadline, seed)
-    seeker = ProjectiveSearch(tensor, axes, seed, noise_proof, measured)
+    pool = None if executor is None else TaskPool(executor)
+    seeker = ProjectiveSearch(tensor, axes, seed, noise_proof, measured, pool)
     file = None
     if checkpoint is not None:
         noise_array = np.empty(0) if noise_proof is None else noise_proof.correlations.array
@@ -134,7 +141,7 @@ def certify_all_projective(
         seeker.restore(file)
     if options.start is not None:
         seeker.add_model(options.start)
-    with ProgressBar(None, progress, "call") as bar:
+    with nullcontext() if pool is None else pool, ProgressBar(None, progress, "call") as bar:
         enough = math.inf if options.goal is None else options.goal * (1 + _ASIDE)
         seeker.run(options.visibility, options.max_visibility, deadline, bar, file, enough, calls, work)
     return seeker.certificate()

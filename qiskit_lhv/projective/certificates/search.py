@@ -20,6 +20,7 @@ from ...polytope.symmetry.reduced_coordinates import Reduction, even_flips, lowe
 from ...polytope.symmetry.relabelings import Symmetry
 from ...polytope.thresholds.conditional_gradient import ConditionalGradient, Oracle, StrategyOracle
 from ...polytope.thresholds.staged_search import VisibilitySearch
+from ...sweeps.pools import TaskPool
 from ...targets.coordinates import apply_per_party
 from ...targets.correlations import CorrelationTensor
 from ...verification.projective import GROTHENDIECK_BOUND, SHRINKING_OF_POVMS, ProofError, proven_visibility
@@ -64,6 +65,7 @@ class ProjectiveSearch(VisibilitySearch):
         seed: int | None,
         noise_proof: AllProjectiveCertificate | None = None,
         measurements: MeasurementSet | None = None,
+        pool: TaskPool | None = None,
     ) -> None:
         self.tensor = tensor
         self.measurements = AllProjective() if measurements is None else measurements
@@ -84,7 +86,7 @@ class ProjectiveSearch(VisibilitySearch):
         self.reduction = Reduction.of(symmetry)
         atoms = min(max(len(self.reduction.sizes) // _COORDINATES_PER_ATOM, _FEWEST_ATOMS), _MOST_ATOMS)
         oracles: list[Oracle] = [
-            StrategyOracle(self.reduction, max(_FEWEST_STARTS, _STARTS_PER_ATOM * atoms), atoms),
+            StrategyOracle(self.reduction, max(_FEWEST_STARTS, _STARTS_PER_ATOM * atoms), atoms, pool),
             ProductStateOracle(self.reduction, tuple(maps), atoms // _ATOMS_PER_PRODUCT),
         ]
         target = self.reduction.of_tensor(apply_per_party(tensor.array, maps))

@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -721,3 +722,14 @@ def test_calls_of_the_oracle_are_a_budget(monkeypatch, calls):
     assert first.visibility > 0.3
     assert first.verify(werner_state(1))
     assert steps_and_certificate(counter, max_calls=calls)[1] == first
+
+
+def test_workers_find_the_same_certificate_whatever_their_number():
+    search = ProofSearch(max_calls=60)
+    found = []
+    for number in (1, 2):
+        with ThreadPoolExecutor(number) as pool:
+            found.append(certify_all_projective(werner_state(1), directions=21, search=search, seed=2, executor=pool))
+    assert found[0] == found[1]
+    assert found[0].visibility > 0.5
+    assert found[0].verify(werner_state(1))
