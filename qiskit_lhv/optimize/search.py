@@ -134,7 +134,8 @@ def find_local_model(
         num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 256 for listed
             correlators, or for states 16384 where
             all parties measure qubits projectively, else 4096.
-        optimizer: Options of the descent: its steps, starts, rates, loss and end; see :class:`GradientDescent`.
+        optimizer: Options of the descent: its steps, starts, rates, loss, end and devices; see
+            :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
         terms: For listed correlators, which ones are held out and how many each step takes; see
             :class:`TermSampling`.
@@ -152,9 +153,9 @@ def find_local_model(
     Raises:
         ScenarioError: If the target or the response cannot be used.
         MeasurementError: If a target is not a valid state, or one of more than 6 qubits, if the measurements are
-            unknown or of another dimension, or if the responses need more memory than this machine has.
+            unknown or of another dimension, or if the hidden variables need more memory than this machine has.
         CertificateError: If the checkpoint is damaged or belongs to another run; the file is not changed.
-        LHVError: If another argument is out of range.
+        LHVError: If another argument is out of range, or the devices do not divide the ensemble.
         SolverError: If the loss is not finite from the first steps on.
 
     References:
