@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def proven_bound(expression: ManyPartyExpression, bound: Any = None) -> Evidence
     if bound is None:
         if expression.scenario.num_cells <= _MAX_CELLS:
             return BellInequality.of(table_of_terms(expression))
-        bound = cast(Any, local_bound)(expression)
+        bound = local_bound(expression)
     fits = isinstance(bound, Evidence) and hasattr(bound, "expression")
     if not fits or (isinstance(bound, BellInequality) and not bound.bound.exact):
         raise CountsError.bad_argument(
