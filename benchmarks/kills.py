@@ -1,4 +1,4 @@
-"""Kills a process at random moments while it writes checkpoints, and loads what it left; the same for a sweep's store."""
+"""Kills a process at random moments while it writes checkpoints, and loads what it left; also for a sweep's store."""
 
 import argparse
 import random

@@ -1,4 +1,4 @@
-"""Sweeps over workers: a Dask cluster that loses a worker, a driver that is killed, overhead, and two workers against one.
+"""Sweeps over workers: a Dask cluster that loses a worker, a driver that is killed, overhead, two workers against one.
 
 Prints for each whether every task came back once, how many ran more than once, and the times.
 """
@@ -130,8 +130,8 @@ def overhead():
                 qiskit_lhv.sweep(nothing, tasks, executor=executor, store=name if stored else None, progress=False)
                 cpu, wall = time.process_time() - start, time.perf_counter() - wall
                 print(
-                    f"{kind}, {'with' if stored else 'without'} store: {cpu / 2:.3f} ms of processor time per task in the "
-                    f"driver, {wall / 2:.3f} ms in all"
+                    f"{kind}, {'with' if stored else 'without'} store: {cpu / 2:.3f} ms of processor time per task in "
+                    f"the driver, {wall / 2:.3f} ms in all"
                 )
     from distributed import Client
 

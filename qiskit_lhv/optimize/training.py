@@ -288,8 +288,9 @@ def train(
         except KeyboardInterrupt:
             status = SearchStatus.INTERRUPTED
         except SystemExit:
-            if checkpoint is not None:
-                checkpoint.save((parameters, inner, best, best_loss), history, now=True)
+            # Other hosts, which may go on, would have to take part: there the last checkpoint stays.
+            if checkpoint is not None and not placement.layout.many_hosts:
+                _save(checkpoint, placement, (parameters, inner, best), history, now=True)
             raise
     if checkpoint is not None:
         _save(checkpoint, placement, (parameters, inner, best), history, now=True)
