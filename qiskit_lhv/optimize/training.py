@@ -225,7 +225,8 @@ def train(
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
-        with what was found so far. With a checkpoint, SIGTERM ends the process once the state is written.
+        with what was found so far. With a checkpoint, SIGTERM ends the process once the state is written. With
+        devices of several processes, both end at once, and the checkpoint is the last that was written.
 
     Raises:
         SolverError: If the loss is not finite from the first steps on.
@@ -286,6 +287,9 @@ def train(
                 if checkpoint is not None:
                     _save(checkpoint, placement, (parameters, inner, best), history)
         except KeyboardInterrupt:
+            # Another process, which takes part in every sum, may not have been interrupted.
+            if placement.layout.many_hosts:
+                raise
             status = SearchStatus.INTERRUPTED
         except SystemExit:
             # Other hosts, which may go on, would have to take part: there the last checkpoint stays.
