@@ -1,4 +1,4 @@
-"""Kills a process at random moments while it writes checkpoints, and loads what it left; also for a sweep's store."""
+"""Kills processes at random moments while they write checkpoints or the store of a sweep, and loads what they left."""
 
 import argparse
 import random

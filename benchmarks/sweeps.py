@@ -1,4 +1,4 @@
-"""Sweeps over workers: a Dask cluster that loses a worker, a driver that is killed, overhead, two workers against one.
+"""Sweeps over workers: a Dask cluster that loses a worker, a killed driver, overhead, and two workers against one.
 
 Prints for each whether every task came back once, how many ran more than once, and the times.
 """
@@ -16,7 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import qiskit_lhv
-from qiskit_lhv import Behavior, nonlocality_threshold
+from qiskit_lhv import (
+    Behavior,
+    BellExpression,
+    certify_all_projective,
+    local_bound,
+    nonlocality_threshold,
+    werner_state,
+)
+from qiskit_lhv.projective import ProofSearch
 from qiskit_lhv.sweeps import UnfinishedTask, load_sweep
 
 NUM_TASKS = 200
@@ -101,10 +109,11 @@ def killed_driver(folder, settings):
 
 
 def speedup(settings):
-    """Wall time of one and of two worker processes, and their own processor time."""
+    """Wall time of one and of two worker processes for three times as many tasks, and their own processor time."""
     for number in (1, 2):
         with tempfile.TemporaryDirectory() as name:
-            tasks = [{**task, "settings": settings} for task in grid(Path(name), settings)]
+            starts = str(Path(name) / "starts")
+            tasks = [{"number": i, "settings": settings, "starts": starts} for i in range(3 * NUM_TASKS)]
             start = time.perf_counter()
             before = os.times()
             qiskit_lhv.sweep(threshold, tasks, executor=number, progress=False)
@@ -113,6 +122,36 @@ def speedup(settings):
             driver = after.user + after.system - before.user - before.system
             print(
                 f"{number} workers: {wall:.2f} s, processor time of workers {cpu:.2f} s, of the driver {driver:.2f} s"
+            )
+
+
+def one_search():
+    """A bound by branch and bound, and a certificate, by this process and by two workers."""
+    matrix = np.random.default_rng(5).integers(-9, 10, size=(42, 42)).astype(float)
+    expression = BellExpression.from_correlators(matrix, marginals=False)
+    searches = {
+        "bound of 42 x 42": lambda executor: local_bound(expression, executor=executor).value,
+        "certificate of 321 axes, 30 calls": lambda executor: (
+            certify_all_projective(
+                werner_state(1),
+                directions=321,
+                search=ProofSearch(max_calls=30),
+                seed=1,
+                executor=executor,
+                progress=False,
+            ).visibility
+        ),
+    }
+    for name, search in searches.items():
+        for executor in (None, 1, 2):
+            wall, before = time.perf_counter(), os.times()
+            found = search(executor)
+            wall, after = time.perf_counter() - wall, os.times()
+            driver = after.user + after.system - before.user - before.system
+            workers = after.children_user + after.children_system - before.children_user - before.children_system
+            print(
+                f"{name}, executor={executor}: {found:.9g} in {wall:.1f} s; processor time of the driver "
+                f"{driver:.1f} s, of workers {workers:.1f} s"
             )
 
 
@@ -166,6 +205,7 @@ def main():
             report(case, place, expected)
     speedup(options.settings)
     overhead()
+    one_search()
 
 
 if __name__ == "__main__":

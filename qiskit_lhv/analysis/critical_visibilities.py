@@ -217,7 +217,8 @@ def critical_visibility(
     clock = Deadline(time_limit)
     if isinstance(state, list | tuple):
         places = [None if folder is None else Path(folder) / f"state_{i:04d}" for i in range(len(state))]
-        shared = {"noise": noise, "measurements": measurements, "time_limit": time_limit, "seed": seed, **options}
+        shared = {"noise": noise, "measurements": measurements, "time_limit": time_limit, "seed": seed}
+        shared |= options | {"progress": False}
         tasks = [
             {"state": one, "parties": parties, "folder": place, **shared}
             for one, place in zip(state, places, strict=True)

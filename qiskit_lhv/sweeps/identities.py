@@ -97,8 +97,9 @@ def _taken_apart(value: Any) -> tuple[str, Sequence[Any]]:
         return kind, [[field.name, getattr(value, field.name)] for field in dataclasses.fields(value)]
     if hasattr(value, "find_bit") and hasattr(value, "data"):
         # A circuit: its name counts the circuits of a session.
-        return kind, [value.num_qubits, value.num_clbits, [_instruction(value, step) for step in value.data]]
-    if hasattr(value, "target") and hasattr(value, "name"):
+        steps = [_instruction(value, step) for step in value.data]
+        return kind, [value.num_qubits, value.num_clbits, str(getattr(value, "global_phase", 0)), steps]
+    if any(base.__module__.startswith("qiskit.providers") for base in type(value).__mro__) and hasattr(value, "name"):
         # A backend holds much that changes from day to day.
         return kind, [str(value.name).encode()]
     if hasattr(value, "__array__"):
@@ -112,7 +113,14 @@ def _instruction(circuit: Any, step: Any) -> list[Any]:
     operation = step.operation
     params = [param if isinstance(param, int | float | complex) else _param(param) for param in operation.params]
     condition = str(getattr(operation, "condition", None))
-    return [operation.name, getattr(operation, "ctrl_state", None), params, condition, *places]
+    name, definition = operation.name, None
+    # Gates without parameters are of classes made for them, whose base is the one in the library.
+    home = getattr(operation, "base_class", type(operation)).__module__
+    if not str(home).startswith("qiskit.circuit.library"):
+        # A gate of a user's own is what it is made of; its name may count those of a session.
+        definition = getattr(operation, "definition", None)
+        name = name if definition is None else ""
+    return [name, definition, getattr(operation, "ctrl_state", None), params, condition, *places]
 
 
 def _param(param: Any) -> Any:

@@ -177,7 +177,12 @@ class SweepStore:
     def _read_journal(self) -> dict[int, tuple[Path, str]]:
         journal = self._folder / _JOURNAL
         found = {}
-        for line in read_text(journal).splitlines() if journal.exists() else ():
+        try:
+            lines = read_text(journal).splitlines() if journal.exists() else []
+        except ValueError as exc:
+            got = f"a damaged {_JOURNAL} in {self._folder} ({exc})"
+            raise CertificateError.bad_argument("store", expected="the store of a sweep", got=got) from exc
+        for line in lines:
             try:
                 entry = json.loads(line)
                 number, name, digest = entry["task"], entry["file"], entry["sha256"]

@@ -40,6 +40,7 @@ CALLS = {
     "quantum_bound": (chsh(),),
     "ratio_e_value": (COUNTS,),
     "ratio_e_values": ([COUNTS],),
+    "sweep": (dict, [{"x": 1}]),
     "sweep_visibility": (STATE, [0.3]),
 }
 REFUSED = [0, 0.0, -1, float("nan"), float("inf"), 10**400, "x", True, np.array([1.0])]

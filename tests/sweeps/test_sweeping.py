@@ -202,12 +202,12 @@ def test_processes_do_the_tasks_of_a_lost_one_and_sigterm_ends_a_sweep_cleanly(t
         import os, qiskit_lhv, task
         from qiskit_lhv.sweeps.sweeping import run_all
         if __name__ == "__main__":
-            assert run_all(task.dies_once, [{"x": x} for x in range(9)], 2) == [*range(9)]
+            assert run_all(task.dies_once, [{"x": x} for x in range(9)], 1) == [*range(9)]
             qiskit_lhv.sweep(task.task, [{"x": x, "driver": os.getpid()} for x in range(6)], executor=2, store="store")
         """)
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environment, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environment, timeout=600, check=False)
     assert done.returncode == 128 + signal.SIGTERM
     assert (tmp_path / "died").exists()
     assert load_sweep(tmp_path / "store") == [*((x, "1", True) for x in range(5)), UnfinishedTask(5)]
@@ -215,6 +215,7 @@ def test_processes_do_the_tasks_of_a_lost_one_and_sigterm_ends_a_sweep_cleanly(t
 
 def test_digests_tell_tasks_apart():
     from qiskit import QuantumCircuit
+    from qiskit.providers.fake_provider import GenericBackendV2
 
     def circuit(angle):
         made = QuantumCircuit(2)
@@ -225,7 +226,15 @@ def test_digests_tell_tasks_apart():
     values = [1, 1.0, True, "1", b"1", None, (1,), {"x": 1}, {1}, np.ones(1), np.ones((1, 1)), np.ones(1, dtype=int)]
     values += [circuit(0.1), circuit(0.2), werner_state(0.5), werner_state(0.6), chsh(), square, np.linspace]
     values += [functools.partial(square, x=1), functools.partial(square, x=2)]
+    for angle in (0.1, 0.2):
+        own = QuantumCircuit(2)
+        own.append(circuit(angle).to_gate(), [0, 1])
+        values.append(own)
+    values += [GenericBackendV2(2, seed=1), GenericBackendV2(3, seed=1)]
     digests = [digest_of_grid([{"x": value}]) for value in values]
     assert len(set(digests)) == len(values)
     assert digest_of_grid([{"x": circuit(0.1)}]) == digests[12]
+    again = QuantumCircuit(2)
+    again.append(circuit(0.2).to_gate(), [0, 1])
+    assert digest_of_grid([{"x": again}]) == digests[-3]
     assert name_of_function(functools.partial(square, x=1)) != name_of_function(functools.partial(square, x=2))

@@ -30,9 +30,9 @@ _WORK_PER_ENTRY = 20
 _MEASURABLE = 10**8
 _FAR_BEYOND = 1000
 _ENOUGH_TO_TRUST = 5 * 10**9
-# A tree that is not done after so many nodes is spread over workers, in so many subtrees per waiting task.
-_NODES_BEFORE_SPREADING = 1 << 17
-_NODES_PER_SUBTREE = 1 << 9
+# A tree that is not done after so many nodes is spread over workers, which get so many nodes at a time.
+_NODES_BEFORE_SPREADING = 1 << 18
+_NODES_PER_SUBTREE = 1 << 12
 
 
 @dataclass

@@ -25,6 +25,8 @@ _INNER_ACCURACY = 1e-2
 _FEW_CELLS = 100
 # A step goes at most this part of the way to where an entry would vanish.
 _REACH = 0.9
+# Numbers of a table of a batch: the few tables that a step works on stay in the processor's cache.
+_BATCH_ENTRIES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ class SignalingTables:
         Returns:
             The tables g, shape of ``cells``, with ``weights + g`` positive; 0 where a step failed.
         """
+        size = max(1, _BATCH_ENTRIES // len(cells))
+        batches = [slice(first, first + size) for first in range(0, cells.shape[1], size)]
+        parts = [self._maximized(cells[:, batch], weights[:, batch], tolerance[batch]) for batch in batches]
+        return np.concatenate(parts, axis=1) if parts else np.zeros_like(cells)
+
+    def _maximized(self, cells: FloatArray, weights: FloatArray, tolerance: FloatArray) -> FloatArray:
         found, weights_of_all = np.zeros_like(cells), weights
         active = np.arange(cells.shape[1])
         g = np.zeros_like(cells)
