@@ -8,7 +8,7 @@ from qiskit_lhv.measurements import (
     platonic_directions,
     random_directions,
 )
-from qiskit_lhv.polytope import cglmp, chained, mermin
+from qiskit_lhv.polytope import cglmp, chained
 from qiskit_lhv.quantum import graph_state, random_state, w_state
 
 
@@ -20,7 +20,6 @@ from qiskit_lhv.quantum import graph_state, random_state, w_state
         (w_state, "num_qubits"),
         (random_state, "num_qubits"),
         (lambda n: graph_state([], n), "num_qubits"),
-        (mermin, "num_parties"),
         (lambda n: cglmp(1000 * n), "num_outcomes"),
         (lambda n: chained(1000 * n), "num_settings"),
         (lambda n: planar_directions(10**6 * n), "num_settings"),

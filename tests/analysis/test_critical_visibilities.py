@@ -172,7 +172,7 @@ def test_options_of_the_sweep_are_refused_before_the_proofs(options, name, monke
 
 def test_every_option_of_the_sweep_is_known():
     known = {"state", "parties", "visibilities", "target", "noise", "measurements"}
-    known |= {"time_limit", "seed", "folder", "checkpoint"}
+    known |= {"time_limit", "seed", "folder", "checkpoint", "terms"}
     taken = inspect.signature(sweep_visibility).parameters | inspect.signature(find_local_model).parameters
     assert taken.keys() - known - {"options"} == {*_OPTIONS_OF_SWEEP}
 

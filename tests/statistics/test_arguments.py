@@ -5,11 +5,13 @@ import inspect
 import numpy as np
 import pytest
 import qiskit_lhv
+from qiskit.quantum_info import SparsePauliOp
 from qiskit_lhv import Behavior, BellCounts, BellTrials, LHVError, chsh, ghz_state, ratio_e_value, statistics
+from qiskit_lhv.polytope import svetlichny
 from qiskit_lhv.statistics import no_signaling_test
 from qiskit_lhv.statistics.assumptions.same_state import same_state_test
 from qiskit_lhv.statistics.signaling.swapped_bits import swapped_bits_hint
-from qiskit_lhv.targets import Correlators, PhotonCounts
+from qiskit_lhv.targets import Correlators, ManyPartyShots, PhotonCounts
 
 NONLOCAL = Behavior.from_state(ghz_state(2, 0.95), "chsh")
 COUNTS = NONLOCAL.sample(40, seed=1)
@@ -18,6 +20,13 @@ PAULI = BellCounts(np.full((3, 3, 2, 2), 50))
 CORRELATORS = Correlators([[0.6, 0.6], [0.6, -0.6]], 0.1)
 PHOTONS = PhotonCounts(COUNTS.array + 1, 0.1)
 E_VALUE = ratio_e_value(COUNTS, seed=1)
+MERMIN = svetlichny(3)
+LISTED = MERMIN.to_sparse()
+TERMS = MERMIN.draw_terms(20, np.random.default_rng(1))
+SHOTS = ManyPartyShots(
+    MERMIN.scenario, TERMS, np.ones(20, dtype=int), np.zeros((20, 1), np.uint8), design="random", drawn_terms=TERMS
+)
+MANY_PARTY_TEST = statistics.many_party_test(SHOTS, MERMIN)
 HUGE = 10**5000
 
 NO_NUMBERS = [True, np.True_, "0.05", float("nan"), 1j, [0.05], np.array([0.05]), {}, object(), b"1", HUGE]
@@ -69,6 +78,17 @@ REFUSED = {
     "null": [None, True, 1, "quantum", [], ["local"], object()],
     "family": [True, 1, "x", [1], {}, object(), [None]],
     "known": [True, 1, "x", (1, 2), [NONLOCAL, NONLOCAL], (NONLOCAL,), object()],
+    "executor": [True, "x", 0, -1, 0.5, object(), [], {}],
+    "energy": [None, "x", object(), {}, float("nan")],
+    "errors": [*NO_NUMBERS, None, -0.1, 0.6, [0.1, 0.2]],
+    "number or none": [*NO_NUMBERS, float("inf")],
+    "positive whole": [*NO_NUMBERS[:-1], None, -1, 0, 0.5],
+    "pairs": ["x", 1, 0.5, object(), [1], [(0, 0)], [(0, 9)], [("x", "y")]],
+    "settings": [None, "x", 1, object(), [], [["X"]]],
+    "expression or none": ["x", 1, object(), [], {}, chsh()],
+    "bound": ["x", 1, object(), [], {}],
+    "bounds": ["x", 1, object(), [], {}, [1]],
+    "registers": [None, 1, object(), [1], [[-1]], [["x"]], [[9]]],
     "p or none": [*NO_NUMBERS, 0.0, 1.0, -0.1],
     "log p": [*NO_NUMBERS, 0.0, 1.0, float("-inf")],
 }
@@ -92,8 +112,20 @@ PUBLIC = {
     ),
     "drift_test": ({"data": TRIALS}, {"num_parts": "whole", "num_replicates": "whole", "seed": "seed"}),
     "e_bh": ({"log_e_values": [1.0, 2.0], "alpha": 0.1}, {"log_e_values": "numbers", "alpha": "level"}),
-    "estimate_threshold": ({"counts": COUNTS}, {"alpha": "level", "num_replicates": "whole", "seed": "seed"}),
+    "energy_witness": (
+        {"hamiltonian": SparsePauliOp(["XX", "ZZ"]), "settings": "chsh", "energy": -2.0, "standard_error": 0.1},
+        {"settings": "settings", "energy": "energy", "standard_error": "positive", "ground_energy": "number or none"},
+    ),
+    "estimate_threshold": (
+        {"counts": COUNTS},
+        {"alpha": "level", "num_replicates": "whole", "seed": "seed", "executor": "executor"},
+    ),
     "evidence_rate": ({"target": NONLOCAL}, {"target": "data", "shares": "numbers or none", "seed": "seed"}),
+    "expected_value": (
+        {"expression": MERMIN},
+        {"ideal": "number or none", "fidelity": "share", "readout_error": "errors"}
+        | {"num_terms": "positive whole", "seed": "seed"},
+    ),
     "fit_local_model": (
         {"target": COUNTS},
         {"target": "data", "weights": "numbers or none", "tolerance": "positive", "relative_tolerance": "positive"}
@@ -105,7 +137,27 @@ PUBLIC = {
         {"center": "data", "alpha": "level", "time_limit": "seconds or none"},
     ),
     "local_weight_interval": ({"counts": COUNTS}, {"alpha": "level"}),
+    "many_party_allowance": (
+        {"test": MANY_PARTY_TEST, "signaling": statistics.many_party_signaling(SHOTS)},
+        {"signaling": "data", "kappa": "kappa", "alpha": "level"},
+    ),
+    "many_party_signaling": (
+        {"shots": SHOTS},
+        {"level": "level", "pairs": "pairs", "limit_level": "level"},
+    ),
+    "many_party_test": (
+        {"shots": SHOTS, "expression": MERMIN},
+        {"expression": "data", "drawn_from": "expression or none", "bound": "bound"},
+    ),
+    "nested_expressions": (
+        {"expression": LISTED, "registers": [[0, 1, 2]]},
+        {"registers": "registers"},
+    ),
     "no_signaling_test": ({"counts": COUNTS}, {"level": "level", "seed": "seed"}),
+    "nonlocality_depth": (
+        {"shots": SHOTS, "expression": MERMIN},
+        {"expression": "data", "alpha": "level", "drawn_from": "expression or none"},
+    ),
     "normal_test": (
         {"value": 2.1, "standard_error": 0.1, "expression": chsh()},
         {"value": "number", "standard_error": "positive", "expression": "data"},
@@ -121,6 +173,10 @@ PUBLIC = {
         {"null": "null", "time_limit": "seconds or none", "seed": "seed"} | ASSUMED,
     ),
     "settings_test": ({"data": COUNTS}, {"predictability": "share"}),
+    "shots_of_many_parties": (
+        {"expression": MERMIN, "value": 4.0, "p_value": 0.01},
+        {"value": "number", "p_value": "p or none", "power": "level", "bound": "bound"},
+    ),
     "shots_needed": (
         {"behavior": NONLOCAL, "p_value": 1e-3},
         {
@@ -138,9 +194,13 @@ PUBLIC = {
         {"behavior": NONLOCAL, "shots": 10},
         {"behavior": "data", "shots": "numbers", "num_runs": "whole", "seed": "seed"},
     ),
+    "violation_reach": (
+        {"shots": SHOTS, "expressions": [MERMIN]},
+        {"expressions": "data", "alpha": "level", "drawn_from": "expression or none", "bounds": "bounds"},
+    ),
 }
 # Parameters that exclude another one of the valid call, and are tested by themselves.
-APART = {("shots_needed", "log10_p_value")}
+APART = {("shots_needed", "log10_p_value"), ("shots_of_many_parties", "log10_p_value")}
 
 
 def cases():

@@ -74,10 +74,10 @@ from qiskit_lhv.polytope import (
     optimize_chain_settings,
     quantum_bound,
     svetlichny,
+    translation_invariant_chain,
     wwzb,
 )
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
-from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
 from qiskit_lhv.projective import (
     OptimizedSettings,
     SettingsSearch,
@@ -727,14 +727,10 @@ def bound_of_parts():
     return StructuralBound(neighbors(), bound.numerator, bound.denominator, False, None, "parts", None, None, parts)
 
 
-class Chain(ManyPartyExpression):
-    """CHSH of neighbors, by a rule."""
-
-    pattern = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.int8)
-    coefficients = np.array([1.0, 1.0, 1.0, -1.0])
-    periodic, scenario = True, BellScenario([2] * 5, 2)
-    num_terms, constant, weight, known_bounds = 20, 0.0, 20.0, None
-    coefficients_of = draw_terms = _iterate_blocks = None
+def chsh_chain():
+    """CHSH of neighbors on a ring of five."""
+    terms = {((0, x), (1, y)): -1.0 if x == y == 1 else 1.0 for x in (0, 1) for y in (0, 1)}
+    return translation_invariant_chain(terms, 5)
 
 
 @pytest.fixture(autouse=True)
@@ -914,7 +910,7 @@ RECORDS = {
     ),
     "bound of many parties": (lambda: local_bound(neighbors()), structural_bound_holds),
     "bound of parts": (bound_of_parts, structural_bound_holds),
-    "bound per site": (lambda: bound_per_site(Chain()), lambda record: record.fraction == 2),
+    "bound per site": (lambda: bound_per_site(chsh_chain()), lambda record: record.fraction == 2),
     "threshold": (lambda: nonlocality_threshold(SINGLET), threshold_holds),
     "threshold in other noise": (
         lambda: nonlocality_threshold(BOX, noise=Behavior.from_correlators(np.ones((2, 2)), marginals=False)),

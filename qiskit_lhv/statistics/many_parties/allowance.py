@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._support.records import Record
 from ..._support.types import FloatArray
-from ..._support.validation import frozen, probability
+from ..._support.validation import frozen, instance, probability
 from ...exceptions import CountsError
 from ...polytope.expressions.many_parties.base import ABSENT, MAX_LISTED, ManyPartyExpression
 from ..signaling.allowance import check_kappa
@@ -81,6 +81,8 @@ def many_party_allowance(
         CountsError: If kappa is below 1, alpha is not between 0 and 1, or the limits of the shifts hold only at a level
             above ``alpha / 2``.
     """
+    instance(test, ManyPartyTest, "test", CountsError, "Such as many_party_test(shots, expression).")
+    instance(signaling, ManyPartySignaling, "signaling", CountsError, "Such as many_party_signaling(shots).")
     check_kappa(kappa)
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     if signaling.limit_level > alpha / 2 * (1 + 1e-12):

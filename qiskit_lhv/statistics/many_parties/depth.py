@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..._support.validation import probability
+from ..._support.validation import instance, probability
 from ...exceptions import CountsError
 from ...polytope.bounds.many_parties.group_bounds import GroupBound, group_bound
 from ...polytope.expressions.many_parties.base import ManyPartyExpression
@@ -92,7 +92,8 @@ def nonlocality_depth(
         J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
     """
     level = math.log10(probability(alpha, "alpha", CountsError, open_interval=True))
-    n = expression.num_parties
+    instance(shots, ManyPartyShots, "shots", CountsError)
+    n = instance(expression, ManyPartyExpression, "expression", CountsError).num_parties
     # The p-value falls with the bound, which falls with the number of groups: the least number is found by halving.
     low, high, best = _least_num_groups(expression), n, None
     while low <= high:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._support.estimated_value import with_error
 from ..._support.types import FloatArray
-from ..._support.validation import instance, is_whole_number, probability
+from ..._support.validation import instance, is_whole_number, probability, shown
 from ..._support.words import counted
 from ...exceptions import CountsError, ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
@@ -129,11 +129,15 @@ def violation_reach(
         CountsError: If there is no expression, or a test is refused; see ``many_party_test``.
         ScenarioError: If a local bound cannot be computed.
     """
-    declared = [instance(one, ManyPartyExpression, "expressions", CountsError) for one in expressions]
-    known = [local_bound(one) for one in declared] if bounds is None else list(bounds)
-    if not declared or len(known) != len(declared):
+    instance(shots, ManyPartyShots, "shots", CountsError)
+    given = list(expressions) if isinstance(expressions, Iterable) else [expressions]
+    declared = [instance(one, ManyPartyExpression, "expressions", CountsError) for one in given]
+    known = _bounds_of(declared, bounds)
+    if not declared:
+        raise CountsError.bad_argument("expressions", expected="at least one expression", got="none")
+    if len(known) != len(declared):
         raise CountsError.bad_argument(
-            "expressions", expected="at least one, and one bound for each", got=f"{len(declared)}, {len(known)} bounds"
+            "bounds", expected=f"{counted(len(declared), 'bound')}, one per expression", got=f"{len(known)}"
         )
     probability(alpha, "alpha", CountsError, open_interval=True)
     tests = [
@@ -141,6 +145,18 @@ def violation_reach(
         for one, bound in zip(declared, known, strict=True)
     ]
     return ViolationReach(tuple(tests), alpha)
+
+
+def _bounds_of(declared: list[ManyPartyExpression], bounds: Any) -> list[Evidence]:
+    """The bounds that were given, or those of the expressions.
+
+    Raises:
+        CountsError: If what was given is no list of evidence.
+    """
+    if bounds is None:
+        return [local_bound(one) for one in declared]
+    given = list(bounds) if isinstance(bounds, Iterable) else [bounds]
+    return [instance(one, Evidence, "bounds", CountsError, "Such as [local_bound(...), ...].") for one in given]
 
 
 def nested_expressions(
@@ -167,10 +183,11 @@ def nested_expressions(
     """
     instance(expression, SparseExpression, "expression", ScenarioError)
     n, parts = expression.num_parties, []
-    for register in registers:
-        chosen = list(register)
+    listed = list(registers) if isinstance(registers, Iterable) else [registers]
+    for register in listed:
+        chosen = list(register) if isinstance(register, Iterable) else [None]
         if not all(is_whole_number(k) and 0 <= k < n for k in chosen):
-            raise ScenarioError.bad_argument("registers", expected=f"parties from 0 to {n - 1}", got=f"{chosen}")
+            raise ScenarioError.bad_argument("registers", expected=f"parties from 0 to {n - 1}", got=shown(register))
         outside = np.ones(n, dtype=bool)
         outside[chosen] = False
         inside = np.all(expression.rows[:, outside] == ABSENT, axis=1)

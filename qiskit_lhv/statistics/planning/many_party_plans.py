@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..._support.records import Record
-from ..._support.validation import generator, instance, probability, real_array, real_number, whole_number
+from ..._support.validation import generator, instance, probability, real_array, real_number, shown, whole_number
 from ..._support.words import counted
 from ...exceptions import ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
@@ -98,7 +98,8 @@ def expected_value(
         raise ScenarioError.bad_argument(
             "ideal", expected="the value without noise, as no quantum bound is known", got="None"
         )
-    full = real_number(float(given), "ideal", ScenarioError)
+    full = float(real_number(given, "ideal", ScenarioError))
+    rng = generator(seed)
     count = whole_number(num_terms, "num_terms", ScenarioError, minimum=1)
     if expression.num_terms <= count:
         blocks = list(expression.blocks())
@@ -107,7 +108,7 @@ def expected_value(
         listed = np.any(rows != ABSENT, axis=1)
         rows, sizes = rows[listed], sizes[listed]
     else:
-        rows = expression.draw_terms(count, generator(seed))
+        rows = expression.draw_terms(count, rng)
         sizes = np.ones(count)
     logs = np.where(rows != ABSENT, np.log(np.maximum(1 - 2 * errors, 1e-300)), 0.0).sum(axis=1)
     readout = float(np.average(np.exp(logs), weights=sizes))
@@ -148,6 +149,10 @@ def shots_of_many_parties(
     instance(expression, ManyPartyExpression, "expression", ScenarioError)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
+    if bound is not None and not (isinstance(bound, Evidence) and hasattr(bound, "value")):
+        raise ScenarioError.bad_argument(
+            "bound", expected="the proven bound of the expression, such as local_bound(expression)", got=shown(bound)
+        )
     known: Any = local_bound(expression) if bound is None else bound
     limit, weight, constant = float(known.value), expression.weight, expression.constant
     if not limit < real_number(value, "value", ScenarioError) <= constant + weight * (1 + 1e-12):

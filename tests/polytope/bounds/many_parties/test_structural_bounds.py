@@ -39,6 +39,9 @@ class OfRule(ManyPartyExpression):
     def _iterate_blocks(self):
         raise AssertionError
 
+    def __mul__(self, factor):
+        raise AssertionError
+
 
 def mermin(n):
     ones = np.arange(0, n + 1, 2)
