@@ -16,7 +16,7 @@ from .._support.validation import is_whole_number, shown
 from ..exceptions import LHVError
 from .workers import begin_worker
 
-__all__ = ["Workers", "require_sendable", "workers_of"]
+__all__ = ["Workers", "require_executor", "require_sendable", "workers_of"]
 
 _EXPECTED = (
     "None, a number of processes, 'dask', a dask.distributed.Client, or an executor with the interface of "
@@ -39,6 +39,22 @@ class Workers:
     """How many tasks are sent before the first of them has come back."""
     stop: Callable[[], None]
     """Ends what is running at once, where that may be done."""
+
+
+def require_executor(executor: Any) -> None:
+    """Checks an argument ``executor``, also where there is nothing to send.
+
+    Raises:
+        LHVError: If it is none of the kinds.
+    """
+    number = is_whole_number(executor) and executor >= 1
+    name = isinstance(executor, str) and executor == "dask"
+    if not (executor is None or number or name or isinstance(executor, Executor) or _is_client(executor)):
+        raise LHVError.bad_argument("executor", expected=_EXPECTED, got=shown(executor))
+
+
+def _is_client(executor: Any) -> bool:
+    return hasattr(executor, "get_executor") and hasattr(executor, "scheduler")
 
 
 def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Mapping[str, Any]]) -> None:
@@ -93,20 +109,19 @@ def workers_of(executor: Any) -> Iterator[Workers]:
     Raises:
         LHVError: If it is none of the kinds, or if Dask is not installed.
     """
-    if is_whole_number(executor) and executor >= 1:
+    require_executor(executor)
+    if is_whole_number(executor):
         with _own_processes(int(executor)) as workers:
             yield workers
-    elif isinstance(executor, str) and executor == "dask":
+    elif isinstance(executor, str):
         with _dask_client() as client:
             yield _of_client(client)
     elif isinstance(executor, Executor):
         number = getattr(executor, "_max_workers", None)
         waiting = _TASKS_PER_PROCESS * number if is_whole_number(number) else _MOST_WAITING
         yield Workers(executor, number != 1, max(waiting, 1), _nothing)
-    elif hasattr(executor, "get_executor") and hasattr(executor, "scheduler"):
-        yield _of_client(executor)
     else:
-        raise LHVError.bad_argument("executor", expected=_EXPECTED, got=shown(executor))
+        yield _of_client(executor)
 
 
 def _nothing() -> None:

@@ -68,6 +68,7 @@ REFUSED = {
     ],
     "null": [None, True, 1, "quantum", [], ["local"], object()],
     "family": [True, 1, "x", [1], {}, object(), [None]],
+    "executor": [True, 0, -1, 1.5, "cluster", [2], object()],
     "known": [True, 1, "x", (1, 2), [NONLOCAL, NONLOCAL], (NONLOCAL,), object()],
     "p or none": [*NO_NUMBERS, 0.0, 1.0, -0.1],
     "log p": [*NO_NUMBERS, 0.0, 1.0, float("-inf")],
@@ -92,7 +93,10 @@ PUBLIC = {
     ),
     "drift_test": ({"data": TRIALS}, {"num_parts": "whole", "num_replicates": "whole", "seed": "seed"}),
     "e_bh": ({"log_e_values": [1.0, 2.0], "alpha": 0.1}, {"log_e_values": "numbers", "alpha": "level"}),
-    "estimate_threshold": ({"counts": COUNTS}, {"alpha": "level", "num_replicates": "whole", "seed": "seed"}),
+    "estimate_threshold": (
+        {"counts": COUNTS},
+        {"alpha": "level", "num_replicates": "whole", "seed": "seed", "executor": "executor"},
+    ),
     "evidence_rate": ({"target": NONLOCAL}, {"target": "data", "shares": "numbers or none", "seed": "seed"}),
     "fit_local_model": (
         {"target": COUNTS},

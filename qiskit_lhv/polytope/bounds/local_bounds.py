@@ -23,6 +23,7 @@ from ..._support.types import FloatArray, IntArray
 from ..._support.validation import at_most, generator, instance, whole_array
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
+from ...sweeps.executors import require_executor
 from ...sweeps.pools import TaskPool
 from ...targets.coordinates import to_party_axes
 from ...targets.scenario import BellScenario
@@ -111,6 +112,7 @@ def local_bound(
 
     instance(expression, BellExpression, "expression", ScenarioError, "Such as chsh().")
     deadline = Deadline(time_limit)
+    require_executor(executor)
     if method == "heuristic":
         value, strategy = _best_found(expression.coefficients, expression.scenario, seed)
         return LocalBound(value, strategy, False)

@@ -17,6 +17,7 @@ from ...polytope.inequalities.bell_inequality import BellInequality
 from ...polytope.thresholds.closed_forms import has_closed_form, white_noise_thresholds
 from ...polytope.thresholds.local_weights import largest_local_part, verify_local_part, verify_weight_limit
 from ...polytope.thresholds.visibility import Threshold, nonlocality_threshold
+from ...sweeps.executors import require_executor
 from ...sweeps.sweeping import run_all
 from ...targets.behaviors import Behavior
 from ...targets.counts import BellCounts, require_counts
@@ -129,8 +130,11 @@ def estimate_threshold(
     """
     alpha = probability(alpha, "alpha", CountsError, open_interval=True)
     replicates = whole_number(num_replicates, "num_replicates", CountsError, minimum=_FEWEST_REPLICATES)
+    require_executor(executor)
     if not isinstance(counts, list | tuple):
         return _estimate(_usable(counts), alpha, replicates, checked_seed(seed), executor)
+    if not counts:
+        raise CountsError.bad_argument("counts", expected="counts, or a list of counts", got="an empty list")
     tables = [_usable(one) for one in counts]
     seeds = np.random.SeedSequence(checked_seed(seed)).generate_state(len(tables), np.uint64).tolist()
     grid = [
