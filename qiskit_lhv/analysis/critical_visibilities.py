@@ -216,6 +216,8 @@ def critical_visibility(
     """
     clock = Deadline(time_limit)
     if isinstance(state, list | tuple):
+        if not state:
+            raise MeasurementError.bad_argument("state", expected="a state, or a list of states", got="an empty list")
         places = [None if folder is None else Path(folder) / f"state_{i:04d}" for i in range(len(state))]
         shared = {"noise": noise, "measurements": measurements, "time_limit": time_limit, "seed": seed}
         shared |= options | {"progress": False}

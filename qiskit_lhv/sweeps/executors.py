@@ -41,6 +41,22 @@ class Workers:
     """Ends what is running at once, where that may be done."""
 
 
+def require_executor(executor: Any) -> None:
+    """Checks an argument ``executor``, also where there is nothing to send.
+
+    Raises:
+        LHVError: If it is none of the kinds.
+    """
+    number = is_whole_number(executor) and executor >= 1
+    name = isinstance(executor, str) and executor == "dask"
+    if not (executor is None or number or name or isinstance(executor, Executor) or _is_client(executor)):
+        raise LHVError.bad_argument("executor", expected=_EXPECTED, got=shown(executor))
+
+
+def _is_client(executor: Any) -> bool:
+    return hasattr(executor, "get_executor") and hasattr(executor, "scheduler")
+
+
 def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Mapping[str, Any]]) -> None:
     """Checks, before any work, that another process can take a function and its arguments.
 

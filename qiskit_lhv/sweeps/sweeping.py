@@ -13,7 +13,7 @@ from .._support.progress import ProgressBar
 from .._support.validation import shown, truth_value
 from ..exceptions import LHVError
 from .dispatch import Dispatch
-from .executors import require_sendable, workers_of
+from .executors import require_executor, require_sendable, workers_of
 from .pools import TaskPool
 from .results import FailedTask, UnfinishedTask
 from .stores import SweepStore
@@ -68,6 +68,7 @@ def sweep(
     clock = Deadline(time_limit)
     tasks = _checked_grid(function, grid)
     truth_value(resume, "resume", LHVError)
+    require_executor(executor)
     require_sendable(executor, function, tasks)
     if store is None:
         results: dict[int, Any] = {}

@@ -23,6 +23,7 @@ from ..._support.types import FloatArray, IntArray
 from ..._support.validation import at_most, generator, instance, whole_array
 from ...exceptions import ScenarioError
 from ...models.deterministic import party_strategies
+from ...sweeps.executors import require_executor
 from ...sweeps.pools import TaskPool
 from ...targets.coordinates import to_party_axes
 from ...targets.scenario import BellScenario
@@ -141,6 +142,7 @@ def local_bound(
     kinds = (BellExpression, ManyPartyExpression)
     instance(expression, kinds, "expression", ScenarioError, "Such as chsh().")
     deadline = Deadline(time_limit)
+    require_executor(executor)
     if isinstance(expression, ManyPartyExpression):
         if method != "exact":
             raise ScenarioError.bad_argument("method", expected="'exact' for many parties", got=repr(method))
