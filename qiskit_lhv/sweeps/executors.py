@@ -99,18 +99,6 @@ def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Ma
             known.add(id(value))
 
 
-def require_executor(executor: Any) -> None:
-    """Checks that an argument ``executor`` is of one of the kinds, or ``None``; nothing is started.
-
-    Raises:
-        LHVError: If it is not.
-    """
-    known = executor is None or (is_whole_number(executor) and executor >= 1) or isinstance(executor, Executor)
-    named = isinstance(executor, str) and executor == "dask"
-    if not (known or named or (hasattr(executor, "get_executor") and hasattr(executor, "scheduler"))):
-        raise LHVError.bad_argument("executor", expected=_EXPECTED, got=shown(executor))
-
-
 @contextmanager
 def workers_of(executor: Any) -> Iterator[Workers]:
     """The workers that an argument ``executor`` stands for. Those that are started here end here, too.
