@@ -259,12 +259,11 @@ def entangled_pairs():
         (random_density_matrix((2, 3), seed=1), {"response": 2}, (2, 3)),
         (entangled_pairs(), {"parties": [[0, 1], [2, 3]], "response": 1}, (4, 4)),
         (ghz_of_qutrits(), {"response": 1}, (3, 3, 3)),
-        (isotropic_state(0.1, 5), {"response": 1}, (5, 5)),
         (random_density_matrix((3,), seed=1), {"response": 1}, (3,)),
         (werner_state(0.2), {"measurements": ["povm", "xz"]}, (2, 2)),
         (isotropic_state(0.1, 3), {"response": EffectFeatures(PVMs(3), 2, context=True)}, (3, 3)),
     ],
-    ids=["qubit and qutrit", "four qubits", "GHZ", "five levels", "one qutrit", "mixed sets", "context"],
+    ids=["qubit and qutrit", "four qubits", "GHZ", "one qutrit", "mixed sets", "context"],
 )
 def test_other_parties(state, arguments, dimensions):
     result = find_local_model(state, **grouped(**arguments, **{**QUICK, "num_steps": 40}))

@@ -29,7 +29,7 @@ def check(rows):
 
 @pytest.mark.parametrize(
     ("lengths", "num_hidden"),
-    [((2, 3), 1), ((2, 3), 7), ((2, 3, 4), 7), ((2, 3, 4, 3), 7), ((2, 1, 2, 3, 2), 1), ((2, 2, 3, 2, 2, 2), 1)],
+    [((2, 3), 7), ((2, 3, 4), 1), ((2, 3, 4, 3), 7), ((2, 1, 2, 3, 2), 1)],
 )
 def test_sums_and_gradients_are_those_of_the_plain_product(lengths, num_hidden):
     rng = np.random.default_rng(0)

@@ -18,14 +18,11 @@ NUM_HIDDEN = 512
 
 TARGETS = {
     "local, CHSH settings": lambda: Behavior.from_state(werner_state(0.69), "chsh"),
-    "Tsirelson": lambda: Behavior.from_state(werner_state(1), "chsh"),
     "PR box": pr_box,
     "signaling, 3 x 3 settings": lambda: random_behavior((3, 3, 2, 2), 0),
     "unequal settings and outcomes": lambda: random_behavior((2, 3, 3, 2), 1),
     "three parties": lambda: random_behavior((2, 2, 1, 2, 2, 3), 2),
-    "one party": lambda: random_behavior((3, 4), 3),
     "four parties": lambda: random_behavior((2, 1, 2, 1, 2, 2, 2, 2), 4),
-    "Hanoi counts": lambda: load_bundled_counts("ibm_hanoi19_20circuit13").counts,
     "Delft counts": lambda: load_bundled_counts("delft_2015").counts,
 }
 

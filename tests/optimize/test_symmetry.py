@@ -4,7 +4,7 @@ from qiskit.quantum_info import DensityMatrix, Operator, Statevector, random_den
 from qiskit_lhv import CorrelationTensor, find_local_model, ghz_state, werner_state
 from qiskit_lhv.exceptions import LHVError, ScenarioError
 from qiskit_lhv.measurements import AllProjective, measurement_set, measurement_sets
-from qiskit_lhv.models import DirectionResponse, OddMonomials, PlanarHarmonics, ResponseModel, SphericalHarmonics
+from qiskit_lhv.models import DirectionResponse, PlanarHarmonics, ResponseModel, SphericalHarmonics
 from qiskit_lhv.optimize import (
     GradientDescent,
     SettingsGrid,
@@ -173,7 +173,6 @@ def test_every_state_without_correlations_is_done_quickly():
     ("state", "features", "measurements"),
     [
         (werner_state(0.6), SphericalHarmonics(5), "projective"),
-        (werner_state(0.6), OddMonomials(3), "projective"),
         (werner_state(0.6), PlanarHarmonics(3), "xz"),
         (w_state(3), SphericalHarmonics(3), "projective"),
         (ghz_state(4), SphericalHarmonics(1), "projective"),

@@ -137,8 +137,7 @@ def test_weak_contradictions_are_told_not_refused():
 # Settings as declared
 
 
-@pytest.mark.parametrize("probabilities", [UNIFORM, CORRELATED], ids=["uniform", "correlated"])
-@pytest.mark.parametrize("count", [30, 250])
+@pytest.mark.parametrize(("count", "probabilities"), [(30, UNIFORM), (250, CORRELATED)], ids=["uniform", "correlated"])
 def test_p_values_are_valid(probabilities, count):
     rng = np.random.default_rng(count)
     runs, found = 300, []
