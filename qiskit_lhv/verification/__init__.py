@@ -6,7 +6,7 @@ cannot hide in both.
 
 - ``result``, ``verdict``, ``evidence``: the answers, and the base of all evidence
 - ``local_bounds``, ``branches``: local bounds, by a list of strategies or by branch and bound
-- ``eliminations``, ``symmetric_bounds``, ``chain_bounds``: local bounds of many parties
+- ``eliminations``, ``symmetric_bounds``, ``chain_bounds``, ``sign_patterns``: local bounds of many parties
 - ``models``: deterministic models; ``terms``: listed correlators of models
 - ``padding``, ``rationals``: tables and numbers that the checks share
 - ``projective``, ``hidden_states``, ``positivity``: states under all projective measurements

@@ -6,6 +6,7 @@
 - ``symmetric_strategies``: the largest value where all parties are alike, by counting;
 - ``group_bounds``: bounds of GHZ expressions for groups of parties that communicate inside;
 - ``chains``, ``per_site``: the largest value of a chain that repeats its terms, of any length, and per site;
+- ``sign_patterns``: the largest value of few terms of any number of parties;
 - ``programs``: upper bounds where an exact one is out of reach, by parts;
 - ``structural_bounds``: the bound as a result, with its proof.
 """

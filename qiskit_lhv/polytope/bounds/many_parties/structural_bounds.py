@@ -20,6 +20,7 @@ from ....verification.chain_bounds import prove_by_steps, value_of_sites
 from ....verification.eliminations import prove_by_elimination, prove_by_parts, value_of_signs
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
+from ....verification.sign_patterns import prove_by_patterns
 from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
 from ...expressions.many_parties.base import MAX_LISTED, ManyPartyExpression, TermRows
 from ...expressions.many_parties.sparse import SparseExpression
@@ -27,18 +28,20 @@ from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
 from .programs import bound_by_parts
+from .sign_patterns import SignPatterns, largest_of_patterns, sign_patterns
 from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
 
 __all__ = ["EliminationCost", "StructuralBound", "bound_by_structure", "elimination_cost"]
 
-Method = Literal["elimination", "symmetric strategies", "chain", "parts", "closed form"]
+Method = Literal["elimination", "symmetric strategies", "chain", "sign patterns", "parts", "closed form"]
 
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
 _ROUNDING_BITS = 50
 _MAX_TERMS_AGAIN = 1 << 16
+_MOST_INDEPENDENT = 26
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,9 +63,10 @@ class StructuralBound(Evidence):
     method: Method
     """``"elimination"``: dynamic programming over a tree decomposition of the terms. ``"symmetric strategies"``: all
     parties are alike, so that only the number of parties that answer in each way counts. ``"chain"``: the same terms
-    repeat along a chain, so that powers of a matrix tell the best. ``"parts"``: an upper bound, the sum of the exact
-    bounds of ``parts``. ``"closed form"``: what the literature says of the family, for expressions that are too large
-    for a proof: ``verify`` does not prove it again."""
+    repeat along a chain, so that powers of a matrix tell the best. ``"sign patterns"``: all patterns of signs that few
+    independent terms can have together. ``"parts"``: an upper bound, the sum of the exact bounds of ``parts``.
+    ``"closed form"``: what the literature says of the family, for expressions that are too large for a proof:
+    ``verify`` does not prove it again."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
@@ -102,6 +106,8 @@ class StructuralBound(Evidence):
             return "by the number of parties that answer in each way"
         if self.method == "chain":
             return "by powers of a max-plus matrix"
+        if self.method == "sign patterns":
+            return "by all patterns of the signs of the terms"
         if self.method == "parts":
             return f"by the sum of the bounds of {len(self.parts)} parts"
         if self.method == "closed form":
@@ -138,6 +144,8 @@ class StructuralBound(Evidence):
         if self.method == "parts":
             parts = [(part.rows, part.coefficients) for part in self.parts]
             return prove_by_parts(_listed(expression), parts, self.fraction)
+        if self.method == "sign patterns":
+            return prove_by_patterns(*_listed(expression), self.fraction)
         symmetric = symmetric_types(expression) if self.method == "symmetric strategies" else None
         if symmetric is not None:
             n, types, coefficients = symmetric.num_parties, symmetric.types, symmetric.coefficients
@@ -237,9 +245,15 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
     if known is not None and expression.num_terms > MAX_LISTED:
         return _by_closed_form(expression, known)
     terms = integer_terms(expression)
+    patterns = sign_patterns(terms, _MOST_INDEPENDENT)
+    if patterns is not None and patterns.rank <= max(map(len, terms.scopes), default=0):
+        # Every elimination has a larger table, that of the longest term.
+        return _by_patterns(expression, terms, patterns)
     order = _order_of(expression, terms)
     if _is_feasible(order, terms):
         return _by_elimination(expression, terms, order)
+    if patterns is not None:
+        return _by_patterns(expression, terms, patterns)
     if known is not None:
         return _by_closed_form(expression, known)
     bound, parts = bound_by_parts(expression)
@@ -250,6 +264,14 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
 def _by_closed_form(expression: ManyPartyExpression, known: float) -> StructuralBound:
     bound = Fraction(known)
     return StructuralBound(expression, bound.numerator, bound.denominator, False, None, "closed form", None, None)
+
+
+def _by_patterns(expression: ManyPartyExpression, terms: IntegerTerms, patterns: SignPatterns) -> StructuralBound:
+    if terms.dtype is object and 1 << patterns.rank > _EXACT_OBJECTS:
+        terms = terms.rounded()
+    largest, outcomes = largest_of_patterns(terms, patterns)
+    bound = terms.value(largest)
+    return StructuralBound(expression, bound.numerator, bound.denominator, True, outcomes, "sign patterns", None, None)
 
 
 def _by_elimination(expression: ManyPartyExpression, terms: IntegerTerms, order: EliminationOrder) -> StructuralBound:

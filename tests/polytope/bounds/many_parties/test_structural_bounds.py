@@ -11,8 +11,12 @@ from qiskit_lhv import BellExpression, BellScenario, local_bound
 from qiskit_lhv.exceptions import ScenarioError
 from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, bound_per_site, elimination_cost
 from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
+from qiskit_lhv.polytope.bounds.many_parties.integer_terms import integer_terms
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
+from qiskit_lhv.polytope.bounds.many_parties.sign_patterns import largest_of_patterns, sign_patterns
 from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
+from qiskit_lhv.verification.eliminations import value_of_signs
+from qiskit_lhv.verification.sign_patterns import prove_by_patterns
 
 
 class OfRule(ManyPartyExpression):
@@ -174,6 +178,41 @@ def test_whole_device():
     assert inequality.violation(inequality.bound.value + 1) == 1
 
 
+def test_few_terms_of_many_parties():
+    rng = np.random.default_rng(8)
+    for n, count in ((4, 9), (100, 12)):
+        rows = np.unique(rng.integers(0, 2, (count, n)), axis=0)
+        values = rng.integers(-3, 4, len(rows))
+        terms = {tuple(enumerate(row)): int(value) for row, value in zip(rows.tolist(), values, strict=True)}
+        expression = BellExpression.from_terms(BellScenario([2] * n, 2), {**terms, (): -1.0})
+        bound = local_bound(expression)
+        assert bound.method == "sign patterns" or n == 4
+        if n == 4:
+            assert bound.fraction == all_values(expression).max()
+        else:
+            # Terms of so many parties are independent.
+            assert bound.fraction == abs(values).sum() - 1
+        assert bound.verify()
+        assert replace(bound, numerator=bound.numerator - 1, exact=False).verify().refuted
+
+
+def test_sign_patterns_are_those_of_all_strategies():
+    rng = np.random.default_rng(9)
+    for kind in ("integers", "floats", "large") * 3:
+        expression = random_expression(rng, kind)
+        terms = integer_terms(expression)
+        patterns = sign_patterns(terms, 12)
+        largest, outcomes = largest_of_patterns(terms, patterns)
+        assert terms.value(largest) == all_values(expression).max()
+        split = np.split(outcomes, np.cumsum(expression.scenario.num_settings)[:-1])
+        assert value_of_signs(expression.rows, expression.coefficients, split) == terms.value(largest)
+        check = prove_by_patterns(expression.rows, expression.coefficients, terms.value(largest))
+        assert check
+        if expression.num_terms:
+            lower = terms.value(largest) - Fraction(expression.weight) / 10**6
+            assert not prove_by_patterns(expression.rows, expression.coefficients, lower)
+
+
 def dense(n, seed=6):
     rng = np.random.default_rng(seed)
     pairs = itertools.combinations(range(n), 2)
@@ -187,6 +226,7 @@ def test_parts_bound_what_is_too_large(monkeypatch):
     assert elimination_cost(dense(8)).feasible
     assert not elimination_cost(dense(40)).feasible
     monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 10)
+    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 10)
     bound = local_bound(dense(8))
     assert (bound.method, bound.exact, bound.strategy) == ("parts", False, None)
     assert bound.verify()
