@@ -9,6 +9,7 @@ from typing import Any, overload
 from .._support.validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
+from ..experiments.many_parties.experiment import ManyPartyExperiment
 from ..measurements.named_sets import qubit_set
 from ..measurements.sets import MeasurementSet
 from ..polytope.expressions.expression import BellExpression
@@ -238,10 +239,17 @@ def _groups(target: Mapping[Any, Any]) -> tuple[tuple[int, ...], ...]:
 
 
 def _require_counts(target: object, argument: str) -> None:
+    if isinstance(target, ManyPartyExperiment):
+        raise LHVError.bad_argument(
+            argument,
+            expected="shots of an experiment of many parties",
+            got="ManyPartyExperiment",
+            remedy="Run it: analyze(experiment.run(sampler, schedule), CountsOptions(expression=expression)).",
+        )
     if not isinstance(target, BellCounts | BellTrials):
         raise LHVError.bad_argument(
             argument,
-            expected="a Behavior, a state or circuit of qubits, BellCounts, BellTrials or BellExperiment",
+            expected="a Behavior, a state or circuit of qubits, BellCounts, BellTrials, ManyPartyShots, BellExperiment",
             got=type(target).__name__,
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "
