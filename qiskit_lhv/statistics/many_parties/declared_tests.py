@@ -306,7 +306,7 @@ def many_party_test(
     shots: ManyPartyShots,
     expression: BellExpression | ManyPartyExpression,
     *,
-    drawn_from: BellExpression | ManyPartyExpression | None = None,
+    drawn_from: ManyPartyExpression | None = None,
     bound: Evidence | None = None,
 ) -> ManyPartyTest:
     """The p-value and the e-value of an expression of many parties that was declared before the data were seen.
@@ -355,17 +355,18 @@ def many_party_test(
         >>> many_party_test(shots, chsh).p_value < 1e-40
         True
     """
-    instance(shots, ManyPartyShots, "shots", CountsError)
     expression = without_table(expression, "expression", CountsError)
-    if drawn_from is not None:
-        drawn_from = without_table(drawn_from, "drawn_from", CountsError)
+    instance(shots, ManyPartyShots, "shots", CountsError)
+    instance(expression, ManyPartyExpression, "expression", CountsError, "Such as BellExpression.from_terms(...).")
     for name, given in (("expression", expression), ("drawn_from", drawn_from)):
         if given is not None and given.scenario != shots.scenario:
             raise CountsError.bad_argument(name, expected=f"one of {shots.scenario}", got=f"{given.scenario}")
     if not expression.weight > 0:
         raise CountsError.bad_argument("expression", expected="a term besides the constant", got="none")
-    if drawn_from is not None and shots.design == "blocks":
-        raise CountsError.bad_argument("drawn_from", expected="None for shots in blocks", got="an expression")
+    if drawn_from is not None:
+        instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError)
+        if shots.design == "blocks":
+            raise CountsError.bad_argument("drawn_from", expected="None for shots in blocks", got="an expression")
     proof = proven_bound(expression, bound)
     beta = Fraction(bound_value(proof))
     if beta - Fraction(expression.constant) >= exact_weight(expression) * (1 - Fraction(_TRIVIAL_DISTANCE)):

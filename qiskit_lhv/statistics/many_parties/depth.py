@@ -70,7 +70,7 @@ def nonlocality_depth(
     expression: BellExpression | ManyPartyExpression,
     *,
     alpha: float = 0.05,
-    drawn_from: BellExpression | ManyPartyExpression | None = None,
+    drawn_from: ManyPartyExpression | None = None,
 ) -> NonlocalityDepth:
     """How many parties must communicate to explain shots of a GHZ state, by the bounds of grouped parties.
 

@@ -15,8 +15,6 @@ from ..._support.validation import instance, is_whole_number, probability
 from ..._support.words import counted
 from ...exceptions import CountsError, ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
-from ...polytope.expressions.expression import BellExpression
-from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...polytope.expressions.many_parties.sparse import SparseExpression
 from ...targets.many_parties.shots import ManyPartyShots
@@ -105,10 +103,10 @@ class ViolationReach(Evidence):
 
 def violation_reach(
     shots: ManyPartyShots,
-    expressions: Iterable[BellExpression | ManyPartyExpression],
+    expressions: Iterable[ManyPartyExpression],
     *,
     alpha: float = 0.05,
-    drawn_from: BellExpression | ManyPartyExpression | None = None,
+    drawn_from: ManyPartyExpression | None = None,
     bounds: Iterable[Evidence] | None = None,
 ) -> ViolationReach:
     """Tests expressions of growing registers on one data set: up to how many parties is there a violation?
@@ -131,9 +129,7 @@ def violation_reach(
         CountsError: If there is no expression, or a test is refused; see ``many_party_test``.
         ScenarioError: If a local bound cannot be computed.
     """
-    declared = [without_table(one, "expressions", CountsError) for one in expressions]
-    if drawn_from is not None:
-        drawn_from = without_table(drawn_from, "drawn_from", CountsError)
+    declared = [instance(one, ManyPartyExpression, "expressions", CountsError) for one in expressions]
     known = [local_bound(one) for one in declared] if bounds is None else list(bounds)
     if not declared or len(known) != len(declared):
         raise CountsError.bad_argument(
@@ -169,13 +165,8 @@ def nested_expressions(
         >>> [part.num_terms for part in nested_expressions(whole, [[5, 0, 1], range(6)])]
         [2, 9]
     """
-    instance(
-        expression,
-        SparseExpression,
-        "expression",
-        ScenarioError,
-        "Terms that follow from a rule are listed by expression.to_sparse(), if there are few.",
-    )
+    remedy = "Terms that follow from a rule are listed by expression.to_sparse(), if there are few."
+    instance(expression, SparseExpression, "expression", ScenarioError, remedy)
     n, parts = expression.num_parties, []
     for register in registers:
         chosen = list(register)

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..._support.records import Record
-from ..._support.validation import generator, probability, real_array, real_number, whole_number
+from ..._support.validation import generator, instance, probability, real_array, real_number, whole_number
 from ..._support.words import counted
 from ...exceptions import ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
-from ...polytope.expressions.expression import BellExpression
-from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...verification.evidence import Evidence
 from ..tails.binomial import log_tail
@@ -55,7 +53,7 @@ class ManyPartyPlan(Record):
 
 
 def expected_value(
-    expression: BellExpression | ManyPartyExpression,
+    expression: ManyPartyExpression,
     *,
     ideal: float | None = None,
     fidelity: float = 1.0,
@@ -85,7 +83,7 @@ def expected_value(
         >>> round(expected_value(mermin(20), fidelity=0.99**20, readout_error=0.01) / 2**19, 3)
         0.546
     """
-    expression = without_table(expression, "expression", ScenarioError)
+    instance(expression, ManyPartyExpression, "expression", ScenarioError)
     factor = probability(fidelity, "fidelity", ScenarioError)
     errors = real_array(readout_error, "readout_error", ScenarioError)
     if errors.shape not in ((), (expression.num_parties,)) or errors.min() < 0 or errors.max() > 0.5:
@@ -117,7 +115,7 @@ def expected_value(
 
 
 def shots_of_many_parties(
-    expression: BellExpression | ManyPartyExpression,
+    expression: ManyPartyExpression,
     value: float,
     p_value: float | None = None,
     *,
@@ -147,7 +145,7 @@ def shots_of_many_parties(
         >>> print(shots_of_many_parties(mermin(20), 0.6 * 2**19, 1e-6))
         92 shots for log10 p = -6 with probability 0.9: a shot is won with probability 0.8, by local models 0.500977
     """
-    expression = without_table(expression, "expression", ScenarioError)
+    instance(expression, ManyPartyExpression, "expression", ScenarioError)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
     known: Any = local_bound(expression) if bound is None else bound
