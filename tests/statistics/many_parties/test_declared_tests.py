@@ -83,6 +83,10 @@ def test_an_expression_with_a_table_is_tested_as_its_list():
     report = analyze(shots, CountsOptions(expression=mermin(4)))
     assert report.evidence[0] == many_party_test(shots, listed)
     assert report.verify()
+    assert (
+        analyze([shots, shots], CountsOptions(expression=mermin(4))).p_value
+        == many_party_test(shots + shots, listed).p_value
+    )
     with pytest.raises(CountsError, match=r"expression: .* Pass its expression: inequality.expression"):
         many_party_test(shots, baccari_inequality([(0, 1), (1, 2), (2, 3)]))
 
