@@ -11,7 +11,9 @@ from .._support.deadlines import Deadline
 from .._support.validation import probability, seed_or_fresh, truth_value, whole_number
 from ..exceptions import CountsError
 from ..polytope.expressions.expression import BellExpression
+from ..polytope.expressions.many_parties.arguments import without_table
 from ..polytope.expressions.many_parties.base import ManyPartyExpression
+from ..polytope.expressions.many_parties.measured import MeasuredExpression
 from ..reports.counts_rule import PLATFORMS
 from ..statistics.evidence.combined_tests import family_of
 from ..statistics.signaling.allowance import check_kappa
@@ -82,14 +84,14 @@ class CountsOptions:
                 "expression",
                 expected="a BellExpression, such as chsh()",
                 got=type(self.expression).__name__,
-                remedy="Make one with BellExpression.from_correlators or BellExpression(coefficients).",
+                remedy=(
+                    "Pass its expression: inequality.expression."
+                    if isinstance(self.expression, MeasuredExpression)
+                    else "Make one with BellExpression.from_correlators or BellExpression(coefficients)."
+                ),
             )
-        if self.drawn_from is not None and not isinstance(self.drawn_from, ManyPartyExpression):
-            raise CountsError.bad_argument(
-                "drawn_from",
-                expected="an expression of many parties, such as BellExpression.from_terms(...)",
-                got=type(self.drawn_from).__name__,
-            )
+        if self.drawn_from is not None:
+            object.__setattr__(self, "drawn_from", without_table(self.drawn_from, "drawn_from", CountsError))
         if self.bound is not None and not isinstance(self.bound, Evidence):
             raise CountsError.bad_argument(
                 "bound", expected="a local bound that can be verified", got=type(self.bound).__name__

@@ -9,6 +9,7 @@ from typing import Any, overload
 from .._support.validation import positive_number, shown, whole_numbers
 from ..exceptions import CountsError, LHVError, ScenarioError
 from ..experiments.bell_experiment import BellExperiment
+from ..experiments.many_parties.experiment import ManyPartyExperiment
 from ..measurements.named_sets import qubit_set
 from ..measurements.sets import MeasurementSet
 from ..polytope.expressions.expression import BellExpression
@@ -91,6 +92,7 @@ def analyze(
             - counts or trials: they are tested statistically. A list of counts, or of trials, of the same experiment is
               analyzed as their sum, and tells whether something changed from one to the next;
             - shots of many parties, bit-packed: the declared expression is tested (``CountsOptions(expression=...)``);
+              a list of them is analyzed as their sum;
             - correlators with errors: their value of an expression is compared with the local bound by normal theory,
               and the verdict is always INCONCLUSIVE;
             - coincidences of photons: as counts, with ``platform="photons"`` and fair sampling as a stated assumption;
@@ -157,8 +159,17 @@ def analyze(
             time_limit=time_limit,
             seed=seed,
         )
+    if isinstance(target, list | tuple) and target and all(isinstance(run, ManyPartyShots) for run in target):
+        target = sum(target)
     if isinstance(target, ManyPartyShots):
         return analyze_many_parties(target, call)
+    if isinstance(target, ManyPartyExperiment):
+        raise LHVError.bad_argument(
+            "target",
+            expected="shots of an experiment of many parties",
+            got="ManyPartyExperiment",
+            remedy="Run it: analyze(experiment.run(sampler, schedule), CountsOptions(expression=expression)).",
+        )
     for name in ("expression", "drawn_from", "bound"):
         given = getattr(declared, name)
         if given is not None and not (name == "expression" and isinstance(given, BellExpression)):
@@ -241,7 +252,7 @@ def _require_counts(target: object, argument: str) -> None:
     if not isinstance(target, BellCounts | BellTrials):
         raise LHVError.bad_argument(
             argument,
-            expected="a Behavior, a state or circuit of qubits, BellCounts, BellTrials or BellExperiment",
+            expected="a Behavior, a state or circuit of qubits, BellCounts, BellTrials, ManyPartyShots, BellExperiment",
             got=type(target).__name__,
             remedy=(
                 "For chosen settings of a state: Behavior.from_state(state, settings) or "

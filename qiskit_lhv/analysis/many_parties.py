@@ -10,7 +10,7 @@ import numpy as np
 from .._support.validation import instance, probability
 from .._support.words import counted
 from ..exceptions import CountsError
-from ..polytope.expressions.expression import BellExpression
+from ..polytope.expressions.many_parties.arguments import without_table
 from ..polytope.expressions.many_parties.base import ManyPartyExpression
 from ..reports.counts_rule import UNDECLARED_KAPPA
 from ..reports.figure_names import Figure, format_p_value
@@ -159,13 +159,14 @@ def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityRep
             that this test has no use for.
     """
     expression = call.expression
-    if isinstance(expression, BellExpression) or expression is None:
+    if expression is None:
         raise CountsError.bad_argument(
             "expression",
             expected="an expression of many parties that was declared before the data were seen",
-            got="None" if expression is None else "a table of coefficients",
+            got="None",
             remedy="Declare it: CountsOptions(expression=BellExpression.from_terms(scenario, terms)).",
         )
+    expression = without_table(expression, "expression", CountsError)
     if call.test not in (None, _TEST):
         raise CountsError.bad_argument("test", expected="'game' for shots of many parties", got=repr(call.test))
     if call.predictability > 0:

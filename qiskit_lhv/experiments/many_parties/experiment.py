@@ -28,6 +28,7 @@ from ..samplers import backend_of, require_sampler, sampler_for
 from ..signatures import check_signature, digest_of_circuit, digest_of_settings, signed
 from ..transpilation import TranspilerChoice, as_pass_manager, refusing_state_vectors, transpiler
 from .plans import RunPlan
+from .preparations import RegisterPreparation
 from .schedules import ManyPartySchedule, require_many_party_schedule
 from .setting_gates import SettingGates
 from .simulators import noise_of, require_named_method, simulation_method, simulator_of_method, takes_only_clifford
@@ -73,6 +74,13 @@ class ManyPartyExperiment:
         settings: Sequence[Sequence[Any]] | str,
         parties: Sequence[Any] | PhysicalQubits | None = None,
     ) -> None:
+        if isinstance(circuit, RegisterPreparation):
+            raise MeasurementError.bad_argument(
+                "circuit",
+                expected="a QuantumCircuit",
+                got="RegisterPreparation",
+                remedy="Pass its circuit; on a device also its qubits, run(..., initial_layout=prepared.qubits).",
+            )
         self._circuit = preparing_circuit(circuit)
         groups = parse_parties(parties, self._circuit)
         require_unread_parties(self._circuit, groups, parties)

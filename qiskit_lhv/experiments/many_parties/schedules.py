@@ -47,6 +47,13 @@ class TermsOfExpression(Protocol):
         """All terms and their coefficients, in blocks."""
 
 
+class TableOfExpression(Protocol):
+    """What a schedule asks of an expression of few parties, which has a table."""
+
+    def to_sparse(self) -> TermsOfExpression:
+        """The same expression as a list of its correlators."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ManyPartySchedule(Record):
     """Settings and shots of the runs of an experiment of many parties.
@@ -145,7 +152,13 @@ class ManyPartySchedule(Record):
         return len(np.unique(self.settings, axis=0))
 
     @classmethod
-    def random(cls, expression: TermsOfExpression, num_runs: int, shots: int = 1, seed: int | None = None) -> Self:
+    def random(
+        cls,
+        expression: TermsOfExpression | TableOfExpression,
+        num_runs: int,
+        shots: int = 1,
+        seed: int | None = None,
+    ) -> Self:
         """A schedule whose settings are drawn independently for every run, from the terms of an expression.
 
         A term is drawn with a probability proportional to the size of its coefficient; its sign belongs to the score.
@@ -169,7 +182,7 @@ class ManyPartySchedule(Record):
             >>> schedule.drawn_terms.tolist()
             [[-1, 0, 1], [-1, 0, 1], [0, 1, -1], [-1, 0, 1]]
         """
-        _require_terms(expression)
+        expression = _with_terms(expression)
         num_runs = whole_number(num_runs, "num_runs", CountsError, maximum=_MAX_RUNS)
         shots = whole_number(shots, "shots", CountsError)
         grid = np.array(expression.scenario.num_settings)
@@ -187,7 +200,7 @@ class ManyPartySchedule(Record):
         return cls(expression.scenario, settings, np.array(shots), "random", drawn)
 
     @classmethod
-    def blocks(cls, expression: TermsOfExpression, shots: ArrayLike) -> Self:
+    def blocks(cls, expression: TermsOfExpression | TableOfExpression, shots: ArrayLike) -> Self:
         """A schedule of few setting combinations that contain every term of an expression, each of them one run.
 
         Terms that agree on the settings of the parties they share are measured together: the term with most parties
@@ -208,7 +221,7 @@ class ManyPartySchedule(Record):
             >>> ManyPartySchedule.blocks(chain, shots=1000).settings.tolist()
             [[0, 1, 1]]
         """
-        _require_terms(expression)
+        expression = _with_terms(expression)
         at_most(
             min(expression.num_terms, _FAR_TOO_MANY),
             _MAX_COVERED_TERMS,
@@ -269,10 +282,16 @@ def require_many_party_schedule(schedule: object, grid: tuple[int, ...]) -> Many
     return schedule
 
 
-def _require_terms(expression: Any) -> None:
-    if not isinstance(expression, TermsOfExpression):
+def _with_terms(expression: Any) -> TermsOfExpression:
+    if isinstance(expression, TermsOfExpression):
+        return expression
+    listed = expression.to_sparse() if hasattr(expression, "to_sparse") else expression
+    if not isinstance(listed, TermsOfExpression):
+        inside = isinstance(getattr(expression, "expression", None), TermsOfExpression)
         raise CountsError.bad_argument(
             "expression",
             expected="an expression of many parties, such as BellExpression.from_terms(...)",
             got=shown(expression),
+            remedy="Pass its expression: inequality.expression." if inside else "",
         )
+    return listed

@@ -140,7 +140,9 @@ def local_bound(
     from ..expressions.expression import BellExpression
 
     kinds = (BellExpression, ManyPartyExpression)
-    instance(expression, kinds, "expression", ScenarioError, "Such as chsh().")
+    inside = isinstance(getattr(expression, "expression", None), kinds)
+    remedy = "Pass its expression: inequality.expression." if inside else "Such as chsh()."
+    instance(expression, kinds, "expression", ScenarioError, remedy)
     deadline = Deadline(time_limit)
     require_executor(executor)
     if isinstance(expression, ManyPartyExpression):

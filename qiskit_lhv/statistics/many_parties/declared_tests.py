@@ -13,6 +13,8 @@ from ..._support.types import FloatArray, IntArray
 from ..._support.validation import frozen, instance
 from ..._support.words import counted
 from ...exceptions import CountsError
+from ...polytope.expressions.expression import BellExpression
+from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ManyPartyExpression
 from ...targets.many_parties.parities import BlockSums
 from ...targets.many_parties.shots import ManyPartyShots
@@ -288,7 +290,7 @@ class ManyPartyTest(Evidence):
 
 def many_party_test(
     shots: ManyPartyShots,
-    expression: ManyPartyExpression,
+    expression: BellExpression | ManyPartyExpression,
     *,
     drawn_from: ManyPartyExpression | None = None,
     bound: Evidence | None = None,
@@ -339,6 +341,7 @@ def many_party_test(
         >>> many_party_test(shots, chsh).p_value < 1e-40
         True
     """
+    expression = without_table(expression, "expression", CountsError)
     instance(shots, ManyPartyShots, "shots", CountsError)
     instance(expression, ManyPartyExpression, "expression", CountsError, "Such as BellExpression.from_terms(...).")
     if drawn_from is not None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ..._support.validation import instance, probability
 from ...exceptions import CountsError
 from ...polytope.bounds.many_parties.group_bounds import GroupBound, group_bound
+from ...polytope.expressions.expression import BellExpression
+from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ManyPartyExpression
 from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence
@@ -65,7 +67,7 @@ class NonlocalityDepth(Evidence):
 
 def nonlocality_depth(
     shots: ManyPartyShots,
-    expression: ManyPartyExpression,
+    expression: BellExpression | ManyPartyExpression,
     *,
     alpha: float = 0.05,
     drawn_from: ManyPartyExpression | None = None,
@@ -91,6 +93,7 @@ def nonlocality_depth(
     References:
         J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
     """
+    expression = without_table(expression, "expression", CountsError)
     level = math.log10(probability(alpha, "alpha", CountsError, open_interval=True))
     instance(shots, ManyPartyShots, "shots", CountsError)
     n = instance(expression, ManyPartyExpression, "expression", CountsError).num_parties

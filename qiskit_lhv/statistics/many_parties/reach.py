@@ -181,7 +181,8 @@ def nested_expressions(
         >>> [part.num_terms for part in nested_expressions(whole, [[5, 0, 1], range(6)])]
         [2, 9]
     """
-    instance(expression, SparseExpression, "expression", ScenarioError)
+    remedy = "Terms that follow from a rule are listed by expression.to_sparse(), if there are few."
+    instance(expression, SparseExpression, "expression", ScenarioError, remedy)
     n, parts = expression.num_parties, []
     listed = list(registers) if isinstance(registers, Iterable) else [registers]
     for register in listed:

@@ -113,6 +113,39 @@ class ManyPartyShots(Record):
             f"design={self.design!r}"
         )
 
+    def __add__(self, other: object) -> Self:
+        """The shots of both records, such as those of two jobs, run after run.
+
+        Args:
+            other: Shots of the same scenario and design. Terms that were drawn must have come from the same expression.
+
+        Raises:
+            CountsError: If scenarios or designs differ.
+        """
+        if isinstance(other, int) and other == 0:
+            # What ``sum`` begins with.
+            return self
+        if not isinstance(other, ManyPartyShots):
+            return NotImplemented
+        if (self.scenario, self.design) != (other.scenario, other.design):
+            raise CountsError.bad_argument(
+                "other", expected=f"shots of {self.scenario}, design={self.design!r}", got=f"{other}"
+            )
+        terms = None
+        if self.drawn_terms is not None and other.drawn_terms is not None:
+            terms = np.concatenate([self.drawn_terms, other.drawn_terms])
+        return type(self)(
+            self.scenario,
+            np.concatenate([self.settings, other.settings]),
+            np.concatenate([self.shots, other.shots]),
+            np.concatenate([self.packed, other.packed]),
+            self.design,
+            terms,
+            tuple(dict.fromkeys(self.reading + other.reading)),
+        )
+
+    __radd__ = __add__
+
     @property
     def num_parties(self) -> int:
         """Number of parties."""

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from qiskit_lhv import BellScenario
 from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.experiments import ManyPartySchedule
-from qiskit_lhv.polytope import SparseExpression
+from qiskit_lhv.polytope import SparseExpression, baccari_inequality, mermin
 
 
 def test_terms_are_drawn_by_the_size_of_their_coefficients_and_other_parties_uniformly():
@@ -46,6 +46,15 @@ def test_saved_and_loaded(tmp_path):
     schedule = ManyPartySchedule.random(expression, 5, 3, seed=2)
     schedule.save(tmp_path / "schedule.npz")
     assert ManyPartySchedule.load(tmp_path / "schedule.npz") == schedule
+
+
+def test_an_expression_with_a_table_gives_the_schedule_of_its_list():
+    assert ManyPartySchedule.random(mermin(4), 5, 3, seed=2) == ManyPartySchedule.random(
+        mermin(4).to_sparse(), 5, 3, seed=2
+    )
+    assert ManyPartySchedule.blocks(mermin(3), 2) == ManyPartySchedule.blocks(mermin(3).to_sparse(), 2)
+    with pytest.raises(CountsError, match=r"expression: .* Pass its expression: inequality.expression"):
+        ManyPartySchedule.random(baccari_inequality([(0, 1), (1, 2)]), 5)
 
 
 def test_bad_input():

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import BellCounts, BellExpression, BellInequality, BellScenario, chsh
+from qiskit_lhv import BellCounts, BellExpression, BellInequality, BellScenario, CountsOptions, analyze, chsh
 from qiskit_lhv.exceptions import CountsError
-from qiskit_lhv.polytope import mermin
+from qiskit_lhv.polytope import baccari_inequality, mermin
 from qiskit_lhv.statistics import game_test, many_party_allowance, many_party_signaling, many_party_test
 from qiskit_lhv.statistics.many_parties.bounds import table_of_terms
 from qiskit_lhv.statistics.many_parties.drawn_settings import drawn_terms_test, require_declared_terms
@@ -72,6 +72,23 @@ def test_the_p_value_is_that_of_the_table(expression, table, design):
     assert found.binomial
     assert found.verify()
     assert found.bound == BellInequality.of(mermin(3) if expression is MERMIN else chsh()) or expression is MERMIN
+
+
+def test_an_expression_with_a_table_is_tested_as_its_list():
+    listed = mermin(4).to_sparse()
+    terms = listed.draw_terms(60, np.random.default_rng(1))
+    winning = (listed.coefficients_of(terms) < 0).astype(np.uint8)[:, None]
+    shots = ManyPartyShots(listed.scenario, terms, np.ones(60, dtype=int), winning, "random", terms)
+    assert many_party_test(shots, mermin(4)) == many_party_test(shots, listed)
+    report = analyze(shots, CountsOptions(expression=mermin(4)))
+    assert report.evidence[0] == many_party_test(shots, listed)
+    assert report.verify()
+    assert (
+        analyze([shots, shots], CountsOptions(expression=mermin(4))).p_value
+        == many_party_test(shots + shots, listed).p_value
+    )
+    with pytest.raises(CountsError, match=r"expression: .* Pass its expression: inequality.expression"):
+        many_party_test(shots, baccari_inequality([(0, 1), (1, 2), (2, 3)]))
 
 
 def test_marginal_terms_several_shots_and_constants():

@@ -109,3 +109,21 @@ def test_bad_counts():
         read("010", [[0, 0, 0]])
     with pytest.raises(CountsError, match=r"result: expected a Sampler's job"):
         ManyPartyShots.from_result({"010": 1}, scenario, [[0, 0, 0]], design="blocks")
+
+
+def test_shots_of_two_jobs_are_added_run_after_run():
+    scenario, term = BellScenario([2] * 9, 2), np.array([[0] * 8 + [-1]])
+    first = ManyPartyShots.from_counts([{"1" + "0" * 8: 2}], scenario, [[0] * 9], design="random", drawn_terms=term)
+    second = ManyPartyShots.from_counts(
+        [{"0" * 8 + "1": 1}], scenario, [[0] * 8 + [1]], design="random", drawn_terms=term
+    )
+    both = first + second
+    assert sum([first, second]) == both
+    assert_array_equal(both.settings[:, -1], [0, 1])
+    assert_array_equal(both.shots, [2, 1])
+    assert_array_equal(outcomes(both)[:, [0, 8]], [[0, 1], [0, 1], [1, 0]])
+    assert_array_equal(both.drawn_terms, np.repeat(term, 2, axis=0))
+    with pytest.raises(CountsError, match=r"other: expected shots of 9 parties .* design='random', got"):
+        both + ManyPartyShots.from_counts([{"0" * 9: 1}], scenario, [[0] * 9], design="blocks")
+    with pytest.raises(TypeError):
+        both + 1

@@ -9,11 +9,12 @@ from fractions import Fraction
 import numpy as np
 
 from ...._support.rounding import round_up
-from ...._support.validation import instance, whole_number
+from ...._support.validation import whole_number
 from ....exceptions import ScenarioError
 from ....verification.evidence import Evidence
 from ....verification.group_bounds import prove_group_bound
 from ....verification.result import Verification
+from ...expressions.many_parties.arguments import without_table
 from ...expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...expressions.many_parties.sparse import SparseExpression
 from ...expressions.many_parties.symmetric import SymmetricExpression
@@ -70,7 +71,8 @@ def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
         >>> [group_bound(svetlichny(5), m).value for m in (1, 2, 3, 5)]
         [32.0, 16.0, 16.0, 8.0]
     """
-    n = instance(expression, ManyPartyExpression, "expression", ScenarioError).num_parties
+    expression = without_table(expression, "expression", ScenarioError)
+    n = expression.num_parties
     m = whole_number(num_groups, "num_groups", ScenarioError, minimum=1, maximum=n)
     coefficients = _by_ones(expression)
     alpha, beta = (coefficients.get(k, Fraction(0)) for k in (0, 1))

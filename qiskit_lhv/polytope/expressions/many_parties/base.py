@@ -127,7 +127,8 @@ class ManyPartyExpression(ABC):
         Raises:
             ScenarioError: If the scenarios differ, or the behavior is signaling.
         """
-        instance(behavior, Behavior, "behavior", ScenarioError)
+        remedy = "From shots, many_party_test(shots, expression) has the value, with its error."
+        instance(behavior, Behavior, "behavior", ScenarioError, remedy)
         behavior.require_scenario(self.scenario, "expression")
         correlators = behavior.to_correlators()
         return float(sum(np.dot(values, correlators[tuple((rows + 1).T)]) for rows, values in self.blocks()))
