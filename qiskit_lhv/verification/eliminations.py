@@ -195,11 +195,13 @@ def _eliminate(terms: dict[frozenset[Pair], int], order: list[Pair], kind: Any) 
     place = {pair: i for i, pair in enumerate(order)}
     # What waits for a sign: functions of signs, as an array with one axis per sign, in an order of its own.
     waiting: list[list[tuple[list[int], NDArray[Any]]]] = [[] for _ in order]
+    own: list[list[tuple[list[int], int]]] = [[] for _ in order]
     for term, value in terms.items():
         axes = sorted((place[pair] for pair in term), reverse=True)
-        waiting[axes[-1]].append((axes, np.array([value, -value], dtype=kind)[_parities(len(axes))]))
+        own[axes[-1]].append((axes, value))
     total = 0
-    for functions in waiting:
+    for functions, together in zip(waiting, own, strict=True):
+        functions += _functions(together, kind)
         axes = sorted({axis for own, _ in functions for axis in own}, reverse=True)
         if not axes:
             continue
@@ -214,6 +216,21 @@ def _eliminate(terms: dict[frozenset[Pair], int], order: list[Pair], kind: Any) 
         else:
             waiting[axes[-2]].append((axes[:-1], best))
     return total
+
+
+def _functions(terms: list[tuple[list[int], int]], kind: Any) -> list[tuple[list[int], NDArray[Any]]]:
+    """Terms as functions of their signs: one each, or, if there are many, one of all their signs."""
+    axes = sorted({axis for own, _ in terms for axis in own}, reverse=True)
+    if len(terms) <= 2 * len(axes):
+        return [(own, np.array([value, -value], dtype=kind)[_parities(len(own))]) for own, value in terms]
+    sums = np.zeros((2,) * len(axes), dtype=kind)
+    for own, value in terms:
+        sums[tuple(int(axis in own) for axis in axes)] = value
+    # Sign after sign: entry 0 of its axis becomes the value for +1, entry 1 that for -1.
+    for axis in range(len(axes)):
+        without, with_it = sums.take(0, axis), sums.take(1, axis)
+        sums = np.stack([without + with_it, without - with_it], axis=axis)
+    return [(axes, sums)]
 
 
 def _parities(count: int) -> NDArray[np.uint8]:

@@ -18,6 +18,9 @@ __all__ = ["largest_value"]
 
 Table = NDArray[Any]
 
+# With more terms per sign than this, a transform of all coefficients takes less than adding one term after the other.
+_FEW_TERMS = 2
+
 
 def largest_value(terms: IntegerTerms, order: EliminationOrder) -> tuple[int, NDArray[np.int8]]:
     """Returns the largest value without the constant, and signs, +1 or -1, that reach it.
@@ -58,6 +61,8 @@ def _table_of_terms(terms: list[tuple[tuple[int, ...], int]], dtype: Any) -> lis
         return []
     axes = tuple(sorted({place for places, _ in terms for place in places}))
     number = {place: axis for axis, place in enumerate(axes)}
+    if len(terms) > _FEW_TERMS * len(axes):
+        return [(axes, _transformed(terms, number, dtype))]
     table = np.zeros((2,) * len(axes), dtype=dtype)
     for places, value in terms:
         product = np.array(value, dtype=dtype).reshape((1,) * len(axes))
@@ -66,6 +71,23 @@ def _table_of_terms(terms: list[tuple[tuple[int, ...], int]], dtype: Any) -> lis
             product = product * sign
         table += product
     return [(axes, table)]
+
+
+def _transformed(terms: list[tuple[tuple[int, ...], int]], number: dict[int, int], dtype: Any) -> Table:
+    """The same table for many terms: a fast Walsh-Hadamard transform of their coefficients, whatever their number.
+
+    No number that is formed on the way is larger than the sum of the sizes of the coefficients.
+    """
+    count = len(number)
+    table = np.zeros(1 << count, dtype=dtype)
+    for places, value in terms:
+        table[sum(1 << (count - 1 - number[place]) for place in places)] += value
+    for bit in range(count):
+        halves = table.reshape(-1, 2, 1 << bit)
+        difference = halves[:, 0] - halves[:, 1]
+        halves[:, 0] += halves[:, 1]
+        halves[:, 1] = difference
+    return table.reshape((2,) * count)
 
 
 def _sum_of_tables(axes: tuple[int, ...], tables: list[tuple[tuple[int, ...], Table]], dtype: Any) -> Table:

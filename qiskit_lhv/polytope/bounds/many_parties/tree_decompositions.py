@@ -7,6 +7,7 @@ an elimination have one axis of length 2 per sign, so the order decides on time 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ Scope = tuple[int, ...]
 # A graph of treewidth w has fewer than w edges per node. With so many, no order has tables that fit, and a search for
 # good ones would be long.
 _MANY_NEIGHBORS = 32
+# A greedy contraction looks at all pairs of terms that share a sign.
+_MANY_PAIRS_OF_TERMS = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,13 @@ def _orders(scopes: list[Scope]) -> list[list[int]]:
     if not scopes:
         return [[]]
     sweep = _sweep(scopes)
-    pairs = {pair for scope in scopes for pair in itertools.combinations(scope, 2)}
+    pairs = {pair for scope in scopes for pair in itertools.combinations(sorted(scope), 2)}
     if len(pairs) > _MANY_NEIGHBORS * len({sign for scope in scopes for sign in scope}):
         return [sweep]
+    holders = Counter(sign for scope in scopes for sign in scope)
+    if sum(number**2 for number in holders.values()) > _MANY_PAIRS_OF_TERMS:
+        # The edges of the graph have the same orders of elimination as the terms.
+        scopes = sorted(pairs)
     return [_contraction(scopes, "memory-removed"), _contraction(scopes, "size"), sweep, sweep[::-1]]
 
 

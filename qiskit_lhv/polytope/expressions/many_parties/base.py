@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
 
-from ...._support.validation import instance
+from ...._support.validation import at_most, instance
 from ....exceptions import ScenarioError
 from ....targets.behaviors import Behavior
 from ....targets.scenario import BellScenario
@@ -27,6 +27,9 @@ TermRows = NDArray[np.int8]
 
 MAX_LISTED = 1 << 22
 """Largest number of terms that are listed."""
+
+_MAX_ENTRIES = 1 << 30
+"""Largest number of terms times parties that are listed: each is a byte."""
 
 
 class ManyPartyExpression(ABC):
@@ -104,7 +107,7 @@ class ManyPartyExpression(ABC):
         """Yields all terms, constant included, in blocks: rows of shape ``(B, N)`` and coefficients of shape ``(B,)``.
 
         Raises:
-            ScenarioError: If there are more than about four million terms.
+            ScenarioError: If there are more than about four million terms, or they take more than a GiB.
         """
         if self.num_terms > MAX_LISTED:
             raise ScenarioError.bad_argument(
@@ -113,6 +116,14 @@ class ManyPartyExpression(ABC):
                 got=f"{self.num_terms:.6g}",
                 remedy="Draw terms instead: draw_terms().",
             )
+        at_most(
+            self.num_terms * self.num_parties,
+            _MAX_ENTRIES,
+            "expression",
+            ScenarioError,
+            what="terms times parties to list",
+            remedy="Draw terms instead: draw_terms().",
+        )
         yield from self._iterate_blocks()
 
     def value(self, behavior: Behavior) -> float:

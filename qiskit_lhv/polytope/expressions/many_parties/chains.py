@@ -27,7 +27,7 @@ from ....targets.scenario import BellScenario
 from .base import ABSENT, TermRows
 from .implicit import ImplicitExpression
 from .known_bounds import KnownBounds
-from .sparse import SparseExpression, Terms, require_two_outcomes
+from .sparse import SparseExpression, Terms, require_finite_sum, require_two_outcomes
 
 __all__ = ["ChainExpression", "translation_invariant_chain"]
 
@@ -47,8 +47,8 @@ class ChainExpression(ImplicitExpression, Record):
         known_bounds: Bounds that are known from the literature.
 
     Raises:
-        ScenarioError: If shapes do not fit, a term comes twice or does not begin at its site, or the chain is shorter
-            than R sites, or 2 R - 1 sites for a ring.
+        ScenarioError: If shapes do not fit, a term comes twice or does not begin at its site, the chain is shorter than
+            R sites, or 2 R - 1 sites for a ring, or the sum of all sizes of coefficients exceeds the largest float.
     """
 
     scenario: BellScenario
@@ -88,6 +88,7 @@ class ChainExpression(ImplicitExpression, Record):
                 expected=f"at least {least} for a {where} with terms of {reach} neighbors",
                 got=f"{n}",
             )
+        require_finite_sum(coefficients, factor=n)
         object.__setattr__(self, "pattern", frozen(pattern.astype(np.int8)))
         object.__setattr__(self, "coefficients", coefficients)
 
@@ -164,7 +165,9 @@ class ChainExpression(ImplicitExpression, Record):
     def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return type(self)(self.scenario, self.pattern, number * self.coefficients, self.periodic, known)
+        with np.errstate(over="ignore"):
+            coefficients = number * self.coefficients
+        return type(self)(self.scenario, self.pattern, coefficients, self.periodic, known)
 
 
 def translation_invariant_chain(
@@ -205,7 +208,9 @@ def translation_invariant_chain(
     begins = np.argmax(unit.rows != ABSENT, axis=1)
     if np.any(np.all(unit.rows == ABSENT, axis=1)):
         raise ScenarioError.bad_argument("terms", expected="terms in which a party takes part", got="a constant")
-    moved = np.stack([np.roll(row, -b) for row, b in zip(unit.rows, begins, strict=True)])
+    rolled = [np.roll(row, -b) for row, b in zip(unit.rows, begins, strict=True)]
+    # No row is left if all coefficients are 0.
+    moved = np.array(rolled, dtype=np.int8).reshape(unit.rows.shape)
     pattern = SparseExpression.of_rows(unit.scenario, moved, unit.coefficients)
     width = 1 + int(np.flatnonzero(np.any(pattern.rows != ABSENT, axis=0)).max(initial=0))
     return ChainExpression(BellScenario([m] * n, 2), pattern.rows[:, :width], pattern.coefficients, periodic=periodic)

@@ -111,9 +111,9 @@ def _centers(net: Graph, centers: Iterable[int] | str | None) -> list[int]:
         if centers != "packed":
             raise ScenarioError.bad_argument("centers", expected="vertices, or 'packed'", got=repr(centers))
         return _packed(net)
-    chosen = list(centers)
+    chosen = list(centers) if isinstance(centers, Iterable) else [centers]
     n = net.num_vertices
-    if not chosen or any(not is_whole_number(c) or not 0 <= c < n or not net.neighbors[c] for c in chosen):
+    if not isinstance(centers, Iterable) or not chosen or any(not is_whole_number(c) or not 0 <= c < n or not net.neighbors[c] for c in chosen):
         raise ScenarioError.bad_argument(
             "centers", expected=f"vertices from 0 to {n - 1} that have neighbors", got=f"{chosen}"
         )
@@ -172,8 +172,10 @@ def toth_guehne_briegel_inequality(
     net = Graph.of(graph)
     if isinstance(blocks, str):
         chosen = _pairs_of_neighbors(net, blocks)
-    else:
+    elif isinstance(blocks, Iterable):
         chosen = [_checked_block(net, block) for block in blocks]
+    else:
+        raise ScenarioError.bad_argument("blocks", expected="pairs, 'packed' or 'all'", got=repr(blocks))
     if not chosen:
         raise ScenarioError.bad_argument(
             "blocks", expected="a vertex with two neighbors that are not neighbors of each other", got="none"

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...._support.validation import is_whole_number
+from ...._support.validation import at_most, is_whole_number
 from ....exceptions import ScenarioError
 
 __all__ = ["Graph"]
+
+_MAX_VERTICES = 10_000
+"""Largest number of vertices: terms and adjacency matrices have an entry per pair of vertices."""
 
 _EXPECTED = "a CouplingMap, a rustworkx graph, a list of edges such as [(0, 1), (1, 2)], or an adjacency matrix"
 
@@ -35,7 +38,8 @@ class Graph:
                 adjacency matrix as a NumPy array.
 
         Raises:
-            ScenarioError: If it is none of these, has no edges, or an edge connects a vertex with itself.
+            ScenarioError: If it is none of these, has no edges or more than 10000 vertices, or an edge connects a vertex
+                with itself.
         """
         if isinstance(graph, cls):
             return graph
@@ -71,7 +75,9 @@ class Graph:
             pairs.add((i, j))
         if not pairs:
             raise ScenarioError.bad_argument("graph", expected="a graph with an edge", got="none")
-        return cls(1 + max(j for _, j in pairs) if num_vertices is None else num_vertices, tuple(sorted(pairs)))
+        number = 1 + max(j for _, j in pairs) if num_vertices is None else num_vertices
+        at_most(number, _MAX_VERTICES, "graph", ScenarioError, what="vertices, which are numbered from 0")
+        return cls(number, tuple(sorted(pairs)))
 
     @cached_property
     def neighbors(self) -> tuple[tuple[int, ...], ...]:

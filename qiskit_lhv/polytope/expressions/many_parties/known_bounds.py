@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
@@ -60,6 +61,8 @@ class KnownBounds(Record):
             if value is None:
                 return None
             number = exact * Fraction(value)
+            if abs(number) > sys.float_info.max:
+                return None
             return int(number) if number.denominator == 1 else round_up(number)
 
         return KnownBounds(

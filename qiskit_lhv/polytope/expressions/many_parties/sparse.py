@@ -45,8 +45,8 @@ class SparseExpression(ManyPartyExpression, Record):
         known_bounds: Bounds that are known from the literature.
 
     Raises:
-        ScenarioError: If shapes do not fit, a setting is out of range, a term comes twice, or a setting does not have
-            two outcomes.
+        ScenarioError: If shapes do not fit, a setting is out of range, a term comes twice, a setting does not have two
+            outcomes, or the sum of all sizes of coefficients exceeds the largest float.
     """
 
     scenario: BellScenario
@@ -82,6 +82,7 @@ class SparseExpression(ManyPartyExpression, Record):
             raise ScenarioError.bad_argument(
                 "rows", expected="every term once", got="a term twice", remedy="Add up its coefficients."
             )
+        require_finite_sum(coefficients)
         object.__setattr__(self, "rows", frozen(rows))
         object.__setattr__(self, "coefficients", coefficients)
 
@@ -128,7 +129,8 @@ class SparseExpression(ManyPartyExpression, Record):
         """
         unique, first, where = np.unique(np.asarray(rows), axis=0, return_index=True, return_inverse=True)
         sums = np.zeros(len(unique))
-        np.add.at(sums, where.ravel(), np.asarray(coefficients, dtype=np.float64))
+        with np.errstate(over="ignore"):
+            np.add.at(sums, where.ravel(), np.asarray(coefficients, dtype=np.float64))
         order = np.argsort(first)
         kept = order[sums[order] != 0]
         return cls(scenario, unique[kept], sums[kept], known_bounds)
@@ -157,7 +159,9 @@ class SparseExpression(ManyPartyExpression, Record):
     def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return type(self)(self.scenario, self.rows, number * self.coefficients, known)
+        with np.errstate(over="ignore"):
+            coefficients = number * self.coefficients
+        return type(self)(self.scenario, self.rows, coefficients, known)
 
     @property
     def terms(self) -> dict[Term, float]:
@@ -286,6 +290,20 @@ def require_two_outcomes(scenario: BellScenario) -> None:
             "scenario",
             expected=f"at most {MAX_SETTINGS_PER_PARTY} settings per party",
             got=f"{max(scenario.num_settings)}",
+        )
+
+
+def require_finite_sum(coefficients: NDArray[np.float64], factor: float = 1.0) -> None:
+    """Raises an error if the sum of the sizes of coefficients, times a factor, is too large to be a float.
+
+    Raises:
+        ScenarioError: If it is.
+    """
+    with np.errstate(over="ignore"):
+        total = float(np.abs(coefficients).sum()) * factor
+    if not np.isfinite(total):
+        raise ScenarioError.bad_argument(
+            "coefficients", expected="a sum of all sizes that is a float", got="more", remedy="Divide them."
         )
 
 

@@ -19,7 +19,7 @@ from .graphs import Graph
 from .implicit import ImplicitExpression
 from .known_bounds import KnownBounds
 from .measured import MeasuredExpression
-from .sparse import require_two_outcomes
+from .sparse import require_finite_sum, require_two_outcomes
 
 __all__ = ["StabilizerExpression", "stabilizer_elements", "stabilizer_sum"]
 
@@ -98,6 +98,7 @@ class StabilizerExpression(ImplicitExpression, Record):
         Graph.of([tuple(edge) for edge in edges.tolist()])
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "factor", real_number(self.factor, "factor", ScenarioError))
+        require_finite_sum(np.array([self.factor]), factor=2.0**n)
 
     def __str__(self) -> str:
         size = "" if self.factor == 1 else f"{self.factor:.6g} times "

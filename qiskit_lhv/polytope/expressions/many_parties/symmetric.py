@@ -182,23 +182,27 @@ class SymmetricExpression(ImplicitExpression, Record):
     def __mul__(self, factor: float) -> Self:
         number = real_number(factor, "factor", ScenarioError)
         known = self.known_bounds.scaled(number) if self.known_bounds else None
-        return type(self)(self.scenario, self.types, number * self.coefficients, known)
+        with np.errstate(over="ignore"):
+            coefficients = number * self.coefficients
+        return type(self)(self.scenario, self.types, coefficients, known)
 
 
 def _placements(num_parties: int, counts: list[int]) -> TermRows:
     """All ways to give ``counts[x]`` of the parties setting x, shape ``(T, N)``."""
     rows = np.full((1, num_parties), ABSENT, dtype=np.int8)
-    free = np.arange(num_parties, dtype=np.int16)[None]
-    for x, k in enumerate(counts):
-        if not k:
-            continue
+    free = np.arange(num_parties, dtype=np.int32)[None]
+    present = [(x, k) for x, k in enumerate(counts) if k]
+    for number, (x, k) in enumerate(present):
         left = free.shape[1]
-        picks = np.array(list(itertools.combinations(range(left), k)), dtype=np.int16)
-        others = np.ones((len(picks), left), dtype=bool)
-        np.put_along_axis(others, picks.astype(np.int64), False, axis=1)
-        rest = np.nonzero(others)[1].reshape(len(picks), left - k)
+        picks = np.array(list(itertools.combinations(range(left), k)), dtype=np.int32)
         rows = np.repeat(rows, len(picks), axis=0)
         chosen = free[:, picks].reshape(len(rows), k).astype(np.int64)
         np.put_along_axis(rows, chosen, np.int8(x), axis=1)
+        if number == len(present) - 1:
+            # Which parties are left does not matter any more, and would take more memory than all terms.
+            break
+        others = np.ones((len(picks), left), dtype=bool)
+        np.put_along_axis(others, picks.astype(np.int64), False, axis=1)
+        rest = np.broadcast_to(np.arange(left, dtype=np.int32), others.shape)[others].reshape(len(picks), left - k)
         free = free[:, rest].reshape(len(rows), left - k)
     return rows

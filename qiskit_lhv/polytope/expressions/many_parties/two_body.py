@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...._support.validation import real_array, whole_number
+from ...._support.validation import at_most, real_array, whole_number
 from ....exceptions import ScenarioError
 from ....targets.scenario import BellScenario
 from .base import ABSENT
@@ -18,6 +18,9 @@ from .sparse import SparseExpression
 from .symmetric import SymmetricExpression
 
 __all__ = ["permutation_invariant_expression", "sum_of_chsh", "two_body_expression"]
+
+_MAX_ENTRIES = 1 << 30
+"""Largest number of correlators times parties: each is a byte."""
 
 
 def two_body_expression(graph: Any, pairs: ArrayLike, singles: ArrayLike | None = None) -> SparseExpression:
@@ -50,6 +53,9 @@ def two_body_expression(graph: Any, pairs: ArrayLike, singles: ArrayLike | None 
         raise ScenarioError.bad_argument(
             "pairs", expected=f"shape (m, m), or ({num_edges}, m, m)", got=f"shape {matrices.shape}"
         )
+    at_most(
+        num_edges * m * m * n, _MAX_ENTRIES, "graph", ScenarioError, what="correlators of edges times parties to list"
+    )
     matrices = np.broadcast_to(matrices, (num_edges, m, m))
     rows = np.full((num_edges, m, m, n), ABSENT, dtype=np.int8)
     for number, (i, j) in enumerate(net.edges):

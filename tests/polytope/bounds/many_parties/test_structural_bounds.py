@@ -9,7 +9,7 @@ import pytest
 from qiskit.transpiler import CouplingMap
 from qiskit_lhv import BellExpression, BellScenario, local_bound
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, bound_per_site, elimination_cost
+from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, SparseExpression, bound_per_site, elimination_cost
 from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.integer_terms import integer_terms
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
@@ -86,6 +86,29 @@ def test_equal_to_all_strategies(kind):
         assert bound.fraction == all_values(expression).max()
         assert bound.exact
         assert bound.verify()
+
+
+@pytest.mark.parametrize("settings", [[2, 2, 2, 2], [3, 1, 2, 2]])
+@pytest.mark.parametrize("size", [9, 10**12, 10**25])
+def test_expressions_with_all_terms(settings, size):
+    rng = np.random.default_rng(3)
+    rows = [row for row in itertools.product(*(range(-1, m) for m in settings)) if rng.random() < 0.8]
+    values = rng.integers(-9, 10, len(rows)) * float(size // 9)
+    expression = SparseExpression(BellScenario(settings, 2), rows, values)
+    bound = local_bound(expression)
+    assert bound.fraction == all_values(expression).max()
+    assert bound.verify()
+    assert replace(bound, numerator=bound.numerator - bound.denominator).verify().refuted
+
+
+def test_thousands_of_terms_of_few_parties():
+    # Without a transform of all coefficients at once, this takes minutes.
+    n = 11
+    rows = np.array(list(itertools.product((0, 1), repeat=n)))
+    expression = SparseExpression(BellScenario([2] * n, 2), rows, np.where(rows.sum(axis=1) == n, 5.0, rows[:, 0]))
+    bound = local_bound(expression)
+    assert (bound.fraction, bound.method) == (2 ** (n - 1) + 4, "elimination")
+    assert bound.verify()
 
 
 def test_rounded_coefficients_only_raise_the_bound(monkeypatch):

@@ -11,10 +11,16 @@ from qiskit_lhv.polytope import (
     KnownBounds,
     SparseExpression,
     SymmetricExpression,
+    baccari_inequality,
     mermin,
     no_signaling_bound,
+    permutation_invariant_expression,
     quantum_bound,
+    stabilizer_sum,
+    sum_of_chsh,
+    toth_guehne_briegel_inequality,
     translation_invariant_chain,
+    two_body_expression,
 )
 
 SCENARIO = BellScenario([2, 3, 2], 2)
@@ -244,3 +250,40 @@ def test_table_and_list_of_the_mermin_expression_agree():
     with pytest.raises(ScenarioError, match="expression"):
         BellExpression.from_sparse(mermin(14))
     assert isinstance(mermin(3).operator("mermin"), SparsePauliOp)
+
+
+def test_lists_that_do_not_fit_into_memory_are_refused():
+    pairs = permutation_invariant_expression(2000, [1, 1], [[1, 0], [0, -1]])
+    for expression in (pairs, translation_invariant_chain({((0, 0), (1, 1)): 1}, 60_000)):
+        assert expression.num_terms < 2**22
+        with pytest.raises(ScenarioError, match="terms times parties"):
+            next(expression.blocks())
+    with pytest.raises(ScenarioError, match="vertices"):
+        sum_of_chsh([(0, 10**12)])
+    with pytest.raises(ScenarioError, match="times parties"):
+        two_body_expression([(k, k + 1) for k in range(9999)], np.ones((4, 4)))
+
+
+def test_coefficients_add_up_to_floats():
+    scenario = BellScenario([2] * 3, 2)
+    terms = {((0, 0), (1, 0)): 1e308, ((0, 1), (1, 0)): 1e308}
+    with pytest.raises(ScenarioError, match="coefficients"):
+        BellExpression.from_terms(scenario, terms)
+    with pytest.raises(ScenarioError, match="coefficients"):
+        translation_invariant_chain({((0, 0), (1, 0)): 1e308}, 5)
+    one = BellExpression.from_terms(scenario, {((0, 0), (1, 0)): 1e308})
+    for attempt in (lambda: one + one, lambda: one * 10, lambda: stabilizer_sum([(0, 1)]).expression * 1e308):
+        with pytest.raises(ScenarioError, match="coefficients|factor"):
+            attempt()
+
+
+def test_a_chain_without_terms_is_an_expression():
+    chain = translation_invariant_chain({((0, 0), (1, 1)): 0.0}, 5)
+    assert (chain.num_terms, str(chain)) == (0, "ring of 5 parties, at each site: 0")
+
+
+def test_what_is_no_list_of_vertices_or_blocks_is_refused():
+    with pytest.raises(ScenarioError, match="centers"):
+        baccari_inequality([(0, 1)], 3)
+    with pytest.raises(ScenarioError, match="blocks"):
+        toth_guehne_briegel_inequality([(0, 1), (1, 2)], 5)
