@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from ..._support.records import Record
 from ..._support.validation import generator, instance, probability, real_array, real_number, whole_number
 from ..._support.words import counted
 from ...exceptions import ScenarioError
-from ...polytope.bounds.local_bounds import local_bound
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...verification.evidence import Evidence
+from ..many_parties.bounds import bound_value, proven_bound
 from ..tails.binomial import log_tail
 from .evidence_rates import log10_goal
 
@@ -87,10 +86,11 @@ def expected_value(
     factor = probability(fidelity, "fidelity", ScenarioError)
     errors = real_array(readout_error, "readout_error", ScenarioError)
     if errors.shape not in ((), (expression.num_parties,)) or errors.min() < 0 or errors.max() > 0.5:
+        limits = f", from {errors.min():g} to {errors.max():g}" if errors.size else ""
         raise ScenarioError.bad_argument(
             "readout_error",
             expected=f"a number from 0 to 0.5, or {expression.num_parties} of them",
-            got=f"shape {errors.shape}, from {errors.min():g} to {errors.max():g}",
+            got=f"shape {errors.shape}{limits}",
         )
     known = getattr(expression, "known_bounds", None)
     given = ideal if ideal is not None or known is None else known.quantum
@@ -98,7 +98,7 @@ def expected_value(
         raise ScenarioError.bad_argument(
             "ideal", expected="the value without noise, as no quantum bound is known", got="None"
         )
-    full = real_number(float(given), "ideal", ScenarioError)
+    full = real_number(given, "ideal", ScenarioError)
     count = whole_number(num_terms, "num_terms", ScenarioError, minimum=1)
     if expression.num_terms <= count:
         blocks = list(expression.blocks())
@@ -131,12 +131,13 @@ def shots_of_many_parties(
         p_value: The p-value to reach, above 0.
         log10_p_value: Its base-10 logarithm, instead of ``p_value``.
         power: The probability to reach it.
-        bound: The proven bound of the expression; default: ``local_bound(expression)``.
+        bound: The proven bound of the expression, as for ``many_party_test``; default: it is computed.
 
     Returns:
         The least number of shots that has the power, up to the steps of the binomial distribution.
 
     Raises:
+        CountsError: If the bound is none, or that of another expression.
         ScenarioError: If the value does not exceed the local bound or exceeds the algebraic one, or more than ``2**53``
             shots would be needed.
 
@@ -148,8 +149,7 @@ def shots_of_many_parties(
     instance(expression, ManyPartyExpression, "expression", ScenarioError)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
-    known: Any = local_bound(expression) if bound is None else bound
-    limit, weight, constant = float(known.value), expression.weight, expression.constant
+    limit, weight, constant = bound_value(proven_bound(expression, bound)), expression.weight, expression.constant
     if not limit < real_number(value, "value", ScenarioError) <= constant + weight * (1 + 1e-12):
         raise ScenarioError.bad_argument(
             "value",

@@ -137,6 +137,12 @@ def test_bad_input(ring):
         shots_of_many_parties(expression, 1.0, 0.01)
     with pytest.raises(ScenarioError, match=r"readout_error: expected a number from 0 to 0\.5"):
         expected_value(expression, readout_error=0.7)
+    with pytest.raises(ScenarioError, match=r"readout_error: .* got shape \(0,\)"):
+        expected_value(expression, readout_error=[])
+    with pytest.raises(ScenarioError, match="ideal: expected a finite number"):
+        expected_value(expression, ideal="a")
+    with pytest.raises(CountsError, match="bound: expected a proven local bound"):
+        shots_of_many_parties(expression, 16.0, 0.01, bound=many_party_test(shots, expression))
     with pytest.raises(ScenarioError, match="ideal"):
         expected_value(nested_expressions(expression, [range(6)])[0])
     with pytest.raises(ScenarioError, match="registers: expected parties from 0 to 11"):
