@@ -213,3 +213,20 @@ def test_the_allowance_is_that_of_the_bound_raised_by_flips():
     assert in_blocks.flips == pytest.approx(found.flips, abs=0.01)
     with pytest.raises(CountsError, match="limits at a level"):
         many_party_allowance(test, many_party_signaling(blocks, limit_level=0.01))
+
+
+def test_random_settings_read_as_blocks_are_verified_with_few_logarithms(monkeypatch):
+    import mpmath
+
+    rng = np.random.default_rng(11)
+    signs = {((k, x), (k + 1, y)): (-1.0) ** (x * y) for k in range(9) for x in (0, 1) for y in (0, 1)}
+    expression = sparse(signs, [2] * 10)
+    settings = rng.integers(0, 2, (300, 10))
+    packed = np.packbits(rng.integers(0, 2, (300, 10)).astype(np.uint8), axis=1, bitorder="little")
+    shots = ManyPartyShots(expression.scenario, settings, np.ones(300, dtype=int), packed, "blocks")
+    found = many_party_test(shots, expression)
+    calls, log = [], mpmath.log
+    monkeypatch.setattr(mpmath, "log", lambda *args: calls.append(args) or log(*args))
+    assert found.verify()
+    # Two factors per block, whatever its number of terms, for each of 36 bets at most.
+    assert len(calls) <= 2 * 36 * len(found.block_shots) + 1
