@@ -164,7 +164,9 @@ def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityRep
             "expression",
             expected="an expression of many parties that was declared before the data were seen",
             got="None" if expression is None else "a table of coefficients",
-            remedy="Declare it: CountsOptions(expression=BellExpression.from_terms(scenario, terms)).",
+            remedy="Declare it: CountsOptions(expression=BellExpression.from_terms(scenario, terms))."
+            if expression is None
+            else "Declare its terms: CountsOptions(expression=expression.to_sparse()).",
         )
     if call.test not in (None, _TEST):
         raise CountsError.bad_argument("test", expected="'game' for shots of many parties", got=repr(call.test))

@@ -275,4 +275,5 @@ def _require_terms(expression: Any) -> None:
             "expression",
             expected="an expression of many parties, such as BellExpression.from_terms(...)",
             got=shown(expression),
+            remedy="A table becomes one by expression.to_sparse()." if hasattr(expression, "to_sparse") else "",
         )

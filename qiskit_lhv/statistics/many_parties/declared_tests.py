@@ -31,6 +31,7 @@ from .bounded_scores import (
 )
 from .bounds import bound_value, described, is_bound_of, proven_bound
 from .scores import (
+    TERMS_REMEDY,
     block_scores,
     exact_weight,
     largest_ratio,
@@ -340,16 +341,16 @@ def many_party_test(
         True
     """
     instance(shots, ManyPartyShots, "shots", CountsError)
-    instance(expression, ManyPartyExpression, "expression", CountsError, "Such as BellExpression.from_terms(...).")
+    instance(expression, ManyPartyExpression, "expression", CountsError, TERMS_REMEDY)
+    if drawn_from is not None:
+        instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError, TERMS_REMEDY)
     for name, given in (("expression", expression), ("drawn_from", drawn_from)):
         if given is not None and given.scenario != shots.scenario:
             raise CountsError.bad_argument(name, expected=f"one of {shots.scenario}", got=f"{given.scenario}")
     if not expression.weight > 0:
         raise CountsError.bad_argument("expression", expected="a term besides the constant", got="none")
-    if drawn_from is not None:
-        instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError)
-        if shots.design == "blocks":
-            raise CountsError.bad_argument("drawn_from", expected="None for shots in blocks", got="an expression")
+    if drawn_from is not None and shots.design == "blocks":
+        raise CountsError.bad_argument("drawn_from", expected="None for shots in blocks", got="an expression")
     proof = proven_bound(expression, bound)
     beta = Fraction(bound_value(proof))
     if beta - Fraction(expression.constant) >= exact_weight(expression) * (1 - Fraction(_TRIVIAL_DISTANCE)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..._support.validation import probability
+from ..._support.validation import instance, probability
 from ...exceptions import CountsError
 from ...polytope.bounds.many_parties.group_bounds import GroupBound, group_bound
 from ...polytope.expressions.many_parties.base import ManyPartyExpression
@@ -13,6 +13,7 @@ from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence
 from ...verification.result import Verification, combine
 from .declared_tests import ManyPartyTest, many_party_test
+from .scores import TERMS_REMEDY
 
 __all__ = ["NonlocalityDepth", "nonlocality_depth"]
 
@@ -92,7 +93,7 @@ def nonlocality_depth(
         J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
     """
     level = math.log10(probability(alpha, "alpha", CountsError, open_interval=True))
-    n = expression.num_parties
+    n = instance(expression, ManyPartyExpression, "expression", CountsError, TERMS_REMEDY).num_parties
     # The p-value falls with the bound, which falls with the number of groups: the least number is found by halving.
     low, high, best = _least_num_groups(expression), n, None
     while low <= high:

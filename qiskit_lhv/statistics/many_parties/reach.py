@@ -21,6 +21,7 @@ from ...targets.many_parties.shots import ManyPartyShots
 from ...verification.evidence import Evidence, verify_piece
 from ...verification.result import Verification, combine
 from .declared_tests import ManyPartyTest, many_party_test
+from .scores import TERMS_REMEDY
 
 __all__ = ["ViolationReach", "nested_expressions", "violation_reach"]
 
@@ -129,7 +130,14 @@ def violation_reach(
         CountsError: If there is no expression, or a test is refused; see ``many_party_test``.
         ScenarioError: If a local bound cannot be computed.
     """
-    declared = [instance(one, ManyPartyExpression, "expressions", CountsError) for one in expressions]
+    if isinstance(expressions, ManyPartyExpression) or not isinstance(expressions, Iterable):
+        raise CountsError.bad_argument(
+            "expressions",
+            expected="one expression for each register, in a list",
+            got=type(expressions).__name__,
+            remedy="nested_expressions(expression, registers) makes them of one expression.",
+        )
+    declared = [instance(one, ManyPartyExpression, "expressions", CountsError, TERMS_REMEDY) for one in expressions]
     known = [local_bound(one) for one in declared] if bounds is None else list(bounds)
     if not declared or len(known) != len(declared):
         raise CountsError.bad_argument(

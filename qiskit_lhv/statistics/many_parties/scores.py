@@ -30,6 +30,7 @@ from ...targets.many_parties.parities import BlockSums, block_sums, drawn_produc
 from ...targets.many_parties.shots import ManyPartyShots
 
 __all__ = [
+    "TERMS_REMEDY",
     "BlockScores",
     "RunScores",
     "block_scores",
@@ -41,6 +42,9 @@ __all__ = [
     "run_scores",
     "won_share",
 ]
+
+TERMS_REMEDY = "Such as BellExpression.from_terms(...). A table, such as mermin(5), becomes one by its to_sparse()."
+"""What to pass where an expression of many parties is expected."""
 
 # More than the rounding errors of sums that are rounded once.
 _ROUNDING = 1e-12

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..._support.records import Record
 from ..._support.threads import one_blas_thread
 from ..._support.types import FloatArray, IntArray
-from ..._support.validation import frozen, instance, probability
+from ..._support.validation import frozen, instance, is_whole_number, probability, shown
 from ..._support.words import counted
 from ...exceptions import CountsError
 from ...targets.many_parties.parities import shot_blocks
@@ -161,11 +161,12 @@ def _checked_pairs(pairs: Any, n: int) -> list[tuple[int, ...]]:
     if pairs is None:
         return [(k, j) for k in range(n) for j in range(k + 1, n)] if n <= _MOST_PARTIES_IN_PAIRS else []
     checked: list[tuple[int, ...]] = []
-    for pair in pairs:
-        parties = tuple(int(k) for k in pair)
-        if len(set(parties)) != 2 or len(parties) != 2 or not all(0 <= k < n for k in parties):
-            raise CountsError.bad_argument("pairs", expected=f"pairs of parties from 0 to {n - 1}", got=repr(pair))
-        checked.append(parties)
+    for pair in pairs if isinstance(pairs, Iterable) else (pairs,):
+        parties = tuple(pair) if isinstance(pair, Iterable) else ()
+        fits = len(parties) == 2 and all(is_whole_number(k) and 0 <= k < n for k in parties)
+        if not fits or len(set(parties)) != 2:
+            raise CountsError.bad_argument("pairs", expected=f"pairs of parties from 0 to {n - 1}", got=shown(pair))
+        checked.append(tuple(int(k) for k in parties))
     return checked
 
 

@@ -16,6 +16,7 @@ from ...exceptions import ScenarioError
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...verification.evidence import Evidence
 from ..many_parties.bounds import bound_value, proven_bound
+from ..many_parties.scores import TERMS_REMEDY
 from ..tails.binomial import log_tail
 from .evidence_rates import log10_goal
 
@@ -82,7 +83,7 @@ def expected_value(
         >>> round(expected_value(mermin(20), fidelity=0.99**20, readout_error=0.01) / 2**19, 3)
         0.546
     """
-    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    instance(expression, ManyPartyExpression, "expression", ScenarioError, TERMS_REMEDY)
     factor = probability(fidelity, "fidelity", ScenarioError)
     errors = real_array(readout_error, "readout_error", ScenarioError)
     if errors.shape not in ((), (expression.num_parties,)) or errors.min() < 0 or errors.max() > 0.5:
@@ -146,7 +147,7 @@ def shots_of_many_parties(
         >>> print(shots_of_many_parties(mermin(20), 0.6 * 2**19, 1e-6))
         92 shots for log10 p = -6 with probability 0.9: a shot is won with probability 0.8, by local models 0.500977
     """
-    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    instance(expression, ManyPartyExpression, "expression", ScenarioError, TERMS_REMEDY)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
     limit, weight, constant = bound_value(proven_bound(expression, bound)), expression.weight, expression.constant

@@ -5,7 +5,7 @@ import pytest
 from qiskit_lhv import local_bound
 from qiskit_lhv.exceptions import CountsError, ScenarioError
 from qiskit_lhv.experiments import ManyPartyExperiment, ManyPartySchedule, ghz_preparation, graph_state_preparation
-from qiskit_lhv.polytope import ardehali, baccari_inequality, group_bound
+from qiskit_lhv.polytope import ardehali, baccari_inequality, group_bound, mermin
 from qiskit_lhv.polytope.expressions.many_parties.ghz_families import mermin_of_many
 from qiskit_lhv.statistics import (
     expected_value,
@@ -149,7 +149,15 @@ def test_bad_input(ring):
         nested_expressions(expression, [[0, 12]])
     with pytest.raises(ScenarioError, match="registers: expected a term"):
         nested_expressions(expression, [[0]])
-    with pytest.raises(CountsError, match="expressions"):
-        violation_reach(shots, [])
+    for given in ([], expression, [mermin(3)]):
+        with pytest.raises(CountsError, match="expressions"):
+            violation_reach(shots, given)
+    for tested in (nonlocality_depth, many_party_test):
+        with pytest.raises(CountsError, match="becomes one by its to_sparse"):
+            tested(shots, mermin(3))
+    with pytest.raises(ScenarioError, match="becomes one by its to_sparse"):
+        expected_value(mermin(3))
+    with pytest.raises(CountsError, match=r"becomes one by expression\.to_sparse"):
+        ManyPartySchedule.random(mermin(3), 10)
     with pytest.raises(ScenarioError, match="bounds for groups"):
         nonlocality_depth(shots, expression)
