@@ -144,6 +144,5 @@ def described(expression: ManyPartyExpression) -> str:
     elif not isinstance(expression, SparseExpression) and type(expression).__str__ is not object.__str__:
         # Expressions that follow from a rule say which.
         text = str(expression)
-        if len(text) <= _LONGEST_TEXT:
-            return text
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT].rpartition(' ')[0]} ..."
     return f"{expression.num_terms:.6g} terms of {expression.num_parties} parties, weight {expression.weight:.6g}"

@@ -344,6 +344,8 @@ def many_party_test(
     instance(expression, ManyPartyExpression, "expression", CountsError, TERMS_REMEDY)
     if drawn_from is not None:
         instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError, TERMS_REMEDY)
+        # Then all ratios are 1, which need no list of terms.
+        drawn_from = None if drawn_from == expression else drawn_from
     for name, given in (("expression", expression), ("drawn_from", drawn_from)):
         if given is not None and given.scenario != shots.scenario:
             raise CountsError.bad_argument(name, expected=f"one of {shots.scenario}", got=f"{given.scenario}")

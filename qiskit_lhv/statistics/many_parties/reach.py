@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._support.estimated_value import with_error
 from ..._support.types import FloatArray
-from ..._support.validation import instance, is_whole_number, probability
+from ..._support.validation import instance, is_whole_number, probability, shown
 from ..._support.words import counted
 from ...exceptions import CountsError, ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
@@ -145,7 +145,7 @@ def violation_reach(
         )
     probability(alpha, "alpha", CountsError, open_interval=True)
     tests = [
-        many_party_test(shots, one, drawn_from=None if drawn_from == one else drawn_from, bound=bound)
+        many_party_test(shots, one, drawn_from=drawn_from, bound=bound)
         for one, bound in zip(declared, known, strict=True)
     ]
     return ViolationReach(tuple(tests), alpha)
@@ -175,7 +175,14 @@ def nested_expressions(
     """
     instance(expression, SparseExpression, "expression", ScenarioError)
     n, parts = expression.num_parties, []
-    for register in registers:
+    for register in registers if isinstance(registers, Iterable) else (registers,):
+        if not isinstance(register, Iterable):
+            raise ScenarioError.bad_argument(
+                "registers",
+                expected="the parties of each register",
+                got=shown(register),
+                remedy="Such as [range(5), range(10)], for registers of the first 5 and 10 parties.",
+            )
         chosen = list(register)
         if not all(is_whole_number(k) and 0 <= k < n for k in chosen):
             raise ScenarioError.bad_argument("registers", expected=f"parties from 0 to {n - 1}", got=f"{chosen}")

@@ -102,6 +102,12 @@ def test_a_simulated_ghz_state_of_ten_has_full_depth():
     found = nonlocality_depth(shots, expression)
     assert found.depth == 10
     assert "nonlocality depth at least 10 of 10" in str(found)
+    # The same expression as the source needs no list of its terms; words name the expression, however long its rule.
+    assert many_party_test(shots, expression, drawn_from=ardehali(10)) == many_party_test(shots, expression)
+    wide = mermin(60)
+    test = many_party_test(shots_of_scores(wide, np.ones(30, dtype=bool), 1), wide, drawn_from=mermin(60))
+    assert str(test).startswith("60 parties: S(60, 0) - S(58, 2)")
+    assert "... : (5.76 +- " in str(test).replace("...:", "... :")
 
 
 # Plans
@@ -147,6 +153,9 @@ def test_bad_input(ring):
         expected_value(nested_expressions(expression, [range(6)])[0])
     with pytest.raises(ScenarioError, match="registers: expected parties from 0 to 11"):
         nested_expressions(expression, [[0, 12]])
+    for registers in ([5, 10], 5):
+        with pytest.raises(ScenarioError, match="registers: expected the parties of each register"):
+            nested_expressions(expression, registers)
     with pytest.raises(ScenarioError, match="registers: expected a term"):
         nested_expressions(expression, [[0]])
     for given in ([], expression, [mermin(3)]):
