@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 __all__ = ["with_error"]
+
+# Numbers of more places before or after the point are written with a power of ten.
+_MOST_PLACES = 9
 
 
 def with_error(value: float, error: float, sign: str = "+-") -> str:
@@ -20,9 +24,16 @@ def with_error(value: float, error: float, sign: str = "+-") -> str:
         ('2.05 +- 0.10', '2.7682 +- 0.0068', '-1234 +- 87')
         >>> with_error(0.5, 0.0996), with_error(123456, 4321), with_error(2.828427124, 0)
         ('0.50 +- 0.10', '123500 +- 4300', '2.82843')
+        >>> with_error(4.5e46, 3e44), with_error(-2e-12, 1e-13)
+        ('(4.500 +- 0.030)e+46', '(-2.00 +- 0.10)e-12')
     """
     if not 0 < error < math.inf or not math.isfinite(value):
         return f"{value:.6g}"
+    exponent = math.floor(math.log10(max(abs(value), error)))
+    if not -_MOST_PLACES <= exponent < _MOST_PLACES:
+        # Decimal shifts: powers of ten overflow where the numbers do not.
+        scaled = (float(Decimal(number).scaleb(-exponent)) for number in (value, error))
+        return f"({with_error(*scaled, sign)})e{exponent:+03d}"
     digits = 1 - math.floor(math.log10(float(f"{error:.1e}")))
     # Adding zero turns a rounded -0 into 0.
     shown = [round(number, digits) + 0.0 for number in (value, error)]

@@ -28,6 +28,8 @@ __all__ = [
 _DIGITS = 60
 _LOG_E_TOLERANCE, _FACTOR_TOLERANCE = 1e-9, 1e-14
 _BITS_AT_ONCE = 1 << 24
+# Bets whose logarithm is smaller by as much add nothing that can be seen.
+_NEGLIGIBLE_LOG = 60.0
 # How much a score may be below the precise one, and its bound above, per variable; and the error of 60 digits.
 _SCORE_TOLERANCE, _NOTHING = 1e-9, 1e-40
 
@@ -109,17 +111,24 @@ def check_log_e(claimed: float, factors: Sequence[tuple[float, float]], bets: Se
 
     with mpmath.workdps(_DIGITS):
         logs = []
-        for bet in bets:
+        for bet in _bets_that_count(factors, bets):
             share = mpmath.mpf(bet)
             terms = [mpmath.mpf(number) * mpmath.log(1 - share + share * mpmath.mpf(size)) for size, number in factors]
             logs.append(mpmath.fsum(terms))
         largest = max(logs)
-        total = largest + mpmath.log(mpmath.fsum(mpmath.exp(log - largest) for log in logs) / len(logs))
+        total = largest + mpmath.log(mpmath.fsum(mpmath.exp(log - largest) for log in logs) / len(bets))
         # Signed: a claim may be a little too small, never too large.
         error = float(total - mpmath.mpf(claimed))
         allowed = _LOG_E_TOLERANCE * max(1.0, abs(float(total))) + _FACTOR_TOLERANCE * sum(n for _, n in factors)
         passed = 0 <= error <= allowed
         return Verification(passed, f"the e-value is e^{float(total):.9g}", abs(error))
+
+
+def _bets_that_count(factors: Sequence[tuple[float, float]], bets: Sequence[float]) -> list[float]:
+    """The bets without those that add a negligible part to the mean: what is left out makes it smaller, if at all."""
+    sizes, numbers = np.array(factors, dtype=np.float64).reshape(-1, 2).T
+    rough = np.array([float(np.sum(numbers * np.log1p(bet * (sizes - 1)))) for bet in bets])
+    return [bet for bet, log in zip(bets, rough, strict=True) if not log < rough.max() - _NEGLIGIBLE_LOG]
 
 
 def check_run_score(
@@ -180,12 +189,13 @@ def check_block_score(
         numbers = [0] * len(coefficients)
         for block, term, _ in pairs.tolist():
             numbers[term] += int(shots[block])
+        parts = [mpmath.mpf(float(c)) / number for c, number in zip(coefficients, numbers, strict=True)]
+        sizes, totals = [abs(part) for part in parts], [0] * len(parts)
         reach = [mpmath.mpf(0)] * len(shots)
-        value = mpmath.mpf(0)
         for block, term, total in pairs.tolist():
-            part = mpmath.mpf(float(coefficients[term])) / numbers[term]
-            reach[block] += abs(part)
-            value += part * total
+            reach[block] += sizes[term]
+            totals[term] += total
+        value = mpmath.fsum(part * total for part, total in zip(parts, totals, strict=True))
         weight = mpmath.fsum(abs(mpmath.mpf(float(c))) for c in coefficients)
         largest = max(reach)
         fewest = mpmath.fsum(r / largest * int(n) for r, n in zip(reach, shots, strict=True))

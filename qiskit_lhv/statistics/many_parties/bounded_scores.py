@@ -106,12 +106,12 @@ def score_of_blocks(
     seen = np.minimum(np.abs(sums.sums) / shots[g], shots[g] / (shots[g] + 2))
     deviations = np.bincount(g, weights=parts * np.sqrt(shots[g] * (1 - seen**2)), minlength=len(shots))
     unit = (total * largest + excess) * (1 + _ROUNDING)
-    signed = np.sign(coefficients) * sums.sums
-    shares = parts / reach[g]
+    # The weighted geometric mean over the terms of a block: how often its shots are won, on average over its terms.
+    signed = np.bincount(g, weights=parts / reach[g] * np.sign(coefficients) * sums.sums, minlength=len(shots))
     factors = []
     for outcome in (1, -1):
-        sizes = total * (largest + outcome * reach[g]) / unit
-        times = shares * (shots[g] + outcome * signed) / 2
+        sizes = total * (largest + outcome * reach) / unit
+        times = np.maximum(0.0, (shots + outcome * signed) / 2)
         factors += [(max(0.0, float(s)), float(n)) for s, n in zip(sizes, times, strict=True)]
     return BoundedScore(
         score,

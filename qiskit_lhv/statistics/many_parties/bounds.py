@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ...exceptions import CountsError
+from ...exceptions import CountsError, ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
+from ...polytope.bounds.many_parties.group_bounds import GroupBound
+from ...polytope.bounds.many_parties.structural_bounds import StructuralBound
 from ...polytope.expressions.expression import BellExpression
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...polytope.expressions.many_parties.sparse import SparseExpression
 from ...polytope.inequalities.bell_inequality import BellInequality
+from ...polytope.inequalities.many_party_inequality import ManyPartyInequality
 from ...verification.evidence import Evidence
 
 __all__ = ["bound_value", "described", "is_bound_of", "proven_bound", "table_of_terms"]
@@ -26,7 +29,7 @@ def bound_value(bound: Any) -> float:
     """Returns the value that no local model exceeds.
 
     Args:
-        bound: A Bell inequality with an exact bound, or the structural bound of an expression.
+        bound: A proven bound, as :func:`proven_bound` returns it.
     """
     value = bound.bound.value if isinstance(bound, BellInequality) else bound.value
     return float(value)
@@ -37,17 +40,22 @@ def proven_bound(expression: ManyPartyExpression, bound: Any = None) -> Evidence
 
     Args:
         expression: The expression.
-        bound: The bound if it is known: evidence with the fields ``expression`` and ``value`` and a ``verify``.
+        bound: The bound if it is known: what ``local_bound(expression)`` or ``group_bound`` gives, or an inequality
+            with such a bound.
+
+    Returns:
+        A ``StructuralBound``, ``GroupBound`` or ``BellInequality``: of other evidence, the value need not be one that
+        no local model exceeds.
 
     Raises:
-        CountsError: If the bound is not evidence, or that of another expression, or none can be found.
+        CountsError: If the bound is of another kind, or that of another expression.
+        ScenarioError: If no bound can be found.
     """
     if bound is None:
-        if expression.scenario.num_cells <= _MAX_CELLS:
-            return BellInequality.of(table_of_terms(expression))
-        bound = local_bound(expression)
-    fits = isinstance(bound, Evidence) and hasattr(bound, "expression")
-    if not fits or (isinstance(bound, BellInequality) and not bound.bound.exact):
+        return _found_bound(expression)
+    if isinstance(bound, ManyPartyInequality):
+        bound = bound.bound
+    if not _is_local_bound(bound):
         raise CountsError.bad_argument(
             "bound",
             expected="a proven local bound: evidence that can be verified, such as what local_bound(expression) gives",
@@ -59,13 +67,33 @@ def proven_bound(expression: ManyPartyExpression, bound: Any = None) -> Evidence
     return bound
 
 
+def _found_bound(expression: ManyPartyExpression) -> Evidence:
+    found = local_bound(expression)
+    if found.exact or expression.scenario.num_cells > _MAX_CELLS:
+        return found
+    try:
+        return BellInequality.of(table_of_terms(expression))
+    except ScenarioError:  # too many strategies
+        return found
+
+
+def _is_local_bound(bound: Any) -> bool:
+    """Whether a bound is of a kind whose value no local model exceeds, if it can be verified."""
+    if isinstance(bound, BellInequality):
+        return bool(bound.bound.exact)
+    # With fewer groups than parties, models may do more than local ones.
+    return isinstance(bound, StructuralBound | GroupBound)
+
+
 def is_bound_of(bound: Any, expression: ManyPartyExpression) -> bool:
-    """Returns whether a bound is that of an expression.
+    """Returns whether a bound is a local bound of an expression, if it can be verified.
 
     Args:
-        bound: Evidence with a field ``expression``.
+        bound: Any evidence.
         expression: The expression.
     """
+    if not _is_local_bound(bound):
+        return False
     if isinstance(bound, BellInequality):
         try:
             return bool(bound.expression == table_of_terms(expression))
@@ -116,6 +144,5 @@ def described(expression: ManyPartyExpression) -> str:
     elif not isinstance(expression, SparseExpression) and type(expression).__str__ is not object.__str__:
         # Expressions that follow from a rule say which.
         text = str(expression)
-        if len(text) <= _LONGEST_TEXT:
-            return text
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT].rpartition(' ')[0]} ..."
     return f"{expression.num_terms:.6g} terms of {expression.num_parties} parties, weight {expression.weight:.6g}"

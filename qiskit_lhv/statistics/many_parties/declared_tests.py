@@ -239,8 +239,8 @@ class ManyPartyTest(Evidence):
         numbers = (self.score, self.score_bound, self.log10_p_value, self.log_e_value, self.value, self.standard_error)
         if any(math.isnan(x) for x in numbers):
             return "a number is missing"
-        if not hasattr(self.bound, "verify") or not is_bound_of(self.bound, self.expression):
-            return "the bound is not that of the expression"
+        if not is_bound_of(self.bound, self.expression):
+            return "the bound is no local bound of the expression"
         if self.design == "random":
             if self.block_settings is not None or self.block_shots is not None or self.block_sums is not None:
                 return "there are sums of blocks, but terms were drawn"
@@ -317,7 +317,7 @@ def many_party_test(
         shots: The shots.
         expression: The expression, as it was declared.
         drawn_from: The expression from whose distribution the terms were drawn, if it is not the declared one.
-        bound: The proof of the expression's local bound. Default: for few parties it is computed.
+        bound: The proof of the expression's local bound. Default: it is computed.
 
     Returns:
         The test; its p-value is rounded up, and its e-value down.
@@ -343,9 +343,10 @@ def many_party_test(
     """
     expression = without_table(expression, "expression", CountsError)
     instance(shots, ManyPartyShots, "shots", CountsError)
-    instance(expression, ManyPartyExpression, "expression", CountsError, "Such as BellExpression.from_terms(...).")
     if drawn_from is not None:
-        instance(drawn_from, ManyPartyExpression, "drawn_from", CountsError)
+        drawn_from = without_table(drawn_from, "drawn_from", CountsError)
+        # Then all ratios are 1, which need no list of terms.
+        drawn_from = None if drawn_from == expression else drawn_from
     for name, given in (("expression", expression), ("drawn_from", drawn_from)):
         if given is not None and given.scenario != shots.scenario:
             raise CountsError.bad_argument(name, expected=f"one of {shots.scenario}", got=f"{given.scenario}")

@@ -96,7 +96,7 @@ def nonlocality_depth(
     expression = without_table(expression, "expression", CountsError)
     level = math.log10(probability(alpha, "alpha", CountsError, open_interval=True))
     instance(shots, ManyPartyShots, "shots", CountsError)
-    n = instance(expression, ManyPartyExpression, "expression", CountsError).num_parties
+    n = expression.num_parties
     # The p-value falls with the bound, which falls with the number of groups: the least number is found by halving.
     low, high, best = _least_num_groups(expression), n, None
     while low <= high:

@@ -15,6 +15,7 @@ from ..._support.validation import instance, is_whole_number, probability, shown
 from ..._support.words import counted
 from ...exceptions import CountsError, ScenarioError
 from ...polytope.bounds.local_bounds import local_bound
+from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...polytope.expressions.many_parties.sparse import SparseExpression
 from ...targets.many_parties.shots import ManyPartyShots
@@ -130,8 +131,14 @@ def violation_reach(
         ScenarioError: If a local bound cannot be computed.
     """
     instance(shots, ManyPartyShots, "shots", CountsError)
-    given = list(expressions) if isinstance(expressions, Iterable) else [expressions]
-    declared = [instance(one, ManyPartyExpression, "expressions", CountsError) for one in given]
+    if isinstance(expressions, ManyPartyExpression) or not isinstance(expressions, Iterable):
+        raise CountsError.bad_argument(
+            "expressions",
+            expected="one expression for each register, in a list",
+            got=type(expressions).__name__,
+            remedy="nested_expressions(expression, registers) makes them of one expression.",
+        )
+    declared = [without_table(one, "expressions", CountsError) for one in expressions]
     known = _bounds_of(declared, bounds)
     if not declared:
         raise CountsError.bad_argument("expressions", expected="at least one expression", got="none")
@@ -141,7 +148,7 @@ def violation_reach(
         )
     probability(alpha, "alpha", CountsError, open_interval=True)
     tests = [
-        many_party_test(shots, one, drawn_from=None if drawn_from == one else drawn_from, bound=bound)
+        many_party_test(shots, one, drawn_from=drawn_from, bound=bound)
         for one, bound in zip(declared, known, strict=True)
     ]
     return ViolationReach(tuple(tests), alpha)
@@ -184,9 +191,15 @@ def nested_expressions(
     remedy = "Terms that follow from a rule are listed by expression.to_sparse(), if there are few."
     instance(expression, SparseExpression, "expression", ScenarioError, remedy)
     n, parts = expression.num_parties, []
-    listed = list(registers) if isinstance(registers, Iterable) else [registers]
-    for register in listed:
-        chosen = list(register) if isinstance(register, Iterable) else [None]
+    for register in registers if isinstance(registers, Iterable) else (registers,):
+        if not isinstance(register, Iterable):
+            raise ScenarioError.bad_argument(
+                "registers",
+                expected="the parties of each register",
+                got=shown(register),
+                remedy="Such as [range(5), range(10)], for registers of the first 5 and 10 parties.",
+            )
+        chosen = list(register)
         if not all(is_whole_number(k) and 0 <= k < n for k in chosen):
             raise ScenarioError.bad_argument("registers", expected=f"parties from 0 to {n - 1}", got=shown(register))
         outside = np.ones(n, dtype=bool)

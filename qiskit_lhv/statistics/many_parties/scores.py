@@ -42,6 +42,8 @@ __all__ = [
     "won_share",
 ]
 
+"""What to pass where an expression of many parties is expected."""
+
 # More than the rounding errors of sums that are rounded once.
 _ROUNDING = 1e-12
 

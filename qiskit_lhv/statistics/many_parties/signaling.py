@@ -163,8 +163,9 @@ def _checked_pairs(pairs: Any, n: int) -> list[tuple[int, ...]]:
     listed = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str | bytes | dict) else [pairs]
     checked: list[tuple[int, ...]] = []
     for pair in listed:
-        parties = tuple(pair) if isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str | bytes) else ()
-        if len(parties) != 2 or not all(is_whole_number(k) and 0 <= k < n for k in parties) or len(set(parties)) != 2:
+        parties = tuple(pair) if isinstance(pair, Iterable) else ()
+        fits = len(parties) == 2 and all(is_whole_number(k) and 0 <= k < n for k in parties)
+        if not fits or len(set(parties)) != 2:
             raise CountsError.bad_argument("pairs", expected=f"pairs of parties from 0 to {n - 1}", got=shown(pair))
         checked.append(tuple(int(k) for k in parties))
     return checked

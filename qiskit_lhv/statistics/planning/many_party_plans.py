@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
 from ..._support.records import Record
-from ..._support.validation import generator, instance, probability, real_array, real_number, shown, whole_number
+from ..._support.validation import generator, probability, real_array, real_number, shown, whole_number
 from ..._support.words import counted
 from ...exceptions import ScenarioError
-from ...polytope.bounds.local_bounds import local_bound
+from ...polytope.expressions.many_parties.arguments import without_table
 from ...polytope.expressions.many_parties.base import ABSENT, ManyPartyExpression
 from ...verification.evidence import Evidence
+from ..many_parties.bounds import bound_value, proven_bound
 from ..tails.binomial import log_tail
 from .evidence_rates import log10_goal
 
@@ -83,14 +83,15 @@ def expected_value(
         >>> round(expected_value(mermin(20), fidelity=0.99**20, readout_error=0.01) / 2**19, 3)
         0.546
     """
-    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    expression = without_table(expression, "expression", ScenarioError)
     factor = probability(fidelity, "fidelity", ScenarioError)
     errors = real_array(readout_error, "readout_error", ScenarioError)
     if errors.shape not in ((), (expression.num_parties,)) or errors.min() < 0 or errors.max() > 0.5:
+        limits = f", from {errors.min():g} to {errors.max():g}" if errors.size else ""
         raise ScenarioError.bad_argument(
             "readout_error",
             expected=f"a number from 0 to 0.5, or {expression.num_parties} of them",
-            got=f"shape {errors.shape}, from {errors.min():g} to {errors.max():g}",
+            got=f"shape {errors.shape}{limits}",
         )
     known = getattr(expression, "known_bounds", None)
     given = ideal if ideal is not None or known is None else known.quantum
@@ -132,12 +133,13 @@ def shots_of_many_parties(
         p_value: The p-value to reach, above 0.
         log10_p_value: Its base-10 logarithm, instead of ``p_value``.
         power: The probability to reach it.
-        bound: The proven bound of the expression; default: ``local_bound(expression)``.
+        bound: The proven bound of the expression, as for ``many_party_test``; default: it is computed.
 
     Returns:
         The least number of shots that has the power, up to the steps of the binomial distribution.
 
     Raises:
+        CountsError: If the bound is none, or that of another expression.
         ScenarioError: If the value does not exceed the local bound or exceeds the algebraic one, or more than ``2**53``
             shots would be needed.
 
@@ -146,15 +148,14 @@ def shots_of_many_parties(
         >>> print(shots_of_many_parties(mermin(20), 0.6 * 2**19, 1e-6))
         92 shots for log10 p = -6 with probability 0.9: a shot is won with probability 0.8, by local models 0.500977
     """
-    instance(expression, ManyPartyExpression, "expression", ScenarioError)
+    expression = without_table(expression, "expression", ScenarioError)
     goal = log10_goal(p_value, log10_p_value) * math.log(10)
     power = probability(power, "power", ScenarioError, open_interval=True)
-    if bound is not None and not (isinstance(bound, Evidence) and hasattr(bound, "value")):
+    if bound is not None and not isinstance(bound, Evidence):
         raise ScenarioError.bad_argument(
             "bound", expected="the proven bound of the expression, such as local_bound(expression)", got=shown(bound)
         )
-    known: Any = local_bound(expression) if bound is None else bound
-    limit, weight, constant = float(known.value), expression.weight, expression.constant
+    limit, weight, constant = bound_value(proven_bound(expression, bound)), expression.weight, expression.constant
     if not limit < real_number(value, "value", ScenarioError) <= constant + weight * (1 + 1e-12):
         raise ScenarioError.bad_argument(
             "value",

@@ -81,6 +81,12 @@ class ManyPartyShots(Record):
             raise CountsError.bad_argument(
                 "shots", expected=f"{len(settings)} numbers of at least 1, one per run", got=f"shape {shots.shape}"
             )
+        # Whole numbers of 64 bits would start again at 0.
+        total = float(shots.sum(dtype=float))
+        if total > MAX_TOTAL_SHOTS:
+            raise CountsError.bad_argument(
+                "shots", expected=f"at most {MAX_TOTAL_SHOTS} of all runs together", got=f"{total:.6g}"
+            )
         packed = np.asarray(self.packed)
         shape = (int(shots.sum()), -(-n // 8))
         if packed.dtype != np.uint8 or packed.shape != shape:
@@ -289,10 +295,15 @@ class ManyPartyShots(Record):
 
 def _require_runs(settings: Any, number: int) -> None:
     """Raises CountsError unless there is one row of settings for each run."""
-    shape = np.shape(settings)
+    try:
+        shape: tuple[int, ...] = np.shape(settings)
+    except ValueError:  # rows of different lengths
+        shape = ()
     if len(shape) != 2 or shape[0] != number:
         raise CountsError.bad_argument(
-            "settings", expected=f"one row of settings for each of {number} runs", got=f"shape {shape}"
+            "settings",
+            expected=f"one row of settings for each of {number} runs",
+            got=f"shape {shape}" if shape else shown(settings),
         )
 
 

@@ -1,12 +1,28 @@
 """Declared expressions of many parties, against tests of tables, plain arithmetic and simulated local models."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
-from qiskit_lhv import BellCounts, BellExpression, BellInequality, BellScenario, CountsOptions, analyze, chsh
+from qiskit_lhv import (
+    BellCounts,
+    BellExpression,
+    BellInequality,
+    BellScenario,
+    CountsOptions,
+    analyze,
+    chsh,
+    local_bound,
+)
 from qiskit_lhv.exceptions import CountsError
-from qiskit_lhv.polytope import baccari_inequality, mermin
+from qiskit_lhv.polytope import (
+    ManyPartyInequality,
+    baccari_inequality,
+    bound_per_site,
+    mermin,
+    translation_invariant_chain,
+)
 from qiskit_lhv.statistics import game_test, many_party_allowance, many_party_signaling, many_party_test
 from qiskit_lhv.statistics.many_parties.bounds import table_of_terms
 from qiskit_lhv.statistics.many_parties.drawn_settings import drawn_terms_test, require_declared_terms
@@ -71,7 +87,7 @@ def test_the_p_value_is_that_of_the_table(expression, table, design):
     assert found.score == dense.score
     assert found.binomial
     assert found.verify()
-    assert found.bound == BellInequality.of(mermin(3) if expression is MERMIN else chsh()) or expression is MERMIN
+    assert found.bound == local_bound(expression)
 
 
 def test_an_expression_with_a_table_is_tested_as_its_list():
@@ -174,9 +190,27 @@ def test_the_bound_must_be_proven_and_that_of_the_expression():
     rng = np.random.default_rng(6)
     shots, _ = shots_with(CHSH, CHSH.draw_terms(50, rng), 0.8, rng)
     assert many_party_test(shots, CHSH, bound=BellInequality.of(chsh())).verify()
-    for wrong in (BellInequality.of(chsh((0, 0))), 2.0):
+    assert many_party_test(shots, CHSH, bound=ManyPartyInequality.of(CHSH)) == many_party_test(shots, CHSH)
+    # Other evidence with an expression and a value bounds no local model: here, the estimate of a test.
+    test = many_party_test(shots_with(CHSH, CHSH.draw_terms(50, rng), 0.5, rng)[0], CHSH)
+    for wrong in (BellInequality.of(chsh((0, 0))), 2.0, test):
         with pytest.raises(CountsError, match="bound"):
             many_party_test(shots, CHSH, bound=wrong)
+    assert dataclasses.replace(many_party_test(shots, CHSH), bound=test).verify().refuted
+    # The bound per site of a chain is smaller than that of the chain.
+    chain = translation_invariant_chain({((0, x), (1, y)): (-1.0) ** (x * y) for x in (0, 1) for y in (0, 1)}, 4)
+    shots, _ = shots_with(chain, chain.draw_terms(50, rng), 0.7, rng)
+    assert many_party_test(shots, chain).p_value > 0.01
+    with pytest.raises(CountsError, match="bound"):
+        many_party_test(shots, chain, bound=bound_per_site(chain))
+
+
+def test_the_default_bound_comes_from_the_structure_where_tables_have_too_many_strategies():
+    rng = np.random.default_rng(12)
+    pairs = {((j, x), (2, y)): rng.normal() for j in (0, 1) for x in range(20) for y in range(2)}
+    expression = sparse(pairs, [20, 20, 20])
+    shots, _ = shots_with(expression, expression.draw_terms(50, rng), 0.9, rng)
+    assert many_party_test(shots, expression).bound == local_bound(expression)
 
 
 def test_local_models_are_rarely_rejected_and_e_values_have_a_mean_of_at_most_one():
@@ -211,3 +245,20 @@ def test_the_allowance_is_that_of_the_bound_raised_by_flips():
     assert in_blocks.flips == pytest.approx(found.flips, abs=0.01)
     with pytest.raises(CountsError, match="limits at a level"):
         many_party_allowance(test, many_party_signaling(blocks, limit_level=0.01))
+
+
+def test_random_settings_read_as_blocks_are_verified_with_few_logarithms(monkeypatch):
+    import mpmath
+
+    rng = np.random.default_rng(11)
+    signs = {((k, x), (k + 1, y)): (-1.0) ** (x * y) for k in range(9) for x in (0, 1) for y in (0, 1)}
+    expression = sparse(signs, [2] * 10)
+    settings = rng.integers(0, 2, (300, 10))
+    packed = np.packbits(rng.integers(0, 2, (300, 10)).astype(np.uint8), axis=1, bitorder="little")
+    shots = ManyPartyShots(expression.scenario, settings, np.ones(300, dtype=int), packed, "blocks")
+    found = many_party_test(shots, expression)
+    calls, log = [], mpmath.log
+    monkeypatch.setattr(mpmath, "log", lambda *args: calls.append(args) or log(*args))
+    assert found.verify()
+    # Two factors per block, whatever its number of terms, for each of 36 bets at most.
+    assert len(calls) <= 2 * 36 * len(found.block_shots) + 1

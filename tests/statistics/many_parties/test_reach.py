@@ -5,7 +5,7 @@ import pytest
 from qiskit_lhv import local_bound
 from qiskit_lhv.exceptions import CountsError, ScenarioError
 from qiskit_lhv.experiments import ManyPartyExperiment, ManyPartySchedule, ghz_preparation, graph_state_preparation
-from qiskit_lhv.polytope import ardehali, baccari_inequality, group_bound
+from qiskit_lhv.polytope import ardehali, baccari_inequality, group_bound, mermin
 from qiskit_lhv.polytope.expressions.many_parties.ghz_families import mermin_of_many
 from qiskit_lhv.statistics import (
     expected_value,
@@ -102,6 +102,12 @@ def test_a_simulated_ghz_state_of_ten_has_full_depth():
     found = nonlocality_depth(shots, expression)
     assert found.depth == 10
     assert "nonlocality depth at least 10 of 10" in str(found)
+    # The same expression as the source needs no list of its terms; words name the expression, however long its rule.
+    assert many_party_test(shots, expression, drawn_from=ardehali(10)) == many_party_test(shots, expression)
+    wide = mermin(60)
+    test = many_party_test(shots_of_scores(wide, np.ones(30, dtype=bool), 1), wide, drawn_from=mermin(60))
+    assert str(test).startswith("60 parties: S(60, 0) - S(58, 2)")
+    assert "... : (5.76 +- " in str(test).replace("...:", "... :")
 
 
 # Plans
@@ -137,13 +143,30 @@ def test_bad_input(ring):
         shots_of_many_parties(expression, 1.0, 0.01)
     with pytest.raises(ScenarioError, match=r"readout_error: expected a number from 0 to 0\.5"):
         expected_value(expression, readout_error=0.7)
+    with pytest.raises(ScenarioError, match=r"readout_error: .* got shape \(0,\)"):
+        expected_value(expression, readout_error=[])
+    with pytest.raises(ScenarioError, match="ideal: expected a finite number"):
+        expected_value(expression, ideal="a")
+    with pytest.raises(CountsError, match="bound: expected a proven local bound"):
+        shots_of_many_parties(expression, 16.0, 0.01, bound=many_party_test(shots, expression))
     with pytest.raises(ScenarioError, match="ideal"):
         expected_value(nested_expressions(expression, [range(6)])[0])
     with pytest.raises(ScenarioError, match="registers: expected parties from 0 to 11"):
         nested_expressions(expression, [[0, 12]])
+    for registers in ([5, 10], 5):
+        with pytest.raises(ScenarioError, match="registers: expected the parties of each register"):
+            nested_expressions(expression, registers)
     with pytest.raises(ScenarioError, match="registers: expected a term"):
         nested_expressions(expression, [[0]])
-    with pytest.raises(CountsError, match="expressions"):
-        violation_reach(shots, [])
+    for given in ([], expression, [mermin(3)]):
+        with pytest.raises(CountsError, match="expressions"):
+            violation_reach(shots, given)
+    for tested in (nonlocality_depth, many_party_test):
+        with pytest.raises(CountsError, match="becomes one by its to_sparse"):
+            tested(shots, mermin(3))
+    with pytest.raises(ScenarioError, match="becomes one by its to_sparse"):
+        expected_value(mermin(3))
+    with pytest.raises(CountsError, match=r"becomes one by expression\.to_sparse"):
+        ManyPartySchedule.random(mermin(3), 10)
     with pytest.raises(ScenarioError, match="bounds for groups"):
         nonlocality_depth(shots, expression)

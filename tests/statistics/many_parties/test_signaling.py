@@ -48,8 +48,9 @@ def test_influences_on_one_and_on_two_parties_are_found():
     joint = shots_of(settings, moved, 2)
     assert many_party_signaling(joint).strongest[0].parties == (2, 4)
     assert not many_party_signaling(joint, pairs=[]).detected
-    with pytest.raises(CountsError, match="pairs"):
-        many_party_signaling(joint, pairs=[(0, 0)])
+    for pairs in ([(0, 0)], [(0, "a")], [0, 1], 5):
+        with pytest.raises(CountsError, match="pairs"):
+            many_party_signaling(joint, pairs=pairs)
 
 
 def test_nothing_to_compare():

@@ -14,6 +14,15 @@ def outcomes(shots):
     return np.unpackbits(shots.packed, axis=1, bitorder="little", count=shots.num_parties)
 
 
+def test_numbers_of_shots_do_not_wrap_and_rows_have_one_length():
+    runs = np.array([2**53] * 2048 + [5])
+    packed = np.zeros((5, 1), dtype=np.uint8)
+    with pytest.raises(CountsError, match="shots: expected at most 100000000 of all runs"):
+        ManyPartyShots(BellScenario([2], 2), np.zeros((2049, 1)), runs, packed, "blocks")
+    with pytest.raises(CountsError, match="settings: expected one row of settings for each of 2 runs"):
+        ManyPartyShots.from_counts({(0, 0): {"00": 1}, (0,): {"00": 1}}, BellScenario([2, 2], 2), design="blocks")
+
+
 def test_the_rightmost_bit_is_party_0():
     scenario = BellScenario([2] * 10, 2)
     rows = np.zeros((2, 10), dtype=int)
