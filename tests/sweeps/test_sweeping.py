@@ -16,6 +16,7 @@ from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep
 from qiskit_lhv.sweeps.identities import digest_of_grid, name_of_function
 
 GRID = [{"x": x} for x in range(6)]
+CALLED = []
 
 
 def square(x):
@@ -59,15 +60,15 @@ def test_failures_are_recorded_and_tried_again(tmp_path):
     assert "in all_but_three" in results[3].traceback
     assert results[2]["powers"] == (2, 4)
     assert np.array_equal(results[2]["array"], [0, 2, 4])
-    called = []
+    CALLED.clear()
 
     @functools.wraps(all_but_three)
     def mended(x):
-        called.append(x)
+        CALLED.append(x)
         return x
 
     assert sweep(mended, GRID, store=tmp_path)[3] == 3
-    assert called == [3]
+    assert CALLED == [3]
     assert load_sweep(tmp_path)[3] == 3
     assert not list(tmp_path.glob("failed_*"))
 
