@@ -20,6 +20,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self._at_once = False
 
     @property
     def pending(self) -> bool:
@@ -36,8 +37,18 @@ class Interruption:
     def note(self, number: int, frame: FrameType | None) -> None:
         """Takes note of a signal; a second one ends the run where it is."""
         again, self._signal = self.pending, number
-        if again:
+        if again or self._at_once:
             self.end_if_pending()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A context in which the run, which waits while its state is whole, ends as soon as a signal comes."""
+        self._at_once = True
+        try:
+            self.end_if_pending()
+            yield
+        finally:
+            self._at_once = False
 
 
 @contextmanager

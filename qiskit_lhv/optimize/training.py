@@ -225,8 +225,9 @@ def train(
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
-        with what was found so far; a run that is one task of several passes it on. With a checkpoint, SIGTERM ends the process once the state is written. With
-        devices of several processes, both end at once, and the checkpoint is the last that was written.
+        with what was found so far; a run that is one task of several passes it on. With a checkpoint, SIGTERM
+        ends the process once the state is written. With devices of several processes, both end at once, and the
+        checkpoint is the last that was written.
 
     Raises:
         SolverError: If the loss is not finite from the first steps on.
