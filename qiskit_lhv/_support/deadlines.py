@@ -69,6 +69,18 @@ class Deadline:
         """Whether a step was left out or cut short for want of time, as :meth:`has` has found."""
         return self._cut or any(part.ran_out for part in self._parts)
 
+    @property
+    def moment(self) -> float | None:
+        """The end in seconds since 1970, by which other processes know it; ``None`` without a limit."""
+        return time.time() + self._end - time.monotonic() if self.limited else None
+
+    @classmethod
+    def until(cls, moment: float) -> Deadline:
+        """The deadline of another process, from its :attr:`moment`. Clocks of machines may differ by a little."""
+        deadline = cls(None)
+        deadline._end = moment - time.time() + time.monotonic()
+        return deadline
+
     def allows(self, seconds: float = 0.0) -> bool:
         """Whether more than so many seconds are left."""
         return self._end - time.monotonic() > seconds

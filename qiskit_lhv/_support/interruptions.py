@@ -6,10 +6,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interruption", "ended_by_sigterm", "postponed_interruptions"]
+__all__ = ["Interruption", "ended_by_sigterm", "is_one_of_many", "one_of_many", "postponed_interruptions"]
+
+_one_of_many: ContextVar[bool] = ContextVar("one_of_many", default=False)
 
 
 class Interruption:
@@ -17,6 +20,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self._at_once = False
 
     @property
     def pending(self) -> bool:
@@ -33,8 +37,18 @@ class Interruption:
     def note(self, number: int, frame: FrameType | None) -> None:
         """Takes note of a signal; a second one ends the run where it is."""
         again, self._signal = self.pending, number
-        if again:
+        if again or self._at_once:
             self.end_if_pending()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A context in which the run, which waits while its state is whole, ends as soon as a signal comes."""
+        self._at_once = True
+        try:
+            self.end_if_pending()
+            yield
+        finally:
+            self._at_once = False
 
 
 @contextmanager
@@ -72,6 +86,21 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def one_of_many() -> Iterator[None]:
+    """A context of one task of several: an interruption is to end all of them, and not to return a result."""
+    token = _one_of_many.set(True)
+    try:
+        yield
+    finally:
+        _one_of_many.reset(token)
+
+
+def is_one_of_many() -> bool:
+    """Whether this is a task of several, whose result would pass for a finished one."""
+    return _one_of_many.get()
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

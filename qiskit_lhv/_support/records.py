@@ -214,6 +214,8 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
         return {"class": _address(type(value)), "schema_version": SCHEMA_VERSION, "fields": fields}
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("cannot save a masked array")
     if isinstance(value, np.ndarray):
         if np.iscomplexobj(value):
             return {"complex": [encode(value.real, arrays), encode(value.imag, arrays)]}
@@ -227,11 +229,19 @@ def encode(value: Any, arrays: dict[str, np.ndarray] | None = None) -> Any:
             numbers = [encode(number) for number in numbers]
         return {"dtype": value.dtype.name, "shape": list(value.shape), "data": numbers}
     if isinstance(value, np.generic):
-        return encode(value.item(), arrays)
+        number = value.item()
+        if isinstance(number, np.generic):
+            raise TypeError(f"cannot save a {type(value).__name__}")
+        return encode(number, arrays)
+    if isinstance(value, complex):
+        return {"complex": [encode(value.real), encode(value.imag)]}
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
     if isinstance(value, dict):
-        return {"mapping": {str(key): encode(item, arrays) for key, item in value.items()}}
+        mapping = {str(key): encode(item, arrays) for key, item in value.items()}
+        if len(mapping) < len(value):
+            raise TypeError("cannot save a dictionary with two keys of the same text")
+        return {"mapping": mapping}
     if isinstance(value, list | tuple):
         return [encode(item, arrays) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
@@ -260,7 +270,12 @@ def _decode(value: Any, arrays: Archive | dict[str, np.ndarray]) -> Any:
         return record(**{name: _decode(item, arrays) for name, item in fields.items()})
     if "complex" in value:
         real, imaginary = (_decode(part, arrays) for part in value["complex"])
-        return real + 1j * imaginary
+        if not isinstance(real, np.ndarray):
+            return complex(real, imaginary)
+        # A sum would lose signs of zero, and parts beside infinite ones.
+        whole = np.empty(real.shape, np.result_type(real, np.complex64))
+        whole.real, whole.imag = real, imaginary
+        return whole
     if "array" in value:
         return arrays[value["array"]]
     if "dtype" in value:

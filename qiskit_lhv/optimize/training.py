@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.deadlines import Deadline
-from .._support.interruptions import ended_by_sigterm
+from .._support.interruptions import ended_by_sigterm, is_one_of_many
 from .._support.progress import ProgressBar
 from ..exceptions import SolverError
 from .devices import ANYWHERE, Placement
@@ -225,8 +225,9 @@ def train(
 
     Returns:
         The best parameters, the loss history, and why it stopped. A keyboard interrupt ends the run
-        with what was found so far. With a checkpoint, SIGTERM ends the process once the state is written. With
-        devices of several processes, both end at once, and the checkpoint is the last that was written.
+        with what was found so far; a run that is one task of several passes it on. With a checkpoint, SIGTERM
+        ends the process once the state is written. With devices of several processes, both end at once, and the
+        checkpoint is the last that was written.
 
     Raises:
         SolverError: If the loss is not finite from the first steps on.
@@ -289,6 +290,10 @@ def train(
         except KeyboardInterrupt:
             # Another process, which takes part in every sum, may not have been interrupted.
             if placement.layout.many_hosts:
+                raise
+            if is_one_of_many():
+                if checkpoint is not None:
+                    _save(checkpoint, placement, (parameters, inner, best), history, now=True)
                 raise
             status = SearchStatus.INTERRUPTED
         except SystemExit:

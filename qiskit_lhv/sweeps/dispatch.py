@@ -37,7 +37,9 @@ class Dispatch:
             self._send_more(left, clock)
             while self._sent:
                 future = self._back.get()
-                done(self._sent[future], self._outcome(future))
+                outcome = self._outcome(future)
+                if outcome.begun:
+                    done(self._sent[future], outcome)
                 # Only now: after an interruption, what has not been handed over is handed over again.
                 del self._sent[future]
                 self._send_more(left, clock)
@@ -50,7 +52,7 @@ class Dispatch:
             number = next(left, None)
             if number is None:
                 return
-            arguments = (self._function, self._tasks[number], self._driver, self._workers.cap)
+            arguments = (self._function, self._tasks[number], self._driver, self._workers.cap, clock.moment)
             try:
                 future = self._workers.executor.submit(run_task, *arguments)
             except (BrokenExecutor, RuntimeError) as exc:
@@ -66,7 +68,9 @@ class Dispatch:
             if future.done() and not future.cancelled() and future.exception() is None:
                 # The first error is the one to be told.
                 with contextlib.suppress(LHVError, OSError):
-                    done(number, future.result())
+                    outcome = future.result()
+                    if outcome.begun:
+                        done(number, outcome)
         self._workers.stop()
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._support.deadlines import NO_LIMIT
+from .._support.interruptions import one_of_many
 from .._support.progress import ProgressBar
 from .._support.validation import is_whole_number
 from ..exceptions import SweepError
@@ -71,7 +72,8 @@ class TaskPool:
         with ProgressBar(len(grid), progress, "task") as bar:
             if self._workers is None:
                 for number, keywords in enumerate(grid):
-                    results[number] = function(**keywords)
+                    with one_of_many():
+                        results[number] = function(**keywords)
                     bar.update(1, "")
                 return [results[number] for number in range(len(grid))]
             require_sendable(self._executor, function, list(grid))

@@ -111,10 +111,10 @@ class SweepStore:
             CertificateError: If no file can hold the value.
             SweepError: If the file cannot be written, say because the disk is full.
         """
-        record = value if isinstance(value, Record) else StoredValue(value)
+        record = value if isinstance(value, Record) and not isinstance(value, StoredValue) else StoredValue(value)
         try:
             file = self._folder / f"task_{number:06d}{_suffix_for(record)}"
-        except TypeError as exc:
+        except (TypeError, RecursionError) as exc:
             raise _cannot_hold(number, value, exc) from exc
         try:
             record.save(file)

@@ -8,10 +8,12 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .._support.deadlines import Deadline
+from .._support.interruptions import one_of_many
 from .._support.threads import one_blas_thread
 
 __all__ = ["Outcome", "begin_worker", "failed", "limit_threads", "run_task", "this_process"]
@@ -28,9 +30,13 @@ class Outcome:
     """What the function returned."""
     error: tuple[str, str, str] | None = None
     """Class, message and traceback of the error that it raised instead."""
+    begun: bool = True
+    """Whether the function was called: not if the time was over before."""
 
 
-def run_task(function: Callable[..., Any], keywords: Mapping[str, Any], driver: str, cap: bool) -> Outcome:
+def run_task(
+    function: Callable[..., Any], keywords: Mapping[str, Any], driver: str, cap: bool, end: float | None = None
+) -> Outcome:
     """Returns what a function returns, or the error that it raises.
 
     Args:
@@ -38,19 +44,32 @@ def run_task(function: Callable[..., Any], keywords: Mapping[str, Any], driver: 
         keywords: Its arguments.
         driver: The process that sent the task, as :func:`this_process` named it there.
         cap: Whether to hold linear algebra to one thread, because other workers need the other cores.
+        end: The moment from which on it is not begun.
     """
-    if cap and this_process() != driver:
+    if end is not None and Deadline.until(end).over:
+        return Outcome(begun=False)
+    own_process = this_process() == driver
+    if cap and not own_process:
         limit_threads()
-    with one_blas_thread() if cap else nullcontext():
+    with one_of_many(), one_blas_thread() if cap else nullcontext():
         try:
             return Outcome(function(**keywords))
         except Exception as exc:
+            return failed(exc)
+        except BaseException as exc:
+            # Such as SystemExit: in the main thread it is for the caller, elsewhere it would end the wrong process.
+            if own_process and threading.current_thread() is threading.main_thread():
+                raise
             return failed(exc)
 
 
 def failed(exc: BaseException) -> Outcome:
     """The outcome of a task that ended with an error."""
-    return Outcome(error=(type(exc).__name__, str(exc), "".join(traceback.format_exception(exc))))
+    message = "an error without a message"
+    # An error of a user's own may fail to say what it is.
+    with suppress(Exception):
+        message = str(exc)
+    return Outcome(error=(type(exc).__name__, message, "".join(traceback.format_exception(exc))))
 
 
 def this_process() -> str:

@@ -13,11 +13,13 @@ from qiskit_lhv import (
     find_local_model,
     load_bundled_counts,
     nonlocality_threshold,
+    sweep,
     werner_state,
 )
 from qiskit_lhv._support import checkpoints, files
 from qiskit_lhv.exceptions import CertificateError
 from qiskit_lhv.optimize import sweep_visibility, training
+from qiskit_lhv.sweeps import UnfinishedTask, load_sweep
 
 from helpers import grouped
 
@@ -205,3 +207,25 @@ def test_sigterm_ends_the_process_once_the_state_is_written(tmp_path, monkeypatc
         signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 128 + signal.SIGTERM
     assert find_local_model(werner_state(0.6), **grouped(checkpoint=path, **QUICK)) == whole("state")
+
+
+@pytest.mark.parametrize("function", [find_local_model, sweep_visibility])
+def test_an_interrupted_search_ends_the_sweep_that_it_is_a_task_of(tmp_path, monkeypatch, function):
+    options = {"num_hidden": 128, "optimizer": grouped(num_steps=200)["optimizer"], "seed": 3}
+    line = {"state": werner_state(0.6), "visibilities": (0.5, 0.6)}
+    task = {"target": werner_state(0.6)} if function is find_local_model else line
+    interrupt_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(function, [{**task, **options}, {**task, **options}], store=tmp_path, progress=False)
+    assert UnfinishedTask(1) in load_sweep(tmp_path)
+    assert not (tmp_path / "task_000001.npz").exists()
+
+
+def test_an_interrupted_search_of_several_keeps_its_checkpoint(tmp_path, monkeypatch, whole):
+    options = {**grouped(**QUICK), "checkpoint": tmp_path / "run.npz", "target": TARGETS["state"]()}
+    undo = interrupt_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(find_local_model, [options], progress=False)
+    undo()
+    assert len(sweep(find_local_model, [options], progress=False)[0].history) == 600
+    assert sweep(find_local_model, [options], progress=False) == [whole("state")]

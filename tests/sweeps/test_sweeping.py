@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +17,7 @@ from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep
 from qiskit_lhv.sweeps.identities import digest_of_grid, name_of_function
 
 GRID = [{"x": x} for x in range(6)]
+CALLED = []
 
 
 def square(x):
@@ -59,15 +61,15 @@ def test_failures_are_recorded_and_tried_again(tmp_path):
     assert "in all_but_three" in results[3].traceback
     assert results[2]["powers"] == (2, 4)
     assert np.array_equal(results[2]["array"], [0, 2, 4])
-    called = []
+    CALLED.clear()
 
     @functools.wraps(all_but_three)
     def mended(x):
-        called.append(x)
+        CALLED.append(x)
         return x
 
     assert sweep(mended, GRID, store=tmp_path)[3] == 3
-    assert called == [3]
+    assert CALLED == [3]
     assert load_sweep(tmp_path)[3] == 3
     assert not list(tmp_path.glob("failed_*"))
 
@@ -177,6 +179,46 @@ def test_an_interruption_keeps_what_is_finished(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         sweep(pressed, GRID, store=tmp_path)
     assert load_sweep(tmp_path)[:4] == [0, 1, 2, UnfinishedTask(3)]
+
+
+class SpeechlessError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+def test_tasks_may_end_in_any_way():
+    def task(x):
+        if x:
+            raise {1: SystemExit(0), 2: KeyboardInterrupt(), 3: SpeechlessError(), 4: MemoryError("much")}[x]
+        return x
+
+    with ThreadPoolExecutor(1) as pool:
+        results = sweep(task, GRID[:5], executor=pool, progress=False)
+    assert [result.error for result in results[1:]] == [
+        "SystemExit",
+        "KeyboardInterrupt",
+        "SpeechlessError",
+        "MemoryError",
+    ]
+    # In the main thread of this process it is for the caller.
+    with pytest.raises(SystemExit):
+        sweep(task, GRID[1:2])
+
+
+def test_tasks_that_wait_for_a_worker_are_not_begun_when_the_time_is_over(tmp_path, monkeypatch):
+    begun = []
+
+    def task(x):
+        begun.append(x)
+        # The time that this task takes.
+        monkeypatch.setattr(time, "time", lambda: 1e10)
+        monkeypatch.setattr(time, "monotonic", lambda: 1e10)
+        return x
+
+    with ThreadPoolExecutor(1) as pool:
+        results = sweep(task, GRID, executor=pool, store=tmp_path, time_limit=1000, progress=False)
+    assert begun == [0]
+    assert results == [0, *(UnfinishedTask(i) for i in range(1, 6))]
 
 
 def test_processes_do_the_tasks_of_a_lost_one_and_sigterm_ends_a_sweep_cleanly(tmp_path):

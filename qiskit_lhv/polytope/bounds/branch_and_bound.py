@@ -166,16 +166,22 @@ class BranchAndBound:
                     file.save_arrays(self._state(tree))
                 interruption.end_if_pending()
                 if deadline.over or self._work_of(self.num_nodes + tree.stack[-1][1].shape[1]) > self._max_work:
-                    if file is not None:
-                        file.save_arrays(self._state(tree))
-                    return False
-                if pool is not None and self.num_nodes - start > _NODES_BEFORE_SPREADING:
-                    if not self._spread(tree, deadline, pool):
-                        return False
-                    start = self.num_nodes
-                else:
+                    break
+                if pool is None or self.num_nodes - start <= _NODES_BEFORE_SPREADING:
                     self._step(tree)
-        return True
+                    continue
+                try:
+                    in_time = self._spread(tree, deadline, pool, interruption)
+                except (KeyboardInterrupt, SystemExit):
+                    # The tree is still the one before.
+                    if file is not None and interruption.pending:
+                        file.save_arrays(self._state(tree))
+                    raise
+                if not in_time:
+                    break
+            if tree.stack and file is not None:
+                file.save_arrays(self._state(tree))
+        return not tree.stack
 
     def _step(self, tree: _Tree) -> None:
         """Takes the last front from the stack, and puts there what it branches into."""
@@ -201,36 +207,45 @@ class BranchAndBound:
 
     # Subtrees on workers
 
-    def _spread(self, tree: _Tree, deadline: Deadline, pool: TaskPool) -> bool:
-        """Has workers search the fronts that are left; returns whether they did it in time."""
-        fronts = [
-            (step, nodes[:, start : start + _NODES_PER_SUBTREE])
-            for step, nodes in tree.stack
-            for start in range(0, nodes.shape[1], _NODES_PER_SUBTREE)
-        ]
-        # The most promising first, in rounds, so that later ones know what earlier ones have found.
-        fronts.reverse()
-        size = 4 * pool.waiting
-        for start in range(0, len(fronts), size):
-            if deadline.over or self.work > self._max_work:
-                return False
-            grid: list[dict[str, Any]] = [
-                {"search": self, "tree": _Tree(tree.first, tree.best, None, [front], 0.0), "seconds": deadline.left}
-                for front in fronts[start : start + size]
-            ]
-            for best, vector, num_nodes, finished in pool.map(_search_subtree, grid):
-                self.num_nodes += num_nodes
-                if vector is not None and best > tree.best:
-                    tree.best, tree.vector = best, vector
-                if not finished:
-                    return False
-        tree.stack.clear()
-        return True
+    def _spread(self, tree: _Tree, deadline: Deadline, pool: TaskPool, interruption: Interruption) -> bool:
+        """Has workers search the most promising nodes that are left; returns whether they did it in time.
 
-    def searched(self, tree: _Tree, seconds: float | None) -> tuple[int, Vector | None, int, bool]:
+        They go in rounds, so that later ones know what earlier ones have found. If a round ends early, the tree is the
+        one before it, with what is finished left out.
+        """
+        number = 4 * pool.waiting
+        fronts: list[Front] = []
+        kept = len(tree.stack)
+        while kept and len(fronts) < number:
+            kept -= 1
+            step, nodes = tree.stack[kept]
+            parts = [
+                (step, nodes[:, start : start + _NODES_PER_SUBTREE])
+                for start in range(0, nodes.shape[1], _NODES_PER_SUBTREE)
+            ]
+            fronts += parts[::-1]
+        left = fronts[number:]
+        grid: list[dict[str, Any]] = [
+            {"search": self, "tree": _Tree(tree.first, tree.best, None, [front], 0.0), "end": deadline.moment}
+            for front in fronts[:number]
+        ]
+        with interruption.at_once():
+            found = pool.map(_search_subtree, grid)
+        # From here on, a first signal waits.
+        for front, (best, vector, num_nodes, finished) in zip(fronts[:number], found, strict=True):
+            self.num_nodes += num_nodes
+            if vector is not None and best > tree.best:
+                tree.best, tree.vector = best, vector
+            if not finished:
+                left.append(front)
+        in_time = len(left) == len(fronts[number:])
+        tree.stack[kept:] = left[::-1]
+        return in_time
+
+    def searched(self, tree: _Tree, end: float | None) -> tuple[int, Vector | None, int, bool]:
         """What a worker finds in a subtree: best score and vector, number of nodes, and whether it was finished."""
         before = self.num_nodes
-        finished = self._solve(tree, Deadline(seconds))
+        finished = self._solve(tree, NO_LIMIT if end is None else Deadline.until(end))
         return tree.best, tree.vector, self.num_nodes - before, finished
 
     # What a checkpoint holds
@@ -279,6 +294,6 @@ class BranchAndBound:
         return np.array([(step * answers).sum(axis=1).argmax() for step in form.steps])
 
 
-def _search_subtree(search: BranchAndBound, tree: _Tree, seconds: float | None) -> tuple[int, Vector | None, int, bool]:
+def _search_subtree(search: BranchAndBound, tree: _Tree, end: float | None) -> tuple[int, Vector | None, int, bool]:
     """The task of a worker, which counts on its own: threads share the search."""
-    return copy.copy(search).searched(tree, seconds)
+    return copy.copy(search).searched(tree, end)

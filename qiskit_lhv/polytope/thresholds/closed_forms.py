@@ -35,7 +35,8 @@ def white_noise_thresholds(tables: FloatArray, max_visibility: float) -> FloatAr
     correlators = np.einsum("kxyab,ab->kxy", cells, _SIGNS)
     sums = correlators.sum(axis=(1, 2), keepdims=True) - 2 * correlators
     largest = np.abs(sums).max(axis=(1, 2))
-    short_of_white = 0.25 - cells.min(axis=(1, 2, 3, 4))
+    # Rounding may lift all cells of white noise above 1/4.
+    short_of_white = np.maximum(0.25 - cells.min(axis=(1, 2, 3, 4)), 0.0)
     with np.errstate(divide="ignore"):
         limits = [2 / largest, 0.25 / short_of_white]
     return np.minimum(np.minimum(*limits), max_visibility)

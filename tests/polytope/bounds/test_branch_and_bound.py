@@ -74,6 +74,43 @@ def test_subtrees_on_workers_give_the_same_bound(shape, small_fronts):
         assert BranchAndBound(form, -1).run(max_work=search.work / 2, pool=pool) is None
 
 
+def test_what_workers_have_finished_is_kept(small_fronts, tmp_path, monkeypatch):
+    form = form_of((14, 15), 2)
+    score, _, _ = enumerate_form(form, -1)
+    file, rounds, result, spread = ArrayCheckpoint(tmp_path / "tree.npz", "this"), 0, None, TaskPool.map
+    monkeypatch.setattr(branch_and_bound, "_NODES_BEFORE_SPREADING", 0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    left = []
+
+    def stopped(self, function, grid, progress=False):
+        left.append(len(grid))
+        found = spread(self, function, grid, progress)
+        if len(left) % 3 == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        if len(left) % 3 == 1:
+            # As if the time had been over.
+            found = [(*one[:3], False) for one in found]
+        return found
+
+    monkeypatch.setattr(TaskPool, "map", stopped)
+    interrupted = 0
+    try:
+        with TaskPool(None) as pool:
+            while result is None:
+                rounds += 1
+                try:
+                    result = BranchAndBound(form, -1).run(file=file, pool=pool)
+                except KeyboardInterrupt:
+                    interrupted += 1
+                assert file.load_arrays() is not None
+                assert rounds < 2000
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result[0] == score
+    assert interrupted > 1
+    assert rounds > interrupted + 1
+
+
 def test_bounds_with_checkpoint_and_workers(small_fronts, tmp_path, monkeypatch):
     matrix = np.random.default_rng(4).integers(-9, 10, size=(13, 13)).astype(float)
     expression = BellExpression.from_correlators(matrix, marginals=False)

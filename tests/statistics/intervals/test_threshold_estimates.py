@@ -196,3 +196,8 @@ def test_thresholds_of_many_tables_do_not_depend_on_who_computes_them():
         assert estimate_threshold(larger, num_replicates=25, seed=3, executor=pool) == one
     assert len({one.lower for one in alone}) == 3
     assert estimate_threshold(chsh_tables[:1], num_replicates=20, seed=3) == alone[:1]
+
+
+def test_rounding_of_white_noise_leaves_its_threshold_at_the_limit():
+    tables = np.array([[np.nextafter(0.25, 1)] * 16, [0.25] * 16, [np.nextafter(0.25, 0)] * 16])
+    assert white_noise_thresholds(tables, 50.0).tolist() == [50.0] * 3
