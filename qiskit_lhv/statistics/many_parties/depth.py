@@ -47,8 +47,8 @@ class NonlocalityDepth(Evidence):
         if self.test is None:
             return f"nonlocality depth 1 of {self.num_parties}: local models are not excluded at alpha = {self.alpha:g}"
         return (
-            f"nonlocality depth at least {self.depth} of {self.num_parties}: more than {self.largest_num_groups} "
-            f"groups are excluded (log10 p = {self.test.log10_p_value:.4g})"
+            f"nonlocality depth at least {self.depth} of {self.num_parties}: models of "
+            f"{self.largest_num_groups + 1} groups or more are excluded (log10 p = {self.test.log10_p_value:.4g})"
         )
 
     def verify(self) -> Verification:
