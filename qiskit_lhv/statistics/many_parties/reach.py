@@ -139,9 +139,12 @@ def violation_reach(
             remedy="nested_expressions(expression, registers) makes them of one expression.",
         )
     declared = [without_table(one, "expressions", CountsError) for one in expressions]
-    known = _bounds_of(declared, bounds)
     if not declared:
         raise CountsError.bad_argument("expressions", expected="at least one expression", got="none")
+    other = next((one.scenario for one in declared if one.scenario != shots.scenario), None)
+    if other is not None:
+        raise CountsError.bad_argument("expressions", expected=f"expressions of {shots.scenario}", got=f"{other}")
+    known = _bounds_of(declared, bounds)
     if len(known) != len(declared):
         raise CountsError.bad_argument(
             "bounds", expected=f"{counted(len(declared), 'bound')}, one per expression", got=f"{len(known)}"
