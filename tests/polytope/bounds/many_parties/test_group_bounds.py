@@ -2,9 +2,9 @@ import dataclasses
 import itertools
 
 import pytest
-from qiskit_lhv import chsh, local_bound
+from qiskit_lhv import local_bound
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.polytope import GroupBound, SymmetricExpression, ardehali, group_bound, mermin, svetlichny
+from qiskit_lhv.polytope import GroupBound, SymmetricExpression, ardehali, group_bound, i3322, mermin, svetlichny
 from qiskit_lhv.polytope.expressions.many_parties.ghz_families import mermin_of_many
 
 from helpers import largest_of_groups
@@ -55,7 +55,7 @@ def test_other_expressions_are_refused():
     with pytest.raises(ScenarioError, match="expression: expected one whose bounds for groups are known"):
         group_bound(other, 2)
     with pytest.raises(ScenarioError, match="expression"):
-        group_bound(chsh(), 2)
+        group_bound(i3322(), 2)
     with pytest.raises(ScenarioError, match="num_groups"):
         group_bound(mermin_of_many(5), 6)
     assert group_bound(mermin(30), 4).value == 2.0**28
