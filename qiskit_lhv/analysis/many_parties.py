@@ -172,9 +172,8 @@ def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityRep
         )
     if call.test not in (None, _TEST):
         raise CountsError.bad_argument("test", expected="'game' for shots of many parties", got=repr(call.test))
-    unused = {"predictability": 0, "fair_sampling": False, "num_replicates": None}
-    for name, expected in unused.items():
-        if getattr(call, name) != expected:
+    for name, expected in (("predictability", "0"), ("fair_sampling", "False"), ("num_replicates", "0 or None")):
+        if getattr(call, name):
             raise CountsError.bad_argument(
                 name, expected=f"{expected} for shots of many parties", got=f"{getattr(call, name)}"
             )
