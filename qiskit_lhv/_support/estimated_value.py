@@ -32,8 +32,8 @@ def with_error(value: float, error: float, sign: str = "+-") -> str:
     exponent = math.floor(math.log10(max(abs(value), error)))
     if not -_MOST_PLACES <= exponent < _MOST_PLACES:
         # Decimal shifts: powers of ten overflow where the numbers do not.
-        scaled = (float(Decimal(number).scaleb(-exponent)) for number in (value, error))
-        return f"({with_error(*scaled, sign)})e{exponent:+03d}"
+        shifted, its_error = (float(Decimal(number).scaleb(-exponent)) for number in (value, error))
+        return f"({with_error(shifted, its_error, sign)})e{exponent:+03d}"
     digits = 1 - math.floor(math.log10(float(f"{error:.1e}")))
     # Adding zero turns a rounded -0 into 0.
     shown = [round(number, digits) + 0.0 for number in (value, error)]

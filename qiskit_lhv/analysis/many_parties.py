@@ -19,7 +19,7 @@ from ..reports.questions import Question
 from ..statistics.assumptions.setting_choice import SettingsTest
 from ..statistics.many_parties.allowance import ManyPartyAllowance, many_party_allowance
 from ..statistics.many_parties.declared_tests import ManyPartyTest, many_party_test
-from ..statistics.many_parties.drawn_settings import drawn_terms_test, require_declared_terms
+from ..statistics.many_parties.drawn_settings import drawn_terms_test
 from ..statistics.many_parties.scores import listed_terms
 from ..statistics.many_parties.signaling import ManyPartySignaling, many_party_signaling
 from ..targets.many_parties.shots import ManyPartyShots
@@ -58,6 +58,8 @@ class ManyPartyQuestion(Question):
     """The expression from whose distribution the terms were drawn; ``None``: the declared one."""
     kappa: float | None = None
     """The declared kappa, which is always applied, or ``None`` if none was declared."""
+    platform: str = "chip"
+    """Where the parties are, for the words of the report: ``"chip"`` or ``"photons"``."""
 
     def __post_init__(self) -> None:
         instance(self.data, ManyPartyShots, "data", CountsError)
@@ -169,11 +171,14 @@ def analyze_many_parties(shots: ManyPartyShots, call: CountsCall) -> LocalityRep
     expression = without_table(expression, "expression", CountsError)
     if call.test not in (None, _TEST):
         raise CountsError.bad_argument("test", expected="'game' for shots of many parties", got=repr(call.test))
-    if call.predictability > 0:
-        raise CountsError.bad_argument(
-            "predictability", expected="0 for shots of many parties", got=f"{call.predictability:g}"
-        )
-    question = ManyPartyQuestion(shots, call.alpha, call.signaling_level, expression, call.drawn_from, call.kappa)
+    for name, expected in (("predictability", "0"), ("fair_sampling", "False"), ("num_replicates", "0 or None")):
+        if getattr(call, name):
+            raise CountsError.bad_argument(
+                name, expected=f"{expected} for shots of many parties", got=f"{getattr(call, name)}"
+            )
+    question = ManyPartyQuestion(
+        shots, call.alpha, call.signaling_level, expression, call.drawn_from, call.kappa, call.platform
+    )
     return _report(question, many_party_test(shots, expression, drawn_from=call.drawn_from, bound=call.bound))
 
 
@@ -216,7 +221,6 @@ def _report(question: ManyPartyQuestion, test: ManyPartyTest) -> LocalityReport:
     data = question.data
     source = question.expression if question.drawn_from is None else question.drawn_from
     settings = drawn_terms_test(data, source)
-    require_declared_terms(settings)
     signaling = many_party_signaling(data, level=question.signaling_level, limit_level=question.alpha / 2)
     kappa = UNDECLARED_KAPPA if question.kappa is None else question.kappa
     allowance = many_party_allowance(test, signaling, kappa=kappa, alpha=question.alpha)
@@ -288,9 +292,14 @@ def _assumptions(
         lines.append("the local bound of the expression is a published closed form")
     if data.design == "random" and settings is None:
         lines.append("there are too many terms to test whether they came as often as declared")
+    hidden = {
+        "chip": "crosstalk that these marginals do not show is assumed not to be there: no shots can exclude it, and "
+        "on one chip no space-like separation does",
+        "photons": "influences that these marginals do not show are assumed not to be there: no shots can exclude "
+        "them, only parties that choose and measure at a space-like distance",
+    }[question.platform]
     lines += [
-        "crosstalk that these marginals do not show is assumed not to be there: no shots can exclude it, and on one "
-        "chip no space-like separation does",
+        hidden,
         "all shots are there: none was discarded (no fair sampling is assumed)",
         "no mitigation: the outcomes are those that were read out",
     ]

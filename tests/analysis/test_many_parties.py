@@ -64,11 +64,22 @@ def test_a_report_on_other_shots_is_refuted():
         ({"expression": MERMIN, "test": "e-value"}, "test"),
         ({"expression": MERMIN, "kappa": 0.5}, "kappa"),
         ({"expression": MERMIN, "predictability": 0.01}, "predictability"),
+        ({"expression": MERMIN, "fair_sampling": True}, "fair_sampling"),
+        ({"expression": MERMIN, "num_replicates": 10}, "num_replicates"),
     ],
 )
 def test_what_this_test_cannot_use_is_refused(declared, words):
     with pytest.raises(CountsError, match=words):
         analyze(ghz_shots(40, 0.1), CountsOptions(**declared))
+
+
+def test_photons_are_not_on_a_chip():
+    report = analyze(ghz_shots(400, 0.1), CountsOptions(expression=MERMIN, platform="photons"))
+    assert any("space-like distance" in line for line in report.assumptions)
+    assert not any("chip" in line for line in report.assumptions)
+    assert report.verify()
+    on_chip = dataclasses.replace(report.question, platform="chip")
+    assert dataclasses.replace(report, question=on_chip).verify().refuted
 
 
 def test_terms_of_another_distribution_are_refused():

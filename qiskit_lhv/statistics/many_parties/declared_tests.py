@@ -32,6 +32,7 @@ from .bounded_scores import (
     score_of_runs,
 )
 from .bounds import bound_value, described, is_bound_of, proven_bound
+from .drawn_settings import drawn_terms_test, require_declared_terms
 from .scores import (
     block_scores,
     exact_weight,
@@ -323,8 +324,8 @@ def many_party_test(
         The test; its p-value is rounded up, and its e-value down.
 
     Raises:
-        CountsError: If scenarios differ, a drawn term does not belong to the distribution, a term was never measured,
-            a local model reaches every value, or the bound is not one of the expression.
+        CountsError: If scenarios differ, the drawn terms contradict their distribution, a term was never measured, a
+            local model reaches every value, or the bound is not one of the expression.
 
     References:
         W. Hoeffding, Ann. Math. Statist. 27, 713 (1956); A. W. Marshall, F. Proschan, J. Math. Anal. Appl. 12, 87
@@ -366,6 +367,7 @@ def many_party_test(
     runs = ratios = settings = numbers = table = None
     if shots.design == "random":
         found = run_scores(shots, expression, drawn_from)
+        require_declared_terms(drawn_terms_test(shots, expression if drawn_from is None else drawn_from))
         score = score_of_runs(expression, beta, found.table, found.ratios, found.largest_ratio)
         runs, ratios = found.table, found.ratios
     else:

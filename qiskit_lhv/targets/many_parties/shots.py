@@ -282,6 +282,12 @@ class ManyPartyShots(Record):
                 "parties", expected=f"different numbers from 0 to {self.num_parties - 1}", got=shown(chosen)
             )
         drawn = None if self.drawn_terms is None or len(chosen) < self.num_parties else self.drawn_terms[:, chosen]
+        reading = self.reading
+        if self.drawn_terms is not None and drawn is None:
+            reading += (
+                f"settings were drawn at random for {self.num_parties} parties, and are taken as they came for "
+                f"{len(chosen)} of them",
+            )
         return type(self)(
             BellScenario([self.scenario.num_settings[k] for k in chosen], 2),
             self.settings[:, chosen],
@@ -289,7 +295,7 @@ class ManyPartyShots(Record):
             selected_bits(self.packed, chosen),
             "blocks" if drawn is None else self.design,
             drawn,
-            self.reading,
+            reading,
         )
 
 

@@ -83,6 +83,9 @@ def test_parts_of_the_parties_and_files(tmp_path):
         assert_array_equal(part.settings, rows[:, chosen])
         assert part.design == "blocks"
         assert part.drawn_terms is None
+        assert part.reading == (
+            f"settings were drawn at random for 13 parties, and are taken as they came for {len(chosen)} of them",
+        )
     turned = shots.of_parties(range(12, -1, -1))
     assert turned.design == "random"
     assert turned.of_parties(range(12, -1, -1)) == shots
