@@ -734,7 +734,7 @@ class Chain(ManyPartyExpression):
     coefficients = np.array([1.0, 1.0, 1.0, -1.0])
     periodic, scenario = True, BellScenario([2] * 5, 2)
     num_terms, constant, weight, known_bounds = 20, 0.0, 20.0, None
-    coefficients_of = draw_terms = _iterate_blocks = None
+    coefficients_of = draw_terms = _iterate_blocks = __mul__ = None
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,22 @@ import pytest
 from qiskit.transpiler import CouplingMap
 from qiskit_lhv import BellExpression, BellScenario, local_bound
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, SparseExpression, bound_per_site, elimination_cost
+from qiskit_lhv.polytope import (
+    BoundPerSite,
+    KnownBounds,
+    ManyPartyInequality,
+    SparseExpression,
+    StructuralBound,
+    baccari_inequality,
+    bound_per_site,
+    elimination_cost,
+    stabilizer_sum,
+)
 from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
 from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
+
+PAIRS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 class OfRule(ManyPartyExpression):
@@ -216,14 +228,53 @@ def test_parts_bound_what_is_too_large(monkeypatch):
     assert replace(bound, parts=bound.parts[:-1]).verify().refuted
 
 
-def test_closed_forms_are_not_proven_again():
-    class Known:
-        local = 5
-
-    unlisted = OfRule(40, 2, [1.0], known_bounds=Known)
-    bound = local_bound(unlisted)
-    assert (bound.fraction, bound.method) == (5, "closed form")
+def test_closed_forms_are_not_proven_again(monkeypatch):
+    star = stabilizer_sum([(0, k) for k in range(1, 30)]).expression
+    bound = local_bound(star * 0.5)
+    assert (bound.fraction, bound.method) == (2**28 + 2**14, "closed form")
     assert bound.verify().status == "not re-proven"
+    assert replace(bound, numerator=2**28).verify().refuted
+    with pytest.raises(ScenarioError, match="GHZ"):
+        local_bound(star * -1)
+    # What is stated of an expression with listed terms counts only where a proof is out of reach.
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 2)
+    expression = baccari_inequality([(0, 1), (1, 2), (2, 3)]).expression
+    bound = local_bound(expression)
+    assert (bound.fraction, bound.method) == (5, "closed form")
+    assert bound.verify()
+
+
+def test_stated_bounds_that_a_strategy_exceeds_are_refused(monkeypatch):
+    unlisted = OfRule(40, 2, [1.0], known_bounds=KnownBounds(local=5, source="nobody"))
+    with pytest.raises(ScenarioError, match="terms to list"):
+        local_bound(unlisted)
+    assert StructuralBound(unlisted, 5, 1, False, None, "closed form", None, None).verify().refuted
+    chsh = BellExpression.from_terms(BellScenario([2, 2], 2), {((0, x), (1, y)): 1 - 2 * x * y for x, y in PAIRS})
+    assert StructuralBound(chsh, 1, 1, False, None, "closed form", None, None).verify().refuted
+    values = chsh.coefficients * [1, 1, 2, 1]
+    stated = SparseExpression(chsh.scenario, chsh.rows, values, KnownBounds(local=1, source="nobody"))
+    assert StructuralBound(stated, 1, 1, False, None, "closed form", None, None).verify().refuted
+    assert local_bound(stated).fraction == 3
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 0)
+    with pytest.raises(ScenarioError, match="known_bounds"):
+        local_bound(stated)
+
+
+@pytest.mark.parametrize("edges", [[(0, 1), (1, 2), (2, 0)], [(0, 1), (1, 2), (2, 3)], [(0, 1), (0, 2), (0, 3)]])
+def test_sums_of_stabilizers(edges):
+    expression = stabilizer_sum(edges).expression
+    for factor in (1, -0.5):
+        bound = local_bound(expression * factor)
+        assert bound.fraction == all_values(expression.to_sparse() * factor).max()
+        assert bound.verify()
+        assert replace(bound, numerator=bound.numerator - 1).verify().refuted
+    assert expression.closed_form in (None, local_bound(expression).fraction)
+
+
+def test_all_outcomes_of_z_may_be_plus():
+    # With outcomes of Z to be chosen, too, this takes minutes.
+    ring = stabilizer_sum([(k, (k + 1) % 10) for k in range(10)]).expression
+    assert local_bound(ring).fraction == ring.known_bounds.local
 
 
 def test_saved(tmp_path):
