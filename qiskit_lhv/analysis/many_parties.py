@@ -284,7 +284,7 @@ def _assumptions(
         seen = f"nothing passes between the parties: {seen}"
     lines = [seen, *test.assumptions]
     if getattr(test.bound, "method", "") == "closed form":
-        known = getattr(test.bound.expression, "known_bounds", None)
+        known = getattr(test.expression, "known_bounds", None)
         source = "the literature" if known is None else known.source
         lines.append(f"the local bound of the expression is not proven, but taken from {source}")
     if data.design == "random" and settings is None:

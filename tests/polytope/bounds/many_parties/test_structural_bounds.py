@@ -20,7 +20,7 @@ from qiskit_lhv.polytope import (
     elimination_cost,
     stabilizer_sum,
 )
-from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
+from qiskit_lhv.polytope.bounds.many_parties import programs, structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
 from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
 
@@ -226,6 +226,13 @@ def test_parts_bound_what_is_too_large(monkeypatch):
     assert (bound.method, bound.exact, bound.strategy) == ("parts", False, None)
     assert bound.verify()
     assert replace(bound, parts=bound.parts[:-1]).verify().refuted
+
+
+def test_parts_that_would_take_too_long_are_refused(monkeypatch):
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 4)
+    monkeypatch.setattr(programs, "_MAX_WORK", 100)
+    with pytest.raises(ScenarioError, match="terms of fewer parties"):
+        local_bound(dense(8))
 
 
 def test_closed_forms_are_not_proven_again(monkeypatch):
