@@ -39,7 +39,7 @@ Method = Literal["elimination", "symmetric strategies", "chain", "parts", "close
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
-_ROUNDING_BITS = 50
+_ROUNDING_BITS = 59
 _MAX_TERMS_AGAIN = 1 << 16
 _MAX_QUBITS_OF_STABILIZERS = 13
 
@@ -127,7 +127,10 @@ class StructuralBound(Evidence):
             return bound
         assert strategy is not None
         reached = self._reached(strategy)
-        rounding = Fraction(self.expression.weight) / 2**_ROUNDING_BITS
+        rounding = Fraction(0)
+        if self.method == "elimination":
+            # Each coefficient may have been rounded to a whole number, so that their sum takes 61 bits.
+            rounding = Fraction(self.expression.weight) * (1 + self.expression.num_terms) / 2**_ROUNDING_BITS
         if not self.fraction - rounding <= reached <= self.fraction:
             claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
             return Verification(False, claimed, abs(float(reached - self.fraction)))

@@ -19,6 +19,7 @@ from qiskit_lhv.polytope import (
     bound_per_site,
     elimination_cost,
     stabilizer_sum,
+    svetlichny,
 )
 from qiskit_lhv.polytope.bounds.many_parties import programs, structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
@@ -226,6 +227,24 @@ def test_parts_bound_what_is_too_large(monkeypatch):
     assert (bound.method, bound.exact, bound.strategy) == ("parts", False, None)
     assert bound.verify()
     assert replace(bound, parts=bound.parts[:-1]).verify().refuted
+
+
+def test_rounding_of_thousands_of_coefficients_is_no_fault(monkeypatch):
+    monkeypatch.setattr(structural_bounds, "_EXACT_OBJECTS", 0)
+    rng = np.random.default_rng(4)
+    rows = [row for row in itertools.product((-1, 0, 1), repeat=8) if any(x >= 0 for x in row)]
+    values = rng.normal(size=len(rows)) * 10.0 ** rng.integers(-3, 1, len(rows))
+    bound = local_bound(SparseExpression(BellScenario([2] * 8, 2), rows, values))
+    assert bound.exact
+    assert bound.verify()
+    assert replace(bound, numerator=int(bound.numerator * (1 + 1e-12))).verify().refuted
+
+
+def test_a_strategy_reaches_an_exact_bound():
+    bound = local_bound(svetlichny(90))
+    assert bound.verify()
+    for numerator in (bound.numerator + 1, 2 * bound.numerator):
+        assert replace(bound, numerator=numerator).verify().refuted
 
 
 def test_parts_that_would_take_too_long_are_refused(monkeypatch):
