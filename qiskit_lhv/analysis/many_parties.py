@@ -289,7 +289,9 @@ def _assumptions(
         seen = f"nothing passes between the parties: {seen}"
     lines = [seen, *test.assumptions]
     if getattr(test.bound, "method", "") == "closed form":
-        lines.append("the local bound of the expression is a published closed form")
+        known = getattr(test.expression, "known_bounds", None)
+        source = "the literature" if known is None else known.source
+        lines.append(f"the local bound of the expression is not proven, but taken from {source}")
     if data.design == "random" and settings is None:
         lines.append("there are too many terms to test whether they came as often as declared")
     hidden = {

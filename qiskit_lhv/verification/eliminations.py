@@ -195,12 +195,12 @@ def _eliminate(terms: dict[frozenset[Pair], int], order: list[Pair], kind: Any) 
     place = {pair: i for i, pair in enumerate(order)}
     # What waits for a sign: functions of signs, as an array with one axis per sign, in an order of its own.
     waiting: list[list[tuple[list[int], NDArray[Any]]]] = [[] for _ in order]
-    own: list[list[tuple[list[int], int]]] = [[] for _ in order]
+    first: list[list[tuple[list[int], int]]] = [[] for _ in order]
     for term, value in terms.items():
         axes = sorted((place[pair] for pair in term), reverse=True)
-        own[axes[-1]].append((axes, value))
+        first[axes[-1]].append((axes, value))
     total = 0
-    for functions, together in zip(waiting, own, strict=True):
+    for functions, together in zip(waiting, first, strict=True):
         functions += _functions(together, kind)
         axes = sorted({axis for own, _ in functions for axis in own}, reverse=True)
         if not axes:

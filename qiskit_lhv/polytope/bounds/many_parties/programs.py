@@ -27,6 +27,8 @@ __all__ = ["bound_by_parts"]
 _BLOCK_SIGNS = 12
 _MAX_TERMS = 20_000
 _MAX_ROUNDS = 12
+# Comparisons of terms with blocks; about 3e5 take a second.
+_MAX_WORK = 1 << 23
 _PART_BITS = 24
 _TOLERANCE = 1e-7
 
@@ -37,7 +39,7 @@ def bound_by_parts(expression: ManyPartyExpression) -> tuple[Fraction, tuple[Spa
     What the parts do not cover counts by the sum of the sizes of its coefficients.
 
     Raises:
-        ScenarioError: If there are too many terms.
+        ScenarioError: If there are too many terms, or too many with the same settings.
     """
     if expression.num_terms > _MAX_TERMS:
         raise ScenarioError.bad_argument(
@@ -80,9 +82,19 @@ def _cover(scopes: list[frozenset[int]], sizes: NDArray[np.float64]) -> list[NDA
             holders.setdefault(sign, []).append(t)
     waiting = {t for t, scope in enumerate(scopes) if len(scope) <= _BLOCK_SIGNS}
     members = []
+    work = 0
     while waiting:
         block = set(scopes[max(waiting, key=lambda t: (sizes[t], -t))])
         while len(block) < _BLOCK_SIGNS:
+            work += sum(len(holders[sign]) for sign in block)
+            if work > _MAX_WORK:
+                raise ScenarioError.bad_argument(
+                    "expression",
+                    expected="terms of fewer parties for an upper bound by parts",
+                    got=f"{len(scopes)} terms, in which each setting occurs up to {max(map(len, holders.values()))} "
+                    "times",
+                    remedy="elimination_cost() tells what an exact bound would take.",
+                )
             # The sign whose terms, as far as they are not covered yet, share most with the block.
             gains: dict[int, float] = {}
             for sign in block:

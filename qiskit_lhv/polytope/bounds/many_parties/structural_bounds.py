@@ -21,9 +21,11 @@ from ....verification.eliminations import prove_by_elimination, prove_by_parts, 
 from ....verification.evidence import Evidence
 from ....verification.result import Verification
 from ....verification.sign_patterns import prove_by_patterns
+from ....verification.strategy_searches import value_of_good_strategy
 from ....verification.symmetric_bounds import prove_by_counting, value_of_counts
 from ...expressions.many_parties.base import MAX_LISTED, ManyPartyExpression, TermRows
 from ...expressions.many_parties.sparse import SparseExpression
+from ...expressions.many_parties.stabilizers import StabilizerExpression
 from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
@@ -39,9 +41,10 @@ Method = Literal["elimination", "symmetric strategies", "chain", "sign patterns"
 _MAX_WIDTH = 27
 _MAX_ENTRIES = 1 << 33
 _EXACT_OBJECTS = 1 << 20
-_ROUNDING_BITS = 50
+_ROUNDING_BITS = 59
 _MAX_TERMS_AGAIN = 1 << 16
 _MOST_INDEPENDENT = 26
+_MAX_QUBITS_OF_STABILIZERS = 13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,8 +68,8 @@ class StructuralBound(Evidence):
     parties are alike, so that only the number of parties that answer in each way counts. ``"chain"``: the same terms
     repeat along a chain, so that powers of a matrix tell the best. ``"sign patterns"``: all patterns of signs that few
     independent terms can have together. ``"parts"``: an upper bound, the sum of the exact bounds of ``parts``.
-    ``"closed form"``: what the literature says of the family, for expressions that are too large for a proof:
-    ``verify`` does not prove it again."""
+    ``"closed form"``: what the ``known_bounds`` of the expression state with their source, where a proof is out of
+    reach: ``verify`` looks for strategies that exceed it, and proves nothing."""
     width: int | None
     """Width of the tree decomposition, in pairs of a party and a setting: the largest table has ``2**(width + 1)``
     entries. ``None`` for other methods."""
@@ -111,7 +114,7 @@ class StructuralBound(Evidence):
         if self.method == "parts":
             return f"by the sum of the bounds of {len(self.parts)} parts"
         if self.method == "closed form":
-            return "as the literature says of the family"
+            return "as its source states"
         return f"by elimination over a tree decomposition of width {self.width}"
 
     def verify(self) -> Verification:
@@ -130,7 +133,10 @@ class StructuralBound(Evidence):
             return bound
         assert strategy is not None
         reached = self._reached(strategy)
-        rounding = Fraction(self.expression.weight) / 2**_ROUNDING_BITS
+        rounding = Fraction(0)
+        if self.method == "elimination":
+            # Each coefficient may have been rounded to a whole number, so that their sum takes 61 bits.
+            rounding = Fraction(self.expression.weight) * (1 + self.expression.num_terms) / 2**_ROUNDING_BITS
         if not self.fraction - rounding <= reached <= self.fraction:
             claimed = f"the strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
             return Verification(False, claimed, abs(float(reached - self.fraction)))
@@ -140,7 +146,7 @@ class StructuralBound(Evidence):
         """Whether no local model exceeds the bound."""
         expression = self.expression
         if self.method == "closed form":
-            return Verification.unproven("the bound is that of the literature, and too large to be proven again")
+            return self._check_of_closed_form()
         if self.method == "parts":
             parts = [(part.rows, part.coefficients) for part in self.parts]
             return prove_by_parts(_listed(expression), parts, self.fraction)
@@ -156,7 +162,31 @@ class StructuralBound(Evidence):
             m, n = expression.scenario.num_settings[0], expression.num_parties
             terms = expression.pattern, expression.coefficients
             return prove_by_steps(*terms, m, n, expression.periodic, self.fraction)
-        return prove_by_elimination(*_listed(expression), self.fraction)
+        rows, coefficients = _listed(expression)
+        if isinstance(expression, StabilizerExpression):
+            # All outcomes of Z are +1; see StabilizerExpression.with_fixed_z.
+            rows = np.where(rows == 2, -1, rows).astype(np.int8)
+        return prove_by_elimination(rows, coefficients, self.fraction)
+
+    def _check_of_closed_form(self) -> Verification:
+        """Whether the bound is what is stated of the expression, and nothing that is found speaks against it."""
+        expression, unproven = self.expression, "the bound is that of the literature, and too large to be proven again"
+        if isinstance(expression, StabilizerExpression):
+            if expression.closed_form == self.fraction:
+                return Verification.unproven(unproven)
+            return Verification(False, "the literature states another bound, or none", math.inf)
+        if expression.num_terms > MAX_LISTED:
+            return Verification(False, "no closed form is known of so many terms", math.inf)
+        known = getattr(expression, "known_bounds", None)
+        if known is None or known.local is None or Fraction(known.local) != self.fraction:
+            return Verification(False, "the expression states another bound, or none", math.inf)
+        rows, coefficients = _listed(expression)
+        reached = value_of_good_strategy(rows, coefficients, tuple(expression.scenario.num_settings))
+        if reached > self.fraction:
+            shown = f"a strategy reaches {float(reached):.12g}, the claimed bound is {self.value:.12g}"
+            return Verification(False, shown, float(reached - self.fraction))
+        bound = prove_by_elimination(rows, coefficients, self.fraction)
+        return bound if bound or bound.refuted else Verification.unproven(unproven)
 
     def _reached(self, strategy: IntArray) -> Fraction:
         """The exact value of a strategy."""
@@ -240,10 +270,8 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
             bound, own = walk
             numbers = bound.numerator, bound.denominator
             return StructuralBound(expression, *numbers, own is not None, own, "chain", None, None)
-    known = getattr(expression, "known_bounds", None)
-    known = None if known is None else known.local
-    if known is not None and expression.num_terms > MAX_LISTED:
-        return _by_closed_form(expression, known)
+    if isinstance(expression, StabilizerExpression):
+        return _bound_of_stabilizers(expression)
     terms = integer_terms(expression)
     patterns = sign_patterns(terms, _MOST_INDEPENDENT)
     if patterns is not None and patterns.rank <= max(map(len, terms.scopes), default=0):
@@ -254,15 +282,46 @@ def bound_by_structure(expression: ManyPartyExpression) -> StructuralBound:
         return _by_elimination(expression, terms, order)
     if patterns is not None:
         return _by_patterns(expression, terms, patterns)
-    if known is not None:
-        return _by_closed_form(expression, known)
+    known = getattr(expression, "known_bounds", None)
+    if known is not None and known.local is not None:
+        bound = Fraction(known.local)
+        reached = value_of_good_strategy(*_listed(expression), expression.scenario.num_settings)
+        if reached > bound:
+            raise ScenarioError.bad_argument(
+                "known_bounds",
+                expected=f"a local bound of at least {float(reached):.12g}, which a strategy reaches",
+                got=f"{known.local}",
+            )
+        return _by_closed_form(expression, bound)
     bound, parts = bound_by_parts(expression)
     numbers = bound.numerator, bound.denominator
     return StructuralBound(expression, *numbers, False, None, "parts", None, None, parts)
 
 
-def _by_closed_form(expression: ManyPartyExpression, known: float) -> StructuralBound:
-    bound = Fraction(known)
+def _bound_of_stabilizers(expression: StabilizerExpression) -> StructuralBound:
+    """The local bound of the sum of all stabilizer elements of a graph state.
+
+    Raises:
+        ScenarioError: If it is out of reach.
+    """
+    if expression.num_parties <= _MAX_QUBITS_OF_STABILIZERS:
+        terms = integer_terms(expression.with_fixed_z())
+        order = _order_of(expression, terms)
+        if _is_feasible(order, terms):
+            return _by_elimination(expression, terms, order)
+    closed = expression.closed_form
+    if closed is None:
+        raise ScenarioError.bad_argument(
+            "expression",
+            expected=f"a positive sum of all stabilizer elements of a GHZ state (a star or a complete graph), or of at "
+            f"most {_MAX_QUBITS_OF_STABILIZERS} qubits that fit into memory",
+            got=f"{expression}",
+            remedy="The inequalities of Baccari et al. and of Toth, Guehne and Briegel have bounds for many qubits.",
+        )
+    return _by_closed_form(expression, closed)
+
+
+def _by_closed_form(expression: ManyPartyExpression, bound: Fraction) -> StructuralBound:
     return StructuralBound(expression, bound.numerator, bound.denominator, False, None, "closed form", None, None)
 
 

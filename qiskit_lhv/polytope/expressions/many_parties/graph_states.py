@@ -113,11 +113,8 @@ def _centers(net: Graph, centers: Iterable[int] | str | None) -> list[int]:
         return _packed(net)
     chosen = list(centers) if isinstance(centers, Iterable) else [centers]
     n = net.num_vertices
-    if (
-        not isinstance(centers, Iterable)
-        or not chosen
-        or any(not is_whole_number(c) or not 0 <= c < n or not net.neighbors[c] for c in chosen)
-    ):
+    wrong = any(not is_whole_number(c) or not 0 <= c < n or not net.neighbors[c] for c in chosen)
+    if wrong or not chosen or not isinstance(centers, Iterable):
         raise ScenarioError.bad_argument(
             "centers", expected=f"vertices from 0 to {n - 1} that have neighbors", got=f"{chosen}"
         )

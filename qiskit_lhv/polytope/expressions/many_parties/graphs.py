@@ -38,8 +38,8 @@ class Graph:
                 adjacency matrix as a NumPy array.
 
         Raises:
-            ScenarioError: If it is none of these, has no edges or more than 10000 vertices, or an edge connects a vertex
-                with itself.
+            ScenarioError: If it is none of these, has no edges or more than 10000 vertices, or an edge connects a
+                vertex with itself.
         """
         if isinstance(graph, cls):
             return graph

@@ -33,6 +33,12 @@ def test_as_many_groups_as_parties_are_local_models():
         assert group_bound(svetlichny(n), 2).value == svetlichny(n).known_bounds.hybrid
 
 
+def test_a_bound_that_no_groups_reach_is_no_exact_one():
+    bound = group_bound(svetlichny(5), 3)
+    for factor in (0.5, 1 + 1e-9, 2):
+        assert dataclasses.replace(bound, value=factor * bound.value).verify().refuted
+
+
 def test_listed_terms_have_the_same_bounds():
     listed = svetlichny(5).to_sparse()
     assert group_bound(listed, 3).value == group_bound(svetlichny(5), 3).value

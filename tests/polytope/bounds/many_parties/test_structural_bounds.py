@@ -9,14 +9,27 @@ import pytest
 from qiskit.transpiler import CouplingMap
 from qiskit_lhv import BellExpression, BellScenario, local_bound
 from qiskit_lhv.exceptions import ScenarioError
-from qiskit_lhv.polytope import BoundPerSite, ManyPartyInequality, SparseExpression, bound_per_site, elimination_cost
-from qiskit_lhv.polytope.bounds.many_parties import structural_bounds
+from qiskit_lhv.polytope import (
+    BoundPerSite,
+    KnownBounds,
+    ManyPartyInequality,
+    SparseExpression,
+    StructuralBound,
+    baccari_inequality,
+    bound_per_site,
+    elimination_cost,
+    stabilizer_sum,
+    svetlichny,
+)
+from qiskit_lhv.polytope.bounds.many_parties import programs, structural_bounds
 from qiskit_lhv.polytope.bounds.many_parties.integer_terms import integer_terms
 from qiskit_lhv.polytope.bounds.many_parties.programs import bound_by_parts
 from qiskit_lhv.polytope.bounds.many_parties.sign_patterns import largest_of_patterns, sign_patterns
 from qiskit_lhv.polytope.expressions.many_parties.base import ManyPartyExpression
 from qiskit_lhv.verification.eliminations import value_of_signs
 from qiskit_lhv.verification.sign_patterns import prove_by_patterns
+
+PAIRS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 class OfRule(ManyPartyExpression):
@@ -250,21 +263,88 @@ def test_parts_bound_what_is_too_large(monkeypatch):
     assert elimination_cost(dense(8)).feasible
     assert not elimination_cost(dense(40)).feasible
     monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 10)
-    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 10)
+    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 0)
     bound = local_bound(dense(8))
     assert (bound.method, bound.exact, bound.strategy) == ("parts", False, None)
     assert bound.verify()
     assert replace(bound, parts=bound.parts[:-1]).verify().refuted
 
 
-def test_closed_forms_are_not_proven_again():
-    class Known:
-        local = 5
+def test_rounding_of_thousands_of_coefficients_is_no_fault(monkeypatch):
+    monkeypatch.setattr(structural_bounds, "_EXACT_OBJECTS", 0)
+    rng = np.random.default_rng(4)
+    rows = [row for row in itertools.product((-1, 0, 1), repeat=8) if any(x >= 0 for x in row)]
+    values = rng.normal(size=len(rows)) * 10.0 ** rng.integers(-3, 1, len(rows))
+    bound = local_bound(SparseExpression(BellScenario([2] * 8, 2), rows, values))
+    assert bound.exact
+    assert bound.verify()
+    assert replace(bound, numerator=int(bound.numerator * (1 + 1e-12))).verify().refuted
 
-    unlisted = OfRule(40, 2, [1.0], known_bounds=Known)
-    bound = local_bound(unlisted)
-    assert (bound.fraction, bound.method) == (5, "closed form")
+
+def test_a_strategy_reaches_an_exact_bound():
+    bound = local_bound(svetlichny(90))
+    assert bound.verify()
+    for numerator in (bound.numerator + 1, 2 * bound.numerator):
+        assert replace(bound, numerator=numerator).verify().refuted
+
+
+def test_parts_that_would_take_too_long_are_refused(monkeypatch):
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 4)
+    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 0)
+    monkeypatch.setattr(programs, "_MAX_WORK", 100)
+    with pytest.raises(ScenarioError, match="terms of fewer parties"):
+        local_bound(dense(8))
+
+
+def test_closed_forms_are_not_proven_again(monkeypatch):
+    star = stabilizer_sum([(0, k) for k in range(1, 30)]).expression
+    bound = local_bound(star * 0.5)
+    assert (bound.fraction, bound.method) == (2**28 + 2**14, "closed form")
     assert bound.verify().status == "not re-proven"
+    assert replace(bound, numerator=2**28).verify().refuted
+    with pytest.raises(ScenarioError, match="GHZ"):
+        local_bound(star * -1)
+    # What is stated of an expression with listed terms counts only where a proof is out of reach.
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 2)
+    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 0)
+    expression = baccari_inequality([(0, 1), (1, 2), (2, 3)]).expression
+    bound = local_bound(expression)
+    assert (bound.fraction, bound.method) == (5, "closed form")
+    assert bound.verify()
+
+
+def test_stated_bounds_that_a_strategy_exceeds_are_refused(monkeypatch):
+    unlisted = OfRule(40, 2, [1.0], known_bounds=KnownBounds(local=5, source="nobody"))
+    with pytest.raises(ScenarioError, match="terms to list"):
+        local_bound(unlisted)
+    assert StructuralBound(unlisted, 5, 1, False, None, "closed form", None, None).verify().refuted
+    chsh = BellExpression.from_terms(BellScenario([2, 2], 2), {((0, x), (1, y)): 1 - 2 * x * y for x, y in PAIRS})
+    assert StructuralBound(chsh, 1, 1, False, None, "closed form", None, None).verify().refuted
+    values = chsh.coefficients * [1, 1, 2, 1]
+    stated = SparseExpression(chsh.scenario, chsh.rows, values, KnownBounds(local=1, source="nobody"))
+    assert StructuralBound(stated, 1, 1, False, None, "closed form", None, None).verify().refuted
+    assert local_bound(stated).fraction == 3
+    monkeypatch.setattr(structural_bounds, "_MAX_WIDTH", 0)
+    monkeypatch.setattr(structural_bounds, "_MOST_INDEPENDENT", 0)
+    with pytest.raises(ScenarioError, match="known_bounds"):
+        local_bound(stated)
+
+
+@pytest.mark.parametrize("edges", [[(0, 1), (1, 2), (2, 0)], [(0, 1), (1, 2), (2, 3)], [(0, 1), (0, 2), (0, 3)]])
+def test_sums_of_stabilizers(edges):
+    expression = stabilizer_sum(edges).expression
+    for factor in (1, -0.5):
+        bound = local_bound(expression * factor)
+        assert bound.fraction == all_values(expression.to_sparse() * factor).max()
+        assert bound.verify()
+        assert replace(bound, numerator=bound.numerator - 1).verify().refuted
+    assert expression.closed_form in (None, local_bound(expression).fraction)
+
+
+def test_all_outcomes_of_z_may_be_plus():
+    # With outcomes of Z to be chosen, too, this takes minutes.
+    ring = stabilizer_sum([(k, (k + 1) % 10) for k in range(10)]).expression
+    assert local_bound(ring).fraction == ring.known_bounds.local
 
 
 def test_saved(tmp_path):

@@ -273,7 +273,7 @@ def test_coefficients_add_up_to_floats():
         translation_invariant_chain({((0, 0), (1, 0)): 1e308}, 5)
     one = BellExpression.from_terms(scenario, {((0, 0), (1, 0)): 1e308})
     for attempt in (lambda: one + one, lambda: one * 10, lambda: stabilizer_sum([(0, 1)]).expression * 1e308):
-        with pytest.raises(ScenarioError, match="coefficients|factor"):
+        with pytest.raises(ScenarioError, match="coefficients"):
             attempt()
 
 
