@@ -54,6 +54,7 @@ def _name(function: Any, within: tuple[Any, ...]) -> str:
     if any(function is other for other in within):
         return name
     within = (*within, function)
+    brought: list[Any]
     if isinstance(function, functools.partial):
         name = _name(function.func, within)
         brought = [function.args, function.keywords]

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
@@ -161,6 +162,26 @@ def test_what_cannot_be_sent_or_kept_is_refused_at_once(tmp_path):
     for wrong in (0, "cluster", 1.5):
         with pytest.raises(LHVError, match="executor: expected None, a number of processes"):
             sweep(square, GRID, executor=wrong)
+
+
+def test_what_was_defined_in_a_session_is_not_sent_to_processes(monkeypatch):
+    class Point:
+        """A class of the session."""
+
+    def task(x):
+        return x
+
+    session = types.ModuleType("__main__")
+    session.task, session.Point = task, Point
+    for thing, name in ((task, "task"), (Point, "Point")):
+        thing.__module__, thing.__qualname__ = "__main__", name
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", session)
+        for function in (task, functools.partial(task, x=1)):
+            with pytest.raises(LHVError, match="defined in this session"):
+                sweep(function, [{}] if function is not task else GRID, executor=2)
+        with pytest.raises(LHVError, match="class was defined in this session"):
+            sweep(square, [{"x": 1}, {"x": [Point()]}], executor=2)
 
 
 def test_the_time_limit_leaves_the_rest_for_later(tmp_path, counted_clock):
