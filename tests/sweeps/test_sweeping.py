@@ -14,7 +14,7 @@ import pytest
 from qiskit_lhv import LHVError, sweep, werner_state
 from qiskit_lhv.exceptions import CertificateError, SweepError
 from qiskit_lhv.polytope import chsh, local_bound
-from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep
+from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep, workers
 from qiskit_lhv.sweeps.identities import digest_of_grid, name_of_function
 
 GRID = [{"x": x} for x in range(6)]
@@ -224,6 +224,20 @@ def test_tasks_may_end_in_any_way():
     # In the main thread of this process it is for the caller.
     with pytest.raises(SystemExit):
         sweep(task, GRID[1:2])
+
+
+def test_a_worker_that_is_asked_to_end_takes_no_other_task(monkeypatch):
+    def task():
+        raise SystemExit(128 + signal.SIGTERM)
+
+    def ended(status):
+        raise ArithmeticError(f"status {status}")
+
+    assert workers.run_task(task, {}, "elsewhere:1", False).error[0] == "SystemExit"
+    monkeypatch.setattr(workers, "_started_here", True)
+    monkeypatch.setattr(os, "_exit", ended)
+    with pytest.raises(ArithmeticError, match="status 143"):
+        workers.run_task(task, {}, "elsewhere:1", False)
 
 
 def test_tasks_that_wait_for_a_worker_are_not_begun_when_the_time_is_over(tmp_path, monkeypatch):
