@@ -144,13 +144,14 @@ class Devices:
             return EnsembleLayout(self.mesh, self.axis or str(self.mesh.axis_names[0]))
         return EnsembleLayout(Mesh(np.array(jax.devices()[: self.mesh]), (_AXIS,)))
 
-    def layout(self, size: int, bytes_each: float, images: int = 1) -> EnsembleLayout:
+    def layout(self, size: int, bytes_each: float, images: int = 1, symmetric: bool = False) -> EnsembleLayout:
         """Returns how an ensemble lies on these devices.
 
         Args:
             size: Number of free hidden variables.
             bytes_each: What a step computes from one of them, in bytes.
             images: Hidden variables for which each of them stands, for the message.
+            symmetric: Whether some of them are images under a symmetry, which can be given up.
 
         Raises:
             LHVError: If the devices do not divide the ensemble.
@@ -163,7 +164,7 @@ class Devices:
                 + (f" and orbits of {images}" if images > 1 else ""),
                 got=str(size * images),
                 remedy="Choose another number of hidden variables or of devices"
-                + (", or symmetry=None." if images > 1 else "."),
+                + (", or symmetry=None." if symmetric else "."),
             )
         block = max(1, int(self.memory // max(1.0, bytes_each)))
         # One layout for all ensembles that need no blocks: losses are compiled once for each.

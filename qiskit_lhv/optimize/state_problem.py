@@ -140,7 +140,8 @@ class StateProblem(ABC):
         """
         orbit = 1 if free.orbits is None else free.orbits.order
         runs = num_starts * len(self.tensors)
-        return devices.layout(free.size, 4.0 * COPIES * runs * orbit * self.floats_each(free), free.images)
+        bytes_each = 4.0 * COPIES * runs * orbit * self.floats_each(free)
+        return devices.layout(free.size, bytes_each, free.images, symmetric=free.orbits is not None)
 
     @abstractmethod
     def batches(self, seed: int) -> Callable[[int, int], Any]:

@@ -68,27 +68,28 @@ def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Ma
     if not (is_whole_number(executor) or isinstance(executor, ProcessPoolExecutor)):
         return
     remedy = "Define it with def at the top level of a file, bind arguments with functools.partial, or use Dask."
+    # What was defined in a notebook or at the prompt, and what is made of it.
+    unknown = None if hasattr(sys.modules.get("__main__"), "__file__") else b"__main__"
     try:
-        pickle.dumps(function)
+        sent = pickle.dumps(function)
     except Exception as exc:  # what an object's own reduction raises
         raise LHVError.bad_argument(
             "function", expected="a function that another process can import", got=shown(function), remedy=remedy
         ) from exc
-    main = sys.modules.get("__main__")
-    if getattr(function, "__module__", None) == "__main__" and not hasattr(main, "__file__"):
+    if unknown is not None and unknown in sent:
         raise LHVError.bad_argument(
             "function",
             expected="a function in a file, which other processes can import",
             got=f"{shown(function)}, defined in this session",
             remedy=remedy,
         )
-    known: set[int] = set()
+    known: dict[int, Any] = {}
     for number, task in enumerate(tasks):
         for name, value in task.items():
             if id(value) in known:
                 continue
             try:
-                pickle.dumps(value)
+                sent = pickle.dumps(value)
             except Exception as exc:  # what an object's own reduction raises
                 raise LHVError.bad_argument(
                     "grid",
@@ -96,7 +97,15 @@ def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Ma
                     got=f"{shown(value)} for {name} of task {number}",
                     remedy="Pass what it is made from, and make it inside the function.",
                 ) from exc
-            known.add(id(value))
+            if unknown is not None and unknown in sent:
+                raise LHVError.bad_argument(
+                    "grid",
+                    expected="values of classes in a file, which other processes can import",
+                    got=f"{shown(value)} for {name} of task {number}, whose class was defined in this session",
+                    remedy="Define the class in a file, or use Dask.",
+                )
+            # Kept, so that its id stays its own.
+            known[id(value)] = value
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from .._support.files import parse_json, read_text, writable_folder, write_whole
+from .._support.locks import FolderLock
 from .._support.records import Record, encode
 from ..exceptions import CertificateError, SweepError
 from .identities import digest_of_grid, name_of_function
@@ -26,6 +28,7 @@ _VERSION = 1
 # Larger arrays are kept as NumPy archives.
 _LARGEST_AS_TEXT = 1000
 _TYPES_AS_TEXT = ("float64", "complex128", "int64", "int32", "int16", "int8", "bool")
+_PART = re.compile(r"(task|failed)_\d+\.\w+\.[0-9a-f]{16}\.part")
 _FACTS = {"function": "the function", "num_tasks": "the number of tasks", "grid": "the keywords of the tasks"}
 
 
@@ -43,6 +46,7 @@ class SweepStore:
         self._folder = folder
         self._num_tasks = num_tasks
         self._journal: IO[bytes] | None = None
+        self._lock = FolderLock(folder)
         self._files = self._read_journal()
 
     @classmethod
@@ -69,7 +73,7 @@ class SweepStore:
         manifest = place / _MANIFEST
         if manifest.exists():
             _require_same(_read_manifest(place), facts, place)
-        elif any(not name.endswith(".part") for name in os.listdir(place)):
+        elif any(not name.endswith((".part", ".lock")) for name in os.listdir(place)):
             raise CertificateError.bad_argument(
                 "store", expected="an empty folder, or the store of a sweep", got=f"other files in {place}"
             )
@@ -90,6 +94,30 @@ class SweepStore:
         return store
 
     def __enter__(self) -> Self:
+        """Takes the store for this sweep alone.
+
+        Raises:
+            CertificateError: If another sweep is writing to it.
+            SweepError: If it cannot be written to.
+        """
+        try:
+            free = self._lock.acquire()
+        except OSError as exc:
+            raise _cannot_write(self._folder, exc) from exc
+        if not free:
+            raise CertificateError.bad_argument(
+                "store",
+                expected="a folder to which no other sweep is writing",
+                got=f"{self._folder}, which is in use",
+                remedy="Wait until that sweep has ended, or pass another folder.",
+            )
+        try:
+            # What another sweep has finished meanwhile.
+            self._files = self._read_journal()
+            self._remove_parts()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -98,6 +126,7 @@ class SweepStore:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+        self._lock.release()
 
     @property
     def finished(self) -> set[int]:
@@ -158,6 +187,14 @@ class SweepStore:
 
     # Parts of the above
 
+    def _remove_parts(self) -> None:
+        """Removes parts of files that a killed sweep was writing."""
+        if not self._lock.excludes_others:
+            return
+        for name in os.listdir(self._folder):
+            if _PART.fullmatch(name):
+                (self._folder / name).unlink(missing_ok=True)
+
     def _failure_file(self, number: int) -> Path:
         return self._folder / f"failed_{number:06d}.json"
 
@@ -179,13 +216,15 @@ class SweepStore:
         found = {}
         try:
             lines = read_text(journal).splitlines() if journal.exists() else []
-        except ValueError as exc:
+        except (OSError, ValueError) as exc:
             got = f"a damaged {_JOURNAL} in {self._folder} ({exc})"
             raise CertificateError.bad_argument("store", expected="the store of a sweep", got=got) from exc
         for line in lines:
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 number, name, digest = entry["task"], entry["file"], entry["sha256"]
+                if type(number) is not int:
+                    raise TypeError("the number of a task is not a whole number")
             except (ValueError, KeyError, TypeError):
                 # A line that was cut off: its task is done again.
                 continue
@@ -222,8 +261,8 @@ def _read_manifest(place: Path) -> dict[str, Any]:
         manifest = parse_json(read_text(place / _MANIFEST))
         version = manifest["schema_version"]
         facts = {name: manifest[name] for name in _FACTS}
-        if type(facts["num_tasks"]) is not int:
-            raise ValueError("num_tasks is not a whole number")
+        if type(facts["num_tasks"]) is not int or facts["num_tasks"] < 0:
+            raise ValueError("num_tasks is not a number of tasks")
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise CertificateError.bad_argument(
             "store", expected="the store of a sweep", got=f"a damaged {_MANIFEST} in {place} ({exc})"

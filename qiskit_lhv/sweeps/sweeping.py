@@ -49,7 +49,8 @@ def sweep(
             ``dask.distributed.Client``; or any executor with the interface of ``concurrent.futures``, such as that of
             ``mpi4py.futures``. Workers use one thread for linear algebra.
         store: Folder that keeps the results: one file per task, ``.json`` or ``.npz``. Values come back as the files
-            hold them: lists as tuples, keys of dictionaries as texts, members of enumerations as their values.
+            hold them: lists as tuples, keys of dictionaries as texts, members of enumerations as their values. The
+            store is known by the name of the function, with what it brings along, and by all keywords, not by code.
         resume: Whether to go on with what the store holds. If ``False``, a store with finished tasks is refused. Tasks
             that failed are tried again.
         time_limit: No task is started after this many seconds; those that run are finished. Default: no limit.
@@ -61,8 +62,8 @@ def sweep(
 
     Raises:
         LHVError: If an argument cannot be used, or if the function or a keyword cannot be sent to the workers.
-        CertificateError: If the store holds another sweep or a damaged file, or if a result is of a kind that no file
-            can hold.
+        CertificateError: If the store holds another sweep or a damaged file, or is in use by one, or if a result is of
+            a kind that no file can hold.
         SweepError: If the workers or the store give out. What is finished is kept.
     """
     clock = Deadline(time_limit)

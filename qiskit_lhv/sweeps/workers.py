@@ -19,7 +19,11 @@ from .._support.threads import one_blas_thread
 __all__ = ["Outcome", "begin_worker", "failed", "limit_threads", "run_task", "this_process"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+_ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 _ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false"
+
+# Whether this package has started this process.
+_started_here = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ def run_task(
             # Such as SystemExit: in the main thread it is for the caller, elsewhere it would end the wrong process.
             if own_process and threading.current_thread() is threading.main_thread():
                 raise
+            if _started_here and isinstance(exc, SystemExit) and exc.code == _ENDED_BY_SIGTERM:
+                # The task has kept its state. This process is not to take the next one.
+                os._exit(_ENDED_BY_SIGTERM)
             return failed(exc)
 
 
@@ -91,6 +98,8 @@ def limit_threads() -> None:
 
 def begin_worker(cap: bool) -> None:
     """Prepares a process that this package started: it ends with its parent, and leaves Ctrl-C to it."""
+    global _started_here
+    _started_here = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if cap:
         limit_threads()

@@ -140,6 +140,14 @@ def test_bad_options_are_refused(options, name):
         GradientDescent(devices=8)
 
 
+def test_giving_up_a_symmetry_is_proposed_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(EnsembleLayout, "num_devices", 8)
+    for symmetric in (True, False):
+        with pytest.raises(LHVError, match="a multiple of 16 hidden variables, for 8 devices and orbits of 2") as error:
+            Devices().layout(12, 1.0, 2, symmetric=symmetric)
+        assert ("symmetry=None" in str(error.value)) == symmetric
+
+
 # Blocks
 
 

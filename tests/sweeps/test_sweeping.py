@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from qiskit_lhv import LHVError, sweep, werner_state
 from qiskit_lhv.exceptions import CertificateError, SweepError
 from qiskit_lhv.polytope import chsh, local_bound
-from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep
+from qiskit_lhv.sweeps import FailedTask, UnfinishedTask, load_sweep, workers
 from qiskit_lhv.sweeps.identities import digest_of_grid, name_of_function
 
 GRID = [{"x": x} for x in range(6)]
@@ -163,6 +164,26 @@ def test_what_cannot_be_sent_or_kept_is_refused_at_once(tmp_path):
             sweep(square, GRID, executor=wrong)
 
 
+def test_what_was_defined_in_a_session_is_not_sent_to_processes(monkeypatch):
+    class Point:
+        """A class of the session."""
+
+    def task(x):
+        return x
+
+    session = types.ModuleType("__main__")
+    session.task, session.Point = task, Point
+    for thing, name in ((task, "task"), (Point, "Point")):
+        thing.__module__, thing.__qualname__ = "__main__", name
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", session)
+        for function in (task, functools.partial(task, x=1)):
+            with pytest.raises(LHVError, match="defined in this session"):
+                sweep(function, [{}] if function is not task else GRID, executor=2)
+        with pytest.raises(LHVError, match="class was defined in this session"):
+            sweep(square, [{"x": 1}, {"x": [Point()]}], executor=2)
+
+
 def test_the_time_limit_leaves_the_rest_for_later(tmp_path, counted_clock):
     with counted_clock(1.0):
         results = sweep(square, GRID, store=tmp_path, time_limit=3.5)
@@ -203,6 +224,20 @@ def test_tasks_may_end_in_any_way():
     # In the main thread of this process it is for the caller.
     with pytest.raises(SystemExit):
         sweep(task, GRID[1:2])
+
+
+def test_a_worker_that_is_asked_to_end_takes_no_other_task(monkeypatch):
+    def task():
+        raise SystemExit(128 + signal.SIGTERM)
+
+    def ended(status):
+        raise ArithmeticError(f"status {status}")
+
+    assert workers.run_task(task, {}, "elsewhere:1", False).error[0] == "SystemExit"
+    monkeypatch.setattr(workers, "_started_here", True)
+    monkeypatch.setattr(os, "_exit", ended)
+    with pytest.raises(ArithmeticError, match="status 143"):
+        workers.run_task(task, {}, "elsewhere:1", False)
 
 
 def test_tasks_that_wait_for_a_worker_are_not_begun_when_the_time_is_over(tmp_path, monkeypatch):
