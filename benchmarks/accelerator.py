@@ -5,8 +5,8 @@ measured. Every search runs in a process of its own, once to compile and once to
 which the processor draws the measurements of the steps; it does so while the device takes the steps before, and holds
 the device up only where it takes longer than they do. ``memory`` is the peak of the process, or of the accelerator.
 
-AutoLHVs publishes no times. Those beside ours are of its algorithm or its code on two cores, as the guide and the other
-benchmarks measured them (``optimizer.py``, ``qudits.py``, ``povms.py``).
+We know of no times that AutoLHVs has published. Those beside ours are of its algorithm or its code on two cores, as the
+guide and the other benchmarks measured them (``optimizer.py``, ``qudits.py``, ``povms.py``).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def main() -> None:
     header = ("example", "device", "hidden", "steps", "steps/s", "data", "cpu s", "wall s", "MiB", "KL", "AutoLHVs")
     layout = "{:<24} {:<22} {:>7} {:>5} {:>8} {:>5} {:>6} {:>6} {:>6} {:>8}  {}"
     print(layout.format(*header))
-    for name, (_, published) in EXAMPLES.items():
+    for name, (_, theirs) in EXAMPLES.items():
         if given.only and given.only not in name:
             continue
         for platform in platforms:
@@ -145,7 +145,7 @@ def main() -> None:
                     f"{run['wall']:.1f}",
                     f"{run['memory']:.0f}",
                     f"{run['loss']:.1e}",
-                    published,
+                    theirs,
                 ),
                 flush=True,
             )

@@ -198,9 +198,9 @@ def critical_visibility(
         noise: A state of the same parties. Default: white noise.
         measurements: ``"projective"``; ``"povm"``: all POVMs; or of qubits those in a plane: ``"xy"``, ``"xz"`` or
             ``"yz"``.
-        time_limit: Limit in seconds for all parts together. The result says whether it cut a search short. Default:
-            no limit; the work is bounded instead, so that the answer is the same on every machine. It takes about a
-            minute on two cores for two qubits.
+        time_limit: Limit in seconds for all parts together; of a list, for each state. The result says whether it cut
+            a search short. Default: no limit; the work is bounded instead, so that the answer is the same on every
+            machine. It takes about a minute on two cores for two qubits.
         seed: Seed of the searches, or ``None``.
         folder: Folder in which the results are kept. The same call with the same folder continues from there. It
             requires a seed. Of a list, each state has a folder of its own in it.
@@ -215,9 +215,17 @@ def critical_visibility(
         SweepError: If a state of a list fails on a worker.
     """
     clock = Deadline(time_limit)
+    _check_options_of_sweep(options, seed)
+    if folder is not None and seed is None:
+        raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
     if isinstance(state, list | tuple):
         if not state:
             raise MeasurementError.bad_argument("state", expected="a state, or a list of states", got="an empty list")
+        for number, one in enumerate(state):
+            try:
+                _checked_question(one, parties, noise, measurements)
+            except LHVError as exc:
+                raise type(exc)(f"state[{number}] of the list: {exc.message}") from exc
         places = [None if folder is None else Path(folder) / f"state_{i:04d}" for i in range(len(state))]
         shared = {"noise": noise, "measurements": measurements, "time_limit": time_limit, "seed": seed}
         shared |= options | {"progress": False}
@@ -228,27 +236,8 @@ def critical_visibility(
         return run_all(critical_visibility, tasks, executor, progress=options.get("progress"))
     if executor is not None:
         raise LHVError.bad_argument("executor", expected="None for a single state", got=shown(executor))
-    if isinstance(measurements, str):
-        # Unknown names are told before a circuit is simulated.
-        measurement_sets(measurements, (2,))
-    tensor = tensor_of_parties(state, parties)
-    dimensions = tensor.dimensions
-    of_qubits = set(dimensions) == {2}
-    measured = qubit_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
-    tensor = _of_state(tensor, state, "state", measured)
-    other = None if noise is None else _of_state(tensor_of_parties(noise, parties, "noise"), noise, "noise", measured)
-    if other is not None and other.array.shape != tensor.array.shape:
-        raise MeasurementError.bad_argument(
-            "noise", expected=f"a state of parties of dimensions {dimensions}", got=repr(other)
-        )
-    given = CorrelationTensor.white_noise(tensor.dimensions) if other is None else other
-    if np.array_equal(given.array, tensor.array):
-        raise MeasurementError.bad_argument(
-            "noise", expected="another state than the first", got="the same one", remedy="They make no line."
-        )
-    _check_options_of_sweep(options, seed)
-    if folder is not None and seed is None:
-        raise LHVError.bad_argument("seed", expected="a seed where there is a folder", got="None")
+    tensor, other, measured = _checked_question(state, parties, noise, measurements)
+    of_qubits = set(tensor.dimensions) == {2}
     place = None if folder is None else writable_folder(folder, "folder")
     run = _Run(tensor, other, measured, place)
     settings = run.kept_settings()
@@ -303,6 +292,31 @@ def _shown(
         for proof in tried:
             bar.update(1, f"visibility {proof.visibility:.6g}")
             yield proof
+
+
+def _checked_question(
+    state: Any, parties: Any, noise: Any, measurements: MeasurementSet | str
+) -> tuple[CorrelationTensor, CorrelationTensor | None, MeasurementSet]:
+    """Returns state, noise (``None``: white) and measurements after the checks of :func:`critical_visibility`."""
+    if isinstance(measurements, str):
+        # Unknown names are told before a circuit is simulated.
+        measurement_sets(measurements, (2,))
+    tensor = tensor_of_parties(state, parties)
+    dimensions = tensor.dimensions
+    of_qubits = set(dimensions) == {2}
+    measured = qubit_set(measurements) if of_qubits else sets_of_parties(measurements, dimensions)
+    tensor = _of_state(tensor, state, "state", measured)
+    other = None if noise is None else _of_state(tensor_of_parties(noise, parties, "noise"), noise, "noise", measured)
+    if other is not None and other.array.shape != tensor.array.shape:
+        raise MeasurementError.bad_argument(
+            "noise", expected=f"a state of parties of dimensions {dimensions}", got=repr(other)
+        )
+    given = CorrelationTensor.white_noise(tensor.dimensions) if other is None else other
+    if np.array_equal(given.array, tensor.array):
+        raise MeasurementError.bad_argument(
+            "noise", expected="another state than the first", got="the same one", remedy="They make no line."
+        )
+    return tensor, other, measured
 
 
 def _check_options_of_sweep(options: dict[str, Any], seed: int | None) -> None:

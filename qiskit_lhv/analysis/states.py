@@ -71,7 +71,7 @@ def analyze_state(
         time_limit: Limit in seconds. The report says whether it cut a search short. Default: no limit; the work is
             bounded instead, so that the answer is the same on every machine. An open question then takes
             about a minute on two cores for two or three qubits, and some minutes for more.
-        progress: Whether to show a progress bar. Default: only on a terminal.
+        progress: Whether to show a progress bar. Default: on a terminal and in a notebook.
         seed: Seed of the searches, or ``None``.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect
 from functools import cache
 from pathlib import Path
 
@@ -185,12 +186,15 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     classes = _geodesic_classes()
     if count not in classes:
-        near = sorted(classes, key=lambda size: abs(size - count))[:2]
+        sizes = sorted(classes)
+        place = bisect(sizes, count)
+        near = sizes[max(place - 1, 0) : place + 1]
+        plural = "numbers are" if len(near) > 1 else "number is"
         raise MeasurementError.bad_argument(
             "num_settings",
             expected="5 b**2 + 1 or 15 b**2 + 1 for a whole number b",
             got=f"{num_settings}",
-            remedy=f"The nearest such numbers are {near[0]} and {near[1]}.",
+            remedy=f"The nearest such {plural} {' and '.join(map(str, near))}.",
         )
     # Axes through vertices, face centers and edge centers cannot be moved within the symmetry.
     return _icosahedral(classes[count], bool(optimized) and count > 16)

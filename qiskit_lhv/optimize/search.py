@@ -142,7 +142,7 @@ def find_local_model(
         time_limit: Stop after this many seconds; checked every 100 steps. Default: no limit; the default number of
             steps takes less than a minute on two cores for two qubits, three qubits and two qutrits.
         seed: Seed of everything random; the same seed gives the same result.
-        progress: Whether to show a progress bar; default: on a terminal.
+        progress: Whether to show a progress bar; default: on a terminal and in a notebook.
         checkpoint: File that keeps the state of the run, written every few seconds. If the run is
             interrupted, even killed, the same call goes on from there and ends in the same model. Needs
             a seed.

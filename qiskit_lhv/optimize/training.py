@@ -219,7 +219,7 @@ def train(
         seed: Seed of that noise.
         target_loss: Stop once every target has a start whose loss is at most this.
         deadline: Time to stop, checked after the first chunk of steps; default: never.
-        progress: Whether to show a progress bar; ``None``: on a terminal.
+        progress: Whether to show a progress bar; ``None``: on a terminal and in a notebook.
         checkpoint: Where the state is kept; a run that finds one there goes on from it, and ends as
             it would have ended without the interruption.
 

@@ -204,6 +204,9 @@ def test_a_list_of_states_is_a_list_of_questions(tmp_path):
         found = critical_visibility(states, time_limit=1, seed=1, folder=tmp_path, executor=pool)
         with pytest.raises(LHVError, match="executor: expected None for a single state"):
             critical_visibility(states[0], executor=pool)
+    with pytest.raises(MeasurementError, match=r"state\[1\] of the list: state: expected"):
+        critical_visibility([*states[:1], 3], folder=tmp_path / "none", seed=1)
+    assert not (tmp_path / "none").exists()
     assert [one.verify(state).passed for one, state in zip(found, states, strict=True)] == [True, True]
     assert not found[0].verify(states[1])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state_0000", "state_0001"]

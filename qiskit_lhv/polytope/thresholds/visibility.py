@@ -68,7 +68,7 @@ def nonlocality_threshold(
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
             coordinates); if it exists, the search goes on from it. Linear programs end too
             soon to need one.
-        progress: Whether to show a progress bar for long searches; default: only on a terminal.
+        progress: Whether to show a progress bar for long searches; default: on a terminal and in a notebook.
 
     Returns:
         Lower and upper bound of the threshold, which agree to about 1e-9 unless time ran out or there are

@@ -84,7 +84,7 @@ def certify_all_projective(
             ``max_calls``, the work is bounded, so that the search ends within about a minute on two cores.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
-        progress: Whether to show a progress bar; default: only on a terminal.
+        progress: Whether to show a progress bar; default: on a terminal and in a notebook.
         executor: Workers that share the search for strategies, as in :func:`qiskit_lhv.sweep`; it pays off from some
             hundred axes on. What is found does not depend on how many there are.
 

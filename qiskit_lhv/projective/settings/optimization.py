@@ -85,7 +85,7 @@ def optimize_settings(
         time_limit: Seconds for the search; default: none, see :ref:`time-limits`. The default starts take seconds for a
             few settings, and less than a minute on two cores for up to four qubits.
         seed: Seed, or ``None``.
-        progress: Whether to show a progress bar; default: only on a terminal.
+        progress: Whether to show a progress bar; default: on a terminal and in a notebook.
 
     Returns:
         The best settings found. Their ``verify()`` says whether the state is proven nonlocal; a search that fails
