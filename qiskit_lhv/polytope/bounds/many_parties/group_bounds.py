@@ -70,7 +70,8 @@ def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
         >>> [group_bound(svetlichny(5), m).value for m in (1, 2, 3, 5)]
         [32.0, 16.0, 16.0, 8.0]
     """
-    n = instance(expression, ManyPartyExpression, "expression", ScenarioError).num_parties
+    remedy = "An expression with a table, such as mermin(n) of up to 7 parties, has a method to_sparse()."
+    n = instance(expression, ManyPartyExpression, "expression", ScenarioError, remedy).num_parties
     m = whole_number(num_groups, "num_groups", ScenarioError, minimum=1, maximum=n)
     coefficients = _by_ones(expression)
     alpha, beta = (coefficients.get(k, Fraction(0)) for k in (0, 1))
