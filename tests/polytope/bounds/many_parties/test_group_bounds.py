@@ -33,6 +33,11 @@ def test_as_many_groups_as_parties_are_local_models():
         assert group_bound(svetlichny(n), 2).value == svetlichny(n).known_bounds.hybrid
 
 
+def test_tables_are_listed_first():
+    for m in (2, 3, 5):
+        assert group_bound(mermin(5), m).value == group_bound(mermin_of_many(5), m).value
+
+
 def test_a_bound_that_no_groups_reach_is_no_exact_one():
     bound = group_bound(svetlichny(5), 3)
     for factor in (0.5, 1 + 1e-9, 2):
