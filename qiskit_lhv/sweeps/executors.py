@@ -67,6 +67,13 @@ def require_sendable(executor: Any, function: Callable[..., Any], tasks: list[Ma
     """
     if not (is_whole_number(executor) or isinstance(executor, ProcessPoolExecutor)):
         return
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise LHVError.bad_argument(
+            "executor",
+            expected="processes that are started by the script itself",
+            got="the script, run again by one of them to find its functions",
+            remedy="Guard what starts them by if __name__ == '__main__'.",
+        )
     remedy = "Define it with def at the top level of a file, bind arguments with functools.partial, or use Dask."
     # What was defined in a notebook or at the prompt, and what is made of it.
     unknown = None if hasattr(sys.modules.get("__main__"), "__file__") else b"__main__"

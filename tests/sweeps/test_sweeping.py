@@ -1,4 +1,5 @@
 import functools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -182,6 +183,14 @@ def test_what_was_defined_in_a_session_is_not_sent_to_processes(monkeypatch):
                 sweep(function, [{}] if function is not task else GRID, executor=2)
         with pytest.raises(LHVError, match="class was defined in this session"):
             sweep(square, [{"x": 1}, {"x": [Point()]}], executor=2)
+
+
+def test_a_script_without_a_guard_is_told_so(monkeypatch):
+    # So Python marks a process that is importing the script of its parent.
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(LHVError, match="if __name__ == '__main__'"):
+        sweep(square, GRID, executor=2)
+    assert sweep(square, GRID[:2]) == [0, 1]
 
 
 def test_the_time_limit_leaves_the_rest_for_later(tmp_path, counted_clock):
