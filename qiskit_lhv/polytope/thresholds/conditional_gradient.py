@@ -101,10 +101,13 @@ class StrategyOracle:
             values, strategies = oracle.improve(tensor, starts)
         else:
             # The parts do not depend on the workers, so that what is found does not either.
-            single = tensor.astype(np.float32)
+            scale = float(np.abs(tensor).max()) or 1.0
+            # As the oracle itself scales it, so that nothing else is computed than in one process.
+            single = (tensor / scale).astype(np.float32)
             parts = [starts[first : first + _STARTS_PER_TASK] for first in range(0, len(starts), _STARTS_PER_TASK)]
             found = self.pool.map(oracle.improve, [{"tensor": single, "starts": part} for part in parts])
             values, strategies = (np.concatenate(list(column)) for column in zip(*found, strict=True))
+            values = scale * values
         order = np.argsort(-values, kind="stable")
         values = values[order]
         # Images of one strategy under the symmetry have one value.
