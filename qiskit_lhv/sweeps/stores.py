@@ -175,7 +175,11 @@ class SweepStore:
             failure = self._failure_file(number)
             return FailedTask.load(failure) if failure.exists() else UnfinishedTask(number)
         file, digest = self._files[number]
-        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+        try:
+            same = hashlib.sha256(file.read_bytes()).hexdigest() == digest
+        except OSError:
+            same = False
+        if not same:
             raise CertificateError.bad_argument(
                 "store",
                 expected="files as the sweep wrote them",

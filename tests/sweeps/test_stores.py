@@ -135,3 +135,11 @@ def test_damaged_manifests_are_told(tmp_path, content):
     for call in (lambda: load_sweep(tmp_path), lambda: sweep(number, [{"x": 1}], store=tmp_path)):
         with pytest.raises(CertificateError, match=r"a damaged sweep\.json"):
             call()
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path):
+    sweep(number, [{"x": 1}], store=tmp_path)
+    (tmp_path / "task_000000.json").unlink()
+    (tmp_path / "task_000000.json").mkdir()
+    with pytest.raises(CertificateError, match=r"another content of task_000000\.json"):
+        load_sweep(tmp_path)

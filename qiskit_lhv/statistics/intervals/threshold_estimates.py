@@ -31,6 +31,8 @@ from .clopper_pearson import clopper_pearson
 __all__ = ["LocalWeightInterval", "ThresholdEstimate", "estimate_threshold", "local_weight_interval"]
 
 
+# Two tables with the same cells, up to rounding.
+_SAME = 1e-12
 # Beyond this a behavior near white noise is as local as can be.
 _LARGEST_VISIBILITY = 100.0
 _FEWEST_REPLICATES = 20
@@ -124,7 +126,8 @@ def estimate_threshold(
         The estimate, or a list of estimates for a list of counts.
 
     Raises:
-        CountsError: If a number is out of range, or a setting combination was not measured.
+        CountsError: If a number is out of range, a setting combination was not measured, or all outcomes are equally
+            frequent: white noise has no threshold.
         SolverError: If a linear program fails.
         SweepError: If the workers give out.
     """
@@ -167,6 +170,13 @@ def _estimate(
     rows = scenario.num_setting_combinations
     shots = counts.num_shots.ravel()
     fitted = project_cells(counts.array.reshape(1, -1) / counts.total_shots, scenario)[0]
+    if _is_white(fitted[0], scenario):
+        raise CountsError.bad_argument(
+            "counts",
+            expected="counts that are not exactly those of white noise",
+            got=f"{counts.total_shots} shots with the same frequency of all outcomes",
+            remedy="White noise is local at every visibility, so that it has no threshold.",
+        )
     p = fitted.reshape(rows, -1)
     drawn = rng.multinomial(shots, p / p.sum(axis=1, keepdims=True), size=(replicates, rows))
     projected = project_cells(drawn.reshape(replicates, -1) / counts.total_shots, scenario)[0]
@@ -189,7 +199,14 @@ def _thresholds(tables: FloatArray, scenario: BellScenario, executor: Any) -> Fl
 
 
 def _searched_thresholds(tables: FloatArray, scenario: BellScenario) -> FloatArray:
-    return np.array([_threshold(row, scenario).estimate for row in tables])
+    return np.array(
+        [_LARGEST_VISIBILITY if _is_white(row, scenario) else _threshold(row, scenario).estimate for row in tables]
+    )
+
+
+def _is_white(row: FloatArray, scenario: BellScenario) -> bool:
+    white = Behavior.white_noise(scenario).array
+    return bool(np.abs(row.reshape(scenario.shape) - white).max() < _SAME)
 
 
 def _threshold(row: FloatArray, scenario: BellScenario) -> Threshold:

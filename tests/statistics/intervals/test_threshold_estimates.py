@@ -20,6 +20,7 @@ from qiskit_lhv.statistics import (
     estimate_threshold,
     local_weight_interval,
 )
+from qiskit_lhv.statistics.intervals.threshold_estimates import _searched_thresholds
 from qiskit_lhv.targets import project_to_no_signaling
 from scipy.stats import binomtest
 
@@ -201,3 +202,14 @@ def test_thresholds_of_many_tables_do_not_depend_on_who_computes_them():
 def test_rounding_of_white_noise_leaves_its_threshold_at_the_limit():
     tables = np.array([[np.nextafter(0.25, 1)] * 16, [0.25] * 16, [np.nextafter(0.25, 0)] * 16])
     assert white_noise_thresholds(tables, 50.0).tolist() == [50.0] * 3
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 2), (2, 3, 2, 2)])
+def test_counts_of_white_noise_are_told_to_have_no_threshold(shape):
+    with pytest.raises(CountsError, match="local at every visibility"):
+        estimate_threshold(BellCounts(np.full(shape, 100)), num_replicates=20, seed=1)
+
+
+def test_replicates_of_white_noise_are_local_at_every_visibility():
+    scenario = BellCounts(np.ones((2, 3, 2, 2), dtype=int)).scenario
+    assert _searched_thresholds(np.full((1, 24), 0.25), scenario).tolist() == [100.0]
