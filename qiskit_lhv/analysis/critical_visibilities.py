@@ -204,7 +204,7 @@ def critical_visibility(
         seed: Seed of the searches, or ``None``.
         folder: Folder in which the results are kept. The same call with the same folder continues from there. It
             requires a seed. Of a list, each state has a folder of its own in it.
-        executor: Where the states of a list are treated, as in :func:`qiskit_lhv.sweep`.
+        executor: Where the states of a list are treated, as in :func:`qiskit_lhv.sweeps.sweep`.
         **options: Keywords of ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
     Raises:

@@ -215,7 +215,7 @@ def find_local_models(
     """Searches for local models of several states at once, on the same measurements.
 
     Without an executor, the models are trained side by side on the same random settings. With one, every state has a
-    search of its own, with the same seed, as :func:`find_local_model` makes it; :func:`qiskit_lhv.sweep` does the same
+    search of its own, with the same seed, as :func:`find_local_model` makes it; :func:`qiskit_lhv.sweeps.sweep` does the same
     with a store.
 
     Args:
@@ -232,7 +232,7 @@ def find_local_models(
         seed: Seed of everything random.
         progress: Whether to show a progress bar.
         checkpoint: File that keeps the state of the run, where there is no executor.
-        executor: Where the searches run, as in :func:`qiskit_lhv.sweep`. Default: all in one search in this process.
+        executor: Where the searches run, as in :func:`qiskit_lhv.sweeps.sweep`. Default: all in one search in this process.
 
     Returns:
         One result for each state.

@@ -29,7 +29,7 @@ class TaskPool:
     tasks that were not finished. An executor of the caller's cannot be mended.
 
     Args:
-        executor: As for :func:`qiskit_lhv.sweep`. With ``None``, tasks run in this process.
+        executor: As for :func:`qiskit_lhv.sweeps.sweep`. With ``None``, tasks run in this process.
     """
 
     def __init__(self, executor: Any) -> None:

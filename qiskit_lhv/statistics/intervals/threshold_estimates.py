@@ -120,7 +120,7 @@ def estimate_threshold(
         alpha: Probability with which the interval may miss.
         num_replicates: Number of bootstrap replicates.
         seed: Seed of the replicates. In a list, each table has a seed of its own, made from this one and its place.
-        executor: Where the work is done, as in :func:`qiskit_lhv.sweep`; the result does not depend on it.
+        executor: Where the work is done, as in :func:`qiskit_lhv.sweeps.sweep`; the result does not depend on it.
 
     Returns:
         The estimate, or a list of estimates for a list of counts.
