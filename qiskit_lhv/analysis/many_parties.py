@@ -318,7 +318,8 @@ def _advice(question: ManyPartyQuestion, test: ManyPartyTest, verdict: Verdict, 
     if test.value <= test.local_bound:
         return (
             "The estimated value does not exceed the local bound: this expression needs a better state, or another "
-            "expression has to be declared for new shots."
+            "expression has to be declared for new shots. find_local_model(shots).term_fit tells whether a local model "
+            "explains the terms of these."
         )
     if test.log10_p_value <= math.log10(question.alpha) and warned:
         return "Find out why the terms did not come as often as declared, and measure again."
