@@ -100,6 +100,7 @@ def imports_of(name):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 def test_every_module_imports_alone():
     imported = {name: imports_of(name) for name in MODULES}

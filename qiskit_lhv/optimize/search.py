@@ -215,8 +215,8 @@ def find_local_models(
     """Searches for local models of several states at once, on the same measurements.
 
     Without an executor, the models are trained side by side on the same random settings. With one, every state has a
-    search of its own, with the same seed, as :func:`find_local_model` makes it; :func:`qiskit_lhv.sweeps.sweep` does the same
-    with a store.
+    search of its own, with the same seed, as :func:`find_local_model` makes it; :func:`qiskit_lhv.sweeps.sweep` does
+    the same with a store.
 
     Args:
         targets: States of the same number of parties and the same dimensions.

@@ -100,6 +100,7 @@ def test_the_examples_have_all_verdicts(reports):
     assert {verdicts[name] for name in ("table", "trials", "kappa", "three", "kept")} == {"NONLOCAL"}
 
 
+@pytest.mark.slow
 def test_honest_reports_pass_also_from_files(reports, tmp_path):
     for name, report in reports.items():
         check = report.verify()

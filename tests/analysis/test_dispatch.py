@@ -468,6 +468,7 @@ def test_trials_with_biased_settings():
     assert report.verify()
 
 
+@pytest.mark.slow
 def test_device_with_memory_gains_nothing_from_it():
     # After every trial that was lost, the device switches to the strategy that wins that setting.
     scenario, sign = chsh().scenario, chsh().coefficients

@@ -52,6 +52,7 @@ def circuit(num_qubits):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_qubits", "shots"), [(2, 1000), (3, 400)])
 def test_states_of_a_noisy_backend(num_qubits, shots):
     backend = GenericBackendV2(num_qubits=4, coupling_map=[[0, 1], [1, 2], [2, 3]], noise_info=True, seed=11)
@@ -341,6 +342,7 @@ def of_qutrits(visibility=0.8, shots=300, seed=1):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("visibility", "shots", "verdict"),
     [(0.95, 1000, Verdict.NONLOCAL), (0.1, 100_000, Verdict.LOCAL)],

@@ -139,6 +139,7 @@ def test_singlets_of_larger_spins_are_as_entangled(spin):
     assert report.statistics["nonlocal_visibility"] == pytest.approx({1: 0.69615, 1.5: 0.69055}[spin], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_no_tolerance_makes_weakly_entangled_qutrits_local():
     weight = 1e-9
     amplitudes = np.zeros(9)
@@ -146,6 +147,7 @@ def test_no_tolerance_makes_weakly_entangled_qutrits_local():
     assert analyze(Statevector(amplitudes, dims=(3, 3)), seed=1).verdict is not Verdict.LOCAL
 
 
+@pytest.mark.slow
 def test_critical_visibility_of_qutrits(tmp_path):
     found = critical_visibility(isotropic_state(1, 3), seed=1, folder=tmp_path)
     assert found.lower == pytest.approx(5 / 12, abs=1e-9)

@@ -167,6 +167,7 @@ def with_eigenvalue(lowest):
     return 0.4 * np.outer(psi, psi) + np.diag([0.6 - lowest, 0, 0, lowest])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measurements", ["projective", "xz"])
 def test_a_rounding_error_that_makes_an_eigenvalue_negative(measurements):
     matrix = with_eigenvalue(-2e-9)

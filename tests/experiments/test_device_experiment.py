@@ -260,6 +260,7 @@ def test_pairs_and_triples_of_a_noisy_backend():
         np.testing.assert_allclose(counts.frequencies().array, expected, atol=0.12)
 
 
+@pytest.mark.slow
 def test_all_pairs_of_a_device_of_27_qubits_in_one_job():
     backend = fake_backend()
     simulator = AerSimulator.from_backend(backend, method="matrix_product_state")
@@ -272,6 +273,7 @@ def test_all_pairs_of_a_device_of_27_qubits_in_one_job():
     assert values.std() < 0.4
 
 
+@pytest.mark.slow
 @ignore_missing_coherence_times
 def test_triples_of_a_device_of_27_qubits():
     backend = fake_backend()

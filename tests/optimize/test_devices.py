@@ -93,6 +93,7 @@ def eight_devices(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rtol"), [("state", 2e-5), ("table", 1e-10), ("terms", 1e-3)])
 def test_eight_devices_have_the_losses_of_one(eight_devices, name, rtol):
     run = eight_devices[name]
@@ -103,6 +104,7 @@ def test_eight_devices_have_the_losses_of_one(eight_devices, name, rtol):
     assert run["again"][0] == run["again"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "cells"), [("state", 125 * 8), ("table", 16), ("terms", 60)])
 def test_nothing_larger_than_the_table_passes_between_devices(eight_devices, name, cells):
     shapes = [re.findall(r"[a-z]\d*\[([\d,]*)\]", text) for text in eight_devices[name]["collectives"]]
@@ -110,6 +112,7 @@ def test_nothing_larger_than_the_table_passes_between_devices(eight_devices, nam
     assert 1 < max(sizes) <= cells
 
 
+@pytest.mark.slow
 def test_meshes_that_do_not_fit_are_refused(eight_devices):
     expected = [
         r"num_hidden: expected a multiple of 8 hidden variables, for 8 devices, got 252",

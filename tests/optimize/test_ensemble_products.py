@@ -37,6 +37,7 @@ def test_sums_and_gradients_are_those_of_the_plain_product(lengths, num_hidden):
         check([jnp.asarray(rng.normal(size=(length, num_hidden))) for length in lengths])
 
 
+@pytest.mark.slow
 def test_blocks_may_be_incomplete(monkeypatch):
     monkeypatch.setattr(ensemble_products, "_BLOCK", 4)
     rng = np.random.default_rng(0)
@@ -44,6 +45,7 @@ def test_blocks_may_be_incomplete(monkeypatch):
         check([jnp.asarray(rng.normal(size=(length, 9))) for length in (2, 3, 2)])
 
 
+@pytest.mark.slow
 def test_long_lists_of_directions(monkeypatch):
     monkeypatch.setattr(ensemble_products, "_WRITTEN_OUT", 2)
     rng = np.random.default_rng(0)
@@ -51,6 +53,7 @@ def test_long_lists_of_directions(monkeypatch):
         check([jnp.asarray(rng.normal(size=(length, 5))) for length in (2, 4, 3)])
 
 
+@pytest.mark.slow
 def test_many_runs_at_once():
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):

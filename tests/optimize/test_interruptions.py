@@ -84,6 +84,7 @@ def test_interrupted_run_ends_in_the_same_model(tmp_path, monkeypatch, whole, na
     assert find_local_model(target, **grouped(checkpoint=path, **QUICK)) == uninterrupted
 
 
+@pytest.mark.slow
 def test_killed_run_ends_in_the_same_model(tmp_path, whole):
     path = tmp_path / "run.npz"
     for number, when in (("2", "after"), ("3", "before")):

@@ -72,6 +72,7 @@ def test_other_searches_get_none(state, num_hidden):
 # Several starts
 
 
+@pytest.mark.slow
 def test_product_state_of_many_parties_is_searched_to_the_end():
     # Most of its probabilities are so small that sums of correlators lose them.
     found = find_local_model(

@@ -169,6 +169,7 @@ def test_every_state_without_correlations_is_done_quickly():
 # Orbits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "features", "measurements"),
     [
@@ -236,6 +237,7 @@ def free_orders(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_search_with_symmetry_gives_an_ordinary_model_that_is_better():
     state, options = werner_state(0.69), {**BRIEF, "num_hidden": 4096, "grid": SettingsGrid(num_evaluated=2000)}
     with_it, without = (
@@ -263,6 +265,7 @@ def test_default_size_is_rounded_up_to_whole_orbits(monkeypatch):
     assert orders[-1] > 1
 
 
+@pytest.mark.slow
 def test_small_ensembles_stay_free(monkeypatch):
     orders = free_orders(monkeypatch)
     quick = GradientDescent(num_steps=3)

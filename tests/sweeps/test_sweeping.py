@@ -265,6 +265,7 @@ def test_tasks_that_wait_for_a_worker_are_not_begun_when_the_time_is_over(tmp_pa
     assert results == [0, *(UnfinishedTask(i) for i in range(1, 6))]
 
 
+@pytest.mark.slow
 def test_processes_do_the_tasks_of_a_lost_one_and_sigterm_ends_a_sweep_cleanly(tmp_path):
     (tmp_path / "task.py").write_text(
         textwrap.dedent("""

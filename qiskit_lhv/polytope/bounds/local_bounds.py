@@ -117,8 +117,8 @@ def local_bound(
             limit, the answer is the same on every machine. Default: no limit.
         checkpoint: A file that keeps the state of a long branch and bound for two parties; if it exists, the search
             goes on from it. Enumerations start anew.
-        executor: Workers that share a long branch and bound, as in :func:`qiskit_lhv.sweeps.sweep`. The bound is the same; of
-            several strategies that reach it, another one may be returned.
+        executor: Workers that share a long branch and bound, as in :func:`qiskit_lhv.sweeps.sweep`. The bound is the
+            same; of several strategies that reach it, another one may be returned.
 
     Returns:
         The bound, a strategy that reaches it, and whether it is exact; a :class:`StructuralBound` for many parties.

@@ -85,8 +85,8 @@ def certify_all_projective(
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: on a terminal and in a notebook.
-        executor: Workers that share the search for strategies, as in :func:`qiskit_lhv.sweeps.sweep`; it pays off from some
-            hundred axes on. What is found does not depend on how many there are.
+        executor: Workers that share the search for strategies, as in :func:`qiskit_lhv.sweeps.sweep`; it pays off from
+            some hundred axes on. What is found does not depend on how many there are.
 
     Returns:
         The certificate. Its ``visibility`` may be 0 if the time was too short.

@@ -108,6 +108,7 @@ def test_verify_compares_with_the_state():
     assert not certificate.verify(ghz_state(3, 0.1))
 
 
+@pytest.mark.slow
 def test_saved_certificate_verifies_after_loading(tmp_path):
     certificate = extend_local_models(werner_state(0.6))
     certificate.save(tmp_path / "proof.json")

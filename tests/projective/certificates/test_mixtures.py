@@ -43,6 +43,7 @@ def test_never_beyond_the_criterion_of_horodecki():
         assert certificate.visibility <= horodecki_settings(state).visibility + 1e-9
 
 
+@pytest.mark.slow
 def test_entangled_states_with_a_vanishing_product_vector_are_never_proven():
     for state in (biased_state(0.4), biased_state(0.7), random_density_matrix(4, rank=2, seed=1)):
         certificate = mix_local_models(state)

@@ -10,6 +10,7 @@ from qiskit_lhv.projective.settings.search import Search
 from scipy.optimize import minimize
 
 
+@pytest.mark.slow
 def test_gradients_reach_what_the_ascent_does():
     found = optimize_settings(
         werner_state(1), expression=i3322(), search=SettingsSearch(method="gradient", num_starts=6), seed=1
@@ -20,6 +21,7 @@ def test_gradients_reach_what_the_ascent_does():
     assert found.verify(werner_state(1))
 
 
+@pytest.mark.slow
 def test_gradients_find_the_visibility_in_other_noise():
     # The ascent gets there by another way, through mixtures at one visibility after the other.
     state = Statevector([np.cos(0.5), 0, 0, np.sin(0.5)])
@@ -43,6 +45,7 @@ def test_gradients_stay_in_a_coordinate_plane():
     assert all(np.all(one[:, 0] == 0) for one in found.settings)
 
 
+@pytest.mark.slow
 def test_one_plane_a_party():
     # The elegant expression needs three dimensions; in a plane, B answers with the direction of a sum of A's vectors.
     def negative(angles):
@@ -72,6 +75,7 @@ def test_planar_starts_are_planar():
     assert all(lies_in_a_plane(one) for vectors in starts for one in vectors)
 
 
+@pytest.mark.slow
 def test_one_plane_a_party_for_the_polytope():
     ket = np.array([2, 0, 0, 1]) / np.sqrt(5)
     hidden = DensityMatrix(0.85 * np.outer(ket, ket) + 0.15 * np.diag([0, 1, 0, 0]))

@@ -74,6 +74,7 @@ def test_the_axis_that_a_state_singles_out():
 # Searches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "num_settings", "expected"),
     [

@@ -630,6 +630,7 @@ def test_a_fit_that_fails_costs_no_more_than_its_stage(monkeypatch):
     assert e_value.verify()
 
 
+@pytest.mark.slow
 def test_many_outcomes_take_little():
     # Two parties of four qubits each: 256 outcomes for each of four setting combinations.
     k = np.arange(16)

@@ -102,6 +102,7 @@ TAILS = [
 ]
 
 
+@pytest.mark.slow
 def test_tails_have_thirteen_digits_and_are_rounded_up():
     checked = 0
     for n, p, z in TAILS:
