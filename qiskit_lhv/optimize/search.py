@@ -232,7 +232,8 @@ def find_local_models(
         seed: Seed of everything random.
         progress: Whether to show a progress bar.
         checkpoint: File that keeps the state of the run, where there is no executor.
-        executor: Where the searches run, as in :func:`qiskit_lhv.sweeps.sweep`. Default: all in one search in this process.
+        executor: Where the searches run, as in :func:`qiskit_lhv.sweeps.sweep`. Default: all in one search in this
+            process.
 
     Returns:
         One result for each state.
