@@ -15,8 +15,7 @@ from ..._support.validation import at_most, frozen, generator, instance, shown, 
 from ..._support.words import counted
 from ...exceptions import CountsError
 from ...targets.designs import DESIGNS
-from ...targets.many_parties.reading import MAX_TOTAL_SHOTS
-from ...targets.many_parties.shots import ABSENT, setting_rows
+from ...targets.many_parties.runs import ABSENT, drawn_rows, require_few_shots, require_two_outcomes, setting_rows
 from ...targets.scenario import BellScenario
 
 __all__ = ["ManyPartySchedule", "TermsOfExpression", "require_many_party_schedule"]
@@ -86,10 +85,7 @@ class ManyPartySchedule(Record):
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", CountsError)
-        if any(d != 2 for party in scenario.num_outcomes for d in party):
-            raise CountsError.bad_argument(
-                "scenario", expected="two outcomes of every setting", got=f"{scenario.short_num_outcomes}"
-            )
+        require_two_outcomes(scenario, CountsError)
         if self.design not in DESIGNS:
             raise CountsError.bad_argument("design", expected="'blocks' or 'random'", got=shown(self.design))
         settings = setting_rows(self.settings, "settings", scenario, lowest=0)
@@ -103,25 +99,9 @@ class ManyPartySchedule(Record):
                 got=shown(self.shots),
             )
         shots = np.broadcast_to(shots, (len(settings),))
-        total = float(shots.sum(dtype=float))
-        if total > MAX_TOTAL_SHOTS:
-            raise CountsError.bad_argument(
-                "shots", expected=f"at most {MAX_TOTAL_SHOTS} of all runs together", got=f"{total:.6g}"
-            )
-        drawn = self.drawn_terms
-        if (drawn is None) != (self.design == "blocks"):
-            raise CountsError.bad_argument(
-                "drawn_terms",
-                expected="the drawn term of each run for design='random', None for design='blocks'",
-                got="None" if drawn is None else "terms",
-            )
-        if drawn is not None:
-            drawn = setting_rows(drawn, "drawn_terms", scenario, lowest=ABSENT)
-            if drawn.shape != settings.shape or np.any((drawn != ABSENT) & (drawn != settings)):
-                raise CountsError.bad_argument(
-                    "drawn_terms", expected="terms whose settings are those of their runs", got="others"
-                )
-            object.__setattr__(self, "drawn_terms", frozen(drawn))
+        require_few_shots(shots)
+        drawn = drawn_rows(self.drawn_terms, settings, scenario, self.design)
+        object.__setattr__(self, "drawn_terms", drawn)
         object.__setattr__(self, "settings", frozen(settings))
         object.__setattr__(self, "shots", frozen(shots))
 

@@ -1,5 +1,6 @@
 """Shots of many parties, bit-packed: no table of settings and outcomes is ever made.
 
+- ``runs``: rows of settings and terms, and their checks;
 - ``shots``: the record, and what is read off it;
 - ``reading``: bits and counts as Qiskit returns them;
 - ``parities``: products of outcomes, and correlators with their errors;

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._support.validation import frozen, instance, whole_array
 from ...exceptions import CountsError
-from .shots import ABSENT, ManyPartyShots
+from .runs import ABSENT
+from .shots import ManyPartyShots
 
 __all__ = ["BlockSums", "TermMeans", "block_sums", "drawn_products", "shot_blocks", "term_means", "term_sums"]
 

@@ -16,11 +16,9 @@ from ...exceptions import CountsError
 from ..designs import DESIGNS
 from ..scenario import BellScenario
 from .reading import MAX_TOTAL_SHOTS, bit_arrays_of, bit_places, packed_counts, packed_register, selected_bits
+from .runs import drawn_rows, require_few_shots, require_two_outcomes, setting_rows
 
-__all__ = ["ABSENT", "ManyPartyShots", "setting_rows"]
-
-ABSENT = -1
-"""The setting of a party that does not take part in a drawn term."""
+__all__ = ["ManyPartyShots"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,10 +63,7 @@ class ManyPartyShots(Record):
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", CountsError)
         n = scenario.num_parties
-        if any(d != 2 for party in scenario.num_outcomes for d in party):
-            raise CountsError.bad_argument(
-                "scenario", expected="two outcomes of every setting", got=f"{scenario.short_num_outcomes}"
-            )
+        require_two_outcomes(scenario, CountsError)
         if self.design not in DESIGNS:
             raise CountsError.bad_argument(
                 "design",
@@ -81,12 +76,7 @@ class ManyPartyShots(Record):
             raise CountsError.bad_argument(
                 "shots", expected=f"{len(settings)} numbers of at least 1, one per run", got=f"shape {shots.shape}"
             )
-        # Whole numbers of 64 bits would start again at 0.
-        total = float(shots.sum(dtype=float))
-        if total > MAX_TOTAL_SHOTS:
-            raise CountsError.bad_argument(
-                "shots", expected=f"at most {MAX_TOTAL_SHOTS} of all runs together", got=f"{total:.6g}"
-            )
+        require_few_shots(shots)
         packed = np.asarray(self.packed)
         shape = (int(shots.sum()), -(-n // 8))
         if packed.dtype != np.uint8 or packed.shape != shape:
@@ -95,20 +85,8 @@ class ManyPartyShots(Record):
             )
         if n % 8 and np.any(packed[:, -1] >> (n % 8)):
             raise CountsError.bad_argument("packed", expected=f"bits of {n} parties only", got="a bit beyond them")
-        drawn = self.drawn_terms
-        if (drawn is None) != (self.design == "blocks"):
-            raise CountsError.bad_argument(
-                "drawn_terms",
-                expected="the drawn term of each run for design='random', None for design='blocks'",
-                got="None" if drawn is None else "terms",
-            )
-        if drawn is not None:
-            drawn = setting_rows(drawn, "drawn_terms", scenario, lowest=ABSENT)
-            if drawn.shape != settings.shape or np.any((drawn != ABSENT) & (drawn != settings)):
-                raise CountsError.bad_argument(
-                    "drawn_terms", expected="terms whose settings are those of their runs", got="others"
-                )
-            object.__setattr__(self, "drawn_terms", frozen(drawn))
+        drawn = drawn_rows(self.drawn_terms, settings, scenario, self.design)
+        object.__setattr__(self, "drawn_terms", drawn)
         object.__setattr__(self, "settings", frozen(settings))
         object.__setattr__(self, "shots", frozen(shots))
         object.__setattr__(self, "packed", frozen(packed))
@@ -311,29 +289,3 @@ def _require_runs(settings: Any, number: int) -> None:
             expected=f"one row of settings for each of {number} runs",
             got=f"shape {shape}" if shape else shown(settings),
         )
-
-
-def setting_rows(value: Any, name: str, scenario: BellScenario, *, lowest: int) -> NDArray[np.int8]:
-    """Settings by run, shape ``(R, N)``, int8.
-
-    Raises:
-        CountsError: If the shape does not fit or a setting is out of range.
-    """
-    if max(scenario.num_settings) > np.iinfo(np.int8).max:
-        raise CountsError.bad_argument(
-            "scenario", expected="at most 127 settings per party", got=f"{max(scenario.num_settings)}"
-        )
-    rows = np.asarray(value)
-    if rows.dtype != np.int8:
-        rows = whole_array(value, name, CountsError)
-    n = scenario.num_parties
-    if rows.ndim != 2 or rows.shape[1] != n:
-        raise CountsError.bad_argument(name, expected=f"shape (R, {n})", got=f"shape {rows.shape}")
-    for party, (low, high) in enumerate(zip(rows.min(axis=0, initial=0), rows.max(axis=0, initial=0), strict=True)):
-        if low < lowest or high >= scenario.num_settings[party]:
-            raise CountsError.bad_argument(
-                name,
-                expected=f"settings {lowest} to {scenario.num_settings[party] - 1} of party {party}",
-                got=f"{low if low < lowest else high}",
-            )
-    return rows.astype(np.int8, copy=False)

@@ -16,7 +16,7 @@ from ..._support.validation import at_most, instance
 from ...exceptions import MeasurementError
 from ...measurements.bloch_vectors import bloch_vectors
 from ..scenario import BellScenario
-from .shots import ABSENT
+from .runs import ABSENT
 from .term_rows import check_term_rows, check_two_outcomes
 
 __all__ = ["expectations_of_terms"]

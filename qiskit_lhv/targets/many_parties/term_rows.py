@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ..._support.validation import frozen, generator, instance, whole_array, whole_number, whole_numbers
 from ...exceptions import CountsError, ScenarioError
 from ..scenario import BellScenario
-from .shots import ABSENT
+from .runs import ABSENT, require_two_outcomes
 
 __all__ = ["check_term_rows", "check_two_outcomes", "no_two_measured_together", "random_terms"]
 
-_MOST_SETTINGS = 127
 # Rounds of as many draws as terms are wanted, before a scenario counts as having too few.
 _ROUNDS = 50
 _PAIRS_AT_ONCE = 1 << 22
@@ -28,14 +27,7 @@ def check_two_outcomes(scenario: Any) -> BellScenario:
         ScenarioError: If not, or if a party has more settings than a row can hold.
     """
     scenario = instance(scenario, BellScenario, "scenario", ScenarioError, "Such as BellScenario([2] * n, 2).")
-    if any(d != 2 for party in scenario.num_outcomes for d in party):
-        raise ScenarioError.bad_argument(
-            "scenario", expected="two outcomes of every setting", got=f"{scenario.short_num_outcomes}"
-        )
-    if max(scenario.num_settings) > _MOST_SETTINGS:
-        raise ScenarioError.bad_argument(
-            "scenario", expected=f"at most {_MOST_SETTINGS} settings per party", got=f"{max(scenario.num_settings)}"
-        )
+    require_two_outcomes(scenario, ScenarioError)
     return scenario
 
 

@@ -9,7 +9,7 @@ from ..._support.types import FloatArray
 from ..._support.validation import at_most, real_array
 from ...exceptions import CountsError
 from ..scenario import BellScenario
-from .shots import ABSENT
+from .runs import ABSENT
 from .term_rows import check_term_rows
 
 __all__ = ["terms_of_probabilities"]

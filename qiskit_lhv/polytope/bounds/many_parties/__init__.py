@@ -8,5 +8,6 @@
 - ``chains``, ``per_site``: the largest value of a chain that repeats its terms, of any length, and per site;
 - ``sign_patterns``: the largest value of few terms of any number of parties;
 - ``programs``: upper bounds where an exact one is out of reach, by parts;
+- ``rational_bounds``: the base of bounds that are rational numbers;
 - ``structural_bounds``: the bound as a result, with its proof.
 """

@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
-from ...._support.rounding import round_up
 from ...._support.types import IntArray
 from ...._support.validation import instance, whole_array
 from ....exceptions import ScenarioError
 from ....verification.chain_bounds import prove_per_site
-from ....verification.evidence import Evidence
 from ....verification.result import Verification
 from ...expressions.many_parties.base import ManyPartyExpression
 from .chains import RepeatingTerms, best_cycle, chain_terms
+from .rational_bounds import RationalBound
 
 __all__ = ["BoundPerSite", "bound_per_site"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BoundPerSite(Evidence):
-    """The local bound per site of a chain that repeats the same terms without end; ``verify`` proves it again."""
+class BoundPerSite(RationalBound):
+    """The local bound per site of a chain that repeats the same terms without end; ``verify`` proves it again.
 
-    expression: ManyPartyExpression
-    """A chain of these terms, of any length."""
-    numerator: int
-    """The bound per site is the rational number ``numerator / denominator``."""
-    denominator: int
-    """See ``numerator``; a positive number."""
+    ``expression`` is a chain of these terms, of any length.
+    """
+
     outcomes: IntArray
     """Shape ``(P, m)``: outcomes of P sites, by setting; repeated without end, they reach the bound."""
 
     def __post_init__(self) -> None:
-        if self.denominator <= 0:
-            raise ScenarioError.bad_argument("denominator", expected="a positive number", got=f"{self.denominator}")
+        super().__post_init__()
         object.__setattr__(self, "outcomes", whole_array(self.outcomes, "outcomes", ScenarioError, ndim=2))
-
-    @property
-    def fraction(self) -> Fraction:
-        """The bound per site as a rational number."""
-        return Fraction(self.numerator, self.denominator)
-
-    @property
-    def value(self) -> float:
-        """The bound per site as a float, rounded up where it is none."""
-        return round_up(self.fraction)
 
     def __str__(self) -> str:
         return f"{self.value:.9g} per site (exact, repeats after {len(self.outcomes)} sites)"

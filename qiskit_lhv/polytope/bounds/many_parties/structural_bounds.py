@@ -12,13 +12,11 @@ import numpy as np
 
 from ...._support.memory import GIB, memory_of_machine
 from ...._support.records import Record
-from ...._support.rounding import round_up
 from ...._support.types import FloatArray, IntArray
 from ...._support.validation import instance, whole_array
 from ....exceptions import ScenarioError
 from ....verification.chain_bounds import prove_by_steps, value_of_sites
 from ....verification.eliminations import prove_by_elimination, prove_by_parts, value_of_signs
-from ....verification.evidence import Evidence
 from ....verification.result import Verification
 from ....verification.sign_patterns import prove_by_patterns
 from ....verification.strategy_searches import value_of_good_strategy
@@ -30,6 +28,7 @@ from .chains import RepeatingTerms, best_walk, chain_terms
 from .elimination import largest_value
 from .integer_terms import IntegerTerms, integer_terms
 from .programs import bound_by_parts
+from .rational_bounds import RationalBound
 from .sign_patterns import SignPatterns, largest_of_patterns, sign_patterns
 from .symmetric_strategies import best_counts, symmetric_types
 from .tree_decompositions import EliminationOrder, best_order
@@ -48,15 +47,9 @@ _MAX_QUBITS_OF_STABILIZERS = 13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StructuralBound(Evidence):
+class StructuralBound(RationalBound):
     """The local bound of an expression of many parties, found by its structure; ``verify`` proves it again."""
 
-    expression: ManyPartyExpression
-    """The expression."""
-    numerator: int
-    """The bound is the rational number ``numerator / denominator``."""
-    denominator: int
-    """See ``numerator``; a positive number."""
     exact: bool
     """Whether ``strategy`` reaches the bound, up to the rounding of coefficients. If not, no local model exceeds the
     bound, but all may stay below it."""
@@ -80,23 +73,12 @@ class StructuralBound(Evidence):
     that they lack of ``expression``."""
 
     def __post_init__(self) -> None:
-        if self.denominator <= 0:
-            raise ScenarioError.bad_argument("denominator", expected="a positive number", got=f"{self.denominator}")
+        super().__post_init__()
         if self.exact and self.strategy is None:
             raise ScenarioError.bad_argument("strategy", expected="one that reaches an exact bound", got="None")
         if self.strategy is not None:
             strategy = whole_array(self.strategy, "strategy", ScenarioError, ndim=1)
             object.__setattr__(self, "strategy", strategy)
-
-    @property
-    def fraction(self) -> Fraction:
-        """The bound as a rational number."""
-        return Fraction(self.numerator, self.denominator)
-
-    @property
-    def value(self) -> float:
-        """The bound as a float, rounded up where it is none. No local model exceeds it."""
-        return round_up(self.fraction)
 
     def __str__(self) -> str:
         kind = "exact" if self.exact else "not proven" if self.method == "closed form" else "proven upper bound"

@@ -13,14 +13,12 @@ from qiskit.quantum_info import SparsePauliOp
 from ...._support.validation import at_most, instance
 from ....exceptions import ScenarioError
 from ....targets.behaviors import Behavior
+from ....targets.many_parties.runs import ABSENT
 from ....targets.scenario import BellScenario
 from .known_bounds import KnownBounds
 from .operators import observables_of_settings, sum_of_paulis
 
 __all__ = ["ABSENT", "ManyPartyExpression", "TermRows"]
-
-ABSENT = -1
-"""The setting of a party that does not take part in a term."""
 
 TermRows = NDArray[np.int8]
 """Terms, shape ``(T, N)``: the setting of each party, ``ABSENT`` if it does not take part."""

@@ -23,11 +23,12 @@ from ...._support.validation import (
     whole_number,
 )
 from ....exceptions import ScenarioError
+from ....targets.many_parties.runs import require_two_outcomes
 from ....targets.scenario import BellScenario
 from .base import ABSENT, TermRows
 from .implicit import ImplicitExpression
 from .known_bounds import KnownBounds
-from .sparse import SparseExpression, Terms, require_finite_sum, require_two_outcomes
+from .sparse import SparseExpression, Terms, require_finite_sum
 
 __all__ = ["ChainExpression", "translation_invariant_chain"]
 
@@ -64,7 +65,7 @@ class ChainExpression(ImplicitExpression, Record):
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
-        require_two_outcomes(scenario)
+        require_two_outcomes(scenario, ScenarioError)
         pattern = whole_array(self.pattern, "pattern", ScenarioError, ndim=2)
         coefficients = real_array(self.coefficients, "coefficients", ScenarioError)
         truth_value(self.periodic, "periodic", ScenarioError)

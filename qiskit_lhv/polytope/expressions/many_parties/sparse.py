@@ -14,6 +14,7 @@ from ...._support.records import Record
 from ...._support.types import FloatArray
 from ...._support.validation import frozen, instance, is_whole_number, real_array, real_number, whole_array
 from ....exceptions import ScenarioError
+from ....targets.many_parties.runs import require_two_outcomes
 from ....targets.scenario import BellScenario
 from ...symmetry.relabelings import Relabeling
 from .base import ABSENT, ManyPartyExpression, TermRows
@@ -27,9 +28,6 @@ Term = tuple[tuple[int, int], ...]
 
 Terms = Mapping[Term, float]
 """Coefficients by term; the empty term is a constant."""
-
-MAX_SETTINGS_PER_PARTY = 127
-"""Largest number of settings of a party: rows of terms are int8."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +58,7 @@ class SparseExpression(ManyPartyExpression, Record):
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
-        require_two_outcomes(scenario)
+        require_two_outcomes(scenario, ScenarioError)
         rows = whole_array(self.rows, "rows", ScenarioError, ndim=2)
         coefficients = real_array(self.coefficients, "coefficients", ScenarioError)
         if rows.shape[1] != scenario.num_parties or coefficients.shape != rows.shape[:1]:
@@ -90,7 +88,7 @@ class SparseExpression(ManyPartyExpression, Record):
     def of_terms(cls, scenario: BellScenario, terms: Terms) -> SparseExpression:
         """The expression with these terms; see ``BellExpression.from_terms``."""
         scenario = instance(scenario, BellScenario, "scenario", ScenarioError, "Such as BellScenario([2] * n, 2).")
-        require_two_outcomes(scenario)
+        require_two_outcomes(scenario, ScenarioError)
         instance(terms, Mapping, "terms", ScenarioError, "Such as {((0, 0), (1, 1)): 1.0}.")
         rows = np.full((len(terms), scenario.num_parties), ABSENT, dtype=np.int8)
         added: dict[bytes, float] = {}
@@ -273,24 +271,6 @@ class SparseExpression(ManyPartyExpression, Record):
     def _iterate_blocks(self) -> Iterator[tuple[TermRows, NDArray[np.float64]]]:
         kept = self.coefficients != 0
         yield self.rows[kept], self.coefficients[kept]
-
-
-def require_two_outcomes(scenario: BellScenario) -> None:
-    """Raises an error unless every setting has two outcomes, and no party more settings than a row can hold.
-
-    Raises:
-        ScenarioError: If not.
-    """
-    if any(d != 2 for party in scenario.num_outcomes for d in party):
-        raise ScenarioError.bad_argument(
-            "scenario", expected="two outcomes of every setting", got=f"{scenario.short_num_outcomes}"
-        )
-    if max(scenario.num_settings) > MAX_SETTINGS_PER_PARTY:
-        raise ScenarioError.bad_argument(
-            "scenario",
-            expected=f"at most {MAX_SETTINGS_PER_PARTY} settings per party",
-            got=f"{max(scenario.num_settings)}",
-        )
 
 
 def require_finite_sum(coefficients: NDArray[np.float64], factor: float = 1.0) -> None:

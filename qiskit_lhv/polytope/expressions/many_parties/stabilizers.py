@@ -14,13 +14,14 @@ from ...._support.records import Record
 from ...._support.types import IntArray
 from ...._support.validation import instance, real_number, whole_array
 from ....exceptions import ScenarioError
+from ....targets.many_parties.runs import require_two_outcomes
 from ....targets.scenario import BellScenario
 from .base import ABSENT, TermRows
 from .graphs import Graph
 from .implicit import ImplicitExpression
 from .known_bounds import KnownBounds
 from .measured import MeasuredExpression
-from .sparse import SparseExpression, require_finite_sum, require_two_outcomes
+from .sparse import SparseExpression, require_finite_sum
 
 __all__ = ["StabilizerExpression", "stabilizer_elements", "stabilizer_sum"]
 
@@ -88,7 +89,7 @@ class StabilizerExpression(ImplicitExpression, Record):
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
-        require_two_outcomes(scenario)
+        require_two_outcomes(scenario, ScenarioError)
         edges = whole_array(self.edges, "edges", ScenarioError, ndim=2)
         n = scenario.num_parties
         if set(scenario.num_settings) != {3} or n > _MAX_PARTIES:

@@ -17,11 +17,11 @@ from ...._support.records import Record
 from ...._support.types import FloatArray, IntArray
 from ...._support.validation import instance, real_array, real_number, whole_array
 from ....exceptions import ScenarioError
+from ....targets.many_parties.runs import require_two_outcomes
 from ....targets.scenario import BellScenario
 from .base import ABSENT, ManyPartyExpression, TermRows
 from .implicit import ImplicitExpression
 from .known_bounds import KnownBounds
-from .sparse import require_two_outcomes
 from .texts import MAX_SHOWN, signed
 
 __all__ = ["SymmetricExpression"]
@@ -63,7 +63,7 @@ class SymmetricExpression(ImplicitExpression, Record):
 
     def __post_init__(self) -> None:
         scenario = instance(self.scenario, BellScenario, "scenario", ScenarioError)
-        require_two_outcomes(scenario)
+        require_two_outcomes(scenario, ScenarioError)
         if len(set(scenario.num_settings)) != 1:
             raise ScenarioError.bad_argument(
                 "scenario", expected="the same number of settings of every party", got=f"{scenario.num_settings}"
