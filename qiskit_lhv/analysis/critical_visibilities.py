@@ -15,7 +15,7 @@ from .._support.deadlines import Deadline
 from .._support.files import writable_folder
 from .._support.progress import ProgressBar
 from .._support.validation import shown
-from ..exceptions import CertificateError, LHVError, MeasurementError
+from ..exceptions import LHVError, MeasurementError
 from ..measurements.named_sets import measurement_sets, projective_members, qubit_set
 from ..measurements.qubit_sets import AllProjective, PlanarProjective
 from ..measurements.sets import MeasurementSet
@@ -29,10 +29,11 @@ from ..projective.settings.optimization import OptimizedSettings
 from ..quantum.qubit_layouts import PhysicalQubits
 from ..sweeps.sweeping import run_all
 from ..targets.correlations import CorrelationTensor
-from ..targets.qubits import planar_tensor, tensor_of_parties
+from ..targets.qubits import tensor_of_parties
 from ..targets.state_tensors import state_tensor
 from ..verification.evidence import Evidence
 from ..verification.result import Verification, combine
+from .kept_runs import KeptRun, same_correlations
 from .proof_plan import Step, time_for_models
 from .proofs import proofs
 from .qudit_words import named_for_all, sets_of_parties
@@ -45,8 +46,6 @@ _STEPS_FROM_ABOVE = (Step.CRITERIA, Step.SETTINGS, Step.MODELS)
 _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA, Step.MODELS)
 _NUM_POINTS = 8
 _OPTIONS_OF_SWEEP = ("first_steps", "response", "num_hidden", "optimizer", "grid", "progress")
-# States are the same if none of their correlations differs by more.
-_LARGEST_DIFFERENCE = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,9 +137,9 @@ class CriticalVisibility(Evidence):
             noises.append(above.noise)
         if state is not None:
             tensors.append(CorrelationTensor.of(state))
-        if not all(_same(tensor, tensors[0], seen) for tensor in tensors[1:]):
+        if not all(same_correlations(tensor, tensors[0], seen) for tensor in tensors[1:]):
             return Verification(False, "the proofs are about different states", math.inf)
-        if not all(_same(noise, noises[0], seen) for noise in noises[1:]):
+        if not all(same_correlations(noise, noises[0], seen) for noise in noises[1:]):
             return Verification(False, "the proofs are about different noise", math.inf)
         if above is not None and not among(above, seen):
             return Verification(False, f"the settings are not among {seen}", math.inf)
@@ -239,7 +238,7 @@ def critical_visibility(
     tensor, other, measured = _checked_question(state, parties, noise, measurements)
     of_qubits = set(tensor.dimensions) == {2}
     place = None if folder is None else writable_folder(folder, "folder")
-    run = _Run(tensor, other, measured, place)
+    run = KeptRun(tensor, other, measured, place)
     settings = run.kept_settings()
     options_of_proofs: dict[str, Any] = {
         "clock": clock,
@@ -339,103 +338,3 @@ def _of_state(tensor: CorrelationTensor, given: Any, name: str, measurements: Me
     """
     in_a_plane = isinstance(measurements, PlanarProjective)
     return tensor if in_a_plane or not isinstance(given, CorrelationTensor) else state_tensor(tensor, name)[0]
-
-
-def _same(first: CorrelationTensor | None, second: CorrelationTensor | None, measurements: MeasurementSet) -> bool:
-    """Returns whether two correlation tensors agree as far as the measurements see them; ``None`` is white noise."""
-    if first is None or second is None:
-        return first is second
-    if first.dimensions != second.dimensions:
-        return False
-    if set(first.dimensions) == {2}:
-        first, second = (planar_tensor(tensor, measurements) for tensor in (first, second))
-    return first.largest_difference(second) <= _LARGEST_DIFFERENCE
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The question of a call, and the folder that keeps its results."""
-
-    tensor: CorrelationTensor
-    noise: CorrelationTensor | None
-    measurements: MeasurementSet
-    folder: Path | None
-
-    def _place(self, name: str) -> Path:
-        assert self.folder is not None
-        return self.folder / name
-
-    def _require_same(
-        self, file: Path, tensor: CorrelationTensor, noise: CorrelationTensor | None, measurements: MeasurementSet
-    ) -> None:
-        """Raises an error if a file belongs to another run."""
-        asked = self.measurements
-        same = _same(self.tensor, tensor, asked) and _same(self.noise, noise, asked)
-        if measurements != asked or not same:
-            raise CertificateError.bad_argument(
-                "folder",
-                expected="a new folder, or one of this very run",
-                got=f"{file.name} of another state, noise or measurements",
-                remedy="Nothing was changed: pass another folder.",
-            )
-
-    # Settings
-
-    def kept_settings(self) -> OptimizedSettings | None:
-        """Returns the settings that an earlier call kept, or ``None``."""
-        if self.folder is None or not self._place("settings.json").exists():
-            return None
-        file = self._place("settings.json")
-        loaded = OptimizedSettings.load(file)
-        widest = qubit_set("projective" if loaded.is_projective else "povm")
-        inside = self.measurements if among(loaded, self.measurements) else widest
-        self._require_same(file, loaded.correlations, loaded.noise, inside)
-        above = loaded.visibility * (1 + 1e-8)
-        checks = [loaded.inequality.verify()]
-        if math.isfinite(above):
-            checks.append(loaded.mixed(above).verify())
-        _require_not_refuted(file, combine(*checks))
-        return loaded
-
-    def keep_settings(self, found: Sequence[OptimizedSettings | LocalityProof]) -> OptimizedSettings | None:
-        """Keeps and returns the settings of the lowest visibility among those with a proven local bound."""
-        settings = [proof for proof in found if isinstance(proof, OptimizedSettings) and proof.inequality.bound.exact]
-        best = min(settings, key=lambda proof: proof.visibility, default=None)
-        if best is not None and self.folder is not None:
-            best.save(self._place("settings.json"))
-        return best
-
-    # Certificates from polyhedra
-
-    def has_certificate(self, num_axes: int) -> bool:
-        """Returns whether an earlier call kept a certificate with this number of axes."""
-        return self._place(f"certificate_{num_axes}.npz").exists()
-
-    def certificate(self, num_axes: int) -> AllProjectiveCertificate | None:
-        """Returns that certificate, or ``None`` if this machine cannot check it, so that it proves nothing."""
-        file = self._place(f"certificate_{num_axes}.npz")
-        loaded = AllProjectiveCertificate.load(file)
-        proven = None if loaded.noise is None else loaded.noise.correlations
-        self._require_same(file, loaded.correlations, proven, loaded.measurements)
-        check = loaded.verify()
-        _require_not_refuted(file, check)
-        return loaded if check else None
-
-    def keep(self, num_axes: int, certificate: AllProjectiveCertificate) -> None:
-        """Keeps a certificate."""
-        certificate.save(self._place(f"certificate_{num_axes}.npz"))
-
-    def checkpoint(self, num_axes: int) -> Path:
-        """Returns the path of the file that keeps the state of an unfinished search."""
-        return self._place(f"search_{num_axes}.npz")
-
-
-def _require_not_refuted(file: Path, check: Verification) -> None:
-    """Raises an error if a stored proof does not show what it claims."""
-    if check.refuted:
-        raise CertificateError.bad_argument(
-            "folder",
-            expected="proofs that hold, as this package writes them",
-            got=f"{file} ({check.reason})",
-            remedy="Delete that file, or pass another folder.",
-        )
