@@ -33,6 +33,7 @@ from .bounded_scores import (
 )
 from .bounds import bound_value, described, is_bound_of, proven_bound
 from .drawn_settings import drawn_terms_test, require_declared_terms
+from .recorded_sums import fault_of_blocks, fault_of_runs
 from .scores import (
     block_scores,
     exact_weight,
@@ -245,48 +246,10 @@ class ManyPartyTest(Evidence):
         if self.design == "random":
             if self.block_settings is not None or self.block_shots is not None or self.block_sums is not None:
                 return "there are sums of blocks, but terms were drawn"
-            return self._fault_of_runs()
+            return fault_of_runs(self.runs, self.ratios, self.expression, self.drawn_from)
         if self.design != "blocks" or self.runs is not None or self.ratios is not None or self.drawn_from is not None:
             return "the design is unknown, or there are drawn terms in blocks"
-        return self._fault_of_blocks()
-
-    def _fault_of_runs(self) -> str:
-        runs, ratios = self.runs, self.ratios
-        if runs is None or ratios is None or runs.ndim != 2 or runs.shape[1] != 4 or not len(runs):
-            return "there are no runs"
-        if runs.min() < 0 or runs[:, 1].min() < 1 or np.any(runs[:, 2] > runs[:, 1]) or runs[:, 3].min() < 1:
-            return "the numbers of shots and wins do not fit"
-        if sum(int(m) * int(number) for m, number in runs[:, [1, 3]]) > 2**53:
-            return "there are too many shots"
-        limit = largest_ratio(self.expression, self.drawn_from)
-        if ratios.ndim != 1 or runs[:, 0].max() >= len(ratios) or not np.all((ratios >= 0) & (ratios <= limit)):
-            return "a ratio is out of range"
-        return "" if self.drawn_from is not None or bool(np.all(ratios == 1)) else "a ratio is not 1"
-
-    def _fault_of_blocks(self) -> str:
-        settings, shots, table = self.block_settings, self.block_shots, self.block_sums
-        if settings is None or shots is None or table is None:
-            return "there are no blocks"
-        rows, _ = listed_terms(self.expression)
-        shape = (len(shots), self.expression.num_parties)
-        if settings.shape != shape or table.ndim != 2 or table.shape[1] != 3 or not len(table) or shots.min() < 1:
-            return "the blocks do not fit"
-        if sum(map(int, shots)) > 2**53 or len(np.unique(settings, axis=0)) != len(settings):
-            return "there are too many shots, or a setting combination comes twice"
-        g, t, sums = table.T
-        if table[:, :2].min() < 0 or g.max() >= len(shots) or t.max() >= len(rows):
-            return "a sum belongs to no block or term"
-        # Every pair that agrees must be there once: no sum may be left out.
-        if len(np.unique(table[:, :2], axis=0)) != len(table):
-            return "a sum comes twice"
-        pairs = sum(int(np.all((rows < 0) | (rows == row), axis=1).sum()) for row in settings)
-        if pairs != len(table) or not np.all((rows[t] < 0) | (rows[t] == settings[g])):
-            return "the sums are not those of all terms that agree with the settings"
-        if len(np.unique(t)) != len(rows) or len(np.unique(g)) != len(shots):
-            return "a term was not measured, or a block belongs to no term"
-        if np.any(np.abs(sums) > shots[g]) or np.any((sums + shots[g]) % 2):
-            return "a sum does not fit its number of shots"
-        return ""
+        return fault_of_blocks(self.block_settings, self.block_shots, self.block_sums, self.expression)
 
 
 def many_party_test(
