@@ -146,7 +146,8 @@ def test_fields_are_described(room, name, value):
             and "ClassVar" not in ast.unparse(node.annotation)
         ):
             text = follower.value if isinstance(follower, ast.Expr) else None
-            assert isinstance(text, ast.Constant) and isinstance(text.value, str), f"{node.target.id} is not described"
+            assert isinstance(text, ast.Constant), f"{node.target.id} is not described"
+            assert isinstance(text.value, str), f"{node.target.id} is not described"
 
 
 @each_name
