@@ -1,6 +1,6 @@
 """Models of two qutrits under projective measurements and of two qubits under POVMs: divergence and processor time.
 
-Prints the table of docs/guide/qudits.md. ``python benchmarks/qudit_models.py [seeds]``; about a minute per seed.
+Prints the table of docs/guide/qudits/qudits.md. ``python benchmarks/qudit_models.py [seeds]``; about a minute per seed.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def check_page(page: Path) -> list[str]:
 def main(words: list[str]) -> int:
     """Checks all pages whose name contains one of the words, or all; returns the exit code."""
     root = HERE.parent
-    pages = [root / "README.md", root / "CONTRIBUTING.md", HERE / "index.md", *sorted((HERE / "guide").glob("*.md"))]
+    pages = [root / "README.md", root / "CONTRIBUTING.md", HERE / "index.md", *sorted((HERE / "guide").rglob("*.md"))]
     failed = False
     for page in pages:
         if words and not any(word in page.name for word in words):

@@ -275,7 +275,7 @@ def test_the_reference_lists_the_names_of_the_package_and_its_rooms():
 
 @needs_docs
 def test_every_name_occurs_in_a_guide_or_a_tutorial():
-    pages = [CHECKOUT / "README.md", DOCS / "index.md", *(DOCS / "guide").glob("*.md")]
+    pages = [CHECKOUT / "README.md", DOCS / "index.md", *(DOCS / "guide").rglob("*.md")]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     for notebook in (CHECKOUT / "tutorials").glob("*.ipynb"):
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
