@@ -1,8 +1,8 @@
 """The tests with the lowest and with the newest versions of all dependencies, and with several versions of Python.
 
-``lowest`` installs the lower limits that ``pyproject.toml`` declares for the package, its extras and its tests. Each run
-has a virtual environment of its own, which is deleted at the end. Interpreters are given by name or by path; those that
-are not there are left out and named.
+``lowest`` installs the lower limits that ``pyproject.toml`` declares for the package, its extras and its tests. Each
+run has a virtual environment of its own, which is deleted at the end. Interpreters are given by name or by path; those
+that are not there are left out and named.
 """
 
 import argparse
