@@ -1,7 +1,7 @@
 """Checks that a tag, the changelog, the citation and the built archives name the same version.
 
-``python .ci/check_release.py v0.2.0 dist`` looks at the files of the repository and at the archives in ``dist``; without
-a folder, at the files alone. The exit code is 1 if anything differs.
+``python .ci/check_release.py v0.2.0 dist`` looks at the files of the repository and at the archives in ``dist``;
+without a folder, at the files alone. The exit code is 1 if anything differs.
 """
 
 from __future__ import annotations
