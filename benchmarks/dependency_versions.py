@@ -46,7 +46,10 @@ def run(python, kind, tests, quiet):
         limits = Path(folder) / "limits.txt"
         limits.write_text("\n".join(lowest_versions() if kind == "lowest" else []), encoding="utf-8")
         install = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", str(limits)]
-        subprocess.run([*install, f"{ROOT}[all,test]"], check=True)
+        installed = subprocess.run([*install, f"{ROOT}[all,test]"])
+        if installed.returncode:
+            print(f"{kind}, {python}: cannot be installed", flush=True)
+            return installed.returncode
         code = (
             "import importlib.metadata as m, platform;"
             f"print('Python', platform.python_version(), *(p + ' ' + m.version(p) for p in {SHOWN}), sep=', ')"
