@@ -15,7 +15,8 @@ project = "qiskit_lhv"
 author = "The qiskit_lhv developers"
 copyright = author
 release = installed_version("qiskit-lhv")
-version = release
+# Without the commit that a version between two releases names.
+version = release.split("+")[0]
 language = "en"
 
 extensions = [
@@ -31,7 +32,7 @@ extensions = [
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 
 html_theme = "qiskit-ecosystem"
-html_title = f"qiskit_lhv {release}"
+html_title = f"qiskit_lhv {version}"
 
 # The docstrings' "Args:" stay as they are written; types stand in the signatures.
 autodoc_typehints = "signature"

@@ -18,7 +18,7 @@ from qiskit_lhv.polytope import mermin
 from qiskit_lhv.statistics import bell_values
 from qiskit_lhv.targets import Correlators, EstimatedValue
 
-from ..helpers import refusal
+from helpers import refusal
 
 LABELS = ["ZZ", "ZX", "XZ", "XX"]
 FACTORS = [("ZZ", 1), ("ZX", 2), ("XZ", -1), ("XX", 1)]

@@ -7,7 +7,7 @@ from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.polytope import clauser_horne
 from qiskit_lhv.targets import PhotonCounts, click_counts
 
-from ..helpers import refusal
+from helpers import refusal
 
 COINCIDENCES = [[[[316, 79], [58, 346]], [[287, 55], [56, 264]]], [[[398, 73], [92, 385]], [[62, 322], [297, 60]]]]
 

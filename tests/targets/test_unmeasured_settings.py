@@ -7,7 +7,7 @@ from qiskit_lhv.exceptions import CountsError
 from qiskit_lhv.targets.coordinates import cells_from_collins_gisin
 from qiskit_lhv.targets.measured_settings import filled_frequencies, measured_parameters
 
-from ..helpers import refusal
+from helpers import refusal
 
 # Three of four combinations, with different numbers of shots.
 THREE = {(0, 0): {"00": 3, "01": 1}, (0, 1): {"11": 5, "10": 5}, (1, 0): {"00": 2}}
