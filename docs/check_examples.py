@@ -149,7 +149,7 @@ def main(words: list[str]) -> int:
                 os.chdir(home)
         failed |= bool(problems)
         state = "FAILED" if problems else "ok"
-        print(f"{page.relative_to(HERE.parent)!s:<28}{state:<8}{time.monotonic() - start:.1f} s", flush=True)
+        print(f"{page.relative_to(HERE.parent)!s:<44}{state:<8}{time.monotonic() - start:.1f} s", flush=True)
         print("\n".join(problems), end="\n" if problems else "")
     return int(failed)
 
