@@ -31,7 +31,16 @@ NO_SOURCE: dict[str, set[str]] = {
     "spin_chains": set(),
     "statistics": set(),
     "sweeps": set(),
-    "targets": set(),
+    "targets": {
+        "EstimatedValue",
+        "TermMeans",
+        "TermValues",
+        "counts_of_groups",
+        "pauli_labels",
+        "pauli_observables",
+        "random_terms",
+        "term_means",
+    },
     "verification": set(),
 }
 
