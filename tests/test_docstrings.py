@@ -19,7 +19,7 @@ NO_SOURCE: dict[str, set[str]] = {
     "analysis": set(),
     "datasets": set(),
     "exceptions": set(),
-    "experiments": set(),
+    "experiments": {"BellSweep", "RegisterPreparation", "coupled_groups"},
     "measurements": set(),
     "models": set(),
     "optimize": set(),
