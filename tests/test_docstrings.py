@@ -33,7 +33,7 @@ NO_SOURCE: dict[str, set[str]] = {
         "octahedral_sizes",
     },
     "models": set(),
-    "optimize": set(),
+    "optimize": {"Devices", "SearchStatus", "TermSampling"},
     "plotting": set(),
     "polytope": set(),
     "projective": set(),
