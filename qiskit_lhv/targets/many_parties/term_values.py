@@ -48,7 +48,7 @@ class TermValues(Record):
             not between -1 and 1, or cannot be the mean of its shots.
 
     Examples:
-        The stabilizers of a ring of 30 qubits, of which a table would have more than 10**17 entries:
+        The stabilizers of a ring of 30 qubits, of which a table would have ``4**30`` entries:
 
         >>> scenario = BellScenario([2] * 30, 2)
         >>> rows = np.full((30, 30), -1)
