@@ -151,8 +151,7 @@ def find_local_model(
             dimensions); other features (``OddMonomials(5)``, or ``EffectFeatures(...)`` for every party); or a function
             of your own (``FunctionResponse(...)``, ``EffectFunctionResponse(...)``).
         num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 256 for listed
-            correlators, or for states 16384 where
-            all parties measure qubits projectively, else 4096.
+            correlators, or for states 16384 where all parties measure qubits projectively, else 4096.
         optimizer: Options of the descent: its steps, starts, rates, loss, end and devices; see
             :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.

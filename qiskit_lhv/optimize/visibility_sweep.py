@@ -59,8 +59,8 @@ class VisibilitySweep(Record):
         >>> options = {"optimizer": GradientDescent(num_steps=50), "grid": SettingsGrid(num_settings=64)}
         >>> visibilities = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
         >>> sweep = sweep_visibility(werner_state(1), visibilities, response=1, num_hidden=256, seed=1, **options)
-        >>> (sweep.losses < 1e-4).tolist()
-        [True, True, True, False, False, False, False]
+        >>> (sweep.losses[::2] < 1e-4).tolist()
+        [True, True, False, False]
         >>> 0.5 < sweep.extrapolated_visibility() < 0.7
         True
     """
