@@ -56,12 +56,18 @@ class BellExperiment(SampledExperiment[BellCounts]):
     Raises:
         MeasurementError: If the circuit ends with measurements of its parties, or the settings do not fit.
 
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969) (``"chsh"``); N. D. Mermin,
+        Phys. Rev. Lett. 65, 1838 (1990) (``"mermin"``); A. Peres, Found. Phys. 20, 1441 (1990) (POVMs with ancillas).
+
     Examples:
         >>> from qiskit import QuantumCircuit
         >>> from qiskit.primitives import StatevectorSampler
         >>> bell = QuantumCircuit(2)
         >>> _ = bell.h(0), bell.cx(0, 1)
         >>> experiment = BellExperiment(bell, "chsh")
+        >>> experiment.behavior().to_correlators()[1:, 1:].round(4).tolist()
+        [[0.7071, 0.7071], [0.7071, -0.7071]]
         >>> counts = experiment.run(StatevectorSampler(seed=7), shots=1000)
         >>> counts.num_shots.tolist()
         [[1000, 1000], [1000, 1000]]

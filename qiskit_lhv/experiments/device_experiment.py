@@ -55,6 +55,10 @@ class DeviceExperiment(SampledExperiment[dict[tuple[int, ...], BellCounts]]):
     Raises:
         MeasurementError: If the circuit, settings, groups or spacing cannot be used.
 
+    References:
+        J. M. Gambetta et al., Phys. Rev. Lett. 109, 240504 (2012), arXiv:1204.6308 (what operations at the same time do
+        to each other, for which groups are spaced).
+
     Examples:
         >>> from qiskit import QuantumCircuit
         >>> from qiskit.primitives import StatevectorSampler

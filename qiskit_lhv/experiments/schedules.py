@@ -38,6 +38,10 @@ class SettingSchedule(Record):
     Raises:
         CountsError: If positions, shots or design do not fit together.
 
+    References:
+        J. Barrett, D. Collins, L. Hardy, A. Kent, S. Popescu, Phys. Rev. A 66, 042111 (2002), arXiv:quant-ph/0205016
+        (settings drawn trial by trial, against devices with memory).
+
     Examples:
         >>> schedule = SettingSchedule.interleaved((2, 2), shots=1000, rounds=10, seed=2)
         >>> schedule.num_runs, schedule.total_shots, schedule.positions[:4].tolist()

@@ -43,6 +43,22 @@ class BellSweep(SampledExperiment[list[BellCounts]]):
 
     Raises:
         MeasurementError: As in :meth:`BellExperiment.sweep`.
+
+    Examples:
+        The correlators of CHSH for states from a product state to a Bell pair:
+
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.circuit import Parameter
+        >>> from qiskit_lhv import BellExperiment
+        >>> circuit = QuantumCircuit(2)
+        >>> _ = circuit.ry(Parameter("theta"), 0), circuit.cx(0, 1)
+        >>> sweep = BellExperiment(circuit, "chsh").sweep([0, np.pi / 2])
+        >>> sweep
+        BellSweep(2 parties with 2 settings of 2 outcomes each, 2 values of theta)
+        >>> for behavior in sweep.behaviors():
+        ...     print(behavior.to_correlators()[1:, 1:].round(3).tolist())
+        [[0.707, 0.707], [0.0, 0.0]]
+        [[0.707, 0.707], [0.707, -0.707]]
     """
 
     def __init__(self, experiment: BellExperiment, values: Any) -> None:

@@ -51,9 +51,18 @@ def platonic_directions(name: str) -> FloatArray:
     Raises:
         MeasurementError: If the name is not one of these.
 
+    References:
+        A. Tavakoli and N. Gisin, Quantum 4, 293 (2020), arXiv:2001.00188 (Bell tests with Platonic solids).
+
     Examples:
-        >>> len(platonic_directions("dodecahedron"))
-        10
+        >>> from qiskit_lhv.measurements import inradius
+        >>> for name in ("octahedron", "cube", "icosahedron", "dodecahedron"):
+        ...     directions = platonic_directions(name)
+        ...     print(name, len(directions), round(inradius(directions), 4))
+        octahedron 3 0.5774
+        cube 4 0.5774
+        icosahedron 6 0.7947
+        dodecahedron 10 0.7947
     """
     name = name if isinstance(name, str) else type(name).__name__
     if name == "octahedron":
@@ -72,6 +81,9 @@ def platonic_directions(name: str) -> FloatArray:
 
 def octahedral_sizes() -> list[int]:
     """The numbers of axes for which :func:`octahedral_directions` has a set.
+
+    Returns:
+        The sizes, in ascending order.
 
     Examples:
         >>> octahedral_sizes()
@@ -92,9 +104,21 @@ def octahedral_directions(num_settings: int) -> FloatArray:
     Raises:
         MeasurementError: If there is no such set.
 
+    References:
+        F. Hirsch, M. T. Quintino, T. Vertesi, M. Navascues, N. Brunner, Quantum 1, 3 (2017), arXiv:1609.06114
+        (polyhedra of settings, whose inradius counts).
+
     Examples:
-        >>> len(octahedral_directions(13))
-        13
+        >>> from qiskit_lhv.measurements import inradius
+        >>> for size in octahedral_sizes():
+        ...     print(size, round(inradius(octahedral_directions(size)), 4))
+        3 0.5774
+        4 0.5774
+        6 0.7071
+        7 0.8069
+        9 0.8165
+        10 0.7071
+        13 0.8865
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     if count not in _OCTAHEDRAL_AXES:
@@ -118,6 +142,14 @@ def planar_directions(num_settings: int, plane: tuple[int, int] = (0, 1)) -> Flo
 
     Raises:
         MeasurementError: If the number is below 1 or the plane is not two different axes.
+
+    References:
+        A. Acin, N. Gisin, B. Toner, Phys. Rev. A 73, 062105 (2006), arXiv:quant-ph/0606138 (what such settings say
+        about all measurements in a plane).
+
+    Examples:
+        >>> planar_directions(4).round(4).tolist()
+        [[1.0, 0.0, 0.0], [0.7071, 0.7071, 0.0], [0.0, 1.0, 0.0], [-0.7071, 0.7071, 0.0]]
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     if len(plane) != 2 or sorted({*plane} & {0, 1, 2}) != sorted(plane):
@@ -140,6 +172,16 @@ def random_directions(num_settings: int, seed: int | None = None) -> FloatArray:
 
     Raises:
         MeasurementError: If the number is below 1.
+
+    References:
+        G. Marsaglia, Ann. Math. Stat. 43, 645 (1972) (points on a sphere from normal numbers, and faster ways).
+
+    Examples:
+        The hull of random axes and their opposites holds a smaller ball than that of as many icosahedral ones:
+
+        >>> from qiskit_lhv.measurements import inradius
+        >>> inradius(random_directions(61, seed=1)) < 0.9 < inradius(icosahedral_directions(61))
+        True
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     vectors = generator(seed).standard_normal((count, 3))
@@ -151,6 +193,15 @@ def icosahedral_sizes(limit: int) -> list[int]:
 
     They are ``5 b**2 + 1`` and ``15 b**2 + 1``, as the vertices of the geodesic polyhedra that inversion
     leaves unchanged.
+
+    Args:
+        limit: Largest number of axes.
+
+    Returns:
+        The sizes, in ascending order.
+
+    Raises:
+        MeasurementError: If the limit is not a whole number of at least 0.
 
     Examples:
         >>> icosahedral_sizes(70)
@@ -177,11 +228,20 @@ def icosahedral_directions(num_settings: int, *, optimized: bool = True) -> Floa
     Raises:
         MeasurementError: If there is no such set.
 
+    References:
+        D. L. D. Caspar and A. Klug, Cold Spring Harb. Symp. Quant. Biol. 27, 1 (1962) (these polyhedra); F. Hirsch, M.
+        T. Quintino, T. Vertesi, M. Navascues, N. Brunner, Quantum 1, 3 (2017), arXiv:1609.06114 (why their inradius
+        counts).
+
     Examples:
         >>> from qiskit_lhv.measurements import inradius
-        >>> directions = icosahedral_directions(16)
-        >>> round(inradius(directions) ** 2, 4)
-        0.8512
+        >>> for size in (6, 16, 61):
+        ...     print(size, round(inradius(icosahedral_directions(size)), 4))
+        6 0.7947
+        16 0.9226
+        61 0.9793
+        >>> round(inradius(icosahedral_directions(61, optimized=False)), 4)
+        0.9781
     """
     count = whole_number(num_settings, "num_settings", MeasurementError, maximum=_MAX_DIRECTIONS)
     classes = _geodesic_classes()

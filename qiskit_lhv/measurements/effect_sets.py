@@ -31,7 +31,18 @@ _DISTRIBUTIONS = ("haar", "rank-deficient", "mixtures", "mixed")
 
 
 class EffectSet(MeasurementSet):
-    """Base of the sets whose members are given by their effects."""
+    """Base of the sets whose members are given by their effects: ``PVMs``, ``POVMs`` and ``ListedMeasurements``.
+
+    Examples:
+        Effects that are drawn sum to the identity:
+
+        >>> from qiskit_lhv.measurements import POVMs, PVMs
+        >>> for measurements in (PVMs(3), POVMs(2)):
+        ...     effects = measurements.draw(np.random.default_rng(1), 5)
+        ...     print(effects.shape, np.allclose(effects.sum(axis=1), np.eye(measurements.dimension)))
+        (5, 3, 3, 3) True
+        (5, 4, 2, 2) True
+    """
 
     @property
     @abstractmethod
@@ -40,11 +51,21 @@ class EffectSet(MeasurementSet):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of members that are drawn independently, shape ``(count, most_outcomes, D, D)``."""
+        """Effects of members that are drawn independently, shape ``(count, most_outcomes, D, D)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
 
     @abstractmethod
     def spread(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of evenly spread members, shape ``(at most count, most_outcomes, D, D)``."""
+        """Effects of evenly spread members, shape ``(at most count, most_outcomes, D, D)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Largest number of members.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +82,20 @@ class PVMs(EffectSet):
     Raises:
         MeasurementError: If the dimension is below 2, or the ranks do not add up to it.
 
+    References:
+        F. Mezzadri, Notices of the AMS 54, 592 (2007), arXiv:math-ph/0609050 (Haar-random bases); W. K. Wootters and B.
+        D. Fields, Ann. Phys. 191, 363 (1989) (mutually unbiased bases).
+
     Examples:
         >>> from qiskit_lhv.measurements import PVMs
         >>> print(PVMs(3), PVMs(3).contains("Z"))
         all projective measurements of dimension 3 False
+
+        Bases that are evenly spread are mutually unbiased:
+
+        >>> bases = PVMs(3).spread(np.random.default_rng(1), 4)
+        >>> abs(np.einsum("aij,bji->ab", bases[0], bases[1])).round(4).tolist()
+        [[0.3333, 0.3333, 0.3333], [0.3333, 0.3333, 0.3333], [0.3333, 0.3333, 0.3333]]
     """
 
     dimension: int = 2
@@ -108,7 +139,11 @@ class PVMs(EffectSet):
         return self.dimension if self.ranks is None else len(self.ranks)
 
     def contains(self, spec: Any) -> bool:
-        """Whether ``spec`` is a projective measurement of this dimension, with these ranks if some are prescribed."""
+        """Whether ``spec`` is a projective measurement of this dimension, with these ranks if some are prescribed.
+
+        Args:
+            spec: Anything that ``measurement`` takes.
+        """
         given = measurement(spec)
         if given.dimension != self.dimension or given.basis is None:
             return False
@@ -126,7 +161,12 @@ class PVMs(EffectSet):
         return self.ranks == (1, 1) and isinstance(other, PlanarProjective)
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of Haar-random bases, shape ``(count, most_outcomes, D, D)``."""
+        """Effects of Haar-random bases, shape ``(count, most_outcomes, D, D)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return self._of_bases(haar_unitaries(rng, count, self.dimension))
 
     def spread(self, rng: np.random.Generator, count: int) -> ComplexArray:
@@ -134,6 +174,10 @@ class PVMs(EffectSet):
 
         They are evenly spread: averages of squares of probabilities come out as for all bases. Where no complete set is
         known (D is not prime), the bases are Haar-random.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
         """
         unbiased = mutually_unbiased_bases(self.dimension)
         if unbiased is None:
@@ -165,10 +209,18 @@ class POVMs(EffectSet):
     Raises:
         MeasurementError: If the dimension is below 2, there are fewer than D outcomes, or the distribution is unknown.
 
+    References:
+        G. M. D'Ariano, P. Lo Presti, P. Perinotti, J. Phys. A 38, 5979 (2005), arXiv:quant-ph/0408115 (mixtures and
+        coarse-grainings); arXiv:2407.04673 (the distribution ``"rank-deficient"``).
+
     Examples:
-        >>> from qiskit_lhv.measurements import POVMs
-        >>> print(POVMs(2), POVMs(2).contains("Z"))
-        all POVMs of dimension 2 True
+        >>> from qiskit_lhv.measurements import POVMs, PVMs
+        >>> print(POVMs(2), POVMs(2).contains("Z"), POVMs(2).covers(PVMs(2)))
+        all POVMs of dimension 2 True True
+        >>> print(POVMs(2, num_outcomes=3))
+        all POVMs of dimension 2 with at most 3 outcomes
+        >>> POVMs(3).draw(np.random.default_rng(1), 10).shape
+        (10, 9, 3, 3)
     """
 
     dimension: int = 2
@@ -223,7 +275,11 @@ class POVMs(EffectSet):
         return max(self.outcome_numbers)
 
     def contains(self, spec: Any) -> bool:
-        """Whether ``spec`` is a measurement of this dimension, with at most the largest number of outcomes."""
+        """Whether ``spec`` is a measurement of this dimension, with at most the largest number of outcomes.
+
+        Args:
+            spec: Anything that ``measurement`` takes.
+        """
         given = measurement(spec).without_missing_outcomes()
         few = self.num_outcomes is None or given.num_outcomes <= self.most_outcomes
         return given.dimension == self.dimension and few
@@ -237,13 +293,23 @@ class POVMs(EffectSet):
         return isinstance(other, POVMs) and other.num_outcomes is not None and other.most_outcomes <= self.most_outcomes
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of independent POVMs, shape ``(count, most_outcomes, D, D)``."""
+        """Effects of independent POVMs, shape ``(count, most_outcomes, D, D)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         numbers = rng.choice(self.outcome_numbers, size=count)
         kinds = _DISTRIBUTIONS[:-1] if self.distribution == "mixed" else (self.distribution,)
         return self._drawn(rng, numbers, rng.integers(len(kinds), size=count), kinds)
 
     def spread(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of POVMs of which each kind, and each number of outcomes, is there equally often."""
+        """Effects of POVMs of which each kind, and each number of outcomes, is there equally often.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         kinds = _DISTRIBUTIONS[:-1] if self.distribution == "mixed" else (self.distribution,)
         both = rng.permutation(np.arange(count) + rng.integers(len(kinds) * len(self.outcome_numbers)))
         numbers = np.array(self.outcome_numbers)[both // len(kinds) % len(self.outcome_numbers)]
@@ -278,6 +344,16 @@ class ListedMeasurements(EffectSet):
 
     Raises:
         MeasurementError: If they are no POVMs.
+
+    Examples:
+        Two measurements of a party of two qubits, each in a product basis:
+
+        >>> from qiskit_lhv.measurements import ListedMeasurements, measurement
+        >>> listed = ListedMeasurements.of([measurement(basis="XZ"), measurement(basis="ZZ")])
+        >>> print(listed, listed.effects.shape)
+        2 chosen measurements of dimension 4 (2, 4, 4, 4)
+        >>> listed.contains(measurement(basis="ZZ")), listed.contains(measurement(basis="ZX"))
+        (True, False)
     """
 
     effects: ComplexArray
@@ -358,16 +434,30 @@ class ListedMeasurements(EffectSet):
         return int(self.effects.shape[1])
 
     def contains(self, spec: Any) -> bool:
-        """Whether ``spec`` is in the list, up to the order of its outcomes and to effects that are zero."""
+        """Whether ``spec`` is in the list, up to the order of its outcomes and to effects that are zero.
+
+        Args:
+            spec: Anything that ``measurement`` takes.
+        """
         given = measurement(spec)
         return given.dimension == self.dimension and any(_same(given.effects, own) for own in self.effects)
 
     def draw(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of independent members of the list."""
+        """Effects of independent members of the list.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return self.effects[rng.integers(len(self.effects), size=count)]
 
     def spread(self, rng: np.random.Generator, count: int) -> ComplexArray:
-        """Effects of members of the list without repetition; of all if there are at most ``count``."""
+        """Effects of members of the list without repetition; of all if there are at most ``count``.
+
+        Args:
+            rng: Source of randomness.
+            count: Largest number of members.
+        """
         if len(self.effects) <= count:
             return self.effects
         return self.effects[rng.choice(len(self.effects), count, replace=False)]

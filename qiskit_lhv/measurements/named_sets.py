@@ -35,6 +35,9 @@ def measurement_set(measurements: Any, dimension: int = 2) -> MeasurementSet:
             vectors that span another plane, shape ``(2, 3)``; or a ``MeasurementSet``, which is returned as it is.
         dimension: Dimension of the space of the party that measures.
 
+    Returns:
+        The set; the same object where one was passed.
+
     Raises:
         MeasurementError: If ``measurements`` is not one of these, or belongs to another dimension.
 
@@ -69,8 +72,19 @@ def measurement_sets(measurements: Any, dimensions: Sequence[int]) -> list[Measu
             takes).
         dimensions: Dimension of the space of each party.
 
+    Returns:
+        One set for each party.
+
     Raises:
         MeasurementError: If ``measurements`` is not one of these.
+
+    Examples:
+        >>> from qiskit_lhv.measurements import measurement_sets
+        >>> for measurements in measurement_sets(["xz", ["X", "Z"], "povm"], (2, 2, 3)):
+        ...     print(measurements)
+        all projective measurements in the plane xz
+        2 chosen projective measurements
+        all POVMs of dimension 3
     """
     listed = isinstance(measurements, Sequence | np.ndarray) and not isinstance(measurements, str)
     if not listed or are_vectors(measurements):

@@ -60,6 +60,20 @@ def inradius(directions: ArrayLike) -> float:
 
     Raises:
         MeasurementError: If the directions are not an array of real vectors.
+
+    References:
+        D. Cavalcanti, L. Guerini, R. Rabelo, P. Skrzypczyk, Phys. Rev. Lett. 117, 190401 (2016), arXiv:1512.00277; F.
+        Hirsch et al., Phys. Rev. Lett. 117, 190402 (2016), arXiv:1512.00262 (from polyhedra of settings to all
+        measurements).
+
+    Examples:
+        The ball inside an octahedron has radius 1 / sqrt(3); axes in one plane leave no room for any:
+
+        >>> from qiskit_lhv.measurements import planar_directions
+        >>> round(inradius([[1, 0, 0], [0, 1, 0], [0, 0, 1]]), 6)
+        0.57735
+        >>> inradius(planar_directions(8))
+        0.0
     """
     array = _bloch_vectors(directions)
     if np.linalg.matrix_rank(array, tol=_RANK_TOLERANCE) < 3:

@@ -38,11 +38,21 @@ class QubitMeasurementSet(MeasurementSet):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Independent Bloch vectors, shape ``(count, 3)``."""
+        """Independent Bloch vectors, shape ``(count, 3)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
 
     @abstractmethod
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Evenly spread Bloch vectors, shape ``(at most count, 3)``."""
+        """Evenly spread Bloch vectors, shape ``(at most count, 3)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Largest number of members.
+        """
 
     @property
     @abstractmethod
@@ -63,7 +73,11 @@ class QubitMeasurementSet(MeasurementSet):
         """
 
     def contains(self, spec: Any) -> bool:
-        """Whether ``spec`` is a projective measurement of a qubit whose Bloch vector is in the set, up to 1e-9."""
+        """Whether ``spec`` is a projective measurement of a qubit whose Bloch vector is in the set, up to 1e-9.
+
+        Args:
+            spec: Anything that ``measurement`` takes.
+        """
         vector = bloch_vector_of(measurement(spec).without_missing_outcomes())
         if vector is None:
             return False
@@ -76,6 +90,23 @@ class AllProjective(QubitMeasurementSet):
     """All projective measurements of a qubit, named ``"projective"``.
 
     Those that always have the same outcome belong to it, too, but are not drawn.
+
+    References:
+        R. F. Werner, Phys. Rev. A 40, 4277 (1989) (local models for all projective measurements).
+
+    Examples:
+        A POVM with three outcomes, the trine, does not belong to the set; measurements in a plane do:
+
+        >>> import numpy as np
+        >>> from qiskit_lhv.measurements import AllProjective, measurement_set
+        >>> angles = 2 * np.pi / 3 * np.arange(3)
+        >>> vectors = np.stack([np.cos(angles / 2), np.sin(angles / 2)], axis=1)
+        >>> trine = [2 / 3 * np.outer(vector, vector) for vector in vectors]
+        >>> everything = AllProjective()
+        >>> everything.contains("Z+X"), everything.contains(trine), everything.covers(measurement_set("xz"))
+        (True, False, True)
+        >>> everything.draw(np.random.default_rng(1), 1000).shape
+        (1000, 3)
     """
 
     def __str__(self) -> str:
@@ -97,11 +128,19 @@ class AllProjective(QubitMeasurementSet):
         return np.ones(3)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """Zeros, since every unit vector belongs to the set."""
+        """Zeros, since every unit vector belongs to the set.
+
+        Args:
+            vectors: Bloch vectors, shape ``(m, 3)``.
+        """
         return np.zeros(len(vectors))
 
     def contains(self, spec: Any) -> bool:
-        """Whether ``spec`` is a projective measurement of a qubit."""
+        """Whether ``spec`` is a projective measurement of a qubit.
+
+        Args:
+            spec: Anything that ``measurement`` takes.
+        """
         given = measurement(spec)
         return given.dimension == 2 and given.basis is not None
 
@@ -109,12 +148,22 @@ class AllProjective(QubitMeasurementSet):
         return other.dimension == 2 and other.is_projective
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Independent, uniform Bloch vectors, shape ``(count, 3)``."""
+        """Independent, uniform Bloch vectors, shape ``(count, 3)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         vectors = rng.normal(size=(count, 3))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """A Fibonacci lattice on half of the sphere, turned at random."""
+        """A Fibonacci lattice on half of the sphere, turned at random.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return fibonacci_half(count) @ random_rotation(rng).T
 
 
@@ -127,6 +176,20 @@ class PlanarProjective(QubitMeasurementSet):
 
     Raises:
         MeasurementError: If they are not orthonormal.
+
+    References:
+        A. Acin, N. Gisin, B. Toner, Phys. Rev. A 73, 062105 (2006), arXiv:quant-ph/0606138 (local models for
+        measurements in a plane, and Grothendieck's constant of order two).
+
+    Examples:
+        >>> from qiskit_lhv.measurements import PlanarProjective
+        >>> plane = PlanarProjective([[1, 0, 0], [0, 0, 1]])
+        >>> print(plane)
+        all projective measurements in the plane xz
+        >>> plane.contains("Z+X"), plane.contains("Y")
+        (True, False)
+        >>> plane.distances(np.array([[0, 0.6, 0.8], [1, 0, 0]])).tolist()
+        [0.6, 0.0]
     """
 
     vectors: FloatArray
@@ -167,7 +230,11 @@ class PlanarProjective(QubitMeasurementSet):
         return np.any(self.vectors != 0, axis=0).astype(float)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """Distances from the plane."""
+        """Distances from the plane.
+
+        Args:
+            vectors: Bloch vectors, shape ``(m, 3)``.
+        """
         if self.name:
             (across,) = {0, 1, 2} - {*self.axes}
             # Exact, whichever vectors span the plane.
@@ -178,11 +245,21 @@ class PlanarProjective(QubitMeasurementSet):
         return isinstance(other, PlanarProjective) and bool(self.distances(other.vectors).max() <= _DIRECTION_ATOL)
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Independent, uniform Bloch vectors, shape ``(count, 3)``."""
+        """Independent, uniform Bloch vectors, shape ``(count, 3)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return self._at(rng.uniform(0, 2 * np.pi, size=count))
 
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Equal angles on half of the circle, turned at random."""
+        """Equal angles on half of the circle, turned at random.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return self._at(rng.uniform(0, 2 * np.pi) + np.pi * np.arange(count) / count)
 
     def _at(self, angles: FloatArray) -> FloatArray:
@@ -198,6 +275,14 @@ class ListedProjective(QubitMeasurementSet):
 
     Raises:
         MeasurementError: If they are not unit vectors.
+
+    Examples:
+        >>> from qiskit_lhv.measurements import ListedProjective, platonic_directions
+        >>> solid = ListedProjective(platonic_directions("octahedron"))
+        >>> print(solid)
+        3 chosen projective measurements
+        >>> solid.contains("X"), solid.contains("-X"), solid.contains("Z+X")
+        (True, True, False)
     """
 
     vectors: FloatArray
@@ -235,16 +320,30 @@ class ListedProjective(QubitMeasurementSet):
         return np.any(self.vectors != 0, axis=0).astype(float)
 
     def distances(self, vectors: FloatArray) -> FloatArray:
-        """Distances from the nearest vector of the list."""
+        """Distances from the nearest vector of the list.
+
+        Args:
+            vectors: Bloch vectors, shape ``(m, 3)``.
+        """
         distances: FloatArray = np.linalg.norm(vectors[:, None] - self.vectors[None], axis=2).min(axis=1)
         return distances
 
     def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Independent members of the list, shape ``(count, 3)``."""
+        """Independent members of the list, shape ``(count, 3)``.
+
+        Args:
+            rng: Source of randomness.
+            count: Number of members.
+        """
         return self.vectors[rng.integers(len(self.vectors), size=count)]
 
     def spread(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Members of the list without repetition; all of them if there are at most ``count``."""
+        """Members of the list without repetition; all of them if there are at most ``count``.
+
+        Args:
+            rng: Source of randomness.
+            count: Largest number of members.
+        """
         if len(self.vectors) <= count:
             return self.vectors
         return self.vectors[rng.choice(len(self.vectors), count, replace=False)]

@@ -22,6 +22,14 @@ class MeasurementSet(Record, ABC):
     """Base of the sets of measurements from which a party may choose.
 
     Users name a set by a string or pass one as an object; :func:`measurement_set` takes either.
+
+    Examples:
+        >>> from qiskit_lhv.measurements import measurement_set
+        >>> projective, plane = measurement_set("projective"), measurement_set("xz")
+        >>> projective.covers(plane), plane.covers(projective)
+        (True, False)
+        >>> plane.name, plane.dimension, plane.size, plane.is_projective
+        ('xz', 2, None, True)
     """
 
     @property

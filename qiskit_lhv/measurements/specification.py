@@ -41,6 +41,15 @@ class Measurement(ReadOnlyArrays):
     """One measurement of one party, as :func:`measurement` makes it.
 
     A projective measurement holds a basis that a device can rotate to; a POVM holds only its effects.
+
+    Examples:
+        >>> diagonal = measurement("Z+X")
+        >>> diagonal
+        Measurement(Z+X: 2 outcomes, dimension 2)
+        >>> diagonal.bloch_vectors.round(4).tolist()
+        [[0.7071, 0.0, 0.7071]]
+        >>> diagonal.effects[0].real.round(4).tolist()
+        [[0.8536, 0.3536], [0.3536, 0.1464]]
     """
 
     effects: ComplexArray
@@ -119,8 +128,18 @@ def measurement(spec: Any = None, *, basis: Any = None) -> Measurement:
             sum to the identity, the basis is not unitary, or the type is not one of these.
 
     Examples:
+        An observable has its distinct eigenvalues as outcomes, a product basis one outcome for each of its vectors:
+
         >>> measurement("X").num_outcomes, measurement("XZ").num_outcomes, measurement(basis="XZ").num_outcomes
         (2, 2, 4)
+
+        A POVM is given by its effects, such as the three of the trine:
+
+        >>> angles = 2 * np.pi / 3 * np.arange(3)
+        >>> vectors = np.stack([np.cos(angles / 2), np.sin(angles / 2)], axis=1)
+        >>> trine = [2 / 3 * np.outer(vector, vector) for vector in vectors]
+        >>> measurement(trine)
+        Measurement(POVM of 3 effects: 3 outcomes, dimension 2)
     """
     if (spec is None) == (basis is None):
         raise MeasurementError.bad_argument(

@@ -150,6 +150,20 @@ class DeterministicModel(LocalModel):
 
     Raises:
         ScenarioError: If shapes do not fit, weights are not probabilities, or an outcome is out of range.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982) (every local model of a finite scenario is such a mixture).
+
+    Examples:
+        Two parties who share a random bit and always show it reach the local bound 2 of CHSH:
+
+        >>> model = DeterministicModel([0.5, 0.5], [[0, 0, 0, 0], [1, 1, 1, 1]], BellScenario((2, 2), 2))
+        >>> model
+        DeterministicModel(2 strategies, 2 parties with 2 settings of 2 outcomes each)
+        >>> model.behavior().to_correlators()[1:, 1:].tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+        >>> bool(model.verify(model.behavior()))
+        True
     """
 
     weights: FloatArray
@@ -173,7 +187,14 @@ class DeterministicModel(LocalModel):
     def from_weights(
         cls, weights: FloatArray, strategies: IntArray, scenario: BellScenario, *, cutoff: float = 0.0
     ) -> DeterministicModel:
-        """Returns a model from a solver's weights, after dropping those of at most ``cutoff`` and normalizing."""
+        """Returns a model from a solver's weights, after dropping those of at most ``cutoff`` and normalizing.
+
+        Args:
+            weights: Weight of each strategy, shape ``(H,)``.
+            strategies: Outcomes, shape ``(H, m_1 + ... + m_N)``.
+            scenario: The number of settings and outcomes of each party.
+            cutoff: Strategies with at most this weight are left out.
+        """
         kept = weights > cutoff
         return cls(weights[kept] / math.fsum(weights[kept]), strategies[kept], scenario)
 

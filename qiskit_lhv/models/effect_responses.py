@@ -115,6 +115,24 @@ class EffectResponse(MeasurementResponse):
 
     Raises:
         ScenarioError: If they are not ``EffectFeatures``.
+
+    References:
+        arXiv:2407.04673 (response functions of all effects of a measurement).
+
+    Examples:
+        A hidden variable of zeros gives each outcome its share of the trace, others prefer some outcomes:
+
+        >>> from qiskit_lhv.measurements import PVMs, measurement
+        >>> from qiskit_lhv.models import EffectFeatures
+        >>> response = EffectResponse((EffectFeatures(PVMs(3), degree=1),) * 2)
+        >>> response.hidden_shapes
+        [(8,), (8,)]
+        >>> basis = [measurement(basis=np.eye(3))]
+        >>> response.probabilities(0, np.zeros((1, 8)), basis).round(3).tolist()
+        [[[0.333, 0.333, 0.333]]]
+        >>> preferences = response.probabilities(0, np.ones((1, 8)), basis)
+        >>> preferences.sum(axis=2).round(12).tolist(), preferences.std() > 0.01
+        ([[1.0]], np.True_)
     """
 
     features: tuple[EffectFeatures, ...]
@@ -166,7 +184,13 @@ class EffectResponse(MeasurementResponse):
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: Any
     ) -> Callable[[int, int], FloatArray]:
-        """p(a|x, lambda) as ``1 / sum(exp(differences))``, outcome by outcome."""
+        """p(a|x, lambda) as ``1 / sum(exp(differences))``, outcome by outcome.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Measurements, their effects, shape ``(m, d, D, D)``, or what :meth:`prepared` returns.
+        """
         given = self.prepared(party, settings)
         weights, features, parts = given.weights, given.features, given.parts
 

@@ -35,6 +35,24 @@ class ResponseModel(LocalModel):
 
     Raises:
         ScenarioError: If the shapes do not fit, an entry is not finite, or the weights are not probabilities.
+
+    References:
+        J. S. Bell, Physics Physique Fizika 1, 195 (1964); arXiv:2407.04673 (ensembles that are found by gradient
+        descent).
+
+    Examples:
+        Bell's model: both parties know one random axis, and each outcome says on which side of it a direction lies. For
+        directions at 60 degrees, a singlet has the correlator -1/2, and the model -1/3:
+
+        >>> from qiskit_lhv.measurements import random_directions
+        >>> from qiskit_lhv.models import DirectionResponse, OddMonomials
+        >>> axes = 1e6 * random_directions(20000, seed=1)
+        >>> model = ResponseModel((axes, -axes), DirectionResponse(OddMonomials(1), num_parties=2))
+        >>> model
+        ResponseModel(20000 hidden variables, 2 qubits)
+        >>> behavior = model.behavior([["Z"], ["Z", "60 deg"]])
+        >>> print(behavior.to_correlators()[1, 1:].round(2))
+        [-1.   -0.33]
     """
 
     hidden_variables: tuple[FloatArray, ...]

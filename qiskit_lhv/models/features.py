@@ -88,6 +88,19 @@ class SphericalHarmonics(FeaturesOfDegree):
 
     Raises:
         ScenarioError: If the degree is not odd and positive.
+
+    References:
+        J. S. Bell, Physics Physique Fizika 1, 195 (1964) (degree 1); arXiv:2407.04673 (polynomials of higher degree in
+        response functions).
+
+    Examples:
+        Of degree 1 the harmonics are y, z and x, up to a factor:
+
+        >>> harmonics = SphericalHarmonics(1)
+        >>> harmonics.evaluate([[0, 0, 1], [1, 0, 0]]).round(4).tolist()
+        [[0.0, 0.4886, 0.0], [0.0, 0.0, 0.4886]]
+        >>> [SphericalHarmonics(degree).size for degree in (1, 3, 5)]
+        [3, 10, 21]
     """
 
     @property
@@ -96,7 +109,11 @@ class SphericalHarmonics(FeaturesOfDegree):
         return (self.degree + 1) * (self.degree + 2) // 2
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """Returns the harmonics, ordered by l, then by m from -l to l; shape ``(n, size)``."""
+        """Returns the harmonics, ordered by l, then by m from -l to l; shape ``(n, size)``.
+
+        Args:
+            directions: Bloch vectors, shape ``(n, 3)``.
+        """
         x, y, z = np.asarray(directions, dtype=float).T
         # (x + i y)^m carries the azimuth and the factor sin(theta)^m, so poles need no care.
         power = np.ones_like(x, dtype=complex)
@@ -132,6 +149,16 @@ class PlanarHarmonics(FeaturesOfDegree):
     Raises:
         ScenarioError: If the degree is not odd and positive.
         MeasurementError: If the vectors are not orthonormal.
+
+    References:
+        arXiv:2407.04673 (models for measurements in a plane).
+
+    Examples:
+        >>> harmonics = PlanarHarmonics(3)
+        >>> harmonics.size, harmonics.domain.name
+        (4, 'xz')
+        >>> harmonics.evaluate([[1, 0, 0], [0.5**0.5, 0, 0.5**0.5]]).round(4).tolist()
+        [[1.0, 0.0, 1.0, 0.0], [0.7071, 0.7071, -0.7071, 0.7071]]
     """
 
     plane: FloatArray = None  # type: ignore[assignment]  # filled in below
@@ -153,7 +180,11 @@ class PlanarHarmonics(FeaturesOfDegree):
         return PlanarProjective(self.plane)
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """Returns cosines and sines alternately; shape ``(n, size)``."""
+        """Returns cosines and sines alternately; shape ``(n, size)``.
+
+        Args:
+            directions: Bloch vectors, shape ``(n, 3)``.
+        """
         first, second = self.plane @ np.asarray(directions, dtype=float).T
         unit = first + 1j * second
         columns = []
@@ -171,6 +202,15 @@ class OddMonomials(FeaturesOfDegree):
 
     Raises:
         ScenarioError: If the degree is not odd and positive.
+
+    References:
+        arXiv:2407.04673 (response functions of monomials).
+
+    Examples:
+        >>> OddMonomials(3).size, OddMonomials(3).exponents[:5]
+        (13, [(1, 0, 0), (0, 1, 0), (0, 0, 1), (3, 0, 0), (2, 1, 0)])
+        >>> OddMonomials(1).evaluate([[0.6, 0, 0.8]]).tolist()
+        [[0.6, 0.0, 0.8]]
     """
 
     @property
@@ -189,6 +229,10 @@ class OddMonomials(FeaturesOfDegree):
         return len(self.exponents)
 
     def evaluate(self, directions: FloatArray) -> FloatArray:
-        """Returns the monomials, shape ``(n, size)``."""
+        """Returns the monomials, shape ``(n, size)``.
+
+        Args:
+            directions: Bloch vectors, shape ``(n, 3)``.
+        """
         x, y, z = np.asarray(directions, dtype=float).T
         return np.stack([x**i * y**j * z**k for i, j, k in self.exponents], axis=1)

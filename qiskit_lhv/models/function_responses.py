@@ -127,13 +127,21 @@ class FunctionResponse(UserFunction, QubitResponse):
             another shape, NaN or numbers that are not probabilities, breaks p(-n) = 1 - p(n), or has no finite
             gradient.
 
+    References:
+        J. S. Bell, Physics Physique Fizika 1, 195 (1964) (a response function that is the sign of a scalar product).
+
     Examples:
+        A smooth version of Bell's response, for three settings from the direction of the hidden variable to the
+        equator:
+
         >>> import jax.numpy as jnp
         >>> from qiskit_lhv.models import FunctionResponse
         >>> def steep(directions, hidden_variables):
         ...     return (1 + jnp.tanh(3 * hidden_variables @ directions.T)) / 2
-        >>> FunctionResponse(steep, num_variables=3, num_parties=2).hidden_shapes
-        [(3,), (3,)]
+        >>> response = FunctionResponse(steep, num_variables=3, num_parties=2)
+        >>> directions = np.array([[0, 0, 1], [0.8, 0, 0.6], [1, 0, 0]])
+        >>> response.means(0, np.array([[0, 0, 1.0]]), directions).round(3).tolist()
+        [[0.995, 0.947, 0.0]]
     """
 
     function: Callable[[Any, Any], Any]
@@ -162,13 +170,25 @@ class FunctionResponse(UserFunction, QubitResponse):
             raise self._refused("p(-n) = 1 - p(n)", f"a sum p(n) + p(-n) that misses 1 by up to {worst:.3g}")
 
     def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
-        """The function's probabilities, as means, in float64."""
+        """The function's probabilities, as means, in float64.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            directions: Bloch vectors, shape ``(m, 3)``.
+        """
         return 2 * self._values(directions, hidden_variables) - 1
 
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: FloatArray
     ) -> Callable[[int, int], FloatArray]:
-        """The function itself, one direction at a time."""
+        """The function itself, one direction at a time.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Bloch vectors, shape ``(m, 3)``.
+        """
 
         def response(x: int, a: int) -> FloatArray:
             first = (1 + self.means(party, hidden_variables, settings[x : x + 1])[:, 0]) / 2
@@ -193,14 +213,24 @@ class EffectFunctionResponse(UserFunction, MeasurementResponse):
             shape, NaN, or numbers that are not probabilities or do not sum to 1, gives a probability to an effect that
             is zero, or has no finite gradient.
 
+    References:
+        J. Barrett, Phys. Rev. A 65, 042302 (2002), arXiv:quant-ph/0107045 (response functions of the effects of POVMs).
+
     Examples:
+        Each party's hidden variable is a state, here of a qutrit with real amplitudes, and outcomes follow Born's rule;
+        such models are those of separable states:
+
         >>> import jax.numpy as jnp
+        >>> from qiskit_lhv.measurements import measurement
         >>> from qiskit_lhv.models import EffectFunctionResponse
-        >>> def in_proportion(effects, hidden_variables):
-        ...     weights = jnp.trace(effects, axis1=2, axis2=3).real / effects.shape[-1]
-        ...     return jnp.broadcast_to(weights, (len(hidden_variables), *weights.shape)) + 0 * hidden_variables.sum()
-        >>> EffectFunctionResponse(in_proportion, num_variables=1, dimensions=(3, 3)).hidden_shapes
-        [(1,), (1,)]
+        >>> def born(effects, hidden_variables):
+        ...     states = hidden_variables / jnp.sqrt((hidden_variables**2).sum(axis=1, keepdims=True))
+        ...     return jnp.einsum("hi,maij,hj->hma", states, effects.real, states)
+        >>> response = EffectFunctionResponse(born, num_variables=3, dimensions=(3, 3))
+        >>> fourier = np.exp(2j * np.pi / 3 * np.outer(range(3), range(3))) / 3**0.5
+        >>> bases = [measurement(basis=np.eye(3)), measurement(basis=fourier)]
+        >>> abs(response.probabilities(0, np.array([[1.0, 1.0, 1.0]]), bases)).round(3).tolist()
+        [[[0.333, 0.333, 0.333], [1.0, 0.0, 0.0]]]
     """
 
     function: Callable[[Any, Any], Any]
@@ -226,13 +256,25 @@ class EffectFunctionResponse(UserFunction, MeasurementResponse):
         return tuple(POVMs(dimension) for dimension in self.dimensions)
 
     def probabilities(self, party: int, hidden_variables: FloatArray, settings: Any) -> FloatArray:
-        """The function's probabilities, in float64."""
+        """The function's probabilities, in float64.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Measurements, or their effects, shape ``(m, d, D, D)``.
+        """
         return self._values(stacked_effects(settings), hidden_variables)
 
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: Any
     ) -> Callable[[int, int], FloatArray]:
-        """The function itself, one measurement at a time."""
+        """The function itself, one measurement at a time.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Measurements, or their effects, shape ``(m, d, D, D)``.
+        """
         effects = stacked_effects(settings)
 
         def response(x: int, a: int) -> FloatArray:

@@ -35,6 +35,19 @@ def kochen_specker_density(state: Any, directions: Any) -> FloatArray:
 
     References:
         S. Kochen and E. P. Specker, J. Math. Mech. 17, 59 (1967), for pure states; arXiv:2407.04673.
+
+    Examples:
+        Densities at the north pole, on the equator and at the south pole: of a pure state, of the maximally mixed one,
+        and of a state with half the Bloch length. (1 / pi is 0.3183, and 1 / (4 pi) is 0.0796.)
+
+        >>> from qiskit.quantum_info import DensityMatrix
+        >>> directions = [[0, 0, 1], [1, 0, 0], [0, 0, -1]]
+        >>> for weight in (1.0, 0.5, 0.75):
+        ...     state = DensityMatrix(np.diag([weight, 1 - weight]))
+        ...     print(kochen_specker_density(state, directions).round(4).tolist())
+        [0.3183, 0.0, 0.0]
+        [0.0796, 0.0796, 0.0796]
+        [0.1989, 0.0398, 0.0398]
     """
     tensor = qubit_tensor(state, fewest=1)
     if tensor.num_parties != 1:

@@ -111,6 +111,23 @@ class TableResponse(Response):
 
     Args:
         scenario: The scenario.
+
+    Raises:
+        ScenarioError: If it is no scenario.
+
+    References:
+        arXiv:2407.04673 (the method, for measurements given by their effects).
+
+    Examples:
+        One hidden variable of a party with two settings: at the first both outcomes are equally likely, at the second
+        the odds are e to 1.
+
+        >>> response = TableResponse(BellScenario((2, 2), 2))
+        >>> logits = np.array([[[0.0, 0.0], [1.0, 0.0]]])
+        >>> response.probabilities(0, logits, [0, 1]).round(3).tolist()
+        [[[0.5, 0.5], [0.731, 0.269]]]
+        >>> response.hidden_shapes
+        [(2, 2), (2, 2)]
     """
 
     scenario: BellScenario
@@ -130,12 +147,22 @@ class TableResponse(Response):
         return str(self.scenario)
 
     def parse_settings(self, settings: Sequence[int | None] | None) -> list[Any]:
-        """Numbers of the settings: all of a party where the entry is ``None``."""
+        """Numbers of the settings: all of a party where the entry is ``None``.
+
+        Args:
+            settings: For each party the number of a setting, or ``None`` for all of them; ``None``: all of all parties.
+        """
         chosen = check_setting_numbers(settings, self.scenario)
         return [list(range(m)) if x is None else [x] for x, m in zip(chosen, self.scenario.num_settings, strict=True)]
 
     def probabilities(self, party: int, hidden_variables: FloatArray, settings: list[int]) -> FloatArray:
-        """Softmax of the logits of the settings."""
+        """Softmax of the logits of the settings.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Logits, shape ``(H, m, d)``.
+            settings: Numbers of the settings.
+        """
         logits = self._logits(party, hidden_variables)[:, settings]
         shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
         return shifted / shifted.sum(axis=2, keepdims=True)
@@ -147,7 +174,12 @@ class TableResponse(Response):
         return np.where(self.scenario.party_masks[party], hidden_variables, -np.inf)
 
     def comparison(self, target: Any, measurements: Any) -> tuple[Behavior, list[Any]] | None:
-        """A behavior of the scenario, whole."""
+        """A behavior of the scenario, whole.
+
+        Args:
+            target: What the model should reproduce.
+            measurements: Has to be ``None``.
+        """
         if not isinstance(target, Behavior) or target.scenario != self.scenario or measurements is not None:
             return None
         return target, self.parse_settings(None)
@@ -155,7 +187,13 @@ class TableResponse(Response):
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: list[int]
     ) -> Callable[[int, int], FloatArray]:
-        """p(a|x, lambda) as ``1 / sum(exp(differences))``: the softmax without the shift."""
+        """p(a|x, lambda) as ``1 / sum(exp(differences))``: the softmax without the shift.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Logits, shape ``(H, m, d)``.
+            settings: Numbers of the settings.
+        """
 
         def response(x: int, a: int) -> FloatArray:
             if a >= self.scenario.num_outcomes[party][settings[x]]:
@@ -191,10 +229,22 @@ class QubitResponse(Response, ABC):
 
     @abstractmethod
     def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
-        """Mean outcome, p(0) - p(1), of shape ``(H, m)``, for Bloch vectors of shape ``(m, 3)``."""
+        """Mean outcome, p(0) - p(1), of shape ``(H, m)``, for Bloch vectors of shape ``(m, 3)``.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            directions: Bloch vectors, shape ``(m, 3)``.
+        """
 
     def probabilities(self, party: int, hidden_variables: FloatArray, settings: FloatArray) -> FloatArray:
-        """Probabilities of both outcomes for Bloch vectors ``settings`` of shape ``(m, 3)``."""
+        """Probabilities of both outcomes for Bloch vectors ``settings`` of shape ``(m, 3)``.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Bloch vectors, shape ``(m, 3)``.
+        """
         mean = self.means(party, hidden_variables, settings)
         return np.stack([1 + mean, 1 - mean], axis=2) / 2
 
@@ -223,6 +273,20 @@ class DirectionResponse(QubitResponse):
 
     Raises:
         ScenarioError: If the features are not ``Features`` or the number of parties is not positive.
+
+    References:
+        J. S. Bell, Physics Physique Fizika 1, 195 (1964); arXiv:2407.04673.
+
+    Examples:
+        With features of degree 1, a long hidden variable decides the outcome by the side on which the direction lies:
+
+        >>> from qiskit_lhv.models import OddMonomials
+        >>> response = DirectionResponse(OddMonomials(1), num_parties=2)
+        >>> directions = np.array([[0, 0, 1], [0.6, 0, 0.8], [1, 0, 0], [0, 0, -1]])
+        >>> for length in (0.5, 5):
+        ...     print(response.means(0, np.array([[0, 0, length]]), directions).round(3).tolist())
+        [[0.462, 0.38, 0.0, -0.462]]
+        [[1.0, 0.999, 0.0, -1.0]]
     """
 
     features: Features
@@ -246,13 +310,25 @@ class DirectionResponse(QubitResponse):
         return self.features.domain
 
     def means(self, party: int, hidden_variables: FloatArray, directions: FloatArray) -> FloatArray:
-        """``tanh(features(n) @ lambda)``."""
+        """``tanh(features(n) @ lambda)``.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            directions: Bloch vectors, shape ``(m, 3)``.
+        """
         return np.tanh(hidden_variables @ self.features.evaluate(directions).T)
 
     def outcome_probability(
         self, party: int, hidden_variables: FloatArray, settings: FloatArray
     ) -> Callable[[int, int], FloatArray]:
-        """p(a|n, lambda) as a logistic function, without the hyperbolic tangent."""
+        """p(a|n, lambda) as a logistic function, without the hyperbolic tangent.
+
+        Args:
+            party: Number of the party.
+            hidden_variables: Shape ``(H, F)``.
+            settings: Bloch vectors, shape ``(m, 3)``.
+        """
         features = self.features.evaluate(settings)
 
         def response(x: int, a: int) -> FloatArray:

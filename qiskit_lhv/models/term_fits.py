@@ -52,7 +52,22 @@ class TermFit(Evidence):
         ScenarioError: If the model does not belong to the terms' scenario, or a number is out of range.
 
     References:
-        arXiv:1212.4966 (the geometric mean of p-values of any dependence).
+        V. Vovk and R. Wang, Biometrika 107, 791 (2020), arXiv:1212.4966 (the geometric mean of p-values of any
+        dependence).
+
+    Examples:
+        The generators of a ring's graph state alone have a local model, in which all outcomes are +1. A result of
+        ``find_local_model`` for listed correlators has such a fit.
+
+        >>> from qiskit_lhv import BellScenario
+        >>> from qiskit_lhv.models import DeterministicModel
+        >>> from qiskit_lhv.targets import TermValues
+        >>> scenario = BellScenario([2] * 4, 2)
+        >>> rows = [[0, 1, -1, 1], [1, 0, 1, -1], [-1, 1, 0, 1], [1, -1, 1, 0]]
+        >>> model = DeterministicModel([1.0], np.zeros((1, 8), dtype=int), scenario)
+        >>> fit = TermFit(model, TermValues(scenario, rows, np.ones(4)))
+        >>> fit.admits_local_model, fit.max_deviation, fit.loss
+        (True, 0.0, 0.0)
     """
 
     model: DeterministicModel | ResponseModel

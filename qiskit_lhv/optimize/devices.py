@@ -87,6 +87,14 @@ class Devices:
 
     Raises:
         LHVError: If there are not so many devices, or the mesh does not have the axis.
+
+    Examples:
+        An optimizer whose ensemble is spread over one device, with a quarter of a GiB for each step:
+
+        >>> from qiskit_lhv.optimize import Devices, GradientDescent
+        >>> optimizer = GradientDescent(devices=Devices(1, memory=2**28))
+        >>> optimizer.devices.number, optimizer.devices.many_hosts
+        (1, False)
     """
 
     mesh: Mesh | int | None = None

@@ -25,6 +25,21 @@ class GradientDescent:
 
     Raises:
         LHVError: If a field is out of range.
+
+    References:
+        D. P. Kingma and J. Ba, arXiv:1412.6980 (Adam); N. Loizou et al., arXiv:2002.10542 (Polyak's step size for
+        random gradients); arXiv:2407.04673 (local models by gradient descent).
+
+    Examples:
+        A descent that ends once the loss is small enough, instead of after all of its steps:
+
+        >>> from qiskit_lhv import Behavior, find_local_model
+        >>> from qiskit_lhv.optimize import GradientDescent
+        >>> behavior = Behavior.from_correlators([[0.4, 0.4], [0.4, -0.4]], marginals=False)
+        >>> optimizer = GradientDescent(num_steps=1000, target_loss=1e-4)
+        >>> result = find_local_model(behavior, num_hidden=16, optimizer=optimizer, seed=1)
+        >>> print(result.status, len(result.history) < 1000)
+        The loss reached its target. True
     """
 
     num_steps: int | None = None
@@ -112,6 +127,20 @@ class SettingsGrid:
 
     Raises:
         LHVError: If a field is out of range.
+
+    References:
+        arXiv:2407.04673 (pairs of random directions, of which a grid takes all combinations).
+
+    Examples:
+        Each step compares 8 x 8 measurements of two qubits, and the result is evaluated on 500 fresh pairs:
+
+        >>> from qiskit_lhv import find_local_model
+        >>> from qiskit_lhv.optimize import GradientDescent, SettingsGrid
+        >>> from qiskit_lhv.quantum import werner_state
+        >>> options = {"optimizer": GradientDescent(num_steps=50), "grid": SettingsGrid(64, num_evaluated=500)}
+        >>> result = find_local_model(werner_state(0.3), response=1, num_hidden=256, seed=1, **options)
+        >>> result.evaluation.num_settings, result.loss < 1e-4
+        (500, True)
     """
 
     num_settings: int | None = None
@@ -137,6 +166,24 @@ class TermSampling:
 
     Raises:
         LHVError: If a field is out of range.
+
+    Examples:
+        All pairs of 10 parties have the correlator 1/4. A model that is fitted to nine of ten pairs does not predict
+        the others:
+
+        >>> import numpy as np
+        >>> from qiskit_lhv import BellScenario, find_local_model
+        >>> from qiskit_lhv.optimize import TermSampling
+        >>> from qiskit_lhv.targets import TermValues
+        >>> rows = np.full((45, 10), -1)
+        >>> for row, pair in zip(rows, zip(*np.triu_indices(10, 1), strict=True), strict=True):
+        ...     row[list(pair)] = 0
+        >>> pairs = TermValues(BellScenario([1] * 10, 2), rows, np.full(45, 0.25))
+        >>> descent = GradientDescent(num_steps=200)
+        >>> result = find_local_model(pairs, num_hidden=16, optimizer=descent, terms=TermSampling(held_out=0.1), seed=1)
+        >>> fit = result.term_fit
+        >>> print(fit.held_out.sum(), result.loss < 1e-6, fit.loss_held_out > 1e-3)
+        4 True True
     """
 
     held_out: float = 0.1

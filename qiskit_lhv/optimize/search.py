@@ -62,7 +62,26 @@ _FINAL_SHARE, _FINAL_RATE = 0.4, 0.02
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalModelResult(Record):
-    """The outcome of a search for a local model."""
+    """The outcome of a search for a local model, as :func:`find_local_model` returns it.
+
+    References:
+        arXiv:2407.04673.
+
+    Examples:
+        >>> from qiskit_lhv import find_local_model
+        >>> from qiskit_lhv.optimize import GradientDescent, SettingsGrid
+        >>> from qiskit_lhv.quantum import werner_state
+        >>> options = {"optimizer": GradientDescent(num_steps=50), "grid": SettingsGrid(num_settings=64)}
+        >>> result = find_local_model(werner_state(0.3), response=1, num_hidden=256, seed=1, **options)
+        >>> result.model
+        ResponseModel(256 hidden variables, 2 qubits)
+        >>> print(result.status)
+        All steps were taken.
+        >>> print(f"{result.history[0]:.2f} before the first step; below 1e-4 at the end: {result.loss < 1e-4}")
+        0.01 before the first step; below 1e-4 at the end: True
+        >>> print(result.model.behavior([["Z"], ["Z", "X"]]).to_correlators()[1, 1:].round(1))
+        [-0.3  0. ]
+    """
 
     model: ResponseModel
     """The best model found."""
@@ -132,8 +151,7 @@ def find_local_model(
             dimensions); other features (``OddMonomials(5)``, or ``EffectFeatures(...)`` for every party); or a function
             of your own (``FunctionResponse(...)``, ``EffectFunctionResponse(...)``).
         num_hidden: Size of the ensemble; default: that of the initial model, otherwise 1024, or 256 for listed
-            correlators, or for states 16384 where
-            all parties measure qubits projectively, else 4096.
+            correlators, or for states 16384 where all parties measure qubits projectively, else 4096.
         optimizer: Options of the descent: its steps, starts, rates, loss, end and devices; see
             :class:`GradientDescent`.
         grid: For states, the settings on which the model is trained and evaluated; see :class:`SettingsGrid`.
@@ -160,6 +178,19 @@ def find_local_model(
 
     References:
         arXiv:2407.04673 (the method, with pairs of directions instead of grids).
+
+    Examples:
+        A model of a behavior with correlators of 0.4, for which S = 1.6. For states see :class:`LocalModelResult`, for
+        listed correlators :class:`TermSampling`.
+
+        >>> from qiskit_lhv import Behavior, find_local_model
+        >>> behavior = Behavior.from_correlators([[0.4, 0.4], [0.4, -0.4]], marginals=False)
+        >>> descent = GradientDescent(num_steps=1000, target_loss=1e-6)
+        >>> result = find_local_model(behavior, num_hidden=16, optimizer=descent, seed=1)
+        >>> result.model
+        ResponseModel(16 hidden variables, 2 parties with 2 settings of 2 outcomes each)
+        >>> abs(result.model.behavior().to_correlators()[1:, 1:]).round(2).tolist()
+        [[0.4, 0.4], [0.4, 0.4]]
     """
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     listed = isinstance(target, TermValues | ManyPartyShots)
@@ -239,9 +270,21 @@ def find_local_models(
         One result for each state.
 
     Raises:
-        LHVError: As :func:`find_local_model` does, and if there are no targets or they differ in their
-            dimensions.
+        ScenarioError: If ``targets`` is no sequence of states, or they differ in their dimensions.
+        LHVError: As :func:`find_local_model` does, and if there are no targets.
         SweepError: If a search of an executor fails.
+
+    References:
+        arXiv:2407.04673.
+
+    Examples:
+        >>> from qiskit_lhv.optimize import GradientDescent, SettingsGrid, find_local_models
+        >>> from qiskit_lhv.quantum import werner_state
+        >>> states = [werner_state(visibility) for visibility in (0.3, 0.9)]
+        >>> options = {"optimizer": GradientDescent(num_steps=50), "grid": SettingsGrid(num_settings=64)}
+        >>> local, entangled = find_local_models(states, response=1, num_hidden=256, seed=1, **options)
+        >>> local.loss < 1e-4 < 1e-3 < entangled.loss
+        True
     """
     run = SearchRun.checked(num_hidden, optimizer, time_limit, seed, progress, checkpoint)
     if not isinstance(targets, Sequence) or isinstance(targets, str) or not len(targets):

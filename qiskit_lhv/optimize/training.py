@@ -42,7 +42,14 @@ Batches = Callable[[int, int], Any]
 
 
 class SearchStatus(StrEnum):
-    """Reason why a search for a local model stopped; the value of each member is a sentence."""
+    """Reason why a search for a local model stopped; the value of each member is a sentence.
+
+    Examples:
+        >>> print(SearchStatus.PLATEAU)
+        The loss had stopped falling, and the final phase was taken.
+        >>> [status.name for status in SearchStatus]
+        ['CONVERGED', 'OUT_OF_STEPS', 'PLATEAU', 'OUT_OF_TIME', 'INTERRUPTED', 'NOT_FINITE']
+    """
 
     CONVERGED = "The loss reached its target."
     OUT_OF_STEPS = "All steps were taken."

@@ -52,7 +52,20 @@ class Behavior(Record):
             outcomes of some settings do not sum to 1 within 1e-7 (within 1e-8 for each of them, if these are more than
             ten), or an outcome that a setting does not have is not 0.
 
+    References:
+        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.5849, which the words "behavior" and
+        "no-signaling" follow.
+
     Examples:
+        The correlations of a singlet for the settings of CHSH, and what white noise leaves of them:
+
+        >>> from qiskit_lhv.quantum import werner_state
+        >>> singlet = Behavior.from_state(werner_state(1), "chsh")
+        >>> singlet.to_correlators()[1:, 1:].round(4).tolist()
+        [[-0.7071, -0.7071], [-0.7071, 0.7071]]
+        >>> singlet.mix(visibility=0.5).to_correlators()[1:, 1:].round(4).tolist()
+        [[-0.3536, -0.3536], [-0.3536, 0.3536]]
+
         A party whose outcome copies its setting, beside one that tosses a fair coin:
 
         >>> import numpy as np
@@ -135,7 +148,11 @@ class Behavior(Record):
 
     @classmethod
     def white_noise(cls, scenario: BellScenario) -> Behavior:
-        """The behavior whose outcomes are uniform, setting by setting, and independent of everything else."""
+        """The behavior whose outcomes are uniform, setting by setting, and independent of everything else.
+
+        Args:
+            scenario: The number of settings and outcomes of each party.
+        """
         return cls(scenario.white_noise_table, scenario)
 
     @classmethod
@@ -358,11 +375,23 @@ class Behavior(Record):
         return float(max(np.ptp(marginal, axis=k).max() for k, marginal in enumerate(marginals)))
 
     def is_no_signaling(self, atol: float = _ATOL) -> bool:
-        """Whether no party's setting changes the other parties' probabilities by more than ``atol``."""
+        """Whether no party's setting changes the other parties' probabilities by more than ``atol``.
+
+        Args:
+            atol: Largest change of a probability that counts as rounding.
+        """
         return self.max_signaling() <= atol
 
     def require_no_signaling(self, atol: float = _ATOL, argument: str = "behavior") -> None:
-        """Raises ScenarioError unless the behavior is no-signaling within ``atol``."""
+        """Raises an error unless the behavior is no-signaling within ``atol``.
+
+        Args:
+            atol: Largest change of a probability that counts as rounding.
+            argument: Name of the argument that the behavior is, for the message.
+
+        Raises:
+            ScenarioError: If another party's setting changes a probability by more.
+        """
         signaling = self.max_signaling()
         if signaling > atol:
             raise ScenarioError.bad_argument(
@@ -373,6 +402,14 @@ class Behavior(Record):
             )
 
     def require_scenario(self, scenario: BellScenario, argument: str) -> None:
-        """Raises ScenarioError unless ``scenario``, that of ``argument``, is this behavior's."""
+        """Raises an error unless this behavior has a given scenario.
+
+        Args:
+            scenario: The scenario that it is to have.
+            argument: Name of the argument that the scenario belongs to, for the message.
+
+        Raises:
+            ScenarioError: If its scenario is another one.
+        """
         if scenario != self.scenario:
             raise ScenarioError.bad_argument(argument, expected=str(self.scenario), got=str(scenario))

@@ -35,6 +35,25 @@ class CorrelationTensor(Record):
 
     Raises:
         ScenarioError: If an axis is not the square of a dimension, or entry ``[0, ..., 0]`` is not 1.
+
+    References:
+        R. A. Bertlmann and P. Krammer, J. Phys. A 41, 235303 (2008), arXiv:0806.1174 (Gell-Mann matrices of any
+        dimension).
+
+    Examples:
+        The tensor of a Werner state: its qubits are anticorrelated along every axis, and each of them alone is random.
+
+        >>> from qiskit_lhv.quantum import werner_state
+        >>> tensor = CorrelationTensor.from_state(werner_state(0.8))
+        >>> tensor.array.diagonal().round(3).tolist()
+        [1.0, -0.8, -0.8, -0.8]
+        >>> abs(tensor.reduce([0]).array).round(3).tolist()
+        [1.0, 0.0, 0.0, 0.0]
+
+        Its behavior for any settings takes no density matrix any more:
+
+        >>> tensor.behavior([["Z"], ["Z", "X"]]).to_correlators()[1, 1:].round(3).tolist()
+        [-0.8, 0.0]
     """
 
     array: FloatArray

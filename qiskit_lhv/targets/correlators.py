@@ -55,10 +55,16 @@ class Correlators(Record):
         CountsError: If shapes do not fit, an error is not positive, both or neither of errors and covariance are given,
             or a value lies outside of [-1, 1] by more than five errors.
 
+    References:
+        K. Temme, S. Bravyi, J. M. Gambetta, Phys. Rev. Lett. 119, 180509 (2017), arXiv:1612.02058 (zero-noise
+        extrapolation and probabilistic error cancellation, which mitigate values but leave no counts).
+
     Examples:
-        >>> correlators = Correlators([[0.52, 0.51], [0.50, -0.52]], errors=0.05)
+        >>> correlators = Correlators([[0.72, 0.71], [0.70, -0.72]], errors=0.02)
         >>> correlators
-        Correlators(2 parties with 2 settings of 2 outcomes each, standard errors up to 0.05)
+        Correlators(2 parties with 2 settings of 2 outcomes each, standard errors up to 0.02)
+        >>> correlators.values.tolist()
+        [[0.72, 0.71], [0.7, -0.72]]
     """
 
     values: FloatArray

@@ -72,10 +72,20 @@ class BellCounts(DataOfRuns):
             shots, the design is incomplete, a lost outcome is out of range, or there are shots of an outcome that a
             setting does not have, or of settings that are never drawn.
 
+    References:
+        P. M. Pearle, Phys. Rev. D 2, 1418 (1970) (what a local model can do with shots that are lost or dropped).
+
     Examples:
-        >>> counts = BellCounts.from_counts({(0,): {"0": 60, "1": 40}, (1,): {"1": 50}})
-        >>> counts.array.tolist(), counts.num_shots.tolist()
-        ([[60, 40], [0, 50]], [100, 50])
+        >>> counts = BellCounts.from_counts({
+        ...     (0, 0): {"00": 430, "01": 70, "10": 80, "11": 420},
+        ...     (0, 1): {"00": 425, "01": 75, "10": 72, "11": 428},
+        ...     (1, 0): {"00": 419, "01": 81, "10": 77, "11": 423},
+        ...     (1, 1): {"00": 74, "01": 426, "10": 433, "11": 67},
+        ... })
+        >>> counts
+        BellCounts(2 parties with 2 settings of 2 outcomes each, 4000 shots, design='blocks')
+        >>> counts.frequencies().array[1, 1].tolist()
+        [[0.074, 0.433], [0.426, 0.067]]
     """
 
     array: NDArray[np.int64]

@@ -24,6 +24,8 @@ class EstimatedValue(float):
         >>> value = EstimatedValue(2.4225, 0.1964)
         >>> value, value > 2, value.standard_error
         (2.42 +- 0.20, True, 0.1964)
+        >>> round((value - 2) / value.standard_error, 2)  # how many standard errors above the local bound of CHSH
+        2.15
     """
 
     standard_error: float

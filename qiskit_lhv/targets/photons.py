@@ -41,11 +41,19 @@ class PhotonCounts(Record):
         CountsError: If the coincidences are no counts of two outcomes per party, a setting was not measured, or the
             accidentals do not fit, are negative, or are as many as the coincidences of a setting.
 
+    References:
+        D. Dehlinger and M. W. Mitchell, Am. J. Phys. 70, 903 (2002), arXiv:quant-ph/0205171 (such an experiment and its
+        accidental coincidences, for students).
+
     Examples:
         >>> photons = PhotonCounts([[[[316, 79], [58, 346]], [[287, 55], [56, 264]]],
         ...                         [[[398, 73], [92, 385]], [[62, 322], [297, 60]]]], accidentals=6.3)
         >>> photons
         PhotonCounts(2 parties with 2 settings of 2 outcomes each, 3150 coincidences, 100.8 accidental ones expected)
+        >>> photons.correlators().values.round(3).tolist()
+        [[0.657, 0.665], [0.652, -0.671]]
+        >>> photons.correlators(subtract=True).values.round(3).tolist()
+        [[0.678, 0.691], [0.67, -0.694]]
     """
 
     coincidences: NDArray[np.int64]
@@ -150,6 +158,9 @@ def click_counts(coincidences: ArrayLike, first: ArrayLike, second: ArrayLike, t
 
     Raises:
         CountsError: If shapes differ, a number is not whole or not possible.
+
+    References:
+        P. H. Eberhard, Phys. Rev. A 47, R747 (1993); J. F. Clauser and M. A. Horne, Phys. Rev. D 10, 526 (1974).
 
     Examples:
         >>> counts = click_counts([[30, 28], [29, 5]], [[40, 41], [44, 42]], [[39, 45], [41, 43]], 1000)

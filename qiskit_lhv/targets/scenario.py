@@ -46,10 +46,20 @@ class BellScenario(Record):
     Raises:
         ScenarioError: If the entries are not whole numbers in range, or the lengths differ.
 
+    References:
+        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.5849.
+
     Examples:
+        The scenario of CHSH, whose 16 deterministic strategies are the corners of the local polytope:
+
         >>> scenario = BellScenario((2, 2), (2, 2))
-        >>> scenario.num_parties, scenario.num_strategies
-        (2, 16)
+        >>> print(scenario)
+        2 parties with 2 settings of 2 outcomes each
+        >>> scenario.num_strategies, scenario.num_no_signaling_parameters
+        (16, 8)
+
+        Settings may have different numbers of outcomes:
+
         >>> scenario = BellScenario((2, 2), [[2, 3], 2])
         >>> scenario.num_outcomes, scenario.shape, scenario.num_cells
         (((2, 3), (2, 2)), (2, 2, 3, 2), 20)

@@ -69,10 +69,18 @@ class BellTrials(DataOfRuns):
         CountsError: If shapes differ, there is no trial, an entry is not a whole number in range, no design is
             declared, or there are too many combinations of settings and outcomes to count.
 
+    References:
+        J. Barrett, D. Collins, L. Hardy, A. Kent, S. Popescu, Phys. Rev. A 66, 042111 (2002), arXiv:quant-ph/0205016
+        (devices that remember earlier trials); R. D. Gill, arXiv:quant-ph/0301059 (why settings are drawn at random).
+
     Examples:
         >>> trials = BellTrials([[0, 1], [1, 1], [0, 0]], [[0, 0], [1, 0], [1, 1]], design="random")
-        >>> trials.num_trials, trials.setting_probabilities.tolist()
-        (3, [[0.25, 0.25], [0.25, 0.25]])
+        >>> trials
+        BellTrials(2 parties with 2 settings of 2 outcomes each, 3 trials, design='random')
+        >>> trials.setting_probabilities.tolist()
+        [[0.25, 0.25], [0.25, 0.25]]
+        >>> trials.table[0, 1].tolist()
+        [[1, 0], [0, 0]]
     """
 
     settings: NDArray[np.int64]

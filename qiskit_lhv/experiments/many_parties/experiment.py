@@ -55,6 +55,10 @@ class ManyPartyExperiment:
         MeasurementError: If a party has several qubits, a setting is no projective measurement of one qubit, or the
             circuit ends with measurements of its parties.
 
+    References:
+        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990) (``"mermin"``); O. Guehne, G. Toth, P. Hyllus, H. J. Briegel,
+        Phys. Rev. Lett. 95, 120405 (2005), arXiv:quant-ph/0410059 (settings ``"pauli"`` on graph states).
+
     Examples:
         >>> from qiskit_lhv import BellScenario
         >>> from qiskit_lhv.experiments import ManyPartySchedule, ghz_preparation

@@ -18,7 +18,19 @@ __all__ = ["RegisterPreparation", "ghz_preparation", "graph_state_preparation"]
 
 @dataclass(frozen=True, repr=False)
 class RegisterPreparation:
-    """A circuit that prepares a state of many parties, and where its qubits are on a device."""
+    """A circuit that prepares a state of many parties, and where its qubits are on a device.
+
+    :func:`ghz_preparation` and :func:`graph_state_preparation` make it.
+
+    Examples:
+        >>> preparation = ghz_preparation(5, [(0, 1), (1, 2), (2, 3), (3, 4), (2, 5)])
+        >>> preparation
+        RegisterPreparation(5 qubits, 4 two-qubit gates in 3 layers)
+        >>> preparation.qubits, preparation.edges
+        ((2, 1, 0, 3, 5), ((0, 1), (1, 2), (0, 3), (0, 4)))
+        >>> dict(preparation.circuit.count_ops())
+        {'cx': 4, 'h': 1}
+    """
 
     circuit: QuantumCircuit
     """The circuit, without measurements; qubit k is party k."""
@@ -54,6 +66,10 @@ def ghz_preparation(num_parties: int, device: Any = None) -> RegisterPreparation
 
     Raises:
         MeasurementError: If the device has too few coupled qubits.
+
+    References:
+        D. M. Greenberger, M. A. Horne, A. Zeilinger, arXiv:0712.0921 (the state); D. Cruz et al., Adv. Quantum Technol.
+        2, 1900015 (2019), arXiv:1807.05572 (its circuits of logarithmic depth).
 
     Examples:
         >>> ghz_preparation(20)
@@ -101,6 +117,10 @@ def graph_state_preparation(
 
     Raises:
         MeasurementError: If there are no such qubits, or no edge between them.
+
+    References:
+        M. Hein et al., arXiv:quant-ph/0602096 (graph states); J. Misra and D. Gries, Information Processing Letters 41,
+        131 (1992) (the layers).
 
     Examples:
         >>> ring = graph_state_preparation([(k, (k + 1) % 6) for k in range(6)])

@@ -70,6 +70,22 @@ class ManyPartySchedule(Record):
 
     Raises:
         CountsError: If these do not fit together.
+
+    References:
+        R. Cleve, P. Hoyer, B. Toner, J. Watrous, arXiv:quant-ph/0404076 (XOR games: one term is drawn in each round).
+
+    Examples:
+        An expression of two terms, measured in blocks, or with terms drawn at random, the second twice as often as the
+        first:
+
+        >>> from qiskit_lhv import BellScenario
+        >>> from qiskit_lhv.polytope import SparseExpression
+        >>> terms = {((0, 0), (1, 0)): 1.0, ((1, 1), (2, 0), (3, 0)): -2.0}
+        >>> expression = SparseExpression.of_terms(BellScenario([2] * 4, 2), terms)
+        >>> ManyPartySchedule.blocks(expression, 100).settings.tolist()
+        [[0, 1, 0, 0], [0, 0, 0, 0]]
+        >>> print(ManyPartySchedule.random(expression, 1000, shots=10, seed=1))
+        4 parties with 2 settings of 2 outcomes each, 1000 runs, 10000 shots, design='random'
     """
 
     scenario: BellScenario

@@ -45,6 +45,16 @@ def depolarizing_noise(backend: Any) -> Any:
 
     Raises:
         MeasurementError: If it is no backend.
+
+    References:
+        M. A. Nielsen, Phys. Lett. A 303, 249 (2002), arXiv:quant-ph/0205035 (from the average error of a gate to its
+        channel).
+
+    Examples:
+        >>> from qiskit.providers.fake_provider import GenericBackendV2
+        >>> noise = depolarizing_noise(GenericBackendV2(3, seed=1))
+        >>> noise.noise_instructions, noise.noise_qubits
+        (['cx', 'id', 'measure', 'sx', 'x'], [0, 1, 2])
     """
     require_backend(backend)
     from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error

@@ -26,7 +26,15 @@ _SHOTS_AT_ONCE = 1 << 16
 
 
 class TermMeans(NamedTuple):
-    """Correlators that were estimated from shots: means of products of outcomes, and numbers of shots."""
+    """Correlators that were estimated from shots, as :func:`term_means` returns them: means and numbers of shots.
+
+    A tuple of two arrays, so that ``means, num_shots = term_means(shots, rows)`` reads them.
+
+    Examples:
+        >>> means = TermMeans(np.array([1.0, 0.2]), np.array([10, 400]))
+        >>> means.standard_errors.round(3).tolist()
+        [0.175, 0.049]
+    """
 
     means: NDArray[np.float64]
     """Mean product of the outcomes of each term, shape ``(T,)``; NaN if it was not measured."""

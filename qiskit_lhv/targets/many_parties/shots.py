@@ -43,6 +43,21 @@ class ManyPartyShots(Record):
     Raises:
         CountsError: If shapes do not fit, settings are out of range, a drawn term does not agree with the settings,
             bits are set beyond the last party, or no design is declared.
+
+    References:
+        R. Cleve, P. Hoyer, B. Toner, J. Watrous, arXiv:quant-ph/0404076 (XOR games: one term is drawn in each round).
+
+    Examples:
+        Counts of two runs of three parties, whose setting 0 is X and whose setting 1 is Y:
+
+        >>> counts = [{"000": 5, "011": 4}, {"001": 6}]
+        >>> scenario = BellScenario([2] * 3, 2)
+        >>> shots = ManyPartyShots.from_counts(counts, scenario, [[0, 0, 0], [0, 1, 1]], design="blocks")
+        >>> shots.num_runs, shots.shots.tolist(), shots.packed.shape
+        (2, [9, 6], (15, 1))
+        >>> from qiskit_lhv.targets import term_means
+        >>> term_means(shots, [[0, 0, 0], [0, 1, 1]]).means.tolist()
+        [1.0, -1.0]
     """
 
     scenario: BellScenario

@@ -90,7 +90,7 @@ def no_two_measured_together(rows: NDArray[np.int8]) -> bool:
 def random_terms(
     scenario: BellScenario, num_terms: int, num_parties: int | Iterable[int], *, seed: int | None = None
 ) -> NDArray[np.int8]:
-    """Returns different random terms, shape ``(num_terms, N)``, int8, -1 for parties that do not take part.
+    """Returns different random terms of a scenario, evenly drawn.
 
     For each term the number of its parties is drawn from those given, then the parties, then their settings, all
     evenly; a term that was drawn before is drawn again.
@@ -101,8 +101,15 @@ def random_terms(
         num_parties: How many parties take part in a term: a number, or several of which one is drawn for each term.
         seed: Seed, or ``None``.
 
+    Returns:
+        The setting of each party in each term, shape ``(num_terms, N)``, int8; -1 for parties that do not take part.
+
     Raises:
         ScenarioError: If a number is out of range, or there are too few different terms.
+
+    Examples:
+        >>> random_terms(BellScenario([2] * 5, 2), 3, [2, 3], seed=1).tolist()
+        [[1, -1, 0, -1, -1], [1, -1, 0, -1, 0], [0, -1, 0, -1, 1]]
     """
     scenario = check_two_outcomes(scenario)
     num_terms = whole_number(num_terms, "num_terms", ScenarioError)

@@ -46,6 +46,19 @@ class TermValues(Record):
         ScenarioError: If a setting does not have two outcomes.
         CountsError: If shapes do not fit, a term is out of range or comes twice, a value that has no standard error is
             not between -1 and 1, or cannot be the mean of its shots.
+
+    Examples:
+        The stabilizers of a ring of 30 qubits, of which a table would have ``4**30`` entries:
+
+        >>> scenario = BellScenario([2] * 30, 2)
+        >>> rows = np.full((30, 30), -1)
+        >>> for k in range(30):
+        ...     rows[k, [k - 1, k, (k + 1) % 30]] = 1, 0, 1
+        >>> terms = TermValues(scenario, rows, np.ones(30))
+        >>> terms
+        TermValues(30 correlators, exact, 30 parties with 2 settings of 2 outcomes each)
+        >>> terms.mixed_with_noise(0.9).values[:2].round(3).tolist()
+        [0.9, 0.9]
     """
 
     scenario: BellScenario
