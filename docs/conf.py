@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -62,7 +61,9 @@ def _copy_tutorials() -> None:
         if old.name not in names:
             old.unlink()
     for name in sorted(names):
-        shutil.copy2(source / name, target / name)
+        # Notebooks link to pages of the guide as they lie in the repository, so that links work there, too.
+        text = (source / name).read_text(encoding="utf-8").replace("](../docs/guide/", "](../guide/")
+        (target / name).write_text(text, encoding="utf-8")
 
 
 # Stands for a colon while napoleon reads a docstring.
