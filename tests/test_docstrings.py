@@ -70,7 +70,7 @@ def functions(value):
 
 
 def is_generated(function):
-    return function.__qualname__.startswith("__create_fn__")
+    return function.__code__.co_filename == "<string>"
 
 
 def parameters(function):
