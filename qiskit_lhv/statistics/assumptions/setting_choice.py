@@ -47,7 +47,7 @@ class SettingsTest(Evidence):
     """Whether the settings were drawn at random with the declared probabilities.
 
     References:
-        P. Grünwald, R. de Heide, W. Koolen, arXiv:1906.07801 (e-values); Hensen et al., Nature 526, 682 (2015)
+        P. Gruenwald, R. de Heide, W. Koolen, arXiv:1906.07801 (e-values); Hensen et al., Nature 526, 682 (2015)
         (predictability).
 
     Examples:

@@ -42,7 +42,21 @@ _TABLES_PER_TASK = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ThresholdEstimate(Evidence):
-    """The white-noise visibility up to which the estimated behavior is local, with an interval."""
+    """The white-noise visibility up to which the estimated behavior is local, with an interval.
+
+    References:
+        B. Efron, Ann. Statist. 7, 1 (1979) (the bootstrap).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> from qiskit_lhv.statistics import estimate_threshold
+        >>> counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+        >>> found = estimate_threshold(counts, num_replicates=50, seed=1)
+        >>> print(found)
+        visibility threshold 0.722482, 95% in [0.72008, 0.725205]
+        >>> print(found.threshold.inequality)
+        - <A0 B0> + <A0 B1> + <A1 B0> + <A1 B1> <= 2
+    """
 
     threshold: Threshold
     """Threshold of the no-signaling behavior that explains the counts best."""
