@@ -49,7 +49,8 @@ class MarginalShift(Record):
         >>> from qiskit_lhv.targets import ManyPartyShots
         >>> settings = np.random.default_rng(1).integers(0, 2, (200, 3))
         >>> packed = (2 * settings[:, :1]).astype(np.uint8)
-        >>> shots = ManyPartyShots(BellScenario([2] * 3, 2), settings, np.ones(200, dtype=int), packed, "random", settings)
+        >>> scenario, ones = BellScenario([2] * 3, 2), np.ones(200, dtype=int)
+        >>> shots = ManyPartyShots(scenario, settings, ones, packed, "random", settings)
         >>> one = many_party_signaling(shots).strongest[0]
         >>> one.parties, one.sender, one.shift, one.p_value < 1e-20
         ((1,), 0, 1.0, True)
@@ -178,7 +179,8 @@ def many_party_signaling(
         >>> from qiskit_lhv.targets import ManyPartyShots
         >>> settings = np.random.default_rng(1).integers(0, 2, (200, 3))
         >>> packed = (2 * settings[:, :1]).astype(np.uint8)
-        >>> shots = ManyPartyShots(BellScenario([2] * 3, 2), settings, np.ones(200, dtype=int), packed, "random", settings)
+        >>> scenario, ones = BellScenario([2] * 3, 2), np.ones(200, dtype=int)
+        >>> shots = ManyPartyShots(scenario, settings, ones, packed, "random", settings)
         >>> print(many_party_signaling(shots))
         no-signaling: p = 2.05e-30 over 24 comparisons, 6 detected; the strongest: the outcome of party 1 (setting
          1) shifts by +1 with setting 1 of party 0

@@ -188,8 +188,8 @@ def signaling_allowance(
         seed: Seed of the random choice of the shots that choose the expression.
 
     Returns:
-        Both amounts with their limits, whether the violation exceeds kappa times what marginals show, and the largest such
-        kappa.
+        Both amounts with their limits, whether the violation exceeds kappa times what marginals show, and the largest
+        such kappa.
 
     Raises:
         CountsError: If alpha is not between 0 and 1, kappa is below 1, or a setting combination was not measured.
