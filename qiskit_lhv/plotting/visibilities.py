@@ -200,10 +200,10 @@ def plot_critical_visibility(found: CriticalVisibility) -> Any:
         >>> from qiskit_lhv.analysis import CriticalVisibility
         >>> from qiskit_lhv.projective import horodecki_settings, prove_compatible
         >>> below, above = prove_compatible(werner_state(1)), horodecki_settings(werner_state(1))
-        >>> found = CriticalVisibility(below.visibility, above.visibility, below, above, None)
+        >>> found = CriticalVisibility(below.visibility, 0.70711, below, above, None)
         >>> figure = plot_critical_visibility(found)
         >>> print(found, figure.axes[0].get_xlabel(), sep="; ")
-        critical visibility in [0.5, 0.7071068]; visibility
+        critical visibility in [0.5, 0.70711]; visibility
     """
     figure = new_figure(6.4, 3.4)
     axis = figure.subplots()
