@@ -53,12 +53,12 @@ class EstimateQuestion(Question):
     Examples:
         >>> from qiskit_lhv import analyze, Behavior, estimate_tensor, werner_state
         >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
-        >>> counts = Behavior.from_state(werner_state(0.3), [axes, axes]).sample(2000, seed=1)
+        >>> counts = Behavior.from_state(werner_state(0.95), [axes, axes]).sample(2000, seed=1)
         >>> report = analyze(estimate_tensor(counts), seed=1)
         >>> print(report.question)
         state of 2 qubits with estimated correlations, all projective measurements
         >>> print(report.headline)
-        A local hidden-variable model explains the target.
+        No local hidden-variable model explains the target.
     """
 
     estimate: TensorEstimate
