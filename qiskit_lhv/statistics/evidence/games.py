@@ -257,9 +257,8 @@ def game_test(
 
     Raises:
         CountsError: If the scenarios differ, a coefficient belongs to settings that were not measured, the
-            predictability is out of range or so large that a local model can
-            reach every score, a local model always reaches the largest value of the expression, or shots were
-            post-selected without that statement.
+            predictability is out of range or so large that a local model can reach every score, a local model always
+            reaches the largest value of the expression, or shots were post-selected without that statement.
 
     References:
         W. Hoeffding, Ann. Math. Statist. 27, 713 (1956), theorems 3 and 4; V. Bentkus, Ann. Probab. 32, 1650 (2004);
