@@ -33,7 +33,19 @@ _RANDOM_DESIGN = {"delft_2015"}
 
 @dataclass(frozen=True)
 class BundledCounts:
-    """Published counts with their source."""
+    """Published counts with their source.
+
+    References:
+        B. Hensen et al., Nature 526, 682 (2015), arXiv:1508.05949; arXiv:2503.18949 (IBM device tables).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> delft = load_bundled_counts("delft_2015")
+        >>> print(delft.counts)
+        BellCounts(2 parties with 2 settings of 2 outcomes each, 245 shots, design='random')
+        >>> print(delft.source)
+        Hensen et al., Nature 526, 682 (2015); table as republished by R. Gill
+    """
 
     name: str
     """The name under which the counts are loaded."""
@@ -54,9 +66,21 @@ def _tables() -> dict[str, Any]:
 def bundled_counts() -> tuple[str, ...]:
     """Returns the names of the published counts that come with the package.
 
+    Returns:
+        The names.
+
+    References:
+        B. Hensen et al., Nature 526, 682 (2015), arXiv:1508.05949; arXiv:2503.18949 (IBM device tables).
+
     Examples:
-        >>> "delft_2015" in bundled_counts()
-        True
+        >>> for name in bundled_counts():
+        ...     print(f"{name:28} {load_bundled_counts(name).counts.total_shots} shots")
+        delft_2015                   245 shots
+        ibm_hanoi19_20circuit13      180000 shots
+        ibm_mumbai23_24circuit13     180000 shots
+        ibm_washington38_39circuit13 180000 shots
+        ibm_washington91_98circuit4  180000 shots
+        ibm_hanoi19_20circuit4       180000 shots
     """
     return tuple(_tables())
 
@@ -67,11 +91,20 @@ def load_bundled_counts(name: str) -> BundledCounts:
     Args:
         name: One of the names that :func:`bundled_counts` returns.
 
+    Returns:
+        The counts and where they are from.
+
     Raises:
         CountsError: If there are no counts of this name.
 
     References:
-        Hensen et al., Nature 526, 682 (2015); arXiv:2503.18949 (IBM device tables).
+        B. Hensen et al., Nature 526, 682 (2015), arXiv:1508.05949; arXiv:2503.18949 (IBM device tables).
+
+    Examples:
+        >>> from qiskit_lhv import chsh
+        >>> found = load_bundled_counts("delft_2015")
+        >>> found.counts.array.sum(axis=(2, 3)).tolist(), chsh().value(found.counts)
+        ([[53, 79], [62, 51]], 2.42 +- 0.20)
     """
     if not isinstance(name, str) or name not in _tables():
         raise CountsError.bad_argument("name", expected=f"one of {', '.join(_tables())}", got=shown(name))
@@ -92,8 +125,20 @@ def read_counts(path: str | os.PathLike[str], **options: Any) -> BellCounts:
         path: Path of the file.
         **options: How it is to be read; see :func:`read_data`.
 
+    Returns:
+        The counts.
+
     Raises:
         CountsError: If the file has another form or its counts cannot be used.
+
+    Examples:
+        >>> import json, pathlib, tempfile
+        >>> table = [[[[45, 7], [6, 42]], [[44, 5], [8, 43]]], [[[46, 6], [7, 41]], [[8, 44], [42, 6]]]]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "bell.json"
+        ...     _ = path.write_text(json.dumps({"table": table}))
+        ...     print(read_counts(path))
+        BellCounts(2 parties with 2 settings of 2 outcomes each, 400 shots, design='blocks')
     """
     return counts_in_file(path, options)
 
@@ -122,7 +167,23 @@ def read_data(
         path: Path of the file.
         **options: The same arguments, for what the file does not say; ``None`` stands for no argument.
 
+    Returns:
+        What the file holds.
+
     Raises:
         CountsError: If the file has another form or its data cannot be used.
+
+    Examples:
+        A table with one row per trial:
+
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> trials = np.random.default_rng(1).integers(0, 2, (100, 4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "trials.csv"
+        ...     np.savetxt(path, trials, fmt="%d", delimiter=",", header="x,y,a,b", comments="")
+        ...     data = read_data(path, design="random")
+        >>> data
+        BellTrials(2 parties with 2 settings of 2 outcomes each, 100 trials, design='random')
     """
     return data_in_file(path, options)

@@ -16,9 +16,17 @@ SECTION = re.compile(r"^([A-Z][a-z]+):\n((?:[ ]+.*\n|\n)*)", re.MULTILINE)
 # Names behind which stands no publication: containers, files, options, pictures and plain tools. Every other name has
 # a section "References".
 NO_SOURCE: dict[str, set[str]] = {
-    "analysis": set(),
-    "datasets": set(),
-    "exceptions": set(),
+    "analysis": {"CountsOptions"},
+    "datasets": {"read_counts", "read_data"},
+    "exceptions": {
+        "CertificateError",
+        "CountsError",
+        "LHVError",
+        "MeasurementError",
+        "ScenarioError",
+        "SolverError",
+        "SweepError",
+    },
     "experiments": {"BellSweep", "RegisterPreparation", "coupled_groups"},
     "measurements": {
         "EffectSet",
@@ -34,14 +42,21 @@ NO_SOURCE: dict[str, set[str]] = {
     },
     "models": set(),
     "optimize": {"Devices", "SearchStatus", "TermSampling"},
-    "plotting": set(),
+    "plotting": {
+        "plot_correlators",
+        "plot_device_report",
+        "plot_difference",
+        "plot_intervals",
+        "plot_report",
+        "plot_violation_reach",
+    },
     "polytope": set(),
     "projective": set(),
     "quantum": set(),
-    "reports": set(),
+    "reports": {"Figure", "Question"},
     "spin_chains": set(),
     "statistics": set(),
-    "sweeps": set(),
+    "sweeps": {"FailedTask", "StoredValue", "UnfinishedTask", "load_sweep", "sweep"},
     "targets": {
         "EstimatedValue",
         "TermMeans",
@@ -52,7 +67,7 @@ NO_SOURCE: dict[str, set[str]] = {
         "random_terms",
         "term_means",
     },
-    "verification": set(),
+    "verification": {"Verification", "VerificationStatus"},
 }
 
 

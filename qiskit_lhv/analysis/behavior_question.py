@@ -83,7 +83,19 @@ def center_of(behavior: Behavior, tolerance: float) -> tuple[Behavior, float]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BehaviorQuestion(Question):
-    """What was asked about a behavior."""
+    """What was asked about a behavior.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> report = analyze(Behavior.from_state(werner_state(0.6), "chsh"), tolerance=1e-3)
+        >>> print(report.question)
+        behavior of 2 parties with 2 settings of 2 outcomes each (settings Z, X; Z+X, Z-X)
+        >>> print(report.question.headline(report))
+        A local hidden-variable model explains the target (its numbers taken as accurate to 0.001).
+    """
 
     behavior: Behavior
     """The behavior, as it was given."""

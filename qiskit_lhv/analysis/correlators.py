@@ -28,7 +28,20 @@ _TEST = "normal theory"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CorrelatorsQuestion(Question):
-    """The question about correlators with errors: how far a Bell expression lies above its local bound."""
+    """The question about correlators with errors: how far a Bell expression lies above its local bound.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969).
+
+    Examples:
+        >>> from qiskit_lhv import analyze
+        >>> from qiskit_lhv.targets import Correlators
+        >>> report = analyze(Correlators([[0.62, 0.61], [0.60, -0.62]], errors=0.05))
+        >>> print(report.question.alpha, report.headline)
+        0.01 S = 2.45 +- 0.10 lies 4.5 standard errors above the local bound 2: significant (p = 2.718e-05 by
+         normal theory, with the errors as given, for the largest of eight forms). Correlators alone prove nothing
+         about local models; counts can.
+    """
 
     correlators: Correlators
     """The correlators."""

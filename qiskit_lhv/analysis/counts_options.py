@@ -35,10 +35,15 @@ class CountsOptions:
         CountsError: If a value is out of range.
 
     Examples:
+        Few shots, and settings whose signs are known beforehand: declare the game.
+
         >>> from qiskit_lhv import analyze, load_bundled_counts
         >>> counts = load_bundled_counts("delft_2015").counts
-        >>> analyze(counts, CountsOptions(test="game"), alpha=0.05, seed=1).verdict.name
-        'NONLOCAL'
+        >>> for declared in (CountsOptions(), CountsOptions(test="game")):
+        ...     report = analyze(counts, declared, alpha=0.05, seed=1)
+        ...     print(report.verdict, f"p = {report.p_value:.4f} ({report.test})")
+        INCONCLUSIVE p = 0.8457 (combined)
+        NONLOCAL p = 0.0391 (game)
     """
 
     test: str | None = None

@@ -14,7 +14,18 @@ __all__ = ["CountsQuestion"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CountsQuestion(CountsRule):
-    """The question about counts: what was declared before they were read, and how the verdict follows."""
+    """The question about counts: what was declared before they were read, and how the verdict follows.
+
+    References:
+        Y. Zhang, S. Glancy, E. Knill, Phys. Rev. A 84, 062118 (2011), arXiv:1108.2468.
+
+    Examples:
+        >>> from qiskit_lhv import analyze, CountsOptions, load_bundled_counts
+        >>> counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+        >>> question = analyze(counts, CountsOptions(kappa=2), seed=1).question
+        >>> question.test, question.alpha, question.kappa, question.seed
+        ('combined', 0.01, 2.0, 1)
+    """
 
     def check(self, report: LocalityReport, *, prove_bound: bool | None = None) -> Verification:
         """Verifies the evidence of a report, and that the report follows from the counts and the declarations.

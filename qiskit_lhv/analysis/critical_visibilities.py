@@ -50,7 +50,25 @@ _OPTIONS_OF_SWEEP = ("first_steps", "response", "num_hidden", "optimizer", "grid
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CriticalVisibility(Evidence):
-    """The visibility up to which a noisy state is local for all projective measurements, those in a plane, or POVMs."""
+    """The visibility up to which a noisy state is local for all projective measurements, those in a plane, or POVMs.
+
+    References:
+        N. von Selzam, F. Marquardt, arXiv:2407.04673 (losses against the visibility); R. F. Werner, Phys. Rev. A 40,
+        4277 (1989).
+
+    Examples:
+        The two bounds of a Bell pair that take no search: compatible measurements, and CHSH.
+        :func:`critical_visibility` finds closer ones.
+
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.projective import horodecki_settings, prove_compatible
+        >>> below, above = prove_compatible(werner_state(1)), horodecki_settings(werner_state(1))
+        >>> found = CriticalVisibility(below.visibility, 0.70711, below, above, None)
+        >>> print(found)
+        critical visibility in [0.5, 0.70711]
+        >>> print(found.settings.inequality, bool(found.verify()))
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1> <= 2 True
+    """
 
     lower: float
     """The visibility up to which ``certificate`` proves the state local; 0 without a certificate."""
@@ -206,12 +224,26 @@ def critical_visibility(
         executor: Where the states of a list are treated, as in :func:`qiskit_lhv.sweeps.sweep`.
         **options: Keywords of ``sweep_visibility``, such as ``response``, ``num_hidden`` or ``optimizer``.
 
+    Returns:
+        Both bounds with their proofs, and the estimate; for a list of states, a list of these.
+
     Raises:
         MeasurementError: If the state or the noise is not a state or too large, or if the measurements are unknown.
         ScenarioError: If the noise cannot be proven local.
         CertificateError: If the folder holds files of another run, or a proof in it does not hold.
         LHVError: If a number is out of range, or if a folder is given without a seed.
         SweepError: If a state of a list fails on a worker.
+
+    References:
+        R. F. Werner, Phys. Rev. A 40, 4277 (1989); N. von Selzam, F. Marquardt, arXiv:2407.04673 (the estimate);
+        arXiv:1609.06114, arXiv:2302.04721 (polyhedra).
+
+    Examples:
+        Two qutrits in the maximally entangled state with white noise:
+
+        >>> from qiskit_lhv.quantum import isotropic_state
+        >>> print(critical_visibility(isotropic_state(1, 3), seed=1))
+        critical visibility in [0.4166667, 0.6961524]
     """
     clock = Deadline(time_limit)
     _check_options_of_sweep(options, seed)

@@ -124,10 +124,21 @@ def analyze(
             design.
         ScenarioError: If a behavior signals by more than its tolerance explains, or if its scenario is too large.
 
+    References:
+        J. S. Bell, Physics 1, 195 (1964); A. Fine, Phys. Rev. Lett. 48, 291 (1982) (behaviors); Y. Zhang, S. Glancy, E.
+        Knill, Phys. Rev. A 84, 062118 (2011), arXiv:1108.2468 (counts); N. von Selzam, F. Marquardt, arXiv:2407.04673,
+        arXiv:2302.04721 (states).
+
     Examples:
-        >>> from qiskit_lhv import analyze, load_bundled_counts
-        >>> analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).verdict.name
-        'NONLOCAL'
+        Counts of a device, a behavior, and a state with all its projective measurements:
+
+        >>> from qiskit_lhv import Behavior, load_bundled_counts, werner_state
+        >>> print(analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).verdict)
+        NONLOCAL
+        >>> print(analyze(Behavior.from_state(werner_state(0.7), "chsh")).verdict)
+        LOCAL
+        >>> print(analyze(werner_state(0.75), seed=1).headline)
+        No local hidden-variable model explains the target.
     """
     declared = CountsOptions() if declared is None else declared
     if not isinstance(declared, CountsOptions):

@@ -30,7 +30,22 @@ _LARGEST_DIFFERENCE = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimatedViolation(Evidence):
-    """A test of a Bell inequality on estimated correlations."""
+    """A test of a Bell inequality on estimated correlations.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969); W. Hoeffding, J. Am. Stat.
+        Assoc. 58, 13 (1963) (sums of bounded variables).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, estimate_tensor, werner_state
+        >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        >>> counts = Behavior.from_state(werner_state(0.95), [axes, axes]).sample(2000, seed=1)
+        >>> violation = analyze(estimate_tensor(counts), seed=1).evidence[0]
+        >>> print(violation)
+        value above 2.44167 at level 0.99, above the local bound 2
+        >>> violation.settings.inequality.bound.value, violation.tested.counts.total_shots
+        (2.0, 9000)
+    """
 
     settings: OptimizedSettings
     """The settings and the inequality. They were optimized for the state nearest to an estimate."""
@@ -100,7 +115,20 @@ class EstimatedViolation(Evidence):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimatedLocality(Evidence):
-    """A certificate for an estimate, which may show that all correlations within its errors are local."""
+    """A certificate for an estimate, which may show that all correlations within its errors are local.
+
+    References:
+        arXiv:2302.04721 (absorbing a residual); arXiv:1609.06114 (polyhedra).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, estimate_tensor, werner_state
+        >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        >>> counts = Behavior.from_state(werner_state(0.3), [axes, axes]).sample(2000, seed=1)
+        >>> locality = analyze(estimate_tensor(counts), seed=1).evidence[0]
+        >>> print(locality)
+        local up to visibility 1.6956, needed are 1.35374: proves all correlations of the 99% confidence region
+         local
+    """
 
     certificate: LocalityProof
     """The proof that the estimate is local up to some visibility in white noise, which may exceed 1."""

@@ -41,7 +41,25 @@ _STEPS_FROM_BELOW = (Step.QUICK_PROOFS, Step.POLYHEDRA)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EstimateQuestion(Question):
-    """The question about the estimated correlations of a state."""
+    """The question about the estimated correlations of a state.
+
+    Raises:
+        MeasurementError: If there is one party, or the measurements are not those of its parties.
+        CountsError: If alpha or the level is not between 0 and 1.
+
+    References:
+        arXiv:2302.04721 (locality within errors); W. Hoeffding, J. Am. Stat. Assoc. 58, 13 (1963).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, estimate_tensor, werner_state
+        >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        >>> counts = Behavior.from_state(werner_state(0.95), [axes, axes]).sample(2000, seed=1)
+        >>> report = analyze(estimate_tensor(counts), seed=1)
+        >>> print(report.question)
+        state of 2 qubits with estimated correlations, all projective measurements
+        >>> print(report.headline)
+        No local hidden-variable model explains the target.
+    """
 
     estimate: TensorEstimate
     """The estimate."""

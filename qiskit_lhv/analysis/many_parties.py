@@ -44,6 +44,20 @@ class ManyPartyQuestion(Question):
     declared, and signaling does not explain it: with a declared kappa, the result stands up to it; without one, no
     signaling was detected, or the result stands up to kappa = 5. It is SIGNALING if signaling was detected otherwise,
     and INCONCLUSIVE if it was not. It is never LOCAL.
+
+    References:
+        W. Hoeffding, Ann. Math. Statist. 27, 713 (1956); arXiv:2406.07659 (sampled terms).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, CountsOptions
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> report = analyze(shots, CountsOptions(expression=ardehali(5)))
+        >>> print(report.verdict, report.question.alpha, report.question.kappa, report.question.expression)
+        NONLOCAL 0.01 None 5 parties: S(5, 0) + S(4, 1) - S(3, 2) - S(2, 3) + S(1, 4) + S(0, 5)
     """
 
     data: ManyPartyShots

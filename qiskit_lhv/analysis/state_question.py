@@ -72,7 +72,22 @@ def covers(certificate: LocalityProof, measurements: MeasurementSet) -> bool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateQuestion(Question):
-    """The question about a state."""
+    """The question about a state.
+
+    Raises:
+        MeasurementError: If the negative eigenvalue is no rounding error.
+
+    References:
+        R. F. Werner, Phys. Rev. A 40, 4277 (1989).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, werner_state
+        >>> report = analyze(werner_state(0.3), seed=1)
+        >>> print(report.question)
+        state of 2 qubits, all projective measurements
+        >>> print(report.headline)
+        A local hidden-variable model explains the target.
+    """
 
     correlations: CorrelationTensor
     """The correlation tensor of the state."""

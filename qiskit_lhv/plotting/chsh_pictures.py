@@ -40,6 +40,19 @@ def plot_chsh(report: LocalityReport) -> Any:
 
     Raises:
         LHVError: If the report has no value S.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969); B. S. Cirel'son, Lett.
+        Math. Phys. 4, 93 (1980) (the quantum bound); S. Popescu, D. Rohrlich, Found. Phys. 24, 379 (1994) (the
+        no-signaling bound).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
+        >>> figure = plot_chsh(report)
+        >>> [axes.get_xlabel() for axes in figure.axes]
+        ['S = 2.7682 ± 0.0068   (bar: 95 % interval)', 'correlators, settings in party order, with their signs in
+         S']
     """
     s, table = report.S, report.correlators
     if s is None or table is None:
@@ -130,6 +143,18 @@ def plot_chsh_values(reports: Mapping[str, LocalityReport]) -> Any:
 
     Raises:
         LHVError: If there are no reports, or one of them has no value S.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969); B. S. Cirel'son, Lett.
+        Math. Phys. 4, 93 (1980) (the quantum bound).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> names = {"Delft": "delft_2015", "Hanoi": "ibm_hanoi19_20circuit13"}
+        >>> reports = {name: analyze(load_bundled_counts(key).counts, seed=1) for name, key in names.items()}
+        >>> figure = plot_chsh_values(reports)
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()], figure.axes[0].get_xlabel()
+        (['Delft', 'Hanoi'], 'S (bars: 95 % intervals)')
     """
     if not reports or any(report.S is None for report in reports.values()):
         raise LHVError.bad_argument("reports", expected="reports with a value S of CHSH", got=repr(dict(reports)))

@@ -38,6 +38,19 @@ def plot_device_report(report: DeviceReport, coupling_map: Any = None, positions
 
     Raises:
         LHVError: If couplings or positions cannot be used.
+
+    Examples:
+        A chain of four qubits, with every pair of neighbors:
+
+        >>> from qiskit_lhv import analyze, Behavior, ghz_state
+        >>> device = Behavior.from_state(ghz_state(2, 0.9), "chsh")
+        >>> counts = {(k, k + 1): device.sample(500, seed=k) for k in range(3)}
+        >>> figure = plot_device_report(analyze(counts, seed=1))
+        >>> for axes in figure.axes[:3]:
+        ...     print(axes.get_title())
+        CHSH value S (lines: local and quantum bound)
+        evidence: log10 e (black edge: rejected)
+        signaling: largest shift (cross: significant)
     """
     graph, places = _device_map(report, coupling_map, positions)
     points = np.array(list(places.values()))

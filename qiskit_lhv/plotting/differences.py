@@ -33,6 +33,13 @@ def plot_difference(report: LocalityReport) -> Any:
 
     Raises:
         LHVError: If the report is about something else, or holds no model.
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
+        >>> figure = plot_difference(report)
+        >>> figure.axes[0].get_ylabel()
+        'target minus best local model'
     """
     table = None if report.question is None else report.question.shown_table()
     if table is None or report.model is None:
@@ -106,6 +113,13 @@ def plot_correlators(report: LocalityReport) -> Any:
 
     Raises:
         LHVError: If the report has no correlators.
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, ghz_state
+        >>> report = analyze(Behavior.from_state(ghz_state(3, 0.9), "mermin"))
+        >>> figure = plot_correlators(report)
+        >>> len(figure.axes[0].get_xticklabels()), figure.axes[0].get_ylabel()
+        (8, 'correlator of all parties')
     """
     table = report.correlators
     if table is None:

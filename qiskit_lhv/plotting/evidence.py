@@ -32,6 +32,16 @@ def plot_evidence(report: LocalityReport) -> Any:
 
     Raises:
         LHVError: If the report holds no e-value.
+
+    References:
+        Y. Zhang, S. Glancy, E. Knill, Phys. Rev. A 84, 062118 (2011), arXiv:1108.2468 (the e-value, stage by stage).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> report = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1)
+        >>> figure = plot_evidence(report)
+        >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel(), len(figure.axes[0].lines)
+        ('shots, all settings together', 'log10 of the e-value', 24)
     """
     found = CountsEvidence.of(report.evidence)
     e_value = found.e_value

@@ -34,6 +34,21 @@ def plot_loss(result: LocalModelResult) -> Any:
 
     Returns:
         A matplotlib figure.
+
+    References:
+        N. von Selzam, F. Marquardt, arXiv:2407.04673, Fig. 2a.
+
+    Examples:
+        Here the result is made by hand, with the losses of three steps:
+
+        >>> import numpy as np
+        >>> from qiskit_lhv import BellScenario
+        >>> from qiskit_lhv.models import ResponseModel, TableResponse
+        >>> from qiskit_lhv.optimize import LocalModelResult
+        >>> model = ResponseModel((np.zeros((1, 2, 2)),) * 2, TableResponse(BellScenario([2, 2], 2)))
+        >>> figure = plot_loss(LocalModelResult(model, 0.001, np.array([0.1, 0.01, 0.001]), "All steps were taken."))
+        >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel(), figure.axes[0].get_yscale()
+        ('step', 'loss: KL (nats per trial)', 'log')
     """
     figure = new_figure(5.2, 3.2)
     axis = figure.subplots()
@@ -73,6 +88,21 @@ def plot_hidden_variables(model: ResponseModel) -> Any:
 
     Raises:
         LHVError: If the model is of another kind.
+
+    References:
+        N. von Selzam, F. Marquardt, arXiv:2407.04673, Fig. 5b; J. S. Bell, Physics 1, 195 (1964) (the response function
+        of degree 1).
+
+    Examples:
+        Hidden variables as in Bell's model: those of the second qubit point against those of the first.
+
+        >>> import numpy as np
+        >>> from qiskit_lhv.models import DirectionResponse, ResponseModel, SphericalHarmonics
+        >>> hidden = 8 * np.random.default_rng(1).normal(size=(1000, 3))
+        >>> model = ResponseModel((hidden, -hidden), DirectionResponse(SphericalHarmonics(1), 2))
+        >>> figure = plot_hidden_variables(model)
+        >>> [axes.get_title() for axes in figure.axes[::2]]
+        ['party 0', 'party 1']
     """
     response = model.response if isinstance(model, ResponseModel) else None
     if not isinstance(response, QubitResponse):

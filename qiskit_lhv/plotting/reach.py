@@ -25,6 +25,21 @@ def plot_violation_reach(reach: ViolationReach) -> Any:
 
     Raises:
         LHVError: If it is something else.
+
+    Examples:
+        The graph state of a ring of six qubits, and the part of its inequality on five of them:
+
+        >>> from qiskit_lhv.experiments import graph_state_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import baccari_inequality
+        >>> from qiskit_lhv.statistics import nested_expressions, violation_reach
+        >>> ring = [(k, (k + 1) % 6) for k in range(6)]
+        >>> whole = baccari_inequality(ring, centers=[2])
+        >>> experiment = ManyPartyExperiment(graph_state_preparation(ring).circuit, whole.settings)
+        >>> shots = experiment.run(experiment.simulator(seed=3), ManyPartySchedule.blocks(whole.expression, 500))
+        >>> reach = violation_reach(shots, nested_expressions(whole.expression, [range(5), range(6)]))
+        >>> figure = plot_violation_reach(reach)
+        >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+        ('parties of the register', 'value / local bound')
     """
     if not isinstance(reach, ViolationReach):
         raise LHVError.bad_argument("reach", expected="a ViolationReach", got=type(reach).__name__)

@@ -35,6 +35,13 @@ def plot_report(report: LocalityReport) -> Any:
 
     Returns:
         A matplotlib figure. :func:`plot_evidence` and :func:`plot_difference` show more of reports on counts.
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        >>> figure = plot_report(analyze(Behavior.from_state(werner_state(0.5), [axes, axes])))
+        >>> print(figure.get_suptitle())
+        LOCAL: A local hidden-variable model explains the target (its numbers taken as accurate to 1e-07).
     """
     table = None if report.question is None else report.question.shown_table()
     if report.S is not None and report.correlators is not None:

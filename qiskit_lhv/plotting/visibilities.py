@@ -87,6 +87,15 @@ def plot_intervals(results: Mapping[str, Any], *, name: str = "visibility") -> A
 
     Raises:
         LHVError: If there are no results, or one of them has no interval.
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, nonlocality_threshold, werner_state
+        >>> from qiskit_lhv.statistics import estimate_threshold
+        >>> device = Behavior.from_state(werner_state(0.9), "chsh")
+        >>> pilot = estimate_threshold(device.sample(300, seed=1), num_replicates=50, seed=1)
+        >>> figure = plot_intervals({"exact": nonlocality_threshold(device), "from counts": pilot})
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()], figure.axes[0].get_xlabel()
+        (['exact', 'from counts'], 'visibility (diamond: estimate)')
     """
     for key, result in results.items():
         if not all(isinstance(getattr(result, end, None), float | int) for end in ("lower", "upper")):
@@ -130,6 +139,21 @@ def plot_visibility_sweep(sweep: VisibilitySweep, low: float | None = None, high
     Returns:
         A matplotlib figure with two panels: the loss with its floor, and the square root of the loss with the straight
         line that is fitted to it.
+
+    References:
+        N. von Selzam, F. Marquardt, arXiv:2407.04673, Fig. 2b.
+
+    Examples:
+        Here the sweep is made by hand, with a loss that grows as the square of the distance from 0.69:
+
+        >>> import numpy as np
+        >>> from qiskit_lhv.optimize import Evaluation, VisibilitySweep
+        >>> visibilities = np.linspace(0.6, 0.8, 11)
+        >>> losses = 1e-8 + 0.1 * np.maximum(visibilities - 0.69, 0) ** 2
+        >>> sweep = VisibilitySweep(visibilities, tuple(Evaluation(loss, 0, 0, 0, 0, 100) for loss in losses))
+        >>> figure = plot_visibility_sweep(sweep)
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['KL divergence (nats per trial)', 'square root of it']
     """
     v, losses = sweep.visibilities, sweep.losses
     figure = new_figure(8, 3.2)
@@ -165,6 +189,21 @@ def plot_critical_visibility(found: CriticalVisibility) -> Any:
     Returns:
         A matplotlib figure. It is plain green where the state is proven local, and hatched red where it is proven
         nonlocal.
+
+    References:
+        N. von Selzam, F. Marquardt, arXiv:2407.04673 (losses of local models against the visibility).
+
+    Examples:
+        The two bounds of a Bell pair that take no search: compatible measurements, and CHSH.
+
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.analysis import CriticalVisibility
+        >>> from qiskit_lhv.projective import horodecki_settings, prove_compatible
+        >>> below, above = prove_compatible(werner_state(1)), horodecki_settings(werner_state(1))
+        >>> found = CriticalVisibility(below.visibility, 0.70711, below, above, None)
+        >>> figure = plot_critical_visibility(found)
+        >>> print(found, figure.axes[0].get_xlabel(), sep="; ")
+        critical visibility in [0.5, 0.70711]; visibility
     """
     figure = new_figure(6.4, 3.4)
     axis = figure.subplots()

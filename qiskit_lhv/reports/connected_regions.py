@@ -27,6 +27,19 @@ class ConnectedRegion(Record):
 
     It is a statement about pairs, not about multipartite nonlocality: each pair on its own has no local model, and
     nothing is said about what three or more qubits of the region do together.
+
+    References:
+        O. J. Dunn, J. Am. Stat. Assoc. 56, 52 (1961) (Bonferroni's correction).
+
+    Examples:
+        A chain of five qubits in which the last pair is noisy:
+
+        >>> from qiskit_lhv import analyze, Behavior, ghz_state
+        >>> devices = [Behavior.from_state(ghz_state(2, v), "chsh") for v in (0.95, 0.95, 0.95, 0.5)]
+        >>> counts = {(k, k + 1): device.sample(500, seed=k) for k, device in enumerate(devices)}
+        >>> region = analyze(counts, seed=1).connected_region()
+        >>> region.qubits, region.pairs, region.estimate
+        ((0, 1, 2, 3), ((0, 1), (1, 2), (2, 3)), 4)
     """
 
     qubits: tuple[int, ...]

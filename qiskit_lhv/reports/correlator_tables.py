@@ -38,6 +38,19 @@ class CorrelatorTable(Record):
     """The correlators of all parties for every setting combination, with their errors.
 
     A correlator is the mean of the product of all parties' outcomes, where outcome 0 counts +1 and outcome 1 counts -1.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969) (correlators as what a Bell
+        test measures).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> table = analyze(load_bundled_counts("ibm_hanoi19_20circuit13").counts, seed=1).correlators
+        >>> print(table)
+        E(0, 0) = -0.6943 +- 0.0033   E(0, 1) = 0.6825 +- 0.0036
+        E(1, 0) = 0.6909 +- 0.0033    E(1, 1) = 0.7005 +- 0.0035
+        >>> table.name((0, 1)), table.errors.round(4).tolist()
+        ('E(0, 1)', [[0.0033, 0.0036], [0.0033, 0.0035]])
     """
 
     values: NDArray[np.float64]

@@ -57,7 +57,23 @@ class DeviceReport(Evidence):
         CountsError: If the lengths differ, if a group occurs twice, or if a report is not about counts.
 
     References:
-        arXiv:2009.02824 (e-BH); Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001).
+        R. Wang, A. Ramdas, J. R. Stat. Soc. B 84, 822 (2022), arXiv:2009.02824 (e-BH); Y. Benjamini, D. Yekutieli, Ann.
+        Statist. 29, 1165 (2001).
+
+    Examples:
+        Three pairs of a chain, of which the last is noisy:
+
+        >>> from qiskit_lhv import analyze, Behavior, ghz_state
+        >>> devices = [Behavior.from_state(ghz_state(2, v), "chsh") for v in (0.95, 0.95, 0.5)]
+        >>> counts = {(k, k + 1): device.sample(500, seed=k) for k, device in enumerate(devices)}
+        >>> report = analyze(counts, seed=1)
+        >>> for pair in report:
+        ...     print(pair, report[pair].verdict, report[pair].S)
+        (0, 1) NONLOCAL 2.604 +- 0.068
+        (1, 2) NONLOCAL 2.684 +- 0.066
+        (2, 3) LOCAL 1.300 +- 0.085
+        >>> report.rejected
+        (True, True, False)
     """
 
     groups: tuple[Group, ...]
@@ -374,6 +390,7 @@ class DeviceReport(Evidence):
 
         Raises:
             LHVError: If couplings or positions cannot be used.
+            CountsError: If no group could be analyzed.
             ImportError: If matplotlib is not installed (extra ``plot``).
         """
         from ..plotting import plot_device_report

@@ -21,7 +21,20 @@ UNREADABLE = "This report was damaged or edited: it cannot be read."
 
 
 class Question(Record, ABC):
-    """A question about a target. It writes the headline of a report, and checks whether a report answers it."""
+    """A question about a target. It writes the headline of a report, and checks whether a report answers it.
+
+    Examples:
+        Every report holds the question that it answers:
+
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> report = analyze(Behavior.from_state(werner_state(0.5), "chsh"))
+        >>> print(report.question)
+        behavior of 2 parties with 2 settings of 2 outcomes each (settings Z, X; Z+X, Z-X)
+        >>> print(report.question.headline(report))
+        A local hidden-variable model explains the target (its numbers taken as accurate to 1e-07).
+        >>> bool(report.question.check(report))
+        True
+    """
 
     def headline(self, report: LocalityReport) -> str:
         """Returns the verdict of a report in one sentence, with the assumptions on which it rests.

@@ -249,6 +249,16 @@ def load_sweep(store: str | os.PathLike[str]) -> list[Any]:
 
     Raises:
         CertificateError: If the folder is not the store of a sweep, or if a file in it is damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> from qiskit_lhv import Behavior, nonlocality_threshold, sweep, werner_state
+        >>> def threshold(visibility):
+        ...     return nonlocality_threshold(Behavior.from_state(werner_state(visibility), "chsh")).estimate
+        >>> with tempfile.TemporaryDirectory() as store:
+        ...     _ = sweep(threshold, [{"visibility": 0.8}, {"visibility": 1.0}], store=store, progress=False)
+        ...     [round(value, 4) for value in load_sweep(store)]
+        [0.8839, 0.7071]
     """
     if not isinstance(store, str | os.PathLike):
         raise CertificateError.bad_argument("store", expected="a path", got=repr(store))

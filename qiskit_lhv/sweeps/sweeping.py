@@ -65,6 +65,16 @@ def sweep(
         CertificateError: If the store holds another sweep or a damaged file, or is in use by one, or if a result is of
             a kind that no file can hold.
         SweepError: If the workers or the store give out. What is finished is kept.
+
+    Examples:
+        Which mixtures of a Bell pair and white noise have a local model for the settings of CHSH?
+
+        >>> from qiskit_lhv import Behavior, nonlocality_threshold, werner_state
+        >>> def threshold(visibility):
+        ...     return nonlocality_threshold(Behavior.from_state(werner_state(visibility), "chsh")).estimate
+        >>> grid = [{"visibility": v} for v in (0.8, 0.9, 1.0)]
+        >>> [round(value, 4) for value in sweep(threshold, grid, progress=False)]
+        [0.8839, 0.7857, 0.7071]
     """
     clock = Deadline(time_limit)
     tasks = _checked_grid(function, grid)

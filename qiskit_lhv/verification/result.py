@@ -18,8 +18,10 @@ class VerificationStatus(StrEnum):
     A member equals its name as a text.
 
     Examples:
-        >>> VerificationStatus.REFUTED == "refuted", VerificationStatus.REFUTED.sentence
-        (True, 'The claim failed a check.')
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> check = analyze(Behavior.from_state(werner_state(0.9), "chsh")).verify()
+        >>> check.status == "proven", check.status.sentence
+        (True, 'The claim is proven.')
     """
 
     word: str
@@ -46,9 +48,13 @@ class VerificationStatus(StrEnum):
 class Verification(Record):
     """The result of a check: proven, refuted or not re-proven, and why. Only a proven claim counts as true.
 
+    Raises:
+        LHVError: If a claim that is proven is said to need a further proof.
+
     Examples:
-        >>> bool(Verification(True, "the bound is 2"))
-        True
+        >>> from qiskit_lhv import BellInequality, chsh
+        >>> print(BellInequality.of(chsh()).verify())
+        verified: no local model exceeds 2
         >>> check = Verification.unproven("a proof takes minutes", cost=2**32)
         >>> bool(check), str(check.status)
         (False, 'not re-proven')

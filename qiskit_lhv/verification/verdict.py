@@ -12,8 +12,13 @@ class Verdict(StrEnum):
 
     A member equals its name as a text.
 
+    References:
+        N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S. Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849.
+
     Examples:
-        >>> Verdict.LOCAL == "LOCAL", Verdict.LOCAL.sentence
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> verdict = analyze(Behavior.from_state(werner_state(0.5), "chsh")).verdict
+        >>> verdict == "LOCAL", verdict.sentence
         (True, 'A local hidden-variable model explains the target.')
     """
 

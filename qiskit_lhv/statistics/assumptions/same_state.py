@@ -29,7 +29,25 @@ _P_VALUE_RTOL = 1e-6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SameStateTest(Evidence):
-    """Whether counts in all bases may come from one state: the others' basis must not change a qubit's outcomes."""
+    """Whether counts in all bases may come from one state: the others' basis must not change a qubit's outcomes.
+
+    References:
+        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922) (exact comparison of marginals); S. Holm, Scand. J. Statist. 6, 65
+        (1979).
+
+    Examples:
+        Counts of all Pauli bases, where a crosstalk fixes X of the first qubit whenever Z is measured on the second:
+
+        >>> from qiskit_lhv import analyze, Behavior, estimate_tensor, werner_state
+        >>> axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+        >>> table = Behavior.from_state(werner_state(0.5), [axes, axes]).array.copy()
+        >>> table[0, 2] = [[0.5, 0.5], [0, 0]]
+        >>> report = analyze(estimate_tensor(Behavior(table).sample(100, seed=1)), seed=1)
+        >>> print(report.verdict)
+        SIGNALING
+        >>> print(report.evidence[0])
+        no-signaling of the bases: p = 1.42e-17, not the same state in every basis (level 0.01)
+    """
 
     counts: BellCounts
     """All counts."""

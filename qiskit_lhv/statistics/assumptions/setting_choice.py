@@ -44,7 +44,19 @@ _SUM_ATOL = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SettingsTest(Evidence):
-    """Whether the settings were drawn at random with the declared probabilities."""
+    """Whether the settings were drawn at random with the declared probabilities.
+
+    References:
+        P. Gruenwald, R. de Heide, W. Koolen, arXiv:1906.07801 (e-values); Hensen et al., Nature 526, 682 (2015)
+        (predictability).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> from qiskit_lhv.statistics import settings_test
+        >>> test = settings_test(load_bundled_counts("delft_2015").counts)
+        >>> test.setting_numbers.tolist(), test.suspicious, round(test.p_value, 3)
+        ([[53, 79], [62, 51]], False, 0.206)
+    """
 
     design: str
     """The declared design. Fixed settings (``"blocks"``) claim nothing that could be tested, so p = 1."""

@@ -42,6 +42,19 @@ class CombinedTest(Evidence):
     The p-value of a part of weight w is multiplied by 1 / w, and the smallest of these numbers is the p-value: for a
     local model each part is at most ``w * alpha`` with no more than that probability, and the weights add up to at most
     1.
+
+    References:
+        O. J. Dunn, J. Am. Stat. Assoc. 56, 52 (1961) (Bonferroni's correction).
+
+    Examples:
+        ``analyze`` makes this test by default for counts of CHSH:
+
+        >>> from qiskit_lhv import analyze, load_bundled_counts
+        >>> test = analyze(load_bundled_counts("delft_2015").counts, seed=1).evidence[0]
+        >>> print(len(test.games), test.weights[:2], f"p = {test.p_value:.3f}")
+        8 (0.1, 0.1125) p = 0.846
+        >>> print(test.inequality)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1> <= 2
     """
 
     e_value: EValue | CombinedEValue
@@ -196,11 +209,16 @@ def combined_test(
         CountsError: If there is no family, the e-value is not of these counts, or :func:`game_test` refuses them for
             another reason.
 
+    References:
+        O. J. Dunn, J. Am. Stat. Assoc. 56, 52 (1961) (Bonferroni's correction); A. Fine, Phys. Rev. Lett. 48, 291
+        (1982) (the eight forms of CHSH are all that there is).
+
     Examples:
         >>> from qiskit_lhv import load_bundled_counts, ratio_e_value
         >>> counts = load_bundled_counts("delft_2015").counts
-        >>> round(combined_test(counts, ratio_e_value(counts, seed=1)).p_value, 3)
-        0.347
+        >>> test = combined_test(counts, ratio_e_value(counts, seed=1))
+        >>> print(f"p = {test.p_value:.3f}, decided by {test.decisive.rule}")
+        p = 0.347, decided by <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>
     """
     data = require_counts(data, "data")
     predictability = check_predictability(predictability, data.design, data.setting_probabilities)

@@ -46,6 +46,19 @@ class GameTest(Evidence):
     """The probability, or a bound of it, that a local model reaches a score as high as was seen.
 
     The record holds what was tested, so that the score, the local bound and the p-value can be derived from it again.
+
+    References:
+        W. Hoeffding, Ann. Math. Statist. 27, 713 (1956); V. Bentkus, Ann. Probab. 32, 1650 (2004); D. Elkouss, S.
+        Wehner, arXiv:1510.07233.
+
+    Examples:
+        >>> from qiskit_lhv import chsh, load_bundled_counts
+        >>> from qiskit_lhv.statistics import game_test
+        >>> test = game_test(load_bundled_counts("delft_2015").counts, chsh())
+        >>> print(test)
+        game <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>: 196 wins in 245 trials, local bound 0.75: log10 p = -1.4081
+        >>> round(test.score), test.num_trials, test.binomial, round(test.p_value, 4)
+        (196, 245, True, 0.0391)
     """
 
     expression: BellExpression
@@ -244,18 +257,20 @@ def game_test(
 
     Raises:
         CountsError: If the scenarios differ, a coefficient belongs to settings that were not measured, the
-            predictability is out of range or so large that a local model can
-            reach every score, a local model always reaches the largest value of the expression, or shots were
-            post-selected without that statement.
+            predictability is out of range or so large that a local model can reach every score, a local model always
+            reaches the largest value of the expression, or shots were post-selected without that statement.
 
     References:
         W. Hoeffding, Ann. Math. Statist. 27, 713 (1956), theorems 3 and 4; V. Bentkus, Ann. Probab. 32, 1650 (2004);
         arXiv:1510.07233; Nature 526, 682 (2015).
 
     Examples:
+        The published p-value of the experiment in Delft:
+
         >>> from qiskit_lhv import chsh, load_bundled_counts
-        >>> round(game_test(load_bundled_counts("delft_2015").counts, chsh()).p_value, 6)
-        0.039078
+        >>> test = game_test(load_bundled_counts("delft_2015").counts, chsh())
+        >>> print(f"{test.score:.0f} wins in {test.num_trials} trials, p = {test.p_value:.3f}")
+        196 wins in 245 trials, p = 0.039
     """
     data = require_counts_or_trials(data)
     instance(expression, BellExpression, "expression", CountsError, "Such as chsh().")

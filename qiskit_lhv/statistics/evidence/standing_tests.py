@@ -22,7 +22,24 @@ TestResult = EValue | CombinedEValue | GameTest | CombinedTest
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StandingTest(Evidence):
-    """The declared test for settings that are more predictable than declared: evidence that its result stands."""
+    """The declared test for settings that are more predictable than declared: evidence that its result stands.
+
+    References:
+        Hensen et al., Nature 526, 682 (2015) (predictability of the settings).
+
+    Examples:
+        Settings (1, 1) came too often for settings that are declared equally likely. The report says up to which
+        predictability the violation stands all the same:
+
+        >>> import numpy as np
+        >>> from qiskit_lhv import analyze, Behavior, BellCounts, CountsOptions, ghz_state
+        >>> shots = Behavior.from_state(ghz_state(2), "chsh").sample([[500, 500], [500, 600]], seed=1)
+        >>> counts = BellCounts(shots.array, "random", np.full((2, 2), 0.25))
+        >>> report = analyze(counts, CountsOptions(test="game", num_replicates=0), seed=1)
+        >>> standing = next(piece for piece in report.evidence if isinstance(piece, StandingTest))
+        >>> print(f"{report.verdict}, up to a predictability of {standing.predictability:.3f}")
+        NONLOCAL, up to a predictability of 0.086
+    """
 
     predictability: float
     """How far the probability of a party's setting, given everything before, may be from the one declared."""

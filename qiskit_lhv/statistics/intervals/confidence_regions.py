@@ -49,7 +49,22 @@ _QUICK_ENUMERATION = 1 << 16
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalRegion(Evidence):
-    """A simultaneous confidence region of a no-signaling behavior, and whether it lies in the local set."""
+    """A simultaneous confidence region of a no-signaling behavior, and whether it lies in the local set.
+
+    References:
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual); C. J. Clopper, E. S. Pearson,
+        Biometrika 26, 404 (1934) (the limits).
+
+    Examples:
+        >>> from qiskit_lhv import analyze, Behavior, werner_state
+        >>> counts = Behavior.from_state(werner_state(0.5), "chsh").sample(5000, seed=1)
+        >>> report = analyze(counts, seed=1)
+        >>> region = report.evidence[-1]
+        >>> print(report.verdict, region, sep=": ")
+        LOCAL: the 99% confidence region lies inside the local set (margin 0.415)
+        >>> region.lower.round(2).tolist()
+        [[1.0, -0.02, -0.02], [-0.04, -0.39, -0.38], [-0.05, -0.41, 0.31]]
+    """
 
     alpha: float
     """The region holds the behavior with confidence 1 - alpha, if it is no-signaling."""
@@ -257,7 +272,16 @@ def local_region(
             scenario, or a setting combination was not measured: its behavior may be any.
 
     References:
-        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual).
+        A. Fine, Phys. Rev. Lett. 48, 291 (1982); arXiv:2302.04721 (absorbing a residual); C. J. Clopper, E. S. Pearson,
+        Biometrika 26, 404 (1934) (the limits).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, werner_state
+        >>> device = Behavior.from_state(werner_state(0.5), "chsh")
+        >>> for shots in (200, 5000):
+        ...     print(local_region(device.sample(shots, seed=1), device))
+        the 99% confidence region is not proven to lie inside the local set (margin -0.357)
+        the 99% confidence region lies inside the local set (margin 0.415)
     """
     counts = require_counts(counts)
     if instance(center, Behavior, "center", CountsError).scenario != counts.scenario:

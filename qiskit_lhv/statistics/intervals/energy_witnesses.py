@@ -38,6 +38,23 @@ class EnergyWitness(Evidence):
     It shows Bell-operator correlations, device-dependent: what it says holds if the energy is that of this Hamiltonian,
     so it trusts the device's measurements, and no settings were chosen in the experiment. It is never a proof of
     nonlocality.
+
+    References:
+        J. Tura et al., Phys. Rev. X 7, 021005 (2017), arXiv:1607.06090 (energy as a detector of nonlocality);
+        arXiv:2406.17841 (73 qubits).
+
+    Examples:
+        >>> from qiskit.quantum_info import SparsePauliOp
+        >>> from qiskit_lhv.statistics import energy_witness
+        >>> bond = SparsePauliOp(["XX", "ZZ"], [-1.0, -1.0])
+        >>> witness = energy_witness(bond, [["X", "Z"], ["X+Z", "X-Z"]], -1.9, 0.05, ground_energy=-2)
+        >>> print(witness)
+        energy -1.900 +- 0.050, 9.72 standard errors below the classical bound -1.41421356: log10 p = -21.8887
+         (normal theory)
+        ground energy -2
+        Bell-operator correlations, device-dependent: it trusts the measurements, and is no proof of nonlocality
+        >>> witness.below_classical_bound, witness.can_be_witnessed
+        (True, True)
     """
 
     paulis: tuple[str, ...]
@@ -165,9 +182,11 @@ def energy_witness(
             reach.
 
     References:
-        arXiv:2406.17841 (73 qubits), 1607.06090 (energy as a detector of nonlocality).
+        J. Tura et al., Phys. Rev. X 7, 021005 (2017), arXiv:1607.06090 (energy as a detector of nonlocality);
+        arXiv:2406.17841 (73 qubits).
 
     Examples:
+        >>> from qiskit.quantum_info import SparsePauliOp
         >>> bell = SparsePauliOp(["XX", "ZZ"], [-1.0, -1.0])
         >>> witness = energy_witness(bell, [["X", "Z"], ["X+Z", "X-Z"]], -1.9, 0.05, ground_energy=-2)
         >>> round(witness.classical_bound, 6), round(witness.sigmas, 2)

@@ -23,7 +23,21 @@ __all__ = ["BellValues", "bell_values"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BellValues(Record):
-    """Estimates of one or several Bell expressions from the same counts."""
+    """Estimates of one or several Bell expressions from the same counts.
+
+    References:
+        B. Efron, Ann. Statist. 7, 1 (1979) (the bootstrap).
+
+    Examples:
+        >>> from qiskit_lhv import chsh, load_bundled_counts
+        >>> from qiskit_lhv.statistics import bell_values
+        >>> counts = load_bundled_counts("ibm_hanoi19_20circuit13").counts
+        >>> found = bell_values(counts, [chsh(minus=(0, 0)), chsh(minus=(1, 1))])
+        >>> print(found)
+        2.7682 +- 0.0068, -0.0214 +- 0.0068
+        >>> found.lower.round(3).tolist(), found.upper.round(3).tolist()
+        ([2.755, -0.035], [2.782, -0.008])
+    """
 
     values: FloatArray
     """Value of each expression on the frequencies, shape ``(E,)``."""
@@ -76,9 +90,15 @@ def bell_values(
         num_replicates: Number of bootstrap replicates, drawn from the frequencies; default: none.
         seed: Seed of the replicates.
 
+    Returns:
+        The values, their covariance, and an interval of each.
+
     Raises:
         CountsError: If there is no expression, scenarios differ, a number is out of range, or a coefficient belongs to
             settings that were not measured.
+
+    References:
+        B. Efron, Ann. Statist. 7, 1 (1979) (the bootstrap).
 
     Examples:
         >>> from qiskit_lhv import chsh, load_bundled_counts

@@ -36,6 +36,20 @@ class NormalTest(Evidence):
     """How far an estimated value of a Bell expression lies above the local bound, if its error is normal.
 
     This is no test of all local models: it takes the value as unbiased and the standard error as it was given.
+
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969); O. J. Dunn, J. Am. Stat.
+        Assoc. 56, 52 (1961) (Bonferroni's correction for the eight forms).
+
+    Examples:
+        >>> from qiskit_lhv import chsh
+        >>> from qiskit_lhv.statistics import normal_test
+        >>> test = normal_test(2.35, 0.10, chsh())
+        >>> print(test)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1> = 2.35 +- 0.10, 3.50 standard errors from the local bound 2: log10 p
+         = -3.6333 (normal theory)
+        >>> round(test.p_value, 6), test.largest_form, bool(test.verify())
+        (0.000233, False, True)
     """
 
     inequality: BellInequality
@@ -141,6 +155,9 @@ def normal_test(value: float, standard_error: float, expression: BellExpression)
     Raises:
         CountsError: If a number is not finite, or the standard error is not positive.
 
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969).
+
     Examples:
         >>> from qiskit_lhv import chsh
         >>> test = normal_test(2.05, 0.10, chsh())
@@ -169,11 +186,17 @@ def correlator_test(correlators: Correlators, expression: BellExpression | None 
         CountsError: If the expression belongs to another scenario, has marginal terms or coefficients where nothing was
             estimated, or none is declared where there is no default.
 
+    References:
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969); O. J. Dunn, J. Am. Stat.
+        Assoc. 56, 52 (1961) (Bonferroni's correction for the eight forms).
+
     Examples:
-        >>> correlators = Correlators([[0.52, 0.51], [0.50, -0.52]], errors=0.05)
-        >>> test = correlator_test(correlators)
-        >>> round(test.value, 6), round(test.standard_error, 6), round(test.sigmas, 6)
-        (2.05, 0.1, 0.5)
+        >>> from qiskit_lhv.targets import Correlators
+        >>> test = correlator_test(Correlators([[0.62, 0.61], [0.60, -0.62]], errors=0.05))
+        >>> print(f"S = {test.value:.2f} +- {test.standard_error:.2f}, {test.sigmas:.1f} standard errors above 2")
+        S = 2.45 +- 0.10, 4.5 standard errors above 2
+        >>> print(f"p = {test.p_value:.1e} with the correction for eight forms")
+        p = 2.7e-05 with the correction for eight forms
     """
     instance(correlators, Correlators, "correlators", CountsError)
     if expression is not None:

@@ -28,6 +28,24 @@ class ManyPartyAllowance(Record):
 
     A hidden influence flips the outcome of a party, with a probability of at most kappa times the largest change of a
     marginal in which the party takes part. The limits of these changes and the test share ``alpha`` by halves.
+
+    References:
+        J. V. Kujala, E. N. Dzhafarov, J.-A. Larsson, Phys. Rev. Lett. 115, 150401 (2015), arXiv:1412.4724 (marginals
+        that depend on settings).
+
+    Examples:
+        The evidence of a report on many parties ends with the allowance:
+
+        >>> from qiskit_lhv import analyze, CountsOptions
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> allowance = analyze(shots, CountsOptions(expression=ardehali(5))).evidence[-1]
+        >>> print(allowance)
+        hidden influences: up to 0.1... flipped outcomes per shot are excluded, which is 0.0... times what
+         marginals may show
     """
 
     alpha: float
@@ -77,9 +95,27 @@ def many_party_allowance(
         kappa: The largest assumed ratio of a hidden flip's probability to what marginals show.
         alpha: The probability with which the conclusion may be wrong.
 
+    Returns:
+        The largest number of flipped outcomes and the largest kappa with which the result stands.
+
     Raises:
         CountsError: If kappa is below 1, alpha is not between 0 and 1, or the limits of the shifts hold only at a level
             above ``alpha / 2``.
+
+    References:
+        J. V. Kujala, E. N. Dzhafarov, J.-A. Larsson, Phys. Rev. Lett. 115, 150401 (2015), arXiv:1412.4724 (marginals
+        that depend on settings).
+
+    Examples:
+        >>> from qiskit_lhv.statistics import many_party_signaling, many_party_test
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> allowance = many_party_allowance(many_party_test(shots, ardehali(5)), many_party_signaling(shots))
+        >>> print(f"{allowance.flips:.2f} flips per shot, kappa up to {allowance.largest_kappa:.3f}")
+        0.1... flips per shot, kappa up to 0.0...
     """
     instance(test, ManyPartyTest, "test", CountsError, "Such as many_party_test(shots, expression).")
     instance(signaling, ManyPartySignaling, "signaling", CountsError, "Such as many_party_signaling(shots).")

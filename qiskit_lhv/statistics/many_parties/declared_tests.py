@@ -56,6 +56,23 @@ class ManyPartyTest(Evidence):
 
     The record holds the sums from which the score, its bound, the p-value and the e-value can be derived again.
     ``LocalityReport.verify`` also derives the sums from the shots.
+
+    References:
+        W. Hoeffding, Ann. Math. Statist. 27, 713 (1956); V. Bentkus, Ann. Probab. 32, 1650 (2004); arXiv:2406.07659
+        (sampled terms).
+
+    Examples:
+        >>> from qiskit_lhv.statistics import many_party_test
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> test = many_party_test(shots, ardehali(5))
+        >>> print(f"value {test.value:.1f} +- {test.standard_error:.1f}, local bound {test.local_bound:g}")
+        value 2... +- 1..., local bound 8
+        >>> print(f"log10 p = {test.log10_p_value:.1f}", bool(test.verify()))
+        log10 p = -2... True
     """
 
     expression: ManyPartyExpression
@@ -295,15 +312,16 @@ def many_party_test(
         (1965); V. Bentkus, Ann. Probab. 32, 1650 (2004); arXiv:2406.07659 (sampled terms).
 
     Examples:
-        >>> from qiskit_lhv import BellExpression, BellScenario
-        >>> scenario = BellScenario([2, 2], 2)
-        >>> signs = {((0, x), (1, y)): (-1.0) ** (x * y) for x in (0, 1) for y in (0, 1)}
-        >>> chsh = BellExpression.from_terms(scenario, signs)
-        >>> terms = chsh.draw_terms(400, np.random.default_rng(0))
-        >>> flips = np.where(terms.sum(axis=1) == 2, 2, 0).astype(np.uint8)[:, None]
-        >>> shots = ManyPartyShots(scenario, terms, np.ones(400, dtype=int), flips, "random", terms)
-        >>> many_party_test(shots, chsh).p_value < 1e-40
-        True
+        A GHZ state of five qubits, with a term of Ardehali's expression drawn for every shot:
+
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> print(many_party_test(shots, ardehali(5)))
+        5 parties: S(5, 0) + S(4, 1) - S(3, 2) - S(2, 3) + S(1, 4) + S(0, 5): 2... +- 1... in 400 shots, local
+         bound 8: log10 p = -2..., log10 e = 2...
     """
     expression = without_table(expression, "expression", CountsError)
     instance(shots, ManyPartyShots, "shots", CountsError)

@@ -21,7 +21,22 @@ __all__ = ["NonlocalityDepth", "nonlocality_depth"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NonlocalityDepth(Evidence):
-    """The least number of parties that must communicate with each other in every model of the shots."""
+    """The least number of parties that must communicate with each other in every model of the shots.
+
+    References:
+        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, Phys. Rev. Lett. 103, 090503 (2009), arXiv:0903.2715.
+
+    Examples:
+        >>> from qiskit_lhv.statistics import nonlocality_depth
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> found = nonlocality_depth(shots, ardehali(5))
+        >>> found.depth, found.largest_num_groups, found.test.bound.value
+        (5, 1, 16.0)
+    """
 
     test: ManyPartyTest | None
     """The test against the least number of groups that is excluded; ``None`` if none is."""
@@ -91,7 +106,18 @@ def nonlocality_depth(
         ScenarioError: If the bounds of groups are not known for the expression.
 
     References:
-        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
+        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, Phys. Rev. Lett. 103, 090503 (2009), arXiv:0903.2715.
+
+    Examples:
+        No model in which the five qubits of a GHZ state form two groups or more explains these shots:
+
+        >>> from qiskit_lhv.experiments import ghz_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import ardehali
+        >>> experiment = ManyPartyExperiment(ghz_preparation(5).circuit, [("X", "Y")] * 4 + [("X-Y", "X+Y")])
+        >>> schedule = ManyPartySchedule.random(ardehali(5), num_runs=400, shots=1, seed=1)
+        >>> shots = experiment.run(experiment.simulator(seed=1), schedule)
+        >>> print(nonlocality_depth(shots, ardehali(5)))
+        nonlocality depth at least 5 of 5: models of 2 groups or more are excluded (log10 p = -...)
     """
     expression = without_table(expression, "expression", CountsError)
     level = math.log10(probability(alpha, "alpha", CountsError, open_interval=True))

@@ -32,6 +32,25 @@ class ViolationReach(Evidence):
 
     That an expression of n parties is violated says that no local model of these n parties explains the data. It does
     not say that all n take part: a violation by some pair inside is enough for a large violation of many expressions.
+
+    Raises:
+        CountsError: If there is no test, or alpha is not between 0 and 1.
+
+    References:
+        F. Baccari, R. Augusiak, I. Supic, J. Tura, A. Acin, arXiv:1812.10428 (inequalities of graph states); S. Holm,
+        Scand. J. Statist. 6, 65 (1979).
+
+    Examples:
+        >>> from qiskit_lhv.experiments import graph_state_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import baccari_inequality
+        >>> from qiskit_lhv.statistics import nested_expressions, violation_reach
+        >>> ring = [(k, (k + 1) % 6) for k in range(6)]
+        >>> whole = baccari_inequality(ring, centers=[2])
+        >>> experiment = ManyPartyExperiment(graph_state_preparation(ring).circuit, whole.settings)
+        >>> shots = experiment.run(experiment.simulator(seed=3), ManyPartySchedule.blocks(whole.expression, 500))
+        >>> reach = violation_reach(shots, nested_expressions(whole.expression, [range(5), range(6)]))
+        >>> reach.largest, reach.ratios.round(1).tolist(), reach.violated
+        (6, [1.4, 1.2], (True, True))
     """
 
     tests: tuple[ManyPartyTest, ...]
@@ -129,6 +148,25 @@ def violation_reach(
     Raises:
         CountsError: If there is no expression, or a test is refused; see ``many_party_test``.
         ScenarioError: If a local bound cannot be computed.
+
+    References:
+        F. Baccari, R. Augusiak, I. Supic, J. Tura, A. Acin, arXiv:1812.10428 (inequalities of graph states); S. Holm,
+        Scand. J. Statist. 6, 65 (1979).
+
+    Examples:
+        The graph state of a ring of six qubits, and the part of its inequality on five of them:
+
+        >>> from qiskit_lhv.experiments import graph_state_preparation, ManyPartyExperiment, ManyPartySchedule
+        >>> from qiskit_lhv.polytope import baccari_inequality
+        >>> ring = [(k, (k + 1) % 6) for k in range(6)]
+        >>> whole = baccari_inequality(ring, centers=[2])
+        >>> experiment = ManyPartyExperiment(graph_state_preparation(ring).circuit, whole.settings)
+        >>> shots = experiment.run(experiment.simulator(seed=3), ManyPartySchedule.blocks(whole.expression, 500))
+        >>> print(violation_reach(shots, nested_expressions(whole.expression, [range(5), range(6)])))
+        parties             value       local    ratio     log10 p  violated
+              5      5... +- 0.1...           4   1...      -2...  yes
+              6      8... +- 0.1...           7   1...      -1...  yes
+        2 registers together at alpha = 0.05: the largest one that is violated has 6
     """
     instance(shots, ManyPartyShots, "shots", CountsError)
     if isinstance(expressions, ManyPartyExpression) or not isinstance(expressions, Iterable):
@@ -183,6 +221,9 @@ def nested_expressions(
 
     Raises:
         ScenarioError: If a party does not exist, or no term lies inside a register.
+
+    References:
+        F. Baccari, R. Augusiak, I. Supic, J. Tura, A. Acin, arXiv:1812.10428 (inequalities of graph states).
 
     Examples:
         >>> from qiskit_lhv.polytope import baccari_inequality

@@ -40,7 +40,23 @@ _GAP_ROUNDING = 1e-14
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Allocation(Evidence):
-    """Shares of the setting combinations, and how close their evidence rate is to the largest possible one."""
+    """Shares of the setting combinations, and how close their evidence rate is to the largest possible one.
+
+    References:
+        W. van Dam, R. D. Gill, P. D. Gruenwald, IEEE Trans. Inf. Theory 51, 2812 (2005), arXiv:quant-ph/0307125.
+
+    Examples:
+        >>> import numpy as np
+        >>> from qiskit_lhv import Behavior, ghz_state
+        >>> from qiskit_lhv.statistics import optimal_shares
+        >>> best = optimal_shares(Behavior.from_state(ghz_state(3), "mermin"))
+        >>> print(f"{best.bits:.4f} bits per trial, at most {best.upper / np.log(2):.4f} with any shares")
+        0.4150 bits per trial, at most 0.4150 with any shares
+        >>> best.shares.round(3).tolist()
+        [[[0.25, 0.0], [0.0, 0.25]], [[0.0, 0.25], [0.25, 0.0]]]
+        >>> int(best.shots(1000).sum()), bool(best.verify())
+        (1000, True)
+    """
 
     fit: LocalFit
     """The local model nearest to the behavior with these shares, which proves the rate that they reach."""
@@ -158,6 +174,9 @@ def optimal_shares(
             enumerate all parties but one.
         SolverError: If the relative gap stays above 1e-6 (or above ten times the tolerance).
 
+    References:
+        W. van Dam, R. D. Gill, P. D. Gruenwald, IEEE Trans. Inf. Theory 51, 2812 (2005), arXiv:quant-ph/0307125.
+
     Examples:
         The Mermin test of a GHZ state needs only four of the eight setting combinations:
 
@@ -168,9 +187,6 @@ def optimal_shares(
         0.415037 bits per trial
         >>> best.shots(1000).ravel().tolist()
         [249, 1, 1, 249, 1, 249, 249, 1]
-
-    References:
-        arXiv:quant-ph/0307125 (van Dam, Gill, Gruenwald: the statistical strength of nonlocality proofs).
     """
     behavior = exact_behavior(behavior, "behavior")
     product = truth_value(product, "product", ScenarioError)

@@ -46,7 +46,25 @@ _MOST_RANKED = 1 << 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvidenceRate(Evidence):
-    """The log-evidence against local models that a behavior is expected to give per trial."""
+    """The log-evidence against local models that a behavior is expected to give per trial.
+
+    References:
+        W. van Dam, R. D. Gill, P. D. Gruenwald, IEEE Trans. Inf. Theory 51, 2812 (2005), arXiv:quant-ph/0307125 (the
+        divergence as the strength of a test); Y. Zhang, S. Glancy, E. Knill, Phys. Rev. A 84, 062118 (2011),
+        arXiv:1108.2468.
+
+    Examples:
+        From a few pilot counts; the corrected rate does not profit from their luck:
+
+        >>> from qiskit_lhv import Behavior, werner_state
+        >>> from qiskit_lhv.statistics import evidence_rate
+        >>> pilot = Behavior.from_state(werner_state(0.9), "chsh").sample(shots=250, seed=3)
+        >>> rate = evidence_rate(pilot, seed=1)
+        >>> print(f"{rate.rate:.4f} +- {rate.standard_error:.4f} nats per trial, {rate.corrected_rate:.4f} corrected")
+        0.0147 +- 0.0052 nats per trial, 0.0137 corrected
+        >>> rate.shots(1e-6)
+        1186
+    """
 
     fit: LocalFit
     """The local model q nearest to the behavior p with these shares; its divergence is the rate."""
@@ -121,6 +139,7 @@ class EvidenceRate(Evidence):
 
         Raises:
             ScenarioError: If the behavior gives no evidence, or an argument is out of range.
+            CountsError: If pilot counts show no violation beyond their luck.
         """
         goal = -log10_goal(p_value, log10_p_value) * math.log(10)
         quantile = NormalDist().inv_cdf(probability(power, "power", ScenarioError, open_interval=True))
@@ -197,6 +216,11 @@ def evidence_rate(
     Raises:
         ScenarioError: If the behavior is signaling, the shares do not fit, or the scenario is too large.
 
+    References:
+        W. van Dam, R. D. Gill, P. D. Gruenwald, IEEE Trans. Inf. Theory 51, 2812 (2005), arXiv:quant-ph/0307125 (the
+        divergence as the strength of a test); Y. Zhang, S. Glancy, E. Knill, Phys. Rev. A 84, 062118 (2011),
+        arXiv:1108.2468.
+
     Examples:
         >>> from qiskit_lhv import Behavior, werner_state
         >>> rate = evidence_rate(Behavior.from_state(werner_state(1), "chsh"))
@@ -204,9 +228,6 @@ def evidence_rate(
         0.0320746 nats (0.0462738 bits) of evidence per trial
         >>> rate.shots(1e-6)
         501
-
-    References:
-        arXiv:quant-ph/0307125 (the divergence as the strength of a test), arXiv:1108.2468.
     """
     rng = generator(seed)
     if isinstance(target, BellCounts):

@@ -27,7 +27,21 @@ _MAX_SHOTS = 2**53
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ManyPartyPlan(Record):
-    """How many shots a test of a declared expression of many parties needs, with terms drawn shot by shot."""
+    """How many shots a test of a declared expression of many parties needs, with terms drawn shot by shot.
+
+    References:
+        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990) (the expression of the example); W. Hoeffding, Ann. Math.
+        Statist. 27, 713 (1956).
+
+    Examples:
+        A device of 20 qubits that reaches six tenths of the quantum value:
+
+        >>> from qiskit_lhv.polytope import mermin
+        >>> from qiskit_lhv.statistics import shots_of_many_parties
+        >>> plan = shots_of_many_parties(mermin(20), 0.6 * 2**19, 1e-6)
+        >>> plan.num_shots, round(plan.win_probability, 3), round(plan.local_win_probability, 3)
+        (92, 0.8, 0.501)
+    """
 
     num_shots: int
     """Number of shots, each with a term of its own."""
@@ -75,8 +89,14 @@ def expected_value(
         num_terms: Number of terms drawn to estimate the mean effect of the readout; all where there are no more.
         seed: Seed of the draws.
 
+    Returns:
+        The value of the expression on the device.
+
     Raises:
         ScenarioError: If no ideal value is known, or a number is out of range.
+
+    References:
+        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990) (the expression of the example).
 
     Examples:
         >>> from qiskit_lhv.polytope import mermin
@@ -142,6 +162,10 @@ def shots_of_many_parties(
         CountsError: If the bound is none, or that of another expression.
         ScenarioError: If the value does not exceed the local bound or exceeds the algebraic one, or more than ``2**53``
             shots would be needed.
+
+    References:
+        N. D. Mermin, Phys. Rev. Lett. 65, 1838 (1990) (the expression of the example); W. Hoeffding, Ann. Math.
+        Statist. 27, 713 (1956).
 
     Examples:
         >>> from qiskit_lhv.polytope import mermin

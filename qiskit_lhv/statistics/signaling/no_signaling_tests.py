@@ -60,7 +60,27 @@ class MarginalComparison(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SignalingTest(Record):
-    """Comparisons of all marginals that no-signaling forces to agree."""
+    """Comparisons of all marginals that no-signaling forces to agree.
+
+    References:
+        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
+        (signaling on devices).
+
+    Examples:
+        Shifts of one percent that are many standard errors:
+
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> from qiskit_lhv.statistics import no_signaling_test
+        >>> test = no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts)
+        >>> print(f"p = {test.p_value:.1e}, largest shift {test.largest_shift:.4f}, deviance {test.deviance:.1f}")
+        p = 9.4e-24, largest shift 0.0128, deviance 115.6
+        >>> for one in test.comparisons:
+        ...     print(f"sender {one.sender}, settings {one.settings}: {one.statistic**0.5:.2f} standard errors")
+        sender 0, settings (None, 0): 1.31 standard errors
+        sender 0, settings (None, 1): 8.46 standard errors
+        sender 1, settings (0, None): 3.85 standard errors
+        sender 1, settings (1, None): 5.58 standard errors
+    """
 
     comparisons: tuple[MarginalComparison, ...]
     """One for each party and settings of the others."""
@@ -141,18 +161,22 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
         level: Probability that any interval misses.
         seed: Seed of the random tables; ``None`` draws a fresh one. The result records it.
 
+    Returns:
+        The test: one p-value, all comparisons, and how far marginals move.
+
     Raises:
         CountsError: If the level is not between 0 and 1.
-
-    Examples:
-        >>> from qiskit_lhv import load_bundled_counts
-        >>> from qiskit_lhv.statistics import no_signaling_test
-        >>> no_signaling_test(load_bundled_counts("ibm_washington91_98circuit4").counts).p_value < 1e-20
-        True
 
     References:
         R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
         (signaling on devices).
+
+    Examples:
+        >>> from qiskit_lhv import load_bundled_counts
+        >>> for name in ("ibm_hanoi19_20circuit13", "ibm_washington91_98circuit4"):
+        ...     print(no_signaling_test(load_bundled_counts(name).counts))
+        no-signaling: p = 1, largest shift of a marginal 0.00114, distance in [0, 0.017]
+        no-signaling: p = 9.42e-24, largest shift of a marginal 0.0128, distance in [0.0044, 0.029]
     """
     counts = require_counts(counts)
     level = probability(level, "level", CountsError, open_interval=True)
