@@ -46,6 +46,21 @@ class BellExpression(Record):
 
     Raises:
         ScenarioError: If the shape is not of this form or does not fit the scenario.
+
+    References:
+        N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S. Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849
+        (Bell nonlocality).
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> bell = BellExpression.from_correlators([[1, 1], [1, -1]], marginals=False)
+        >>> print(bell)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>
+        >>> bell.scenario.num_settings, local_bound(bell).value
+        ((2, 2), 2.0)
+        >>> print(bell.operator([("X", "Z"), ("X+Z", "X-Z")]).simplify())
+        SparsePauliOp(['XX', 'ZZ'],
+                      coeffs=[1.41421356+0.j, 1.41421356+0.j])
     """
 
     coefficients: FloatArray
