@@ -28,7 +28,7 @@ NO_SOURCE: dict[str, set[str]] = {
     "projective": {"ProofSearch", "SettingsSearch"},
     "quantum": {"PhysicalQubits", "mix_with_noise"},
     "reports": set(),
-    "spin_chains": set(),
+    "spin_chains": {"nearest_neighbor_chain", "random_chain", "reduced_state"},
     "statistics": set(),
     "sweeps": set(),
     "targets": set(),

@@ -157,7 +157,7 @@ def detection_threshold(
         SolverError: If a linear program fails.
 
     References:
-        A. Garg, N. D. Mermin, Phys. Rev. D 35, 3831 (1987); P. H. P. H. Eberhard, Phys. Rev. A 47, R747 (1993);
+        A. Garg, N. D. Mermin, Phys. Rev. D 35, 3831 (1987); P. H. Eberhard, Phys. Rev. A 47, R747 (1993);
         arXiv:quant-ph/0703120 and arXiv:0705.1134 (parties of different efficiency); arXiv:quant-ph/9803041 (GHZ).
 
     Examples:

@@ -51,7 +51,7 @@ class StructuralBound(RationalBound):
     """The local bound of an expression of many parties, found by its structure; ``verify`` proves it again.
 
     Raises:
-        ScenarioError: If the strategy or the parts do not fit the expression.
+        ScenarioError: If a bound that is marked as exact comes without a strategy.
 
     References:
         R. Dechter, Artif. Intell. 113, 41 (1999) (bucket elimination); J. Tura et al., Phys. Rev. X 7, 021005 (2017),
