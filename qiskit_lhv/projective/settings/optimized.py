@@ -138,7 +138,7 @@ class OptimizedSettings(Evidence):
         """Returns the same settings and inequality for the state at this visibility in the noise.
 
         Args:
-            visibility: Weight of the state, from 0 to 1.
+            visibility: Weight of the state; the noise has the rest.
         """
         noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
