@@ -77,6 +77,10 @@ def thermal_state(hamiltonian: SparsePauliOp | SparseObservable, temperature: fl
     Raises:
         MeasurementError: If the Hamiltonian is not Hermitian or has too many spins, or T is not positive.
 
+    References:
+        M. C. Arnesen, S. Bose, V. Vedral, Phys. Rev. Lett. 87, 017901 (2001), arXiv:quant-ph/0009060 (entanglement of
+        thermal spin chains).
+
     Examples:
         >>> from qiskit.quantum_info import SparsePauliOp
         >>> state = thermal_state(SparsePauliOp("Z"), 1.0)

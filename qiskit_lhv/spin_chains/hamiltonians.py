@@ -82,8 +82,14 @@ def xyz_chain(
         fields: ``(h_x, h_y, h_z)``.
         periodic: Whether the chain is closed.
 
+    Returns:
+        The Hamiltonian on ``num_spins`` qubits.
+
     Raises:
         MeasurementError: If a number is out of range.
+
+    References:
+        R. J. Baxter, Phys. Rev. Lett. 26, 834 (1971) (the exact solution without a field).
 
     Examples:
         >>> chain = xyz_chain(2, (1.0, 0.0, 0.5), fields=(0.0, 0.0, -2.0))
@@ -110,11 +116,15 @@ def xxz_chain(num_spins: int, anisotropy: float, *, field: float = 0.0, periodic
         field: h; a positive one favors spin down.
         periodic: Whether the chain is closed.
 
+    Returns:
+        The Hamiltonian on ``num_spins`` qubits.
+
     Raises:
         MeasurementError: If a number is out of range.
 
     References:
-        arXiv:2407.04673 (locality of its reduced states).
+        C. N. Yang, C. P. Yang, Phys. Rev. 150, 321 (1966) (ground states); N. von Selzam, F. Marquardt,
+        arXiv:2407.04673 (locality of the reduced states).
 
     Examples:
         >>> sorted((label, float(value.real)) for label, value in xxz_chain(2, 0.5).to_list())
@@ -137,8 +147,19 @@ def random_chain(
         periodic: Whether the chain is closed.
         seed: Seed, or ``None``.
 
+    Returns:
+        The Hamiltonian on ``num_spins`` qubits.
+
     Raises:
         MeasurementError: If the number of spins is below 2.
+
+    Examples:
+        >>> from qiskit_lhv.spin_chains import ground_state
+        >>> chain = random_chain(6, seed=1)
+        >>> len(chain), chain.num_qubits  # 6 bonds with 9 terms each, and 3 components of 6 fields
+        (72, 6)
+        >>> print(ground_state(chain))
+        ground state of 6 spins: energy -16.720628, gap 2.429
     """
     rng = generator(seed)
     bond = SparsePauliOp([a + b for a in "XYZ" for b in "XYZ"], rng.normal(size=9))

@@ -46,7 +46,22 @@ _SMALL = 1 << 16
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalBound(Record):
-    """The largest value of a Bell expression over all deterministic strategies."""
+    """The largest value of a Bell expression over all deterministic strategies.
+
+    References:
+        N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S. Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849
+        (Bell nonlocality).
+
+    Examples:
+        >>> from qiskit_lhv import chsh, local_bound
+        >>> bound = local_bound(chsh())
+        >>> print(bound)
+        2 (exact)
+        >>> bound.value, bound.exact
+        (2.0, True)
+        >>> bound.strategy.tolist()  # outcomes of party 0 for both settings, then of party 1
+        [0, 0, 0, 0]
+    """
 
     value: float
     """The bound. If ``exact``, no local model exceeds it."""
@@ -105,16 +120,16 @@ def local_bound(
             structure, which the result tells; the other arguments are then not needed.
         method: ``"exact"`` compares all strategies in integer arithmetic, by enumeration or by branch and bound. The
             result is exact if the coefficients are integers (or binary fractions) whose sum takes less than 57 bits;
-            otherwise the value is rounded up by no more than the rounding errors require. ``"heuristic"`` improves
-            the strategy of one party after the other, from random starts. A strategy reaches its value, but another
+            otherwise the value is rounded up by no more than the rounding errors require. ``"heuristic"`` improves the
+            strategy of one party after the other, from random starts. A strategy reaches its value, but another
             strategy may exceed it.
         seed: Seed of the random starts.
         time_limit: Number of seconds that ``"exact"`` may search. After that time, the best value found so far is
-            returned, marked as not exact. Default: no limit, but a search that would take more than about half
-            an hour (9e12 additions) is refused. See :ref:`time-limits`.
+            returned, marked as not exact. Default: no limit, but a search that would take more than about half an hour
+            (9e12 additions) is refused. See :ref:`time-limits`.
         max_work: Amount of work after which the best value found so far is returned, marked as not exact. Work is
-            counted in additions of small integers; two cores do about 5e9 of them per second. Unlike with a time
-            limit, the answer is the same on every machine. Default: no limit.
+            counted in additions of small integers; two cores do about 5e9 of them per second. Unlike with a time limit,
+            the answer is the same on every machine. Default: no limit.
         checkpoint: A file that keeps the state of a long branch and bound for two parties; if it exists, the search
             goes on from it. Enumerations start anew.
         executor: Workers that share a long branch and bound, as in :func:`qiskit_lhv.sweeps.sweep`. The bound is the
@@ -130,12 +145,16 @@ def local_bound(
         SweepError: If the workers give out. A single one that is lost costs its part of the search only.
 
     References:
-        arXiv:2409.03739 and references there (local bounds of large expressions by branch and bound).
+        S. Designolle, T. Vertesi, S. Pokutta, arXiv:2409.03739, and references there (local bounds of large expressions
+        by branch and bound).
 
     Examples:
         >>> from qiskit_lhv import chsh
+        >>> from qiskit_lhv.polytope import mermin
         >>> local_bound(chsh()).value
         2.0
+        >>> print(local_bound(mermin(100)))
+        1.12589991e+15 (exact, by the number of parties that answer in each way)
     """
     from ..expressions.expression import BellExpression
 

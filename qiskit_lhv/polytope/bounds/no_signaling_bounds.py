@@ -32,7 +32,22 @@ _MAX_CELLS = 1 << 14
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NoSignalingBound(Evidence):
-    """The largest value of a Bell expression over no-signaling behaviors, with proofs of both directions."""
+    """The largest value of a Bell expression over no-signaling behaviors, with proofs of both directions.
+
+    References:
+        J. Barrett, N. Linden, S. Massar, S. Pironio, S. Popescu, D. Roberts, Phys. Rev. A 71, 022101 (2005),
+        arXiv:quant-ph/0404097 (the no-signaling polytope).
+
+    Examples:
+        >>> from qiskit_lhv import chsh
+        >>> from qiskit_lhv.polytope import no_signaling_bound
+        >>> bound = no_signaling_bound(chsh())
+        >>> round(bound.value, 6), bool(bound.verify())
+        (4.0, True)
+        >>> print(bound.behavior.to_correlators()[1:, 1:].round(6) + 0.0)  # the Popescu-Rohrlich box
+        [[ 1.  1.]
+         [ 1. -1.]]
+    """
 
     value: float
     """The bound, rounded up: no no-signaling behavior exceeds it, as ``multipliers`` prove."""
@@ -95,6 +110,10 @@ def no_signaling_bound(expression: BellExpression | ManyPartyExpression) -> NoSi
     Raises:
         ScenarioError: If the expression has too many coefficients.
         SolverError: If the solver stops without an optimum.
+
+    References:
+        J. Barrett, N. Linden, S. Massar, S. Pironio, S. Popescu, D. Roberts, Phys. Rev. A 71, 022101 (2005),
+        arXiv:quant-ph/0404097 (the no-signaling polytope).
 
     Examples:
         >>> from qiskit_lhv import chsh

@@ -41,7 +41,21 @@ _HALF = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantumBound(Evidence):
-    """A proven upper bound on the quantum value of a Bell expression, and a value that a quantum state reaches."""
+    """A proven upper bound on the quantum value of a Bell expression, and a value that a quantum state reaches.
+
+    References:
+        M. Navascues, S. Pironio, A. Acin, New J. Phys. 10, 073013 (2008), arXiv:0803.4290; seesaw: R. F. Werner, M. M.
+        Wolf, arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, Phys. Rev. A 82, 022116 (2010), arXiv:1006.3032.
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, chsh
+        >>> from qiskit_lhv.polytope import quantum_bound
+        >>> bound = quantum_bound(chsh(), 1)
+        >>> round(bound.lower, 6), round(bound.upper, 6), bool(bound.verify())
+        (2.828427, 2.828427, True)
+        >>> round(chsh().value(Behavior.from_state(bound.statevector(), bound.settings)), 6)
+        2.828427
+    """
 
     upper: float
     """No quantum state and measurements of any dimension exceed it; ``factor`` proves it."""
@@ -141,9 +155,9 @@ def quantum_bound(
     starts. It may miss the best value. ``lower`` is recomputed from the state and the measurements in the result.
 
     Args:
-        expression: The Bell expression, of any scenario whose moment matrix is small enough: with full
-            correlators, four parties with two settings fit, five do not. Expressions of many parties that are this
-            small are taken too; the quantum bounds of large ones are stated by their ``known_bounds`` where known.
+        expression: The Bell expression, of any scenario whose moment matrix is small enough: with full correlators,
+            four parties with two settings fit, five do not. Expressions of many parties that are this small are taken
+            too; the quantum bounds of large ones are stated by their ``known_bounds`` where known.
         level: Level of the hierarchy, which names the rows of the moment matrix. At level 1, 2, 3, ... they are the
             products of at most that many projectors, as in the literature. At ``"1+AB"`` they are the projectors and
             the products of two projectors of different parties; ``"1+AB+ABC"`` adds products of three projectors of
@@ -161,13 +175,19 @@ def quantum_bound(
         for full correlators of two parties, with two outcomes each.
 
     Raises:
-        ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the
-            expression, or the parties' joint dimension exceeds 256.
+        ScenarioError: If the level is unknown, its matrix has more than 120 rows or lacks a moment of the expression,
+            or the parties' joint dimension exceeds 256.
         SolverError: If Clarabel is needed and missing, a solver fails, or the time is over before there is a bound.
 
     References:
-        M. Navascues, S. Pironio, A. Acin, arXiv:0803.4290; seesaw: R. F. Werner, M. M. Wolf,
-        arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, arXiv:1006.3032.
+        M. Navascues, S. Pironio, A. Acin, New J. Phys. 10, 073013 (2008), arXiv:0803.4290; seesaw: R. F. Werner, M. M.
+        Wolf, arXiv:quant-ph/0107093; K. F. Pal, T. Vertesi, Phys. Rev. A 82, 022116 (2010), arXiv:1006.3032.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import chained
+        >>> bound = quantum_bound(chained(4), 1)
+        >>> round(bound.upper, 6), bound.gap < 1e-6  # 8 cos(pi / 8)
+        (7.391036, True)
     """
     clock = Deadline(time_limit)
     expression = expression_with_table(expression, _MAX_CELLS, "quantum bound")

@@ -31,6 +31,20 @@ class ChainCorrelators(Record):
     """Correlators of near neighbors of a chain that repeats itself after ``period`` sites.
 
     Site ``i`` belongs to sublattice ``i % period``. Outcomes are +1 and -1.
+
+    Raises:
+        ScenarioError: If shapes do not fit, or an entry is not a number between -1 and 1.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import chain_threshold
+        >>> correlators = ChainCorrelators([[0.0]], [[[[-1.0]], [[1.0]]]])  # one setting, perfect antiferromagnet
+        >>> correlators.period, correlators.num_settings, correlators.reach
+        (1, 1, 2)
+        >>> chain_threshold(correlators).violated
+        False
     """
 
     singles: FloatArray
@@ -82,6 +96,23 @@ class ChainData(Record):
     """States of near neighbors of a chain of qubits that repeats itself after ``period`` sites, as expectation values.
 
     ``of_states`` and ``of_ring`` make it from states.
+
+    Raises:
+        MeasurementError: If shapes do not fit, or an entry is not a number between -1 and 1.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485.
+
+    Examples:
+        >>> from qiskit_lhv.spin_chains import ground_state, xxz_chain
+        >>> data = ChainData.of_ring(ground_state(xxz_chain(8, 1.0)))
+        >>> print(data)
+        two-body data of a chain of qubits of period 1, neighbors up to 2
+        >>> print(data.pairs[0, 0].diagonal().round(4))  # X X, Y Y and Z Z of neighbors
+        [-0.6085 -0.6085 -0.6085]
+        >>> data.correlators([[1, 0, 0], [0, 0, 1]]).pairs[0, 1].round(4)  # second neighbors, settings X and Z
+        array([[0.261, 0.   ],
+               [0.   , 0.261]])
     """
 
     singles: FloatArray

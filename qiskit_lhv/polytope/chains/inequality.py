@@ -30,6 +30,20 @@ class ChainInequality(Evidence):
 
     Its value is the mean over the sites of the sum of all terms that begin at a site. No local model of the chain
     exceeds the bound, which is the largest mean weight of a cycle on the graph of strategies.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485; M. Hu, J. Tura,
+        arXiv:2208.02798; arXiv:2407.08783.
+
+    Examples:
+        >>> inequality = ChainInequality.of([0, 0], [[[-2, 1], [0, 0]], [[0, 0], [0, -1]]])
+        >>> print(inequality)
+        Bell inequality of a chain, neighbors up to 2: at most 3 per site
+        >>> inequality.bound, inequality.cycle.tolist(), bool(inequality.verify())
+        (3.0, [0, 1, 2, 3], True)
+        >>> from qiskit_lhv import local_bound
+        >>> local_bound(inequality.on_ring(12)).value  # 12 sites
+        36.0
     """
 
     singles: IntArray

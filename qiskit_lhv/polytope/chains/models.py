@@ -26,6 +26,21 @@ class ChainModel(Record):
 
     Each sequence is repeated along the chain, and shifted by a random number of periods. The strategy of a site is a
     number whose bit x is the outcome of setting x.
+
+    Raises:
+        ScenarioError: If lengths, weights and strategies do not fit each other, or weights are not probabilities.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485.
+
+    Examples:
+        >>> antiferromagnet = ChainModel(1, 1, [1.0], [2], [0, 1])  # outcomes alternate; which comes first is random
+        >>> print(antiferromagnet)
+        mixture of 1 periodic sequences of strategies, of up to 2 sites
+        >>> antiferromagnet.correlators(2).pairs.ravel().tolist()
+        [-1.0, 1.0]
+        >>> [sequence.tolist() for sequence in antiferromagnet.sequences()]
+        [[0, 1]]
     """
 
     period: int

@@ -30,7 +30,22 @@ _SAME = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ChainSettings(Evidence):
-    """Settings for the states of near neighbors of a chain, with the threshold of their correlators."""
+    """Settings for the states of near neighbors of a chain, with the threshold of their correlators.
+
+    References:
+        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265 (optimized settings); Z. Wang, S. Singh, M. Navascues,
+        Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485 (infinite chains).
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.polytope import ChainData, optimize_chain_settings
+        >>> dimers = ChainData.of_states([[werner_state(1)], [werner_state(0)]])  # singlets side by side
+        >>> found = optimize_chain_settings(dimers, num_starts=2)
+        >>> found.violated, round(found.visibility, 6), found.axes.shape
+        (True, 0.707107, (2, 2, 3))
+        >>> bool(found.verify())
+        True
+    """
 
     data: ChainData
     """The states of near neighbors."""

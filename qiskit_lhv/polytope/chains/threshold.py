@@ -36,6 +36,19 @@ class ChainThreshold(Evidence):
 
     A visibility v multiplies all correlators, as white noise does. The chain's correlators themselves are those of
     v = 1.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485; arXiv:2407.08783.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import ChainCorrelators, chain_threshold
+        >>> found = chain_threshold(ChainCorrelators([[0.0]], [[[[-1.0]], [[-0.5]]]]))
+        >>> print(found)
+        correlators of a chain of period 1, ... violate an inequality: local up to a visibility of 0.4 (upper bound 0.4)
+        >>> found.violated, round(found.value, 6), found.inequality.bound
+        (True, 2.5, 1.0)
+        >>> print(found.model)
+        mixture of 2 periodic sequences of strategies, of up to 4 sites
     """
 
     correlators: ChainCorrelators

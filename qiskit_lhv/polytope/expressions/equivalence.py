@@ -39,8 +39,8 @@ def are_equivalent(
         first: A Bell expression.
         second: Another Bell expression.
         up_to_shift: Whether a constant may be added as well, which is useful if only the inequalities matter.
-        atol: Tolerance below which two coefficients count as equal. It applies to the reduced expressions, scaled
-            so that the largest coefficient is 1.
+        atol: Tolerance below which two coefficients count as equal. It applies to the reduced expressions, scaled so
+            that the largest coefficient is 1.
 
     Returns:
         Whether the two expressions are equivalent. If their scenarios differ in more than the order of the
@@ -49,6 +49,10 @@ def are_equivalent(
     Raises:
         ScenarioError: If the scenario has more than 2**16 = 65536 probabilities.
         SolverError: If the search was given up without an answer.
+
+    References:
+        D. Rosset, J.-D. Bancal, N. Gisin, J. Phys. A 47, 424022 (2014), arXiv:1404.1306 (Classifying 50 years of Bell
+        inequalities).
 
     Examples:
         >>> from qiskit_lhv import chsh

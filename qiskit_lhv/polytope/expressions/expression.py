@@ -46,6 +46,21 @@ class BellExpression(Record):
 
     Raises:
         ScenarioError: If the shape is not of this form or does not fit the scenario.
+
+    References:
+        N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S. Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849
+        (Bell nonlocality).
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> bell = BellExpression.from_correlators([[1, 1], [1, -1]], marginals=False)
+        >>> print(bell)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>
+        >>> bell.scenario.num_settings, local_bound(bell).value
+        ((2, 2), 2.0)
+        >>> print(bell.operator([("X", "Z"), ("X+Z", "X-Z")]).simplify())
+        SparsePauliOp(['XX', 'ZZ'],
+                      coeffs=[1.41421356+0.j, 1.41421356+0.j])
     """
 
     coefficients: FloatArray
@@ -80,13 +95,17 @@ class BellExpression(Record):
         """A Bell expression given by its coefficients on correlators, two outcomes per party.
 
         Args:
-            coefficients: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an axis
-                means that the party does not take part (``[0, ..., 0]`` is a constant); without, shape
-                ``(m_1, ..., m_N)``: full correlators only.
+            coefficients: With ``marginals``, shape ``(m_1 + 1, ..., m_N + 1)``, where index 0 of an axis means that the
+                party does not take part (``[0, ..., 0]`` is a constant); without, shape ``(m_1, ..., m_N)``: full
+                correlators only.
             marginals: Whether the array holds coefficients of fewer than all parties.
 
         Raises:
             ScenarioError: If the shape is not of this form.
+
+        Examples:
+            >>> print(BellExpression.from_correlators([[0, 0, 1], [0, 1, 1], [1, 1, -1]]))  # with <B1> and <A1>
+            <B1> + <A0 B0> + <A0 B1> + <A1> + <A1 B0> - <A1 B1>
         """
         array = real_array(coefficients, "coefficients", ScenarioError)
         if not marginals:
@@ -147,6 +166,11 @@ class BellExpression(Record):
 
         Raises:
             ScenarioError: If a setting has more or less than two outcomes.
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> chsh().to_sparse().terms
+            {((0, 0), (1, 0)): 1.0, ((0, 0), (1, 1)): 1.0, ((0, 1), (1, 0)): 1.0, ((0, 1), (1, 1)): -1.0}
         """
         correlators = self.to_correlators()
         kept = np.argwhere(np.abs(correlators) > _ROUNDING * np.abs(correlators).max())
@@ -165,6 +189,13 @@ class BellExpression(Record):
 
         Raises:
             ScenarioError: If the shape does not fit the scenario.
+
+        Examples:
+            >>> from qiskit_lhv import BellScenario, local_bound
+            >>> table = [[0, -1, 0], [-1, 1, 1], [0, 1, -1]]  # row 0 and column 0: probabilities of one party alone
+            >>> bell = BellExpression.from_collins_gisin(table, BellScenario((2, 2), (2, 2)))
+            >>> local_bound(bell).value
+            0.0
         """
         array = real_array(table, "table", ScenarioError)
         maps = [matrix.T for matrix in table_matrices(scenario, correlators=False)]
@@ -321,8 +352,14 @@ class BellExpression(Record):
                 number of each outcome. Outcomes with the same number are merged. Other settings do not change.
 
         Raises:
-            ScenarioError: If a setting is out of range, its numbers do not fit, or outcomes with different
-                coefficients are merged, so that the expression is not a function of the coarse-grained probabilities.
+            ScenarioError: If a setting is out of range, its numbers do not fit, or outcomes with different coefficients
+                are merged, so that the expression is not a function of the coarse-grained probabilities.
+
+        Examples:
+            >>> from qiskit_lhv import chsh
+            >>> outcomes = {(0, 1): [0, 1, 1]}
+            >>> chsh().lift_outcomes(outcomes).coarse_grain(outcomes) == chsh()
+            True
         """
         change = OutcomeMap.merging(self.scenario, outcomes, ScenarioError)
         coarse = change.pick(self.coefficients)
@@ -374,6 +411,14 @@ class BellExpression(Record):
 
         Raises:
             MeasurementError: If the settings are not qubit measurements that fit the scenario.
+
+        Examples:
+            >>> from qiskit.quantum_info import Statevector
+            >>> from qiskit_lhv import chsh
+            >>> operator = chsh().operator([("X", "Z"), ("X+Z", "X-Z")]).simplify()
+            >>> bell_state = Statevector([0.5**0.5, 0, 0, 0.5**0.5])
+            >>> round(float(bell_state.expectation_value(operator).real), 6)
+            2.828427
         """
         n = self.scenario.num_parties
         parsed = parse_settings(settings, [2] * n)

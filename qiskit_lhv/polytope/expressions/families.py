@@ -30,11 +30,21 @@ def chsh(minus: Sequence[int] = (1, 1)) -> BellExpression:
     Args:
         minus: Settings ``(x, y)`` of the correlator with the minus sign.
 
+    Returns:
+        The expression, with two settings of two outcomes per party.
+
     Raises:
         ScenarioError: If ``minus`` is not a pair of settings 0 or 1.
 
     References:
-        Clauser, Horne, Shimony, Holt, Phys. Rev. Lett. 23, 880 (1969).
+        J. F. Clauser, M. A. Horne, A. Shimony, R. A. Holt, Phys. Rev. Lett. 23, 880 (1969).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, ghz_state
+        >>> print(chsh())
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>
+        >>> round(chsh().value(Behavior.from_state(ghz_state(2), "chsh")), 6)
+        2.828427
     """
     pair = whole_numbers(minus, "minus", ScenarioError, minimum=0)
     if len(pair) != 2 or max(pair) > 1:
@@ -56,8 +66,11 @@ def clauser_horne() -> BellExpression:
     parties alone, with a local bound of 0. Eberhard's J, which is at least 0 for local models, is minus its value. On
     no-signaling behaviors it is a quarter of CHSH less a half.
 
+    Returns:
+        The expression, with two settings of two outcomes per party.
+
     References:
-        Clauser, Horne, Phys. Rev. D 10, 526 (1974); Eberhard, Phys. Rev. A 47, R747 (1993).
+        J. F. Clauser, M. A. Horne, Phys. Rev. D 10, 526 (1974); P. H. Eberhard, Phys. Rev. A 47, R747 (1993).
 
     Examples:
         >>> print(clauser_horne().to_collins_gisin())
@@ -118,11 +131,22 @@ def chained(num_settings: int) -> BellExpression:
     Args:
         num_settings: Number of settings of each party, at least 2.
 
+    Returns:
+        The expression, with m settings of two outcomes per party.
+
     Raises:
         ScenarioError: If there are fewer than 2 settings.
 
     References:
         S. L. Braunstein, C. M. Caves, Ann. Phys. 202, 22 (1990); S. Wehner, arXiv:quant-ph/0510076.
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import quantum_bound
+        >>> print(chained(3))
+        <A0 B0> - <A0 B2> + <A1 B0> + <A1 B1> + <A2 B1> + <A2 B2>
+        >>> local_bound(chained(3)).value, round(quantum_bound(chained(3), 1).upper, 6)  # 6 cos(pi / 6)
+        (4.0, 5.196152)
     """
     m = whole_number(num_settings, "num_settings", ScenarioError, minimum=2, maximum=_MAX_NUMBER)
     correlators = np.eye(m) + np.eye(m, k=-1)
@@ -136,8 +160,21 @@ def elegant() -> BellExpression:
     Its local bound is 6, its quantum bound 4 sqrt(3), reached on two qubits by three orthogonal directions
     against the four corners of a tetrahedron.
 
+    Returns:
+        The expression, with three settings of party 0 and four of party 1.
+
     References:
         N. Gisin, arXiv:quant-ph/0702021.
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import quantum_bound
+        >>> print(elegant().to_correlators()[1:, 1:])
+        [[ 1.  1. -1. -1.]
+         [ 1. -1.  1. -1.]
+         [ 1. -1. -1.  1.]]
+        >>> local_bound(elegant()).value, round(quantum_bound(elegant(), 1).upper, 6)  # 4 sqrt(3)
+        (6.0, 6.928203)
     """
     signs = [[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]
     return BellExpression.from_correlators(np.array(signs, dtype=np.float64), marginals=False)
@@ -149,8 +186,22 @@ def i3322() -> BellExpression:
     In probabilities of outcome 0 it is ``sum of T_xy p(00|xy) - 2 p_A(0|0) - p_A(0|1) - p_B(0|0)`` with
     ``T = [[1, 1, 1], [1, 1, -1], [1, -1, 0]]``. Qubits reach 0.25, other quantum systems at most 0.250876.
 
+    Returns:
+        The expression, in the scenario of three settings with two outcomes per party.
+
     References:
         D. Collins, N. Gisin, arXiv:quant-ph/0306129; K. F. Pal, T. Vertesi, arXiv:1006.3032.
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import no_signaling_bound
+        >>> print(i3322().to_collins_gisin())
+        [[ 0. -1.  0.  0.]
+         [-2.  1.  1.  1.]
+         [-1.  1.  1. -1.]
+         [ 0.  1. -1.  0.]]
+        >>> local_bound(i3322()).value, round(no_signaling_bound(i3322()).value, 6)
+        (0.0, 1.0)
     """
     table = [[0, -1, 0, 0], [-2, 1, 1, 1], [-1, 1, 1, -1], [0, 1, -1, 0]]
     return BellExpression.from_collins_gisin(table, BellScenario((3, 3), (2, 2)))
@@ -167,11 +218,23 @@ def cglmp(num_outcomes: int) -> BellExpression:
     Args:
         num_outcomes: Number of outcomes d, at least 2.
 
+    Returns:
+        The expression, with two settings of d outcomes per party.
+
     Raises:
         ScenarioError: If there are fewer than 2 outcomes.
 
     References:
-        D. Collins, N. Gisin, N. Linden, S. Massar, S. Popescu, arXiv:quant-ph/0106024.
+        D. Collins, N. Gisin, N. Linden, S. Massar, S. Popescu, Phys. Rev. Lett. 88, 040404 (2002),
+        arXiv:quant-ph/0106024.
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import are_equivalent, chsh, no_signaling_bound
+        >>> are_equivalent(cglmp(2), chsh())
+        True
+        >>> local_bound(cglmp(3)).value, round(no_signaling_bound(cglmp(3)).value, 6)
+        (2.0, 4.0)
     """
     d = whole_number(num_outcomes, "num_outcomes", ScenarioError, minimum=2, maximum=_MAX_NUMBER)
     coefficients = np.zeros((2, 2, d, d))

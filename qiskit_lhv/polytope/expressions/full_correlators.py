@@ -29,7 +29,22 @@ _LARGEST = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FullCorrelatorBound(Evidence):
-    """The strongest inequality for given full correlators. Its value is at most 1 for every local model."""
+    """The strongest inequality for given full correlators. Its value is at most 1 for every local model.
+
+    References:
+        R. F. Werner, M. M. Wolf, Phys. Rev. A 64, 032112 (2001), arXiv:quant-ph/0102024; M. Zukowski, C. Brukner, Phys.
+        Rev. Lett. 88, 210401 (2002), arXiv:quant-ph/0102039.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import wwzb
+        >>> bound = wwzb([[[1, 0], [0, -1]], [[0, -1], [-1, 0]]])  # GHZ state with X and Y: Mermin's correlators
+        >>> print(bound)
+        2 for 3 parties (local models reach at most 1)
+        >>> bound.visibility, bool(bound.verify())
+        (0.5, True)
+        >>> print(bound.expression())
+        0.5<A0 B0 C0> - 0.5<A0 B1 C1> - 0.5<A1 B0 C1> - 0.5<A1 B1 C0>
+    """
 
     value: float
     """``sum of |transform of the correlators| / 2**N``: full correlators are local if and only if it is at most 1."""

@@ -27,7 +27,21 @@ __all__ = ["BellInequality"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BellInequality(Evidence):
-    """A Bell expression and its local bound: every local model obeys ``expression <= bound.value``."""
+    """A Bell expression and its local bound: every local model obeys ``expression <= bound.value``.
+
+    References:
+        J. S. Bell, Physics 1, 195 (1964); N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S. Wehner, Rev. Mod. Phys.
+        86, 419 (2014), arXiv:1303.2849 (Bell nonlocality).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, chsh, ghz_state
+        >>> inequality = BellInequality.of(chsh())
+        >>> print(inequality)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1> <= 2
+        >>> behavior = Behavior.from_state(ghz_state(2, 0.8), "chsh")
+        >>> round(inequality.violation(behavior), 6), bool(inequality.verify(behavior))
+        (0.262742, True)
+    """
 
     expression: BellExpression
     """The expression."""
@@ -42,11 +56,18 @@ class BellInequality(Evidence):
 
     @classmethod
     def of(cls, expression: BellExpression) -> BellInequality:
-        """Returns the Bell inequality of an expression, with the exact local bound."""
+        """Returns the Bell inequality of an expression, with the exact local bound.
+
+        Args:
+            expression: The Bell expression.
+        """
         return cls(expression, local_bound(expression))
 
     def violation(self, behavior: Behavior) -> float:
         """Returns the value of a behavior minus the local bound; it is negative if the inequality is not violated.
+
+        Args:
+            behavior: A behavior of the same scenario.
 
         Raises:
             ScenarioError: If the scenarios differ.
@@ -54,7 +75,11 @@ class BellInequality(Evidence):
         return self.expression.value(behavior) - self.bound.value
 
     def exact_violation(self, behavior: Behavior) -> Fraction:
-        """Returns the violation in rational arithmetic; coefficients and probabilities are taken exactly as stored."""
+        """Returns the violation in rational arithmetic; coefficients and probabilities are taken exactly as stored.
+
+        Args:
+            behavior: A behavior of the same scenario.
+        """
         behavior.require_scenario(self.expression.scenario, "expression")
         value = exact_value(self.expression.coefficients, behavior.array)
         return value - Fraction(self.bound.value)

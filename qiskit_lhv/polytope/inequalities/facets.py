@@ -36,7 +36,25 @@ _MAX_VERTICES_BESIDE_CHSH = 512
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FacetList(Evidence):
-    """The facets of a local polytope: a no-signaling behavior is local if and only if it obeys them all."""
+    """The facets of a local polytope: a no-signaling behavior is local if and only if it obeys them all.
+
+    References:
+        C. Sliwa, Phys. Lett. A 317, 165 (2003), arXiv:quant-ph/0305190; D. Collins, N. Gisin, J. Phys. A 37, 1775
+        (2004), arXiv:quant-ph/0306129.
+
+    Examples:
+        >>> from qiskit_lhv import BellScenario
+        >>> from qiskit_lhv.polytope import enumerate_facets
+        >>> facets = enumerate_facets(BellScenario((2, 2), (2, 2)))
+        >>> print(facets)
+        24 facets in 2 classes of 8, 16: 2 parties with 2 settings of 2 outcomes each
+        >>> facets.class_sizes  # CHSH, and positivity of probabilities
+        (8, 16)
+        >>> for inequality in facets.representatives():
+        ...     print(inequality)
+        - <A0 B0> - <A0 B1> - <A1 B0> + <A1 B1> <= 2
+        - <B0> - <A0> - <A0 B0> <= 1
+    """
 
     scenario: BellScenario
     """The scenario."""
@@ -65,7 +83,11 @@ class FacetList(Evidence):
         return tuple(np.bincount(self.classes).tolist())
 
     def expression(self, index: int) -> BellExpression:
-        """Returns the Bell expression of a facet. Its local bound is ``bounds[index]``."""
+        """Returns the Bell expression of a facet. Its local bound is ``bounds[index]``.
+
+        Args:
+            index: Number of the facet, from 0.
+        """
         return BellExpression(self.coefficients[index].astype(np.float64), self.scenario)
 
     def verify(self) -> Verification:
@@ -142,7 +164,18 @@ def enumerate_facets(scenario: BellScenario) -> FacetList:
         SolverError: If the library is missing.
 
     References:
-        C. Sliwa, arXiv:quant-ph/0305190; D. Collins, N. Gisin, arXiv:quant-ph/0306129.
+        C. Sliwa, Phys. Lett. A 317, 165 (2003), arXiv:quant-ph/0305190; D. Collins, N. Gisin, J. Phys. A 37, 1775
+        (2004), arXiv:quant-ph/0306129.
+
+    Examples:
+        >>> from qiskit_lhv import BellScenario
+        >>> facets = enumerate_facets(BellScenario((2, 2), (2, 2)))
+        >>> print(facets)
+        24 facets in 2 classes of 8, 16: 2 parties with 2 settings of 2 outcomes each
+        >>> facets.class_sizes  # CHSH, and positivity of probabilities
+        (8, 16)
+        >>> len(facets), facets.bounds.tolist()[:8]
+        (24, [2, 2, 2, 2, 2, 2, 2, 2])
     """
     check_scenario(scenario)
     _check_size(scenario)

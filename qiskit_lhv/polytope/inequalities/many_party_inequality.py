@@ -17,7 +17,20 @@ __all__ = ["ManyPartyInequality"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ManyPartyInequality(Evidence):
-    """A Bell expression of many parties and its local bound: every local model obeys ``expression <= bound.value``."""
+    """A Bell expression of many parties and its local bound: every local model obeys ``expression <= bound.value``.
+
+    References:
+        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265; N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S.
+        Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849 (Bell nonlocality).
+
+    Examples:
+        >>> from qiskit_lhv.polytope import mermin
+        >>> inequality = ManyPartyInequality.of(mermin(20))
+        >>> print(inequality.bound)
+        1024 (exact, by the number of parties that answer in each way)
+        >>> inequality.violation(0.5 * 2**19), bool(inequality.verify())  # half of the GHZ state's value
+        (261120.0, True)
+    """
 
     bound: StructuralBound
     """The local bound, which holds its expression."""
@@ -25,6 +38,9 @@ class ManyPartyInequality(Evidence):
     @classmethod
     def of(cls, expression: ManyPartyExpression) -> ManyPartyInequality:
         """Returns the Bell inequality of an expression, with the bound that :func:`local_bound` finds.
+
+        Args:
+            expression: The expression.
 
         Examples:
             >>> from qiskit_lhv import BellExpression, BellScenario

@@ -34,6 +34,20 @@ class WernerInequality(Evidence):
 
     Raises:
         CertificateError: If the shapes do not fit.
+
+    References:
+        T. Vertesi, Phys. Rev. A 78, 032112 (2008), arXiv:0806.0096 (the first inequalities better than CHSH); S.
+        Designolle, T. Vertesi, S. Pokutta, arXiv:2409.03739.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import werner_inequality
+        >>> werner = werner_inequality()
+        >>> print(werner)
+        36 x 91 settings, violated by Werner states of visibility above 0.699736137
+        >>> werner.correlators.shape, f"{werner.visibility:.6f}", werner.inequality.bound.value
+        ((36, 91), '0.699736', 644334.0)
+        >>> round(float(werner.singlet_value()), 3)
+        920824.246
     """
 
     first_axes: FloatArray
@@ -90,7 +104,11 @@ class WernerInequality(Evidence):
         return round_up(Fraction(self.inequality.bound.value) / self.singlet_value())
 
     def behavior(self, visibility: float) -> Behavior:
-        """Returns the behavior of the Werner state of the given visibility, measured along these axes."""
+        """Returns the behavior of the Werner state of the given visibility, measured along these axes.
+
+        Args:
+            visibility: Weight of the singlet, from 0 to 1.
+        """
         return Behavior.from_correlators(-visibility * self.first_axes @ self.second_axes.T, marginals=False)
 
     def verify(self, *, prove_bound: bool | None = None) -> Verification:
@@ -135,17 +153,23 @@ class WernerInequality(Evidence):
 
 @cache
 def werner_inequality() -> WernerInequality:
-    """Returns the inequality that comes with the package.
+    """The inequality for two-qubit Werner states that comes with the package.
 
     Two-qubit Werner states above its visibility are nonlocal; this visibility lies below the 0.7071 of CHSH. The
     script ``benchmarks/werner_nonlocal.py`` found the inequality and proves its bound.
 
-    Examples:
-        >>> werner_inequality().visibility < 0.7
-        True
+    Returns:
+        The inequality of 36 and 91 settings, with its axes, symmetries and exact local bound.
 
     References:
-        arXiv:0806.0096 (the first inequalities better than CHSH) and arXiv:2409.03739 (0.69604, the best known).
+        T. Vertesi, Phys. Rev. A 78, 032112 (2008), arXiv:0806.0096 (the first inequalities better than CHSH); S.
+        Designolle, T. Vertesi, S. Pokutta, arXiv:2409.03739 (0.69604, the best known).
+
+    Examples:
+        >>> print(werner_inequality())
+        36 x 91 settings, violated by Werner states of visibility above 0.699736137
+        >>> werner_inequality().inequality.bound.value
+        644334.0
     """
     with as_file(files("qiskit_lhv").joinpath("data/werner_nonlocal.npz")) as path:
         return WernerInequality.load(path)

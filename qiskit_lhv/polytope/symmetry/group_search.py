@@ -60,6 +60,18 @@ def find_symmetry(*behaviors: Behavior, time_limit: float | None = None) -> Symm
 
     Raises:
         ScenarioError: If there is no behavior.
+
+    References:
+        S. Designolle, T. Vertesi, S. Pokutta, Phys. Rev. A 109, 022205 (2024), arXiv:2310.20677 (symmetric inequalities
+        and models).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, ghz_state
+        >>> symmetry = find_symmetry(Behavior.from_state(ghz_state(3), [("X", "Y")] * 3))
+        >>> print(symmetry)
+        192 relabelings of 3 parties with 2 settings of 2 outcomes each
+        >>> len(symmetry), len(symmetry.generators)
+        (192, 5)
     """
     deadline = Deadline(time_limit)
     if not behaviors:

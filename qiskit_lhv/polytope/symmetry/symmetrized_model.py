@@ -42,6 +42,23 @@ class SymmetrizedModel(LocalModel):
 
     Raises:
         ScenarioError: If shapes do not fit, weights are not probabilities or an outcome is out of range.
+
+    References:
+        S. Designolle, T. Vertesi, S. Pokutta, Phys. Rev. A 109, 022205 (2024), arXiv:2310.20677 (symmetric inequalities
+        and models).
+
+    Examples:
+        >>> from qiskit_lhv import BellScenario
+        >>> from qiskit_lhv.polytope import Relabeling, Symmetry
+        >>> scenario = BellScenario((2, 2), (2, 2))
+        >>> flip = Relabeling.of(scenario, outcomes=[[[1, 0], [1, 0]]] * 2)  # all outcomes of both parties
+        >>> model = SymmetrizedModel([1.0], [[0, 0, 0, 1]], Symmetry.generated_by([flip], scenario))
+        >>> model.to_deterministic().strategies.tolist(), bool(model.verify())
+        ([[0, 0, 0, 1], [1, 1, 1, 0]], True)
+        >>> print(model.behavior().to_correlators())  # no marginals are left
+        [[ 1.  0.  0.]
+         [ 0.  1. -1.]
+         [ 0.  1. -1.]]
     """
 
     weights: FloatArray

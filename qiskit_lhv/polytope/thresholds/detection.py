@@ -39,6 +39,20 @@ class DetectionThreshold(Evidence):
     A behavior that is local at one efficiency is local at every smaller one, since each party can discard clicks at
     random. So the model at ``lower`` proves locality at every efficiency below, and the violation at ``upper`` proves
     nonlocality at every efficiency above.
+
+    References:
+        A. Garg, N. D. Mermin, Phys. Rev. D 35, 3831 (1987); P. H. Eberhard, Phys. Rev. A 47, R747 (1993).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, ghz_state
+        >>> from qiskit_lhv.polytope import detection_threshold
+        >>> threshold = detection_threshold(Behavior.from_state(ghz_state(2), "chsh"))
+        >>> print(threshold)
+        detection threshold in [0.8284..., 0.8284...]
+        >>> round(threshold.lower, 4), round(threshold.upper, 4), bool(threshold.verify())
+        (0.8284, 0.8284, True)
+        >>> threshold.behavior_at(0.9).scenario.num_outcomes  # "no click" is a third outcome
+        ((3, 3), (3, 3))
     """
 
     lower: float
@@ -142,15 +156,15 @@ def detection_threshold(
         ScenarioError: If the behavior is signaling or an argument is out of range.
         SolverError: If a linear program fails.
 
+    References:
+        A. Garg, N. D. Mermin, Phys. Rev. D 35, 3831 (1987); P. H. Eberhard, Phys. Rev. A 47, R747 (1993);
+        arXiv:quant-ph/0703120 and arXiv:0705.1134 (parties of different efficiency); arXiv:quant-ph/9803041 (GHZ).
+
     Examples:
         >>> from qiskit_lhv import Behavior, ghz_state
         >>> threshold = detection_threshold(Behavior.from_state(ghz_state(2), "chsh"))
         >>> round(threshold.upper, 4)
         0.8284
-
-    References:
-        Garg and Mermin, Phys. Rev. D 35, 3831 (1987); Eberhard, Phys. Rev. A 47, R747 (1993);
-        arXiv:quant-ph/0703120 and arXiv:0705.1134 (parties of different efficiency); arXiv:quant-ph/9803041 (GHZ).
     """
     instance(behavior, Behavior, "behavior", ScenarioError).require_no_signaling(_MAX_SIGNALING, "behavior")
     assignment = check_assignment(assign, behavior.scenario)

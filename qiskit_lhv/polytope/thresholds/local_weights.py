@@ -38,7 +38,24 @@ _CLOSE = 1e-8
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LocalWeight(Evidence):
-    """Lower and upper bound on the largest q with ``behavior = q * local + (1 - q) * no-signaling``."""
+    """Lower and upper bound on the largest q with ``behavior = q * local + (1 - q) * no-signaling``.
+
+    References:
+        A. C. Elitzur, S. Popescu, D. Rohrlich, Phys. Lett. A 162, 25 (1992).
+
+    Examples:
+        >>> from qiskit_lhv import Behavior
+        >>> from qiskit_lhv.polytope import local_weight
+        >>> box = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
+        >>> weight = local_weight(box)
+        >>> print(weight)
+        local weight in [0.4, 0.4]
+        >>> round(weight.value, 6), bool(weight.verify())
+        (0.4, True)
+        >>> print(weight.remainder().to_correlators()[1:, 1:].round(6))  # a Popescu-Rohrlich box
+        [[ 1.  1.]
+         [ 1. -1.]]
+    """
 
     lower: float
     """A weight that is reached: ``lower * model`` nowhere exceeds the behavior."""
@@ -152,9 +169,11 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
         Lower and upper bound, which agree to about 1e-8 unless time ran out, with the evidence for both.
 
     Raises:
-        ScenarioError: If the behavior is signaling, or the scenario is too large to
-            enumerate all parties but one.
+        ScenarioError: If the behavior is signaling, or the scenario is too large to enumerate all parties but one.
         SolverError: If the linear program fails.
+
+    References:
+        A. C. Elitzur, S. Popescu, D. Rohrlich, Phys. Lett. A 162, 25 (1992).
 
     Examples:
         A Popescu-Rohrlich box with a fifth of white noise, S = 3.2:
@@ -163,9 +182,6 @@ def local_weight(behavior: Behavior, *, time_limit: float | None = None) -> Loca
         >>> box = Behavior.from_correlators([[0.8, 0.8], [0.8, -0.8]], marginals=False)
         >>> round(local_weight(box).value, 6)
         0.4
-
-    References:
-        Elitzur, Popescu, Rohrlich, Phys. Lett. A 162, 25 (1992).
     """
     remedy = "Of counts, get confidence limits: statistics.local_weight_interval(counts)."
     instance(behavior, Behavior, "behavior", ScenarioError, remedy).require_no_signaling(_SIGNALING, "behavior")

@@ -26,7 +26,24 @@ _WHITE_ATOL = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Threshold(Evidence):
-    """Lower and upper bound on the visibility up to which a behavior, mixed with noise, is local."""
+    """Lower and upper bound on the visibility up to which a behavior, mixed with noise, is local.
+
+    References:
+        S. Designolle, G. Iommazzo, M. Besancon, S. Knebel, P. Gelss, S. Pokutta, Phys. Rev. Res. 5, 043059 (2023),
+        arXiv:2302.04721; S. Designolle, T. Vertesi, S. Pokutta, Phys. Rev. A 109, 022205 (2024), arXiv:2310.20677.
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, ghz_state, nonlocality_threshold
+        >>> threshold = nonlocality_threshold(Behavior.from_state(ghz_state(2), "chsh"))
+        >>> print(threshold)
+        visibility threshold in [0.707106781, 0.707106781]
+        >>> round(threshold.lower, 6), round(threshold.upper, 6), threshold.upper_is_proven
+        (0.707107, 0.707107, True)
+        >>> print(threshold.inequality.expression)
+        <A0 B0> + <A0 B1> + <A1 B0> - <A1 B1>
+        >>> bool(threshold.verify())
+        True
+    """
 
     lower: float
     """Visibility at which ``model`` reproduces the mixture."""
@@ -53,7 +70,11 @@ class Threshold(Evidence):
         return f"visibility threshold in [{self.lower:.9g}, {self.upper:.9g}]"
 
     def mixture(self, visibility: float) -> Behavior:
-        """Returns ``visibility * behavior + (1 - visibility) * noise``. The visibility may exceed 1."""
+        """Returns ``visibility * behavior + (1 - visibility) * noise``. The visibility may exceed 1.
+
+        Args:
+            visibility: Weight of the behavior.
+        """
         mixed = visibility * self.behavior.array + (1 - visibility) * self.noise.array
         return Behavior(mixed, self.behavior.scenario)
 

@@ -56,18 +56,17 @@ def nonlocality_threshold(
     Args:
         behavior: A no-signaling behavior (within 1e-7).
         noise: A local behavior of the same scenario; default: white noise.
-        symmetry: Relabelings that leave behavior and noise unchanged; default: those that are found.
-            ``None``: no symmetry.
-        max_visibility: Largest visibility considered. Above 1 the line from the noise through the
-            behavior is extended, which tells how far inside the local set the behavior lies.
+        symmetry: Relabelings that leave behavior and noise unchanged; default: those that are found. ``None``: no
+            symmetry.
+        max_visibility: Largest visibility considered. Above 1 the line from the noise through the behavior is extended,
+            which tells how far inside the local set the behavior lies.
         max_calls: Calls of the oracle after which a search by conditional gradients (more than some hundred
             coordinates) returns the interval found so far. Default: none with a time limit; without one the work is
             bounded, so that the search ends within about a minute on two cores.
         time_limit: Seconds after which the interval found so far is returned; default: none, see :ref:`time-limits`.
         seed: Seed of the oracle's random starts, or ``None``.
         checkpoint: A file that keeps the state of a search by conditional gradients (more than some hundred
-            coordinates); if it exists, the search goes on from it. Linear programs end too
-            soon to need one.
+            coordinates); if it exists, the search goes on from it. Linear programs end too soon to need one.
         progress: Whether to show a progress bar for long searches; default: on a terminal and in a notebook.
 
     Returns:
@@ -75,12 +74,22 @@ def nonlocality_threshold(
         hundreds of coordinates; ``upper_is_proven`` tells whether the upper one rests on an exact local bound.
 
     Raises:
-        ScenarioError: If the behavior or the noise is signaling, the noise is not local or equals the
-            behavior, a relabeling changes them, or an argument is out of range.
+        ScenarioError: If the behavior or the noise is signaling, the noise is not local or equals the behavior, a
+            relabeling changes them, or an argument is out of range.
         SolverError: If the linear program fails.
 
     References:
-        arXiv:2310.20677, arXiv:2302.04721 and references there.
+        S. Designolle, G. Iommazzo, M. Besancon, S. Knebel, P. Gelss, S. Pokutta, Phys. Rev. Res. 5, 043059 (2023),
+        arXiv:2302.04721; S. Designolle, T. Vertesi, S. Pokutta, Phys. Rev. A 109, 022205 (2024), arXiv:2310.20677.
+
+    Examples:
+        >>> from qiskit_lhv import Behavior, ghz_state
+        >>> behavior = Behavior.from_state(ghz_state(3), [("X", "Y")] * 3)
+        >>> threshold = nonlocality_threshold(behavior)
+        >>> round(threshold.lower, 6), round(threshold.upper, 6)
+        (0.5, 0.5)
+        >>> print(threshold.inequality)
+        <A0 B0 C0> - <A0 B1 C1> - <A1 B0 C1> - <A1 B1 C0> <= 2
     """
     remedy = "Of counts, estimate it with its error: statistics.estimate_threshold(counts)."
     scenario = instance(behavior, Behavior, "behavior", ScenarioError, remedy).scenario

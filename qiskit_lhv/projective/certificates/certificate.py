@@ -39,6 +39,27 @@ class AllProjectiveCertificate(Evidence):
 
     The mixture ``mixture_visibility * state + (1 - mixture_visibility) * noise`` consists, up to a small
     residual, of product states and of a local model on the directions of polyhedra; see :meth:`verify`.
+
+    Raises:
+        CertificateError: If shapes or numbers do not fit each other.
+        MeasurementError: If the directions are no arrays of numbers.
+
+    References:
+        F. Hirsch, M. T. Quintino, T. Vertesi, M. Navascues, N. Brunner, Quantum 1, 3 (2017), arXiv:1609.06114; S.
+        Designolle, G. Iommazzo, M. Besancon, S. Knebel, P. Gelss, S. Pokutta, Phys. Rev. Res. 5, 043059 (2023),
+        arXiv:2302.04721 (polyhedra); M. Oszmaniec, L. Guerini, P. Wittek, A. Acin, Phys. Rev. Lett. 119, 190501 (2017),
+        arXiv:1609.06139 (POVMs).
+
+    Examples:
+        >>> from qiskit_lhv import certify_all_projective, werner_state
+        >>> from qiskit_lhv.projective import ProofSearch
+        >>> certificate = certify_all_projective(werner_state(1), directions=6, search=ProofSearch(goal=0.4), seed=1)
+        >>> print(certificate)
+        local for all projective measurements up to visibility 0.4... in white noise (6 x 6 axes, ...)
+        >>> [axes.shape for axes in certificate.directions], len(certificate.sources)  # relabelings
+        ([(6, 3), (6, 3)], 240)
+        >>> bool(certificate.verify(werner_state(1)))
+        True
     """
 
     visibility: float
@@ -140,7 +161,11 @@ class AllProjectiveCertificate(Evidence):
         return not projective_members(self.measurements).coordinates.all()
 
     def with_claim(self, visibility: float) -> AllProjectiveCertificate:
-        """Returns the same proof with another claimed visibility."""
+        """Returns the same proof with another claimed visibility.
+
+        Args:
+            visibility: The claimed visibility, which ``verify`` compares with the proof.
+        """
         return dataclasses.replace(self, visibility=visibility)
 
     def verify(self, state: Any = None, noise: Any = None) -> Verification:

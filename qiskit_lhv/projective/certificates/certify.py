@@ -70,8 +70,8 @@ def certify_all_projective(
     the noise stays local with less white noise in it. For POVMs, eta sqrt(2/3) takes the place of eta.
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits.
-            If the parties hold the qubits in another order, pass ``CorrelationTensor.from_state(state, parties)``.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of qubits. If the parties
+            hold the qubits in another order, pass ``CorrelationTensor.from_state(state, parties)``.
         noise: A state of the same qubits to mix with; default: white noise.
         directions: Number of axes of the icosahedral polyhedron, one of ``icosahedral_sizes``; default: 181 for two
             qubits, 21 for three, 6 for more. More axes prove more and take longer. Or Bloch vectors, shape ``(m, 3)``
@@ -80,8 +80,8 @@ def certify_all_projective(
             measurements are limited; a string or a ``MeasurementSet``. In a plane, a number of directions is that of
             equally spaced axes, by default 24 for two qubits.
         search: The visibility at which the search works, its start and when it ends; see :class:`ProofSearch`.
-        time_limit: Seconds for the search; default: none, see :ref:`time-limits`. Without it and without
-            ``max_calls``, the work is bounded, so that the search ends within about a minute on two cores.
+        time_limit: Seconds for the search; default: none, see :ref:`time-limits`. Without it and without ``max_calls``,
+            the work is bounded, so that the search ends within about a minute on two cores.
         seed: Seed, or ``None``.
         checkpoint: A file that keeps the state of the search; if it exists, the search goes on from it.
         progress: Whether to show a progress bar; default: on a terminal and in a notebook.
@@ -93,13 +93,16 @@ def certify_all_projective(
 
     Raises:
         MeasurementError: If the state is not a valid state of qubits, or the directions span no polyhedron.
-        ScenarioError: If a number is out of range, there are too many directions for the memory, or the noise cannot
-            be proven to be local and to hold white noise.
+        ScenarioError: If a number is out of range, there are too many directions for the memory, or the noise cannot be
+            proven to be local and to hold white noise.
         SolverError: If the proof does not pass its own check.
         SweepError: If the workers give out. A single one that is lost costs its part of a call only.
 
     References:
-        arXiv:1609.06114, arXiv:2302.04721 (polyhedra); arXiv:1609.06139 (POVMs).
+        F. Hirsch, M. T. Quintino, T. Vertesi, M. Navascues, N. Brunner, Quantum 1, 3 (2017), arXiv:1609.06114; S.
+        Designolle, G. Iommazzo, M. Besancon, S. Knebel, P. Gelss, S. Pokutta, Phys. Rev. Res. 5, 043059 (2023),
+        arXiv:2302.04721 (polyhedra); M. Oszmaniec, L. Guerini, P. Wittek, A. Acin, Phys. Rev. Lett. 119, 190501 (2017),
+        arXiv:1609.06139 (POVMs).
 
     Examples:
         >>> from qiskit_lhv import werner_state

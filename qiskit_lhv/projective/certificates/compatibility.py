@@ -47,6 +47,25 @@ class CompatibilityCertificate(StateCertificate):
 
     For a party of dimension d above 2 the factor is ``(d - 1) / (H_d - 1)`` with ``H_d = 1 + 1/2 + ... + 1/d``, or
     ``-d``, for projective measurements; for POVMs it is larger. With ``-d``, Werner's model is among these proofs.
+
+    Raises:
+        CertificateError: If a party does not exist, or ``measured`` is unknown.
+
+    References:
+        M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E. Chitambar, Phys. Rev.
+        Lett. 132, 250201 (2024) (all POVMs of a qubit are jointly measurable at visibility 1/2); H. M. Wiseman, S. J.
+        Jones, A. C. Doherty, Phys. Rev. Lett. 98, 140402 (2007), arXiv:quant-ph/0612147; M. L. Almeida et al., Phys.
+        Rev. Lett. 99, 040403 (2007), arXiv:quant-ph/0703045; J. Barrett, Phys. Rev. A 65, 042302 (2002),
+        arXiv:quant-ph/0107045 (larger parties).
+
+    Examples:
+        >>> from qiskit_lhv import ghz_state
+        >>> from qiskit_lhv.projective import prove_compatible
+        >>> certificate = prove_compatible(ghz_state(3))
+        >>> print(certificate)
+        local for all measurements up to visibility 0.125: all parties but 0 see so much noise that ...
+        >>> f"{certificate.visibility:.4f}", certificate.party, bool(certificate.verify(ghz_state(3)))
+        ('0.1250', 0, True)
     """
 
     most_qubits = MAX_PARTIES
@@ -135,8 +154,8 @@ def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projec
     qubit both signs of the noise.
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 parties with
-            at most 64 dimensions in all.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 parties with at
+            most 64 dimensions in all.
         measurements: ``"projective"``, or ``"povm"`` for a proof that holds for all POVMs. For qubits every proof does.
 
     Returns:
@@ -144,6 +163,13 @@ def prove_compatible(state: Any, *, measurements: MeasurementSet | str = "projec
 
     Raises:
         MeasurementError: If the state is not valid or too large, or the measurements are unknown.
+
+    References:
+        M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E. Chitambar, Phys. Rev.
+        Lett. 132, 250201 (2024) (all POVMs of a qubit are jointly measurable at visibility 1/2); H. M. Wiseman, S. J.
+        Jones, A. C. Doherty, Phys. Rev. Lett. 98, 140402 (2007), arXiv:quant-ph/0612147; M. L. Almeida et al., Phys.
+        Rev. Lett. 99, 040403 (2007), arXiv:quant-ph/0703045; J. Barrett, Phys. Rev. A 65, 042302 (2002),
+        arXiv:quant-ph/0107045 (larger parties).
 
     Examples:
         >>> from qiskit_lhv import ghz_state, werner_state

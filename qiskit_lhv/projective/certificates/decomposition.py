@@ -47,6 +47,23 @@ class DecompositionCertificate(StateCertificate):
     """Proof that a state is separable: a mixture of product states and of a state in a ball around white noise.
 
     All states in that ball are separable, so the state is local for all measurements, including POVMs.
+
+    Raises:
+        CertificateError: If weights and vectors do not fit each other or the state.
+
+    References:
+        E. G. Gilbert, SIAM J. Control 4, 61 (1966) (the search); L. Gurvits, H. Barnum, Phys. Rev. A 66, 062311 (2002),
+        arXiv:quant-ph/0204159 (the ball, two parties); Phys. Rev. A 68, 042312 (2003), arXiv:quant-ph/0302102 (more
+        parties).
+
+    Examples:
+        >>> from qiskit_lhv.projective import decompose
+        >>> from qiskit_lhv.quantum import isotropic_state
+        >>> certificate = decompose(isotropic_state(0.2, 3))  # two qutrits
+        >>> print(certificate)
+        separable up to visibility 1, so local for all measurements (... product states and a rest near white noise)
+        >>> bool(certificate.verify(isotropic_state(0.2, 3))), [vectors.shape[1] for vectors in certificate.vectors]
+        (True, [3, 3])
     """
 
     most_qubits = MAX_PARTIES
@@ -155,8 +172,8 @@ def decompose(
     choosing the best weights of all of them; see E. G. Gilbert, SIAM J. Control 4, 61 (1966).
 
     Args:
-        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 parties with
-            at most 64 dimensions in all.
+        state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 parties with at
+            most 64 dimensions in all.
         visibility: Visibility in white noise at which the state is to be proven separable, from 0 to 1.
         highest: Whether to look for the highest visibility below that one if it fails.
         time_limit: Seconds; default: no limit.
@@ -167,6 +184,11 @@ def decompose(
 
     Raises:
         MeasurementError: If the state is not valid or too large, or the visibility is out of range.
+
+    References:
+        E. G. Gilbert, SIAM J. Control 4, 61 (1966) (the search); L. Gurvits, H. Barnum, Phys. Rev. A 66, 062311 (2002),
+        arXiv:quant-ph/0204159 (the ball, two parties); Phys. Rev. A 68, 042312 (2003), arXiv:quant-ph/0302102 (more
+        parties).
 
     Examples:
         >>> from qiskit_lhv.projective import decompose

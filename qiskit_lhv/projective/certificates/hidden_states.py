@@ -47,6 +47,23 @@ class HiddenStateCertificate(StateCertificate):
     Whatever projective measurement the steering party makes, the conditional states of the other party are sums of
     fractions of the hidden states: the ellipsoid of the conditional states lies inside the zonotope of the hidden
     states. For all POVMs of the steering party, the same holds with its Bloch vectors enlarged by sqrt(3/2).
+
+    Raises:
+        CertificateError: If the party is not 0 or 1, or there is not one weight per hidden state.
+
+    References:
+        H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne, Phys. Rev.
+        Lett. 122, 240401 (2019), arXiv:1808.09349; M. Oszmaniec, L. Guerini, P. Wittek, A. Acin, Phys. Rev. Lett. 119,
+        190501 (2017), arXiv:1609.06139 (POVMs).
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.projective import find_hidden_states
+        >>> certificate = find_hidden_states(werner_state(0.45))
+        >>> print(certificate)
+        local for all projective measurements up to visibility 1.07...: unsteerable from party 0 (30 hidden states)
+        >>> certificate.hidden_states.shape, certificate.weights.shape, bool(certificate.verify(werner_state(0.45)))
+        ((30, 3), (30,), True)
     """
 
     party: int
@@ -139,7 +156,8 @@ def find_hidden_states(
         ScenarioError: If a number is out of range.
 
     References:
-        arXiv:1604.03815, arXiv:1808.09349.
+        H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne, Phys. Rev.
+        Lett. 122, 240401 (2019), arXiv:1808.09349.
 
     Examples:
         >>> from qiskit_lhv import werner_state

@@ -44,6 +44,26 @@ class MixtureCertificate(StateCertificate):
     that is proven local and positive maps A and B that scale the trace. (Only the first part needs to be a state; of
     the others only the correlations matter.) For all POVMs, the parts are unsteerable with the steering party's Bloch
     vectors enlarged by sqrt(3/2), W has visibility 1/2 at most, and the maps need not scale the trace.
+
+    Raises:
+        CertificateError: If shapes do not fit.
+
+    References:
+        H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne, Phys. Rev.
+        Lett. 122, 240401 (2019), arXiv:1808.09349 (hidden states); M. Horodecki, P. Horodecki, R. Horodecki, Phys.
+        Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability); E. Stormer, Acta Math. 110, 233 (1963) (positive
+        maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E.
+        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:1609.06139 (POVMs).
+
+    Examples:
+        >>> from qiskit_lhv.projective import mix_local_models
+        >>> from qiskit_lhv.quantum import mix_with_noise
+        >>> partly = mix_with_noise([0.96, 0, 0, 0.28], 0.6)  # 0.96 |00> + 0.28 |11>
+        >>> certificate = mix_local_models(partly, num_axes=6)
+        >>> print(certificate)
+        local for all projective measurements up to visibility 1.20...: a separable part, parts unsteerable from ...
+        >>> certificate.visibility > 1, bool(certificate.verify(partly))
+        (True, True)
     """
 
     unsteerable_parts: FloatArray
@@ -170,6 +190,13 @@ def mix_local_models(
             measurements are unknown.
         ScenarioError: If a number is out of range.
         ImportError: If Clarabel is not installed (extra ``sdp``).
+
+    References:
+        H. C. Nguyen, T. Vu, EPL 115, 10003 (2016), arXiv:1604.03815; H. C. Nguyen, H.-V. Nguyen, O. Guehne, Phys. Rev.
+        Lett. 122, 240401 (2019), arXiv:1808.09349 (hidden states); M. Horodecki, P. Horodecki, R. Horodecki, Phys.
+        Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability); E. Stormer, Acta Math. 110, 233 (1963) (positive
+        maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E.
+        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:1609.06139 (POVMs).
 
     Examples:
         >>> from qiskit_lhv.quantum import mix_with_noise

@@ -17,6 +17,13 @@ class ProofSearch:
 
     Raises:
         ScenarioError: If a number is out of range, or the start is not a ``ResponseModel``.
+
+    Examples:
+        >>> from qiskit_lhv import certify_all_projective, werner_state
+        >>> search = ProofSearch(goal=0.5, max_calls=200)
+        >>> certificate = certify_all_projective(werner_state(1), directions=16, search=search, seed=1)
+        >>> certificate.visibility >= 0.5
+        True
     """
 
     visibility: float | None = None

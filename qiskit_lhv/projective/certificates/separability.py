@@ -41,6 +41,16 @@ class SeparabilityCertificate(Evidence):
     """A state of two qubits, or of a qubit and a qutrit, whose partial transpose has no negative eigenvalue.
 
     In these dimensions such a state is separable, and therefore local for all measurements, including POVMs.
+
+    References:
+        M. Horodecki, P. Horodecki, R. Horodecki, Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038.
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.projective import prove_separable
+        >>> certificate = prove_separable(werner_state(0.3))
+        >>> certificate.visibility, str(certificate.shows), bool(certificate.verify(werner_state(0.3)))
+        (1.0, 'LOCAL', True)
     """
 
     visibility: float
@@ -159,6 +169,10 @@ def prove_separable(state: Any) -> SeparabilityCertificate | None:
 
     Raises:
         MeasurementError: If the state is not valid, or its dimensions are not among those listed.
+
+    References:
+        M. Horodecki, P. Horodecki, R. Horodecki, Phys. Lett. A 223, 1 (1996), arXiv:quant-ph/9605038; A. Peres, Phys.
+        Rev. Lett. 77, 1413 (1996), arXiv:quant-ph/9604005.
 
     Examples:
         >>> from qiskit_lhv import werner_state

@@ -44,6 +44,22 @@ class UnsteerableCertificate(StateCertificate):
     steering party and a correlation matrix T; it is unsteerable if ``(a.x)**2 + 2 |T x|`` is at most 1 for all unit
     vectors x. Squaring this condition gives a quartic form, whose Gram matrix has no negative eigenvalue.
     For all POVMs of the steering party, the same holds with its Bloch vectors enlarged by sqrt(3/2).
+
+    Raises:
+        CertificateError: If the party is not 0 or 1, or the Gram matrix has not six free entries.
+
+    References:
+        J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721; M.
+        Oszmaniec, L. Guerini, P. Wittek, A. Acin, Phys. Rev. Lett. 119, 190501 (2017), arXiv:1609.06139 (POVMs).
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.projective import prove_unsteerable
+        >>> certificate = prove_unsteerable(werner_state(0.45))
+        >>> print(certificate)
+        local for all projective measurements up to visibility 1.11...: unsteerable from party 0
+        >>> certificate.visibility > 1, certificate.gram.shape, bool(certificate.verify(werner_state(0.45)))
+        (True, (6,), True)
     """
 
     party: int
@@ -113,7 +129,7 @@ def prove_unsteerable(
         ImportError: If Clarabel is not installed (extra ``sdp``).
 
     References:
-        arXiv:1510.06721.
+        J. Bowles, F. Hirsch, M. T. Quintino, N. Brunner, Phys. Rev. A 93, 022121 (2016), arXiv:1510.06721.
 
     Examples:
         >>> from qiskit_lhv import werner_state

@@ -37,17 +37,20 @@ def wwzb_settings(
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of 2 to 6 qubits.
-        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``; a string or a
-            ``MeasurementSet``.
+        measurements: ``"projective"``, or a plane, ``"xy"``, ``"xz"`` or ``"yz"``; a string or a ``MeasurementSet``.
         num_starts: Number of random starts.
         seed: Seed, or ``None``.
+
+    Returns:
+        The settings, with the inequality that they violate most.
 
     Raises:
         MeasurementError: If the state is not a valid state of 2 to 6 qubits, or the measurements are unknown.
         ScenarioError: If the number of starts is below 1.
 
     References:
-        arXiv:quant-ph/0102024, arXiv:quant-ph/0102039.
+        R. F. Werner, M. M. Wolf, Phys. Rev. A 64, 032112 (2001), arXiv:quant-ph/0102024; M. Zukowski, C. Brukner, Phys.
+        Rev. Lett. 88, 210401 (2002), arXiv:quant-ph/0102039.
 
     Examples:
         >>> from qiskit_lhv import ghz_state

@@ -30,7 +30,20 @@ _REACHED = 2e-5
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HorodeckiCriterion(Evidence):
-    """The largest CHSH value of a state of two qubits over all projective measurements."""
+    """The largest CHSH value of a state of two qubits over all projective measurements.
+
+    References:
+        R. Horodecki, P. Horodecki, M. Horodecki, Phys. Lett. A 200, 340 (1995).
+
+    Examples:
+        >>> from qiskit_lhv import werner_state
+        >>> from qiskit_lhv.projective import horodecki_chsh
+        >>> found = horodecki_chsh(werner_state(0.8))
+        >>> round(found.m, 6), round(found.value, 6), found.violates
+        (1.28, 2.262742, True)
+        >>> round(found.visibility, 6), bool(found.verify(werner_state(0.8)))
+        (0.883883, True)
+    """
 
     m: float
     """Sum of the two largest eigenvalues of ``T^T T``, with T the correlations of both qubits; above 1 if and only if
@@ -114,7 +127,7 @@ def _at_least(matrix: Any, value: Fraction) -> bool:
 
 
 def horodecki_chsh(state: Any) -> HorodeckiCriterion:
-    """Returns the largest CHSH value of a two-qubit state in closed form, by Horodecki's criterion.
+    """The largest CHSH value of a two-qubit state in closed form, by Horodecki's criterion.
 
     It is ``2 sqrt(M)``, with M the sum of the two largest eigenvalues of ``T^T T`` for the correlations T of both
     qubits; the state violates CHSH for some settings if and only if M exceeds 1. A state that violates no CHSH
@@ -123,11 +136,14 @@ def horodecki_chsh(state: Any) -> HorodeckiCriterion:
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
 
+    Returns:
+        The largest value, with the settings that reach it.
+
     Raises:
         MeasurementError: If the state is not a valid state of two qubits.
 
     References:
-        R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).
+        R. Horodecki, P. Horodecki, M. Horodecki, Phys. Lett. A 200, 340 (1995).
 
     Examples:
         >>> from qiskit_lhv import werner_state
@@ -153,7 +169,7 @@ def horodecki_chsh(state: Any) -> HorodeckiCriterion:
 
 
 def horodecki_settings(state: Any) -> OptimizedSettings:
-    """Returns, in closed form, the settings at which a two-qubit state violates a CHSH inequality most.
+    """The settings, in closed form, at which a two-qubit state violates a CHSH inequality most.
 
     Args:
         state: ``DensityMatrix``, ``Statevector``, ``QuantumCircuit`` or ``CorrelationTensor`` of two qubits.
@@ -165,7 +181,7 @@ def horodecki_settings(state: Any) -> OptimizedSettings:
         MeasurementError: If the state is not a valid state of two qubits.
 
     References:
-        R., P. and M. Horodecki, Phys. Lett. A 200, 340 (1995).
+        R. Horodecki, P. Horodecki, M. Horodecki, Phys. Lett. A 200, 340 (1995).
 
     Examples:
         >>> from qiskit_lhv import werner_state

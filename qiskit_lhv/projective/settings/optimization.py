@@ -97,7 +97,8 @@ def optimize_settings(
         SolverError: If the time is over before an inequality was found for any settings.
 
     References:
-        arXiv:2310.20677 and references there; J. Gruca et al., arXiv:1005.0481 (thresholds of states of many qubits).
+        S. Designolle, T. Vertesi, S. Pokutta, Phys. Rev. A 109, 022205 (2024), arXiv:2310.20677, and references there;
+        J. Gruca et al., Phys. Rev. A 82, 012118 (2010), arXiv:1005.0481 (thresholds of states of many qubits).
 
     Examples:
         >>> from qiskit_lhv import ghz_state

@@ -46,6 +46,19 @@ class OptimizedSettings(Evidence):
 
     Raises:
         MeasurementError: If the settings have none of the shapes, or effects are no POVM.
+
+    References:
+        J. Gruca et al., Phys. Rev. A 82, 012118 (2010), arXiv:1005.0481 (thresholds of states by optimized settings).
+
+    Examples:
+        >>> from qiskit_lhv import ghz_state
+        >>> from qiskit_lhv.polytope import mermin
+        >>> from qiskit_lhv.projective import optimize_settings
+        >>> found = optimize_settings(ghz_state(3), expression=mermin(3), seed=1)
+        >>> round(found.value, 6), round(found.violation, 6), round(found.visibility, 6)
+        (4.0, 2.0, 0.5)
+        >>> found.settings[0].shape, str(found.shows), bool(found.verify(ghz_state(3)))
+        ((2, 3), 'NONLOCAL', True)
     """
 
     correlations: CorrelationTensor
@@ -122,7 +135,11 @@ class OptimizedSettings(Evidence):
         return np.array([float(value) for value in exact.flat]).reshape(exact.shape)
 
     def mixed(self, visibility: float) -> OptimizedSettings:
-        """Returns the same settings and inequality for the state at this visibility in the noise."""
+        """Returns the same settings and inequality for the state at this visibility in the noise.
+
+        Args:
+            visibility: Weight of the state; the noise has the rest.
+        """
         noise = self._mixed_in
         array = visibility * self.correlations.array + (1 - visibility) * noise.array
         return OptimizedSettings(CorrelationTensor(array), self.settings, self.inequality, noise)

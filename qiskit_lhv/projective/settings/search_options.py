@@ -18,6 +18,14 @@ class SettingsSearch:
 
     Raises:
         ScenarioError: If the method is unknown or the number of starts is below 1.
+
+    Examples:
+        >>> from qiskit_lhv import optimize_settings, werner_state
+        >>> from qiskit_lhv.polytope import chained
+        >>> search = SettingsSearch(num_starts=20)
+        >>> found = optimize_settings(werner_state(1), expression=chained(3), search=search, seed=1)
+        >>> round(found.value, 6)  # 6 cos(pi / 6)
+        5.196152
     """
 
     method: str = "ascent"

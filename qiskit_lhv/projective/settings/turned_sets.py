@@ -26,7 +26,7 @@ _QUARTER_TURN = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
-    """Returns settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
+    """Settings at which a two-qubit state violates the inequality of ``werner_inequality()`` most.
 
     The 36 and 91 axes of the inequality are turned to the singular vectors of the state's correlations, so that a
     rotated Werner state is treated like a Werner state. Then the axes of both parties are improved in turn: for a fixed
@@ -43,6 +43,10 @@ def werner_settings(state: Any, noise: Any = None) -> OptimizedSettings:
 
     Raises:
         MeasurementError: If the state or the noise is not a valid state of two qubits.
+
+    References:
+        T. Vertesi, Phys. Rev. A 78, 032112 (2008), arXiv:0806.0096 (the first inequalities for Werner states better
+        than CHSH).
 
     Examples:
         >>> from qiskit_lhv import werner_state

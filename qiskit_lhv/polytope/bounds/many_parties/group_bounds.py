@@ -27,6 +27,17 @@ class GroupBound(Evidence):
     """The largest value of an expression for models in which the parties form a number of groups, or more.
 
     Inside a group, everything may pass between the parties, also after their settings are chosen.
+
+    References:
+        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, Phys. Rev. Lett. 103, 090503 (2009), arXiv:0903.2715.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import group_bound, mermin
+        >>> bound = group_bound(mermin(6), 3)
+        >>> print(bound)
+        16 (exact, 3 groups of parties or more)
+        >>> bound.value, bound.num_groups, bool(bound.verify())
+        (16.0, 3, True)
     """
 
     expression: ManyPartyExpression
@@ -59,12 +70,15 @@ def group_bound(expression: ManyPartyExpression, num_groups: int) -> GroupBound:
             of ``prod_k (A_k0 + i A_k1)``.
         num_groups: The least number of groups m, from 1 to the number of parties.
 
+    Returns:
+        The bound, which ``verify`` proves again.
+
     Raises:
         ScenarioError: If the expression is another one (the bounds of groups are not known for it), or the number of
             groups is out of range.
 
     References:
-        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, arXiv:0903.2715.
+        J.-D. Bancal, C. Branciard, N. Gisin, S. Pironio, Phys. Rev. Lett. 103, 090503 (2009), arXiv:0903.2715.
 
     Examples:
         >>> from qiskit_lhv.polytope import svetlichny

@@ -23,6 +23,19 @@ class BoundPerSite(RationalBound):
     """The local bound per site of a chain that repeats the same terms without end; ``verify`` proves it again.
 
     ``expression`` is a chain of these terms, of any length.
+
+    References:
+        R. M. Karp, Discrete Math. 23, 309 (1978) (mean weights of cycles); Z. Wang, S. Singh, M. Navascues, Phys. Rev.
+        Lett. 118, 230401 (2017), arXiv:1608.03485; M. Hu, J. Tura, arXiv:2208.02798 (infinite chains).
+
+    Examples:
+        >>> from qiskit_lhv.polytope import bound_per_site, translation_invariant_chain
+        >>> terms = {((0, 0), (1, 0)): -2, ((0, 1), (2, 1)): -1, ((0, 0), (1, 1)): 1}
+        >>> bound = bound_per_site(translation_invariant_chain(terms, 9))
+        >>> print(bound)
+        3 per site (exact, repeats after 4 sites)
+        >>> bound.value, bound.outcomes.shape, bool(bound.verify())  # four sites, repeated without end
+        (3.0, (4, 2), True)
     """
 
     outcomes: IntArray
@@ -59,7 +72,17 @@ def bound_per_site(expression: ManyPartyExpression) -> BoundPerSite:
         ScenarioError: If the expression is no chain that repeats its terms, or its terms reach too far.
 
     References:
-        arXiv:2208.02798 (Hu, Tura), arXiv:1608.03485.
+        R. M. Karp, Discrete Math. 23, 309 (1978) (mean weights of cycles); Z. Wang, S. Singh, M. Navascues, Phys. Rev.
+        Lett. 118, 230401 (2017), arXiv:1608.03485; M. Hu, J. Tura, arXiv:2208.02798 (infinite chains).
+
+    Examples:
+        >>> from qiskit_lhv.polytope import translation_invariant_chain
+        >>> terms = {((0, 0), (1, 0)): -2, ((0, 1), (2, 1)): -1, ((0, 0), (1, 1)): 1}
+        >>> bound = bound_per_site(translation_invariant_chain(terms, 9))
+        >>> print(bound)
+        3 per site (exact, repeats after 4 sites)
+        >>> bound.outcomes[:, 0].tolist()  # setting 0: neighbors differ
+        [0, 1, 0, 1]
     """
     instance(expression, ManyPartyExpression, "expression", ScenarioError)
     terms = chain_terms(expression)

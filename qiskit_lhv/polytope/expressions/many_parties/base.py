@@ -37,6 +37,19 @@ class ManyPartyExpression(ABC):
     expression has in common, whether its terms are listed (``SparseExpression``) or follow from a rule, is that its
     terms can be drawn with probabilities proportional to the size of their coefficients, and that the coefficient of a
     term can be asked for.
+
+    Examples:
+        >>> import numpy as np
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import mermin
+        >>> expression = mermin(50)
+        >>> isinstance(expression, ManyPartyExpression), expression.num_parties, expression.num_terms == 2**49
+        (True, 50, True)
+        >>> local_bound(expression).fraction == 2**25
+        True
+        >>> rows = expression.draw_terms(2, np.random.default_rng(1))  # a setting per party, for two terms
+        >>> rows.shape, expression.coefficients_of(rows).tolist()
+        ((2, 50), [-1.0, -1.0])
     """
 
     scenario: BellScenario
@@ -80,6 +93,9 @@ class ManyPartyExpression(ABC):
 
         Returns:
             Shape ``(num_draws, N)``, int8.
+
+        Raises:
+            ScenarioError: If no term has a coefficient other than 0, the constant aside.
         """
 
     @abstractmethod

@@ -50,6 +50,18 @@ class ChainExpression(ImplicitExpression, Record):
     Raises:
         ScenarioError: If shapes do not fit, a term comes twice or does not begin at its site, the chain is shorter than
             R sites, or 2 R - 1 sites for a ring, or the sum of all sizes of coefficients exceeds the largest float.
+
+    References:
+        Z. Wang, S. Singh, M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485.
+
+    Examples:
+        >>> from qiskit_lhv import local_bound
+        >>> from qiskit_lhv.polytope import translation_invariant_chain
+        >>> chain = translation_invariant_chain({((0, 0), (1, 0)): -1, ((0, 1), (2, 1)): -1}, 9)
+        >>> print(chain)
+        ring of 9 parties, at each site: - <A0 B0> - <A1 C1>
+        >>> chain.num_terms, chain.weight, local_bound(chain).value
+        (18, 18.0, 14.0)
     """
 
     scenario: BellScenario
@@ -122,7 +134,11 @@ class ChainExpression(ImplicitExpression, Record):
         return float(np.dot(np.abs(self.coefficients), self._num_places))
 
     def coefficients_of(self, rows: TermRows) -> NDArray[np.float64]:
-        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have."""
+        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have.
+
+        Args:
+            rows: Shape ``(T, N)``: the setting of each party, -1 if it does not take part.
+        """
         table = np.asarray(rows, dtype=np.int8)
         found = np.zeros(len(table))
         for term, value, places in zip(self.pattern, self.coefficients.tolist(), self._num_places, strict=True):
@@ -139,7 +155,18 @@ class ChainExpression(ImplicitExpression, Record):
         return found
 
     def draw_terms(self, num_draws: int, rng: np.random.Generator) -> TermRows:
-        """Draws terms independently, with probabilities ``abs(coefficient) / weight``."""
+        """Draws terms independently, with probabilities ``abs(coefficient) / weight``.
+
+        Args:
+            num_draws: Number of draws.
+            rng: Source of randomness.
+
+        Returns:
+            The terms, shape ``(num_draws, N)``, int8.
+
+        Raises:
+            ScenarioError: If no term has a coefficient other than 0, the constant aside.
+        """
         if not self.weight > 0:
             raise ScenarioError.bad_argument(
                 "expression", expected="a term with a coefficient other than 0", got="none"
@@ -183,6 +210,9 @@ def translation_invariant_chain(
         num_parties: Number of parties.
         num_settings: Number of settings of each party.
         periodic: Whether the last site is a neighbor of the first.
+
+    Returns:
+        The expression, whose terms are never listed for long chains.
 
     Raises:
         ScenarioError: If a term is not of this form or empty, a setting does not exist, or there are too few parties.

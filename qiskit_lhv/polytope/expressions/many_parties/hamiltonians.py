@@ -47,6 +47,10 @@ def hamiltonian_expression(
         MeasurementError: If the Hamiltonian is not Hermitian, settings are not independent, or a Pauli is no sum of its
             party's observables.
 
+    References:
+        J. Tura, G. De las Cuevas, R. Augusiak, M. Lewenstein, A. Acin, J. I. Cirac, Phys. Rev. X 7, 021005 (2017),
+        arXiv:1607.06090 (energy as a detector of nonlocality).
+
     Examples:
         >>> from qiskit.quantum_info import SparsePauliOp
         >>> bell = hamiltonian_expression(SparsePauliOp(["XX", "ZZ"]), [("X", "Z"), ("X+Z", "X-Z")])

@@ -24,6 +24,14 @@ class KnownBounds(Record):
 
     Raises:
         ScenarioError: If a bound is not a finite number, or no source is named.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import svetlichny
+        >>> bounds = svetlichny(4).known_bounds
+        >>> print(bounds)
+        local 4, quantum 11.3137085, no-signaling 16, hybrid 8 (Seevinck, Svetlichny, arXiv:quant-ph/0201046; ...)
+        >>> round(bounds.quantum / bounds.local, 6), bounds.hybrid
+        (2.828427, 8)
     """
 
     local: float | None = None
@@ -52,7 +60,11 @@ class KnownBounds(Record):
         return f"{text} ({self.source})"
 
     def scaled(self, factor: float) -> KnownBounds | None:
-        """The bounds of the expression times a factor; ``None`` if the factor is not positive: nothing is known."""
+        """The bounds of the expression times a factor; ``None`` if the factor is not positive: nothing is known.
+
+        Args:
+            factor: The number that the expression is multiplied by.
+        """
         if not factor > 0:
             return None
         exact = Fraction(factor)

@@ -23,6 +23,18 @@ class MeasuredExpression(Record):
     Raises:
         ScenarioError: If it is no expression of many parties.
         MeasurementError: If the measurements do not fit the expression.
+
+    Examples:
+        >>> from qiskit.quantum_info import StabilizerState
+        >>> from qiskit_lhv.polytope import stabilizer_sum
+        >>> bell = stabilizer_sum([(0, 1), (1, 2)])
+        >>> print(bell.expression.known_bounds.local, bell.settings[0])
+        6 ('X', 'Y', 'Z')
+        >>> from qiskit import QuantumCircuit
+        >>> cluster = QuantumCircuit(3)
+        >>> _ = cluster.h([0, 1, 2]), cluster.cz(0, 1), cluster.cz(1, 2)
+        >>> print(StabilizerState(cluster).expectation_value(bell.operator()).real)
+        8.0
     """
 
     expression: ManyPartyExpression

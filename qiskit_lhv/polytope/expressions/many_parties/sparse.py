@@ -45,6 +45,15 @@ class SparseExpression(ManyPartyExpression, Record):
     Raises:
         ScenarioError: If shapes do not fit, a setting is out of range, a term comes twice, a setting does not have two
             outcomes, or the sum of all sizes of coefficients exceeds the largest float.
+
+    Examples:
+        >>> from qiskit_lhv import BellExpression, BellScenario, local_bound
+        >>> terms = {((0, 0), (1, 0)): 1, ((0, 0), (1, 1)): 1, ((0, 1), (1, 0)): 1, ((0, 1), (1, 1)): -1}
+        >>> expression = BellExpression.from_terms(BellScenario([2] * 100, 2), terms)
+        >>> print(expression)
+        <P0.0 P1.0> + <P0.0 P1.1> + <P0.1 P1.0> - <P0.1 P1.1>
+        >>> expression.rows.shape, expression.coefficients.tolist(), local_bound(expression).value
+        ((4, 100), [1.0, 1.0, 1.0, -1.0], 2.0)
     """
 
     scenario: BellScenario
@@ -86,7 +95,16 @@ class SparseExpression(ManyPartyExpression, Record):
 
     @classmethod
     def of_terms(cls, scenario: BellScenario, terms: Terms) -> SparseExpression:
-        """The expression with these terms; see ``BellExpression.from_terms``."""
+        """The expression with these terms; see ``BellExpression.from_terms``.
+
+        Args:
+            scenario: The number of settings of each party, two outcomes per setting.
+            terms: Coefficients of correlators, by tuples of pairs ``(party, setting)``; the empty tuple is a constant.
+
+        Raises:
+            ScenarioError: If a party or setting does not exist, a party comes twice in a term, or a setting does not
+                have two outcomes.
+        """
         scenario = instance(scenario, BellScenario, "scenario", ScenarioError, "Such as BellScenario([2] * n, 2).")
         require_two_outcomes(scenario, ScenarioError)
         instance(terms, Mapping, "terms", ScenarioError, "Such as {((0, 0), (1, 1)): 1.0}.")
@@ -194,13 +212,28 @@ class SparseExpression(ManyPartyExpression, Record):
         return {row.tobytes(): t for t, row in enumerate(self.rows)}
 
     def coefficients_of(self, rows: TermRows) -> NDArray[np.float64]:
-        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have."""
+        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have.
+
+        Args:
+            rows: Shape ``(T, N)``: the setting of each party, -1 if it does not take part.
+        """
         numbers = self._numbers
         found = np.array([numbers.get(row.tobytes(), -1) for row in np.ascontiguousarray(rows, dtype=np.int8)], int)
         return np.where(found >= 0, self.coefficients[found], 0.0) if len(self.coefficients) else np.zeros(len(rows))
 
     def draw_terms(self, num_draws: int, rng: np.random.Generator) -> TermRows:
-        """Draws terms independently, with probabilities ``abs(coefficient) / weight``; never the constant."""
+        """Draws terms independently, with probabilities ``abs(coefficient) / weight``; never the constant.
+
+        Args:
+            num_draws: Number of draws.
+            rng: Source of randomness.
+
+        Returns:
+            The terms, shape ``(num_draws, N)``, int8.
+
+        Raises:
+            ScenarioError: If no term has a coefficient other than 0, the constant aside.
+        """
         sizes = np.where(self._is_constant, 0.0, np.abs(self.coefficients))
         if not sizes.sum() > 0:
             raise ScenarioError.bad_argument("expression", expected="a term besides the constant", got="none")

@@ -76,6 +76,19 @@ class StabilizerExpression(ImplicitExpression, Record):
 
     Raises:
         ScenarioError: If the edges are not those of a graph of N vertices, or a party has not three settings.
+
+    References:
+        O. Guehne, G. Toth, P. Hyllus, H. J. Briegel, Phys. Rev. Lett. 95, 120405 (2005), arXiv:quant-ph/0410059.
+
+    Examples:
+        >>> from qiskit_lhv.polytope import stabilizer_sum
+        >>> expression = stabilizer_sum([(0, 1), (1, 2)]).expression
+        >>> print(expression)
+        the sum of all 2**3 stabilizer elements of 2 edges
+        >>> expression.num_terms, expression.known_bounds.local, expression.known_bounds.quantum
+        (8, 6, 8)
+        >>> expression.with_fixed_z().num_terms
+        8
     """
 
     scenario: BellScenario
@@ -129,14 +142,29 @@ class StabilizerExpression(ImplicitExpression, Record):
         return abs(self.factor) * (2.0**self.num_parties - 1)
 
     def coefficients_of(self, rows: TermRows) -> NDArray[np.float64]:
-        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have."""
+        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have.
+
+        Args:
+            rows: Shape ``(T, N)``: the setting of each party, -1 if it does not take part.
+        """
         table = np.asarray(rows)
         # The generators of an element are told by its X and Y.
         found, signs = stabilizer_elements(self.graph, ((table == 0) | (table == 1)).astype(np.int64))
         return np.where(np.all(found == table, axis=1), signs * self.factor, 0.0)
 
     def draw_terms(self, num_draws: int, rng: np.random.Generator) -> TermRows:
-        """Draws terms independently and uniformly; never the constant."""
+        """Draws terms independently and uniformly; never the constant.
+
+        Args:
+            num_draws: Number of draws.
+            rng: Source of randomness.
+
+        Returns:
+            The terms, shape ``(num_draws, N)``, int8.
+
+        Raises:
+            ScenarioError: If no term has a coefficient other than 0, the constant aside.
+        """
         if not self.factor:
             raise ScenarioError.bad_argument("expression", expected="a factor other than 0", got="0")
         subsets = rng.integers(0, 2, size=(num_draws, self.num_parties), dtype=np.int8)

@@ -45,6 +45,10 @@ class SymmetricExpression(ImplicitExpression, Record):
         ScenarioError: If parties have different numbers of settings, a type does not fit or comes twice, or the sum of
             all coefficients exceeds the largest float.
 
+    References:
+        J. Tura, R. Augusiak, A. B. Sainz, T. Vertesi, M. Lewenstein, A. Acin, Science 344, 1256 (2014),
+        arXiv:1312.0265.
+
     Examples:
         >>> from qiskit_lhv import BellScenario
         >>> expression = SymmetricExpression(BellScenario([2] * 50, 2), [[2, 0], [1, 1]], [0.5, -1])
@@ -139,7 +143,11 @@ class SymmetricExpression(ImplicitExpression, Record):
         return {tuple(row): t for t, row in enumerate(self.types.tolist())}
 
     def coefficients_of(self, rows: TermRows) -> NDArray[np.float64]:
-        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have."""
+        """Returns the coefficients of terms, shape ``(T,)``; 0 for those that the expression does not have.
+
+        Args:
+            rows: Shape ``(T, N)``: the setting of each party, -1 if it does not take part.
+        """
         table = np.asarray(rows)
         counts = np.stack([np.count_nonzero(table == x, axis=1) for x in range(self.types.shape[1])], axis=1)
         numbers = np.array([self._numbers.get(tuple(row), -1) for row in counts.tolist()], dtype=np.int64)
@@ -148,7 +156,18 @@ class SymmetricExpression(ImplicitExpression, Record):
         return np.where(known, values[numbers], 0.0)
 
     def draw_terms(self, num_draws: int, rng: np.random.Generator) -> TermRows:
-        """Draws terms independently, with probabilities ``abs(coefficient) / weight``; never the constant."""
+        """Draws terms independently, with probabilities ``abs(coefficient) / weight``; never the constant.
+
+        Args:
+            num_draws: Number of draws.
+            rng: Source of randomness.
+
+        Returns:
+            The terms, shape ``(num_draws, N)``, int8.
+
+        Raises:
+            ScenarioError: If no term has a coefficient other than 0, the constant aside.
+        """
         total = sum(self._weights, Fraction(0))
         if not total > 0:
             raise ScenarioError.bad_argument("expression", expected="a term besides the constant", got="none")

@@ -41,6 +41,10 @@ def two_body_expression(graph: Any, pairs: ArrayLike, singles: ArrayLike | None 
     Raises:
         ScenarioError: If the graph cannot be read, or shapes do not fit.
 
+    References:
+        J. Tura, R. Augusiak, A. B. Sainz, T. Vertesi, M. Lewenstein, A. Acin, Science 344, 1256 (2014), arXiv:1312.0265
+        (nonlocality from correlators of two parties).
+
     Examples:
         >>> print(two_body_expression([(0, 1), (1, 2)], [[1, 0], [0, -0.5]], singles=[0, 2]))
         <A0 B0> - 0.5<A1 B1> + <B0 C0> - 0.5<B1 C1> + 2<A1> + 2<B1> + 2<C1>
@@ -130,11 +134,14 @@ def permutation_invariant_expression(num_parties: int, singles: ArrayLike, pairs
         singles: Shape ``(m,)``.
         pairs: Shape ``(m, m)``, symmetric.
 
+    Returns:
+        The expression, with m settings of each party.
+
     Raises:
         ScenarioError: If shapes do not fit, or ``pairs`` is not symmetric.
 
     References:
-        J. Tura et al., arXiv:1312.0265 (Science 344, 1256); arXiv:1505.06740.
+        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265; Ann. Phys. 362, 370 (2015), arXiv:1505.06740.
 
     Examples:
         The first inequality of the Science paper, with local bound 2 N, which Dicke and spin-squeezed states violate:
