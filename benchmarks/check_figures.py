@@ -5,10 +5,10 @@ anything is amiss. ``--write`` brings the table in ``README.md`` of this folder 
 date first. ``figures.toml`` has four kinds of entries:
 
 - ``[commands]``: the command line behind each printed file; ``print_figures.py`` runs them.
-- ``[[figure]]``: a ``page`` quotes numbers, which stand in ``<`` ``>`` within ``quote``, and which the file ``printed``
-  shows as ``prints``, one text with one number in ``<`` ``>`` for each. Both agree to the digits quoted, after ``factor``
-  (such as 100 for percentages). With ``at_most``, ``quote`` has no number but words such as "in seconds", and no number
-  of ``prints`` exceeds it.
+- ``[[figure]]``: a ``page`` quotes numbers, which stand in ``<`` ``>`` within ``quote``. The file ``printed`` shows them
+  as ``prints``, one text with one number in ``<`` ``>`` for each. Both agree to the digits quoted, after a ``factor``,
+  such as 100 for percentages. With ``at_most``, ``quote`` has words instead, such as "in seconds", and no number of
+  ``prints`` exceeds it.
 - ``[[block]]``: a ``text`` block whose first line matches ``begins`` (a regular expression). Its lines are those of the
   file ``printed`` from the line that matches, to the next empty line or so many as ``lines``.
 - ``[[allowed]]``: a ``text`` that looks measured and is not, with the ``reason``; without ``page``, on every page.
@@ -59,8 +59,7 @@ class Page:
     @property
     def prose(self) -> str:
         """The text with everything blanked that is no prose: code, links, options."""
-        blank = lambda match: re.sub(r"\S", " ", match[0])  # noqa: E731
-        return re.sub(r"\]\([^)]*\)|https?://\S+|`[^`\n]*`", blank, _FENCE.sub(blank, self.text))
+        return re.sub(r"\]\([^)]*\)|https?://\S+|`[^`\n]*`", _blank, _FENCE.sub(_blank, self.text))
 
     def unexplained_blocks(self) -> Iterator[tuple[int, str]]:
         """Line and body of the blocks of output that no example of the page prints."""
@@ -181,13 +180,17 @@ class Check:
                 self.errors.append(f"printed/{entry['printed']}.txt does not say {text!r}")
             printed.append(_value(_MARKED.findall(text)[0]))
         if "at_most" in entry:
-            self.errors += [f"{entry['page']}: {v} is above {entry['at_most']}" for v in printed if v > entry["at_most"]]
+            self.errors += [
+                f"{entry['page']}: {v} is above {entry['at_most']}" for v in printed if v > entry["at_most"]
+            ]
             return
         if len(printed) != len(numbers):
             self.errors.append(f"{entry['page']}: {len(numbers)} numbers quoted, {len(printed)} printed: {numbers}")
         for number, value in zip(numbers, printed, strict=False):
             if abs(_value(number) - value * entry.get("factor", 1)) > 0.501 * _last_digit(number):
-                self.errors.append(f"{entry['page']}: quotes {number}, but {value * entry.get('factor', 1):g} was printed")
+                self.errors.append(
+                    f"{entry['page']}: quotes {number}, but {value * entry.get('factor', 1):g} was printed"
+                )
 
     def _lines(self, entry: dict[str, Any]) -> list[str] | None:
         lines = (self._log(entry) or "").splitlines()
@@ -210,12 +213,16 @@ class Check:
             return
         body = self._body(page, entry)
         if body is not None and [line.rstrip() for line in body.splitlines()] != lines:
-            self.errors.append(f"{entry['page']}: the block {entry['begins']!r} is not what was printed: run with --write")
+            self.errors.append(
+                f"{entry['page']}: the block {entry['begins']!r} is not what was printed: run with --write"
+            )
 
     def _allowed(self) -> None:
         for entry in self.listed.get("allowed", []):
             pages = [self.page(entry["page"])] if "page" in entry else self.pages
-            found = [(page, place) for page in pages if page for place in re.finditer(_flexible(entry["text"]), page.text)]
+            found = [
+                (page, place) for page in pages if page for place in re.finditer(_flexible(entry["text"]), page.text)
+            ]
             if not found and "page" in entry:
                 self.errors.append(f"{entry['page']}: no longer says {entry['text']!r}, which was allowed")
             if not entry.get("reason"):
@@ -234,6 +241,9 @@ class Check:
                 if not any(re.match(pattern, body) for pattern in begins[page.path]):
                     self.errors.append(f"{name}:{line}: a block of output that no example prints is not listed")
             for match in _MEASURED.finditer(page.prose):
+                # Percentages in a tutorial are the inputs and outputs of its own cells.
+                if page.path.suffix == ".ipynb" and match[0].endswith(("%", "percent")):
+                    continue
                 if not any(a < match.end() and match.start() < b for a, b in page.covered):
                     line = page.text.count("\n", 0, match.start()) + 1
                     shown = " ".join(page.text[max(0, match.start() - 40) : match.end() + 30].split())
@@ -247,20 +257,28 @@ def _read(path: Path) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
 
 
+def _blank(match: re.Match[str]) -> str:
+    """White space of the same length and lines."""
+    return re.sub(r"\S", " ", match[0])
+
+
 def _flexible(text: str) -> str:
     """A regular expression for the text with any white space, line breaks included."""
     return r"\s+".join(re.escape(word) for word in re.split(r"\s+", text))
 
 
+def _plain(number: str) -> str:
+    """A number as Python writes it."""
+    return re.sub(r" ?\\(?:cdot|times) ?10\^\{?(-?\d+)\}?", r"e\1", number.replace(",", ""))
+
+
 def _value(number: str) -> float:
-    plain = re.sub(r" ?\\(?:cdot|times) ?10\^\{?(-?\d+)\}?", r"e\1", number.replace(",", "")).strip("$")
-    return float(plain)
+    return float(_plain(number))
 
 
 def _last_digit(number: str) -> float:
     """The size of one unit in the last digit of a number."""
-    plain = re.sub(r" ?\\(?:cdot|times) ?10\^\{?(-?\d+)\}?", r"e\1", number.replace(",", "")).strip("$")
-    mantissa, _, exponent = plain.partition("e")
+    mantissa, _, exponent = _plain(number).partition("e")
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 
 

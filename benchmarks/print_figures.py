@@ -101,7 +101,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(listed)}")
     parser.add_argument("--all", action="store_true", help="all commands")
-    parser.add_argument("--older-than", type=datetime.date.fromisoformat, metavar="DATE", help="printed before that day")
+    parser.add_argument(
+        "--older-than", type=datetime.date.fromisoformat, metavar="DATE", help="printed before that day"
+    )
     parser.add_argument("--files", type=Path, default=Path(), help="folder of the files that commands name by {files}")
     options = parser.parse_args()
     chosen = list(listed) if options.all else options.names
