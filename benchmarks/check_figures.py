@@ -6,9 +6,9 @@ date first. ``figures.toml`` has four kinds of entries:
 
 - ``[commands]``: the command line behind each printed file; ``print_figures.py`` runs them.
 - ``[[figure]]``: a ``page`` quotes numbers, which stand in ``<`` ``>`` within ``quote``. The file ``printed`` shows
-  them as ``prints``, one text with one number in ``<`` ``>`` for each. Both agree to the digits quoted, after ``factor``,
-  such as 100 for percentages. With ``at_most``, ``quote`` has words instead, such as "in seconds", and no number of
-  ``prints`` exceeds it.
+  them as ``prints``, one text with one number in ``<`` ``>`` for each. Both agree to the digits quoted, after a
+  ``factor`` such as 100 for percentages. With ``at_most``, ``quote`` has words instead, such as "in seconds", and no
+  number of ``prints`` exceeds it.
 - ``[[block]]``: a ``text`` block whose first line matches ``begins`` (a regular expression). Its lines are those of the
   file ``printed`` from the line that matches, to the next empty line or so many as ``lines``.
 - ``[[allowed]]``: a ``text`` that looks measured and is not, with the ``reason``; without ``page``, on every page.
