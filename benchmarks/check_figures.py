@@ -13,7 +13,7 @@ date first. ``figures.toml`` has four kinds of entries:
   file ``printed`` from the line that matches, to the next empty line or so many as ``lines``.
 - ``[[allowed]]``: a ``text`` that looks measured and is not, with the ``reason``; without ``page``, on every page.
 
-A page is named by its file, wherever it lies within ``docs`` or ``tutorials``, or by its path.
+A page is named by its path or by the end of it, such as the name of the file alone.
 """
 
 from __future__ import annotations
@@ -86,13 +86,15 @@ class Check:
         found = [root / "README.md"]
         for name in ("docs", "tutorials"):
             found += sorted((root / name).rglob("*.md")) + sorted((root / name).rglob("*.ipynb"))
+        # The docs copy the tutorials when they are built.
         found = [path for path in found if path.exists() and not {"_build", ".ipynb_checkpoints"} & set(path.parts)]
+        found = [path for path in found if path.suffix == ".md" or path.parent == root / "tutorials"]
         self.pages = [Page(path, _read(path)) for path in found]
 
     def page(self, name: str) -> Page | None:
         """The page of a path or a file name."""
         exact = [page for page in self.pages if page.path == self.root / name]
-        found = exact or [page for page in self.pages if page.path.name == name]
+        found = exact or [page for page in self.pages if page.path.match(name)]
         if len(found) != 1:
             self.errors.append(f"{name}: {len(found)} pages have this name")
         return found[0] if len(found) == 1 else None
@@ -128,14 +130,15 @@ class Check:
     def with_table(self, text: str) -> str:
         """The text with the table of all figures between its marks."""
         rows = ["| page | figure | printed by | on |", "|---|---|---|---|"]
-        names = {page.path.name: page.path.relative_to(self.root) for page in reversed(self.pages)}
         for entry in self.listed.get("figure", []) + self.listed.get("block", []):
             shown = _MARKED.sub(r"\1", entry["quote"]) if "quote" in entry else f"table: {entry['title']}"
             name, page = entry["printed"], entry["page"]
             head = header(self.printed.get(name, ""))
             shown = " ".join(shown.replace("|", " ").split())
-            where = names.get(page, page)
-            rows.append(f"| {where} | {shown} | `{head.get('command', '?')}` | {head.get('date', 'never')} |")
+            where = [one.path.relative_to(self.root) for one in self.pages if one.path.match(page)]
+            rows.append(
+                f"| {where[0] if where else page} | {shown} | `{head.get('command', '?')}` | {head.get('date', 'never')} |"
+            )
         before, _, rest = text.partition(_BEGIN)
         return before + "\n".join([_BEGIN, "", *rows, "", _END]) + rest.partition(_END)[2]
 
