@@ -135,10 +135,9 @@ class Check:
             name, page = entry["printed"], entry["page"]
             head = header(self.printed.get(name, ""))
             shown = " ".join(shown.replace("|", " ").split())
-            where = [one.path.relative_to(self.root) for one in self.pages if one.path.match(page)]
-            rows.append(
-                f"| {where[0] if where else page} | {shown} | `{head.get('command', '?')}` | {head.get('date', 'never')} |"
-            )
+            where = [one.path.relative_to(self.root) for one in self.pages if one.path.match(page)] or [page]
+            command, date = head.get("command", "?"), head.get("date", "never")
+            rows.append(f"| {where[0]} | {shown} | `{command}` | {date} |")
         before, _, rest = text.partition(_BEGIN)
         return before + "\n".join([_BEGIN, "", *rows, "", _END]) + rest.partition(_END)[2]
 
