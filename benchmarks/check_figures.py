@@ -79,7 +79,8 @@ class Check:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root, self.errors = root, []
+        self.root = root
+        self.errors: list[str] = []
         self.listed: dict[str, Any] = tomllib.loads((root / "benchmarks" / "figures.toml").read_text())
         folder = root / "benchmarks" / "printed"
         self.printed = {path.stem: path.read_text() for path in sorted(folder.glob("*.txt"))}

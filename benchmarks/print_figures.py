@@ -33,7 +33,8 @@ _NOISE = ("it/s]", "s/it]", "UserWarning", "warnings.warn", "DeprecationWarning"
 
 def commands() -> dict[str, str]:
     """The command lines by name, without the interpreter."""
-    return tomllib.loads((HERE / "figures.toml").read_text())["commands"]
+    listed: dict[str, str] = tomllib.loads((HERE / "figures.toml").read_text())["commands"]
+    return listed
 
 
 def last_printed(name: str) -> datetime.date | None:
