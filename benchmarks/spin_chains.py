@@ -154,7 +154,7 @@ def neighbors(delta, spins, time_limit):
     tensor = np.real(CorrelationTensor.from_state(block).array)
     start = time.monotonic()
     report = analyze(block, time_limit=time_limit, seed=1)
-    proof = report.evidence[0] if report.evidence else "no proof"
+    proof = f"local up to {report.evidence[0].visibility:.6f}" if report.evidence else "no proof"
     return (
         f"{delta:>6}{found.energy / spins:>17.8f}{tensor[1, 1]:>9.5f}{tensor[3, 3]:>9.5f}{seconds:>9.1f}   "
         f"{report.verdict} ({time.monotonic() - start:.1f} s, checked: {bool(report.verify())}): {proof}"

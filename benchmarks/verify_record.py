@@ -36,7 +36,8 @@ def read(path: str) -> dict[str, object]:
             if isinstance(value, dict) and "array" in value:
                 return archive[value["array"]]
             if isinstance(value, dict):
-                return resolve(value["fields"]["array"])
+                # Of a record with no array, such as the set of measurements, nothing is needed.
+                return resolve(value["fields"].get("array"))
             return [resolve(item) for item in value] if isinstance(value, list) else value
 
         return {name: resolve(value) for name, value in fields.items()}
