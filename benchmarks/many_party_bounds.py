@@ -105,7 +105,7 @@ def main():
     shown("Svetlichny 1987 (local models), n = 3", svetlichny(3), 4)
     for n in (10, 50, 100):
         expression = permutation_invariant_expression(n, [2, 0], [[-1, 1], [1, -1]])
-        shown(f"Tura et al. 1312.0265, n = {n}", expression, 2 * n)
+        shown(f"Tura et al. 1306.6860, n = {n}", expression, 2 * n)
     for n in (3, 4, 5, 6):
         star = [(0, k) for k in range(1, n)]
         published = 2**n * (Fraction(1, 2) + Fraction(1, 2 ** ((n + 1) // 2)))

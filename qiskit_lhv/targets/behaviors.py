@@ -53,7 +53,7 @@ class Behavior(Record):
             ten), or an outcome that a setting does not have is not 0.
 
     References:
-        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.5849, which the words "behavior" and
+        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849, which the words "behavior" and
         "no-signaling" follow.
 
     Examples:

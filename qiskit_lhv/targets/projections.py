@@ -72,7 +72,7 @@ def divergence(target: Behavior, model: Behavior, weights: ArrayLike | None = No
         ScenarioError: If scenarios or shapes differ.
 
     References:
-        W. van Dam, R. D. Gill, P. D. Grunwald, arXiv:quant-ph/0307125 (the divergence as the statistical strength of a
+        W. van Dam, R. D. Gill, P. D. Gruenwald, arXiv:quant-ph/0307125 (the divergence as the statistical strength of a
         Bell experiment).
 
     Examples:

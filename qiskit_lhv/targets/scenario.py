@@ -47,7 +47,7 @@ class BellScenario(Record):
         ScenarioError: If the entries are not whole numbers in range, or the lengths differ.
 
     References:
-        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.5849.
+        N. Brunner et al., Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849.
 
     Examples:
         The scenario of CHSH, whose 16 deterministic strategies are the corners of the local polytope:

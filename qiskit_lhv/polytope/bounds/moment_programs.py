@@ -46,7 +46,7 @@ def dual_of_moments(
         SolverError: If the solver stops without an optimum.
 
     References:
-        B. S. Tsirelson, Lett. Math. Phys. 4, 93 (1980).
+        B. S. Cirel'son, Lett. Math. Phys. 4, 93 (1980).
     """
     if moments.positivity and moments.behavior.min() < 0:
         raise ScenarioError.bad_argument(

@@ -158,7 +158,8 @@ def detection_threshold(
 
     References:
         A. Garg, N. D. Mermin, Phys. Rev. D 35, 3831 (1987); P. H. Eberhard, Phys. Rev. A 47, R747 (1993);
-        arXiv:quant-ph/0703120 and arXiv:0705.1134 (parties of different efficiency); arXiv:quant-ph/9803041 (GHZ).
+        arXiv:quant-ph/0702130 and arXiv:quant-ph/0701191 (parties of different efficiency);
+        arXiv:quant-ph/9803041 (GHZ).
 
     Examples:
         >>> from qiskit_lhv import Behavior, ghz_state

@@ -53,7 +53,8 @@ class MixtureCertificate(StateCertificate):
         Lett. 122, 240401 (2019), arXiv:1808.09349 (hidden states); M. Horodecki, P. Horodecki, R. Horodecki, Phys.
         Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability); E. Stormer, Acta Math. 110, 233 (1963) (positive
         maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E.
-        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:1609.06139 (POVMs).
+        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:2309.09960; M. Oszmaniec, L. Guerini, P. Wittek, A. Acin,
+        Phys. Rev. Lett. 119, 190501 (2017), arXiv:1609.06139 (POVMs).
 
     Examples:
         >>> from qiskit_lhv.projective import mix_local_models
@@ -196,7 +197,8 @@ def mix_local_models(
         Lett. 122, 240401 (2019), arXiv:1808.09349 (hidden states); M. Horodecki, P. Horodecki, R. Horodecki, Phys.
         Lett. A 223, 1 (1996), arXiv:quant-ph/9605038 (separability); E. Stormer, Acta Math. 110, 233 (1963) (positive
         maps of a qubit); M. J. Renner, Phys. Rev. Lett. 132, 250202 (2024), arXiv:2309.12290, and Y. Zhang, E.
-        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:1609.06139 (POVMs).
+        Chitambar, Phys. Rev. Lett. 132, 250201 (2024), arXiv:2309.09960; M. Oszmaniec, L. Guerini, P. Wittek, A. Acin,
+        Phys. Rev. Lett. 119, 190501 (2017), arXiv:1609.06139 (POVMs).
 
     Examples:
         >>> from qiskit_lhv.quantum import mix_with_noise

@@ -32,7 +32,7 @@ class SameStateTest(Evidence):
     """Whether counts in all bases may come from one state: the others' basis must not change a qubit's outcomes.
 
     References:
-        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922) (exact comparison of marginals); S. Holm, Scand. J. Statist. 6, 65
+        R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935) (exact comparison of marginals); S. Holm, Scand. J. Statist. 6, 65
         (1979).
 
     Examples:

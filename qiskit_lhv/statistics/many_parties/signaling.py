@@ -38,7 +38,7 @@ class MarginalShift(Record):
     """How the product of the outcomes of one or two parties depends on another party's setting.
 
     References:
-        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922) (the exact test of two by two tables).
+        R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935) (the exact test of two by two tables).
 
     Examples:
         Party 1 answers with the setting of party 0:
@@ -77,7 +77,7 @@ class ManyPartySignaling(Record):
     """Comparisons of marginals of one and two parties between the settings of other parties.
 
     References:
-        Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001); R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922).
+        Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001); R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935).
 
     Examples:
         >>> from qiskit_lhv.statistics import many_party_signaling
@@ -169,7 +169,7 @@ def many_party_signaling(
         CountsError: If the level is not between 0 and 1, or a pair does not consist of two parties.
 
     References:
-        Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001); R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922).
+        Y. Benjamini, D. Yekutieli, Ann. Statist. 29, 1165 (2001); R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935).
 
     Examples:
         Party 1 answers with the setting of party 0:

@@ -115,7 +115,7 @@ def fisher_p_value(count: int, row: int, column: int, shots: int) -> float:
         shots: Sum of all four.
 
     References:
-        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922).
+        R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935).
     """
     low, high = max(0, row + column - shots), min(row, column)
     if low == high:

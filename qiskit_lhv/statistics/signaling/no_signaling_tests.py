@@ -63,7 +63,7 @@ class SignalingTest(Record):
     """Comparisons of all marginals that no-signaling forces to agree.
 
     References:
-        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
+        R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
         (signaling on devices).
 
     Examples:
@@ -168,7 +168,7 @@ def no_signaling_test(counts: BellCounts, *, level: float = 0.01, seed: int | No
         CountsError: If the level is not between 0 and 1.
 
     References:
-        R. A. Fisher, J. R. Stat. Soc. 85, 87 (1922); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
+        R. A. Fisher, J. R. Stat. Soc. 98, 39 (1935); S. Holm, Scand. J. Statist. 6, 65 (1979); arXiv:2503.18949
         (signaling on devices).
 
     Examples:

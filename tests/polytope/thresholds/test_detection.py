@@ -21,7 +21,7 @@ def chsh_partner(efficiency):
     """The efficiency that party 1 needs at CHSH settings, if party 0 has a given one.
 
     Clauser-Horne, P(00) + P(01) + P(10) - P(11) - P(A0) - P(B0) <= 0, with clicks of outcome 0: the first four sum to
-    (1 + sqrt 2) / 2 and the marginals are 1/2 each, arXiv:0705.1134.
+    (1 + sqrt 2) / 2 and the marginals are 1/2 each, arXiv:quant-ph/0701191.
     """
     return efficiency / ((1 + ROOT) * efficiency - 1)
 
@@ -38,7 +38,7 @@ CASES = {
     "CHSH": (CHSH, {}, 2 / (1 + ROOT)),
     "CHSH, no click counts as 0": (CHSH, {"assign": 0}, 2 / (1 + ROOT)),
     "CHSH, no click counts as 1 or is kept": (CHSH, {"assign": (1, None)}, 2 / (1 + ROOT)),
-    # arXiv:quant-ph/0703120, arXiv:0705.1134.
+    # arXiv:quant-ph/0702130, arXiv:quant-ph/0701191.
     "CHSH with one perfect party": (CHSH, {"fixed": (1, None)}, 1 / ROOT),
     "CHSH with the other party perfect": (CHSH, {"fixed": (None, 1), "assign": 1}, 1 / ROOT),
     "CHSH with one given party": (CHSH, {"fixed": (0.75, None)}, chsh_partner(0.75)),

@@ -18,7 +18,7 @@ FEW = SettingsSearch(num_starts=10)
 
 
 def qutrits_of_largest_violation():
-    """The state of quant-ph/0111058."""
+    """The state of quant-ph/0111143."""
     gamma = (math.sqrt(11) - math.sqrt(3)) / 2
     amplitudes = np.zeros(9)
     amplitudes[[0, 4, 8]] = np.array([1, gamma, 1]) / math.sqrt(2 + gamma**2)

@@ -218,7 +218,7 @@ def translation_invariant_chain(
         ScenarioError: If a term is not of this form or empty, a setting does not exist, or there are too few parties.
 
     References:
-        Z. Wang, S. Singh, M. Navascues, arXiv:1608.03485; M. Hu et al., arXiv:2208.02798.
+        Z. Wang, S. Singh, M. Navascues, arXiv:1608.03485; M. Hu, J. Tura, arXiv:2208.02798.
 
     Examples:
         >>> chain = translation_invariant_chain({((0, 0), (1, 0)): -1, ((0, 1), (2, 1)): 0.5}, 1000)

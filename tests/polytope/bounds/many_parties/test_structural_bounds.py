@@ -162,7 +162,7 @@ def test_all_parties_alike_is_seen_in_a_list():
 
 
 def test_two_body_inequality_of_all_parties_alike():
-    """The first inequality of arXiv:1312.0265 has the local bound 2 N."""
+    """The first inequality of arXiv:1306.6860 has the local bound 2 N."""
     types = np.array([[1, 0], [2, 0], [1, 1], [0, 2]])
     for n in (10, 60):
         bound = local_bound(OfRule(n, 2, [2, -1, 1, -1], types=types))

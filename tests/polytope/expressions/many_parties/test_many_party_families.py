@@ -253,7 +253,7 @@ def test_permutation_invariant_two_body_terms():
     outcomes = np.stack([a, b, np.ones(4)], axis=1)
     products = np.prod(outcomes[np.arange(4), listed.rows], axis=1)
     assert products @ listed.coefficients == pytest.approx(expected)
-    # arXiv:1312.0265: the local bound of its first inequality is 2 N.
+    # arXiv:1306.6860: the local bound of its first inequality is 2 N.
     assert largest_local_value(permutation_invariant_expression(5, [2, 0], [[-1, 1], [1, -1]])) == 10
     for singles, pairs in (([1], np.eye(2)), ([1, 2], [[0, 1], [2, 0]]), (1, [[1]])):
         with pytest.raises(ScenarioError, match="singles, pairs"):
