@@ -33,8 +33,8 @@ class ChainSettings(Evidence):
     """Settings for the states of near neighbors of a chain, with the threshold of their correlators.
 
     References:
-        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265 (optimized settings); Z. Wang, S. Singh, M. Navascues,
-        Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485 (infinite chains).
+        J. Tura et al., J. Phys. A 47, 424024 (2014), arXiv:1312.0265 (optimized settings); Z. Wang, S. Singh,
+        M. Navascues, Phys. Rev. Lett. 118, 230401 (2017), arXiv:1608.03485 (infinite chains).
 
     Examples:
         >>> from qiskit_lhv import werner_state

@@ -20,7 +20,7 @@ class ManyPartyInequality(Evidence):
     """A Bell expression of many parties and its local bound: every local model obeys ``expression <= bound.value``.
 
     References:
-        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265; N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S.
+        J. Tura et al., Science 344, 1256 (2014), arXiv:1306.6860; N. Brunner, D. Cavalcanti, S. Pironio, V. Scarani, S.
         Wehner, Rev. Mod. Phys. 86, 419 (2014), arXiv:1303.2849 (Bell nonlocality).
 
     Examples:

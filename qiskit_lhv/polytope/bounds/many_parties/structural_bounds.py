@@ -56,7 +56,7 @@ class StructuralBound(RationalBound):
     References:
         R. Dechter, Artif. Intell. 113, 41 (1999) (bucket elimination); J. Tura et al., Phys. Rev. X 7, 021005 (2017),
         arXiv:1607.06090 (local bounds by dynamic programming); M. Hu, J. Tura, arXiv:2208.02798 (chains); J. Tura et
-        al., Science 344, 1256 (2014), arXiv:1312.0265 (all parties alike).
+        al., Science 344, 1256 (2014), arXiv:1306.6860 (all parties alike).
 
     Examples:
         >>> from qiskit_lhv import local_bound

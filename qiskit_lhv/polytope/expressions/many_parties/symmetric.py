@@ -47,7 +47,7 @@ class SymmetricExpression(ImplicitExpression, Record):
 
     References:
         J. Tura, R. Augusiak, A. B. Sainz, T. Vertesi, M. Lewenstein, A. Acin, Science 344, 1256 (2014),
-        arXiv:1312.0265.
+        arXiv:1306.6860.
 
     Examples:
         >>> from qiskit_lhv import BellScenario

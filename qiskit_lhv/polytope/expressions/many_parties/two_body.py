@@ -42,7 +42,7 @@ def two_body_expression(graph: Any, pairs: ArrayLike, singles: ArrayLike | None 
         ScenarioError: If the graph cannot be read, or shapes do not fit.
 
     References:
-        J. Tura, R. Augusiak, A. B. Sainz, T. Vertesi, M. Lewenstein, A. Acin, Science 344, 1256 (2014), arXiv:1312.0265
+        J. Tura, R. Augusiak, A. B. Sainz, T. Vertesi, M. Lewenstein, A. Acin, Science 344, 1256 (2014), arXiv:1306.6860
         (nonlocality from correlators of two parties).
 
     Examples:
@@ -141,7 +141,7 @@ def permutation_invariant_expression(num_parties: int, singles: ArrayLike, pairs
         ScenarioError: If shapes do not fit, or ``pairs`` is not symmetric.
 
     References:
-        J. Tura et al., Science 344, 1256 (2014), arXiv:1312.0265; Ann. Phys. 362, 370 (2015), arXiv:1505.06740.
+        J. Tura et al., Science 344, 1256 (2014), arXiv:1306.6860; Ann. Phys. 362, 370 (2015), arXiv:1505.06740.
 
     Examples:
         The first inequality of the Science paper, with local bound 2 N, which Dicke and spin-squeezed states violate:
