@@ -37,6 +37,8 @@ def run(notebook: Any, folder: Path) -> None:
     from nbclient import NotebookClient
 
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    # The shots that Aer draws from a seed depend on the number of threads.
+    os.environ["OMP_NUM_THREADS"] = "1"
     # A kernel runs in its own folder, so that what a tutorial saves stays out of the source.
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute()
