@@ -47,10 +47,9 @@ def labels() -> set[str]:
     return {label for text in texts for label in re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE)}
 
 
-def problems_of(page: Path) -> list[str]:
-    """The links of a page that lead nowhere."""
+def problems_of(page: Path, known: set[str]) -> list[str]:
+    """The links of a page that lead nowhere; labels that are known to Sphinx lead somewhere."""
     found = []
-    known = labels() if page.is_relative_to(ROOT / "docs") else set()
     for match in _LINK.finditer(_CODE.sub("", text_of(page))):
         link = urllib.parse.unquote(match[1] or match[2])
         if link in known or re.match(r"[a-z][a-z0-9+.-]*:", link):
@@ -73,7 +72,12 @@ def main() -> int:
     pages = [*ROOT.glob("*.md"), *(ROOT / "tutorials").glob("*.ipynb")]
     for folder in ("docs", "benchmarks", ".github"):
         pages += [page for page in (ROOT / folder).rglob("*.md") if "_build" not in page.parts]
-    problems = [f"{page.relative_to(ROOT)}: {one}" for page in sorted(pages) for one in problems_of(page)]
+    known, docs = labels(), ROOT / "docs"
+    problems = [
+        f"{page.relative_to(ROOT)}: {one}"
+        for page in sorted(pages)
+        for one in problems_of(page, known if page.is_relative_to(docs) else set())
+    ]
     print("\n".join(problems) or f"links of {len(pages)} pages: ok")
     return int(bool(problems))
 

@@ -12,8 +12,8 @@ as a time, has the tag ``varies``: it must show something of the same kind.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
+import copy
 import io
 import os
 import re
@@ -37,8 +37,6 @@ def run(notebook: Any, folder: Path) -> None:
     from nbclient import NotebookClient
 
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    # The shots that Aer draws from a seed depend on the number of threads.
-    os.environ["OMP_NUM_THREADS"] = "1"
     # A kernel runs in its own folder, so that what a tutorial saves stays out of the source.
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute()
@@ -144,7 +142,7 @@ def check(path: Path, write: bool) -> tuple[list[str], float]:
     from nbclient.exceptions import CellExecutionError
 
     notebook = nbformat.read(path, as_version=4)
-    stored = nbformat.read(path, as_version=4)
+    stored = copy.deepcopy(notebook)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -165,8 +163,6 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="parts of the names of notebooks; all notebooks if there is none")
     parser.add_argument("--write", action="store_true", help="store what the notebooks show now")
     options = parser.parse_args()
-    if sys.platform == "win32":
-        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     failed = False
     for path in sorted(TUTORIALS.glob("*.ipynb")):
         if options.words and not any(word in path.name for word in options.words):

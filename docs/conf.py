@@ -63,7 +63,9 @@ def _copy_tutorials() -> None:
     for name in sorted(names):
         # Notebooks link to pages of the guide as they lie in the repository, so that links work there, too.
         text = (source / name).read_text(encoding="utf-8").replace("](../docs/guide/", "](../guide/")
-        (target / name).write_text(text, encoding="utf-8")
+        # What has not changed stays as it is, so that Sphinx need not read it again.
+        if not (target / name).exists() or (target / name).read_text(encoding="utf-8") != text:
+            (target / name).write_text(text, encoding="utf-8")
 
 
 # Stands for a colon while napoleon reads a docstring.

@@ -252,12 +252,12 @@ PICTURES: dict[str, Callable[[], Any]] = {
 }
 
 
-def main(words: list[str]) -> None:
+def draw_all(pictures: dict[str, Callable[[], Any]], words: list[str]) -> None:
     """Draws the pictures whose names contain one of the words, or all."""
-    for name, draw in PICTURES.items():
+    for name, draw in pictures.items():
         if not words or any(word in name for word in words):
             draw().savefig(IMAGES / f"{name}.png", dpi=80)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    draw_all(PICTURES, sys.argv[1:])

@@ -1,15 +1,17 @@
 """Draws the pictures of the guide on states, inequalities, many qubits and qudits into ``docs/images``.
 
-``python docs/draw_pictures_of_states.py`` takes some seconds. The pictures are the same on every machine up to fonts.
+``python docs/draw_pictures_of_states.py`` takes some seconds; with words, it draws the pictures whose names contain one
+of them. The pictures are the same on every machine up to fonts.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from draw_pictures import draw_all
 from matplotlib.figure import Figure
 from qiskit_lhv import optimize_settings
 from qiskit_lhv.measurements import planar_directions
@@ -25,7 +27,6 @@ from qiskit_lhv.polytope import (
 from qiskit_lhv.projective import prove_compatible, werner_certificate
 from qiskit_lhv.quantum import isotropic_state
 
-IMAGES = Path(__file__).resolve().parent / "images"
 LOCAL, OPEN, NONLOCAL, GRAY = "#2a6fb0", "#d9d9d9", "#c8553d", "#666666"
 
 
@@ -171,18 +172,14 @@ def isotropic_states() -> Figure:
     return figure
 
 
-def main() -> None:
-    """Draws every picture."""
-    figures = {
-        "werner_states": werner_states(),
-        "two_forms_of_chsh": two_forms_of_chsh(),
-        "polygon": polygon(),
-        "many_qubits": many_qubits(),
-        "isotropic_states": isotropic_states(),
-    }
-    for name, figure in figures.items():
-        figure.savefig(IMAGES / f"{name}.png", dpi=80)
+PICTURES: dict[str, Callable[[], Any]] = {
+    "werner_states": werner_states,
+    "two_forms_of_chsh": two_forms_of_chsh,
+    "polygon": polygon,
+    "many_qubits": many_qubits,
+    "isotropic_states": isotropic_states,
+}
 
 
 if __name__ == "__main__":
-    main()
+    draw_all(PICTURES, sys.argv[1:])

@@ -3,14 +3,13 @@
 import ast
 import importlib
 import inspect
-import pkgutil
 import re
 import textwrap
 
 import pytest
-import qiskit_lhv
 
-ROOMS = [info.name for info in pkgutil.iter_modules(qiskit_lhv.__path__) if not info.name.startswith("_")]
+from public_names import NAMES
+
 SECTION = re.compile(r"^([A-Z][a-z]+):\n((?:[ ]+.*\n|\n)*)", re.MULTILINE)
 
 # Names behind which stands no publication: containers, files, options, pictures and plain tools. Every other name has
@@ -71,19 +70,15 @@ NO_SOURCE: dict[str, set[str]] = {
 }
 
 
-def public_names():
-    seen = {}
-    for room in ROOMS:
-        module = importlib.import_module(f"qiskit_lhv.{room}")
-        for name in getattr(module, "__all__", ()):
-            value = getattr(module, name)
-            if inspect.isclass(value) or inspect.isfunction(value):
-                seen.setdefault(value, (room, name))
-    return [pytest.param(room, name, value, id=f"{room}.{name}") for value, (room, name) in seen.items()]
+def value_of(room, name):
+    """Returns the class or function of a name, that below the cache if its results are kept."""
+    return inspect.unwrap(getattr(importlib.import_module(f"qiskit_lhv.{room}"), name))
 
 
-NAMES = public_names()
-each_name = pytest.mark.parametrize(("room", "name", "value"), NAMES)
+VALUES = [(room, name, value_of(room, name)) for room, name in NAMES]
+each_name = pytest.mark.parametrize(
+    ("room", "name", "value"), [pytest.param(*one, id=".".join(one[:2])) for one in VALUES]
+)
 
 
 def sections(value):

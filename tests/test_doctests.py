@@ -1,14 +1,9 @@
 import doctest
 import importlib
-import pkgutil
 
 import pytest
-import qiskit_lhv
 
-MODULES = [
-    name for _, name, _ in pkgutil.walk_packages(qiskit_lhv.__path__, "qiskit_lhv.") if not name.endswith("__main__")
-]
-
+from public_names import MODULES
 
 pytestmark = pytest.mark.slow
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -4,7 +4,6 @@ import importlib
 import inspect
 import json
 import os
-import pkgutil
 import re
 import subprocess
 import sys
@@ -17,17 +16,14 @@ import qiskit_lhv
 from qiskit_lhv._support.records import Record
 from qiskit_lhv.verification.evidence import Evidence
 
+from public_names import MODULES, NAMES, ROOMS
+
 PACKAGE = Path(qiskit_lhv.__file__).parent
 # The tests run from a checkout, also where the package is installed elsewhere.
 CHECKOUT = Path(__file__).parents[1]
 DOCS = CHECKOUT / "docs"
 HEAVY = ("jax", "optax", "qiskit_aer", "matplotlib", "highspy", "scipy.optimize", "scipy.stats", "sympy", "tqdm")
-MODULES = [
-    name for _, name, _ in pkgutil.walk_packages(qiskit_lhv.__path__, "qiskit_lhv.") if not name.endswith("__main__")
-]
-ROOMS = [name for name in dir(qiskit_lhv) if f"qiskit_lhv.{name}" in MODULES]
 TOP_LEVEL = [name for name in dir(qiskit_lhv) if name not in ROOMS]
-NAMES = [(room, name) for room in ROOMS for name in importlib.import_module(f"qiskit_lhv.{room}").__all__]
 
 needs_docs = pytest.mark.skipif(not DOCS.exists(), reason="needs the documentation")
 
